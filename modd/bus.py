@@ -1,0 +1,245 @@
+"""The bus: begin reading here. A bus gives each message to its components and queues what they give back.
+
+`Bus.__call__` is the whole of it: one loop over a queue. It does the usual case in place; all else (another turn that
+holds the bus, failures, nested buses, observers, concurrent fan-out) is done the careful way, by `deliver` and `turn`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable
+from types import CoroutineType
+from typing import Any
+from weakref import WeakValueDictionary
+
+from modd.component import Component
+from modd.deliver import Entry, Queued, deliver, is_overflow, settle
+from modd.errors import InvalidOption, TurnFailed
+from modd.failure import Failure, Raised
+from modd.gate import gate_for, leave, wait
+from modd.message import Message
+from modd.observer import tell
+from modd.opening import Openable
+from modd.turn import BEAT, Gate, Meter, Turn, begin, edges_of, ended, innermost, look, new_turn, pass_on, result_of, set_innermost
+from modd.wiring import check_message
+
+_NOTHING: tuple[()] = ()
+_Routes = dict[type, tuple[Component, ...]]
+_NO_ROUTES: _Routes = {}
+_SHUT = Gate("")
+_SHUT.holder = Turn(None, Meter())
+
+
+class Bus(Openable):
+    """A component made of components, with a queue (DESIGN 2).
+
+    ``await bus(message)`` gives the message to every component that accepts it, then what these give back, until
+    nothing is left, and returns the messages that left the bus.
+
+    components: callables, each taking one message; what a component accepts is the annotation of its first parameter.
+    name: what errors, journeys and graphs call the bus.
+    inbound, outbound: message types that it takes and lets out as a component of another bus; by default it takes what
+        its components accept, and lets nothing out.
+    exclusive: True, turns do not overlap; False, they may; a function of the message, those with the same key do not,
+        and a key of None overlaps with everything.
+    concurrent: the receivers of one message run side by side.
+    limit: the most messages in a turn; None for no limit.
+
+    Raises `NotAComponent`, `UnresolvedAnnotation`, `DuplicateName`, `BusInsideItself`, `InvalidOption`.
+    """
+
+    def __init__(
+        self,
+        components: Iterable[Component] = (),
+        *,
+        name: str = "bus",
+        inbound: Iterable[type[Message]] | None = None,
+        outbound: Iterable[type[Message]] = (),
+        exclusive: bool | Callable[[Any], Hashable] = True,
+        concurrent: bool = False,
+        limit: int | None = 100_000,
+    ) -> None:
+        super().__init__(components, name=name, inbound=inbound, outbound=outbound, concurrent=concurrent, limit=limit)
+        if not (isinstance(exclusive, bool) or callable(exclusive)):
+            raise InvalidOption("exclusive", exclusive, "give True, False, or a function from message to key")
+        self._exclusive = exclusive
+        self._gate = Gate(name)
+        self._gates: WeakValueDictionary[Hashable, Gate] = WeakValueDictionary()
+        self.meter = Meter()
+        quick = isinstance(exclusive, bool) and (limit is None or limit >= 2 * BEAT)
+        self._door = self._gate if quick else _SHUT
+        """Where the loop asks whether a sender may go on without more ado."""
+        self.one_at_a_time = exclusive is True
+        self._stays = _NO_ROUTES if self.outbound else self._routes
+        """Types that the loop may queue by itself, because they do not leave the bus."""
+
+    async def __call__(self, message: Message, /) -> tuple[Message, ...]:
+        """Send a message and wait until all that it caused inside is done; returns what left the bus.
+
+        Raises `TurnFailed` with the failures that nobody handled, `NotAMessage` for anything but a message, and
+        `Deadlock` inside a turn that could never go on.
+        """
+        outer = innermost()
+        while outer is not None and not outer.open:
+            outer = outer.outer
+        turn: Turn | None = None
+        meter, door = self.meter, self._door
+        room = meter.room - 1
+        if room < 1 or outer is not None or door.holder is not None:
+            turn = await self._enter(message, outer)
+            meter = turn.meter
+            room = meter.room = meter.room - 1
+        routes = self._routes
+        slot: Message | None = None
+        queue: deque[Any] | None = None
+        try:
+            if room < 1 and turn is not None:
+                await look(turn)
+                room, routes = self._pace(turn)
+            while True:
+                try:
+                    receivers = routes[type(message)]
+                except KeyError:
+                    receivers = None
+                if receivers is None:
+                    if turn is None:
+                        check_message(message)
+                        turn = self._begin()
+                        meter = turn.meter
+                    receivers, meter.room, queue = _NOTHING, room, queue or deque()
+                    await deliver(turn, message, queue)
+                    room, routes = self._pace(turn)
+                for receive in receivers:
+                    try:
+                        given = receive(message)
+                    except Exception as error:
+                        given = Raised(error)
+                    if given is None:
+                        continue
+                    if type(given) is CoroutineType:
+                        if turn is None:
+                            if self.one_at_a_time:
+                                turn = door.holder = Turn(self, meter, meter.horizon - meter.room, door)
+                            else:
+                                turn = Turn(self, meter.copy(), meter.horizon - meter.room)
+                                meter = turn.meter
+                            set_innermost(turn)
+                        meter.room = room
+                        try:
+                            given = await given
+                        except Exception as error:
+                            given = Raised(error)
+                        room = meter.room
+                        if given is None or given is _NOTHING:
+                            continue
+                    if room > 1 and type(given) in self._stays:
+                        room -= 1
+                        if queue:
+                            queue.append(given)
+                        elif slot is None:
+                            slot = given
+                        else:
+                            queue = deque((given,))
+                        continue
+                    if turn is None:
+                        turn = self._begin()
+                        meter = turn.meter
+                    meter.room, queue = room, queue or deque()
+                    await settle(turn, message, receive, given, queue)
+                    room, routes = self._pace(turn)
+                if slot is not None:
+                    message = slot
+                    slot = None
+                elif queue:
+                    message = queue.popleft()
+                else:
+                    break
+            meter.room = room
+            if turn is None:
+                return _NOTHING
+            ledger = turn.ledger
+        except BaseException as error:
+            if turn is not None and (cut := self._cut_short(turn, error, (message, slot, *(queue or ())))):
+                raise cut from None
+            raise
+        finally:
+            if turn is not None:
+                turn.open = False
+                gate = turn.gate
+                if turn.ledger is not None:
+                    pass_on(turn, turn.ledger)
+                if gate is None:
+                    if turn.root is None:
+                        self.meter.room = turn.meter.beat - turn.meter.count
+                elif gate.line:
+                    leave(gate)
+                else:
+                    gate.holder = None
+        return _NOTHING if ledger is None else result_of(turn, ledger)
+
+    def _begin(self) -> Turn:
+        """The turn of a sender from outside, made when it first has to wait; nobody can have come between."""
+        meter = self.meter
+        if self.one_at_a_time:
+            turn = self._gate.holder = Turn(self, meter, meter.horizon - meter.room, self._gate)
+        else:
+            turn = Turn(self, meter.copy(), meter.horizon - meter.room)
+        set_innermost(turn)
+        return turn
+
+    async def _enter(self, message: Message, outer: Turn | None) -> Turn:
+        """The turn of a sender that is inside another turn, or may have to wait."""
+        check_message(message)
+        gate = self._gate_for(message, outer)
+        turn = new_turn(self, outer, gate)
+        if gate is not None:
+            if gate.holder is None:
+                gate.holder = turn
+            else:
+                await wait(turn, gate)
+        begin(turn)
+        return turn
+
+    def _gate_for(self, message: Message, outer: Turn | None) -> Gate | None:
+        key = self._exclusive
+        if callable(key):
+            key = key(message)
+            if key is None:
+                return None
+            gate = self._gates.get(key)
+            if gate is None:
+                gate = self._gates[key] = Gate(self.name)
+            return gate_for(gate, outer)
+        return gate_for(self._gate, outer) if key else None
+
+    def _pace(self, turn: Turn) -> tuple[int, _Routes]:
+        """How many messages the loop may queue by itself, and its routes: none when what leads to what is noted."""
+        return turn.meter.room, self._routes if edges_of(turn) is None else _NO_ROUTES
+
+    def _cut_short(self, turn: Turn, error: BaseException, queue: Iterable[Any]) -> TurnFailed | None:
+        """Tell observers what is left undone; returns what to raise in place of an overflow."""
+        left = [item.message if isinstance(item, Entry) else item for item in queue if item is not None]
+        failures = [message.error for message in left if isinstance(message, Failure)]
+        messages = tuple(message for message in left if not isinstance(message, Failure))
+        lost: tuple[Exception, ...] = ()
+        raised: TurnFailed | None = None
+        if isinstance(error, Exception) and is_overflow(error):
+            raised = ended(turn, turn.book, error, failures)
+        else:
+            lost = (*(turn.ledger.errors if turn.ledger else ()), *failures)
+        tell(self.watchers, lambda watcher: watcher.abandoned(messages, lost, self))
+        return raised
+
+    def _end(self, turn: Turn) -> None:
+        """Let the next turn begin."""
+        turn.open = False
+        if turn.ledger is not None:
+            pass_on(turn, turn.ledger)
+        if turn.meter is not self.meter and turn.root is None:
+            self.meter.room = turn.meter.beat - turn.meter.count
+        gate = turn.gate
+        if gate is not None:
+            if gate.line:
+                leave(gate)
+            else:
+                gate.holder = None

@@ -1,0 +1,75 @@
+"""Waiting for a turn to end, and the deadlock that is found before anybody waits for ever (DESIGN 2.8)."""
+
+from __future__ import annotations
+
+from anyio import Event
+
+from modd.errors import Deadlock
+from modd.turn import Gate, Turn, open_turns
+
+
+def gate_for(base: Gate, outer: Turn | None) -> Gate:
+    """Where to wait: at the gate itself, or inside one of its turns at the gate of that turn."""
+    for turn in open_turns(outer):
+        if turn.gate is not None and turn.gate.base is base:
+            book = turn.book
+            book.within = book.within or Gate(base.bus, base)
+            return book.within
+    return base
+
+
+async def wait(turn: Turn, gate: Gate) -> None:
+    """Wait for a gate that is held, behind all who came before; raises `Deadlock` when that would never end.
+
+    On cancellation the place in the line is given up, or the gate passed on if it had just been handed over.
+    """
+    circle = find_circle(gate, turn.outer)
+    if circle:
+        raise Deadlock(circle)
+    event = gate.line[turn] = Event()
+    for around in open_turns(turn.outer):
+        around.book.waits[turn] = None
+    try:
+        await event.wait()
+    except BaseException:
+        if gate.holder is turn:
+            leave(gate)
+        else:
+            del gate.line[turn]
+            _note_wait_over(turn)
+        raise
+
+
+def leave(gate: Gate) -> None:
+    """Hand a gate to the first in the line."""
+    gate.holder = next(iter(gate.line), None)
+    if gate.holder is not None:
+        _note_wait_over(gate.holder)
+        gate.line.pop(gate.holder).set()
+
+
+def find_circle(gate: Gate, caller: Turn | None) -> tuple[str, ...]:
+    """The names of the buses that would wait for each other if the caller waited at this gate; empty if none would.
+
+    Searched depth first from the gate to its holder, to all that waits in the holder's turn, to their holders; a
+    circle is closed by a turn that the caller is in. A caller from outside is in none.
+    """
+    mine = set(open_turns(caller))
+    ways: list[tuple[Gate, tuple[str, ...]]] = [(gate, ())] if mine else []
+    seen: set[Gate] = set()
+    while ways:
+        gate, path = ways.pop()
+        holder = gate.holder
+        if holder in mine:
+            return (gate.bus, *path)
+        if holder is not None and holder.ledger is not None and gate not in seen:
+            seen.add(gate)
+            ways += [(t.gate, (*path, gate.bus)) for t in holder.ledger.waits if t.gate is not None]
+    return ()
+
+
+def _note_wait_over(turn: Turn) -> None:
+    outer = turn.outer
+    while outer is not None:
+        outer.book.waits.pop(turn, None)
+        outer = outer.outer

@@ -1,0 +1,69 @@
+"""Messages: immutable values, each of a type of its own (MO-4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Annotated, Any, Generic, TypeVar, dataclass_transform, get_args, get_origin, get_type_hints
+
+import msgspec
+
+R = TypeVar("R")
+
+
+class Sensitive:
+    """Marks a field whose content is shown to nobody: ``card: Annotated[str, Sensitive]`` prints as ``***``.
+
+    It is masked in repr and in everything that is made from it (journeys, logs, tools); encoding keeps the content.
+    """
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(msgspec.field,))
+class Message(msgspec.Struct, frozen=True, tag=True, tag_field="$type"):
+    """Base of all messages: a frozen value that says what happened or what is wanted.
+
+    Declare the fields as in a dataclass. Its name on the wire is the class name, or the one that you give:
+    ``class Placed(Message, tag="order-placed")``; a subclass of a type with a name of its own inherits that name.
+    Messages are equal when type and values are, and hashable when their values are.
+    """
+
+    def __rich_repr__(self) -> Iterator[tuple[str, Any]]:
+        """Field names and shown values, for repr and for pretty printers."""
+        hidden = sensitive_fields(type(self))
+        for name in self.__struct_fields__:
+            yield name, MASK if name in hidden else getattr(self, name)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
+
+
+class Intent(Message, Generic[R]):
+    """Base of messages that have a result of type ``R``: ``class PriceOf(Intent[Decimal]): sku: str``."""
+
+
+class _Mask:
+    def __repr__(self) -> str:
+        return "***"
+
+
+MASK = _Mask()
+
+
+@lru_cache(maxsize=1024)
+def sensitive_fields(type_: type) -> frozenset[str]:
+    """Names of the fields of a message type that must not be shown; when a type hint cannot be resolved, by its text."""
+    try:
+        hints: dict[str, Any] = get_type_hints(type_, include_extras=True)
+    except Exception:  # a hint that only type checkers can resolve: its text still tells
+        hints = {}
+        for base in reversed(type_.__mro__):
+            hints |= base.__dict__.get("__annotations__", {})
+    return frozenset(name for name, hint in hints.items() if _is_sensitive(hint))
+
+
+def _is_sensitive(hint: Any) -> bool:
+    if isinstance(hint, str):
+        return "Sensitive" in hint
+    if get_origin(hint) is Annotated and any(m is Sensitive or isinstance(m, Sensitive) for m in hint.__metadata__):
+        return True
+    return any(_is_sensitive(part) for part in get_args(hint))

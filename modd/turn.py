@@ -1,0 +1,234 @@
+"""A turn: all that one message from outside causes in a bus, until its queue is empty (DESIGN 2.1, 2.8, 2.9)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import msgspec
+from anyio import Event
+from anyio.lowlevel import checkpoint
+
+from modd.errors import TurnFailed, TurnOverflow
+from modd.loops import Edge, cycle_in, overflow_reason
+from modd.message import Message
+from modd.observer import Delivery, current_delivery
+
+BEAT = 256
+"""Messages of a bus between two checkpoints."""
+DEEPEST = 100
+"""Turns within turns."""
+
+
+class Gate:
+    """Lets one turn in at a time; the others wait in the order in which they came."""
+
+    __slots__ = ("__weakref__", "base", "bus", "holder", "line")
+
+    def __init__(self, bus: str, base: Gate | None = None) -> None:
+        self.bus = bus
+        self.base = base or self
+        """The gate of the bus (and key), also for a gate within one of its turns."""
+        self.holder: Turn | None = None
+        self.line: dict[Turn, Event] = {}
+
+
+class Ledger:
+    """What a turn has to remember beyond its count; most turns need none."""
+
+    def __init__(self) -> None:
+        self.out: list[Message] = []
+        """What left the bus."""
+        self.errors: list[Exception] = []
+        """What is raised to the sender in the end."""
+        self.overflow: Exception | None = None
+        """What cut a turn within this one short, and with it this one."""
+        self.edges: dict[Edge, None] | None = None
+        """What led to what: noted by the outermost turn in the second half of a limit."""
+        self.within: Gate | None = None
+        """The gate for turns within this one that have the same base."""
+        self.waits: dict[Turn, None] = {}
+        """The turns within this one that wait at a gate now."""
+        self.cause: Delivery | None = None
+        """The observed delivery in which the turn's message was sent."""
+
+
+class Meter:
+    """Counts the messages of an outermost turn and all within it; an exclusive bus keeps one for all its turns."""
+
+    __slots__ = ("beat", "horizon", "room")
+
+    def __init__(self, room: int = BEAT, horizon: int = BEAT, beat: int = BEAT) -> None:
+        self.room = room
+        """How many messages may come before a turn has to `look`."""
+        self.horizon = horizon
+        """The count at which that is."""
+        self.beat = beat
+        """The count at which to let others run again."""
+
+    @property
+    def count(self) -> int:
+        """The messages so far, those still queued included."""
+        return self.horizon - self.room
+
+    def copy(self) -> Meter:
+        """A meter that goes on from here, for a turn that overlaps with others."""
+        return Meter(self.room, self.horizon, self.beat)
+
+
+class Turn(msgspec.Struct, eq=False, gc=False):
+    """The state of a turn, made before its first await.
+
+    It is not tracked for garbage collection, which makes a send a tenth cheaper: a turn that has ended lets go of its
+    ledger, the one thing by which it could be part of a cycle.
+    """
+
+    bus: Any
+    meter: Meter
+    start: int = 0
+    """The count when it began."""
+    gate: Gate | None = None
+    """What it holds or waits for; None when it overlaps with all others."""
+    outer: Turn | None = None
+    """The turn that was open around it when it began."""
+    root: Turn | None = None
+    """The outermost turn; None when it is this one."""
+    depth: int = 1
+    open: bool = True
+    ledger: Ledger | None = None
+
+    @property
+    def book(self) -> Ledger:
+        """The ledger, made when it is needed."""
+        if self.ledger is None:
+            self.ledger = Ledger()
+        return self.ledger
+
+
+current_turn: ContextVar[Turn | None] = ContextVar("modd_turn", default=None)
+"""The turn that was entered last here. Never reset: a turn knows whether it is still open."""
+innermost, set_innermost = current_turn.get, current_turn.set
+
+
+@contextmanager
+def detached() -> Iterator[None]:
+    """Start work in here that is to outlive the turn: it counts as outside, and its sends wait like anybody's.
+
+    ``with detached(): task_group.start_soon(work)`` inside a component (DESIGN 2.8).
+    """
+    turn, delivery = current_turn.set(None), current_delivery.set(None)
+    try:
+        yield
+    finally:
+        current_delivery.reset(delivery)
+        current_turn.reset(turn)
+
+
+def open_turns(turn: Turn | None) -> Iterator[Turn]:
+    """The turn and those around it, innermost first, as far as they are still open."""
+    while turn is not None:
+        if turn.open:
+            yield turn
+        turn = turn.outer
+
+
+def new_turn(bus: Any, outer: Turn | None, gate: Gate | None) -> Turn:
+    """A turn that may have to wait before it begins; raises `TurnFailed` when turns are nested too deep."""
+    if outer is None:
+        return Turn(bus, bus.meter if bus.one_at_a_time else bus.meter.copy(), gate=gate)
+    turn = Turn(bus, outer.meter, 0, gate, outer, outer.root or outer, outer.depth + 1)
+    if turn.depth > DEEPEST:
+        buses = " > ".join([around.bus.name for around in open_turns(outer)][3::-1])
+        reason = f"turns are nested more than {DEEPEST} deep (... > {buses}); return messages in place of awaiting a bus"
+        raise ended(turn, turn.book, TurnOverflow(bus.name, reason))
+    return turn
+
+
+def begin(turn: Turn) -> None:
+    """Start to count from here on, and be the turn that what is sent from here is inside of."""
+    turn.start = turn.meter.count
+    _give_room(turn)
+    delivery = current_delivery.get()
+    if delivery is not None:
+        turn.book.cause = delivery
+    set_innermost(turn)
+
+
+async def look(turn: Turn) -> None:
+    """Hold a turn to its limits, and let others run when it is time."""
+    check_limits(turn)
+    meter = turn.meter
+    due = meter.count >= meter.beat
+    if due:
+        meter.beat = meter.count + BEAT
+    _give_room(turn)
+    if due:
+        await checkpoint()
+
+
+def check_limits(turn: Turn) -> None:
+    """Raise `TurnOverflow` when the turn or the outermost one has more messages than its limit (DESIGN 2.9)."""
+    count = turn.meter.count
+    for bounded, limit, mark in _marks(turn):
+        if count >= mark:
+            book = (turn.root or turn).book
+            edges = book.edges = book.edges or {}
+            if mark > bounded.start + limit:
+                cycle = cycle_in(edges)
+                raise TurnOverflow(bounded.bus.name, overflow_reason(limit, cycle), cycle)
+
+
+def edges_of(turn: Turn) -> dict[Edge, None] | None:
+    """What led to what, or None as long as that is not noted."""
+    ledger = (turn.root or turn).ledger
+    return None if ledger is None else ledger.edges
+
+
+def _marks(turn: Turn) -> Iterator[tuple[Turn, int, int]]:
+    """The counts that matter: half of a limit, where edges begin to be noted, and one more than the limit."""
+    for bounded in (turn,) if turn.root is None else (turn, turn.root):
+        limit = bounded.bus.limit
+        if limit is not None:
+            yield bounded, limit, bounded.start + limit // 2 + 1
+            yield bounded, limit, bounded.start + limit + 1
+
+
+def _give_room(turn: Turn) -> None:
+    """Let the turn go on to the next count that matters."""
+    meter = turn.meter
+    count = meter.count
+    meter.horizon = min([meter.beat, *[mark for _, _, mark in _marks(turn) if mark > count]])
+    meter.room = meter.horizon - count
+
+
+def ended(turn: Turn, ledger: Ledger, error: Exception, failures: Iterable[Exception] = ()) -> TurnFailed:
+    """What to raise when a limit cuts a turn short; it ends the turns around it too, whoever catches the error."""
+    for around in open_turns(turn.outer):
+        around.book.overflow = around.book.overflow or error
+    ledger.errors += [*failures, error]
+    return failed(ledger, turn.bus.name)
+
+
+def failed(ledger: Ledger, bus: str) -> TurnFailed:
+    """The error for the sender: what nobody handled, and what left the bus all the same."""
+    count = "1 failure" if len(ledger.errors) == 1 else f"{len(ledger.errors)} failures"
+    return TurnFailed(f"{count} in a turn of {bus}", ledger.errors, ledger.out)
+
+
+def pass_on(turn: Turn, ledger: Ledger) -> None:
+    """What left the bus in a turn leaves with the turn of the same bus around it, too; the ledger is let go."""
+    turn.ledger = None
+    around = next((t for t in open_turns(turn.outer) if t.bus is turn.bus), None)
+    if around is not None and ledger.out:
+        around.book.out += ledger.out
+
+
+def result_of(turn: Turn, ledger: Ledger) -> tuple[Message, ...]:
+    """What left the bus in a turn that has come to its end; raises `TurnFailed` for what nobody handled."""
+    if ledger.overflow is not None:
+        raise ended(turn, ledger, ledger.overflow)
+    if ledger.errors:
+        raise failed(ledger, turn.bus.name)
+    return tuple(ledger.out)
