@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable
+from inspect import iscoroutinefunction
 from types import CoroutineType
 from typing import Any
 from weakref import WeakValueDictionary
+
+from anyio.lowlevel import checkpoint
 
 from modd.component import Component
 from modd.deliver import Entry, Queued, deliver, is_overflow, settle
@@ -60,8 +63,8 @@ class Bus(Openable):
         limit: int | None = 100_000,
     ) -> None:
         super().__init__(components, name=name, inbound=inbound, outbound=outbound, concurrent=concurrent, limit=limit)
-        if not (isinstance(exclusive, bool) or callable(exclusive)):
-            raise InvalidOption("exclusive", exclusive, "give True, False, or a function from message to key")
+        if not (isinstance(exclusive, bool) or callable(exclusive)) or iscoroutinefunction(exclusive):
+            raise InvalidOption("exclusive", exclusive, "give True, False, or a plain function from message to key")
         self._exclusive = exclusive
         self._gate = Gate(name)
         self._gates: WeakValueDictionary[Hashable, Gate] = WeakValueDictionary()
@@ -106,7 +109,9 @@ class Bus(Openable):
                         check_message(message)
                         turn = self._begin()
                         meter = turn.meter
-                    receivers, meter.room, queue = _NOTHING, room, queue or deque()
+                    if queue is None:
+                        queue, pops = deque(), BEAT
+                    receivers, meter.room = _NOTHING, room
                     await deliver(turn, message, queue)
                     room, routes = self._pace(turn)
                 for receive in receivers:
@@ -138,13 +143,17 @@ class Bus(Openable):
                             queue.append(given)
                         elif slot is None:
                             slot = given
+                        elif queue is None:
+                            queue, pops = deque((given,)), BEAT
                         else:
-                            queue = deque((given,))
+                            queue.append(given)
                         continue
                     if turn is None:
                         turn = self._begin()
                         meter = turn.meter
-                    meter.room, queue = room, queue or deque()
+                    if queue is None:
+                        queue, pops = deque(), BEAT
+                    meter.room = room
                     await settle(turn, message, receive, given, queue)
                     room, routes = self._pace(turn)
                 if slot is not None:
@@ -152,6 +161,15 @@ class Bus(Openable):
                     slot = None
                 elif queue:
                     message = queue.popleft()
+                    pops -= 1
+                    if pops < 1:
+                        pops = BEAT
+                        if turn is None:
+                            turn = self._begin()
+                            meter = turn.meter
+                        meter.room = room
+                        await checkpoint()
+                        room = meter.room
                 else:
                     break
             meter.room = room
@@ -168,13 +186,13 @@ class Bus(Openable):
                 gate = turn.gate
                 if turn.ledger is not None:
                     pass_on(turn, turn.ledger)
-                if gate is None:
-                    if turn.root is None:
-                        self.meter.room = turn.meter.beat - turn.meter.count
-                elif gate.line:
-                    leave(gate)
-                else:
-                    gate.holder = None
+                if not self.one_at_a_time and turn.root is None:
+                    self.meter.room = turn.meter.beat - turn.meter.count
+                if gate is not None:
+                    if gate.line:
+                        leave(gate)
+                    else:
+                        gate.holder = None
         return _NOTHING if ledger is None else result_of(turn, ledger)
 
     def _begin(self) -> Turn:
@@ -229,17 +247,3 @@ class Bus(Openable):
             lost = (*(turn.ledger.errors if turn.ledger else ()), *failures)
         tell(self.watchers, lambda watcher: watcher.abandoned(messages, lost, self))
         return raised
-
-    def _end(self, turn: Turn) -> None:
-        """Let the next turn begin."""
-        turn.open = False
-        if turn.ledger is not None:
-            pass_on(turn, turn.ledger)
-        if turn.meter is not self.meter and turn.root is None:
-            self.meter.room = turn.meter.beat - turn.meter.count
-        gate = turn.gate
-        if gate is not None:
-            if gate.line:
-                leave(gate)
-            else:
-                gate.holder = None

@@ -38,9 +38,8 @@ async def deliver(turn: Turn, queued: Queued, queue: deque[Queued]) -> None:
     entry = queued if isinstance(queued, Entry) else Entry(queued, None, turn.ledger and turn.ledger.cause)
     message, bus = entry.message, turn.bus
     receivers = [r for r in bus.receivers(type(message)) if entry.source is None or r.boundary is not entry.source]
-    watchers = bus.watchers
-    if watchers and not receivers:
-        tell(watchers, lambda watcher: watcher.unreceived(message, bus))
+    if not receivers and not isinstance(message, (Failure, *bus.outbound)):
+        tell(bus.watchers, lambda watcher: watcher.unreceived(message, bus))
     takes = [Take(turn, receiver, entry) for receiver in receivers]
     if bus.concurrent and len(takes) > 1:
         await _side_by_side([take.run for take in takes])
@@ -117,7 +116,11 @@ class Take:
     async def _fail(self, error: Exception) -> None:
         if is_overflow(error):
             raise error
-        await raise_if_cancelled(error)
+        try:
+            await raise_if_cancelled(error)
+        except BaseException:
+            self.turn.book.errors.append(error)  # observers are told that nobody gets it
+            raise
         message, component = self.entry.message, self.receiver.component
         if isinstance(error, TurnFailed) and self.receiver.boundary is not None:
             self.keep(error.outbound)

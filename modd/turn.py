@@ -150,9 +150,8 @@ def begin(turn: Turn) -> None:
     """Start to count from here on, and be the turn that what is sent from here is inside of."""
     turn.start = turn.meter.count
     _give_room(turn)
-    delivery = current_delivery.get()
-    if delivery is not None:
-        turn.book.cause = delivery
+    if turn.outer is not None and current_delivery.get() is not None:
+        turn.book.cause = current_delivery.get()
     set_innermost(turn)
 
 

@@ -30,7 +30,7 @@ class Wiring(Part):
         super().__init__()
         self.name = _checked_name(name)
         self.limit = _checked_limit(limit)
-        self.concurrent = concurrent
+        self.concurrent = bool(concurrent)
         self.inbound = None if inbound is None else _checked_types("inbound", inbound)
         listed = _checked_types("outbound", outbound)
         self.outbound = tuple(kind for kind in listed if kind is not Failure)
@@ -133,8 +133,9 @@ class Wiring(Part):
         return receivers
 
     def receiver_of(self, call: Component) -> Receiver:
-        """The component that is called this way."""
-        return next(receiver for receiver in self._inside if receiver.call is call)
+        """The component that is called this way; it may have removed itself meanwhile."""
+        known = (receiver for receiver in self._inside if receiver.call is call)
+        return next(known, None) or Receiver(getattr(call, "__self__", call), call, Accepts())
 
     def know(self, kind: type) -> None:
         """Hold message types to one name each. Raises `DuplicateName` (MO-4)."""
@@ -183,10 +184,9 @@ def _checked_list(components: Any) -> tuple[Component, ...]:
 
 
 def _checked_types(option: str, given: Any) -> tuple[type[Message], ...]:
-    types = tuple(given) if isinstance(given, Iterable) and not isinstance(given, (str, bytes)) else (given,)
-    for kind in types:
-        if not (isinstance(kind, type) and issubclass(kind, Message)):
-            raise InvalidOption(option, given, "give a list of message types")
+    types = tuple(given) if isinstance(given, Iterable) else (given,)
+    if not isinstance(given, Iterable) or not all(isinstance(kind, type) and issubclass(kind, Message) for kind in types):
+        raise InvalidOption(option, given, "give a list of message types")
     return types
 
 

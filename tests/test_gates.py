@@ -1,0 +1,263 @@
+"""Turns of one bus do not overlap, unless they may (DESIGN 2.4), and fan-out (DESIGN 2.5)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+import pytest
+from anyio.lowlevel import checkpoint
+
+from modd import Bus, InvalidOption, Message, TurnFailed, TurnOverflow
+from tests.names import A, N, Start, failures_of
+
+pytestmark = pytest.mark.anyio
+
+
+class Overlap:
+    """A component that knows how many turns were in it at once."""
+
+    def __init__(self, rounds: int = 3) -> None:
+        self.rounds, self.inside, self.most = rounds, 0, 0
+        self.order: list[int] = []
+
+    async def __call__(self, message: N) -> None:
+        self.order.append(message.n)
+        self.inside += 1
+        self.most = max(self.most, self.inside)
+        for _ in range(self.rounds):
+            await checkpoint()
+        self.inside -= 1
+
+
+async def send_all(bus: Bus, messages: list[Any]) -> None:
+    async with anyio.create_task_group() as tasks:
+        for message in messages:
+            tasks.start_soon(bus, message)
+
+
+async def test_turns_of_an_exclusive_bus_do_not_overlap_and_senders_wait_in_line() -> None:
+    # MO-8
+    part, order = Overlap(), list[int]()
+    bus = Bus([part])
+
+    async def send(n: int, begin: anyio.Event, begun: anyio.Event) -> None:
+        await begin.wait()
+        begun.set()
+        await bus(N(n))
+        order.append(n)
+
+    events = [anyio.Event() for _ in range(6)]
+    async with anyio.create_task_group() as tasks:
+        for n in range(5):
+            tasks.start_soon(send, n, events[n], events[n + 1])
+        events[0].set()
+    assert part.most == 1
+    assert part.order == [0, 1, 2, 3, 4] == order
+
+
+async def test_a_thousand_tasks_send_at_once_and_each_gets_its_own_turn() -> None:
+    # MO-8
+    part = Overlap(rounds=1)
+    await send_all(Bus([part]), [N(n) for n in range(1000)])
+    assert part.most == 1
+    assert sorted(part.order) == list(range(1000))
+
+
+async def test_overlapping_turns_run_side_by_side() -> None:
+    part = Overlap()
+    await send_all(Bus([part], exclusive=False), [N(n) for n in range(10)])
+    assert part.most == 10
+
+
+async def test_messages_of_overlapping_turns_do_not_mix() -> None:
+    # MO-8
+    async def step(message: N) -> Any:
+        await checkpoint()
+        return [N(message.n + 1), A()] if message.n % 10 < 3 else None
+
+    bus = Bus([step], exclusive=False, outbound=[N])
+    results: dict[int, tuple[Message, ...]] = {}
+
+    async def send(n: int) -> None:
+        results[n] = await bus(N(n))
+
+    async with anyio.create_task_group() as tasks:
+        for n in (0, 10, 20):
+            tasks.start_soon(send, n)
+    assert results == {n: (N(n + 1), N(n + 2), N(n + 3)) for n in (0, 10, 20)}
+
+
+async def test_a_key_keeps_its_turns_apart_and_lets_the_others_overlap() -> None:
+    parts = {0: Overlap(), 1: Overlap()}
+    both = Overlap()
+
+    async def route(message: N) -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(parts[message.n % 2], message)
+            tasks.start_soon(both, message)
+
+    await send_all(Bus([route], exclusive=lambda message: message.n % 2), [N(n) for n in range(8)])
+    assert parts[0].most == parts[1].most == 1
+    assert both.most == 2
+
+
+async def test_a_key_of_none_overlaps_with_everything() -> None:
+    part = Overlap()
+    await send_all(Bus([part], exclusive=lambda message: None), [N(n) for n in range(5)])
+    assert part.most == 5
+
+
+async def test_a_key_function_that_raises_is_the_error_of_the_sender() -> None:
+    # MO-8
+    part = Overlap()
+
+    def key(message: N) -> int:
+        return 1 // message.n
+
+    bus = Bus([part], exclusive=key)
+    with pytest.raises(ZeroDivisionError):
+        await bus(N(0))
+    await bus(N(1))
+    assert part.order == [1]
+
+
+async def test_a_key_that_is_unhashable_is_the_error_of_the_sender() -> None:
+    with pytest.raises(TypeError, match="unhashable"):
+        await Bus(exclusive=lambda message: [message])(A())
+
+
+async def some_key(message: Message) -> int:
+    return 1
+
+
+@pytest.mark.parametrize("wrong", ["yes", 1, None, some_key])
+def test_exclusive_takes_a_boolean_or_a_plain_function(wrong: Any) -> None:
+    # MO-13
+    with pytest.raises(InvalidOption, match="exclusive"):
+        Bus(exclusive=wrong)
+
+
+@pytest.mark.parametrize("exclusive", [True, False, lambda message: None, lambda message: 1])
+async def test_a_loop_of_short_turns_lets_others_run(exclusive: Any) -> None:
+    # MO-1
+    others, seen = 0, list[int]()
+    bus = Bus([lambda message: None], exclusive=exclusive)
+    stop = False
+
+    async def other() -> None:
+        nonlocal others
+        while not stop:
+            others += 1
+            await checkpoint()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(other)
+        for n in range(2_000):
+            await bus(N(n))
+            seen.append(others)
+        stop = True
+    assert others >= 5
+    assert all(seen[n + 513] > seen[n] for n in range(len(seen) - 513))
+
+
+async def test_a_long_turn_lets_others_run_every_256_messages() -> None:
+    # MO-1
+    beats, stop = 0, False
+    seen: list[int] = []
+
+    def chain(message: N) -> Any:
+        seen.append(beats)
+        return N(message.n - 1) if message.n else None
+
+    async def other() -> None:
+        nonlocal beats
+        while not stop:
+            beats += 1
+            await checkpoint()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(other)
+        await checkpoint()
+        await Bus([chain])(N(3_000))
+        stop = True
+    assert all(seen[n + 513] > seen[n] for n in range(len(seen) - 513))
+
+
+async def test_a_wide_answer_lets_others_run_too() -> None:
+    beats, stop = 0, False
+
+    def wide(message: Start) -> Any:
+        yield from map(N, range(5_000))
+
+    async def other() -> None:
+        nonlocal beats
+        while not stop:
+            beats += 1
+            await checkpoint()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(other)
+        await Bus([wide, lambda message: None])(Start())
+        stop = True
+    assert beats >= 2 * 5_000 // 256 - 2
+
+
+async def test_concurrent_fan_out_runs_side_by_side_and_keeps_component_order() -> None:
+    # MO-25
+    seen: list[int] = []
+    first, second = anyio.Event(), anyio.Event()
+
+    async def one(message: Start) -> N:
+        await first.wait()
+        second.set()
+        return N(1)
+
+    async def two(message: Start) -> list[N]:
+        first.set()
+        await second.wait()
+        return [N(2), N(3)]
+
+    def keep(message: N) -> None:
+        seen.append(message.n)
+
+    await Bus([one, two, keep], concurrent=True)(Start())
+    assert seen == [1, 2, 3]
+
+
+async def test_concurrent_fan_out_keeps_failures_apart() -> None:
+    # MO-25
+    seen: list[int] = []
+
+    async def fail(message: Start) -> None:
+        await checkpoint()
+        raise ValueError("one")
+
+    def fail_too(message: Start) -> None:
+        raise KeyError("two")
+
+    async def good(message: Start) -> N:
+        await checkpoint()
+        return N(1)
+
+    def keep(message: N) -> None:
+        seen.append(message.n)
+
+    with pytest.raises(TurnFailed) as caught:
+        await Bus([fail, fail_too, good, keep], concurrent=True)(Start())
+    assert seen == [1]
+    assert failures_of(caught.value) == ["ValueError('one')", "KeyError('two')"]
+
+
+async def test_a_loop_of_one_message_for_one_is_caught_with_concurrent_fan_out_too() -> None:
+    # MO-25
+    def again(message: A) -> A:
+        return message
+
+    async def nothing(message: A) -> None:
+        await checkpoint()
+
+    with pytest.raises(TurnFailed) as caught:
+        await Bus([again, nothing], concurrent=True, limit=50)(A())
+    (error,) = caught.value.exceptions
+    assert isinstance(error, TurnOverflow) and error.cycle
