@@ -110,7 +110,8 @@ class Part:
             part.renew()
 
     def _adopt(self, component: Component) -> None:
-        self._inside.append(Receiver(component, _entry_of(component), accepts_of(component)))
+        accepts = accepts_of(component)
+        self._inside.append(Receiver(component, _entry_of(component), accepts))
         if isinstance(component, Part):
             component._around.add(self)
 

@@ -41,22 +41,26 @@ async def deliver(turn: Turn, queued: Queued, queue: deque[Queued]) -> None:
     if not receivers and not isinstance(message, (Failure, *bus.outbound)):
         tell(bus.watchers, lambda watcher: watcher.unreceived(message, bus))
     takes = [Take(turn, receiver, entry) for receiver in receivers]
-    if bus.concurrent and len(takes) > 1:
-        await _side_by_side([take.run for take in takes])
-    else:
+    try:
+        if bus.concurrent and len(takes) > 1:
+            await _side_by_side([take.run for take in takes])
+        else:
+            for take in takes:
+                await take.run()
+    finally:
         for take in takes:
-            await take.run()
+            queue += take.items
     if isinstance(message, Failure):
         _judge(turn, message, takes)
-    for take in takes:
-        queue += take.items
 
 
 async def settle(turn: Turn, message: Message, call: Any, given: Any, queue: deque[Queued]) -> None:
     """Queue what follows from what a component gave back to the loop of `Bus`, or raised there."""
     take = Take(turn, turn.bus.receiver_of(call), Entry(message))
-    await take.settle(given)
-    queue += take.items
+    try:
+        await take.settle(given)
+    finally:
+        queue += take.items
 
 
 class Take:
