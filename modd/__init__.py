@@ -23,6 +23,7 @@ from modd.errors import (
     UnresolvedAnnotation,
 )
 from modd.failure import Failure
+from modd.journey import Journey
 from modd.message import Intent, Message, Sensitive
 from modd.observer import Delivery, Observer
 from modd.turn import detached
@@ -39,6 +40,7 @@ __all__ = [
     "Failure",
     "Intent",
     "InvalidOption",
+    "Journey",
     "Message",
     "ModdError",
     "NotAComponent",

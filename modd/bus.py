@@ -85,20 +85,18 @@ class Bus(Openable):
         outer = innermost()
         while outer is not None and not outer.open:
             outer = outer.outer
-        turn: Turn | None = None
-        meter, door = self.meter, self._door
+        meter = self.meter
+        door = self._door
         room = meter.room - 1
+        turn: Turn | None = None
+        slot: Message | None = None
+        queue: deque[Any] | None = None
+        routes = self._routes
         if room < 1 or outer is not None or door.holder is not None:
             turn = await self._enter(message, outer)
             meter = turn.meter
-            room = meter.room = meter.room - 1
-        routes = self._routes
-        slot: Message | None = None
-        queue: deque[Any] | None = None
+            room, routes = self._pace(turn)
         try:
-            if room < 1 and turn is not None:
-                await look(turn)
-                room, routes = self._pace(turn)
             while True:
                 try:
                     receivers = routes[type(message)]
@@ -111,7 +109,7 @@ class Bus(Openable):
                         meter = turn.meter
                     if queue is None:
                         queue, pops = deque(), BEAT
-                    receivers, meter.room = _NOTHING, room
+                    receivers, meter.room = (), room
                     await deliver(turn, message, queue)
                     room, routes = self._pace(turn)
                 for receive in receivers:
@@ -171,29 +169,25 @@ class Bus(Openable):
                         await checkpoint()
                         room = meter.room
                 else:
+                    meter.room = room
                     break
-            meter.room = room
-            if turn is None:
-                return _NOTHING
-            ledger = turn.ledger
         except BaseException as error:
             if turn is not None and (cut := self._cut_short(turn, error, (message, slot, *(queue or ())))):
                 raise cut from None
             raise
         finally:
             if turn is not None:
+                ledger = turn.ledger
                 turn.open = False
-                gate = turn.gate
-                if turn.ledger is not None:
-                    pass_on(turn, turn.ledger)
-                if not self.one_at_a_time and turn.root is None:
-                    self.meter.room = turn.meter.beat - turn.meter.count
-                if gate is not None:
-                    if gate.line:
-                        leave(gate)
-                    else:
-                        gate.holder = None
-        return _NOTHING if ledger is None else result_of(turn, ledger)
+                if ledger is not None:
+                    pass_on(turn, ledger)
+                if door.holder is turn and not door.line:
+                    door.holder = None
+                else:
+                    self._leave(turn)
+        if turn is None or ledger is None:
+            return ()
+        return result_of(turn, ledger)
 
     def _begin(self) -> Turn:
         """The turn of a sender from outside, made when it first has to wait; nobody can have come between."""
@@ -216,19 +210,25 @@ class Bus(Openable):
             else:
                 await wait(turn, gate)
         begin(turn)
+        try:
+            turn.meter.room -= 1
+            if turn.meter.room < 1:
+                await look(turn)
+        except BaseException as error:
+            self._leave(turn)
+            raise self._cut_short(turn, error, (message,)) or error from None
         return turn
 
     def _gate_for(self, message: Message, outer: Turn | None) -> Gate | None:
-        key = self._exclusive
-        if callable(key):
-            key = key(message)
-            if key is None:
-                return None
-            gate = self._gates.get(key)
-            if gate is None:
-                gate = self._gates[key] = Gate(self.name)
-            return gate_for(gate, outer)
-        return gate_for(self._gate, outer) if key else None
+        if isinstance(self._exclusive, bool):
+            return gate_for(self._gate, outer) if self._exclusive else None
+        key = self._exclusive(message)
+        if key is None:
+            return None
+        gate = self._gates.get(key)
+        if gate is None:
+            gate = self._gates[key] = Gate(self.name)
+        return gate_for(gate, outer)
 
     def _pace(self, turn: Turn) -> tuple[int, _Routes]:
         """How many messages the loop may queue by itself, and its routes: none when what leads to what is noted."""
@@ -247,3 +247,11 @@ class Bus(Openable):
             lost = (*(turn.ledger.errors if turn.ledger else ()), *failures)
         tell(self.watchers, lambda watcher: watcher.abandoned(messages, lost, self))
         return raised
+
+    def _leave(self, turn: Turn) -> None:
+        """Let the next turn in, and remember how many messages may come before the next checkpoint."""
+        turn.open = False
+        if turn.root is None and not self.one_at_a_time:
+            self.meter.room = turn.meter.beat - turn.meter.count
+        if turn.gate is not None:
+            leave(turn.gate)

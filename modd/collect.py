@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing, closing
+from inspect import isawaitable
+from types import AsyncGeneratorType, GeneratorType
 from typing import Any, Protocol
 
 from modd.errors import NotAMessage
@@ -14,7 +15,9 @@ from modd.message import Message
 class Sink(Protocol):
     """Where what a component gives back goes."""
 
-    giver: str
+    @property
+    def giver(self) -> str:
+        """Who gives, for errors."""
 
     def keep(self, messages: Sequence[Message]) -> None:
         """Take messages in their order; raises when the turn has too many."""
@@ -38,11 +41,11 @@ async def collect(given: Any, sink: Sink) -> None:
         sink.keep((given,))
     elif isinstance(given, (list, tuple)):
         await _collect_all(given, sink)
-    elif inspect.isgenerator(given):
+    elif isinstance(given, GeneratorType):
         await _drain(given, sink)
-    elif inspect.isasyncgen(given):
+    elif isinstance(given, AsyncGeneratorType):
         await _drain_async(given, sink)
-    elif inspect.isawaitable(given):
+    elif isawaitable(given):
         await collect(await given, sink)
     elif callable(given) and not isinstance(given, type):
         sink.add(given)
@@ -59,13 +62,13 @@ async def _collect_all(given: Sequence[Any], sink: Sink) -> None:
         await collect(item, sink)
 
 
-async def _drain(generator: Generator[Any, None, Any], sink: Sink) -> None:
+async def _drain(generator: GeneratorType[Any, Any, Any], sink: Sink) -> None:
     with closing(generator):
         for item in generator:
             await collect(item, sink)
 
 
-async def _drain_async(generator: Any, sink: Sink) -> None:
+async def _drain_async(generator: AsyncGeneratorType[Any, Any], sink: Sink) -> None:
     async with aclosing(generator):
         async for item in generator:
             await collect(item, sink)

@@ -149,7 +149,7 @@ def accepts_of(component: Any) -> Accepts:
 
 def _entry_of(component: Component) -> Component:
     """The quickest way to call a component: an object by its bound ``__call__``."""
-    return component if isinstance(component, _PLAIN) else component.__call__  # type: ignore[operator, no-any-return]
+    return component if isinstance(component, _PLAIN) else component.__call__  # type: ignore[operator]
 
 
 def _first_parameter(component: Component) -> inspect.Parameter:

@@ -35,7 +35,7 @@ Queued = Message | Entry
 
 async def deliver(turn: Turn, queued: Queued, queue: deque[Queued]) -> None:
     """Give one message to every receiver, and queue what they give back, in component order."""
-    entry = queued if isinstance(queued, Entry) else Entry(queued, None, turn.ledger and turn.ledger.cause)
+    entry = queued if isinstance(queued, Entry) else Entry(queued, None, turn.ledger.cause if turn.ledger else None)
     message, bus = entry.message, turn.bus
     receivers = [r for r in bus.receivers(type(message)) if entry.source is None or r.boundary is not entry.source]
     if not receivers and not isinstance(message, (Failure, *bus.outbound)):

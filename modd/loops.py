@@ -19,17 +19,17 @@ def cycle_in(edges: Iterable[Edge]) -> tuple[Edge, ...]:
         branches = [iter(following[start])]
         on_path = [start]
         while branches:
-            edge = next(branches[-1], None)
-            if edge is None:
+            step = next(branches[-1], None)
+            if step is None:
                 branches.pop()
                 done.add(on_path.pop())
                 del path[-1:]
-            elif edge[2] in on_path:
-                return (*path[on_path.index(edge[2]) :], edge)
-            elif edge[2] not in done:
-                path.append(edge)
-                on_path.append(edge[2])
-                branches.append(iter(following.get(edge[2], ())))
+            elif step[2] in on_path:
+                return (*path[on_path.index(step[2]) :], step)
+            elif step[2] not in done:
+                path.append(step)
+                on_path.append(step[2])
+                branches.append(iter(following.get(step[2], ())))
     return ()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import Annotated, Any, Generic, TypeVar, dataclass_transform, get_args, get_origin, get_type_hints
 
@@ -27,11 +26,10 @@ class Message(msgspec.Struct, frozen=True, tag=True, tag_field="$type"):
     Messages are equal when type and values are, and hashable when their values are.
     """
 
-    def __rich_repr__(self) -> Iterator[tuple[str, Any]]:
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
         """Field names and shown values, for repr and for pretty printers."""
         hidden = sensitive_fields(type(self))
-        for name in self.__struct_fields__:
-            yield name, MASK if name in hidden else getattr(self, name)
+        return [(name, MASK if name in hidden else getattr(self, name)) for name in self.__struct_fields__]
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"

@@ -19,7 +19,7 @@ from modd import Bus, Failure, Message, TurnFailed
 from modd.component import name_of
 from tests.model import Fail, ModelBus
 
-EXAMPLES = 40_000 if os.environ.get("MODD_PROFILE") == "long" else 2_000
+EXAMPLES = 20_000 if os.environ.get("MODD_PROFILE") == "long" else 2_000
 STEPS = 50
 KINDS = 3
 

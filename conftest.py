@@ -1,0 +1,8 @@
+"""Every code block printed in README and docs runs as a test; the blocks of one page share their names."""
+
+from sybil import Sybil
+from sybil.parsers.markdown import PythonCodeBlockParser
+
+pytest_collect_file = Sybil(
+    parsers=[PythonCodeBlockParser()], patterns=["README.md", "docs/*.md"], excludes=["docs/behaviours.md"]
+).pytest()

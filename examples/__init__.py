@@ -1,0 +1,1 @@
+"""Programs to run, each run by a test."""

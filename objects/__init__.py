@@ -1,0 +1,1 @@
+"""Composed buses, ready to use."""
