@@ -16,14 +16,29 @@ from weakref import WeakValueDictionary
 from anyio.lowlevel import checkpoint
 
 from modd.component import Component
-from modd.deliver import Entry, Queued, deliver, is_overflow, settle
+from modd.deliver import Entry, deliver, is_overflow, settle
 from modd.errors import InvalidOption, TurnFailed
 from modd.failure import Failure, Raised
 from modd.gate import gate_for, leave, wait
 from modd.message import Message
 from modd.observer import tell
 from modd.opening import Openable
-from modd.turn import BEAT, Gate, Meter, Turn, begin, edges_of, ended, innermost, look, new_turn, pass_on, result_of, set_innermost
+from modd.turn import (
+    BEAT,
+    DEEPEST,
+    Gate,
+    Meter,
+    Turn,
+    begin,
+    edges_of,
+    ended,
+    innermost,
+    look,
+    new_turn,
+    pass_on,
+    result_of,
+    set_innermost,
+)
 from modd.wiring import check_message
 
 _NOTHING: tuple[()] = ()
@@ -85,14 +100,19 @@ class Bus(Openable):
         outer = innermost()
         while outer is not None and not outer.open:
             outer = outer.outer
-        meter = self.meter
         door = self._door
-        room = meter.room - 1
+        if outer is None:
+            meter = self.meter
+            room = meter.room - 1
+        else:
+            meter = outer.meter
+            room = meter.room - 1 if outer.depth < DEEPEST else 0
         turn: Turn | None = None
-        slot: Message | None = None
+        given: Any
+        slot: Any = None
         queue: deque[Any] | None = None
         routes = self._routes
-        if room < 1 or outer is not None or door.holder is not None:
+        if room < 1 or door.holder is not None:
             turn = await self._enter(message, outer)
             meter = turn.meter
             room, routes = self._pace(turn)
@@ -105,7 +125,7 @@ class Bus(Openable):
                 if receivers is None:
                     if turn is None:
                         check_message(message)
-                        turn = self._begin()
+                        turn = self._begin(outer)
                         meter = turn.meter
                     if queue is None:
                         queue, pops = deque(), BEAT
@@ -121,12 +141,12 @@ class Bus(Openable):
                         continue
                     if type(given) is CoroutineType:
                         if turn is None:
-                            if self.one_at_a_time:
+                            if outer is None and self.one_at_a_time:
                                 turn = door.holder = Turn(self, meter, meter.horizon - meter.room, door)
+                                set_innermost(turn)
                             else:
-                                turn = Turn(self, meter.copy(), meter.horizon - meter.room)
+                                turn = self._begin(outer)
                                 meter = turn.meter
-                            set_innermost(turn)
                         meter.room = room
                         try:
                             given = await given
@@ -147,7 +167,7 @@ class Bus(Openable):
                             queue.append(given)
                         continue
                     if turn is None:
-                        turn = self._begin()
+                        turn = self._begin(outer)
                         meter = turn.meter
                     if queue is None:
                         queue, pops = deque(), BEAT
@@ -159,11 +179,11 @@ class Bus(Openable):
                     slot = None
                 elif queue:
                     message = queue.popleft()
-                    pops -= 1
+                    pops -= 1  # pyright: ignore[reportPossiblyUnboundVariable]  # set with the queue
                     if pops < 1:
                         pops = BEAT
                         if turn is None:
-                            turn = self._begin()
+                            turn = self._begin(outer)
                             meter = turn.meter
                         meter.room = room
                         await checkpoint()
@@ -177,25 +197,23 @@ class Bus(Openable):
             raise
         finally:
             if turn is not None:
-                ledger = turn.ledger
                 turn.open = False
-                if ledger is not None:
-                    pass_on(turn, ledger)
+                if turn.ledger is not None:
+                    pass_on(turn, turn.ledger)
                 if door.holder is turn and not door.line:
                     door.holder = None
                 else:
                     self._leave(turn)
-        if turn is None or ledger is None:
+        if turn is None or turn.ledger is None:
             return ()
-        return result_of(turn, ledger)
+        return result_of(turn, turn.ledger)
 
-    def _begin(self) -> Turn:
-        """The turn of a sender from outside, made when it first has to wait; nobody can have come between."""
-        meter = self.meter
-        if self.one_at_a_time:
-            turn = self._gate.holder = Turn(self, meter, meter.horizon - meter.room, self._gate)
-        else:
-            turn = Turn(self, meter.copy(), meter.horizon - meter.room)
+    def _begin(self, outer: Turn | None) -> Turn:
+        """The turn of a sender who found the bus free, made when it first has to wait; nobody can have come between."""
+        turn = new_turn(self, outer, self._gate if self.one_at_a_time else None)
+        turn.start = turn.meter.count
+        if turn.gate is not None:
+            turn.gate.holder = turn
         set_innermost(turn)
         return turn
 

@@ -18,6 +18,7 @@ class Sink(Protocol):
     @property
     def giver(self) -> str:
         """Who gives, for errors."""
+        ...
 
     def keep(self, messages: Sequence[Message]) -> None:
         """Take messages in their order; raises when the turn has too many."""

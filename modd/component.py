@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from types import BuiltinFunctionType, FunctionType, MethodType, UnionType
 from typing import Annotated, Any, NewType, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -90,6 +91,11 @@ class Part:
         return tuple(receiver.component for receiver in self._inside)
 
     @property
+    def inside(self) -> tuple[Receiver, ...]:
+        """The components inside with what each accepts."""
+        return tuple(self._inside)
+
+    @property
     def accepts(self) -> Accepts:
         """What a surrounding bus gives to this part."""
         return self._inside[0].accepts if self._inside else Accepts(everything=True)
@@ -140,7 +146,9 @@ def accepts_of(component: Any) -> Accepts:
     if isinstance(component, Part):
         return component.accepts
     if isinstance(component, type):
-        cure = "give it in a list of types" if issubclass(component, Message) else f"did you mean {component.__name__}()?"
+        cure = (
+            "give it in a list of types" if issubclass(component, Message) else f"did you mean {component.__name__}()?"
+        )
         raise NotAComponent(component, f"it is a class; {cure}")
     if not callable(component):
         raise NotAComponent(component, "it cannot be called; give a function or an object with __call__")
@@ -172,7 +180,9 @@ def _accepts_of_annotation(component: Component, annotation: Any) -> Accepts:
         if hint in _EVERYTHING:
             return Accepts(tuple(types), everything=True)
         if not (isinstance(hint, type) and issubclass(hint, Message)):
-            raise NotAComponent(component, f"it accepts {hint!r}, which is not a message type; derive it from modd.Message")
+            raise NotAComponent(
+                component, f"it accepts {hint!r}, which is not a message type; derive it from modd.Message"
+            )
         types[hint] = None
     return Accepts(tuple(types))
 
@@ -215,6 +225,10 @@ def _function_of(component: Any) -> Any:
 
 def _namespaces(function: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """Where a postponed annotation looks names up: the function's module, and what its closure holds."""
-    closure = inspect.getclosurevars(function).nonlocals if isinstance(function, FunctionType) else {}
+    closure: dict[str, Any] = {}
+    if isinstance(function, FunctionType):
+        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+            with suppress(ValueError):  # not there yet: the bus that the component is being given to, for example
+                closure[name] = cell.cell_contents
     module = sys.modules.get(getattr(function, "__module__", None) or "", None)
-    return getattr(function, "__globals__", vars(module) if module else {}), dict(closure)
+    return getattr(function, "__globals__", vars(module) if module else {}), closure

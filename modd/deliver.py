@@ -12,13 +12,12 @@ import msgspec
 
 from modd.cancelled import raise_if_cancelled
 from modd.collect import collect
-from modd.component import Part, Receiver, name_of
+from modd.component import Part, Receiver, inside, name_of
 from modd.errors import TurnFailed, TurnOverflow
 from modd.failure import Failure, Raised, note
 from modd.message import Message
 from modd.observer import Delivery, current_delivery, tell
 from modd.turn import Turn, check_limits, edges_of, look
-
 
 
 class Entry(msgspec.Struct, eq=False):
@@ -35,10 +34,10 @@ Queued = Message | Entry
 
 async def deliver(turn: Turn, queued: Queued, queue: deque[Queued]) -> None:
     """Give one message to every receiver, and queue what they give back, in component order."""
-    entry = queued if isinstance(queued, Entry) else Entry(queued, None, turn.ledger.cause if turn.ledger else None)
+    entry = queued if isinstance(queued, Entry) else Entry(queued, None, current_delivery.get())
     message, bus = entry.message, turn.bus
     receivers = [r for r in bus.receivers(type(message)) if entry.source is None or r.boundary is not entry.source]
-    if not receivers and not isinstance(message, (Failure, *bus.outbound)):
+    if not receivers and not (isinstance(message, Failure) or _has_left(turn, message)):
         tell(bus.watchers, lambda watcher: watcher.unreceived(message, bus))
     takes = [Take(turn, receiver, entry) for receiver in receivers]
     try:
@@ -126,12 +125,15 @@ class Take:
             self.turn.book.errors.append(error)  # observers are told that nobody gets it
             raise
         message, component = self.entry.message, self.receiver.component
-        if isinstance(error, TurnFailed) and self.receiver.boundary is not None:
+        if isinstance(error, TurnFailed) and error.bus in inside(component):
             self.keep(error.outbound)
-        if not (isinstance(message, Failure) and message.error is error):
-            note(error, self.giver, message, self.turn.bus.name)
         if not isinstance(message, Failure):
+            note(error, self.giver, message, self.turn.bus.name)
             self._queue((Failure(message, component, error),))
+        elif isinstance(error, TurnFailed) and error.exceptions == (message.error,):
+            self.error = message.error  # nobody in a nested bus wanted it
+        elif error is not message.error:
+            note(error, self.giver, message, self.turn.bus.name)
 
     def keep(self, messages: Sequence[Message]) -> None:
         """Queue messages that the component gave back; those that the bus lets out leave."""
@@ -176,16 +178,21 @@ def is_overflow(error: Exception) -> bool:
     )
 
 
+def _has_left(turn: Turn, message: Message) -> bool:
+    return turn.ledger is not None and any(message is left for left in turn.ledger.out)
+
+
 def _judge(turn: Turn, failure: Failure, takes: Sequence[Take]) -> None:
     """Keep for the sender what nobody handled; a failure in handling a failure is not queued but raised."""
-    errors = {id(take.error): take.error for take in takes if take.error is not None}
-    handled = any(take.error is None and take.receiver.accepts.handles_failures for take in takes)
-    if not handled and id(failure.error) not in errors:
+    book = turn.book
+    if not any(take.error is None and take.receiver.accepts.handles_failures for take in takes):
         if turn.bus.lets_failures_out:
-            turn.book.out.append(failure)
+            book.out.append(failure)
         else:
-            errors = {id(failure.error): failure.error, **errors}
-    turn.book.errors += errors.values()
+            book.errors.append(failure.error)
+    clumsy = {id(take.error): take.error for take in takes if take.error is not None}
+    clumsy.pop(id(failure.error), None)  # who raises it again does not want it, and somebody else may
+    book.errors += clumsy.values()
 
 
 async def _side_by_side(calls: Sequence[Callable[[], Awaitable[None]]]) -> None:
@@ -202,8 +209,9 @@ async def _side_by_side(calls: Sequence[Callable[[], Awaitable[None]]]) -> None:
             for call in calls:
                 tasks.start_soon(run, call)
     except BaseExceptionGroup as group:
-        if len(group.exceptions) > 1:
+        first, *more = group.exceptions
+        if more:
             raise
-        raise group.exceptions[0] from None
+        raise first from None
     if finished < len(calls):  # a component let a cancellation of its own doing pass
         raise anyio.get_cancelled_exc_class()

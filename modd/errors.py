@@ -113,22 +113,28 @@ class TurnOverflow(ModdError, RuntimeError):
 class TurnFailed(ModdError, ExceptionGroup[Exception]):
     """What nobody handled of the failures in a turn, raised to its sender when the turn has ended (MO-8, MO-17).
 
-    ``outbound`` has the messages that left the bus in that turn all the same.
+    ``outbound`` has the messages that left the bus in that turn all the same, ``bus`` is the bus.
     """
 
     outbound: tuple[Any, ...]
+    bus: Any
 
-    def __new__(cls, message: str, errors: Sequence[Exception], outbound: Sequence[Any] = ()) -> TurnFailed:
+    def __new__(
+        cls, message: str, errors: Sequence[Exception], outbound: Sequence[Any] = (), bus: Any = None
+    ) -> TurnFailed:
+        """Made as groups are made: with all that the instance is to hold."""
         self = super().__new__(cls, message, errors)
-        self.outbound = tuple(outbound)
+        self.outbound, self.bus = tuple(outbound), bus
         return self
 
-    def __init__(self, message: str, errors: Sequence[Exception], outbound: Sequence[Any] = ()) -> None:
+    def __init__(
+        self, message: str, errors: Sequence[Exception], outbound: Sequence[Any] = (), bus: Any = None
+    ) -> None:
         super().__init__(message, errors)
 
     def derive(self, excs: Sequence[Exception]) -> TurnFailed:  # type: ignore[override]  # typeshed: any subclass
         """The same group with other errors; ``outbound`` is kept."""
-        return TurnFailed(self.message, excs, self.outbound)
+        return TurnFailed(self.message, excs, self.outbound, self.bus)
 
 
 def full_name(type_: type) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from modd.component import Part, accepts_of, name_of
+from modd.component import Accepts, Part, name_of
 
 
 class Graph:
@@ -16,7 +16,7 @@ class Graph:
     """
 
     def __init__(self, bus: Part) -> None:
-        self.nodes: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = tuple(_nodes(bus, ()))
+        self.nodes: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = tuple(_nodes(bus, bus.accepts, ()))
 
     def __str__(self) -> str:
         return "\n".join(f"{'  ' * (len(path) - 1)}{path[-1]}: {_accepted(types)}" for path, types in self.nodes)
@@ -34,14 +34,15 @@ class Graph:
         return "\n".join(lines)
 
 
-def _nodes(component: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
+def _nodes(
+    component: Any, accepts: Accepts, path: tuple[str, ...]
+) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
     path = (*path, name_of(component))
-    accepts = accepts_of(component)
     types = tuple(kind.__name__ for kind in accepts.types)
     yield path, (*types, *(["everything"] if accepts.everything else []))
     if isinstance(component, Part):
-        for part in component.components:
-            yield from _nodes(part, path)
+        for receiver in component.inside:
+            yield from _nodes(receiver.component, receiver.accepts, path)
 
 
 def _accepted(types: tuple[str, ...]) -> str:

@@ -14,9 +14,9 @@ def cycle_in(edges: Iterable[Edge]) -> tuple[Edge, ...]:
     for edge in edges:
         following.setdefault(edge[0], []).append(edge)
     done: set[type] = set()
-    for start in following:
+    for start, first in following.items():
         path: list[Edge] = []
-        branches = [iter(following[start])]
+        branches = [iter(first)]
         on_path = [start]
         while branches:
             step = next(branches[-1], None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from inspect import get_annotations
 from typing import Annotated, Any, Generic, TypeVar, dataclass_transform, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -49,13 +50,13 @@ MASK = _Mask()
 
 @lru_cache(maxsize=1024)
 def sensitive_fields(type_: type) -> frozenset[str]:
-    """Names of the fields of a message type that must not be shown; when a type hint cannot be resolved, by its text."""
+    """Names of the fields of a message type that must not be shown; by their text if hints cannot be resolved."""
     try:
         hints: dict[str, Any] = get_type_hints(type_, include_extras=True)
     except Exception:  # a hint that only type checkers can resolve: its text still tells
         hints = {}
         for base in reversed(type_.__mro__):
-            hints |= base.__dict__.get("__annotations__", {})
+            hints |= get_annotations(base)
     return frozenset(name for name, hint in hints.items() if _is_sensitive(hint))
 
 

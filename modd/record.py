@@ -9,7 +9,7 @@ import msgspec
 
 from modd.failure import Failure
 from modd.message import Message
-from modd.observer import Delivery, Observer
+from modd.observer import Delivery, Observer, current_delivery
 from modd.turn import Turn, innermost, open_turns
 
 Fate = Literal["received", "unreceived", "unhandled", "left", "abandoned", "queued"]
@@ -119,7 +119,7 @@ class Record(Observer):
     def _cause_of(self, message: Message, bus: Any) -> Delivery | None:
         """The delivery that gave a message back in this turn, or else the one in which the turn was begun."""
         turn = _turn_in(bus)
-        cause = self._givers.get((turn, id(message))) or (turn and turn.ledger and turn.ledger.cause)
+        cause = self._givers.get((turn, id(message))) or current_delivery.get()
         return cause if cause in self._taken_of else None
 
     def _untaken(self, message: Message, delivery: Delivery) -> Taken:

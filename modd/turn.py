@@ -14,7 +14,7 @@ from anyio.lowlevel import checkpoint
 from modd.errors import TurnFailed, TurnOverflow
 from modd.loops import Edge, cycle_in, overflow_reason
 from modd.message import Message
-from modd.observer import Delivery, current_delivery
+from modd.observer import current_delivery
 
 BEAT = 256
 """Messages of a bus between two checkpoints."""
@@ -51,8 +51,6 @@ class Ledger:
         """The gate for turns within this one that have the same base."""
         self.waits: dict[Turn, None] = {}
         """The turns within this one that wait at a gate now."""
-        self.cause: Delivery | None = None
-        """The observed delivery in which the turn's message was sent."""
 
 
 class Meter:
@@ -141,7 +139,9 @@ def new_turn(bus: Any, outer: Turn | None, gate: Gate | None) -> Turn:
     turn = Turn(bus, outer.meter, 0, gate, outer, outer.root or outer, outer.depth + 1)
     if turn.depth > DEEPEST:
         buses = " > ".join([around.bus.name for around in open_turns(outer)][3::-1])
-        reason = f"turns are nested more than {DEEPEST} deep (... > {buses}); return messages in place of awaiting a bus"
+        reason = (
+            f"turns are nested more than {DEEPEST} deep (... > {buses}); return messages in place of awaiting a bus"
+        )
         raise ended(turn, turn.book, TurnOverflow(bus.name, reason))
     return turn
 
@@ -150,8 +150,6 @@ def begin(turn: Turn) -> None:
     """Start to count from here on, and be the turn that what is sent from here is inside of."""
     turn.start = turn.meter.count
     _give_room(turn)
-    if turn.outer is not None and current_delivery.get() is not None:
-        turn.book.cause = current_delivery.get()
     set_innermost(turn)
 
 
@@ -206,19 +204,19 @@ def ended(turn: Turn, ledger: Ledger, error: Exception, failures: Iterable[Excep
     """What to raise when a limit cuts a turn short; it ends the turns around it too, whoever catches the error."""
     for around in open_turns(turn.outer):
         around.book.overflow = around.book.overflow or error
+    turn.ledger = None
     ledger.errors += [*failures, error]
-    return failed(ledger, turn.bus.name)
+    return failed(ledger, turn.bus)
 
 
-def failed(ledger: Ledger, bus: str) -> TurnFailed:
+def failed(ledger: Ledger, bus: Any) -> TurnFailed:
     """The error for the sender: what nobody handled, and what left the bus all the same."""
     count = "1 failure" if len(ledger.errors) == 1 else f"{len(ledger.errors)} failures"
-    return TurnFailed(f"{count} in a turn of {bus}", ledger.errors, ledger.out)
+    return TurnFailed(f"{count} in a turn of {bus.name}", ledger.errors, ledger.out, bus)
 
 
 def pass_on(turn: Turn, ledger: Ledger) -> None:
-    """What left the bus in a turn leaves with the turn of the same bus around it, too; the ledger is let go."""
-    turn.ledger = None
+    """What left the bus in a turn leaves with the turn of the same bus around it, too."""
     around = next((t for t in open_turns(turn.outer) if t.bus is turn.bus), None)
     if around is not None and ledger.out:
         around.book.out += ledger.out
@@ -226,8 +224,9 @@ def pass_on(turn: Turn, ledger: Ledger) -> None:
 
 def result_of(turn: Turn, ledger: Ledger) -> tuple[Message, ...]:
     """What left the bus in a turn that has come to its end; raises `TurnFailed` for what nobody handled."""
+    turn.ledger = None
     if ledger.overflow is not None:
         raise ended(turn, ledger, ledger.overflow)
     if ledger.errors:
-        raise failed(ledger, turn.bus.name)
+        raise failed(ledger, turn.bus)
     return tuple(ledger.out)

@@ -128,7 +128,8 @@ class Wiring(Part):
         """The components that accept a message type, in their order; worked out once for the loop of `Bus`."""
         self.know(kind)
         receivers = tuple(receiver for receiver in self._inside if receiver.accepts.takes(kind))
-        if not (self.watchers or self.concurrent or issubclass(kind, Failure)):
+        plain = all(receiver.boundary is None or isinstance(receiver.component, Wiring) for receiver in receivers)
+        if plain and not (self.watchers or self.concurrent or issubclass(kind, Failure)):
             self._routes[kind] = tuple(receiver.call for receiver in receivers)
         return receivers
 
@@ -185,7 +186,9 @@ def _checked_list(components: Any) -> tuple[Component, ...]:
 
 def _checked_types(option: str, given: Any) -> tuple[type[Message], ...]:
     types = tuple(given) if isinstance(given, Iterable) else (given,)
-    if not isinstance(given, Iterable) or not all(isinstance(kind, type) and issubclass(kind, Message) for kind in types):
+    if not isinstance(given, Iterable) or not all(
+        isinstance(kind, type) and issubclass(kind, Message) for kind in types
+    ):
         raise InvalidOption(option, given, "give a list of message types")
     return types
 

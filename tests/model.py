@@ -24,7 +24,7 @@ class ModelBus:  # its parts are buses, or have a name, accepts() and act(messag
         return kind in kinds or (everything and not (kind == "F" and isinstance(part, ModelBus)))
 
     def send(self, message: Any) -> list[Any]:
-        queue, outs, errors = [(message, None)], list[Any](), list[Any]()
+        queue, outs, errors = list[Any]([(message, None)]), list[Any](), list[Any]()
         self.turns.append(outs)
         while queue:
             message, source = queue.pop(0)
@@ -32,16 +32,16 @@ class ModelBus:  # its parts are buses, or have a name, accepts() and act(messag
             for part in [part for part in self.parts if part is not source and self.gets(part, message[0])]:
                 origin = part if isinstance(part, ModelBus) else None
 
-                def give(item: Any, origin: Any = origin) -> None:
+                def give(item: Any, origin: Any = origin, queue: Any = queue, outs: Any = outs) -> None:
                     queue.append((item, origin))
                     outs.extend([item] if item[0] in self.outbound - {"F"} else [])
 
                 error = part.act(message, self, give)
                 if error and not failure:
                     queue.append((("F", message, part.name, error), origin))
-                raised += [error] if error and failure and error not in raised else []
+                raised += [error] if error and failure and error not in [message[3], *raised] else []
                 handled = handled or (not error and "F" in part.accepts()[0])
-            if failure and not handled and message[3] not in raised:
+            if failure and not handled:
                 outs += [message] if "F" in self.outbound else []
                 raised = raised if "F" in self.outbound else [message[3], *raised]
             errors += raised
@@ -55,6 +55,6 @@ class ModelBus:  # its parts are buses, or have a name, accepts() and act(messag
         try:
             left, error = self.send(message), None
         except Fail as fail:
-            left, error = fail.outs, fail
+            left, error = fail.outs, message[3] if fail.errors == list(message[3:]) else fail
         _ = [give(item) for item in left]
         return error

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Annotated, Any, Generic, NewType, Optional, TypeVar, Union
 
-from modd import Failure, Message
+from modd import Bus, Failure, Message
 from tests.names import A, B, C
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class Pair(Message, Generic[T]):
 
 def one(message: A) -> None: ...
 def union(message: A | B) -> None: ...
-def old_union(message: Union[A, "B"]) -> None: ...  # noqa: UP007
+def old_union(message: Union[A, B]) -> None: ...  # noqa: UP007
 def optional(message: Optional[A]) -> None: ...  # noqa: UP045
 def annotated(message: Annotated[A, "doc"]) -> None: ...
 def generic(message: Pair[int]) -> None: ...
@@ -100,6 +100,16 @@ def hidden_local_type() -> Any:
     def component(message: Hidden) -> None: ...
 
     return component
+
+
+def names_its_bus() -> Bus:
+    """The bus is not there yet when the component is given to it."""
+
+    async def component(message: A) -> None:
+        await bus(message)
+
+    bus = Bus([component])
+    return bus
 
 
 def type_checking_import(message: N) -> None: ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import nullcontext
 from typing import Any
 
 import anyio
@@ -82,11 +82,11 @@ def long_turn(step: Steps) -> Bus:
 @pytest.mark.parametrize("observed", [False, True])
 async def test_a_sender_may_be_cancelled_at_every_await_of_a_long_turn(at: int, observed: bool) -> None:
     # MO-3
-    with anyio.CancelScope() as scope:
-        step = Steps(at, scope)
-        bus = long_turn(step)
-        with bus.observe(Abandoned()) if observed else suppress():
-            await bus(Start())
+    scope = anyio.CancelScope()
+    step = Steps(at, scope)
+    bus = long_turn(step)
+    with scope, bus.observe(Abandoned()) if observed else nullcontext():
+        await bus(Start())
     assert scope.cancelled_caught == (at <= step.count) and step.count <= 15
     step.at = 0
     assert await bus(Start()) == (), "the bus stays usable"
@@ -214,7 +214,9 @@ async def clean_up_badly(message: Start) -> None:
 
 @pytest.mark.parametrize("concurrent", [False, True])
 @pytest.mark.parametrize("observed", [False, True])
-async def test_a_component_that_raises_in_its_clean_up_swallows_no_cancellation(concurrent: bool, observed: bool) -> None:
+async def test_a_component_that_raises_in_its_clean_up_swallows_no_cancellation(
+    concurrent: bool, observed: bool
+) -> None:
     # MO-3
     after: list[Message] = []
 
@@ -223,7 +225,7 @@ async def test_a_component_that_raises_in_its_clean_up_swallows_no_cancellation(
 
     bus = Bus([lambda message: A(), clean_up_badly, clean_up_badly], concurrent=concurrent)
     watch = Abandoned()
-    with bus.observe(watch) if observed else suppress():
+    with bus.observe(watch) if observed else nullcontext():
         with anyio.move_on_after(0) as scope:
             await bus(Start())
     assert scope.cancelled_caught
@@ -343,7 +345,7 @@ class TestOnAsyncioOnly:
         await bus(A())
         with ThreadPoolExecutor() as threads:  # asyncio.to_thread would carry over that a loop runs here
             threads.submit(anyio.run, bus, A()).result()
-            threads.submit(anyio.run, bus, A(), backend="trio").result()
+            threads.submit(lambda: anyio.run(bus, A(), backend="trio")).result()
         assert seen == [A()] * 3
 
 

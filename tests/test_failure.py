@@ -8,7 +8,7 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from modd import Bus, Failure, Message, ModdError, TurnFailed
+from modd import Bus, Failure, Message, ModdError, Part, TurnFailed
 from tests.names import A, N, Start, failures_of
 
 pytestmark = pytest.mark.anyio
@@ -117,6 +117,39 @@ async def test_one_handler_is_enough_but_the_failure_of_another_is_raised() -> N
     with pytest.raises(TurnFailed) as caught:
         await Bus([boom, clumsy, rescue])(Start())
     assert failures_of(caught.value) == ["KeyError('clumsy')"]
+
+
+async def test_a_failure_that_one_declines_and_another_handles_is_handled() -> None:
+    # MO-17
+    def decline(failure: Failure) -> None:
+        raise failure.error
+
+    for handlers in ([decline, lambda_handler], [lambda_handler, decline]):
+        await Bus([boom, *handlers])(Start())
+        await Bus([boom, *handlers[:1], Bus(handlers[1:], name="inner", inbound=[Failure])])(Start())
+
+
+async def test_what_left_another_bus_that_a_component_awaits_is_not_taken_for_its_own() -> None:
+    # MO-17
+    elsewhere = Bus([lambda message: A() if isinstance(message, N) else None, boom_n], name="elsewhere", outbound=[A])
+
+    async def asks(message: Start) -> None:
+        await elsewhere(N(1))
+
+    seen: list[Message] = []
+
+    def keep(message: A) -> None:
+        seen.append(message)
+
+    with pytest.raises(TurnFailed) as caught:
+        await Bus([Bus([asks], name="asking"), Part(asks), keep])(Start())
+    assert seen == []
+    error: Any = caught.value.exceptions[1]
+    assert (error.bus, error.outbound) == (elsewhere, (A(),))
+
+
+def boom_n(message: N) -> None:
+    raise ValueError("boom")
 
 
 async def test_a_sent_failure_that_nobody_handles_comes_back_to_its_sender() -> None:
@@ -308,7 +341,7 @@ async def test_a_bus_that_lists_failure_in_inbound_handles_those_of_the_surround
 
     with pytest.raises(TurnFailed) as caught:
         await Bus([boom, Bus([lambda message: None], name="idle", inbound=[Failure])])(Start())
-    assert "ValueError('boom')" in failures_of(caught.value), "nobody in it handled the failure"
+    assert failures_of(caught.value) == ["ValueError('boom')"], "nobody in it handled the failure"
 
 
 class Stop(BaseException):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import anyio
@@ -130,7 +131,7 @@ def waiting(*targets: tuple[Bus, Message]) -> Callable[[Start], Any]:
     async def component(message: Start) -> None:
         for _ in range(10):
             await checkpoint()
-        await gather(*(lambda t=target: t[0](t[1]) for target in targets))  # type: ignore[misc]
+        await gather(*(lambda t=target: t[0](t[1]) for target in targets))
 
     return component
 
@@ -154,11 +155,11 @@ async def test_a_circle_of_waiting_buses_is_an_error_that_names_it(size: int) ->
             errors.extend(find(failed, Deadlock))
 
     with anyio.fail_after(10):
-        await gather(*(lambda b=bus: send(b) for bus in buses))  # type: ignore[misc]
+        await gather(*(lambda b=bus: send(b) for bus in buses))
     (error,) = errors
     assert sorted(error.circle) == sorted(bus.name for bus in buses)
     around = [*error.circle, error.circle[0]]
-    assert all(int(b[1]) == (int(a[1]) + 1) % size for a, b in zip(around, around[1:], strict=False)), "in waiting order"
+    assert all(int(b[1]) == (int(a[1]) + 1) % size for a, b in pairwise(around)), "in waiting order"
     for bus in buses:
         assert await bus(A()) == (), "every bus goes on"
 
@@ -215,7 +216,10 @@ async def test_a_circle_through_concurrent_fan_out_and_overlapping_and_keyed_tur
 
     with anyio.fail_after(10):
         await gather(lambda: send(state), lambda: send(keyed))
-    assert {name for failed in failures for error in find(failed, Deadlock) for name in error.circle} == {"state", "keyed"}
+    assert {name for failed in failures for error in find(failed, Deadlock) for name in error.circle} == {
+        "state",
+        "keyed",
+    }
 
 
 async def test_within_one_turn_a_circle_of_two_branches_is_found_too() -> None:
@@ -290,7 +294,7 @@ async def test_there_is_no_false_alarm_in_a_storm_of_ordinary_traffic() -> None:
         bus.add(work)
     store.add(count)
     with anyio.fail_after(60):
-        await gather(*(lambda n=n: front(N(n)) for n in range(200)))  # type: ignore[misc]
+        await gather(*(lambda n=n: front(N(n)) for n in range(200)))
     assert handled == 200 * 2 * 2
 
 

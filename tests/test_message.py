@@ -37,7 +37,7 @@ class Paid(Message):
 
     order: int
     card: Annotated[str, Sensitive]
-    pins: list[Annotated[int, Sensitive()]] = []
+    pins: list[Annotated[int, Sensitive()]] = msgspec.field(default_factory=list)
     note: Annotated[str, "not a secret"] | None = None
 
 
@@ -68,7 +68,8 @@ def test_messages_are_equal_by_type_and_value() -> None:
         n: int
 
     assert Same(1) == Same(n=1) != Same(2)
-    assert Same(1) != Other(1)
+    other: object = Other(1)
+    assert Same(1) != other
     assert hash(Same(1)) == hash(Same(1))
     assert len({Same(1), Same(1), Same(2)}) == 2
 

@@ -140,7 +140,10 @@ async def test_a_message_that_nobody_receives_is_reported() -> None:
     with outer.observe(watch):
         await outer(B())
         await outer(Start())
-    assert [line for line in watch.lines if "unreceived" in line] == ["B() unreceived in outer", "A() unreceived in outer"]
+    assert [line for line in watch.lines if "unreceived" in line] == [
+        "B() unreceived in outer",
+        "A() unreceived in outer",
+    ]
 
 
 async def test_registrations_are_seen_here_and_in_nested_buses() -> None:

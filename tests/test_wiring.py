@@ -183,9 +183,9 @@ def test_a_bus_in_two_places_stays_renewed_until_it_is_in_none() -> None:
     outer = Bus([inner, inner], name="outer")
     outer.remove(inner)
     inner.add(postponed.one)
-    assert outer.accepts.types == (A,)
+    assert list(outer.accepts.types) == [A]
     outer.remove(inner)
-    assert outer.accepts.types == ()
+    assert list(outer.accepts.types) == []
 
 
 def test_a_surrounding_bus_is_not_kept_alive_by_what_is_inside() -> None:
@@ -208,6 +208,12 @@ def test_names_of_components() -> None:
 
 def test_a_part_without_components_accepts_everything() -> None:
     assert Part().accepts == Accepts(everything=True) and Part().boundary is None
+
+
+def test_a_component_may_name_the_bus_that_it_is_being_given_to() -> None:
+    # MO-5
+    made = postponed.names_its_bus()
+    assert made.accepts.types == (A,)
 
 
 @pytest.mark.anyio

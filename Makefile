@@ -1,0 +1,74 @@
+# Every target sets up .venv by itself: all it takes is make and Python 3.11 or later (`make PYTHON=... test` picks one).
+
+PYTHONS = $(or $(PYTHON),python3.13 python3.12 python3.11 python3 python)
+RUN = .venv/bin/python -m
+PIP = PIP_CONSTRAINT=requirements.lock PIP_BUILD_CONSTRAINT=requirements.lock PIP_DISABLE_PIP_VERSION_CHECK=1 \
+	$(RUN) pip install --quiet --quiet
+
+.PHONY: demo test bench proof format clean
+
+# The shopping run, with the journey of each message below it.
+demo: .venv/.runtime
+	@.venv/bin/python examples/shopping.py
+
+# All that guards the project.
+test: .venv/.dev
+	$(RUN) ruff format --check .
+	$(RUN) ruff check .
+	$(RUN) mypy
+	.venv/bin/basedpyright --warnings
+	.venv/bin/lint-imports --no-logo
+	$(RUN) coverage run -m pytest
+	$(RUN) coverage report
+
+# The core against handwritten floors; BENCH takes options, as in `make bench BENCH="--rounds 11"`.
+bench: .venv/.runtime
+	@$(RUN) bench.run $(BENCH)
+
+# The property tests, for much longer.
+proof: .venv/.dev
+	MODD_PROFILE=long $(RUN) pytest -o faulthandler_timeout=7200 tests/test_property.py
+
+# What the first two checks of `make test` ask for.
+format: .venv/.dev
+	$(RUN) ruff check --fix --exit-zero .
+	$(RUN) ruff format .
+
+clean:
+	rm -rf .venv build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# What modd needs to run.
+.venv/.runtime: .venv/.made pyproject.toml requirements.lock
+	@echo "installing modd into .venv" >&2
+	@$(PIP) --editable .
+	@touch $@
+
+# What the checks need, too.
+.venv/.dev: .venv/.made pyproject.toml requirements.lock
+	@echo "installing modd and its checks into .venv" >&2
+	@$(PIP) --requirement requirements.lock
+	@$(PIP) --no-build-isolation --no-deps --editable .
+	@touch .venv/.runtime $@
+
+# An environment with pip, from the first Python that is new enough and can make one. A command of such a name may be
+# there and fail, and a Python may be there without the package that makes environments.
+.venv/.made:
+	@for python in $(PYTHONS); do \
+		$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 || continue; \
+		found="$$found $$python"; \
+		echo "making .venv with $$python ($$($$python --version))" >&2; \
+		$$python -m venv --clear .venv >/dev/null 2>&1 && touch $@ && exit 0; \
+		$$python -m venv --clear --without-pip .venv >/dev/null 2>&1 \
+			&& $$python -m pip --python .venv/bin/python install --quiet pip >/dev/null 2>&1 && touch $@ && exit 0; \
+		$$python -m virtualenv --clear --quiet .venv >/dev/null 2>&1 && touch $@ && exit 0; \
+		rm -rf .venv; \
+	done; \
+	if [ -z "$$found" ]; then \
+		echo "modd needs Python 3.11 or later. None of these runs: $(PYTHONS). Install one, or name yours:" \
+			"make PYTHON=/path/to/python" >&2; \
+	else \
+		echo "no environment can be made with:$$found. On Debian and Ubuntu, install python3-venv" \
+			"(apt-get install python3-venv), then run make again." >&2; \
+	fi; \
+	exit 1

@@ -1,0 +1,1 @@
+"""Benchmarks: modd against handwritten floors, in one run (see README.md here)."""

@@ -1,0 +1,163 @@
+"""What is measured: each case does the same work on every side, and counts what was handled."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from bench import components, floors
+from bench.floors import Count, Floor
+from modd import Bus
+
+Run = Callable[[int], Awaitable[None]]
+"""Sends as often as it is told; raises when more or fewer messages were handled than that takes."""
+
+CART = 20_000
+"""A cart keeps its lines, so a new one is taken after so many sends."""
+NO_LIMIT = 10_000_000
+"""A limit that no case comes near, so that only the loop itself is measured."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """Two runs that are measured side by side, and the figure that comes of it."""
+
+    name: str
+    run: Run
+    base: Run
+    """What it is compared with."""
+    figure: Callable[[float, float], float]
+    """From the seconds that one send took with ``run`` and with ``base``."""
+    must: float
+    aim: float
+    messages: int = 1
+    """Handled per send."""
+    at_most: bool = False
+    """Whether a small figure is a good one."""
+
+
+def all_cases() -> list[Case]:
+    """Every case, with what it must reach and what it should reach."""
+    return [
+        dispatch("1 handler, async", handlers=1, types=1, sync=False, must=0.38, aim=0.50),
+        dispatch("1 handler, sync", handlers=1, types=1, sync=True, must=0.70, aim=0.85),
+        dispatch("10 handlers, async", handlers=10, types=1, sync=False, must=0.70, aim=0.85),
+        dispatch("10 handlers, sync", handlers=10, types=1, sync=True, must=1.5, aim=1.9),
+        dispatch("100 types, 1 sent, async", handlers=1, types=100, sync=False, must=12, aim=18),
+        dispatch("100 types, 1 sent, sync", handlers=1, types=100, sync=True, must=24, aim=32),
+        shopping("shopping, 2 components", idle=0, must=0.85, aim=1.2),
+        shopping("shopping, 100 components", idle=98, must=11, aim=15),
+        depth("depth 10 000", 10_000, must=0.65, aim=0.80),
+        fan("fan 10 000", 10_000, must=0.72, aim=0.85),
+        fan("fan 50 000", 50_000, must=0.70, aim=0.85),
+        nested("one bus deeper, per level", levels=1),
+        nested("two buses deeper, per level", levels=2),
+    ]
+
+
+def dispatch(name: str, *, handlers: int, types: int, sync: bool, must: float, aim: float) -> Case:
+    """Types with so many handlers each, of which one is sent."""
+    count = Count()
+    kinds, plain = components.number_types(types), floors.number_types(types)
+    bus = Bus([components.counter(kind, count, sync=sync) for kind in kinds for _ in range(handlers)])
+    floor = Floor(floors.counter(kind, count) for kind in plain for _ in range(handlers))
+    run, base = _sends(bus, kinds[0], count, handlers), _sends(floor.send, plain[0], count, handlers)
+    return Case(name, run, base, _times_as_fast, must, aim)
+
+
+def shopping(name: str, *, idle: int, must: float, aim: float) -> Case:
+    """A cart that answers each addition with its totals, a checkout that keeps them, and others with nothing to do."""
+    seen: list[Any] = [None]
+
+    def bus() -> Bus:
+        others = [components.idle() for _ in range(idle)]
+        return Bus([components.cart(), components.checkout(seen), *others])
+
+    def floor() -> Any:
+        others = [floors.idle() for _ in range(idle)]
+        return Floor([floors.cart(), floors.checkout(seen), *others]).send
+
+    run, base = _purchases(bus, components.Added, seen), _purchases(floor, floors.Added, seen)
+    return Case(name, run, base, _times_as_fast, must, aim, messages=2)
+
+
+def depth(name: str, length: int, *, must: float, aim: float) -> Case:
+    """A chain: each message causes the next one, down to zero."""
+    count, each = Count(), length + 1
+    bus, floor = Bus([components.down(count)], limit=NO_LIMIT), Floor([floors.down(count)])
+    run = _sends(bus, lambda _: components.Number(length), count, each)
+    base = _sends(floor.send, lambda _: floors.Number(length), count, each)
+    return Case(name, run, base, _times_as_fast, must, aim, messages=each)
+
+
+def fan(name: str, width: int, *, must: float, aim: float) -> Case:
+    """One message causes many at once."""
+    count = Count()
+    bus, floor = Bus([components.spread(count)], limit=NO_LIMIT), Floor([floors.spread(count)])
+    run = _sends(bus, lambda _: components.Wide(width), count, width)
+    base = _sends(floor.send, lambda _: floors.Wide(width), count, width)
+    return Case(name, run, base, _times_as_fast, must, aim, messages=width)
+
+
+def nested(name: str, *, levels: int) -> Case:
+    """What each bus around a bus adds to a send, as a multiple of a send to that bus alone."""
+    count = Count()
+    plain, deep = (Bus([components.counter(components.Number, count)]) for _ in range(2))
+    for _ in range(levels):
+        deep = Bus([deep])
+    run, base = _sends(deep, components.Number, count, 1), _sends(plain, components.Number, count, 1)
+    return Case(name, run, base, lambda one, other: (one / other - 1) / levels, must=1.3, aim=0.9, at_most=True)
+
+
+async def peak_of_chain(length: int) -> int:
+    """The most bytes that one turn holds at a time in which each of so many messages causes the next one.
+
+    The limit is just high enough, so that the second half of the turn notes what leads to what.
+    """
+    count = Count()
+    bus = Bus([components.down(count)], limit=length)
+    await bus(components.Number(0))
+    tracemalloc.start()
+    try:
+        await bus(components.Number(length - 1))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    _expect(count.n, length + 1)
+    return peak
+
+
+def _times_as_fast(one: float, other: float) -> float:
+    return other / one
+
+
+def _expect(handled: int, wanted: int) -> None:
+    if handled != wanted:
+        raise RuntimeError(f"{handled} were handled, not {wanted}")
+
+
+def _sends(send: Any, make: Callable[[int], Any], count: Count, each: int) -> Run:
+    """Build a message and send it, over and over; each causes so many messages to be handled."""
+
+    async def run(times: int) -> None:
+        count.n = 0
+        for i in range(times):
+            await send(make(i))
+        _expect(count.n, times * each)
+
+    return run
+
+
+def _purchases(open_shop: Callable[[], Any], make: Callable[..., Any], seen: list[Any]) -> Run:
+    """Put two of one thing into the cart, over and over."""
+
+    async def run(times: int) -> None:
+        for start in range(0, times, CART):
+            send, purchases = open_shop(), min(CART, times - start)
+            for _ in range(purchases):
+                await send(make(sku="KAY-123-YOLO", price=10.99, quantity=2))
+            _expect(seen[0].items, 2 * purchases)
+
+    return run

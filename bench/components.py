@@ -1,0 +1,116 @@
+"""The messages and components that modd is measured with; what each accepts is its annotation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from bench.floors import Count
+from modd import Component, Message
+
+
+class Number(Message):
+    """Stands for any message."""
+
+    n: int
+
+
+class Wide(Message):
+    """Asks for so many messages."""
+
+    n: int
+
+
+class Added(Message):
+    """Something was put into the cart."""
+
+    sku: str
+    price: float
+    quantity: int
+
+
+class Totals(Message):
+    """What is in the cart by now."""
+
+    items: int
+    total: float
+
+
+class Paid(Message):
+    """Never sent."""
+
+
+def number_types(types: int) -> list[type[Any]]:
+    """So many message types of one shape."""
+    return [msgspec.defstruct(f"Number{i}", [("n", int)], bases=(Message,), frozen=True) for i in range(types)]
+
+
+def counter(kind: type, count: Count, *, sync: bool = False) -> Component:
+    """Counts the messages of a type."""
+
+    async def handle(message: Any) -> None:
+        count.n += 1
+
+    def handle_now(message: Any) -> None:
+        count.n += 1
+
+    component: Component = handle_now if sync else handle
+    component.__annotations__ = {"message": kind}
+    return component
+
+
+def down(count: Count) -> Component:
+    """Counts a number and causes the next one below it, to zero."""
+
+    async def handle(message: Number) -> Number | None:
+        count.n += 1
+        return Number(message.n - 1) if message.n > 0 else None
+
+    return handle
+
+
+def spread(count: Count) -> Component:
+    """Causes as many numbers as it is asked for, and counts them."""
+
+    async def handle(message: Wide | Number) -> list[Number] | None:
+        if type(message) is Wide:
+            return [Number(i) for i in range(message.n)]
+        count.n += 1
+        return None
+
+    return handle
+
+
+def cart() -> Component:
+    """Answers each addition with the totals so far."""
+    lines: list[tuple[int, str, float]] = []
+    items, total = 0, 0.0
+
+    async def handle(message: Added) -> Totals:
+        nonlocal items, total
+        lines.append((message.quantity, message.sku, message.price))
+        items += message.quantity
+        total += message.quantity * message.price
+        return Totals(items, total)
+
+    return handle
+
+
+def checkout(seen: list[Any]) -> Component:
+    """Keeps the latest totals for the time of payment."""
+
+    async def handle(message: Totals | Paid) -> None:
+        if type(message) is Totals:
+            seen[0] = message
+
+    return handle
+
+
+def idle() -> Component:
+    """Waits for a message that is never sent."""
+
+    async def handle(message: Paid) -> None:
+        return None
+
+    return handle

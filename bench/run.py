@@ -1,0 +1,126 @@
+"""Measure modd against the floors and print the ratios: ``python -m bench.run --rounds 7 --seconds 0.3``."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import json
+import os
+import platform
+from collections.abc import Iterable
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+from bench.cases import Case, Run, all_cases, peak_of_chain
+
+CHAIN = 1_000_000
+"""Messages of the turn whose memory is measured."""
+PEAK = 1_000_000
+"""The bytes that it may hold, a thirtieth of what so many messages would take: what is done with is let go."""
+HEAD = ("case", "modd", "compared with", "ratio", "low .. high", "must", "aim", "reached")
+
+
+async def main() -> None:
+    """Run the cases that were asked for, print the table, and write the figures to a file if one is given."""
+    options = parse()
+    print(f"{machine()}\n\n| {' | '.join(HEAD)} |\n|{'---|' * len(HEAD)}", flush=True)
+    rows = []
+    for case in all_cases():
+        if options.only in case.name:
+            rows.append(row(case, await measure(case, options.rounds, options.seconds)))
+            print(line(rows[-1]), flush=True)
+    peak = await peak_of_chain(CHAIN) if options.only in "memory" else None
+    if peak is not None:
+        print(f"\nmemory: at most {peak:,} bytes in a turn of {CHAIN:,} messages in a chain (must: {PEAK:,})")
+    if options.json:
+        options.json.write_text(json.dumps({"machine": machine(), "cases": rows, "chain_peak_bytes": peak}, indent=2))
+
+
+def parse() -> argparse.Namespace:
+    """What was asked for on the command line."""
+    parser = argparse.ArgumentParser(prog="python -m bench.run", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=7, help="how often each side of a case runs")
+    parser.add_argument("--seconds", type=float, default=0.3, help="how long a run is to take")
+    parser.add_argument("--only", default="", help="only the cases with this text in their names")
+    parser.add_argument("--json", type=Path, help="a file to write the figures to")
+    return parser.parse_args()
+
+
+async def measure(case: Case, rounds: int, seconds: float) -> list[tuple[float, float]]:
+    """The seconds of one send on both sides, round by round; which side begins alternates."""
+    enough = [await calls_for(run, seconds) for run in (case.run, case.base)]
+    took = []
+    for number in range(rounds):
+        per_send = [0.0, 0.0]
+        for side in (0, 1) if number % 2 else (1, 0):
+            per_send[side] = await timed((case.run, case.base)[side], enough[side]) / enough[side]
+        took.append((per_send[0], per_send[1]))
+    return took
+
+
+async def calls_for(run: Run, seconds: float) -> int:
+    """How many sends take so long."""
+    sends = 1
+    while (took := await timed(run, sends)) < seconds:
+        sends = max(sends + 1, int(sends * min(20, 1.15 * seconds / took)))
+    return sends
+
+
+async def timed(run: Run, sends: int) -> float:
+    """How long a run takes, with no garbage of others left."""
+    gc.collect()
+    start = perf_counter()
+    await run(sends)
+    return perf_counter() - start
+
+
+def row(case: Case, took: Iterable[tuple[float, float]]) -> dict[str, Any]:
+    """The figures of a case: the median of the rounds, each of which compares its own two runs."""
+    pairs = list(took)
+    figures = sorted(case.figure(*pair) for pair in pairs)
+    figure, sign = median(figures), -1 if case.at_most else 1
+    reached = [name for name, target in (("aim", case.aim), ("must", case.must)) if sign * figure >= sign * target]
+    return {
+        "case": case.name,
+        "modd_ns": 1e9 * median(one for one, _ in pairs) / case.messages,
+        "base_ns": 1e9 * median(other for _, other in pairs) / case.messages,
+        "ratio": figure,
+        "low": figures[0],
+        "high": figures[-1],
+        "must": case.must,
+        "aim": case.aim,
+        "at_most": case.at_most,
+        "reached": reached[0] if reached else "no",
+    }
+
+
+def line(row: dict[str, Any]) -> str:
+    """A case as a line of the table; times are nanoseconds per message."""
+    most = "at most " if row["at_most"] else ""
+    return (
+        f"| {row['case']} | {row['modd_ns']:,.0f} ns | {row['base_ns']:,.0f} ns | {row['ratio']:.2f} "
+        f"| {row['low']:.2f} .. {row['high']:.2f} | {most}{row['must']} | {most}{row['aim']} | {row['reached']} |"
+    )
+
+
+def machine() -> str:
+    """What the figures were taken on."""
+    libraries = ", ".join(f"{name} {version(name)}" for name in ("modd", "anyio", "msgspec"))
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    return f"{os.cpu_count()} x {processor()}, {platform.system()}, {python}, {libraries}"
+
+
+def processor() -> str:
+    """The processor's name where the system tells it, else its kind."""
+    told = Path("/proc/cpuinfo")
+    lines = told.read_text().splitlines() if told.exists() else []
+    names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
