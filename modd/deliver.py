@@ -18,6 +18,7 @@ from modd.failure import Failure, Raised, note
 from modd.message import Message
 from modd.observer import Delivery, current_delivery, tell
 from modd.turn import Turn, check_limits, edges_of, look
+from modd.wiring import carefully, check_message
 
 
 class Entry(msgspec.Struct, eq=False):
@@ -55,6 +56,11 @@ async def deliver(turn: Turn, queued: Queued, queue: deque[Queued]) -> None:
 
 async def settle(turn: Turn, message: Message, call: Any, given: Any, queue: deque[Queued]) -> None:
     """Queue what follows from what a component gave back to the loop of `Bus`, or raised there."""
+    if given is carefully:
+        if not isinstance(message, Entry):
+            check_message(message)
+        await deliver(turn, message, queue)
+        return
     take = Take(turn, turn.bus.receiver_of(call), Entry(message))
     try:
         await take.settle(given)

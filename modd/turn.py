@@ -204,7 +204,6 @@ def ended(turn: Turn, ledger: Ledger, error: Exception, failures: Iterable[Excep
     """What to raise when a limit cuts a turn short; it ends the turns around it too, whoever catches the error."""
     for around in open_turns(turn.outer):
         around.book.overflow = around.book.overflow or error
-    turn.ledger = None
     ledger.errors += [*failures, error]
     return failed(ledger, turn.bus)
 
@@ -222,9 +221,11 @@ def pass_on(turn: Turn, ledger: Ledger) -> None:
         around.book.out += ledger.out
 
 
-def result_of(turn: Turn, ledger: Ledger) -> tuple[Message, ...]:
-    """What left the bus in a turn that has come to its end; raises `TurnFailed` for what nobody handled."""
-    turn.ledger = None
+def result_of(turn: Turn) -> tuple[Message, ...]:
+    """What left the bus in a turn that has ended; raises `TurnFailed` for what nobody handled."""
+    ledger, turn.ledger = turn.ledger, None
+    if ledger is None:
+        return ()
     if ledger.overflow is not None:
         raise ended(turn, ledger, ledger.overflow)
     if ledger.errors:

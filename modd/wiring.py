@@ -14,6 +14,17 @@ from modd.message import Message
 from modd.observer import Observer, tell
 
 
+def carefully(message: Any) -> Any:
+    """Stands for the receivers of a message that the loop of `Bus` must leave to `modd.deliver`; gives back itself."""
+    return carefully
+
+
+Routes = dict[type, tuple[Component, ...]]
+"""Who is called for a type of message, where the loop of `Bus` can do that by itself."""
+CAREFULLY = (carefully,)
+"""Who is called for all others."""
+
+
 class Wiring(Part):
     """The still part of a bus: everything but its turns."""
 
@@ -36,7 +47,7 @@ class Wiring(Part):
         self.outbound = tuple(kind for kind in listed if kind is not Failure)
         self.lets_failures_out = Failure in listed
         self._names: dict[str, type] = {}
-        self._routes: dict[type, tuple[Component, ...]] = {}
+        self._routes: Routes = {}
         """Who is called for a type, where the loop of `Bus` can do it; filled as types come, emptied by `renew`."""
         self._observers: list[Observer] = []
         self._watchers: tuple[Observer, ...] | None = None

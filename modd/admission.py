@@ -1,0 +1,109 @@
+"""Who may go into a bus when: its gates, and the beginning and end of turns (DESIGN 2.4, 2.8, 2.10)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable
+from inspect import iscoroutinefunction
+from typing import Any
+from weakref import WeakValueDictionary
+
+from modd.component import Component
+from modd.deliver import Entry, is_overflow
+from modd.errors import InvalidOption
+from modd.failure import Failure
+from modd.gate import gate_for, leave, wait
+from modd.message import Message
+from modd.observer import tell
+from modd.opening import Openable
+from modd.turn import BEAT, Gate, Meter, Turn, begin, ended, look, new_turn, pass_on
+from modd.wiring import Routes, check_message
+
+_SHUT = Gate("")
+_SHUT.holder = Turn(None, Meter())
+
+
+class Admission(Openable):
+    """What a bus is but for its loop: a wiring with gates and a count of messages."""
+
+    def __init__(
+        self, components: Iterable[Component], *, exclusive: bool | Callable[[Any], Hashable], **options: Any
+    ) -> None:
+        super().__init__(components, **options)
+        if not (isinstance(exclusive, bool) or callable(exclusive)) or iscoroutinefunction(exclusive):
+            raise InvalidOption("exclusive", exclusive, "give True, False, or a plain function from message to key")
+        self._exclusive = exclusive
+        self._gate = Gate(self.name)
+        self._gates: WeakValueDictionary[Hashable, Gate] = WeakValueDictionary()
+        self.meter = Meter()
+        """Counts for a turn that holds the whole bus; others have meters of their own that go on from it."""
+        self.one_at_a_time = exclusive is True
+        quick = isinstance(exclusive, bool) and (self.limit is None or self.limit >= 2 * BEAT)
+        self._door = self._gate if quick else _SHUT
+        """Where the loop asks whether a sender may go in without more ado."""
+        self._stays: Routes = {} if self.outbound else self._routes
+        """Types that the loop may queue by itself, because they do not leave the bus."""
+
+    def _begin(self, outer: Turn | None) -> Turn:
+        """The turn of a sender who found the bus free, made when it first has to wait; nobody can have come between."""
+        turn = new_turn(self, outer, self._gate if self.one_at_a_time else None)
+        if turn.gate is not None:
+            turn.gate.holder = turn
+        begin(turn)
+        return turn
+
+    async def _enter(self, message: Message, outer: Turn | None) -> Turn:
+        """The turn of a sender who may have to wait, or whose message has to be looked at before."""
+        check_message(message)
+        gate = self._gate_for(message, outer)
+        turn = new_turn(self, outer, gate)
+        if gate is not None:
+            if gate.holder is None:
+                gate.holder = turn
+            else:
+                await wait(turn, gate)
+        begin(turn)
+        turn.meter.room -= 1
+        try:
+            await look(turn)
+        except BaseException as error:
+            cut = self._cut_short(turn, error, (message,))
+            if cut is not error:
+                raise cut from None
+            raise
+        return turn
+
+    def _gate_for(self, message: Message, outer: Turn | None) -> Gate | None:
+        if isinstance(self._exclusive, bool):
+            return gate_for(self._gate, outer) if self._exclusive else None
+        key = self._exclusive(message)
+        if key is None:
+            return None
+        gate = self._gates.get(key)
+        if gate is None:
+            gate = self._gates[key] = Gate(self.name)
+        return gate_for(gate, outer)
+
+    def _leave(self, turn: Turn) -> None:
+        """End a turn: let the next one in, and remember how many messages may come before the next checkpoint."""
+        turn.open = False
+        if turn.ledger is not None:
+            pass_on(turn, turn.ledger)
+        if turn.root is None and not self.one_at_a_time:
+            self.meter.room = turn.meter.beat - turn.meter.count
+        if turn.gate is not None:
+            leave(turn.gate)
+
+    def _cut_short(self, turn: Turn, error: BaseException, queue: Iterable[Any]) -> BaseException:
+        """End a turn that cannot go on, and tell observers what is left undone; returns what to raise."""
+        left = [item.message if isinstance(item, Entry) else item for item in queue if item is not None]
+        failures = [message.error for message in left if isinstance(message, Failure)]
+        messages = tuple(message for message in left if isinstance(message, Message) and type(message) is not Failure)
+        lost: tuple[Exception, ...] = ()
+        if isinstance(error, Exception) and is_overflow(error):
+            error = ended(turn, turn.book, error, failures)
+        else:
+            lost = (*(turn.ledger.errors if turn.ledger else ()), *failures)
+        tell(self.watchers, lambda watcher: watcher.abandoned(messages, lost, self))
+        self._leave(turn)
+        turn.ledger = None
+        return error
