@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterator
-
 from anyio.lowlevel import checkpoint_if_cancelled
 
 
@@ -16,22 +14,29 @@ async def raise_if_cancelled(error: Exception) -> None:
     the errors during whose handling the component raised, unless the sender was handling that one before.
     """
     await checkpoint_if_cancelled()
+    handled = _cancellations(sys.exc_info()[1])
+    new = [cancelled for cancelled in _cancellations(error) if cancelled not in handled]
+    if new and _cancel_requests() > bool(handled):
+        raise asyncio.CancelledError(*new[0].args) from error
+
+
+def _cancel_requests() -> int:
     try:
         task = asyncio.current_task()
     except RuntimeError:  # no asyncio loop runs here
-        return
-    handled = [*_cancellations(sys.exc_info()[1])]
-    if task is None or task.cancelling() <= bool(handled):
-        return
-    for cancelled in _cancellations(error):
-        if cancelled not in handled:
-            raise asyncio.CancelledError(*cancelled.args) from error
+        return 0
+    return task.cancelling() if task is not None else 0
 
 
-def _cancellations(error: BaseException | None) -> Iterator[asyncio.CancelledError]:
+def _cancellations(error: BaseException | None) -> list[asyncio.CancelledError]:
+    """The cancellations among an error and those during whose handling it was raised, but those made by a time-out."""
+    found: list[asyncio.CancelledError] = []
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
-        if isinstance(error, asyncio.CancelledError):
-            yield error
+        if isinstance(error, TimeoutError) and isinstance(error.__cause__, asyncio.CancelledError):
+            error = error.__cause__
+        elif isinstance(error, asyncio.CancelledError):
+            found.append(error)
         error = error.__context__
+    return found
