@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+
 from anyio.lowlevel import checkpoint_if_cancelled
 
 

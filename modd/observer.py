@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 import msgspec
 
-from modd.failure import Failure
 from modd.message import Message
 
 Outcome = Literal["running", "done", "failed", "cancelled"]
@@ -69,8 +68,3 @@ def tell(watchers: Iterable[Observer], happening: Callable[[Observer], None]) ->
             happening(watcher)
         except Exception:
             logging.getLogger("modd").exception("the observer %r failed", watcher)
-
-
-def is_failure(message: object) -> bool:
-    """Whether a message reports a failure."""
-    return isinstance(message, Failure)

@@ -262,6 +262,32 @@ async def test_observers_are_told_what_was_not_handled_and_which_failures_nobody
     assert watch.errors == ["KeyError('lost')"] or watch.errors == ["ValueError('bad')", "KeyError('lost')"]
 
 
+@pytest.mark.parametrize("exclusive", [True, False])
+async def test_a_sender_may_be_cancelled_at_the_checkpoint_before_its_turn(exclusive: bool) -> None:
+    # MO-3
+    seen: list[Message] = []
+    bus = Bus([seen.append], exclusive=exclusive)
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        for n in range(1_000):
+            await bus(N(n))
+    assert scope.cancelled_caught and len(seen) < 300
+    assert await bus(A()) == () and seen[-1] == A()
+
+
+async def test_a_cancellation_that_was_not_the_senders_is_a_failure() -> None:
+    # MO-3
+    def odd(message: Start) -> None:
+        try:
+            raise asyncio.CancelledError
+        except asyncio.CancelledError:
+            raise ValueError("odd") from None
+
+    with pytest.raises(TurnFailed) as caught:
+        await Bus([odd])(Start())
+    assert isinstance(caught.value.exceptions[0], ValueError)
+
+
 class TestOnAsyncioOnly:
     """Native ``task.cancel()`` is delivered once, unlike that of a scope."""
 

@@ -269,3 +269,72 @@ async def test_failure_given_back_by_a_component_is_raised_when_nobody_handles_i
     with pytest.raises(TurnFailed) as caught:
         await Bus([reporter])(Start())
     assert caught.value.exceptions == (error,)
+
+
+@pytest.mark.parametrize("outbound", [[], [N]])
+async def test_single_answers_of_several_components_keep_their_order(outbound: list[type[Message]]) -> None:
+    # MO-1
+    seen: list[int] = []
+
+    def left(message: N) -> Any:
+        seen.append(message.n)
+        return N(2 * message.n) if message.n < 200 else None
+
+    async def right(message: N) -> Any:
+        return N(2 * message.n + 1) if message.n < 200 else None
+
+    bus = Bus([left, right], outbound=outbound)
+    for _ in range(2):
+        seen.clear()
+        await bus(N(1))
+        assert seen == list(range(1, 400)), "a tree, level by level"
+
+
+async def test_synchronous_components_with_much_in_the_queue_let_others_run() -> None:
+    # MO-1
+    beats, stop = 0, False
+
+    def left(message: N) -> Any:
+        return N(message.n - 1) if message.n > 1 else None
+
+    def right(message: N) -> Any:
+        return A() if message.n > 1 else None
+
+    async def other() -> None:
+        nonlocal beats
+        while not stop:
+            beats += 1
+            await anyio.lowlevel.checkpoint()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(other)
+        bus = Bus([left, right])
+        await bus(N(1))
+        await bus(A())
+        before = beats
+        await bus(N(2_000))
+        stop = True
+    assert beats - before >= 4_000 // 256 - 2
+
+
+async def test_a_list_that_is_handled_without_a_single_await_lets_others_run() -> None:
+    # MO-1
+    beats, stop, seen = 0, False, list[int]()
+
+    def wide(message: Start) -> Any:
+        return tuple(N(n) for n in range(3_000))
+
+    def keep(message: N) -> None:
+        seen.append(beats)
+
+    async def other() -> None:
+        nonlocal beats
+        while not stop:
+            beats += 1
+            await anyio.lowlevel.checkpoint()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(other)
+        await Bus([wide, keep])(Start())
+        stop = True
+    assert seen[-1] - seen[0] >= 3_000 // 256 - 3
