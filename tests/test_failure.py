@@ -357,8 +357,9 @@ async def test_what_is_not_an_error_of_a_component_passes_through(concurrent: bo
         await checkpoint()
 
     bus = Bus([stop, wait], concurrent=concurrent)
-    with pytest.raises(Stop):
-        await bus(Start())
+    for _ in range(2):
+        with pytest.raises(Stop):
+            await bus(Start())
     assert await bus(A()) == ()
 
 
