@@ -26,7 +26,7 @@ class Admission(Openable):
     """What a bus is but for its loop: a wiring with gates and a count of messages."""
 
     def __init__(
-        self, components: Iterable[Component], *, exclusive: bool | Callable[[Any], Hashable], **options: Any
+        self, components: Iterable[Component], *, exclusive: bool | Callable[[Any], object], **options: Any
     ) -> None:
         super().__init__(components, **options)
         if not (isinstance(exclusive, bool) or callable(exclusive)) or iscoroutinefunction(exclusive):
@@ -75,10 +75,14 @@ class Admission(Openable):
     def _gate_for(self, message: Message, outer: Turn | None) -> Gate | None:
         if isinstance(self._exclusive, bool):
             return gate_for(self._gate, outer) if self._exclusive else None
-        key = self._exclusive(message)
+        key: Any = self._exclusive(message)
         if key is None:
             return None
-        gate = self._gates.get(key)
+        try:
+            gate = self._gates.get(key)
+        except TypeError as error:
+            cure = f"its key for {type(message).__qualname__} cannot be hashed; give a text, a number or a tuple"
+            raise InvalidOption("exclusive", self._exclusive, f"{self.name}: {cure}") from error
         if gate is None:
             gate = self._gates[key] = Gate(self.name)
         return gate_for(gate, outer)

@@ -8,7 +8,7 @@ holds the bus, failures, nested buses, observers, concurrent fan-out) is done th
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Iterable
 from types import CoroutineType
 from typing import Any
 
@@ -51,7 +51,7 @@ class Bus(Admission):
         name: str = "bus",
         inbound: Iterable[type[Message]] | None = None,
         outbound: Iterable[type[Message]] = (),
-        exclusive: bool | Callable[[Any], Hashable] = True,
+        exclusive: bool | Callable[[Any], object] = True,
         concurrent: bool = False,
         limit: int | None = 100_000,
     ) -> None:

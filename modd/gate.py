@@ -71,5 +71,6 @@ def find_circle(gate: Gate, caller: Turn | None) -> tuple[str, ...]:
 def _note_wait_over(turn: Turn) -> None:
     outer = turn.outer
     while outer is not None:
-        outer.book.waits.pop(turn, None)
+        if outer.ledger is not None:
+            outer.ledger.waits.pop(turn, None)
         outer = outer.outer

@@ -152,6 +152,35 @@ async def test_a_sender_may_be_cancelled_while_it_waits_in_the_line(handed_over:
     assert await bus(N(3)) == ()
 
 
+async def test_a_gate_is_passed_on_when_it_is_handed_to_a_sender_that_is_cancelled() -> None:
+    # MO-8
+    seen: list[N] = []
+    bus = Bus([seen.append])
+    go = anyio.Event()
+    scope = anyio.CancelScope()
+
+    async def holds(message: Start) -> None:
+        await go.wait()
+
+    async def first() -> None:
+        await bus(Start())
+        scope.cancel()  # the second has the gate now, and has not run yet
+
+    async def second(n: int) -> None:
+        with scope:
+            await bus(N(n))
+
+    bus.add(holds)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(first)
+        for _ in range(5):
+            await checkpoint()
+        await start(tasks, second, 1)
+        await start(tasks, bus, N(2))
+        go.set()
+    assert N(2) in seen
+
+
 async def start(tasks: Any, function: Any, argument: Any) -> None:
     """Start a task and let it come to its first wait."""
     tasks.start_soon(function, argument)

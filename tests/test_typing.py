@@ -1,0 +1,27 @@
+"""What the type checkers are shown in tests/typing/messages.py also runs."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.typing import messages
+
+pytestmark = pytest.mark.anyio
+
+
+def test_messages_are_made_as_checkers_think() -> None:
+    # MO-4
+    messages.make_messages()
+
+
+async def test_buses_take_what_checkers_let_pass() -> None:
+    await messages.use_a_bus()
+    await messages.watch_a_journey()
+
+
+def test_parts_take_what_checkers_let_pass() -> None:
+    assert len(messages.make_parts().components) == 12
+
+
+def test_scenarios_take_what_checkers_let_pass() -> None:
+    messages.use_scenarios()
