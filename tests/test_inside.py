@@ -327,6 +327,37 @@ async def test_work_started_in_a_turn_counts_as_inside_until_the_turn_ends() -> 
     assert seen == ["A", "late"]
 
 
+async def test_work_may_wait_for_another_bus_when_the_turn_that_started_it_has_ended() -> None:
+    # MO-8
+    seen: list[Message] = []
+    here, other = Bus(name="here"), Bus(name="other")
+    held, go = anyio.Event(), anyio.Event()
+
+    async def holds(message: Start) -> None:
+        held.set()
+        await go.wait()
+
+    def keep(message: N) -> None:
+        seen.append(message)
+
+    other.add(holds)
+    other.add(keep)
+    async with anyio.create_task_group() as tasks:
+
+        async def starts(message: A) -> None:
+            tasks.start_soon(other, N(1))
+            for _ in range(5):
+                await checkpoint()
+
+        here.add(starts)
+        tasks.start_soon(other, Start())
+        await held.wait()
+        await here(A())
+        assert seen == []
+        go.set()
+    assert seen == [N(1)]
+
+
 async def test_detached_work_is_outside_and_waits_for_the_turn_to_end() -> None:
     # MO-8
     seen: list[str] = []
