@@ -15,7 +15,7 @@ from modd.gate import gate_for, leave, wait
 from modd.message import Message
 from modd.observer import tell
 from modd.opening import Openable
-from modd.turn import BEAT, Gate, Meter, Turn, begin, ended, look, new_turn, pass_on
+from modd.turn import BEAT, Gate, Meter, Turn, begin, ended, look, new_turn, pass_on, set_innermost
 from modd.wiring import Routes, check_message
 
 _SHUT = Gate("")
@@ -29,7 +29,8 @@ class Admission(Openable):
         self, components: Iterable[Component], *, exclusive: bool | Callable[[Any], object], **options: Any
     ) -> None:
         super().__init__(components, **options)
-        if not (isinstance(exclusive, bool) or callable(exclusive)) or iscoroutinefunction(exclusive):
+        awaits = iscoroutinefunction(exclusive) or iscoroutinefunction(getattr(exclusive, "__call__", None))  # noqa: B004
+        if awaits or not (isinstance(exclusive, bool) or callable(exclusive)):
             raise InvalidOption("exclusive", exclusive, "give True, False, or a plain function from message to key")
         self._exclusive = exclusive
         self._gate = Gate(self.name)
@@ -43,24 +44,22 @@ class Admission(Openable):
         self._stays: Routes = {} if self.outbound else self._routes
         """Types that the loop may queue by itself, because they do not leave the bus."""
 
-    def _begin(self, outer: Turn | None) -> Turn:
-        """The turn of a sender who found the bus free, made when it first has to wait; nobody can have come between."""
+    async def _begin(self, outer: Turn | None) -> Turn:
+        """The turn of a sender who found the bus free, made when it first has to wait.
+
+        Only an eager task (Python 3.12) that a plain function started can have come between; the turn waits for it.
+        """
         turn = new_turn(self, outer, self._gate if self.one_at_a_time else None)
-        if turn.gate is not None:
-            turn.gate.holder = turn
-        begin(turn)
+        await _hold(turn)
+        turn.start = turn.meter.count
+        set_innermost(turn)
         return turn
 
     async def _enter(self, message: Message, outer: Turn | None) -> Turn:
         """The turn of a sender who may have to wait, or whose message has to be looked at before."""
         check_message(message)
-        gate = self._gate_for(message, outer)
-        turn = new_turn(self, outer, gate)
-        if gate is not None:
-            if gate.holder is None:
-                gate.holder = turn
-            else:
-                await wait(turn, gate)
+        turn = new_turn(self, outer, self._gate_for(message, outer))
+        await _hold(turn)
         begin(turn)
         turn.meter.room -= 1
         try:
@@ -95,7 +94,7 @@ class Admission(Openable):
         if turn.root is None and not self.one_at_a_time:
             self.meter.room = turn.meter.beat - turn.meter.count
         if turn.gate is not None:
-            leave(turn.gate)
+            leave(turn.gate, turn.ledger.within if turn.ledger is not None else None)
 
     def _cut_short(self, turn: Turn, error: BaseException, queue: Iterable[Any]) -> BaseException:
         """End a turn that cannot go on, and tell observers what is left undone; returns what to raise."""
@@ -107,7 +106,19 @@ class Admission(Openable):
             error = ended(turn, turn.book, error, failures)
         else:
             lost = (*(turn.ledger.errors if turn.ledger else ()), *failures)
-        tell(self.watchers, lambda watcher: watcher.abandoned(messages, lost, self))
-        self._leave(turn)
-        turn.ledger = None
+        try:
+            tell(self.watchers, lambda watcher: watcher.abandoned(messages, lost, self))
+        finally:
+            self._leave(turn)
+            turn.ledger = None
         return error
+
+
+async def _hold(turn: Turn) -> None:
+    """Hold the turn's gate, now or when it is its turn."""
+    gate = turn.gate
+    if gate is not None:
+        if gate.holder is None:
+            gate.holder = turn
+        else:
+            await wait(turn, gate)

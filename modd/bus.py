@@ -105,11 +105,13 @@ class Bus(Admission):
                         continue
                     if type(given) is CoroutineType:
                         if turn is None:
-                            if outer is None and self.one_at_a_time:  # in place: `_begin` would cost as much again
+                            if (
+                                outer is None and self.one_at_a_time and door.holder is None
+                            ):  # `_begin` in place, which is dear
                                 turn = door.holder = Turn(self, meter, meter.horizon - meter.room, door)
                                 set_innermost(turn)
                             else:
-                                turn = self._begin(outer)
+                                turn = await self._begin(outer)
                                 meter = turn.meter
                         meter.room = room
                         try:
@@ -131,7 +133,7 @@ class Bus(Admission):
                             queue.append(given)
                         continue
                     if turn is None:
-                        turn = self._begin(outer)
+                        turn = await self._begin(outer)
                         meter = turn.meter
                     if queue is None:
                         queue, pops = deque(), BEAT
@@ -146,7 +148,8 @@ class Bus(Admission):
                     pops -= 1  # pyright: ignore[reportPossiblyUnboundVariable]  # set with the queue
                     if pops < 1:
                         pops = BEAT
-                        turn = turn or self._begin(outer)
+                        if turn is None:
+                            turn = await self._begin(outer)
                         meter = turn.meter
                         meter.room = room
                         await checkpoint()
@@ -162,7 +165,7 @@ class Bus(Admission):
         meter.room = room
         if turn is None:
             return _NOTHING
-        if turn.ledger is None and door.holder is turn and not door.line:
+        if turn.ledger is None and turn.gate is door and not door.line:
             turn.open = False
             door.holder = None
             return _NOTHING

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import aclosing, closing
-from inspect import isawaitable
+from inspect import isawaitable, iscoroutine
 from types import AsyncGeneratorType, GeneratorType
 from typing import Any, Protocol
 
@@ -59,8 +59,13 @@ async def _collect_all(given: Sequence[Any], sink: Sink) -> None:
     if all(issubclass(kind, Message) for kind in set(map(type, given))):  # the common case, 50 times as fast
         sink.keep(given)
         return
-    for item in given:
-        await collect(item, sink)
+    for at, item in enumerate(given):
+        try:
+            await collect(item, sink)
+        except BaseException:
+            for rest in filter(iscoroutine, given[at + 1 :]):
+                rest.close()  # nobody will await it
+            raise
 
 
 async def _drain(generator: GeneratorType[Any, Any, Any], sink: Sink) -> None:

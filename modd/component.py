@@ -122,12 +122,14 @@ class Part:
             component._around.add(self)
 
 
-def inside(component: Component) -> Iterator[Component]:
-    """The component and everything in it, depth first, each as often as it is there."""
-    yield component
-    if isinstance(component, Part):
-        for part in component.components:
-            yield from inside(part)
+def inside(component: Component, seen: set[int] | None = None) -> Iterator[Component]:
+    """The component and everything in it, depth first, each once."""
+    seen = set() if seen is None else seen
+    if id(component) not in seen:
+        seen.add(id(component))
+        yield component
+        for part in component.components if isinstance(component, Part) else ():
+            yield from inside(part, seen)
 
 
 def name_of(component: Any) -> str:

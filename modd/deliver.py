@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from time import perf_counter
 from typing import Any
 
@@ -13,7 +14,7 @@ import msgspec
 from modd.cancelled import raise_if_cancelled
 from modd.collect import collect
 from modd.component import Part, Receiver, inside, name_of
-from modd.errors import TurnFailed, TurnOverflow
+from modd.errors import DuplicateName, TurnFailed, TurnOverflow
 from modd.failure import Failure, Raised, note
 from modd.message import Message
 from modd.observer import Delivery, current_delivery, tell
@@ -51,7 +52,7 @@ async def deliver(turn: Turn, queued: Queued, queue: deque[Queued]) -> None:
         for take in takes:
             queue += take.items
     if isinstance(message, Failure):
-        _judge(turn, message, takes)
+        _judge(turn, message, takes, from_outside=entry is not queued)
 
 
 async def settle(turn: Turn, message: Message, call: Any, given: Any, queue: deque[Queued]) -> None:
@@ -99,7 +100,8 @@ class Take:
             delivery.error, delivery.outcome = error, "failed" if isinstance(error, Exception) else "cancelled"
             raise
         finally:
-            current_delivery.reset(surrounding)
+            with suppress(ValueError):  # closed in another context, which has nothing to be set back
+                current_delivery.reset(surrounding)
             delivery.seconds = perf_counter() - delivery.began
             tell(watchers, lambda watcher: watcher.ended(delivery))
 
@@ -132,7 +134,7 @@ class Take:
             raise
         message, component = self.entry.message, self.receiver.component
         if isinstance(error, TurnFailed) and error.bus in inside(component):
-            self.keep(error.outbound)
+            self._keep_what_left(error)
         if not isinstance(message, Failure):
             note(error, self.giver, message, self.turn.bus.name)
             self._queue((Failure(message, component, error),))
@@ -140,6 +142,12 @@ class Take:
             self.error = message.error  # nobody in a nested bus wanted it
         elif error is not message.error:
             note(error, self.giver, message, self.turn.bus.name)
+
+    def _keep_what_left(self, error: TurnFailed) -> None:
+        try:
+            self.keep(error.outbound)
+        except DuplicateName as clash:
+            self._queue((Failure(self.entry.message, self.receiver.component, clash),))
 
     def keep(self, messages: Sequence[Message]) -> None:
         """Queue messages that the component gave back; those that the bus lets out leave."""
@@ -153,7 +161,7 @@ class Take:
 
     def _queue(self, messages: Sequence[Message]) -> None:
         turn, source, delivery = self.turn, self.receiver.boundary, self.delivery
-        if source is None and delivery is None:
+        if source is None and delivery is None and not any(isinstance(message, Failure) for message in messages):
             self.items += messages
         else:
             self.items += [Entry(message, source, delivery) for message in messages]
@@ -188,11 +196,11 @@ def _has_left(turn: Turn, message: Message) -> bool:
     return turn.ledger is not None and any(message is left for left in turn.ledger.out)
 
 
-def _judge(turn: Turn, failure: Failure, takes: Sequence[Take]) -> None:
+def _judge(turn: Turn, failure: Failure, takes: Sequence[Take], *, from_outside: bool) -> None:
     """Keep for the sender what nobody handled; a failure in handling a failure is not queued but raised."""
     book = turn.book
     if not any(take.error is None and take.receiver.accepts.handles_failures for take in takes):
-        if turn.bus.lets_failures_out:
+        if turn.bus.lets_failures_out and not from_outside:
             book.out.append(failure)
         else:
             book.errors.append(failure.error)
@@ -216,8 +224,8 @@ async def _side_by_side(calls: Sequence[Callable[[], Awaitable[None]]]) -> None:
                 tasks.start_soon(run, call)
     except BaseExceptionGroup as group:
         first, *more = group.exceptions
-        if more:
+        if more and not isinstance(group, ExceptionGroup):
             raise
-        raise first from None
+        raise first from None  # errors come here only from turns that a limit cuts short: one tells it
     if finished < len(calls):  # a component let a cancellation of its own doing pass
         raise anyio.get_cancelled_exc_class()

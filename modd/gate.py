@@ -40,12 +40,22 @@ async def wait(turn: Turn, gate: Gate) -> None:
         raise
 
 
-def leave(gate: Gate) -> None:
-    """Hand a gate to the first in the line."""
+def leave(gate: Gate, within: Gate | None = None) -> None:
+    """Hand a gate to the first in the line, or, while turns within go on that were left running, to these."""
+    if within is not None and within.holder is not None:
+        gate.holder = within.holder
+        within.behind = gate
+        return
     gate.holder = next(iter(gate.line), None)
     if gate.holder is not None:
         _note_wait_over(gate.holder)
         gate.line.pop(gate.holder).set()
+    if gate.behind is not None:
+        if gate.holder is not None:
+            gate.behind.holder = gate.holder
+        else:
+            leave(gate.behind)
+            gate.behind = None
 
 
 def find_circle(gate: Gate, caller: Turn | None) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ class Openable(Wiring):
         Raises `AlreadyOpen` when this bus or one inside is open; what had been entered is left again on any error.
         """
         async with AsyncExitStack() as stack:
-            for component in {id(part): part for part in inside(self)}.values():
+            for component in inside(self):
                 if isinstance(component, Openable):
                     component._open(stack)
                 elif hasattr(type(component), "__aenter__"):

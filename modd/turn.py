@@ -25,12 +25,14 @@ DEEPEST = 100
 class Gate:
     """Lets one turn in at a time; the others wait in the order in which they came."""
 
-    __slots__ = ("__weakref__", "base", "bus", "holder", "line")
+    __slots__ = ("__weakref__", "base", "behind", "bus", "holder", "line")
 
     def __init__(self, bus: str, base: Gate | None = None) -> None:
         self.bus = bus
         self.base = base or self
         """The gate of the bus (and key), also for a gate within one of its turns."""
+        self.behind: Gate | None = None
+        """The gate of a turn that ended before those within it, and which these hold now."""
         self.holder: Turn | None = None
         self.line: dict[Turn, Event] = {}
 
@@ -76,12 +78,8 @@ class Meter:
         return Meter(self.room, self.horizon, self.beat)
 
 
-class Turn(msgspec.Struct, eq=False, gc=False):
-    """The state of a turn, made before its first await.
-
-    It is not tracked for garbage collection, which makes a send a tenth cheaper: a turn that has ended lets go of its
-    ledger, the one thing by which it could be part of a cycle.
-    """
+class Turn(msgspec.Struct, eq=False):
+    """The state of a turn, made before its first await."""
 
     bus: Any
     meter: Meter
@@ -138,12 +136,24 @@ def new_turn(bus: Any, outer: Turn | None, gate: Gate | None) -> Turn:
         return Turn(bus, bus.meter if bus.one_at_a_time else bus.meter.copy(), gate=gate)
     turn = Turn(bus, outer.meter, 0, gate, outer, outer.root or outer, outer.depth + 1)
     if turn.depth > DEEPEST:
-        buses = " > ".join([around.bus.name for around in open_turns(outer)][3::-1])
+        around = _let_go_of_ended(turn)
+    if turn.depth > DEEPEST:
+        buses = " > ".join([each.bus.name for each in around[3::-1]])
         reason = (
             f"turns are nested more than {DEEPEST} deep (... > {buses}); return messages in place of awaiting a bus"
         )
         raise ended(turn, turn.book, TurnOverflow(bus.name, reason))
     return turn
+
+
+def _let_go_of_ended(turn: Turn) -> list[Turn]:
+    """Count anew how deep a turn is, without the turns around it that have ended; returns the others."""
+    around = [*open_turns(turn.outer)]
+    for inner, outer in zip([turn, *around], [*around, None], strict=True):
+        inner.outer, inner.root = outer, around[-1] if outer is not None else None
+    for depth, each in enumerate([*reversed(around), turn], start=1):
+        each.depth = depth
+    return around
 
 
 def begin(turn: Turn) -> None:
@@ -185,7 +195,7 @@ def edges_of(turn: Turn) -> dict[Edge, None] | None:
 
 def _marks(turn: Turn) -> Iterator[tuple[Turn, int, int]]:
     """The counts that matter: half of a limit, where edges begin to be noted, and one more than the limit."""
-    for bounded in (turn,) if turn.root is None else (turn, turn.root):
+    for bounded in open_turns(turn):
         limit = bounded.bus.limit
         if limit is not None:
             yield bounded, limit, bounded.start + limit // 2 + 1

@@ -51,7 +51,7 @@ class Wiring(Part):
         """Who is called for a type, where the loop of `Bus` can do it; filled as types come, emptied by `renew`."""
         self._observers: list[Observer] = []
         self._watchers: tuple[Observer, ...] | None = None
-        for kind in (*(self.inbound or ()), *self.outbound):
+        for kind in (Failure, *(self.inbound or ()), *self.outbound):
             self.know(kind)
         for component in _checked_list(components):
             self.add(component)

@@ -24,7 +24,7 @@ class ModelBus:  # its parts are buses, or have a name, accepts() and act(messag
         return kind in kinds or (everything and not (kind == "F" and isinstance(part, ModelBus)))
 
     def send(self, message: Any) -> list[Any]:
-        queue, outs, errors = list[Any]([(message, None)]), list[Any](), list[Any]()
+        queue, outs, errors = list[Any]([(message, self)]), list[Any](), list[Any]()
         self.turns.append(outs)
         while queue:
             message, source = queue.pop(0)
@@ -42,8 +42,8 @@ class ModelBus:  # its parts are buses, or have a name, accepts() and act(messag
                 raised += [error] if error and failure and error not in [message[3], *raised] else []
                 handled = handled or (not error and "F" in part.accepts()[0])
             if failure and not handled:
-                outs += [message] if "F" in self.outbound else []
-                raised = raised if "F" in self.outbound else [message[3], *raised]
+                outs += [message] if "F" in self.outbound and source is not self else []
+                raised = raised if "F" in self.outbound and source is not self else [message[3], *raised]
             errors += raised
         self.turns.pop()
         self.turns[-1] += outs
