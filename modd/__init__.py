@@ -1,9 +1,14 @@
 """modd: message oriented domain design on asyncio and trio.
 
-To read the core, begin with `modd.bus`, the loop; then `modd.component` (what a callable accepts), `modd.wiring` (what
-a bus is made of), `modd.deliver` and `modd.collect` (the careful way of the loop), `modd.turn` and `modd.gate` (turns
-and who waits for whom), `modd.failure`, `modd.observer` and `modd.journey`. `modd.errors` and `modd.message` know
-nothing of the rest. `modd.parts` are ready-made components, `modd.testing` is for your tests.
+To read the core, begin with `modd.bus`, the loop. Then, as you like:
+
+- what a bus is made of: `modd.wiring`, `modd.component` (parts), `modd.accepts` (annotations), `modd.opening`;
+- what the loop leaves to others: `modd.deliver`, `modd.take` and `modd.collect` (the careful way), `modd.failure`;
+- turns: `modd.admission` (begin and end), `modd.turn` (their state), `modd.gate` (who waits for whom), `modd.limits`;
+- watching: `modd.observer`, `modd.journey`, `modd.graph`.
+
+`modd.message` and `modd.errors` know nothing of the rest. `modd.parts` are ready-made components, `modd.testing` is for
+your tests.
 """
 
 from modd.bus import Bus

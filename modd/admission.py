@@ -8,15 +8,17 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from modd.component import Component
-from modd.deliver import Entry, is_overflow
 from modd.errors import InvalidOption
 from modd.failure import Failure
 from modd.gate import gate_for, leave, wait
+from modd.limits import begin, look
 from modd.message import Message
 from modd.observer import tell
 from modd.opening import Openable
-from modd.turn import BEAT, Gate, Meter, Turn, begin, ended, look, new_turn, pass_on, set_innermost
-from modd.wiring import Routes, check_message
+from modd.options import check_message
+from modd.take import Entry, is_overflow
+from modd.turn import BEAT, Gate, Meter, Turn, ended, new_turn, pass_on, set_innermost
+from modd.wiring import Routes
 
 _SHUT = Gate("")
 _SHUT.holder = Turn(None, Meter())

@@ -18,8 +18,9 @@ from modd.admission import Admission
 from modd.component import Component
 from modd.deliver import settle
 from modd.failure import Raised
+from modd.limits import edges_of
 from modd.message import Message
-from modd.turn import BEAT, DEEPEST, Turn, edges_of, innermost, open_turns, result_of, set_innermost
+from modd.turn import BEAT, DEEPEST, Turn, innermost, open_turns, result_of, set_innermost
 from modd.wiring import CAREFULLY, Routes
 
 _NOTHING: tuple[()] = ()

@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from modd.component import Accepts, Component, Part, Receiver, accepts_of, inside, name_of
-from modd.errors import BusInsideItself, DuplicateName, InvalidOption, NotAComponent, NotAMessage, UnknownComponent
+from modd.errors import BusInsideItself, DuplicateName, InvalidOption, UnknownComponent
 from modd.failure import Failure
 from modd.graph import Graph
 from modd.message import Message
 from modd.observer import Observer, tell
+from modd.options import checked_limit, checked_list, checked_name, checked_types
 
 
 def carefully(message: Any) -> Any:
@@ -39,11 +40,11 @@ class Wiring(Part):
         limit: int | None,
     ) -> None:
         super().__init__()
-        self.name = _checked_name(name)
-        self.limit = _checked_limit(limit)
+        self.name = checked_name(name)
+        self.limit = checked_limit(limit)
         self.concurrent = bool(concurrent)
-        self.inbound = None if inbound is None else _checked_types("inbound", inbound)
-        listed = _checked_types("outbound", outbound)
+        self.inbound = None if inbound is None else checked_types("inbound", inbound)
+        listed = checked_types("outbound", outbound)
         self.outbound = tuple(kind for kind in listed if kind is not Failure)
         self.lets_failures_out = Failure in listed
         self._names: dict[str, type] = {}
@@ -51,9 +52,10 @@ class Wiring(Part):
         """Who is called for a type, where the loop of `Bus` can do it; filled as types come, emptied by `renew`."""
         self._observers: list[Observer] = []
         self._watchers: tuple[Observer, ...] | None = None
-        for kind in (Failure, *(self.inbound or ()), *self.outbound):
+        known: tuple[type[Message], ...] = (Failure, *(self.inbound or ()), *self.outbound)
+        for kind in known:
             self.know(kind)
-        for component in _checked_list(components):
+        for component in checked_list(components):
             self.add(component)
 
     def __repr__(self) -> str:
@@ -175,36 +177,3 @@ def _path_to(bus: Part, component: Component) -> list[str]:
         return [name_of(bus)]
     parts = component.components if isinstance(component, Part) else ()
     return next([name_of(component), *_path_to(bus, part)] for part in parts if bus in inside(part))
-
-
-def _checked_name(name: Any) -> str:
-    if not isinstance(name, str) or not name:
-        raise InvalidOption("name", name, "give a text that is not empty")
-    return name
-
-
-def _checked_limit(limit: Any) -> int | None:
-    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
-        raise InvalidOption("limit", limit, "give the most messages of a turn, at least 1, or None for no limit")
-    return limit
-
-
-def _checked_list(components: Any) -> tuple[Component, ...]:
-    if isinstance(components, Part) or callable(components) or not isinstance(components, Iterable):
-        raise NotAComponent(components, "components are given in a list: Bus([...])")
-    return tuple(components)
-
-
-def _checked_types(option: str, given: Any) -> tuple[type[Message], ...]:
-    types = tuple(given) if isinstance(given, Iterable) else (given,)
-    if not isinstance(given, Iterable) or not all(
-        isinstance(kind, type) and issubclass(kind, Message) for kind in types
-    ):
-        raise InvalidOption(option, given, "give a list of message types")
-    return types
-
-
-def check_message(given: object) -> None:
-    """Raise `NotAMessage` unless a message was sent."""
-    if not isinstance(given, Message):
-        raise NotAMessage(given, "the sender")

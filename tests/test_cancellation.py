@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import gc
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from typing import Any
@@ -12,6 +15,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from modd import Bus, Failure, Message, Observer, TurnFailed
+from modd.turn import current_turn
 from tests.names import A, B, C, N, Start
 
 pytestmark = pytest.mark.anyio
@@ -324,7 +328,7 @@ class TestOnAsyncioOnly:
             await bus(Start())
             second.cancel()  # the second has the gate now, and has not run yet
 
-        tasks = [asyncio.create_task(first())]
+        tasks: list[asyncio.Task[Any]] = [asyncio.create_task(first())]
         await asyncio.sleep(0)
         second = asyncio.create_task(bus(N(1)))
         await asyncio.sleep(0)
@@ -402,6 +406,68 @@ class TestOnAsyncioOnly:
             threads.submit(anyio.run, bus, A()).result()
             threads.submit(lambda: anyio.run(bus, A(), backend="trio")).result()
         assert seen == [A()] * 3
+
+
+async def test_an_observer_that_stops_the_program_leaves_no_bus_held() -> None:
+    # MO-26
+    class Stop(BaseException):
+        pass
+
+    class Stops(Observer):
+        def abandoned(self, messages: tuple[Message, ...], failures: tuple[Exception, ...], bus: Any) -> None:
+            raise Stop
+
+    async def forever(message: Start) -> None:
+        await anyio.sleep_forever()
+
+    bus = Bus([forever])
+    with bus.observe(Stops()), anyio.move_on_after(0), pytest.raises(Stop):
+        await bus(Start())
+    assert await bus(A()) == ()
+
+
+async def test_an_observed_send_may_be_closed_from_elsewhere() -> None:
+    # MO-26
+    async def forever(message: Start) -> None:
+        await anyio.sleep_forever()
+
+    bus = Bus([forever])
+    watch = Abandoned()
+    coroutine: Any = bus(Start())
+    with bus.observe(watch):
+        contextvars.copy_context().run(coroutine.send, None)
+        coroutine.close()
+    assert watch.messages == [Start()]
+    assert await bus(A()) == ()
+
+
+async def test_dropped_buses_leave_nothing_behind() -> None:
+    # MO-3
+    def make() -> tuple[Bus, list[Exception]]:
+        kept: list[Exception] = []
+
+        async def bad(message: Start) -> None:
+            raise ValueError("kept")
+
+        def keep(failure: Failure) -> None:
+            kept.append(failure.error)
+
+        return Bus([bad, keep]), kept
+
+    bus, _ = make()
+    await bus(Start())
+    gone = weakref.ref(bus)
+    del bus, _
+    await Bus([lambda message: None])(A())
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(Bus([idle]), A())
+    current_turn.set(None)
+    gc.collect()
+    assert gone() is None
+
+
+async def idle(message: A) -> None:
+    await checkpoint()
 
 
 async def test_a_send_that_is_never_awaited_holds_nothing() -> None:

@@ -7,8 +7,9 @@ from typing import Any
 import anyio
 import pytest
 from anyio.lowlevel import checkpoint
+from msgspec import defstruct
 
-from modd import Bus, Failure, Message, ModdError, Part, TurnFailed
+from modd import Bus, DuplicateName, Failure, Message, ModdError, Part, TurnFailed
 from tests.names import A, N, Start, failures_of
 
 pytestmark = pytest.mark.anyio
@@ -376,3 +377,73 @@ async def test_several_that_pass_through_at_once_pass_together() -> None:
     with pytest.raises(BaseExceptionGroup) as caught:
         await Bus([stop, begin, stop], concurrent=True)(Start())
     assert [type(error) for error in caught.value.exceptions] == [Stop] * 3
+
+
+async def test_a_failure_that_was_let_in_does_not_go_out_again() -> None:
+    # MO-10 MO-17
+    seen: list[Message] = []
+
+    def see(message: Message) -> None:
+        seen.append(message)
+
+    context = Bus([lambda message: None], name="context", inbound=[Failure], outbound=[Failure])
+    with pytest.raises(TurnFailed) as caught:
+        await Bus([boom, context, see])(Start())
+    assert [type(message) for message in seen] == [Start, Failure]
+    assert failures_of(caught.value) == ["ValueError('boom')"]
+
+
+async def test_a_name_that_clashes_on_the_way_out_loses_neither_the_error_nor_the_queue() -> None:
+    # MO-4 MO-17
+    class Same(Message, tag="same"):
+        pass
+
+    class Other(Message, tag="same"):
+        pass
+
+    def emits(message: Start) -> Same:
+        return Same()
+
+    def knows(message: Other) -> Other:
+        return Other()
+
+    def gives(message: Start) -> A:
+        return A()
+
+    seen: list[Message] = []
+
+    def keep(message: A) -> None:
+        seen.append(message)
+
+    inner = Bus([emits, boom], name="inner", inbound=[Start], outbound=[Same])
+    with pytest.raises(TurnFailed) as caught:
+        await Bus([knows, gives, inner, keep], name="outer")(Start())
+    assert seen == [A()]
+    assert [type(error) for error in caught.value.exceptions] == [DuplicateName, TurnFailed]
+
+
+def test_a_type_of_your_own_named_failure_needs_another_name_on_the_wire() -> None:
+    # MO-4
+    mine: Any = defstruct("Failure", [], bases=(Message,))
+
+    def takes(message: Message) -> None:
+        return None
+
+    takes.__annotations__["message"] = mine
+    with pytest.raises(DuplicateName, match="Failure"):
+        Bus([takes])
+
+
+async def test_coroutines_behind_one_that_raises_are_closed() -> None:
+    # MO-17
+    async def bad(message: Start) -> None:
+        raise ValueError("bad")
+
+    async def good(message: Start) -> None:
+        return None
+
+    def both(message: Start) -> Any:
+        return [bad(message), good(message), A()]
+
+    with pytest.raises(TurnFailed):
+        await Bus([both])(Start())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 from typing import Any
 
 import anyio
@@ -131,7 +133,12 @@ async def some_key(message: Message) -> int:
     return 1
 
 
-@pytest.mark.parametrize("wrong", ["yes", 1, None, some_key])
+class AwaitedKey:
+    async def __call__(self, message: Message) -> int:
+        return 1
+
+
+@pytest.mark.parametrize("wrong", ["yes", 1, None, some_key, AwaitedKey()])
 def test_exclusive_takes_a_boolean_or_a_plain_function(wrong: Any) -> None:
     # MO-13
     with pytest.raises(InvalidOption, match="exclusive"):
@@ -261,3 +268,56 @@ async def test_a_loop_of_one_message_for_one_is_caught_with_concurrent_fan_out_t
         await Bus([again, nothing], concurrent=True, limit=50)(A())
     (error,) = caught.value.exceptions
     assert isinstance(error, TurnOverflow) and error.cycle
+
+
+class Started:
+    """A coroutine that has taken its first step, as an eager task (Python 3.12) has when it is made."""
+
+    def __init__(self, coroutine: Any) -> None:
+        self.context = contextvars.copy_context()
+        self.coroutine = coroutine
+        self.first = self.context.run(coroutine.send, None)
+
+    def __await__(self) -> Any:
+        yield self.first
+        return (yield from self.coroutine.__await__())
+
+    async def rest(self) -> Any:
+        return await self
+
+    def task(self) -> asyncio.Task[Any]:
+        return asyncio.get_running_loop().create_task(self.rest(), context=self.context)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_eager_tasks_started_by_a_plain_function_do_not_overlap_with_its_turn() -> None:
+    # MO-8
+    part = Overlap()
+    started: list[asyncio.Task[Any]] = []
+    bus = Bus()
+
+    def starts(message: Start) -> None:
+        if warm:  # the first message of a type is looked at before, and the turn made for that
+            started.append(Started(bus(N(1))).task())
+
+    async def waits(message: Start) -> None:
+        await part(N(0))
+
+    for component in (starts, waits, part):
+        bus.add(component)
+    warm = False
+    await bus(Start())
+    await bus(N(3))
+    warm = True
+    await bus(Start())
+    await asyncio.gather(bus(Start()), bus(N(2)))
+    await asyncio.gather(*started)
+    assert part.most == 1 and len(started) == 2
+    assert await bus(A()) == ()
+
+
+def test_buses_that_share_what_is_inside_are_made_quickly_and_looked_through_once() -> None:
+    bus = Bus(name="leaf")
+    for n in range(15):
+        bus = Bus([bus, bus], name=f"level{n}")
+    assert bus.find("leaf") is not bus

@@ -425,3 +425,71 @@ def patient_of(bus: Bus, got: list[str]) -> Callable[[Start], Any]:
             got.append(str(error.exceptions[0]))
 
     return patient
+
+
+async def test_sends_that_outlive_their_turn_still_do_not_overlap_with_the_next() -> None:
+    # MO-8
+    inside = most = 0
+    order: list[int] = []
+    bus = Bus()
+    async with anyio.create_task_group() as tasks:
+
+        async def starts(message: Start) -> None:
+            tasks.start_soon(bus, N(1))
+            tasks.start_soon(bus, N(2))
+            for _ in range(5):
+                await checkpoint()
+
+        async def work(message: N) -> None:
+            nonlocal inside, most
+            inside += 1
+            most = max(most, inside)
+            for _ in range(20):
+                await checkpoint()
+            inside -= 1
+            order.append(message.n)
+
+        bus.add(starts)
+        bus.add(work)
+        await bus(Start())
+        await bus(N(3))
+    assert most == 1 and sorted(order[:2]) == [1, 2] and order[2:] == [3]
+    assert await bus(A()) == ()
+
+
+async def test_a_circle_through_sends_that_outlive_their_turn_is_found() -> None:
+    # MO-8
+    here, other = Bus([idle], name="here"), Bus([idle], name="other")
+    errors: list[Deadlock] = []
+
+    async def caught(bus: Bus, message: Message) -> None:
+        try:
+            await bus(message)
+        except TurnFailed as failed:
+            errors.extend(find(failed, Deadlock))
+
+    async with anyio.create_task_group() as tasks:
+
+        async def starts(message: Start) -> None:
+            tasks.start_soon(caught, here, N(1))
+            for _ in range(5):
+                await checkpoint()
+
+        async def crosses(message: N) -> None:
+            for _ in range(20):
+                await checkpoint()
+            await other(A())
+
+        async def crosses_back(message: N) -> None:
+            for _ in range(20):
+                await checkpoint()
+            await here(A())
+
+        here.add(starts)
+        here.add(crosses)
+        other.add(crosses_back)
+        with anyio.fail_after(10):
+            await here(Start())
+            await caught(other, N(1))
+    assert [set(error.circle) for error in errors] == [{"here", "other"}]
+    assert await here(A()) == await other(A()) == ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import anyio
 import pytest
 
 from modd import Bus, InvalidOption, Message, TurnFailed, TurnOverflow
@@ -238,3 +239,77 @@ def test_a_cycle_is_found_behind_dead_ends() -> None:
     assert cycle_in(edges[:4]) == ()
     assert cycle_in([(A, "a", A)]) == ((A, "a", A),)
     assert cycle_in([(A, "a", B), (A, "a", C), (B, "b", C)]) == ()
+
+
+async def test_small_and_plain_buses_within_one_turn_do_not_disturb_its_count() -> None:
+    # MO-9
+    small = Bus([lambda message: None], name="small", limit=10)
+
+    async def idle(message: Start) -> None:
+        return None
+
+    quick = Bus([idle])
+
+    async def go(message: N) -> Any:
+        await small(A())
+        await quick(Start())
+        return N(message.n - 1) if message.n else None
+
+    assert await Bus([go], name="root", limit=4_000)(N(1_000)) == ()
+    with pytest.raises(TurnFailed):
+        await Bus([go], name="root", limit=3_000)(N(1_000))
+
+
+async def test_a_list_after_a_chain_counts_what_is_in_it() -> None:
+    # MO-9
+    def chain(message: N) -> Any:
+        return N(message.n - 1) if message.n else [A() for _ in range(250)]
+
+    bus = Bus([chain, lambda message: None], limit=512)
+    for _ in range(5):
+        assert await bus(N(200)) == ()
+
+
+async def test_the_limit_of_a_turn_in_the_middle_holds() -> None:
+    # MO-9
+    async def leaf(message: A) -> None:
+        await anyio.lowlevel.checkpoint()
+
+    inner = Bus([leaf], name="inner")
+
+    async def loop(message: N) -> Any:
+        await inner(A())
+        return N(message.n - 1) if message.n else None
+
+    middle = Bus([loop], name="middle", limit=10)
+    with pytest.raises(TurnFailed) as caught:
+        await Bus([middle], name="root")(N(50))
+    assert "middle: more than 10" in str(find(caught.value, TurnOverflow)[0])
+
+
+async def test_turns_that_have_ended_do_not_count_as_depth() -> None:
+    # MO-9
+    ticks = 0
+    bus = Bus(exclusive=False)
+    async with anyio.create_task_group() as tasks:
+
+        async def tick(message: N) -> None:
+            nonlocal ticks
+            ticks += 1
+            if message.n:
+                tasks.start_soon(bus, N(message.n - 1))
+            for _ in range(4):
+                await anyio.lowlevel.checkpoint()
+
+        bus.add(tick)
+        await bus(N(300))
+    assert ticks == 301
+
+
+async def test_two_overflows_side_by_side_are_told_as_one() -> None:
+    # MO-9
+    left, right = (Bus([ping, pong], name=name, limit=20) for name in ("left", "right"))
+    with pytest.raises(TurnFailed) as caught:
+        await Bus([left, right], name="outer", concurrent=True)(A())
+    (error,) = caught.value.exceptions
+    assert isinstance(error, TurnFailed)

@@ -1,0 +1,155 @@
+"""One message being taken by one component, the careful way: observed, counted, and with what becomes of an error."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from time import perf_counter
+from typing import Any
+
+import msgspec
+
+from modd.cancelled import raise_if_cancelled
+from modd.collect import collect
+from modd.component import Part, Receiver, inside, name_of
+from modd.errors import DuplicateName, TurnFailed, TurnOverflow
+from modd.failure import Failure, Raised, note
+from modd.limits import check_limits, edges_of, look
+from modd.message import Message
+from modd.observer import Delivery, current_delivery, tell
+from modd.turn import Turn
+
+
+class Entry(msgspec.Struct, eq=False):
+    """A message in the queue, with what must be known of it and is not the message's own (MO-10)."""
+
+    message: Message
+    source: Part | None = None
+    """The bus that let it out; it is not given back to that bus."""
+    cause: Delivery | None = None
+
+
+Queued = Message | Entry
+
+
+class Take:
+    """One message being taken by one component, and what comes of it."""
+
+    def __init__(self, turn: Turn, receiver: Receiver, entry: Entry) -> None:
+        self.turn, self.receiver, self.entry = turn, receiver, entry
+        self.items: list[Queued] = []
+        self.error: Exception | None = None
+        self.delivery: Delivery | None = None
+
+    @property
+    def giver(self) -> str:
+        """The component's name."""
+        return name_of(self.receiver.component)
+
+    async def run(self) -> None:
+        """Call the component and take what it gives back; observed if anybody watches."""
+        watchers = self.turn.bus.watchers
+        if not watchers:
+            await self._call()
+            return
+        delivery = Delivery(self.entry.message, self.receiver.component, self.turn.bus, self.entry.cause)
+        self.delivery = delivery
+        tell(watchers, lambda watcher: watcher.began(delivery))
+        surrounding = current_delivery.set(delivery)
+        try:
+            await self._call()
+            delivery.error, delivery.outcome = self.error, "failed" if self.error else "done"
+        except BaseException as error:
+            delivery.error, delivery.outcome = error, "failed" if isinstance(error, Exception) else "cancelled"
+            raise
+        finally:
+            with suppress(ValueError):  # closed in another context, which has nothing to be set back
+                current_delivery.reset(surrounding)
+            delivery.seconds = perf_counter() - delivery.began
+            tell(watchers, lambda watcher: watcher.ended(delivery))
+
+    async def _call(self) -> None:
+        try:
+            given = self.receiver.call(self.entry.message)
+        except Exception as error:
+            given = Raised(error)
+        await self.settle(given)
+
+    async def settle(self, given: Any) -> None:
+        """Take what the component gave back, or what it raised."""
+        if isinstance(given, Raised):
+            self.error = given.error
+        else:
+            try:
+                await collect(given, self)
+            except Exception as error:
+                self.error = error
+        if self.error is not None:
+            await self._fail(self.error)
+
+    async def _fail(self, error: Exception) -> None:
+        if is_overflow(error):
+            raise error
+        try:
+            await raise_if_cancelled(error)
+        except BaseException:
+            self.turn.book.errors.append(error)  # observers are told that nobody gets it
+            raise
+        message, component = self.entry.message, self.receiver.component
+        if isinstance(error, TurnFailed) and error.bus in inside(component):
+            self._keep_what_left(error)
+        if not isinstance(message, Failure):
+            note(error, self.giver, message, self.turn.bus.name)
+            self._queue((Failure(message, component, error),))
+        elif isinstance(error, TurnFailed) and error.exceptions == (message.error,):
+            self.error = message.error  # nobody in a nested bus wanted it
+        elif error is not message.error:
+            note(error, self.giver, message, self.turn.bus.name)
+
+    def _keep_what_left(self, error: TurnFailed) -> None:
+        try:
+            self.keep(error.outbound)
+        except DuplicateName as clash:
+            self._queue((Failure(self.entry.message, self.receiver.component, clash),))
+
+    def keep(self, messages: Sequence[Message]) -> None:
+        """Queue messages that the component gave back; those that the bus lets out leave."""
+        turn, bus = self.turn, self.turn.bus
+        for kind in set(map(type, messages)):
+            bus.know(kind)
+        leaving = [message for message in messages if isinstance(message, bus.outbound)] if bus.outbound else ()
+        if leaving:
+            turn.book.out += leaving
+        self._queue(messages)
+
+    def _queue(self, messages: Sequence[Message]) -> None:
+        turn, source, delivery = self.turn, self.receiver.boundary, self.delivery
+        if source is None and delivery is None and not any(isinstance(message, Failure) for message in messages):
+            self.items += messages
+        else:
+            self.items += [Entry(message, source, delivery) for message in messages]
+        if delivery is not None:
+            delivery.returned += tuple(messages)
+        edges = edges_of(turn)
+        if edges is not None:
+            given, giver = type(self.entry.message), self.giver
+            edges.update({(given, giver, kind): None for kind in set(map(type, messages))})
+        turn.meter.room -= len(messages)
+        if turn.meter.room <= 0:
+            check_limits(turn)
+
+    def add(self, component: Any) -> None:
+        """Add a component that was given back to the bus (MO-5)."""
+        self.turn.bus.add(component)
+
+    async def breathe(self) -> None:
+        """Let others run when it is time, however much one component gives back."""
+        if self.turn.meter.room <= 0:
+            await look(self.turn)
+
+
+def is_overflow(error: Exception) -> bool:
+    """Whether a turn was cut short by a limit, here or in a turn that was awaited."""
+    return isinstance(error, TurnOverflow) or (
+        isinstance(error, ExceptionGroup) and error.subgroup(TurnOverflow) is not None
+    )
