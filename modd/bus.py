@@ -147,11 +147,8 @@ class Bus(Admission):
                 elif queue:
                     message = queue.popleft()
                     pops -= 1  # pyright: ignore[reportPossiblyUnboundVariable]  # set with the queue
-                    if pops < 1:
+                    if pops < 1:  # so many were queued before that the turn was made long ago
                         pops = BEAT
-                        if turn is None:
-                            turn = await self._begin(outer)
-                        meter = turn.meter
                         meter.room = room
                         await checkpoint()
                         room = meter.room
