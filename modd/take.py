@@ -123,8 +123,8 @@ class Take:
         self._queue(messages)
 
     def _queue(self, messages: Sequence[Message]) -> None:
-        turn, source, delivery = self.turn, self.receiver.boundary, self.delivery
-        if source is None and delivery is None and not any(isinstance(message, Failure) for message in messages):
+        turn, source, delivery, kinds = self.turn, self.receiver.boundary, self.delivery, set(map(type, messages))
+        if source is None and delivery is None and Failure not in kinds:
             self.items += messages
         else:
             self.items += [Entry(message, source, delivery) for message in messages]
@@ -133,7 +133,7 @@ class Take:
         edges = edges_of(turn)
         if edges is not None:
             given, giver = type(self.entry.message), self.giver
-            edges.update({(given, giver, kind): None for kind in set(map(type, messages))})
+            edges.update({(given, giver, kind): None for kind in kinds})
         turn.meter.room -= len(messages)
         if turn.meter.room <= 0:
             check_limits(turn)
