@@ -83,7 +83,7 @@ class Bus(Admission):
             meter = outer.meter
             room = meter.room - 1 if outer.depth < DEEPEST else 0
         turn: Turn | None = None
-        given: Any
+        given: Any = None
         slot: Any = None
         queue: deque[Any] | None = None
         routes = self._routes
@@ -100,31 +100,31 @@ class Bus(Admission):
                 for receive in receivers:
                     try:
                         given = receive(message)
-                    except Exception as error:
-                        given = Raised(error)
-                    if given is None:
-                        continue
-                    if type(given) is CoroutineType:
-                        if turn is None:
-                            if door.holder is not None or not self.one_at_a_time:
-                                turn = await self._begin(outer)
-                                meter = turn.meter
-                            else:  # the same in place: the call would cost a tenth of a send
-                                start = meter.horizon - meter.room
-                                if outer is None:
-                                    turn = Turn(self, meter, start, door)
-                                else:
-                                    turn = Turn(self, meter, start, door, outer, outer.root or outer, outer.depth + 1)
-                                door.holder = turn
-                                set_innermost(turn)
-                        meter.room = room
-                        try:
-                            given = await given
-                        except Exception as error:
-                            given = Raised(error)
-                        room = meter.room
-                        if given is None or given is _NOTHING:
+                        if given is None:
                             continue
+                        if type(given) is CoroutineType:
+                            if turn is None:
+                                if door.holder is not None or not self.one_at_a_time:
+                                    turn = await self._begin(outer)
+                                    meter = turn.meter
+                                else:  # the same in place: the call would cost a tenth of a send
+                                    start = meter.horizon - meter.room
+                                    if outer is None:
+                                        turn = Turn(self, meter, start, door)
+                                    else:
+                                        root = outer.root or outer
+                                        turn = Turn(self, meter, start, door, outer, root, outer.depth + 1)
+                                    door.holder = turn
+                                    set_innermost(turn)
+                            meter.room = room
+                            given = await given
+                            room = meter.room
+                            if given is None or given is _NOTHING:
+                                continue
+                    except Exception as error:
+                        if type(given) is CoroutineType:  # it was awaited: turns within it may have counted
+                            room = meter.room
+                        given = Raised(error)
                     if room > 1 and type(given) in self._stays:
                         room -= 1
                         if queue:
@@ -143,6 +143,7 @@ class Bus(Admission):
                         queue, pops = deque(), BEAT
                     meter.room = room
                     await settle(turn, message, receive, given, queue)
+                    given = None
                     room, routes = self._pace(turn)
                 if slot is not None:
                     message = slot
