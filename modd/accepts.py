@@ -1,4 +1,4 @@
-"""What a callable accepts, read from the annotation of its first parameter, and what it is called (DESIGN 2.2)."""
+"""What a callable accepts, read from the annotation of its first parameter, and what it is called (MO-4)."""
 
 from __future__ import annotations
 

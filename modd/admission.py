@@ -1,4 +1,4 @@
-"""Who may go into a bus when: its gates, and the beginning and end of turns (DESIGN 2.4, 2.8, 2.10)."""
+"""Who may go into a bus when: its gates, and the beginning and end of turns (MO-8, MO-3)."""
 
 from __future__ import annotations
 

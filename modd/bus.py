@@ -28,7 +28,7 @@ _NO_ROUTES: Routes = {}
 
 
 class Bus(Admission):
-    """A component made of components, with a queue (DESIGN 2).
+    """A component made of components, with a queue (`docs/core.md`).
 
     ``await bus(message)`` gives the message to every component that accepts it, then what these give back, until
     nothing is left, and returns the messages that left the bus.

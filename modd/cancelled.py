@@ -1,4 +1,4 @@
-"""Whether the sender was cancelled while a component failed (DESIGN 2.10)."""
+"""Whether the sender was cancelled while a component failed (MO-3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a component gave back, as the messages in it (DESIGN 2.3)."""
+"""What a component gave back, as the messages in it (MO-1)."""
 
 from __future__ import annotations
 

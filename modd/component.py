@@ -1,4 +1,4 @@
-"""Components in their places, and parts: components that are made of components (DESIGN 2.6)."""
+"""Components in their places, and parts: components that are made of components (MO-16)."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Part:
 
     Derive from it to write a part of your own: give the components inside to ``super().__init__``, define
     ``__call__``, and set `accepts` when it is not what the one component inside accepts. A part that wraps a bus
-    passes on its boundary: what the bus let out is not given back to it (DESIGN 2.6).
+    passes on its boundary: what the bus let out is not given back to it (MO-16).
     """
 
     def __init__(self, *components: Component) -> None:

@@ -1,4 +1,4 @@
-"""Failure is a message: what a component raised flows on in the turn (DESIGN 2.7)."""
+"""Failure is a message: what a component raised flows on in the turn (MO-17)."""
 
 from __future__ import annotations
 

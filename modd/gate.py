@@ -1,4 +1,4 @@
-"""Waiting for a turn to end, and the deadlock that is found before anybody waits for ever (DESIGN 2.8)."""
+"""Waiting for a turn to end, and the deadlock that is found before anybody waits for ever (MO-8)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Counting the messages of a turn: when to let others run, and when it is too many (DESIGN 2.4, 2.9)."""
+"""Counting the messages of a turn: when to let others run, and when it is too many (MO-8, MO-9)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def look(turn: Turn) -> None:
 
 
 def check_limits(turn: Turn) -> None:
-    """Raise `TurnOverflow` when the turn or the outermost one has more messages than its limit (DESIGN 2.9)."""
+    """Raise `TurnOverflow` when the turn or the outermost one has more messages than its limit (MO-9)."""
     count = turn.meter.count
     for bounded, limit, mark in _marks(turn):
         if count >= mark:

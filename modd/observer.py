@@ -1,4 +1,4 @@
-"""Observing: what is told of each delivery, here and in nested buses (DESIGN 2.11, MO-26)."""
+"""Observing: what is told of each delivery, here and in nested buses (MO-26)."""
 
 from __future__ import annotations
 

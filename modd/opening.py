@@ -1,4 +1,4 @@
-"""Opening: components that hold something are entered with the bus and left in reverse (DESIGN 2.13)."""
+"""Opening: components that hold something are entered with the bus and left in reverse (MO-16)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A turn: all that one message from outside causes in a bus, until its queue is empty (DESIGN 2.1, 2.8, 2.9)."""
+"""A turn: all that one message from outside causes in a bus, until its queue is empty (MO-1, MO-8, MO-9)."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ innermost, set_innermost = current_turn.get, current_turn.set
 def detached() -> Iterator[None]:
     """Start work in here that is to outlive the turn: it counts as outside, and its sends wait like anybody's.
 
-    ``with detached(): task_group.start_soon(work)`` inside a component (DESIGN 2.8).
+    ``with detached(): task_group.start_soon(work)`` inside a component (MO-8).
     """
     turn, delivery = current_turn.set(None), current_delivery.set(None)
     try:

@@ -1,4 +1,4 @@
-"""What a bus is made of: its components, its boundary, and who receives what (DESIGN 2.2, 2.6)."""
+"""What a bus is made of: its components, its boundary, and who receives what (MO-4, MO-16)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a bus lets in and out as a component of another (DESIGN 2.6)."""
+"""What a bus lets in and out as a component of another (MO-16)."""
 
 from __future__ import annotations
 

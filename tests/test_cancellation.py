@@ -1,4 +1,4 @@
-"""Cancelling a sender ends its own turn and no other (DESIGN 2.10)."""
+"""Cancelling a sender ends its own turn and no other (MO-3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Failure is a message, and each reaches the sender that caused it (DESIGN 2.7)."""
+"""Failure is a message, and each reaches the sender that caused it (MO-17)."""
 
 from __future__ import annotations
 

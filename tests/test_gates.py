@@ -1,4 +1,4 @@
-"""Turns of one bus do not overlap, unless they may (DESIGN 2.4), and fan-out (DESIGN 2.5)."""
+"""Turns of one bus do not overlap, unless they may (MO-8), and fan-out (MO-25)."""
 
 from __future__ import annotations
 

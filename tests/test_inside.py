@@ -1,4 +1,4 @@
-"""Sends from inside a turn, deadlocks, and what is detached (DESIGN 2.8)."""
+"""Sends from inside a turn, deadlocks, and what is detached (MO-8)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Loops are stopped by a limit that counts real messages (DESIGN 2.9)."""
+"""Loops are stopped by a limit that counts real messages (MO-9)."""
 
 from __future__ import annotations
 

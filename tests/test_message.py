@@ -1,4 +1,4 @@
-"""Messages are values of types of their own (MO-4, DESIGN 2.14)."""
+"""Messages are values of types of their own (MO-4, MO-12)."""
 
 from __future__ import annotations
 

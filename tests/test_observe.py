@@ -1,4 +1,4 @@
-"""Observing deliveries and registrations, here and in nested buses (DESIGN 2.11)."""
+"""Observing deliveries and registrations, here and in nested buses (MO-26)."""
 
 from __future__ import annotations
 

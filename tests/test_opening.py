@@ -1,4 +1,4 @@
-"""Opening a bus enters what is inside (DESIGN 2.13)."""
+"""Opening a bus enters what is inside (MO-16)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One turn: order, what a component gives back, and what a sender gets (DESIGN 2.1, 2.3)."""
+"""One turn: order, what a component gives back, and what a sender gets (MO-1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a component accepts, how a bus is made, and what bad input gets (DESIGN 2.2, MO-13)."""
+"""What a component accepts, how a bus is made, and what bad input gets (MO-4, MO-13)."""
 
 from __future__ import annotations
 
