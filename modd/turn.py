@@ -134,8 +134,7 @@ def new_turn(bus: Any, outer: Turn | None, gate: Gate | None) -> Turn:
     if outer is None:
         return Turn(bus, bus.meter if bus.one_at_a_time else bus.meter.copy(), gate=gate)
     turn = Turn(bus, outer.meter, 0, gate, outer, outer.root or outer, outer.depth + 1)
-    if turn.depth > DEEPEST:
-        around = _let_go_of_ended(turn)
+    around = _let_go_of_ended(turn) if turn.depth > DEEPEST else []
     if turn.depth > DEEPEST:
         buses = " > ".join([each.bus.name for each in around[3::-1]])
         reason = (
