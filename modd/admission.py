@@ -50,6 +50,7 @@ class Admission(Openable):
         """The turn of a sender who found the bus free, made when it first has to wait.
 
         Only an eager task (Python 3.12) that a plain function started can have come between; the turn waits for it.
+        Unlike in `begin` no room is given: the loop goes on counting with the room that it found.
         """
         turn = new_turn(self, outer, self._gate if self.one_at_a_time else None)
         await _hold(turn)
@@ -102,7 +103,9 @@ class Admission(Openable):
         """End a turn that cannot go on, and tell observers what is left undone; returns what to raise."""
         left = [item.message if isinstance(item, Entry) else item for item in queue if item is not None]
         failures = [message.error for message in left if isinstance(message, Failure)]
-        messages = tuple(message for message in left if isinstance(message, Message) and type(message) is not Failure)
+        messages = tuple(
+            message for message in left if isinstance(message, Message) and not isinstance(message, Failure)
+        )
         lost: tuple[Exception, ...] = ()
         if isinstance(error, Exception) and is_overflow(error):
             error = ended(turn, turn.book, error, failures)

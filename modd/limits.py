@@ -31,7 +31,7 @@ async def look(turn: Turn) -> None:
 
 
 def check_limits(turn: Turn) -> None:
-    """Raise `TurnOverflow` when the turn or the outermost one has more messages than its limit (MO-9)."""
+    """Raise `TurnOverflow` when the turn, or one around it, has more messages than its limit (MO-9)."""
     count = turn.meter.count
     for bounded, limit, mark in _marks(turn):
         if count >= mark:

@@ -8,18 +8,9 @@ import pytest
 
 from modd import Accepts, Bus, Failure, Message, Part, TurnFailed
 from tests.names import A, B, C, N, Start
+from tests.parts.heard import Heard
 
 pytestmark = pytest.mark.anyio
-
-
-class Heard:
-    """A catch-all that keeps what it got."""
-
-    def __init__(self) -> None:
-        self.messages: list[Message] = []
-
-    def __call__(self, message: Message) -> None:
-        self.messages.append(message)
 
 
 def give_a(message: Start) -> A:
