@@ -46,15 +46,15 @@ class Admission(Openable):
         self._stays: Routes = {} if self.outbound else self._routes
         """Types that the loop may queue by itself, because they do not leave the bus."""
 
-    async def _begin(self, outer: Turn | None) -> Turn:
-        """The turn of a sender who found the bus free, made when it first has to wait.
+    async def _begin(self, outer: Turn | None, queued: int) -> Turn:
+        """The turn of a sender who found the bus free, made when it first has to wait; it has queued so many messages.
 
         Only an eager task (Python 3.12) that a plain function started can have come between; the turn waits for it.
         Unlike in `begin` no room is given: the loop goes on counting with the room that it found.
         """
         turn = new_turn(self, outer, self._gate if self.one_at_a_time else None)
         await _hold(turn)
-        turn.start = turn.meter.count
+        turn.start = turn.meter.count - queued
         set_innermost(turn)
         return turn
 
@@ -94,7 +94,7 @@ class Admission(Openable):
         turn.open = False
         if turn.ledger is not None:
             pass_on(turn, turn.ledger)
-        if turn.root is None and not self.one_at_a_time:
+        if turn.outer is None and not self.one_at_a_time:
             self.meter.room = turn.meter.beat - turn.meter.count
         if turn.gate is not None:
             leave(turn.gate, turn.ledger.within if turn.ledger is not None else None)

@@ -78,19 +78,21 @@ class Bus(Admission):
         door = self._door
         if outer is None:
             meter = self.meter
-            room = meter.room - 1
+            room = meter.room
         else:
             meter = outer.meter
-            room = meter.room - 1 if outer.depth < DEEPEST else 0
+            room = meter.room if outer.depth < DEEPEST else 0
         turn: Turn | None = None
         given: Any = None
         slot: Any = None
         queue: deque[Any] | None = None
         routes = self._routes
-        if room < 1 or door.holder is not None:
+        if room < 2 or door.holder is not None:
             turn = await self._enter(message, outer)
             meter = turn.meter
-            room, routes = self._pace(turn)
+            routes = self._routes_in(turn)
+        else:
+            meter.room = room - 1
         try:
             while True:
                 try:
@@ -105,28 +107,23 @@ class Bus(Admission):
                         if type(given) is CoroutineType:
                             if turn is None:
                                 if door.holder is not None or not self.one_at_a_time:
-                                    turn = await self._begin(outer)
+                                    turn = await self._begin(outer, room - meter.room)
                                     meter = turn.meter
                                 else:  # the same in place: the call would cost a tenth of a send
-                                    start = meter.horizon - meter.room
+                                    start = meter.horizon - room
                                     if outer is None:
                                         turn = Turn(self, meter, start, door)
                                     else:
-                                        root = outer.root or outer
-                                        turn = Turn(self, meter, start, door, outer, root, outer.depth + 1)
+                                        turn = Turn(self, meter, start, door, outer, outer.depth + 1)
                                     door.holder = turn
                                     set_innermost(turn)
-                            meter.room = room
                             given = await given
-                            room = meter.room
-                            if given is None or given is _NOTHING:
+                            if given is None:
                                 continue
                     except Exception as error:
-                        if type(given) is CoroutineType:  # it was awaited: turns within it may have counted
-                            room = meter.room
                         given = Raised(error)
-                    if room > 1 and type(given) in self._stays:
-                        room -= 1
+                    if meter.room > 1 and type(given) in self._stays:
+                        meter.room -= 1
                         if queue:
                             queue.append(given)
                         elif slot is None:
@@ -136,15 +133,15 @@ class Bus(Admission):
                         else:
                             queue.append(given)
                         continue
+                    if given is _NOTHING:
+                        continue
                     if turn is None:
-                        turn = await self._begin(outer)
+                        turn = await self._begin(outer, room - meter.room)
                         meter = turn.meter
                     if queue is None:
                         queue, pops = deque(), BEAT
-                    meter.room = room
                     await settle(turn, message, receive, given, queue)
-                    given = None
-                    room, routes = self._pace(turn)
+                    routes = self._routes_in(turn)
                 if slot is not None:
                     message = slot
                     slot = None
@@ -153,9 +150,7 @@ class Bus(Admission):
                     pops -= 1  # pyright: ignore[reportPossiblyUnboundVariable]  # set with the queue
                     if pops < 1:  # so many were queued before that the turn was made long ago
                         pops = BEAT
-                        meter.room = room
                         await checkpoint()
-                        room = meter.room
                 else:
                     break
         except BaseException as error:
@@ -164,7 +159,6 @@ class Bus(Admission):
                 if cut is not error:
                     raise cut from None
             raise
-        meter.room = room
         if turn is None:
             return _NOTHING
         if turn.ledger is None and turn.gate is door and not door.line:
@@ -174,6 +168,6 @@ class Bus(Admission):
         self._leave(turn)
         return result_of(turn)
 
-    def _pace(self, turn: Turn) -> tuple[int, Routes]:
-        """How many messages the loop may queue by itself, and its routes: none when what leads to what is noted."""
-        return turn.meter.room, self._routes if edges_of(turn) is None else _NO_ROUTES
+    def _routes_in(self, turn: Turn) -> Routes:
+        """The routes that the loop may take by itself: none when what leads to what is noted."""
+        return self._routes if edges_of(turn) is None else _NO_ROUTES

@@ -8,7 +8,7 @@ from anyio.lowlevel import checkpoint
 
 from modd.errors import TurnOverflow
 from modd.loops import Edge, cycle_in, overflow_reason
-from modd.turn import BEAT, Turn, open_turns, set_innermost
+from modd.turn import BEAT, Turn, open_turns, outermost, set_innermost
 
 
 def begin(turn: Turn) -> None:
@@ -35,7 +35,7 @@ def check_limits(turn: Turn) -> None:
     count = turn.meter.count
     for bounded, limit, mark in _marks(turn):
         if count >= mark:
-            book = (turn.root or turn).book
+            book = outermost(turn).book
             edges = book.edges = book.edges or {}
             if mark > bounded.start + limit:
                 cycle = cycle_in(edges)
@@ -44,7 +44,7 @@ def check_limits(turn: Turn) -> None:
 
 def edges_of(turn: Turn) -> dict[Edge, None] | None:
     """What led to what, or None as long as that is not noted."""
-    ledger = (turn.root or turn).ledger
+    ledger = outermost(turn).ledger
     return None if ledger is None else ledger.edges
 
 

@@ -88,8 +88,6 @@ class Turn(msgspec.Struct, eq=False):
     """What it holds or waits for; None when it overlaps with all others."""
     outer: Turn | None = None
     """The turn that was open around it when it began."""
-    root: Turn | None = None
-    """The outermost turn; None when it is this one."""
     depth: int = 1
     open: bool = True
     ledger: Ledger | None = None
@@ -129,11 +127,18 @@ def open_turns(turn: Turn | None) -> Iterator[Turn]:
         turn = turn.outer
 
 
+def outermost(turn: Turn) -> Turn:
+    """The turn around all others, which keeps what they have in common."""
+    while turn.outer is not None:
+        turn = turn.outer
+    return turn
+
+
 def new_turn(bus: Any, outer: Turn | None, gate: Gate | None) -> Turn:
     """A turn that may have to wait before it begins; raises `TurnFailed` when turns are nested too deep."""
     if outer is None:
         return Turn(bus, bus.meter if bus.one_at_a_time else bus.meter.copy(), gate=gate)
-    turn = Turn(bus, outer.meter, 0, gate, outer, outer.root or outer, outer.depth + 1)
+    turn = Turn(bus, outer.meter, 0, gate, outer, outer.depth + 1)
     around = _let_go_of_ended(turn) if turn.depth > DEEPEST else []
     if turn.depth > DEEPEST:
         buses = " > ".join([each.bus.name for each in around[3::-1]])
@@ -148,7 +153,7 @@ def _let_go_of_ended(turn: Turn) -> list[Turn]:
     """Count anew how deep a turn is, without the turns around it that have ended; returns the others."""
     around = [*open_turns(turn.outer)]
     for inner, outer in zip([turn, *around], [*around, None], strict=True):
-        inner.outer, inner.root = outer, around[-1] if outer is not None else None
+        inner.outer = outer
     for depth, each in enumerate([*reversed(around), turn], start=1):
         each.depth = depth
     return around
