@@ -7,8 +7,9 @@ To read the core, begin with `modd.bus`, the loop. Then, as you like:
 - turns: `modd.admission` (begin and end), `modd.turn` (their state), `modd.gate` (who waits for whom), `modd.limits`;
 - watching: `modd.observer`, `modd.journey`, `modd.graph`.
 
-`modd.message` and `modd.errors` know nothing of the rest. `modd.parts` are ready-made components, `modd.testing` is for
-your tests.
+`modd.message` and `modd.errors` know nothing of the rest. `modd.parts` are ready-made components. On the core stand
+`modd.cqrs` (typed buses for commands, queries and events; `modd.asking` and `modd.origin` are their place in the core)
+and `modd.middleware`; beside it `modd.ports` and `modd.stores`. `modd.testing` is for your tests.
 """
 
 from modd.bus import Bus
@@ -20,8 +21,11 @@ from modd.errors import (
     DuplicateName,
     InvalidOption,
     ModdError,
+    NoHandler,
     NotAComponent,
     NotAMessage,
+    NotAnswered,
+    SeveralHandlers,
     TurnFailed,
     TurnOverflow,
     UnknownComponent,
@@ -48,11 +52,14 @@ __all__ = [
     "Journey",
     "Message",
     "ModdError",
+    "NoHandler",
     "NotAComponent",
     "NotAMessage",
+    "NotAnswered",
     "Observer",
     "Part",
     "Sensitive",
+    "SeveralHandlers",
     "TurnFailed",
     "TurnOverflow",
     "UnknownComponent",

@@ -82,7 +82,7 @@ def _first_parameter(component: Component) -> inspect.Parameter:
 
 def _accepts_of_annotation(component: Component, annotation: Any) -> Accepts:
     types: dict[type[Message], None] = {}
-    for hint in _members(_resolved(component, annotation)):
+    for hint in members(resolved(component, annotation)):
         if hint in _EVERYTHING:
             return Accepts(tuple(types), everything=True)
         if not (isinstance(hint, type) and issubclass(hint, Message)):
@@ -93,24 +93,25 @@ def _accepts_of_annotation(component: Component, annotation: Any) -> Accepts:
     return Accepts(tuple(types))
 
 
-def _members(hint: Any) -> Iterator[Any]:
+def members(hint: Any) -> Iterator[Any]:
     """The plain types in a hint: unions, Annotated, NewType, type variables and generics are looked into."""
     origin = get_origin(hint)
     if origin is Union or origin is UnionType:
         for member in get_args(hint):
-            yield from _members(member)
+            yield from members(member)
     elif origin is Annotated:
-        yield from _members(get_args(hint)[0])
+        yield from members(get_args(hint)[0])
     elif isinstance(hint, NewType):
-        yield from _members(hint.__supertype__)
+        yield from members(hint.__supertype__)
     elif isinstance(hint, TypeVar):
         for bound in hint.__constraints__ or (hint.__bound__ or Message,):
-            yield from _members(bound)
+            yield from members(bound)
     elif hint is not type(None):
         yield origin or hint
 
 
-def _resolved(component: Component, annotation: Any) -> Any:
+def resolved(component: Component, annotation: Any) -> Any:
+    """An annotation of a callable with its names looked up; raises `UnresolvedAnnotation`."""
     function = _function_of(component)
     try:
         holder: Any = type("holder", (), {"__annotations__": {"message": annotation}})

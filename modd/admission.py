@@ -13,11 +13,12 @@ from modd.failure import Failure
 from modd.gate import gate_for, leave, wait
 from modd.limits import begin, look
 from modd.message import Message
+from modd.meter import BEAT, Meter
 from modd.observer import tell
 from modd.opening import Openable
 from modd.options import check_message
 from modd.take import Entry, is_overflow
-from modd.turn import BEAT, Gate, Meter, Turn, ended, new_turn, pass_on, set_innermost
+from modd.turn import Gate, Turn, ended, new_turn, pass_on, set_innermost
 from modd.wiring import Routes
 
 _SHUT = Gate("")
@@ -43,6 +44,8 @@ class Admission(Openable):
         quick = isinstance(exclusive, bool) and (self.limit is None or self.limit >= 2 * BEAT)
         self._door = self._gate if quick else _SHUT
         """Where the loop asks whether a sender may go in without more ado."""
+        self._overlaps = quick and not self.one_at_a_time
+        """Whether turns overlap and need no looking after at the start."""
         self._stays: Routes = {} if self.outbound else self._routes
         """Types that the loop may queue by itself, because they do not leave the bus."""
 

@@ -14,20 +14,21 @@ from typing import Any
 
 from anyio.lowlevel import checkpoint
 
-from modd.admission import Admission
+from modd.asking import Asking
 from modd.component import Component
 from modd.deliver import settle
 from modd.failure import Raised
 from modd.limits import edges_of
 from modd.message import Message
-from modd.turn import BEAT, DEEPEST, Turn, innermost, open_turns, result_of, set_innermost
+from modd.meter import BEAT
+from modd.turn import DEEPEST, Turn, innermost, open_turns, result_of, set_innermost
 from modd.wiring import CAREFULLY, Routes
 
 _NOTHING: tuple[()] = ()
 _NO_ROUTES: Routes = {}
 
 
-class Bus(Admission):
+class Bus(Asking):
     """A component made of components, with a queue (`docs/core.md`).
 
     ``await bus(message)`` gives the message to every component that accepts it, then what these give back, until

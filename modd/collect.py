@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from modd.errors import NotAMessage
 from modd.message import Message
+from modd.origin import Caused, Released
 
 
 class Sink(Protocol):
@@ -20,8 +21,8 @@ class Sink(Protocol):
         """Who gives, for errors."""
         ...
 
-    def keep(self, messages: Sequence[Message]) -> None:
-        """Take messages in their order; raises when the turn has too many."""
+    def keep(self, messages: Sequence[Message], origin: Any = None) -> None:
+        """Take messages in their order, and what they were caused by; raises when the turn has too many."""
 
     def add(self, component: Any) -> None:
         """Add a component that was given back in place of a message."""
@@ -40,6 +41,11 @@ async def collect(given: Any, sink: Sink) -> None:
         return
     if isinstance(given, Message):
         sink.keep((given,))
+    elif isinstance(given, Caused):
+        sink.keep(given.messages, given.by)
+    elif isinstance(given, Released):
+        for at, message in enumerate(given):
+            sink.keep((message,), given.origins.get(at))
     elif isinstance(given, (list, tuple)):
         await _collect_all(given, sink)
     elif isinstance(given, GeneratorType):

@@ -60,6 +60,11 @@ class Part:
         return tuple(receiver.component for receiver in self._inside)
 
     @property
+    def around(self) -> tuple[Part, ...]:
+        """The parts that this one is a component of."""
+        return tuple(self._around)
+
+    @property
     def inside(self) -> tuple[Receiver, ...]:
         """The components inside with what each accepts."""
         return tuple(self._inside)

@@ -113,18 +113,21 @@ class TurnOverflow(ModdError, RuntimeError):
 class TurnFailed(ModdError, ExceptionGroup[Exception]):
     """What nobody handled of the failures in a turn, raised to its sender when the turn has ended (MO-8, MO-17).
 
-    ``outbound`` has the messages that left the bus in that turn all the same, ``bus`` is the bus.
+    ``outbound`` has the messages that left the bus in that turn all the same, ``bus`` is the bus, and ``result`` is
+    what was asked for, when that was had before something that it caused failed.
     """
 
     outbound: tuple[Any, ...]
     bus: Any
+    result: Any = None
 
     def __new__(
         cls, message: str, errors: Sequence[Exception], outbound: Sequence[Any] = (), bus: Any = None
     ) -> TurnFailed:
         """Made as groups are made: with all that the instance is to hold."""
         self = super().__new__(cls, message, errors)
-        self.outbound, self.bus = tuple(outbound), bus
+        self.outbound = outbound if isinstance(outbound, tuple) else tuple(outbound)
+        self.bus = bus
         return self
 
     def __init__(
@@ -134,7 +137,41 @@ class TurnFailed(ModdError, ExceptionGroup[Exception]):
 
     def derive(self, excs: Sequence[Exception]) -> TurnFailed:  # type: ignore[override]  # typeshed: any subclass
         """The same group with other errors; ``outbound`` is kept."""
-        return TurnFailed(self.message, excs, self.outbound, self.bus)
+        derived = TurnFailed(self.message, excs, self.outbound, self.bus)
+        derived.result = self.result
+        return derived
+
+
+class NoHandler(ModdError, LookupError):
+    """Nobody handles intents of this type (MI-2, MI-3)."""
+
+    def __init__(self, intent: type | str, bus: str, known: Iterable[type]) -> None:
+        self.intent, self.bus, self.known = intent, bus, tuple(known)
+        name = intent if isinstance(intent, str) else intent.__qualname__
+        handled = ", ".join(sorted(kind.__qualname__ for kind in self.known)) or "nothing yet"
+        super().__init__(f"no handler for {name}; {bus} handles: {handled}")
+
+
+class SeveralHandlers(ModdError, LookupError):
+    """More than one typed bus would answer an intent that was asked (MO-27)."""
+
+    def __init__(self, intent: type, bus: str, answering: Iterable[str]) -> None:
+        self.intent, self.bus, self.answering = intent, bus, tuple(answering)
+        super().__init__(
+            f"{len(self.answering)} typed buses in {bus} handle {intent.__qualname__}: {', '.join(self.answering)}; "
+            "register it with one of them, or leave it out of the inbound of the other's context"
+        )
+
+
+class NotAnswered(ModdError, RuntimeError):
+    """An intent was asked and got no result: a middleware stopped it, or it was queued for later (MO-27)."""
+
+    def __init__(self, intent: type, bus: str) -> None:
+        self.intent, self.bus = intent, bus
+        super().__init__(
+            f"{intent.__qualname__} got no result in {bus}: a middleware stopped it or queued it for later; "
+            "use dispatch, or send it to the bus, where no result is waited for"
+        )
 
 
 def full_name(type_: type) -> str:

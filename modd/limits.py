@@ -8,7 +8,8 @@ from anyio.lowlevel import checkpoint
 
 from modd.errors import TurnOverflow
 from modd.loops import Edge, cycle_in, overflow_reason
-from modd.turn import BEAT, Turn, open_turns, outermost, set_innermost
+from modd.meter import BEAT
+from modd.turn import Turn, open_turns, outermost, set_innermost
 
 
 def begin(turn: Turn) -> None:

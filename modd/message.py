@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from inspect import get_annotations
-from typing import Annotated, Any, Generic, TypeVar, dataclass_transform, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    Generic,
+    Protocol,
+    Self,
+    TypeVar,
+    dataclass_transform,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 import msgspec
 
+from modd.schema import json_schema, pydantic_schema
+
 R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 
 
 class Sensitive:
@@ -18,14 +33,8 @@ class Sensitive:
     """
 
 
-@dataclass_transform(frozen_default=True, field_specifiers=(msgspec.field,))
-class Message(msgspec.Struct, frozen=True, tag=True, tag_field="$type"):
-    """Base of all messages: a frozen value that says what happened or what is wanted.
-
-    Declare the fields as in a dataclass. Its name on the wire is the class name, or the one that you give:
-    ``class Placed(Message, tag="order-placed")``; a subclass of a type with a name of its own inherits that name.
-    Messages are equal when type and values are, and hashable when their values are.
-    """
+class Value(msgspec.Struct, frozen=True):
+    """A frozen value that shows ``***`` in place of what is sensitive."""
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
         """Field names and shown values, for repr and for pretty printers."""
@@ -36,8 +45,44 @@ class Message(msgspec.Struct, frozen=True, tag=True, tag_field="$type"):
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
 
 
+@dataclass_transform(frozen_default=True, field_specifiers=(msgspec.field,))
+class Message(Value, frozen=True, tag=True, tag_field="$type"):
+    """Base of all messages: a frozen value that says what happened or what is wanted.
+
+    Declare the fields as in a dataclass. Its name on the wire is the class name, or the one that you give:
+    ``class Placed(Message, tag="order-placed")``; a subclass of a type with a name of its own inherits that name.
+    Messages are equal when type and values are, and hashable when their values are. Pydantic, and so FastAPI, takes
+    them as models of request and response bodies.
+    """
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        """How pydantic makes a message from data, and data from a message."""
+        return pydantic_schema(cls)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> Any:
+        """What the data looks like, for the documentation of an interface."""
+        return json_schema(cls)
+
+
+class IntentOf(Protocol[R_co]):
+    """An intent with this result, as type checkers see one that is asked."""
+
+    def _result(self) -> R_co: ...
+
+
 class Intent(Message, Generic[R]):
     """Base of messages that have a result of type ``R``: ``class PriceOf(Intent[Decimal]): sku: str``."""
+
+    @classmethod
+    def _meta(cls) -> tuple[type[Self], Callable[[R], R]]:
+        """Never called: by its type, type checkers hold a handler's result to ``R``, no more and no less."""
+        raise NotImplementedError
+
+    def _result(self) -> R:
+        """Never called: by its type, type checkers know what an answer is, wherever it is used."""
+        raise NotImplementedError
 
 
 class _Mask:

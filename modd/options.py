@@ -31,6 +31,13 @@ def checked_list(components: Any) -> tuple[Component, ...]:
     return tuple(components)
 
 
+def checked_callable(option: str, given: Any) -> Any:
+    """Something that can be called."""
+    if not callable(given):
+        raise InvalidOption(option, given, "give a function")
+    return given
+
+
 def checked_types(option: str, given: Any) -> tuple[type[Message], ...]:
     """A list of message types."""
     types = tuple(given) if isinstance(given, Iterable) else (given,)

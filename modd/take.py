@@ -17,6 +17,7 @@ from modd.failure import Failure, Raised, note
 from modd.limits import check_limits, edges_of, look
 from modd.message import Message
 from modd.observer import Delivery, current_delivery, tell
+from modd.origin import Held, current_origin
 from modd.turn import Turn
 
 
@@ -27,6 +28,8 @@ class Entry(msgspec.Struct, eq=False):
     source: Part | None = None
     """The bus that let it out; it is not given back to that bus."""
     cause: Delivery | None = None
+    origin: Any = None
+    """What it was caused by, in the eyes of the typed buses."""
 
 
 Queued = Message | Entry
@@ -69,6 +72,17 @@ class Take:
             tell(watchers, lambda watcher: watcher.ended(delivery))
 
     async def _call(self) -> None:
+        if self.entry.origin is None:
+            await self._call_in_place()
+            return
+        held = Held(self.entry.origin)
+        current_origin.set(held)
+        try:
+            await self._call_in_place()
+        finally:
+            held.open = False
+
+    async def _call_in_place(self) -> None:
         try:
             given = self.receiver.call(self.entry.message)
         except Exception as error:
@@ -97,37 +111,45 @@ class Take:
             raise
         message, component = self.entry.message, self.receiver.component
         if isinstance(error, TurnFailed) and error.bus in inside(component):
-            self._keep_what_left(error)
+            await self._keep_what_left(error)
         if not isinstance(message, Failure):
             note(error, self.giver, message, self.turn.bus.name)
-            self._queue((Failure(message, component, error),))
+            self._queue((Failure(message, component, error),), self._origin_of_failure())
         elif isinstance(error, TurnFailed) and error.exceptions == (message.error,):
             self.error = message.error  # nobody in a nested bus wanted it
         elif error is not message.error:
             note(error, self.giver, message, self.turn.bus.name)
 
-    def _keep_what_left(self, error: TurnFailed) -> None:
+    def _origin_of_failure(self) -> Any:
+        """What has failed in a typed bus inside, if it was given this very message; else what caused the message."""
+        origin = current_origin.get()
+        if origin is not None and getattr(origin, "message", None) is self.entry.message:
+            return origin.by
+        return self.entry.origin
+
+    async def _keep_what_left(self, error: TurnFailed) -> None:
         try:
-            self.keep(error.outbound)
+            await collect(error.outbound, self)
         except DuplicateName as clash:
             self._queue((Failure(self.entry.message, self.receiver.component, clash),))
 
-    def keep(self, messages: Sequence[Message]) -> None:
+    def keep(self, messages: Sequence[Message], origin: Any = None) -> None:
         """Queue messages that the component gave back; those that the bus lets out leave."""
+        origin = self.entry.origin if origin is None else origin
         turn, bus = self.turn, self.turn.bus
         for kind in set(map(type, messages)):
             bus.know(kind)
         leaving = [message for message in messages if isinstance(message, bus.outbound)] if bus.outbound else ()
         if leaving:
-            turn.book.out += leaving
-        self._queue(messages)
+            turn.book.let_out(leaving, origin)
+        self._queue(messages, origin)
 
-    def _queue(self, messages: Sequence[Message]) -> None:
+    def _queue(self, messages: Sequence[Message], origin: Any = None) -> None:
         turn, source, delivery, kinds = self.turn, self.receiver.boundary, self.delivery, set(map(type, messages))
-        if source is None and delivery is None and Failure not in kinds:
+        if source is None and delivery is None and origin is None and Failure not in kinds:
             self.items += messages
         else:
-            self.items += [Entry(message, source, delivery) for message in messages]
+            self.items += [Entry(message, source, delivery, origin) for message in messages]
         if delivery is not None:
             delivery.returned += tuple(messages)
         edges = edges_of(turn)

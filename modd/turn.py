@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -13,10 +13,10 @@ from anyio import Event
 from modd.errors import TurnFailed, TurnOverflow
 from modd.loops import Edge
 from modd.message import Message
+from modd.meter import Meter
 from modd.observer import current_delivery
+from modd.origin import Released, current_origin
 
-BEAT = 256
-"""Messages of a bus between two checkpoints."""
 DEEPEST = 100
 """Turns within turns."""
 
@@ -42,6 +42,8 @@ class Ledger:
     def __init__(self) -> None:
         self.out: list[Message] = []
         """What left the bus."""
+        self.origins: dict[int, Any] = {}
+        """What caused it, by its place in ``out``, where that was noted."""
         self.errors: list[Exception] = []
         """What is raised to the sender in the end."""
         self.overflow: Exception | None = None
@@ -53,28 +55,20 @@ class Ledger:
         self.waits: dict[Turn, None] = {}
         """The turns within this one that wait at a gate now."""
 
-
-class Meter:
-    """Counts the messages of an outermost turn and all within it; an exclusive bus keeps one for all its turns."""
-
-    __slots__ = ("beat", "horizon", "room")
-
-    def __init__(self, room: int = BEAT, horizon: int = BEAT, beat: int = BEAT) -> None:
-        self.room = room
-        """How many messages may come before a turn has to `look`."""
-        self.horizon = horizon
-        """The count at which that is."""
-        self.beat = beat
-        """The count at which to let others run again."""
+    def let_out(self, messages: Sequence[Message], origin: Any) -> None:
+        """Note what leaves the bus, and what caused it."""
+        if origin is not None:
+            self.origins |= dict.fromkeys(range(len(self.out), len(self.out) + len(messages)), origin)
+        self.out += messages
 
     @property
-    def count(self) -> int:
-        """The messages so far, those still queued included."""
-        return self.horizon - self.room
-
-    def copy(self) -> Meter:
-        """A meter that goes on from here, for a turn that overlaps with others."""
-        return Meter(self.room, self.horizon, self.beat)
+    def outbound(self) -> tuple[Message, ...]:
+        """What left the bus, for the sender and for the surrounding bus."""
+        if not self.origins:
+            return tuple(self.out)
+        released = Released(self.out)
+        released.origins = self.origins
+        return released
 
 
 class Turn(msgspec.Struct, eq=False):
@@ -111,10 +105,11 @@ def detached() -> Iterator[None]:
 
     ``with detached(): task_group.start_soon(work)`` inside a component (MO-8).
     """
-    turn, delivery = current_turn.set(None), current_delivery.set(None)
+    turn, delivery, origin = current_turn.set(None), current_delivery.set(None), current_origin.set(None)
     try:
         yield
     finally:
+        current_origin.reset(origin)
         current_delivery.reset(delivery)
         current_turn.reset(turn)
 
@@ -170,14 +165,15 @@ def ended(turn: Turn, ledger: Ledger, error: Exception, failures: Iterable[Excep
 def failed(ledger: Ledger, bus: Any) -> TurnFailed:
     """The error for the sender: what nobody handled, and what left the bus all the same."""
     count = "1 failure" if len(ledger.errors) == 1 else f"{len(ledger.errors)} failures"
-    return TurnFailed(f"{count} in a turn of {bus.name}", ledger.errors, ledger.out, bus)
+    return TurnFailed(f"{count} in a turn of {bus.name}", ledger.errors, ledger.outbound, bus)
 
 
 def pass_on(turn: Turn, ledger: Ledger) -> None:
     """What left the bus in a turn leaves with the turn of the same bus around it, too."""
     around = next((t for t in open_turns(turn.outer) if t.bus is turn.bus), None)
-    if around is not None and ledger.out:
-        around.book.out += ledger.out
+    if around is not None:
+        for at, message in enumerate(ledger.out):
+            around.book.let_out((message,), ledger.origins.get(at))
 
 
 def result_of(turn: Turn) -> tuple[Message, ...]:
@@ -189,4 +185,4 @@ def result_of(turn: Turn) -> tuple[Message, ...]:
         raise ended(turn, ledger, ledger.overflow)
     if ledger.errors:
         raise failed(ledger, turn.bus)
-    return tuple(ledger.out)
+    return ledger.outbound

@@ -1,6 +1,7 @@
 """Help for your tests: a component that records, given/when/then for a bus, a clock that jumps, a pytest plugin.
 
-`modd.testing.plugin` is opt-in and the one module here that needs pytest.
+`modd.testing.conformance` has a suite for each port, which every store has to pass. It and `modd.testing.plugin`, which
+is opt-in, are what needs pytest here.
 """
 
 from modd.testing.clock import run_virtual, virtual_backend

@@ -1,0 +1,113 @@
+"""Typed buses for commands, queries and events, with envelopes, stamps and middleware (`docs/cqrs.md`).
+
+To read it: `intents` and `buses` (what is used), `typed` (the one dispatch), `chain` (middleware around handlers),
+`parameters` (what handlers take), `envelope` and `stamps`, `release` (what comes of it).
+"""
+
+from modd.cqrs.buses import CommandBus, EventBus, QueryBus
+from modd.cqrs.chain import Middleware, Next
+from modd.cqrs.codec import Codec
+from modd.cqrs.dispatched import Dispatched
+from modd.cqrs.envelope import Envelope
+from modd.cqrs.errors import (
+    CircuitOpen,
+    DispatchTimeout,
+    FeatureDisabled,
+    Forbidden,
+    GiveUp,
+    HandlersFailed,
+    InvalidHandler,
+    InvalidIntent,
+    InvalidMiddleware,
+    LockTimeout,
+    NoHandler,
+    NotAnswered,
+    NotOpen,
+    RateLimited,
+    RetryLater,
+    Sealed,
+    Undecodable,
+    UnsafeOrder,
+    WrongBus,
+)
+from modd.cqrs.intents import Command, Event, Query
+from modd.cqrs.parameters import Ask, Emit
+from modd.cqrs.stamps import (
+    Actor,
+    Cacheable,
+    Delay,
+    Emitted,
+    Failed,
+    FallbackUsed,
+    FromCache,
+    Handled,
+    Identity,
+    Queued,
+    Received,
+    Reprocessed,
+    Retried,
+    Revalidating,
+    Stamp,
+    Tenant,
+    Timings,
+    UnknownStamp,
+    WebhookCalled,
+)
+from modd.cqrs.typed import TypedBus
+from modd.errors import SeveralHandlers
+
+__all__ = [
+    "Actor",
+    "Ask",
+    "Cacheable",
+    "CircuitOpen",
+    "Codec",
+    "Command",
+    "CommandBus",
+    "Delay",
+    "DispatchTimeout",
+    "Dispatched",
+    "Emit",
+    "Emitted",
+    "Envelope",
+    "Event",
+    "EventBus",
+    "Failed",
+    "FallbackUsed",
+    "FeatureDisabled",
+    "Forbidden",
+    "FromCache",
+    "GiveUp",
+    "Handled",
+    "HandlersFailed",
+    "Identity",
+    "InvalidHandler",
+    "InvalidIntent",
+    "InvalidMiddleware",
+    "LockTimeout",
+    "Middleware",
+    "Next",
+    "NoHandler",
+    "NotAnswered",
+    "NotOpen",
+    "Query",
+    "QueryBus",
+    "Queued",
+    "RateLimited",
+    "Received",
+    "Reprocessed",
+    "Retried",
+    "RetryLater",
+    "Revalidating",
+    "Sealed",
+    "SeveralHandlers",
+    "Stamp",
+    "Tenant",
+    "Timings",
+    "TypedBus",
+    "Undecodable",
+    "UnknownStamp",
+    "UnsafeOrder",
+    "WebhookCalled",
+    "WrongBus",
+]

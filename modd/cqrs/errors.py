@@ -1,0 +1,193 @@
+"""The errors of typed buses and middleware."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from modd.errors import ModdError, NoHandler, NotAnswered, describe
+
+__all__ = [
+    "CircuitOpen",
+    "DispatchTimeout",
+    "FeatureDisabled",
+    "Forbidden",
+    "GiveUp",
+    "HandlersFailed",
+    "InvalidHandler",
+    "InvalidIntent",
+    "InvalidMiddleware",
+    "LockTimeout",
+    "NoHandler",
+    "NotAnswered",
+    "NotOpen",
+    "RateLimited",
+    "RetryLater",
+    "Sealed",
+    "Undecodable",
+    "UnsafeOrder",
+    "WrongBus",
+]
+
+
+class InvalidIntent(ModdError, ValueError):
+    """Data, a field or a result does not fit the intent; ``errors`` has a path and a message for each."""
+
+    def __init__(self, intent: type, errors: Sequence[tuple[str, str]]) -> None:
+        self.intent, self.errors = intent, tuple(errors)
+        lines = "; ".join(f"{path}: {message}" for path, message in self.errors)
+        super().__init__(f"{intent.__qualname__} is not valid: {lines}")
+
+
+class Undecodable(ModdError, ValueError):
+    """Bytes are no envelope of the registered types; ``reason`` is what was wrong with them."""
+
+    def __init__(self, reason: Exception, known: Iterable[str]) -> None:
+        self.reason = reason
+        what = f"no type {reason}" if isinstance(reason, KeyError) else str(reason)
+        super().__init__(f"these bytes are no envelope: {what}; the codec knows: {', '.join(known) or 'no types'}")
+
+
+class InvalidHandler(ModdError, TypeError):
+    """Something that cannot handle an intent was registered."""
+
+    def __init__(self, handler: str, reason: str) -> None:
+        self.handler = handler
+        super().__init__(f"{handler} cannot be a handler: {reason}")
+
+
+class InvalidMiddleware(ModdError, TypeError):
+    """Something that cannot be a middleware was given to a typed bus."""
+
+    def __init__(self, given: object) -> None:
+        self.given = given
+        super().__init__(
+            f"{describe(given)} cannot be a middleware; give an `async def middleware(envelope, call_next)` "
+            "or an object with such a __call__, several of them in a list"
+        )
+
+
+class Sealed(ModdError, RuntimeError):
+    """A typed bus was to be changed after it was checked (on opening, at its first dispatch, or by ``check()``)."""
+
+    def __init__(self, bus: str, what: str) -> None:
+        super().__init__(f"{bus} is in use: {what} before it is opened and before its first dispatch")
+
+
+class NotOpen(ModdError, RuntimeError):
+    """A typed bus that works in the background was used without having been opened."""
+
+    def __init__(self, bus: str, because: Iterable[str]) -> None:
+        self.because = tuple(because)
+        super().__init__(
+            f"{bus} has work for the background ({', '.join(self.because)}) and is not open; "
+            f"dispatch inside `async with {bus}:`, or of the bus around it"
+        )
+
+
+class WrongBus(ModdError, TypeError):
+    """Something was given to a typed bus of a kind that it does not work with (MI-14)."""
+
+    def __init__(self, what: str, bus: str, reason: str) -> None:
+        self.what, self.bus = what, bus
+        super().__init__(f"{what} in {bus}: {reason}")
+
+
+class UnsafeOrder(ModdError, ValueError):
+    """Middleware are in an order in which one undoes what another is for."""
+
+    def __init__(self, outer: str, inner: str, bus: str, reason: str) -> None:
+        self.outer, self.inner, self.bus = outer, inner, bus
+        super().__init__(f"{bus}: {outer} is outside {inner}: {reason}; give {inner} before {outer}")
+
+
+class Forbidden(ModdError, PermissionError):
+    """The actor may not do this."""
+
+    def __init__(self, intent: type, actor: str | None, reason: str) -> None:
+        self.intent, self.actor = intent, actor
+        super().__init__(f"{actor or 'nobody'} may not {intent.__qualname__}: {reason}")
+
+
+class FeatureDisabled(ModdError, RuntimeError):
+    """The feature is off, and there is no fallback (MI-51)."""
+
+    def __init__(self, intent: type) -> None:
+        self.intent = intent
+        super().__init__(f"{intent.__qualname__} is switched off; give FeatureFlag a fallback for it, or switch it on")
+
+
+class LockTimeout(ModdError, TimeoutError):
+    """The lock was held by others all the time (MI-33)."""
+
+    def __init__(self, key: str, timeout: float) -> None:
+        self.key, self.timeout = key, timeout
+        super().__init__(f"the lock {key!r} was not free within {timeout:g} s; try again later, or wait longer")
+
+
+class DispatchTimeout(ModdError, TimeoutError):
+    """It took longer than it was allowed to."""
+
+    def __init__(self, intent: type, seconds: float) -> None:
+        self.intent, self.seconds = intent, seconds
+        super().__init__(f"{intent.__qualname__} took longer than {seconds:g} s and was cancelled")
+
+
+class RateLimited(ModdError, RuntimeError):
+    """Too many in a given time; ``retry_after`` is in seconds."""
+
+    def __init__(self, intent: type, retry_after: float) -> None:
+        self.intent, self.retry_after = intent, retry_after
+        super().__init__(f"too many {intent.__qualname__}; try again in {retry_after:.3g} s")
+
+
+class CircuitOpen(ModdError, RuntimeError):
+    """It failed so often lately that it is not tried now; ``retry_after`` is in seconds."""
+
+    def __init__(self, intent: type, retry_after: float) -> None:
+        self.intent, self.retry_after = intent, retry_after
+        super().__init__(f"{intent.__qualname__} failed too often and is not tried for {retry_after:.3g} s")
+
+
+class GiveUp(ModdError):
+    """For handlers to raise: it will never work, so that it is not retried."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
+class RetryLater(ModdError):
+    """For handlers to raise: it may work after so many seconds."""
+
+    def __init__(self, seconds: float, reason: str = "") -> None:
+        self.seconds = seconds
+        super().__init__(reason or f"try again in {seconds:g} s")
+
+
+class HandlersFailed(ModdError, ExceptionGroup[Exception]):
+    """Several of the handlers of one intent failed; all have run to their ends (MI-6)."""
+
+    def derive(self, excs: Sequence[Exception]) -> HandlersFailed:  # type: ignore[override]  # typeshed: any subclass
+        """The same group with other errors."""
+        return HandlersFailed(self.message, excs)
+
+
+def text_of(error: BaseException) -> str:
+    """An error as a stamp holds it: its type and its text."""
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+MISUSE: tuple[type[Exception], ...] = (
+    InvalidIntent,
+    InvalidHandler,
+    InvalidMiddleware,
+    Sealed,
+    NotOpen,
+    WrongBus,
+    UnsafeOrder,
+    Forbidden,
+    FeatureDisabled,
+    NoHandler,
+    GiveUp,
+)
+"""What happens again however often it is tried: never retried."""

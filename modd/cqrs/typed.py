@@ -1,0 +1,210 @@
+"""The typed bus: what command, query and event buses have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack
+from inspect import isawaitable
+from time import time
+from types import CoroutineType, TracebackType
+from typing import Any, Self, TypeVar, overload
+
+from modd.component import name_of
+from modd.cqrs.around import top_of
+from modd.cqrs.background import Background
+from modd.cqrs.chain import Route, composed, route_of
+from modd.cqrs.dispatched import Dispatched
+from modd.cqrs.envelope import Envelope, checked_stamps
+from modd.cqrs.errors import NotOpen
+from modd.cqrs.ids import Ids
+from modd.cqrs.intents import Event
+from modd.cqrs.parameters import Resources
+from modd.cqrs.registry import Registry
+from modd.cqrs.release import concluded
+from modd.cqrs.stamps import Failed, Handled, Stamp
+from modd.errors import AlreadyOpen, NoHandler, NotAnswered
+from modd.message import Intent, IntentOf, Message
+from modd.options import check_message, checked_callable
+from modd.origin import Caused, Question, current_origin, open_origin
+from modd.ports.checks import checked_delay
+
+R = TypeVar("R")
+
+_blank = Envelope.__new__
+_current = current_origin.get
+_set_current = current_origin.set
+
+
+class TypedBus(Registry):
+    """Gives intents to their handlers, through middleware; a component of a `Bus`, and never exclusive.
+
+    handlers: callables (what they handle is the annotation of the first parameter), or a mapping from type to handler.
+    middleware: what every dispatch goes through, the first one outermost.
+    resources: what handlers get by annotation: a value, or what makes an async context manager for each call.
+    name: what errors, logs and journeys call it. new_id: makes the ids; by default UUIDs of version 7, made when read.
+    clock: seconds since 1970. several: allow more than one handler for a type. concurrent: several run side by side.
+    close_timeout: seconds that closing waits for work in the background before it is cancelled.
+    """
+
+    strict: bool = True
+    """Whether a type without a handler is an error."""
+
+    def __init__(
+        self,
+        handlers: Iterable[Any] | Mapping[Any, Any] = (),
+        *,
+        middleware: Iterable[Any] = (),
+        resources: Resources | None = None,
+        name: str | None = None,
+        new_id: Callable[[], str] | None = None,
+        clock: Callable[[], float] = time,
+        several: bool = False,
+        concurrent: bool = True,
+        close_timeout: float = 30.0,
+    ) -> None:
+        super().__init__(handlers, middleware=middleware, resources=resources, name=name, several=several)
+        self.clock, self.concurrent = checked_callable("clock", clock), concurrent
+        self.ids = Ids()
+        """Where the ids of its envelopes come from, unless ``new_id`` is given."""
+        self._new_id: Callable[[], int | str] = self.ids.next if new_id is None else checked_callable("new_id", new_id)
+        self._background = Background(self.name, checked_delay("close_timeout", close_timeout))
+        self._opened: AsyncExitStack | None = None
+
+    async def __call__(self, message: Any, /) -> Caused | None:
+        """Handle a message of a surrounding bus; what is released flows on there."""
+        origin = open_origin()
+        question = origin if isinstance(origin, Question) and origin.who is self and origin.intent is message else None
+        try:
+            dispatched = await self.dispatch(message, *(question.stamps if question is not None else ()))
+        except Exception as error:
+            if question is not None:
+                question.error = error
+            raise
+        if question is not None:
+            question.answered = dispatched.answered
+            question.answer = dispatched.result
+        return dispatched.caused if dispatched.events else None
+
+    @overload
+    async def dispatch(self, intent: IntentOf[R], /, *stamps: Stamp) -> Dispatched[R]: ...
+    @overload
+    async def dispatch(self, intent: Envelope[Intent[R]], /, *stamps: Stamp) -> Dispatched[R]: ...
+    @overload
+    async def dispatch(self, intent: Message | Envelope[Any], /, *stamps: Stamp) -> Dispatched[Any]: ...
+    async def dispatch(self, intent: Any, /, *stamps: Stamp) -> Dispatched[Any]:
+        """Handle an intent, or an envelope with one, and wait until that is done.
+
+        An envelope that was dispatched before, or was decoded, is dispatched anew under its id (MI-10). Raises
+        `NoHandler`, `NotOpen`, what the handler or a middleware raises, and `HandlersFailed` when several handlers do.
+        """
+        envelope: Envelope[Any] | None = None
+        route = self._routes.get(type(intent))
+        if route is None:
+            envelope, route = self._prepared(intent)
+        if envelope is None:  # made in place: the call of __init__ costs a tenth of a dispatch
+            envelope = _blank(Envelope)
+            envelope.message = intent
+            envelope._stamps = []
+            envelope._id = self._new_id()
+            envelope._at = self.clock()
+            envelope._correlation = envelope._causation = None
+            envelope._ran = False
+        outer = _current()
+        while outer is not None and not outer.open:
+            outer = outer.outer
+        if stamps:
+            envelope._stamps += checked_stamps(stamps)
+        envelope.bus = self
+        if outer is not None and outer.by is not None and envelope._correlation is None:
+            envelope.caused_by(outer.by)
+        failed_before = len(envelope.all(Failed)) if envelope._stamps else 0
+        envelope.outer = outer
+        envelope.open = True
+        _set_current(envelope)
+        try:
+            if route.alone is None or envelope._stamps:
+                await route.chain(envelope)
+            else:  # as `chain` does at its end: the call costs a tenth of a dispatch
+                result = route.alone(envelope.message)
+                if type(result) is CoroutineType or isawaitable(result):
+                    result = await result
+                envelope._ran = True
+                envelope._stamps.append(Handled(result, route.name, at=self.clock()))
+        except BaseException:
+            _set_current(envelope)  # so that the core finds what has failed
+            raise
+        finally:
+            envelope.open = False
+        noted = envelope._stamps
+        last = noted[-1] if noted else None
+        if type(last) is Handled and (not envelope._ran or (route.quick and len(noted) == 1)):
+            return Dispatched(envelope, last.result)  # nothing is released when no handler has run
+        return concluded(envelope, failed_before)
+
+    async def ask(self, intent: IntentOf[R], /, *stamps: Stamp) -> R:
+        """The result of an intent. Raises as `dispatch` does, and `NotAnswered` when there is none."""
+        dispatched = await self.dispatch(intent, *stamps)
+        if not dispatched.answered:
+            raise NotAnswered(type(intent), self.name)
+        return dispatched.result
+
+    def start(self, work: Callable[..., Awaitable[Any]], *args: Any) -> None:
+        """Start work in the background, for middleware; it ends with the bus. Raises `NotOpen`."""
+        if not self._background.open:
+            raise NotOpen(self.name, [name_of(work)])
+        self._background.start(work, *args)
+
+    async def __aenter__(self) -> Self:
+        """Open it: enter the middleware that hold something, and get ready for work in the background."""
+        if self._opened is not None:
+            raise AlreadyOpen(self.name)
+        self.check()
+        async with AsyncExitStack() as stack:
+            self._opened = stack
+            stack.callback(self._close)
+            for each in self._middleware:
+                if hasattr(type(each), "__aenter__"):
+                    await stack.enter_async_context(each)
+            await stack.enter_async_context(self._background)
+            self._opened = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        """Wait for the work in the background, then close the middleware."""
+        assert self._opened is not None  # only reached after __aenter__
+        return await self._opened.__aexit__(kind, error, trace)
+
+    def _close(self) -> None:
+        self._opened = None
+        self._routes.clear()
+
+    async def _ask_around(self, intent: IntentOf[R], /, *stamps: Stamp) -> R:
+        return await top_of(self).ask(intent, *stamps)  # type: ignore[no-any-return]
+
+    def _prepared(self, intent: Any) -> tuple[Envelope[Any] | None, Route]:
+        """The way for what has not gone it yet; an envelope that was dispatched before is given anew."""
+        message = intent.message if isinstance(intent, Envelope) else intent
+        check_message(message)
+        route = self._routes.get(type(message)) or self._route_for(type(message))
+        if not isinstance(intent, Envelope):
+            return None, route
+        if intent.sent:
+            return intent.again(at=self.clock()), route
+        if intent._id is None:
+            intent._id = self._new_id()
+        return intent, route
+
+    def _route_for(self, kind: type[Message]) -> Route:
+        handlers = self._handlers_of(kind)
+        if not handlers and self.strict:
+            raise NoHandler(kind, self.name, self.types)
+        if not self._sealed:
+            self.check()
+        work = [each.background_work for each in self._middleware if getattr(each, "background_work", "")]
+        if work and not self._background.open:
+            raise NotOpen(self.name, work)
+        chain = composed(self._middleware, handlers, self.clock, self.concurrent)
+        route = self._routes[kind] = route_of(chain, self._middleware, handlers, quick=self.kind is not Event)
+        return route

@@ -1,0 +1,89 @@
+"""Ready-made middleware for typed buses, one file each (`docs/middleware.md`).
+
+`Webhook` and `Tracing` need more than modd itself does, and are imported when they are first asked for.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any  # noqa: TID251  # for what is imported late; no cycle is hidden by it
+
+from modd.cqrs.chain import Middleware, Next
+from modd.middleware.authorizer import Authorizer, anyone, authenticated, has_role
+from modd.middleware.cacher import Cacher, CacherOptions
+from modd.middleware.circuit_breaker import CircuitBreaker, CircuitBreakerOptions
+from modd.middleware.enqueue import Enqueue, EnqueueOptions
+from modd.middleware.extras import MissingExtra
+from modd.middleware.feature_flag import FeatureFlag, FeatureFlagOptions
+from modd.middleware.idempotency import Idempotency
+from modd.middleware.lock import Lock, LockLost, LockOptions
+from modd.middleware.logger import Logger, LoggerOptions, structlog_adapter
+from modd.middleware.mocker import Mocker
+from modd.middleware.rate_limit import RateLimit, RateLimitOptions
+from modd.middleware.retryer import Retryer, RetryerOptions
+from modd.middleware.timeout import Timeout, TimeoutOptions
+from modd.middleware.validator import Validator, ValidatorOptions
+
+if TYPE_CHECKING:
+    from modd.middleware.addresses import AddressRefused
+    from modd.middleware.endpoint import Endpoint
+    from modd.middleware.tracing import TraceContext, Tracing
+    from modd.middleware.webhook import Webhook, WebhookOptions
+
+_LATE = {
+    "AddressRefused": ("modd.middleware.addresses", "webhook"),
+    "Endpoint": ("modd.middleware.endpoint", "webhook"),
+    "TraceContext": ("modd.middleware.tracing", "tracing"),
+    "Tracing": ("modd.middleware.tracing", "tracing"),
+    "Webhook": ("modd.middleware.webhook", "webhook"),
+    "WebhookOptions": ("modd.middleware.webhook", "webhook"),
+}
+"""What needs an extra: where it is, and the name of the extra."""
+
+__all__ = [
+    "AddressRefused",
+    "Authorizer",
+    "Cacher",
+    "CacherOptions",
+    "CircuitBreaker",
+    "CircuitBreakerOptions",
+    "Endpoint",
+    "Enqueue",
+    "EnqueueOptions",
+    "FeatureFlag",
+    "FeatureFlagOptions",
+    "Idempotency",
+    "Lock",
+    "LockLost",
+    "LockOptions",
+    "Logger",
+    "LoggerOptions",
+    "Middleware",
+    "MissingExtra",
+    "Mocker",
+    "Next",
+    "RateLimit",
+    "RateLimitOptions",
+    "Retryer",
+    "RetryerOptions",
+    "Timeout",
+    "TimeoutOptions",
+    "TraceContext",
+    "Tracing",
+    "Validator",
+    "ValidatorOptions",
+    "Webhook",
+    "WebhookOptions",
+    "anyone",
+    "authenticated",
+    "has_role",
+    "structlog_adapter",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, extra = _LATE[name]
+    try:
+        return getattr(import_module(module), name)
+    except ModuleNotFoundError as missing:
+        raise MissingExtra(name, extra) from missing

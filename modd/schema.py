@@ -1,0 +1,89 @@
+"""Messages and raw data: what is unknown in it, and messages as pydantic sees them, imported when it asks (MO-28)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Set
+from importlib import import_module
+from typing import Any
+
+import msgspec
+
+
+def pydantic_schema(kind: type[msgspec.Struct]) -> Any:
+    """A core schema that makes and takes apart values of a struct type by msgspec."""
+    core = import_module("pydantic_core.core_schema")
+    return core.no_info_plain_validator_function(
+        lambda given: _made(kind, given),
+        serialization=core.plain_serializer_function_ser_schema(_taken_apart),
+    )
+
+
+def unknown_fields(made: Any, raw: Any, path: str = "$") -> Iterator[str]:
+    """The paths in raw data that nothing was made of: fields that a struct or dataclass does not have."""
+    names = _fields_of(made)
+    if names is not None and isinstance(raw, Mapping):
+        for key, value in raw.items():
+            if key in names:
+                yield from unknown_fields(getattr(made, names[key]), value, f"{path}.{key}")
+            elif key != _tag_of(made):
+                yield f"{path}.{key}"
+    elif isinstance(made, Mapping) and isinstance(raw, Mapping):
+        by_text = {str(key): value for key, value in made.items()}
+        for key, value in raw.items():
+            yield from unknown_fields(by_text.get(str(key)), value, f"{path}.{key}")
+    elif isinstance(raw, (list, tuple)) and isinstance(made, Set):  # which became which is not known: the best match
+        for at, value in enumerate(raw):
+            yield from min(([*unknown_fields(one, value, f"{path}[{at}]")] for one in made), key=len)
+    elif isinstance(raw, (list, tuple)) and isinstance(made, (list, tuple)):
+        for at, (one, value) in enumerate(zip(made, raw, strict=False)):
+            yield from unknown_fields(one, value, f"{path}[{at}]")
+
+
+def _fields_of(made: Any) -> dict[str, str] | None:
+    """By the names in data, the attributes of a struct or dataclass."""
+    if isinstance(made, msgspec.Struct):
+        return dict(zip(made.__struct_encode_fields__, made.__struct_fields__, strict=True))
+    if dataclasses.is_dataclass(made):
+        return {field.name: field.name for field in dataclasses.fields(made)}
+    return None
+
+
+def _tag_of(made: Any) -> str | None:
+    return made.__struct_config__.tag_field if isinstance(made, msgspec.Struct) else None
+
+
+def _taken_apart(value: Any) -> Any:
+    return msgspec.to_builtins(value, str_keys=True)
+
+
+def _made(kind: type[msgspec.Struct], given: Any) -> Any:
+    if isinstance(given, kind):
+        return given
+    made = msgspec.convert(given, kind, str_keys=True)
+    unknown = [*unknown_fields(made, given)]
+    if unknown:
+        raise ValueError(f"unknown fields: {', '.join(unknown)}")
+    return made
+
+
+def json_schema(kind: type[msgspec.Struct]) -> dict[str, Any]:
+    """The JSON schema of a struct type in one piece; the tag may be left out of what is sent in."""
+    (whole,), parts = msgspec.json.schema_components([kind], ref_template="{name}")
+    inlined: dict[str, Any] = _inlined(whole, parts, ())
+    return inlined
+
+
+def _inlined(schema: Any, parts: dict[str, Any], around: tuple[str, ...]) -> Any:
+    """The same with every reference replaced by what it refers to; a type within itself is any object."""
+    if isinstance(schema, list):
+        return [_inlined(each, parts, around) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    name = schema.get("$ref")
+    if name is not None:
+        return {"type": "object"} if name in around else _inlined(parts[name], parts, (*around, name))
+    inlined = {key: _inlined(value, parts, around) for key, value in schema.items()}
+    if isinstance(inlined.get("required"), list):
+        inlined["required"] = [field for field in inlined["required"] if field != "$type"]
+    return inlined

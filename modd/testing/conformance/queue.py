@@ -1,0 +1,133 @@
+"""What every queue must do."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+
+from modd.errors import InvalidOption
+from modd.ports.items import Item, Stats
+from modd.testing.conformance.queue_keys import KeysOfQueue
+from modd.testing.conformance.queue_leases import LeasesOfQueue
+from modd.testing.conformance.queue_people import PeopleAtQueue
+
+
+class QueueConformance(KeysOfQueue, LeasesOfQueue, PeopleAtQueue):
+    """The promises of `modd.ports.Queue`; those about keys, about leases and for people are in the bases."""
+
+    async def test_an_empty_queue_gives_nothing(self) -> None:
+        """To claim does not wait; to ack nothing is no error."""
+        async with self.make() as queue:
+            assert await self.claim(queue) == []
+            assert await queue.put() == []
+            await queue.ack()
+            assert await queue.stats() == Stats(ready=0, delayed=0, leased=0, dead=0)
+
+    async def test_what_is_claimed_is_what_was_put(self) -> None:
+        """Bytes alone, and bytes with all that an item may have."""
+        async with self.make() as queue:
+            body, headers = bytes(range(256)), {"type": "a", "ü": ""}
+            ids = await queue.put(b"", Item(body, headers=headers, key="k", id="mine"))
+            first, second = await self.claim(queue)
+            assert (first.id, first.body, first.headers, first.key, first.attempt) == (ids[0], b"", {}, None, 1)
+            assert (second.id, second.body, second.headers, second.key) == ("mine", body, headers, "k")
+            assert ids[1] == "mine"
+
+    async def test_headers_are_copies(self) -> None:
+        """What is done to headers that were put or claimed does not change those of the item."""
+        async with self.make() as queue:
+            headers = {"a": "1"}
+            await queue.put(Item(b"", headers=headers))
+            headers["a"] = "2"
+            claim = await self.claim_one(queue)
+            assert claim.headers == {"a": "1"}
+            claim.headers["a"] = "3"
+            await queue.retry(claim)
+            assert (await self.claim_one(queue)).headers == {"a": "1"}
+
+    async def test_items_are_claimed_in_the_order_in_which_they_were_put(self) -> None:
+        """Up to the limit, the rest by the next claim; nothing twice."""
+        async with self.make() as queue:
+            await queue.put(b"1", b"2")
+            await queue.put(b"3", b"4", b"5")
+            assert [claim.body for claim in await self.claim(queue, 3)] == [b"1", b"2", b"3"]
+            assert await self.bodies(queue) == [b"4", b"5"]
+            assert await self.bodies(queue) == []
+
+    async def test_of_several_that_claim_at_once_each_gets_others(self) -> None:
+        """Every item is claimed once."""
+        claimed: list[bytes] = []
+
+        async def claim() -> None:
+            claimed.extend([claim.body for claim in await self.claim(queue, 3)])
+
+        async with self.make() as queue:
+            await queue.put(*[b"%d" % number for number in range(10)])
+            async with anyio.create_task_group() as tasks:
+                for _ in range(5):
+                    tasks.start_soon(claim)
+            assert sorted(claimed) == [b"%d" % number for number in range(10)]
+
+    async def test_every_item_has_an_id_of_its_own(self) -> None:
+        """Bodies that are alike are different items."""
+        async with self.make() as queue:
+            ids = await queue.put(*[b"same"] * 10)
+            assert len(set(ids)) == 10
+            assert [claim.id for claim in await self.claim(queue)] == ids
+
+    async def test_a_known_id_is_not_put_twice(self) -> None:
+        """Neither in one put nor later, while it is ready, claimed or dead; its id is returned all the same."""
+        async with self.make() as queue:
+            assert await queue.put(Item(b"1", id="a"), Item(b"2", id="a")) == ["a", "a"]
+            claim = await self.claim_one(queue)
+            assert claim.body == b"1"
+            assert await queue.put(Item(b"3", id="a"), b"4") == ["a", (await self.claim_one(queue)).id]
+            await queue.bury(claim, "no use")
+            assert await queue.put(Item(b"5", id="a")) == ["a"]
+            assert await self.bodies(queue) == []
+
+    async def test_an_acked_id_is_known_no_more(self) -> None:
+        """The queue forgets what is done."""
+        async with self.make() as queue:
+            await queue.put(Item(b"1", id="a"))
+            await queue.ack(await self.claim_one(queue))
+            await queue.put(Item(b"2", id="a"))
+            assert await self.bodies(queue) == [b"2"]
+
+    async def test_a_delayed_item_is_not_claimed_before_it_is_due(self) -> None:
+        """It holds nobody up until then, and stands where it was put from then on."""
+        async with self.make() as queue:
+            await queue.put(Item(b"1", delay=4 * self.tick), b"2")
+            assert await self.bodies(queue) == [b"2"]
+            await self.ticks(2)
+            assert await self.bodies(queue) == []
+            await queue.put(b"3")
+            await self.ticks(4)
+            assert await self.bodies(queue) == [b"1", b"3"]
+
+    async def test_stats_count_each_item_once(self) -> None:
+        """Ready is what is due, though another of its key is claimed; delays and leases that are over do not count."""
+        async with self.make() as queue:
+            await queue.put(b"dead", Item(b"a", key="k"), Item(b"b", key="k"))
+            await queue.put(Item(b"soon", delay=4 * self.tick), Item(b"late", delay=100 * self.tick))
+            claim, _ = await self.claim(queue, lease=2)
+            await queue.bury(claim, "no use")
+            assert await queue.stats() == Stats(ready=1, delayed=2, leased=1, dead=1)
+            await self.ticks(6)
+            assert await queue.stats() == Stats(ready=3, delayed=1, leased=0, dead=1)
+
+    async def test_options_that_cannot_work_are_errors(self) -> None:
+        """A limit below 1, a lease that is not more than 0, and a delay below 0 are `InvalidOption`, and do nothing."""
+        async with self.make() as queue:
+            await queue.put(b"1")
+            for limit, lease in ((0, 1), (-1, 1), (1, 0), (1, -1), (1, float("nan"))):
+                with pytest.raises(InvalidOption):
+                    await queue.claim(limit, lease)
+            claim = await self.claim_one(queue)
+            with pytest.raises(InvalidOption):
+                await queue.extend(claim, 0)
+            with pytest.raises(InvalidOption):
+                await queue.retry(claim, -1)
+            with pytest.raises(InvalidOption):
+                await queue.dead(0)
+            await queue.ack(claim)

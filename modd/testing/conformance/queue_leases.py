@@ -1,0 +1,135 @@
+"""What every queue must do about leases."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+
+from modd.ports.errors import LeaseLost
+from modd.ports.items import Claim, Item, Stats
+from modd.ports.queue import Queue
+from modd.testing.conformance.queue_base import QueueSuite
+
+
+class LeasesOfQueue(QueueSuite):
+    """The promises about claims and how they are settled."""
+
+    async def test_a_lease_that_ends_makes_the_item_ready_again(self) -> None:
+        """At its place in the order, with the attempt counted."""
+        async with self.make() as queue:
+            await queue.put(b"1", b"2")
+            first = await self.claim_one(queue, lease=4)
+            await self.ticks(2)
+            assert await self.bodies(queue) == [b"2"]
+            await self.ticks(4)
+            second = await self.claim_one(queue)
+            assert (second.id, second.body, first.attempt, second.attempt) == (first.id, b"1", 1, 2)
+            assert first.token != second.token
+
+    async def test_an_extended_lease_ends_later(self) -> None:
+        """Its time begins with the extension, be it longer or shorter than what was left."""
+        async with self.make() as queue:
+            await queue.put(b"1")
+            claim = await self.claim_one(queue, lease=4)
+            await self.ticks(2)
+            await queue.extend(claim, 100 * self.tick)
+            await self.ticks(4)
+            assert await self.bodies(queue) == []
+            await queue.extend(claim, 2 * self.tick)
+            await self.ticks(4)
+            assert await self.bodies(queue) == [b"1"]
+
+    async def test_a_claim_is_good_until_somebody_else_claims_its_item(self) -> None:
+        """After its lease it can still be extended, and acked."""
+        async with self.make() as queue:
+            await queue.put(Item(b"1", key="k"), b"2", Item(b"3", key="k"))
+            claims = await self.claim(queue, lease=2)
+            await self.ticks(4)
+            assert (await queue.stats()).ready == 3
+            await queue.extend(claims[0], 100 * self.tick)
+            await queue.ack(claims[1])
+            assert await self.bodies(queue) == []
+
+    async def test_a_claim_whose_item_went_to_somebody_else_is_lost(self) -> None:
+        """It cannot be extended nor settled in any way, and the other claim is not touched."""
+        async with self.make() as queue:
+            await queue.put(Item(b"1", id="a"))
+            lost = await self.claim_one(queue, lease=2)
+            await self.ticks(4)
+            claim = await self.claim_one(queue)
+            await self.check_lost(queue, lost)
+            await queue.ack(claim)
+
+    async def test_a_claim_is_settled_once(self) -> None:
+        """Whatever settled it, a second time is `LeaseLost`."""
+        async with self.make() as queue:
+            await queue.put(b"0", b"1", b"2", b"3")
+            acked, retried, released, buried = await self.claim(queue)
+            await queue.ack(acked)
+            await queue.retry(retried)
+            await queue.release(released)
+            await queue.bury(buried, "no use")
+            for claim in (acked, retried, released, buried):
+                await self.check_lost(queue, claim)
+            assert await queue.stats() == Stats(ready=2, delayed=0, leased=0, dead=1)
+
+    async def test_an_acked_item_is_done(self) -> None:
+        """It does not come again."""
+        async with self.make() as queue:
+            await queue.put(b"1", b"2", b"3")
+            first, second, _ = await self.claim(queue, lease=2)
+            await queue.ack(first, second)
+            await self.ticks(4)
+            assert await self.bodies(queue) == [b"3"]
+
+    async def test_several_are_acked_or_none(self) -> None:
+        """One claim that is lost leaves all; the error names the items that are not held, and only them."""
+        async with self.make() as queue:
+            await queue.put(Item(b"1", id="a"), Item(b"2", id="b"))
+            first, second = await self.claim(queue)
+            await queue.retry(second)
+            again = await self.claim_one(queue)
+            with pytest.raises(LeaseLost) as lost:
+                await queue.ack(first, second, again)
+            assert lost.value.ids == ("b",)
+            await queue.ack(first, again, first)
+            assert await queue.stats() == Stats(ready=0, delayed=0, leased=0, dead=0)
+
+    async def test_a_retried_item_comes_again_after_its_delay(self) -> None:
+        """At once without one; its attempts count, and it stands where it was put."""
+        async with self.make() as queue:
+            await queue.put(b"1", b"2")
+            await queue.retry(await self.claim_one(queue))
+            claim = await self.claim_one(queue)
+            assert (claim.body, claim.attempt) == (b"1", 2)
+            await queue.retry(claim, 4 * self.tick)
+            await self.ticks(2)
+            assert await queue.stats() == Stats(ready=1, delayed=1, leased=0, dead=0)
+            await self.ticks(4)
+            assert [(claim.body, claim.attempt) for claim in await self.claim(queue)] == [(b"1", 3), (b"2", 1)]
+
+    async def test_a_released_item_is_as_if_it_had_not_been_claimed(self) -> None:
+        """It is ready at once, and the attempt does not count."""
+        async with self.make() as queue:
+            await queue.put(b"1")
+            await queue.release(await self.claim_one(queue))
+            claim = await self.claim_one(queue)
+            assert claim.attempt == 1
+            await queue.retry(claim)
+            await queue.release(await self.claim_one(queue))
+            assert (await self.claim_one(queue)).attempt == 2
+
+    async def check_lost(self, queue: Queue, claim: Claim) -> None:
+        """Everything that takes a claim raises `LeaseLost` and names the item."""
+        calls = (
+            partial(queue.extend, claim, self.tick),
+            partial(queue.ack, claim),
+            partial(queue.retry, claim),
+            partial(queue.release, claim),
+            partial(queue.bury, claim, "no use"),
+        )
+        for call in calls:
+            with pytest.raises(LeaseLost) as lost:
+                await call()
+            assert lost.value.ids == (claim.id,)

@@ -1,0 +1,60 @@
+"""Ids that cost almost nothing until somebody reads them."""
+
+from __future__ import annotations
+
+import os
+from itertools import pairwise
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modd.cqrs import Envelope
+from modd.cqrs.ids import Ids
+from tests.cqrs.shop import Create
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0, 2**38))
+def test_every_id_is_a_uuid_of_version_7_with_its_time(number: int, at: float) -> None:
+    # MI-9
+    parsed = UUID(Ids().text(number, at))
+    assert parsed.version == 7 and parsed.variant == "specified in RFC 4122"
+    assert parsed.int >> 80 == int(at * 1000)
+
+
+@given(st.lists(st.integers(0, 2**32 - 2), unique=True, min_size=2, max_size=20))
+def test_ids_of_one_moment_are_ordered_by_number_and_none_is_there_twice(numbers: list[int]) -> None:
+    # MI-9
+    ids, other = Ids(), Ids()
+    texts = [ids.text(number, 1.0) for number in sorted(numbers)]
+    assert all(one < next_one for one, next_one in pairwise(texts))
+    assert not {*texts} & {other.text(number, 1.0) for number in numbers}
+
+
+def test_numbers_go_up_by_one() -> None:
+    # MI-9
+    ids = Ids()
+    assert [ids.next() for _ in range(3)] == [0, 1, 2]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_fork_makes_no_id_twice() -> None:
+    # MI-9
+    ids = Ids()
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(write, ids.text(7, 1.0).encode())
+        os._exit(0)
+    os.close(write)
+    os.waitpid(child, 0)
+    text = os.read(read, 100).decode()
+    os.close(read)
+    assert UUID(text) and text != ids.text(7, 1.0)
+
+
+def test_two_envelopes_made_at_once_have_two_ids() -> None:
+    # MI-9
+    assert len({Envelope(Create()).id for _ in range(1_000)}) == 1_000

@@ -1,0 +1,115 @@
+"""What a queue must do, looked up in a plain list each time: the model of the property test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from modd.ports import Item, LeaseLost, Stats
+
+
+@dataclass(eq=False)
+class Entry:
+    """An item. due: when its delay or its lease ends. claim: the number of the last one, until that is settled."""
+
+    id: str
+    key: str | None
+    due: float
+    attempts: int = 0
+    claim: int | None = None
+    reason: str | None = None
+
+
+class ModelQueue:
+    """Claims are numbers here; the list is the order of the items."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.entries: list[Entry] = []
+        self.claims: list[str] = []
+        self.buried: list[Entry] = []
+
+    def put(self, *items: Item) -> list[str]:
+        for item in items:
+            if not self.has(str(item.id)):
+                self.entries.append(Entry(str(item.id), item.key, self.now + item.delay))
+        return [str(item.id) for item in items]
+
+    def has(self, name: str) -> bool:
+        return any(entry.id == name for entry in self.entries)
+
+    def may_be_claimed(self, entry: Entry) -> bool:
+        alive = [each for each in self.entries if each.reason is None]
+        if entry not in alive or entry.due > self.now:
+            return False
+        lane = [each for each in alive if entry.key is not None and each.key == entry.key]
+        begun = [each for each in lane if each.attempts]
+        due = [each for each in lane if each.due <= self.now]
+        return not lane or entry is (begun or due)[0]
+
+    def claim(self, limit: int, lease: float) -> list[tuple[str, int]]:
+        taken: list[Entry] = []
+        for entry in list(self.entries):
+            if len(taken) < limit and self.may_be_claimed(entry):
+                entry.attempts += 1
+                entry.due, entry.claim = self.now + lease, len(self.claims)
+                self.claims.append(entry.id)
+                taken.append(entry)
+        return [(entry.id, entry.attempts) for entry in taken]
+
+    def held(self, *claims: int) -> list[Entry]:
+        held = [entry for claim in claims for entry in self.entries if entry.claim == claim]
+        if len(held) < len(claims):
+            raise LeaseLost([self.claims[claim] for claim in claims if claim not in [each.claim for each in held]])
+        return held
+
+    def extend(self, claim: int, lease: float) -> None:
+        self.held(claim)[0].due = self.now + lease
+
+    def ack(self, *claims: int) -> None:
+        done = self.held(*claims)
+        self.entries = [entry for entry in self.entries if entry not in done]
+
+    def settle(self, claim: int, **changes: Any) -> None:
+        [entry] = self.held(claim)
+        for name, value in {"claim": None, "due": self.now, **changes}.items():
+            setattr(entry, name, value)
+
+    def retry(self, claim: int, delay: float) -> None:
+        self.settle(claim, due=self.now + delay)
+
+    def release(self, claim: int) -> None:
+        self.settle(claim, attempts=self.held(claim)[0].attempts - 1)
+
+    def bury(self, claim: int, reason: str) -> None:
+        [entry] = self.held(claim)
+        self.settle(claim, reason=reason)
+        self.buried = [*self.buried, entry]
+
+    def cancel(self, *names: str) -> list[str]:
+        gone = [entry.id for entry in self.entries if entry.id in names and not entry.attempts]
+        self.entries = [entry for entry in self.entries if entry.id not in gone]
+        return gone
+
+    def dead(self) -> list[tuple[str, str | None, int]]:
+        return [(entry.id, entry.reason, entry.attempts) for entry in self.buried]
+
+    def exhume(self, *names: str) -> list[Entry]:
+        found = [entry for entry in self.buried if entry.id in names]
+        self.buried = [entry for entry in self.buried if entry not in found]
+        self.entries = [entry for entry in self.entries if entry not in found]
+        return found
+
+    def redrive(self, name: str) -> list[str]:
+        found = self.exhume(name)
+        self.entries += [Entry(entry.id, entry.key, self.now) for entry in found]
+        return [entry.id for entry in found]
+
+    def discard(self, *names: str) -> list[str]:
+        return [entry.id for entry in self.exhume(*names)]
+
+    def stats(self) -> Stats:
+        alive = [entry for entry in self.entries if entry.reason is None]
+        later = [entry for entry in alive if entry.due > self.now]
+        leased = sum(entry.claim is not None for entry in later)
+        return Stats(len(alive) - len(later), len(later) - leased, leased, len(self.buried))
