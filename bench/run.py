@@ -16,6 +16,7 @@ from time import perf_counter
 from typing import Any
 
 from bench.cases import Case, Run, all_cases, peak_of_chain
+from bench.commands import command_cases
 
 CHAIN = 1_000_000
 """Messages of the turn whose memory is measured."""
@@ -29,7 +30,7 @@ async def main() -> None:
     options = parse()
     print(f"{machine()}\n\n| {' | '.join(HEAD)} |\n|{'---|' * len(HEAD)}", flush=True)
     rows = []
-    for case in all_cases():
+    for case in (*all_cases(), *command_cases()):
         if options.only in case.name:
             rows.append(row(case, await measure(case, options.rounds, options.seconds)))
             print(line(rows[-1]), flush=True)

@@ -14,6 +14,7 @@ from modd.deliver import deliver, settle
 from modd.errors import NoHandler, NotAnswered, SeveralHandlers, TurnFailed
 from modd.failure import Raised
 from modd.message import IntentOf, Message
+from modd.meter import Meter
 from modd.options import check_message
 from modd.origin import Caused, Question, current_origin
 from modd.turn import Turn, innermost, result_of, set_innermost
@@ -77,13 +78,14 @@ class Asking(Admission):
         """
         asked: Any = intent
         who, direct = self._answers.get(type(asked)) or self._who_answers(asked)
-        outer = innermost()
-        if not direct or self.meter.room < 2 or (outer is not None and (outer.open or outer.outer is not None)):
+        outer, shared = innermost(), self.meter
+        room = shared.room
+        if not direct or room < 2 or (outer is not None and (outer.open or outer.outer is not None)):
             result: R = await self._ask_by_message(Question(asked, stamps, who))
             return result
-        meter = self.meter.copy()
-        meter.room -= 1
-        turn = Turn(self, meter, meter.count - 1)
+        meter = Meter.__new__(Meter)  # its __init__ costs a thirtieth
+        meter.room, meter.horizon, meter.beat = room - 1, shared.horizon, shared.beat
+        turn = Turn(self, meter, shared.horizon - room)
         set_innermost(turn)
         try:
             answer = await who.dispatch(intent, *stamps)
@@ -96,9 +98,12 @@ class Asking(Admission):
             except TurnFailed as failed:
                 failed.result = answer.result
                 raise
-        else:
+        elif turn.ledger is not None:
             self._leave(turn)
             result_of(turn)
+        else:  # as `_leave` does: its call, and what it looks for, cost a twentieth
+            turn.open = False
+            shared.room = meter.beat - meter.horizon + meter.room
         if answer.result is None and not answer.answered:
             raise NotAnswered(type(asked), self.name)
         return answer.result  # type: ignore[no-any-return]

@@ -79,13 +79,15 @@ def _one(handler: Handler, clock: Callable[[], float]) -> Next:
     name, function, call = handler.name, handler.function, handler.call
 
     async def handle(envelope: Envelope[Any]) -> None:
-        if envelope._stamps and not envelope._ran and envelope.has(Handled):
+        if envelope._noted and not envelope._ran and envelope.has(Handled):
             return
         result = function(envelope.message) if call is None else call(envelope)
         if type(result) is CoroutineType or inspect.isawaitable(result):
             result = await result
+        if envelope._done is not None:  # it runs once more
+            envelope._stamps  # noqa: B018
         envelope._ran = True
-        envelope._stamps.append(Handled(result, name, at=clock()))
+        envelope._done = result, name, clock()
 
     return handle
 
@@ -98,7 +100,7 @@ def _several(handlers: Sequence[Handler], clock: Callable[[], float], beside: bo
         await _run_all([partial(outcome.run, envelope) for outcome in outcomes], beside)
         handled = [outcome.handled for outcome in outcomes if outcome.handled is not None]
         envelope._ran = envelope._ran or bool(handled) or not handlers
-        envelope._stamps += handled
+        envelope._stamps.extend(handled)
         errors = [outcome.error for outcome in outcomes if outcome.error is not None]
         if len(handled) + len(errors) < len(outcomes):  # a handler let a cancellation of its own doing pass
             raise anyio.get_cancelled_exc_class()

@@ -31,22 +31,25 @@ class Envelope(Origin, Generic[M_co]):
     message: the intent. stamps: what is noted already. id: by default one is made when it is needed.
     """
 
-    __slots__ = ("_at", "_causation", "_correlation", "_id", "_ran", "_sent", "_stamps", "bus", "message")
+    __slots__ = ("_at", "_causation", "_correlation", "_done", "_id", "_noted", "_ran", "_sent", "bus", "message")
 
     message: M_co
     """The intent."""
     bus: Any
     """The typed bus that it is in; None outside."""
-    _stamps: list[Stamp]
+    _noted: list[Stamp]
+    _done: tuple[Any, str, float] | None
+    """The last stamp, as long as nobody has read it: result, handler and time of a `Handled`."""
 
     def __init__(self, message: M_co, *stamps: Stamp, id: str | None = None) -> None:
         if not isinstance(message, Message):
             raise NotAMessage(message, "the maker of an envelope")
         self.message = message
-        self._stamps = [stamp for stamp in checked_stamps(stamps) if not isinstance(stamp, Identity)]
+        self._done = None
+        self._noted = [stamp for stamp in checked_stamps(stamps) if not isinstance(stamp, Identity)]
         if id is not None and not (isinstance(id, str) and id):
             raise InvalidOption("id", id, "give a text that is not empty")
-        self._at = time()
+        self._at: float | None = time()
         self._id: int | str | None = id
         """A number as long as nobody has read it, and None until the bus gives one."""
         self._correlation: Name | None = None
@@ -60,15 +63,31 @@ class Envelope(Origin, Generic[M_co]):
         return f"<Envelope of {self.message!r}: {stamps or 'no stamps'}>"
 
     @property
+    def _stamps(self) -> list[Stamp]:
+        if self._done is not None:
+            result, handler, at = self._done
+            self._at = at if self._at is None else self._at
+            self._done = None
+            self._noted.append(Handled(result, handler, at=at))
+        return self._noted
+
+    @property
     def by(self) -> Envelope[M_co]:  # a slot would make every envelope refer to itself
         """What is noted beside the messages that are caused here: the envelope."""
         return self
 
     @property
+    def at(self) -> float:
+        """When its id was made, in seconds since 1970: when that was first read, at the latest when it was handled."""
+        if self._at is None:
+            self._at = self._now() if self._done is None else self._done[2]
+        return self._at
+
+    @property
     def id(self) -> str:
         """The id of this dispatch; a redispatch keeps it (MI-9)."""
         if not isinstance(self._id, str):
-            self._id = Ids().text(0, self._at) if self._id is None else str(self.bus.ids.text(self._id, self._at))
+            self._id = _read(self.name)
         return self._id
 
     @property
@@ -99,7 +118,7 @@ class Envelope(Origin, Generic[M_co]):
     @property
     def identity(self) -> Identity:
         """The ids as a stamp; it is the first of all stamps."""
-        return Identity(self.id, self.correlation_id, self.causation_id, at=self._at)
+        return Identity(self.id, self.correlation_id, self.causation_id, at=self.at)
 
     @property
     def stamps(self) -> tuple[Stamp, ...]:
@@ -108,7 +127,7 @@ class Envelope(Origin, Generic[M_co]):
 
     def add(self, stamp: Stamp) -> None:
         """Note something."""
-        self._stamps += checked_stamps((stamp,))
+        self._stamps.extend(checked_stamps((stamp,)))
 
     def first(self, kind: type[S]) -> S | None:
         """The first stamp of a type, or None."""
@@ -136,11 +155,12 @@ class Envelope(Origin, Generic[M_co]):
                 raise NotAMessage(event, type(self.message).__qualname__)
         if isinstance(self.message, Query):
             raise WrongBus(f"an event of {type(self.message).__qualname__}", "a query", "emit events from a command")
-        self._stamps += [Emitted(event, at=self._now()) for event in events]
+        self._stamps.extend([Emitted(event, at=self._now()) for event in events])
 
     def reset(self, stamps: Iterable[Stamp], *, ran: bool = False) -> None:
         """Go back to the stamps that were there before, and to whether handlers had `ran`, to try anew (MI-40)."""
-        self._stamps = [stamp for stamp in stamps if not isinstance(stamp, Identity)]
+        self._done = None
+        self._noted = [stamp for stamp in stamps if not isinstance(stamp, Identity)]
         self._ran = ran
 
     def again(self, *stamps: Stamp, at: float | None = None) -> Envelope[M_co]:
@@ -164,7 +184,9 @@ class Envelope(Origin, Generic[M_co]):
     @property
     def name(self) -> Name:
         """The id, read or not, for those that this one causes."""
-        return (self.bus.ids, self._id, self._at) if isinstance(self._id, int) else self.id
+        if self._id is None:
+            self._id = Ids().text(0, self.at) if self.bus is None else int(self.bus.ids.next())
+        return self._id if isinstance(self._id, str) else (self.bus.ids, self._id, self.at)
 
     @property
     def line(self) -> Name:

@@ -66,7 +66,7 @@ class TypedBus(Registry):
         self.clock, self.concurrent = checked_callable("clock", clock), concurrent
         self.ids = Ids()
         """Where the ids of its envelopes come from, unless ``new_id`` is given."""
-        self._new_id: Callable[[], int | str] = self.ids.next if new_id is None else checked_callable("new_id", new_id)
+        self._new_id: Callable[[], str] | None = None if new_id is None else checked_callable("new_id", new_id)
         self._background = Background(self.name, checked_delay("close_timeout", close_timeout))
         self._opened: AsyncExitStack | None = None
 
@@ -98,47 +98,50 @@ class TypedBus(Registry):
         `NoHandler`, `NotOpen`, what the handler or a middleware raises, and `HandlersFailed` when several handlers do.
         """
         envelope: Envelope[Any] | None = None
-        route = self._routes.get(type(intent))
-        if route is None:
+        try:
+            route = self._routes[type(intent)]
+        except KeyError:
             envelope, route = self._prepared(intent)
         if envelope is None:  # made in place: the call of __init__ costs a tenth of a dispatch
             envelope = _blank(Envelope)
             envelope.message = intent
-            envelope._stamps = []
-            envelope._id = self._new_id()
-            envelope._at = self.clock()
+            envelope._noted = []
+            envelope._done = None
+            envelope._id = None if self._new_id is None else self._new_id()
+            envelope._at = None
             envelope._correlation = envelope._causation = None
             envelope._ran = False
         outer = _current()
         while outer is not None and not outer.open:
             outer = outer.outer
         if stamps:
-            envelope._stamps += checked_stamps(stamps)
+            envelope._noted.extend(checked_stamps(stamps))
         envelope.bus = self
         if outer is not None and outer.by is not None and envelope._correlation is None:
             envelope.caused_by(outer.by)
-        failed_before = len(envelope.all(Failed)) if envelope._stamps else 0
+        failed_before = len(envelope.all(Failed)) if envelope._noted else 0
         envelope.outer = outer
         envelope.open = True
         _set_current(envelope)
         try:
-            if route.alone is None or envelope._stamps:
+            if route.alone is None or envelope._noted:
                 await route.chain(envelope)
             else:  # as `chain` does at its end: the call costs a tenth of a dispatch
                 result = route.alone(envelope.message)
                 if type(result) is CoroutineType or isawaitable(result):
                     result = await result
                 envelope._ran = True
-                envelope._stamps.append(Handled(result, route.name, at=self.clock()))
+                envelope._done = result, route.name, self.clock()
         except BaseException:
             _set_current(envelope)  # so that the core finds what has failed
             raise
         finally:
             envelope.open = False
-        noted = envelope._stamps
-        last = noted[-1] if noted else None
-        if type(last) is Handled and (not envelope._ran or (route.quick and len(noted) == 1)):
-            return Dispatched(envelope, last.result)  # nothing is released when no handler has run
+        done, noted = envelope._done, envelope._noted
+        if done is not None and route.quick and not noted:  # it has a result and nothing else
+            return Dispatched(envelope, done[0])
+        if not envelope._ran and noted and type(noted[-1]) is Handled:  # nothing is released when no handler has run
+            return Dispatched(envelope, noted[-1].result)
         return concluded(envelope, failed_before)
 
     async def ask(self, intent: IntentOf[R], /, *stamps: Stamp) -> R:
@@ -192,7 +195,7 @@ class TypedBus(Registry):
             return None, route
         if intent.sent:
             return intent.again(at=self.clock()), route
-        if intent._id is None:
+        if intent._id is None and self._new_id is not None:
             intent._id = self._new_id()
         return intent, route
 

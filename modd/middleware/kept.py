@@ -33,7 +33,7 @@ def stand_in(envelope: Envelope[Any], by: str, results: Sequence[Any], age: floa
     if len(results) == 1:  # nearly always, and a loop takes as long as all the rest
         envelope._stamps.append(Handled(results[0], by, at=at))
     else:
-        envelope._stamps += [Handled(result, by, at=at) for result in results]
+        envelope._stamps.extend([Handled(result, by, at=at) for result in results])
 
 
 class Before:
