@@ -138,10 +138,8 @@ class TypedBus(Registry):
         finally:
             envelope.open = False
         done, noted = envelope._done, envelope._noted
-        if done is not None and route.quick and not noted:  # it has a result and nothing else
-            return Dispatched(envelope, done[0])
-        if not envelope._ran and noted and type(noted[-1]) is Handled:  # nothing is released when no handler has run
-            return Dispatched(envelope, noted[-1].result)
+        if done is not None and (not envelope._ran or (route.quick and not noted)):
+            return Dispatched(envelope, done[0])  # nothing is released: no handler has run, or nothing else is noted
         return concluded(envelope, failed_before)
 
     async def ask(self, intent: IntentOf[R], /, *stamps: Stamp) -> R:

@@ -104,10 +104,10 @@ class Cacher:
     async def __call__(self, envelope: Envelope[Any], call_next: Next, /) -> None:
         """Answer from the store, or go on and keep the result."""
         options = self._options.of(type(envelope.message))
-        if envelope._stamps and not envelope._ran and envelope.has(Handled):
+        if envelope._noted and not envelope._ran and envelope.has(Handled):
             return await call_next(envelope)  # somebody further out stands in for the handler
         key = self._keys.of(envelope, options["shared"])
-        if envelope._stamps and (envelope.has(Reprocessed) or envelope.has(Revalidating)):
+        if envelope._noted and (envelope.has(Reprocessed) or envelope.has(Revalidating)):
             await self._run(envelope, call_next, key)
             return None
         data = await self._store.get(key)

@@ -30,8 +30,8 @@ def checked_flag(option: str, given: Any) -> None:
 def stand_in(envelope: Envelope[Any], by: str, results: Sequence[Any], age: float, stale: bool, at: float) -> None:
     """Answer with results from a store: ``age`` is theirs in seconds, ``at`` is now (MI-23)."""
     envelope._stamps.append(FromCache(age, stale, at=at))
-    if len(results) == 1:  # nearly always, and a loop takes as long as all the rest
-        envelope._stamps.append(Handled(results[0], by, at=at))
+    if len(results) == 1:  # nearly always; made a stamp when somebody looks at it
+        envelope._done = results[0], by, at
     else:
         envelope._stamps.extend([Handled(result, by, at=at) for result in results])
 

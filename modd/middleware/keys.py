@@ -75,7 +75,7 @@ class Keys:
         message = envelope.message
         kind = type(message)
         start, content = self._made.get(kind) or self._make(kind)
-        if shared or not envelope._stamps:
+        if shared or not envelope._noted:
             return f"{start}{content(message)}|{envelope.bus.name}"
         return f"{start}{content(message)}{_who(envelope)}|{envelope.bus.name}"
 

@@ -26,7 +26,11 @@ class MemoryCache:
 
     async def get(self, key: str) -> bytes | None:
         """The value of the key; None when there is none or its time is over."""
-        return self._find(key)
+        kept = self._kept.get(key)
+        if kept is None or kept[1] <= self._clock():
+            return None
+        self._kept.move_to_end(key)
+        return kept[0]
 
     async def set(self, key: str, value: bytes, ttl: float) -> None:
         """Keep the value for ``ttl`` seconds in place of what the key had; for 0 or less, the key has none then."""
@@ -35,22 +39,16 @@ class MemoryCache:
 
     async def add(self, key: str, value: bytes, ttl: float) -> bool:
         """Keep the value for ``ttl`` seconds if the key has none; True if this value is kept now."""
-        return self._find(key) is None and self._keep(key, value, ttl)
+        return await self.get(key) is None and self._keep(key, value, ttl)
 
     async def delete(self, key: str) -> None:
         """Forget the value of the key, if there is one."""
         self._kept.pop(key, None)
 
-    def _find(self, key: str) -> bytes | None:
-        value, end = self._kept.pop(key, (None, 0.0))
-        if value is None or end <= self._clock():
-            return None
-        self._kept[key] = (value, end)  # at the end now
-        return value
-
     def _keep(self, key: str, value: bytes, ttl: float) -> bool:
         if not ttl > 0:
             return False
+        self._kept.pop(key, None)  # to be at the end
         self._kept[key] = (value, self._clock() + ttl)
         if len(self._kept) > self._size:
             self._kept.popitem(last=False)
