@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import is_dataclass
 from functools import lru_cache
 from inspect import get_annotations
 from typing import (
@@ -96,18 +97,29 @@ MASK = _Mask()
 @lru_cache(maxsize=1024)
 def sensitive_fields(type_: type) -> frozenset[str]:
     """Names of the fields of a message type that must not be shown; by their text if hints cannot be resolved."""
+    return frozenset(name for name, hint in _hints(type_).items() if _is_sensitive(hint))
+
+
+def _hints(type_: type) -> dict[str, Any]:
     try:
-        hints: dict[str, Any] = get_type_hints(type_, include_extras=True)
+        return get_type_hints(type_, include_extras=True)
     except Exception:  # a hint that only type checkers can resolve: its text still tells
-        hints = {}
+        hints: dict[str, Any] = {}
         for base in reversed(type_.__mro__):
             hints |= get_annotations(base)
-    return frozenset(name for name, hint in hints.items() if _is_sensitive(hint))
+        return hints
 
 
-def _is_sensitive(hint: Any) -> bool:
+def _is_sensitive(hint: Any, around: tuple[Any, ...] = ()) -> bool:
     if isinstance(hint, str):
         return "Sensitive" in hint
+    if isinstance(hint, type) and hint not in around and _shows_all(hint):
+        return any(_is_sensitive(inner, (*around, hint)) for inner in _hints(hint).values())
     if get_origin(hint) is Annotated and any(m is Sensitive or isinstance(m, Sensitive) for m in hint.__metadata__):
         return True
-    return any(_is_sensitive(part) for part in get_args(hint))
+    return any(_is_sensitive(part, around) for part in get_args(hint))
+
+
+def _shows_all(kind: type) -> bool:
+    """Whether it is made of fields and its repr masks none of them."""
+    return is_dataclass(kind) or (issubclass(kind, msgspec.Struct) and not issubclass(kind, Value))

@@ -34,7 +34,8 @@ def unknown_fields(made: Any, raw: Any, path: str = "$") -> Iterator[str]:
             yield from unknown_fields(by_text.get(str(key)), value, f"{path}.{key}")
     elif isinstance(raw, (list, tuple)) and isinstance(made, Set):  # which became which is not known: the best match
         for at, value in enumerate(raw):
-            yield from min(([*unknown_fields(one, value, f"{path}[{at}]")] for one in made), key=len)
+            if isinstance(value, (Mapping, list, tuple)):
+                yield from min(([*unknown_fields(one, value, f"{path}[{at}]")] for one in made), key=len)
     elif isinstance(raw, (list, tuple)) and isinstance(made, (list, tuple)):
         for at, (one, value) in enumerate(zip(made, raw, strict=False)):
             yield from unknown_fields(one, value, f"{path}[{at}]")

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from time import time
 from typing import Any, ClassVar, Concatenate, Protocol, TypeVar, overload
 
+from modd.cqrs.calls import Resources
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.intents import Command, Event, Query
-from modd.cqrs.parameters import Resources
 from modd.cqrs.typed import TypedBus
 from modd.message import Message
 

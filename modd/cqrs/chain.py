@@ -12,9 +12,9 @@ import anyio
 import msgspec
 
 from modd.cancelled import raise_if_cancelled
+from modd.cqrs.calls import Handler
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import HandlersFailed, InvalidMiddleware
-from modd.cqrs.parameters import Handler
 from modd.cqrs.stamps import Handled
 from modd.failure import note
 
@@ -81,9 +81,14 @@ def _one(handler: Handler, clock: Callable[[], float]) -> Next:
     async def handle(envelope: Envelope[Any]) -> None:
         if envelope._noted and not envelope._ran and envelope.has(Handled):
             return
-        result = function(envelope.message) if call is None else call(envelope)
-        if type(result) is CoroutineType or inspect.isawaitable(result):
-            result = await result
+        before = len(envelope._noted)
+        try:
+            result = function(envelope.message) if call is None else call(envelope)
+            if type(result) is CoroutineType or inspect.isawaitable(result):
+                result = await result
+        except BaseException:
+            envelope.forget_events(before)
+            raise
         if envelope._done is not None:  # it runs once more
             envelope._stamps  # noqa: B018
         envelope._ran = True
@@ -96,12 +101,15 @@ def _several(handlers: Sequence[Handler], clock: Callable[[], float], beside: bo
     async def handle(envelope: Envelope[Any]) -> None:
         if not envelope._ran and envelope.has(Handled):
             return
+        before = len(envelope._stamps)
         outcomes = [Outcome(handler, clock) for handler in handlers]
         await _run_all([partial(outcome.run, envelope) for outcome in outcomes], beside)
         handled = [outcome.handled for outcome in outcomes if outcome.handled is not None]
         envelope._ran = envelope._ran or bool(handled) or not handlers
         envelope._stamps.extend(handled)
         errors = [outcome.error for outcome in outcomes if outcome.error is not None]
+        if len(handled) < len(outcomes):
+            envelope.forget_events(before)
         if len(handled) + len(errors) < len(outcomes):  # a handler let a cancellation of its own doing pass
             raise anyio.get_cancelled_exc_class()
         if len(errors) == 1:

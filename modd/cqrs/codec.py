@@ -58,7 +58,7 @@ class Codec:
             message = self._message(whole.message)
             stamps = [self._made(each, message) for each in whole.stamps]
             return Envelope.restored(message, identity, (*stamps, Received()))
-        except (msgspec.MsgspecError, KeyError, TypeError, ValueError, RecursionError) as error:
+        except (msgspec.MsgspecError, KeyError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
             raise Undecodable(error, self._messages) from error
 
     def _plain(self, value: Any) -> Any:
@@ -74,7 +74,7 @@ class Codec:
 
     def _message(self, data: Any) -> Message:
         kind = self._messages[data["$type"]]
-        message: Message = msgspec.convert(data, kind, dec_hook=self._dec_hook)
+        message: Message = msgspec.convert(data, kind, str_keys=True, dec_hook=self._dec_hook)
         return message
 
     def _made(self, data: Any, message: Message) -> Stamp:
@@ -83,15 +83,15 @@ class Codec:
             at = data.get("at")
             return UnknownStamp(data, at=float(at) if isinstance(at, (int, float)) else 0.0)
         if kind is Emitted:
-            return Emitted(self._message(data["event"]), at=data["at"])
+            return Emitted(self._message(data["event"]), at=float(data["at"]))
         if kind is Reprocessed:
-            return Reprocessed(tuple(self._made(each, message) for each in data["stamps"]), at=data["at"])
+            return Reprocessed(tuple(self._made(each, message) for each in data["stamps"]), at=float(data["at"]))
         if kind is Handled:
             data = data | {"result": self._result(data["result"], type(message))}
-        return msgspec.convert(data, kind, dec_hook=self._dec_hook)
+        return msgspec.convert(data, kind, str_keys=True, dec_hook=self._dec_hook)
 
     def _result(self, data: Any, kind: type[Message]) -> Any:
-        return msgspec.convert(data, result_type(kind), dec_hook=self._dec_hook)
+        return msgspec.convert(data, result_type(kind), str_keys=True, dec_hook=self._dec_hook)
 
 
 class _Whole(msgspec.Struct):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -10,6 +11,9 @@ from modd.cqrs.errors import InvalidIntent
 from modd.message import Message
 from modd.schema import unknown_fields
 
+_VALUE = re.compile(r"(Invalid (?:enum )?value) .*")
+"""What msgspec says with the value in it, which may be of a sensitive field."""
+
 
 def created(kind: type[Message], data: Any) -> Message:
     """An intent from a mapping, or from JSON as text or bytes; raises `InvalidIntent`, for unknown fields too."""
@@ -17,7 +21,7 @@ def created(kind: type[Message], data: Any) -> Message:
         if isinstance(data, (str, bytes, bytearray, memoryview)):
             intent, raw = msgspec.json.decode(data, type=kind), msgspec.json.decode(data)
         else:
-            intent, raw = msgspec.convert(data, kind), data
+            intent, raw = msgspec.convert(data, kind, str_keys=True), data
     except msgspec.ValidationError as error:
         raise InvalidIntent(kind, [_misfit(str(error))]) from error
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
@@ -32,4 +36,4 @@ def _misfit(text: str) -> tuple[str, str]:
     """Path and message of what msgspec says: ``Expected ..., got ... - at `key` in `$.sizes` ``."""
     message, _, where = text.partition(" - at ")
     path = where.rpartition(" in ")[2].strip("`")
-    return path or "$", message
+    return path or "$", _VALUE.sub(r"\1", message)

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from time import time
 from typing import Any, Generic, TypeVar
 
 from modd.cqrs.errors import WrongBus
 from modd.cqrs.ids import Ids
 from modd.cqrs.intents import Query
+from modd.cqrs.stamped import Stamped, checked_stamps
 from modd.cqrs.stamps import Emitted, Handled, Identity, Received, Reprocessed, Stamp
 from modd.errors import InvalidOption, NotAMessage
 from modd.message import Message
-from modd.origin import Origin
 
 M = TypeVar("M", bound=Message)
 M_co = TypeVar("M_co", bound=Message, covariant=True)
-S = TypeVar("S", bound=Stamp)
 
 Name = tuple[Ids, int, float] | str
 """An id: ready to be read, or what it will be made of."""
 
 
-class Envelope(Origin, Generic[M_co]):
+class Envelope(Stamped, Generic[M_co]):
     """An intent on its way through a typed bus, with what is noted on it.
 
     Middleware and handlers add stamps and look for those of others. Make one to give an intent an id of its own, or
@@ -31,15 +30,12 @@ class Envelope(Origin, Generic[M_co]):
     message: the intent. stamps: what is noted already. id: by default one is made when it is needed.
     """
 
-    __slots__ = ("_at", "_causation", "_correlation", "_done", "_id", "_noted", "_ran", "_sent", "bus", "message")
+    __slots__ = ("_causation", "_correlation", "_id", "_ran", "_sent", "bus", "message")
 
     message: M_co
     """The intent."""
     bus: Any
     """The typed bus that it is in; None outside."""
-    _noted: list[Stamp]
-    _done: tuple[Any, str, float] | None
-    """The last stamp, as long as nobody has read it: result, handler and time of a `Handled`."""
 
     def __init__(self, message: M_co, *stamps: Stamp, id: str | None = None) -> None:
         if not isinstance(message, Message):
@@ -61,15 +57,6 @@ class Envelope(Origin, Generic[M_co]):
     def __repr__(self) -> str:
         stamps = ", ".join(type(stamp).__name__ for stamp in self._stamps)
         return f"<Envelope of {self.message!r}: {stamps or 'no stamps'}>"
-
-    @property
-    def _stamps(self) -> list[Stamp]:
-        if self._done is not None:
-            result, handler, at = self._done
-            self._at = at if self._at is None else self._at
-            self._done = None
-            self._noted.append(Handled(result, handler, at=at))
-        return self._noted
 
     @property
     def by(self) -> Envelope[M_co]:  # a slot would make every envelope refer to itself
@@ -125,26 +112,6 @@ class Envelope(Origin, Generic[M_co]):
         """All stamps, in the order in which they were added."""
         return (self.identity, *self._stamps)
 
-    def add(self, stamp: Stamp) -> None:
-        """Note something."""
-        self._stamps.extend(checked_stamps((stamp,)))
-
-    def first(self, kind: type[S]) -> S | None:
-        """The first stamp of a type, or None."""
-        return next(self._of(kind), None)
-
-    def last(self, kind: type[S]) -> S | None:
-        """The last stamp of a type, or None."""
-        return self.all(kind)[-1] if self.has(kind) else None
-
-    def all(self, kind: type[S]) -> tuple[S, ...]:
-        """The stamps of a type, in the order in which they were added."""
-        return tuple(self._of(kind))
-
-    def has(self, kind: type[Stamp]) -> bool:
-        """Whether there is a stamp of a type."""
-        return kind is Identity or any(isinstance(stamp, kind) for stamp in self._stamps)
-
     def emit(self, *events: Message) -> None:
         """Have events released when all has gone well; they are dropped when it fails after all (MI-15).
 
@@ -167,7 +134,9 @@ class Envelope(Origin, Generic[M_co]):
         """The same intent under the same id, to be dispatched anew; what it carried is kept aside (MI-10)."""
         at = self._now() if at is None else at
         kept = {type(stamp): stamp for stamp in self._stamps if stamp.inherited or isinstance(stamp, Received)}
-        envelope = Envelope(self.message, *kept.values(), Reprocessed(tuple(self._stamps), at=at), *stamps, id=self.id)
+        envelope = Envelope(
+            self.message, *kept.values(), Reprocessed(tuple(self._history()), at=at), *stamps, id=self.id
+        )
         envelope._at = at
         envelope._correlation, envelope._causation = self.line, self._causation
         return envelope
@@ -200,21 +169,17 @@ class Envelope(Origin, Generic[M_co]):
         given = {type(stamp) for stamp in self._stamps}
         self._stamps[:0] = [stamp for kind, stamp in passed.items() if kind not in given]
 
+    def _history(self) -> Iterator[Stamp]:
+        """All stamps, and in their places those that were kept aside before: flat, however often it is dispatched."""
+        for stamp in self._stamps:
+            yield from stamp.stamps if isinstance(stamp, Reprocessed) else (stamp,)
+
     def _now(self) -> float:
         return time() if self.bus is None else float(self.bus.clock())
 
-    def _of(self, kind: type[S]) -> Any:
-        stamps = (self.identity,) if kind is Identity else self._stamps
-        return (stamp for stamp in stamps if isinstance(stamp, kind))
+    def _of(self, kind: type[Any]) -> Iterator[Any]:
+        return super()._of(kind) if kind is not Identity else iter((self.identity,))
 
 
 def _read(name: Name) -> str:
     return name if isinstance(name, str) else name[0].text(*name[1:])
-
-
-def checked_stamps(stamps: tuple[Any, ...]) -> tuple[Stamp, ...]:
-    """Stamps, and nothing else; raises `InvalidOption`."""
-    for stamp in stamps:
-        if not isinstance(stamp, Stamp):
-            raise InvalidOption("stamp", stamp, "give instances of types derived from modd.cqrs.Stamp")
-    return stamps

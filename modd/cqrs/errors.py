@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from modd.errors import ModdError, NoHandler, NotAnswered, describe
+from modd.cqrs.refused import CircuitOpen, DispatchTimeout, FeatureDisabled, Forbidden, LockTimeout, RateLimited
+from modd.errors import (
+    AlreadyOpen,
+    InvalidOption,
+    ModdError,
+    NoHandler,
+    NotAMessage,
+    NotAnswered,
+    SeveralHandlers,
+    UnresolvedAnnotation,
+    describe,
+)
 
 __all__ = [
     "CircuitOpen",
@@ -51,7 +62,7 @@ class InvalidHandler(ModdError, TypeError):
     """Something that cannot handle an intent was registered."""
 
     def __init__(self, handler: str, reason: str) -> None:
-        self.handler = handler
+        self.handler, self.reason = handler, reason
         super().__init__(f"{handler} cannot be a handler: {reason}")
 
 
@@ -70,6 +81,7 @@ class Sealed(ModdError, RuntimeError):
     """A typed bus was to be changed after it was checked (on opening, at its first dispatch, or by ``check()``)."""
 
     def __init__(self, bus: str, what: str) -> None:
+        self.bus, self.what = bus, what
         super().__init__(f"{bus} is in use: {what} before it is opened and before its first dispatch")
 
 
@@ -77,7 +89,7 @@ class NotOpen(ModdError, RuntimeError):
     """A typed bus that works in the background was used without having been opened."""
 
     def __init__(self, bus: str, because: Iterable[str]) -> None:
-        self.because = tuple(because)
+        self.bus, self.because = bus, tuple(because)
         super().__init__(
             f"{bus} has work for the background ({', '.join(self.because)}) and is not open; "
             f"dispatch inside `async with {bus}:`, or of the bus around it"
@@ -88,7 +100,7 @@ class WrongBus(ModdError, TypeError):
     """Something was given to a typed bus of a kind that it does not work with (MI-14)."""
 
     def __init__(self, what: str, bus: str, reason: str) -> None:
-        self.what, self.bus = what, bus
+        self.what, self.bus, self.reason = what, bus, reason
         super().__init__(f"{what} in {bus}: {reason}")
 
 
@@ -96,56 +108,8 @@ class UnsafeOrder(ModdError, ValueError):
     """Middleware are in an order in which one undoes what another is for."""
 
     def __init__(self, outer: str, inner: str, bus: str, reason: str) -> None:
-        self.outer, self.inner, self.bus = outer, inner, bus
+        self.outer, self.inner, self.bus, self.reason = outer, inner, bus, reason
         super().__init__(f"{bus}: {outer} is outside {inner}: {reason}; give {inner} before {outer}")
-
-
-class Forbidden(ModdError, PermissionError):
-    """The actor may not do this."""
-
-    def __init__(self, intent: type, actor: str | None, reason: str) -> None:
-        self.intent, self.actor = intent, actor
-        super().__init__(f"{actor or 'nobody'} may not {intent.__qualname__}: {reason}")
-
-
-class FeatureDisabled(ModdError, RuntimeError):
-    """The feature is off, and there is no fallback (MI-51)."""
-
-    def __init__(self, intent: type) -> None:
-        self.intent = intent
-        super().__init__(f"{intent.__qualname__} is switched off; give FeatureFlag a fallback for it, or switch it on")
-
-
-class LockTimeout(ModdError, TimeoutError):
-    """The lock was held by others all the time (MI-33)."""
-
-    def __init__(self, key: str, timeout: float) -> None:
-        self.key, self.timeout = key, timeout
-        super().__init__(f"the lock {key!r} was not free within {timeout:g} s; try again later, or wait longer")
-
-
-class DispatchTimeout(ModdError, TimeoutError):
-    """It took longer than it was allowed to."""
-
-    def __init__(self, intent: type, seconds: float) -> None:
-        self.intent, self.seconds = intent, seconds
-        super().__init__(f"{intent.__qualname__} took longer than {seconds:g} s and was cancelled")
-
-
-class RateLimited(ModdError, RuntimeError):
-    """Too many in a given time; ``retry_after`` is in seconds."""
-
-    def __init__(self, intent: type, retry_after: float) -> None:
-        self.intent, self.retry_after = intent, retry_after
-        super().__init__(f"too many {intent.__qualname__}; try again in {retry_after:.3g} s")
-
-
-class CircuitOpen(ModdError, RuntimeError):
-    """It failed so often lately that it is not tried now; ``retry_after`` is in seconds."""
-
-    def __init__(self, intent: type, retry_after: float) -> None:
-        self.intent, self.retry_after = intent, retry_after
-        super().__init__(f"{intent.__qualname__} failed too often and is not tried for {retry_after:.3g} s")
 
 
 class GiveUp(ModdError):
@@ -187,7 +151,14 @@ MISUSE: tuple[type[Exception], ...] = (
     UnsafeOrder,
     Forbidden,
     FeatureDisabled,
+    Undecodable,
+    AlreadyOpen,
+    InvalidOption,
     NoHandler,
+    NotAMessage,
+    NotAnswered,
+    SeveralHandlers,
+    UnresolvedAnnotation,
     GiveUp,
 )
 """What happens again however often it is tried: never retried."""

@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from functools import partial
 from typing import Any, Protocol, TypeVar, get_args, get_origin
 
-import msgspec
-
 from modd.accepts import members, name_of, resolved
+from modd.cqrs.calls import Handler, Resources, Source, handler_with, is_factory
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import InvalidHandler
-from modd.errors import describe
 from modd.message import IntentOf, Message
 
 R = TypeVar("R")
-
-Call = Callable[[Envelope[Any]], Any]
-"""A handler with all that it takes but the envelope; gives back its result or an awaitable of it."""
-Factory = Callable[[], AbstractAsyncContextManager[Any]]
-Resources = Mapping[Any, Any]
-"""What handlers may ask for: a value by its type, or what makes an async context manager for each call."""
 
 
 class Emit(Protocol):
@@ -38,15 +28,6 @@ class Ask(Protocol):
     async def __call__(self, intent: IntentOf[R], /, *stamps: Any) -> R:
         """Ask the outermost bus around."""
         ...
-
-
-class Handler(msgspec.Struct, frozen=True, eq=False):
-    """A callable that handles intents, ready to be called."""
-
-    name: str
-    function: Callable[..., Any]
-    call: Call | None
-    """How to call it with an envelope; None when it takes the message and nothing else."""
 
 
 def types_of(handler: Any) -> tuple[type[Message], ...]:
@@ -73,27 +54,7 @@ def bound(handler: Any, name: str | None, resources: Resources, ask: Ask) -> Han
         sources.pop()
     positional = [source for source in sources if not source.keyword]
     keyword = [source for source in sources if source.keyword and source.filled]
-    if keyword or not all(source.constant for source in positional):
-        return Handler(title, handler, _with_all(title, handler, whole, positional, keyword))
-    return Handler(title, handler, _with_constants(handler, whole, tuple(source.value for source in positional)))
-
-
-class Source(msgspec.Struct, frozen=True, eq=False):
-    """Where what fills a parameter comes from."""
-
-    name: str
-    keyword: bool
-    """Whether it is given by name."""
-    value: Any = None
-    fill: Call | None = None
-    factory: Factory | None = None
-    filled: bool = True
-    """False when nothing but its default fills it."""
-
-    @property
-    def constant(self) -> bool:
-        """Whether it is the same for all calls."""
-        return self.fill is None and self.factory is None
+    return handler_with(title, handler, whole, positional, keyword)
 
 
 def _source(title: str, handler: Any, parameter: inspect.Parameter, resources: Resources, ask: Ask) -> Source:
@@ -107,55 +68,12 @@ def _source(title: str, handler: Any, parameter: inspect.Parameter, resources: R
             return Source(name, keyword, ask)
         if _known(hint, resources):
             value = resources[hint]
-            is_factory = _is_factory(hint, value)
-            return Source(name, keyword, factory=value) if is_factory else Source(name, keyword, value)
+            if is_factory(hint, value):
+                return Source(name, keyword, hint, factory=value)
+            return Source(name, keyword, value)
     if parameter.default is parameter.empty:
         raise InvalidHandler(title, _unknown(parameter, hint, resources))
     return Source(name, keyword, parameter.default, filled=False)
-
-
-def _with_constants(handler: Any, whole: bool, constants: tuple[Any, ...]) -> Call | None:
-    if whole:
-        return lambda envelope: handler(envelope, *constants)
-    if constants:
-        return lambda envelope: handler(envelope.message, *constants)
-    return None
-
-
-def _with_all(title: str, handler: Any, whole: bool, positional: Sequence[Source], keyword: Sequence[Source]) -> Call:
-    factories = {source.name: source.factory for source in (*positional, *keyword) if source.factory is not None}
-
-    def call(envelope: Envelope[Any], entered: Mapping[str, Any]) -> Any:
-        def given(source: Source) -> Any:
-            if source.name in factories:
-                return entered[source.name]
-            return source.value if source.fill is None else source.fill(envelope)
-
-        first = envelope if whole else envelope.message
-        return handler(first, *map(given, positional), **{source.name: given(source) for source in keyword})
-
-    async def call_inside(envelope: Envelope[Any]) -> Any:
-        swallowed: BaseException
-        async with AsyncExitStack() as stack:
-            try:
-                entered = {name: await _enter(stack, title, name, make) for name, make in factories.items()}
-                result = call(envelope, entered)
-                return await result if inspect.isawaitable(result) else result
-            except BaseException as error:
-                swallowed = error
-                raise
-        raise swallowed  # by a resource that was left with it: there is no result to go on with
-
-    return call_inside if factories else lambda envelope: call(envelope, {})
-
-
-async def _enter(stack: AsyncExitStack, title: str, name: str, make: Factory) -> Any:
-    manager: Any = make()
-    if not hasattr(type(manager), "__aenter__"):
-        raise InvalidHandler(
-            title, f"its resource {name!r} is made by {describe(make)}, which gives no async context manager"
-        )
-    return await stack.enter_async_context(manager)
 
 
 def _functions(handler: Any) -> tuple[Any, ...]:
@@ -190,14 +108,6 @@ def _known(hint: Any, resources: Resources) -> bool:
         return hint in resources
     except TypeError:  # what cannot be hashed is no key
         return False
-
-
-def _is_factory(kind: Any, value: Any) -> bool:
-    """A callable that is not itself what was asked for makes it."""
-    try:
-        return callable(value) and not isinstance(value, kind)
-    except TypeError:  # the key is no plain class: nothing can be an instance of it
-        return callable(value)
 
 
 def _unknown(parameter: inspect.Parameter, hint: Any, resources: Resources) -> str:

@@ -9,14 +9,15 @@ from typing import Any, ClassVar, TypeVar
 
 from modd.asking import Answering
 from modd.component import Accepts, name_of
+from modd.cqrs.calls import Handler, Resources
 from modd.cqrs.chain import Route, check_middleware
 from modd.cqrs.codec import Codec
 from modd.cqrs.create import created
 from modd.cqrs.errors import InvalidHandler, Sealed, WrongBus
 from modd.cqrs.intents import Event
 from modd.cqrs.order import check_order
-from modd.cqrs.parameters import Handler, Resources, bound, types_of
-from modd.errors import InvalidOption, NoHandler
+from modd.cqrs.parameters import bound, types_of
+from modd.errors import DuplicateName, InvalidOption, NoHandler
 from modd.message import IntentOf, Message
 from modd.options import checked_name
 
@@ -90,16 +91,18 @@ class Registry(Answering):
 
         Raises `NoHandler` for a type that this bus does not handle, and `InvalidIntent` for data that does not fit.
         """
-        names: dict[Any, Any] = {known.__struct_config__.tag: known for known in self.types}
+        names: dict[Any, Any] = {_wire_name(known): known for known in self.types}
         wanted = names.get(kind) if isinstance(kind, str) else kind
-        if wanted not in self.types:
+        if not (isinstance(wanted, type) and issubclass(wanted, self.types)):
             raise NoHandler(kind, self.name, self.types)
         return created(wanted, data)
 
     @property
     def codec(self) -> Codec:
         """Makes bytes of envelopes with its types, and with the stamps that its middleware add."""
-        return Codec(self.types, [kind for each in self._middleware for kind in getattr(each, "stamps", ())])
+        return Codec(
+            _with_derived(self.types), [kind for each in self._middleware for kind in getattr(each, "stamps", ())]
+        )
 
     def check(self) -> None:
         """Check what can only be checked when all is there, and refuse changes from now on.
@@ -136,6 +139,9 @@ class Registry(Answering):
         if not (isinstance(kind, type) and issubclass(kind, self.kind)):
             given = getattr(kind, "__qualname__", repr(kind))
             raise WrongBus(given, self.name, f"it handles types derived from modd.cqrs.{self.kind.__name__}")
+        for other in self.types:
+            if other is not kind and _wire_name(other) == _wire_name(kind):
+                raise DuplicateName(_wire_name(kind), other, kind, self.name)
         known = [handler for registered, handler in self._registered if registered is kind]
         if known and not self.several:
             reason = f"{self.name} has {known[0].name} for {kind.__qualname__}; give several=True if more are meant"
@@ -167,3 +173,18 @@ def _checked_resources(given: Any) -> Resources:
     if given is not None and not isinstance(given, Mapping):
         raise InvalidOption("resources", given, "give a mapping from type to value or factory")
     return dict(given or {})
+
+
+def _wire_name(kind: Any) -> str:
+    return str(kind.__struct_config__.tag)
+
+
+def _with_derived(types: Iterable[type[Message]]) -> list[type[Message]]:
+    """The types and those derived from them, which have the same handlers; of one wire name the first."""
+    named: dict[str, type[Message]] = {}
+    ways = [*types]
+    while ways:
+        kind = ways.pop(0)
+        named.setdefault(_wire_name(kind), kind)
+        ways += kind.__subclasses__()
+    return [*named.values()]

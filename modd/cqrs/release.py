@@ -7,7 +7,7 @@ from typing import Any
 
 from modd.cqrs.dispatched import Dispatched
 from modd.cqrs.envelope import Envelope
-from modd.cqrs.intents import Event
+from modd.cqrs.intents import Event, Query
 from modd.cqrs.stamps import Emitted, Failed, Handled
 from modd.message import Message
 
@@ -29,7 +29,7 @@ def concluded(envelope: Envelope[Any], failed_before: int) -> Dispatched[Any]:
         elif isinstance(stamp, Failed):
             failed += 1
     result = handled[-1].result if handled else None
-    if not envelope._ran or failed > failed_before:
+    if not envelope._ran or failed > failed_before or isinstance(envelope.message, Query):
         return Dispatched(envelope, result)
     if isinstance(envelope.message, Event):
         events += _given_back(handled)

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterable, Mapping
 from inspect import isawaitable
 from time import time
-from types import CoroutineType, TracebackType
-from typing import Any, Self, TypeVar, overload
+from types import CoroutineType
+from typing import Any, TypeVar, overload
 
-from modd.component import name_of
 from modd.cqrs.around import top_of
-from modd.cqrs.background import Background
+from modd.cqrs.calls import Resources
 from modd.cqrs.chain import Route, composed, route_of
 from modd.cqrs.dispatched import Dispatched
-from modd.cqrs.envelope import Envelope, checked_stamps
-from modd.cqrs.errors import NotOpen
+from modd.cqrs.envelope import Envelope
 from modd.cqrs.ids import Ids
 from modd.cqrs.intents import Event
-from modd.cqrs.parameters import Resources
-from modd.cqrs.registry import Registry
+from modd.cqrs.opening import Opening
 from modd.cqrs.release import concluded
-from modd.cqrs.stamps import Failed, Handled, Stamp
-from modd.errors import AlreadyOpen, NoHandler, NotAnswered
+from modd.cqrs.stamped import checked_stamps
+from modd.cqrs.stamps import Failed, Stamp
+from modd.errors import InvalidOption, NoHandler, NotAnswered
 from modd.message import Intent, IntentOf, Message
 from modd.options import check_message, checked_callable
 from modd.origin import Caused, Question, current_origin, open_origin
-from modd.ports.checks import checked_delay
 
 R = TypeVar("R")
 
@@ -35,7 +31,7 @@ _current = current_origin.get
 _set_current = current_origin.set
 
 
-class TypedBus(Registry):
+class TypedBus(Opening):
     """Gives intents to their handlers, through middleware; a component of a `Bus`, and never exclusive.
 
     handlers: callables (what they handle is the annotation of the first parameter), or a mapping from type to handler.
@@ -62,13 +58,18 @@ class TypedBus(Registry):
         concurrent: bool = True,
         close_timeout: float = 30.0,
     ) -> None:
-        super().__init__(handlers, middleware=middleware, resources=resources, name=name, several=several)
+        super().__init__(
+            handlers,
+            middleware=middleware,
+            resources=resources,
+            name=name,
+            several=several,
+            close_timeout=close_timeout,
+        )
         self.clock, self.concurrent = checked_callable("clock", clock), concurrent
         self.ids = Ids()
         """Where the ids of its envelopes come from, unless ``new_id`` is given."""
-        self._new_id: Callable[[], str] | None = None if new_id is None else checked_callable("new_id", new_id)
-        self._background = Background(self.name, checked_delay("close_timeout", close_timeout))
-        self._opened: AsyncExitStack | None = None
+        self._new_id: Callable[[], str] | None = None if new_id is None else _checked_ids(new_id)
 
     async def __call__(self, message: Any, /) -> Caused | None:
         """Handle a message of a surrounding bus; what is released flows on there."""
@@ -149,38 +150,6 @@ class TypedBus(Registry):
             raise NotAnswered(type(intent), self.name)
         return dispatched.result
 
-    def start(self, work: Callable[..., Awaitable[Any]], *args: Any) -> None:
-        """Start work in the background, for middleware; it ends with the bus. Raises `NotOpen`."""
-        if not self._background.open:
-            raise NotOpen(self.name, [name_of(work)])
-        self._background.start(work, *args)
-
-    async def __aenter__(self) -> Self:
-        """Open it: enter the middleware that hold something, and get ready for work in the background."""
-        if self._opened is not None:
-            raise AlreadyOpen(self.name)
-        self.check()
-        async with AsyncExitStack() as stack:
-            self._opened = stack
-            stack.callback(self._close)
-            for each in self._middleware:
-                if hasattr(type(each), "__aenter__"):
-                    await stack.enter_async_context(each)
-            await stack.enter_async_context(self._background)
-            self._opened = stack.pop_all()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool | None:
-        """Wait for the work in the background, then close the middleware."""
-        assert self._opened is not None  # only reached after __aenter__
-        return await self._opened.__aexit__(kind, error, trace)
-
-    def _close(self) -> None:
-        self._opened = None
-        self._routes.clear()
-
     async def _ask_around(self, intent: IntentOf[R], /, *stamps: Stamp) -> R:
         return await top_of(self).ask(intent, *stamps)  # type: ignore[no-any-return]
 
@@ -199,13 +168,23 @@ class TypedBus(Registry):
 
     def _route_for(self, kind: type[Message]) -> Route:
         handlers = self._handlers_of(kind)
-        if not handlers and self.strict:
+        if not issubclass(kind, self.kind) or (not handlers and self.strict):
             raise NoHandler(kind, self.name, self.types)
         if not self._sealed:
             self.check()
-        work = [each.background_work for each in self._middleware if getattr(each, "background_work", "")]
-        if work and not self._background.open:
-            raise NotOpen(self.name, work)
+        self._refuse_when_closed()
         chain = composed(self._middleware, handlers, self.clock, self.concurrent)
         route = self._routes[kind] = route_of(chain, self._middleware, handlers, quick=self.kind is not Event)
         return route
+
+
+def _checked_ids(new_id: Any) -> Callable[[], str]:
+    checked_callable("new_id", new_id)
+
+    def make() -> str:
+        given = new_id()
+        if not (isinstance(given, str) and given):
+            raise InvalidOption("new_id", given, "give a function that returns a text that is not empty")
+        return given
+
+    return make

@@ -318,5 +318,5 @@ async def test_a_factory_that_makes_nothing_to_enter_is_told_of() -> None:
     async def handle(message: Create, clock: Clock) -> int:
         return 1
 
-    with pytest.raises(InvalidHandler, match=r"'clock' is made by .* no async context manager"):
+    with pytest.raises(InvalidHandler, match=r"its resource Clock is made by .* no async context manager"):
         await CommandBus([handle], resources={Clock: lambda: Clock()}).ask(Create())
