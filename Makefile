@@ -27,7 +27,7 @@ bench: .venv/.runtime
 
 # The property tests, for much longer.
 proof: .venv/.dev
-	MODD_PROFILE=long $(RUN) pytest -o faulthandler_timeout=7200 tests/test_property.py
+	MODD_PROFILE=long $(RUN) pytest -o faulthandler_timeout=7200 tests/test_property.py tests/stores/test_memory_queue_property.py
 
 # What the first two checks of `make test` ask for.
 format: .venv/.dev

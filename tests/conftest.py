@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("modd", settings(), deadline=None)  # how long an example takes is no property of the code
+settings.load_profile("modd")
 
 
 @pytest.fixture(params=["asyncio", "trio"])

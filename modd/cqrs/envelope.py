@@ -133,10 +133,8 @@ class Envelope(Stamped, Generic[M_co]):
     def again(self, *stamps: Stamp, at: float | None = None) -> Envelope[M_co]:
         """The same intent under the same id, to be dispatched anew; what it carried is kept aside (MI-10)."""
         at = self._now() if at is None else at
-        kept = {type(stamp): stamp for stamp in self._stamps if stamp.inherited or isinstance(stamp, Received)}
-        envelope = Envelope(
-            self.message, *kept.values(), Reprocessed(tuple(self._history()), at=at), *stamps, id=self.id
-        )
+        kept = _last_of_each(stamp for stamp in self._stamps if stamp.inherited or isinstance(stamp, Received))
+        envelope = Envelope(self.message, *kept, Reprocessed(tuple(self._history()), at=at), *stamps, id=self.id)
         envelope._at = at
         envelope._correlation, envelope._causation = self.line, self._causation
         return envelope
@@ -153,9 +151,14 @@ class Envelope(Stamped, Generic[M_co]):
     @property
     def name(self) -> Name:
         """The id, read or not, for those that this one causes."""
+        if self._id is None and self.bus is None:
+            self._id = Ids().text(0, self.at)
+        if isinstance(self._id, str):
+            return self._id
+        source: Ids = self.bus.ids  # pyright: ignore[reportOptionalMemberAccess]  # it has a bus, or a text
         if self._id is None:
-            self._id = Ids().text(0, self.at) if self.bus is None else int(self.bus.ids.next())
-        return self._id if isinstance(self._id, str) else (self.bus.ids, self._id, self.at)
+            self._id = source.next()
+        return source, self._id, self.at
 
     @property
     def line(self) -> Name:
@@ -165,9 +168,9 @@ class Envelope(Stamped, Generic[M_co]):
     def caused_by(self, cause: Envelope[Any]) -> None:
         """Note what caused it, and take over what is passed on."""
         self._correlation, self._causation = cause.line, cause.name
-        passed = {type(stamp): stamp for stamp in cause._stamps if stamp.inherited}
         given = {type(stamp) for stamp in self._stamps}
-        self._stamps[:0] = [stamp for kind, stamp in passed.items() if kind not in given]
+        passed = _last_of_each(stamp for stamp in cause._stamps if stamp.inherited)
+        self._stamps[:0] = [stamp for stamp in passed if type(stamp) not in given]
 
     def _history(self) -> Iterator[Stamp]:
         """All stamps, and in their places those that were kept aside before: flat, however often it is dispatched."""
@@ -179,6 +182,15 @@ class Envelope(Stamped, Generic[M_co]):
 
     def _of(self, kind: type[Any]) -> Iterator[Any]:
         return super()._of(kind) if kind is not Identity else iter((self.identity,))
+
+
+def _last_of_each(stamps: Iterable[Stamp]) -> list[Stamp]:
+    """The last stamp of each type, in the order in which these were added."""
+    last: dict[type, Stamp] = {}
+    for stamp in stamps:
+        last.pop(type(stamp), None)
+        last[type(stamp)] = stamp
+    return [*last.values()]
 
 
 def _read(name: Name) -> str:

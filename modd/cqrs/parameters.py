@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 from functools import partial
-from typing import Any, Protocol, TypeVar, get_args, get_origin
+from types import UnionType
+from typing import Any, Protocol, TypeVar, Union, get_args, get_origin
 
 from modd.accepts import members, name_of, resolved
 from modd.cqrs.calls import Handler, Resources, Source, handler_with, is_factory
@@ -96,7 +97,13 @@ def _parameters(handler: Any) -> list[inspect.Parameter]:
 
 def _hint_of(handler: Any, parameter: inspect.Parameter) -> Any:
     hint = parameter.annotation
-    return hint if hint is parameter.empty else resolved(handler, hint)
+    return hint if hint is parameter.empty else _without_none(resolved(handler, hint))
+
+
+def _without_none(hint: Any) -> Any:
+    """What may also be None, as what it is otherwise."""
+    rest = [each for each in get_args(hint) if each is not type(None)]
+    return rest[0] if get_origin(hint) in (Union, UnionType) and len(rest) == 1 else hint
 
 
 def _is_envelope(hint: Any) -> bool:

@@ -1,6 +1,7 @@
 """Ready-made middleware for typed buses, one file each (`docs/middleware.md`).
 
-`Webhook` and `Tracing` need more than modd itself does, and are imported when they are first asked for.
+`Webhook` and `Tracing` need more than modd itself does, and are imported when they are first asked for,
+by name: ``from modd.middleware import *`` has all others.
 """
 
 from importlib import import_module
@@ -13,8 +14,9 @@ from modd.middleware.circuit_breaker import CircuitBreaker, CircuitBreakerOption
 from modd.middleware.enqueue import Enqueue, EnqueueOptions
 from modd.middleware.extras import MissingExtra
 from modd.middleware.feature_flag import FeatureFlag, FeatureFlagOptions
+from modd.middleware.hold import LockLost
 from modd.middleware.idempotency import Idempotency
-from modd.middleware.lock import Lock, LockLost, LockOptions
+from modd.middleware.lock import Lock, LockOptions
 from modd.middleware.logger import Logger, LoggerOptions, structlog_adapter
 from modd.middleware.mocker import Mocker
 from modd.middleware.rate_limit import RateLimit, RateLimitOptions
@@ -23,10 +25,12 @@ from modd.middleware.timeout import Timeout, TimeoutOptions
 from modd.middleware.validator import Validator, ValidatorOptions
 
 if TYPE_CHECKING:
-    from modd.middleware.addresses import AddressRefused
-    from modd.middleware.endpoint import Endpoint
-    from modd.middleware.tracing import TraceContext, Tracing
-    from modd.middleware.webhook import Webhook, WebhookOptions
+    from modd.middleware.addresses import AddressRefused as AddressRefused
+    from modd.middleware.endpoint import Endpoint as Endpoint
+    from modd.middleware.tracing import TraceContext as TraceContext
+    from modd.middleware.tracing import Tracing as Tracing
+    from modd.middleware.webhook import Webhook as Webhook
+    from modd.middleware.webhook import WebhookOptions as WebhookOptions
 
 _LATE = {
     "AddressRefused": ("modd.middleware.addresses", "webhook"),
@@ -39,13 +43,11 @@ _LATE = {
 """What needs an extra: where it is, and the name of the extra."""
 
 __all__ = [
-    "AddressRefused",
     "Authorizer",
     "Cacher",
     "CacherOptions",
     "CircuitBreaker",
     "CircuitBreakerOptions",
-    "Endpoint",
     "Enqueue",
     "EnqueueOptions",
     "FeatureFlag",
@@ -66,12 +68,8 @@ __all__ = [
     "RetryerOptions",
     "Timeout",
     "TimeoutOptions",
-    "TraceContext",
-    "Tracing",
     "Validator",
     "ValidatorOptions",
-    "Webhook",
-    "WebhookOptions",
     "anyone",
     "authenticated",
     "has_role",

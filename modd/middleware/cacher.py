@@ -15,6 +15,7 @@ from modd.holding import holding
 from modd.message import Message
 from modd.middleware.fills import Fills
 from modd.middleware.kept import Before, checked_flag, checked_store, stand_in
+from modd.middleware.keyed import Buses
 from modd.middleware.keys import Keys
 from modd.middleware.options import Options
 from modd.middleware.renewals import OnError, Renewals
@@ -77,9 +78,11 @@ class Cacher:
             "short_circuit": short_circuit,
             "shared": shared,
         }
-        self._options: Options[Any] = Options("Cacher", CacherOptions, given, intents or {}, _check)
+        self._options: Options[Any] = Options("Cacher", CacherOptions, given, intents, _check)
         self._keys, self._results, self._fills = Keys("cacher"), Results("Cacher"), Fills()
-        self._renewals = Renewals(on_revalidation_error)
+        self._stamped: set[type] = set()
+        """Types with a ``ttl`` of 0 that had a `Cacheable` stamp, so that there may be something of them."""
+        self._renewals, self._buses = Renewals(on_revalidation_error), Buses("Cacher")
 
     @property
     def background_work(self) -> str:
@@ -89,9 +92,10 @@ class Cacher:
         return "revalidation by Cacher" if any(each["stale_ttl"] and each["ttl"] for each in every) else ""
 
     def bind(self, bus: Any) -> None:
-        """Raise `WrongBus` unless the bus is for queries (MI-14)."""
+        """Raise `WrongBus` unless the bus is for queries (MI-14), `InvalidOption` for a second bus of its name."""
         if not issubclass(bus.kind, Query):
             raise WrongBus("Cacher", bus.name, "only queries may be answered without being handled; use a QueryBus")
+        self._buses.add(bus)
 
     def check(self, bus: Any) -> None:
         """Raise `NoHandler` for options of a type that is not handled, `InvalidOption` for results not to be kept."""
@@ -107,7 +111,8 @@ class Cacher:
         if envelope._noted and not envelope._ran and envelope.has(Handled):
             return await call_next(envelope)  # somebody further out stands in for the handler
         key = self._keys.of(envelope, options["shared"])
-        if envelope._noted and (envelope.has(Reprocessed) or envelope.has(Revalidating)):
+        anew = envelope._noted and (envelope.has(Reprocessed) or envelope.has(Revalidating))
+        if anew or not (options["ttl"] or type(envelope.message) in self._stamped):  # nothing to look for
             await self._run(envelope, call_next, key)
             return None
         data = await self._store.get(key)
@@ -150,16 +155,19 @@ class Cacher:
         """Go on and keep the result; False when it went well and nothing was kept all the same."""
         before = Before(envelope)
         await call_next(envelope)
-        return before.failed or await self._keep(envelope, key, before.results)
+        return before.failed or await self._keep(envelope, key, before)
 
-    async def _keep(self, envelope: Envelope[Any], key: str, results: list[Any]) -> bool:
+    async def _keep(self, envelope: Envelope[Any], key: str, before: Before) -> bool:
         kind, bus = type(envelope.message), envelope.bus
-        ttl, stale_ttl = _times(self._options.of(kind), envelope.last(Cacheable))
+        options = self._options.of(kind)
+        ttl, stale_ttl = _times(options, envelope.last(Cacheable) if envelope._noted else None)
         if not (envelope._ran and ttl > 0):
             return False
-        data = self._results.encoded(kind, (bus.clock(), ttl, stale_ttl, results), bus.name)
+        data = self._results.encoded(kind, (bus.clock(), ttl, stale_ttl, before.results), bus.name)
         if data is None:
             return False
+        if not options["ttl"]:
+            self._stamped.add(kind)
         await self._store.set(key, data, ttl + stale_ttl)
         return True
 

@@ -15,7 +15,7 @@ from modd.cqrs.stamps import Failed
 from modd.errors import full_name
 from modd.message import Message
 from modd.middleware.backoff import INSTANT
-from modd.middleware.keyed import Key, checked_key, key_of
+from modd.middleware.keyed import Buses, Key, checked_key, key_of
 from modd.middleware.options import Options
 from modd.ports.checks import checked_count, checked_span
 
@@ -62,7 +62,7 @@ class CircuitBreaker:
 
     failures: how many in a row, at least 1. reset_after: for how many seconds it is open, more than 0.
     key: a function of the envelope, sync or async, whose text says what has a circuit of its own; by default the type.
-        Buses always have their own.
+        Buses have their own, and so have several `CircuitBreaker`.
     size: how many keys that failed it knows at most; for one more, it forgets the one that failed first.
     intents: by message type, what differs. Raises `InvalidOption`.
     """
@@ -78,10 +78,14 @@ class CircuitBreaker:
     ) -> None:
         given = CircuitBreakerOptions(failures=failures, reset_after=reset_after, key=key)
         self._options: Options[Any] = Options("CircuitBreaker", CircuitBreakerOptions, given, intents, _check)
-        self._size = checked_count("size", size)
+        self._size, self._buses = checked_count("size", size), Buses("CircuitBreaker")
         self._failed: dict[str, int] = {}
         """Failures in a row of circuits that are closed."""
         self._open: dict[str, Break] = {}
+
+    def bind(self, bus: Any) -> None:
+        """Raise `InvalidOption` for a second bus of one name."""
+        self._buses.add(bus)
 
     def check(self, bus: Any) -> None:
         """Raise `NoHandler` for options of a type that the bus does not handle."""

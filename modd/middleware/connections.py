@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
+from ssl import SSLContext
 from types import TracebackType
 from typing import Any, Self, TypeAlias, cast
 
@@ -79,13 +80,15 @@ class Connections:
     def __init__(self, addresses: Addresses, resolve: Resolve) -> None:
         self._backend = Guarded(addresses, resolve)
         self._inside = 0
+        self._trust: SSLContext | None = None
         self._pool: httpcore2.AsyncConnectionPool | None = None
 
     async def __aenter__(self) -> Self:
         self._inside += 1
         if self._pool is None:
+            self._trust = self._trust or httpcore2.default_ssl_context()  # made once: it reads many files
             self._pool = httpcore2.AsyncConnectionPool(
-                ssl_context=httpcore2.default_ssl_context(),
+                ssl_context=self._trust,
                 max_connections=100,
                 max_keepalive_connections=20,
                 keepalive_expiry=5.0,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import unquote, unquote_plus
 
 from modd.errors import InvalidOption
 from modd.message import MASK, Value
@@ -75,12 +76,27 @@ class Endpoint(Value, frozen=True):
 
     def masked(self, text: str) -> str:
         """A text, such as an answer that repeats the request, with ``***`` for all secrets of this endpoint."""
-        whole = [self.secret or "", Target(self.url).path, *self.headers.values()]
+        whole = [self.secret or "", *_parts(Target(self.url).path), *self.headers.values()]
         pieces = {piece for value in whole for piece in (value, *value.split())}
         for piece in sorted(pieces, key=len, reverse=True):
             if len(piece) >= _SHORTEST:
                 text = text.replace(piece, "***")
         return text
+
+
+def check_endpoints(given: Any) -> None:
+    """Raise `InvalidOption` for what is no list of endpoints."""
+    wrong = [each for each in given if not isinstance(each, Endpoint)] if isinstance(given, (list, tuple)) else [given]
+    for each in wrong:  # named by its type alone: an address may be a secret
+        raise InvalidOption("endpoints", type(each).__name__, 'give a list: [Endpoint("https://...")]')
+
+
+def _parts(path: str) -> set[str]:
+    """A path with its query, the segments of the path, and the values of the query; as they stand there, and read."""
+    segments, _, query = path.partition("?")
+    values = [pair.partition("=")[2] or pair for pair in query.split("&")]
+    parts = {path, segments, *segments.split("/"), *values}
+    return parts | {unquote(part) for part in parts} | {unquote_plus(value) for value in values}
 
 
 def _check_headers(headers: Any) -> None:

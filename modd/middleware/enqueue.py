@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, TypedDict
+from collections.abc import Mapping
+from typing import Any, ClassVar, TypedDict, get_args, get_origin
 from weakref import WeakKeyDictionary
 
 from modd.cqrs.chain import Next
@@ -13,11 +13,10 @@ from modd.cqrs.errors import WrongBus
 from modd.cqrs.intents import Command, Query, result_type
 from modd.cqrs.stamps import Delay, Queued, Received
 from modd.errors import InvalidOption
-from modd.message import Message
+from modd.message import Intent, Message
+from modd.middleware.keyed import Buses, KeyOrNone, in_bus, key_or_none
 from modd.middleware.options import Options
 from modd.ports import Item, Queue
-
-Key = Callable[[Envelope[Any]], str | None]
 
 
 class EnqueueOptions(TypedDict, total=False):
@@ -25,19 +24,26 @@ class EnqueueOptions(TypedDict, total=False):
 
     enabled: bool
     queue: Queue
-    key: Key | None
+    key: KeyOrNone | None
 
 
 class Enqueue:
     """Give commands and events to a queue in place of their handlers (MI-54).
 
-    The envelope is stamped ``Queued`` and put into the queue under its id, and there is no result. A worker decodes and
-    dispatches it; as it then has a ``Received`` stamp, it passes through, so that one configuration serves both. A
-    ``Delay`` stamp is honoured. Nothing is released by the one who queues.
+    The envelope is stamped ``Queued`` and put into the queue, and there is no result. A worker decodes and dispatches
+    it; as it then has a ``Received`` stamp, it passes through, so that one configuration serves both. A ``Delay`` stamp
+    is honoured. Nothing is released by the one who queues.
 
-    queue: a `modd.ports.Queue`. codec: by default one of the types of the bus. enabled: False handles in place. key:
-    what has the same key is handled one after another, in order. intents: what differs for some types.
-    Raises `WrongBus` for queries, and for commands that have a result: nobody would get it.
+    The id of the item is that of the envelope behind the name of the bus, ``commands:import-7``, so that buses of
+    different names share a queue; what a bus dispatches under the id of an item that is still in the queue is not
+    queued a second time.
+
+    queue: a `modd.ports.Queue`. codec: by default one of the types of the bus. enabled: False handles in place. key: a
+    function of the envelope, sync or async: what has the same text is handled one after another, in order, apart from
+    what other buses queue; None for no order. intents: what differs for some types.
+
+    Raises `InvalidOption`; `WrongBus` for queries, and for commands that have a result, be it ``Any``: nobody would get
+    it. A command of which no result type is given at all is taken for one that has none. (MI-54, MI-60)
     """
 
     role: ClassVar[str] = "enqueue"
@@ -48,25 +54,28 @@ class Enqueue:
         *,
         codec: Codec | None = None,
         enabled: bool = True,
-        key: Key | None = None,
+        key: KeyOrNone | None = None,
         intents: Mapping[type[Message], EnqueueOptions] | None = None,
     ) -> None:
+        if codec is not None and (isinstance(codec, type) or not callable(getattr(codec, "encode", None))):
+            raise InvalidOption("codec", codec, "give a modd.cqrs.Codec, or None for one of the types of the bus")
         given = {"enabled": enabled, "queue": queue, "key": key}
-        self._options: Options[Any] = Options("Enqueue", EnqueueOptions, given, intents or {}, _check)
-        self._codec = codec
+        self._options: Options[Any] = Options("Enqueue", EnqueueOptions, given, intents, _check)
+        self._codec, self._buses = codec, Buses("Enqueue")
         self._codecs: WeakKeyDictionary[Any, Codec] = WeakKeyDictionary()
 
     def bind(self, bus: Any) -> None:
-        """Refuse a bus of queries."""
+        """Refuse a bus of queries, and one of a name that it knows."""
         if issubclass(bus.kind, Query):
             raise WrongBus("Enqueue", bus.name, "who asks waits for the answer; queue commands and events")
+        self._buses.add(bus)
 
     def check(self, bus: Any) -> None:
         """Refuse commands that have a result, and get ready to encode."""
         self._options.check_types(bus)
         for kind in bus.types:
             result = result_type(kind)
-            if issubclass(kind, Command) and self._options.of(kind)["enabled"] and result not in (type(None), Any):
+            if issubclass(kind, Command) and self._options.of(kind)["enabled"] and _has_result(kind, result):
                 reason = f"it has a result of {getattr(result, '__name__', result)}, which nobody would get"
                 cure = "make it a Command[None], or leave it out: intents={" + kind.__name__ + ": {'enabled': False}}"
                 raise WrongBus(f"Enqueue of {kind.__qualname__}", bus.name, f"{reason}; {cure}")
@@ -79,15 +88,22 @@ class Enqueue:
             await call_next(envelope)
             return
         envelope.add(Queued(at=envelope.bus.clock()))
-        key = options["key"]
-        await options["queue"].put(
-            Item(
-                self._codecs[envelope.bus].encode(envelope),
-                key=None if key is None else key(envelope),
-                delay=_delay(envelope),
-                id=envelope.id,
-            )
-        )
+        body, key = self._codecs[envelope.bus].encode(envelope), options["key"]
+        key = None if key is None else await key_or_none(key, envelope)
+        id = in_bus(envelope.bus.name, envelope.id)
+        await options["queue"].put(Item(body, key=key, delay=_delay(envelope), id=id))
+
+
+def _has_result(kind: type[Message], result: Any) -> bool:
+    """Whether a command has a result: it has none if it says so, or says nothing; Any is a result if it is named."""
+    if result is not Any:
+        return result is not type(None)
+    bases = [base for each in kind.__mro__ for base in vars(each).get("__orig_bases__", ())]
+    return any(_is_intent(get_origin(base)) and Any in get_args(base) for base in bases)
+
+
+def _is_intent(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Intent)
 
 
 def _delay(envelope: Envelope[Any]) -> float:
@@ -98,9 +114,10 @@ def _delay(envelope: Envelope[Any]) -> float:
 
 
 def _check(options: Mapping[str, Any]) -> None:
-    if isinstance(options["queue"], type) or not hasattr(options["queue"], "put"):
-        raise InvalidOption("queue", options["queue"], "give a modd.ports.Queue, such as modd.stores.MemoryQueue()")
+    queue = options["queue"]
+    if isinstance(queue, type) or not all(callable(getattr(queue, name, None)) for name in ("put", "claim")):
+        raise InvalidOption("queue", queue, "give a modd.ports.Queue, such as modd.stores.MemoryQueue()")
     if not isinstance(options["enabled"], bool):
         raise InvalidOption("enabled", options["enabled"], "give True or False")
     if options["key"] is not None and not callable(options["key"]):
-        raise InvalidOption("key", options["key"], "give a function from envelope to text, or None")
+        raise InvalidOption("key", options["key"], "give a function from envelope to text, sync or async, or None")

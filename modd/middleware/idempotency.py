@@ -16,6 +16,7 @@ from modd.errors import InvalidOption
 from modd.holding import holding
 from modd.middleware.fills import Fills
 from modd.middleware.kept import Before, checked_flag, checked_store, stand_in
+from modd.middleware.keyed import Buses
 from modd.middleware.keys import Keys
 from modd.middleware.results import Results
 from modd.ports.cache import Cache
@@ -67,6 +68,11 @@ class Idempotency:
         self._key, self._ttl, self._shared = key, checked_span("ttl", ttl), shared
         self._store = checked_store(store)
         self._keys, self._results, self._fills = Keys("idempotency"), Results("Idempotency"), Fills()
+        self._buses = Buses("Idempotency")
+
+    def bind(self, bus: Any) -> None:
+        """Raise `InvalidOption` for a second bus of one name."""
+        self._buses.add(bus)
 
     def check(self, bus: Any) -> None:
         """Raise `InvalidOption` for an intent whose result cannot be kept."""

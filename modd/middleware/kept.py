@@ -29,11 +29,12 @@ def checked_flag(option: str, given: Any) -> None:
 
 def stand_in(envelope: Envelope[Any], by: str, results: Sequence[Any], age: float, stale: bool, at: float) -> None:
     """Answer with results from a store: ``age`` is theirs in seconds, ``at`` is now (MI-23)."""
-    envelope._stamps.append(FromCache(age, stale, at=at))
+    noted = envelope._noted if envelope._done is None else envelope._stamps
+    noted.append(FromCache(age, stale, at=at))
     if len(results) == 1:  # nearly always; made a stamp when somebody looks at it
         envelope._done = results[0], by, at
     else:
-        envelope._stamps.extend([Handled(result, by, at=at) for result in results])
+        noted.extend([Handled(result, by, at=at) for result in results])
 
 
 class Before:
@@ -41,12 +42,14 @@ class Before:
 
     def __init__(self, envelope: Envelope[Any]) -> None:
         self._envelope = envelope
-        self._handled, self._failed = len(envelope.all(Handled)), len(envelope.all(Failed))
+        self._handled = self._failed = 0
+        if envelope._noted or envelope._done is not None:
+            self._handled, self._failed = len(envelope.all(Handled)), len(envelope.all(Failed))
 
     @property
     def failed(self) -> bool:
         """Whether a failure was noted since."""
-        return len(self._envelope.all(Failed)) > self._failed
+        return bool(self._envelope._noted) and len(self._envelope.all(Failed)) > self._failed
 
     @property
     def results(self) -> list[Any]:

@@ -57,8 +57,8 @@ class Keys:
     """Makes keys for what is kept for messages, in a store that others may use too (MI-22, MI-60).
 
     A key tells apart buses by their names, types by their names on the wire and in the code, contents (not the order in
-    which dictionaries and sets were filled) and, unless shared, the `Actor` and the `Tenant`. What is sensitive is in a
-    key as part of a digest only. Buses that share a store need different names.
+    which dictionaries and sets were filled) and, unless shared, the last `Actor` and the last `Tenant`. What is
+    sensitive is in a key as part of a digest only. Buses that share a store need different names.
 
     purpose: what the keys are for: makers with other purposes make other keys.
     """
@@ -75,7 +75,7 @@ class Keys:
         message = envelope.message
         kind = type(message)
         start, content = self._made.get(kind) or self._make(kind)
-        if shared or not envelope._noted:
+        if not envelope._noted or shared:
             return f"{start}{content(message)}|{envelope.bus.name}"
         return f"{start}{content(message)}{_who(envelope)}|{envelope.bus.name}"
 
@@ -159,7 +159,14 @@ def _spelled_out(message: Message) -> str:
 
 
 def _who(envelope: Envelope[Any]) -> str:
-    given = [_person(stamp) for stamp in envelope._stamps if isinstance(stamp, (Actor, Tenant))]
+    """The last actor and the last tenant, as `Authorizer` sees them: earlier ones are of dispatches before."""
+    actor = tenant = None
+    for stamp in envelope._stamps:
+        if isinstance(stamp, Actor):
+            actor = stamp
+        elif isinstance(stamp, Tenant):
+            tenant = stamp
+    given = [_person(stamp) for stamp in (actor, tenant) if stamp is not None]
     return f"@{_digest(given)}" if given else ""
 
 

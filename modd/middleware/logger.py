@@ -19,6 +19,7 @@ from modd.cqrs.errors import NotOpen, text_of
 from modd.cqrs.stamps import Failed, Handled, Identity, Timings
 from modd.errors import InvalidOption
 from modd.message import Message
+from modd.middleware.masking import masked, shown
 from modd.middleware.options import Options
 
 Adapter: TypeAlias = Callable[[int, str, Mapping[str, Any]], Any]
@@ -51,7 +52,8 @@ class Logger:
 
     Fields: ``bus``, ``type``, ``id``, ``correlation_id``, ``causation_id``, ``payload`` (the message as text, with
     what is sensitive masked), ``results`` (as text), ``stamps`` (names of the others), and at the end ``total_ns`` and
-    ``error``. Lines of a dispatch that is cancelled are written by an async adapter only with ``background=True``.
+    ``error`` (in which the content of sensitive fields of the message is masked as well). Lines of a dispatch that is
+    cancelled are written by an async adapter only with ``background=True``.
 
     Raises `InvalidOption` for options that cannot work, and `NoHandler` when the bus is checked.
     """
@@ -85,7 +87,7 @@ class Logger:
         try:
             await call_next(envelope)
         except Exception as error:
-            await lines.end(logging.ERROR, "error", started, error=_text(text_of, error))
+            await lines.end(logging.ERROR, "error", started, error=shown(text_of, error))
             raise
         except anyio.get_cancelled_exc_class():
             await lines.end(logging.WARNING, "cancelled", started)
@@ -113,17 +115,20 @@ class _Lines:
         self._waiting: deque[_Line] = deque()
         self._one_writer = anyio.Lock() if self._background else None
 
-    async def push(self, level: int, event: str, **more: Any) -> None:
+    async def push(self, level: int, event: str) -> None:
         """Make a line of what is known now."""
-        self._waiting.append(_Line(level, event, _fields(self._envelope) | more))
+        self._waiting.append(_Line(level, event, _fields(self._envelope)))
         if not self._collect:
             await self._write()
 
-    async def end(self, level: int, event: str, started: int, **more: Any) -> None:
+    async def end(self, level: int, event: str, started: int, error: str | None = None) -> None:
         """Note the time, and write the last line with all before it."""
         total = perf_counter_ns() - started
         self._envelope.add(Timings(total, at=self._envelope.bus.clock()))
-        self._waiting.append(_Line(level, event, _fields(self._envelope) | {"total_ns": total} | more))
+        fields = _fields(self._envelope) | {"total_ns": total}
+        if error is not None:
+            fields["error"] = masked(error, self._envelope.message)
+        self._waiting.append(_Line(level, event, fields))
         await self._write()
 
     async def _write(self) -> None:
@@ -167,17 +172,10 @@ def _fields(envelope: Envelope[Any]) -> dict[str, Any]:
         "id": envelope.id,
         "correlation_id": envelope.correlation_id,
         "causation_id": envelope.causation_id,
-        "payload": _text(repr, envelope.message),
-        "results": [_text(repr, stamp.result) for stamp in stamps if isinstance(stamp, Handled)],
+        "payload": shown(repr, envelope.message),
+        "results": [shown(repr, stamp.result) for stamp in stamps if isinstance(stamp, Handled)],
         "stamps": [type(stamp).__name__ for stamp in stamps if not isinstance(stamp, (Handled, Identity))],
     }
-
-
-def _text(show: Callable[[Any], str], value: Any) -> str:
-    try:
-        return show(value)
-    except Exception as error:  # a log changes no outcome
-        return f"<{type(value).__qualname__} that cannot be shown: {type(error).__name__}>"
 
 
 def _tell(line: _Line) -> None:

@@ -24,11 +24,11 @@ class Options(Generic[O]):
         middleware: str,
         shape: type[O],
         given: Mapping[str, Any],
-        intents: Mapping[type[Message], Mapping[str, Any]],
+        intents: Mapping[type[Message], Mapping[str, Any]] | None,
         check: Callable[[O], None] = lambda options: None,
     ) -> None:
         self._given = dict(given)
-        self._intents = {kind: dict(differing) for kind, differing in intents.items()}
+        self._intents = {kind: dict(differing) for kind, differing in checked_intents(middleware, intents).items()}
         self._merged: dict[type, O] = {}
         known = {name: None for base in reversed(shape.__mro__) for name in getattr(base, "__annotations__", {})}
         for kind, differing in self._intents.items():
@@ -59,6 +59,21 @@ class Options(Generic[O]):
                 issubclass(known, kind) or issubclass(kind, known) for known in bus.types
             ):
                 raise NoHandler(kind, bus.name, bus.types)
+
+
+def checked_intents(middleware: str, given: Any) -> Mapping[Any, Mapping[str, Any]]:
+    """What differs by type; for None nothing. Raises `InvalidOption` unless it is a mapping of mappings."""
+    if given is None:
+        return {}
+    wanted = "give a mapping from message type to a mapping of options: {Pay: {...}}"
+    if not isinstance(given, Mapping):
+        raise InvalidOption(f"{middleware}(intents)", given, wanted)
+    for kind, differing in given.items():
+        if not isinstance(differing, Mapping):
+            raise InvalidOption(
+                f"{middleware}(intents={{{getattr(kind, '__qualname__', kind)}: ...}})", differing, wanted
+            )
+    return given
 
 
 def _check_names(middleware: str, kind: Any, differing: Mapping[str, Any], known: Iterable[str]) -> None:

@@ -15,7 +15,7 @@ from modd.cqrs.stamps import Actor, Tenant
 from modd.errors import full_name
 from modd.message import Message
 from modd.middleware.backoff import INSTANT
-from modd.middleware.keyed import Key, checked_key, key_of
+from modd.middleware.keyed import Buses, Key, checked_key, key_of
 from modd.middleware.options import Options
 from modd.ports.checks import checked_count, checked_span
 
@@ -47,7 +47,8 @@ class RateLimit:
 
     rate: how many, at least 1. per: in how many seconds, more than 0.
     key: a function of the envelope, sync or async, whose text says what is counted together; by default type, actor and
-        tenant. Types with one key are counted together if their limits are equal. Buses are always counted apart.
+        tenant. Types with one key are counted together if their limits are equal. Buses are counted apart, and so
+        are several `RateLimit`.
     size: how many keys it knows at most; for one more, it forgets the one that was not used for longest.
     intents: by message type, what differs. Raises `InvalidOption`.
     """
@@ -63,9 +64,13 @@ class RateLimit:
     ) -> None:
         given = RateLimitOptions(rate=rate, per=per, key=key)
         self._options: Options[Any] = Options("RateLimit", RateLimitOptions, given, intents, _check)
-        self._size = checked_count("size", size)
+        self._size, self._buses = checked_count("size", size), Buses("RateLimit")
         self._windows: OrderedDict[Window, deque[float]] = OrderedDict()
         """When the last ones began, the key that was used last at the end."""
+
+    def bind(self, bus: Any) -> None:
+        """Raise `InvalidOption` for a second bus of one name."""
+        self._buses.add(bus)
 
     def check(self, bus: Any) -> None:
         """Raise `NoHandler` for options of a type that the bus does not handle."""

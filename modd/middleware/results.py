@@ -55,13 +55,14 @@ class Results:
 
     def decoded(self, kind: type, data: bytes) -> Entry | None:
         """What was kept; None when it does not fit the type, as after a change of the type."""
-        decode = self._decoders.get(kind)
-        if decode is None:
-            decode = self._decoders[kind] = _decoder(kind)
         try:
-            return decode(data)
+            return (self._decoders.get(kind) or self._make(kind))(data)
         except msgspec.MsgspecError:
             return None
+
+    def _make(self, kind: type) -> Callable[[bytes], Entry | None]:
+        decode = self._decoders[kind] = _decoder(kind)
+        return decode
 
     def _back(self, kind: type, data: bytes) -> Any:
         entry = self.decoded(kind, data)

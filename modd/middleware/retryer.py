@@ -19,10 +19,10 @@ from modd.middleware.backoff import Backoff, check_backoff, delays
 from modd.middleware.options import Options
 from modd.ports.checks import checked_count
 
-Errors: TypeAlias = tuple[type[Exception], ...]
-"""Types of errors."""
+Errors: TypeAlias = tuple[type[Exception], ...] | type[Exception]
+"""Types of errors, or one."""
 
-NEVER: Errors = (*MISUSE, Deadlock, TurnOverflow)
+NEVER: tuple[type[Exception], ...] = (*MISUSE, Deadlock, TurnOverflow)
 """What no further attempt can mend."""
 
 
@@ -51,7 +51,7 @@ class Retryer:
     attempts: how many there are in all, at least 1.
     backoff: ``"exponential"`` (0.5, 0.75, 1.125 s, ...), ``"fibonacci"`` (1, 2, 3, 5, 8 s, ...) or ``"none"``.
     multiplier: of exponential: the factor from one delay to the next. jitter: the share by which delays differ, 0 to 1.
-    retry_on: the types of errors to retry. give_up_on: those among them not to retry.
+    retry_on: the types of errors to retry, or one type. give_up_on: those among them not to retry.
     intents: by message type, what differs.
     random: numbers from 0 up to 1, for the jitter.
 
@@ -113,9 +113,12 @@ def _check(options: RetryerOptions) -> None:
 
 
 def _check_errors(option: str, given: Any) -> None:
-    types = given if isinstance(given, tuple) else (None,)
-    if not all(isinstance(each, type) and issubclass(each, Exception) for each in types):
-        raise InvalidOption(option, given, "give a tuple of types derived from Exception")
+    if not all(isinstance(each, type) and issubclass(each, Exception) for each in _types(given)):
+        raise InvalidOption(option, given, "give a type derived from Exception, or a tuple of them")
+
+
+def _types(given: Any) -> tuple[Any, ...]:
+    return given if isinstance(given, tuple) else (given,)
 
 
 async def _failure(envelope: Envelope[Any], call_next: Next) -> Exception | Failed | None:
@@ -141,10 +144,10 @@ def _raise(failure: Exception | Failed) -> None:
 
 
 def _is_hopeful(failure: Exception | Failed, retry_on: Errors, give_up_on: Errors) -> bool:
-    if isinstance(failure, (*NEVER, *give_up_on)):
+    if isinstance(failure, (*NEVER, *_types(give_up_on))):
         return False
     if not isinstance(failure, ExceptionGroup):
-        return isinstance(failure, (Failed, RetryLater, *retry_on))
+        return isinstance(failure, (Failed, RetryLater, *_types(retry_on)))
     if failure.subgroup(TurnOverflow) is not None:  # it ends the turns around it as well, whoever catches it
         return False
     wanted = (Exception,) if isinstance(failure, retry_on) else retry_on

@@ -44,8 +44,8 @@ class Tracing:
     tracer: by default ``opentelemetry.trace.get_tracer("modd")``.
 
     Attributes: ``modd.bus``, ``modd.kind``, ``modd.type``, ``modd.message_id``, ``modd.correlation_id``,
-    ``modd.causation_id``; no content of messages. An error is recorded, and the text of a new `Failed` stamp is the
-    status of the span. Raises `InvalidOption` for what is no tracer.
+    ``modd.causation_id``; no content of messages. An error is recorded with its text, and the
+    text of a new `Failed` stamp is the status of the span. Raises `InvalidOption` for what is no tracer.
     """
 
     stamps: ClassVar[tuple[type[Stamp], ...]] = (TraceContext,)

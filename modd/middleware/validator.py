@@ -18,7 +18,7 @@ from modd.errors import InvalidOption
 from modd.message import Message
 from modd.middleware.extras import MissingExtra
 from modd.middleware.fitting import NATIVE, Errors, conversion_misfit, fields_of, struct_misfits
-from modd.middleware.options import Options
+from modd.middleware.options import Options, checked_intents
 
 Check: TypeAlias = Callable[[Any, str], Errors | Awaitable[Errors]]
 """Gives what is wrong with a value that is found at a path."""
@@ -56,7 +56,8 @@ class Validator:
     """What it is for in the rules of order: not inside of what queues."""
 
     def __init__(self, intents: Mapping[type[Message], ValidatorOptions] = {}) -> None:
-        checks = {kind: {name: _made(name, given) for name, given in each.items()} for kind, each in intents.items()}
+        given = checked_intents("Validator", intents).items()
+        checks = {kind: {name: _made(name, check) for name, check in each.items()} for kind, each in given}
         self._options = Options("Validator", ValidatorOptions, {"input": _fields, "output": None}, checks)
 
     def check(self, bus: Any) -> None:

@@ -21,9 +21,10 @@ from modd.middleware.addresses import Addresses, Allowed
 from modd.middleware.backoff import Backoff, check_backoff
 from modd.middleware.connections import Caller, Connections, calls_by
 from modd.middleware.delivery import Delivery, Tools, body_of, parcel_for, taken
-from modd.middleware.endpoint import Endpoint
+from modd.middleware.endpoint import Endpoint, check_endpoints
 from modd.middleware.guarded import Resolve, addresses_of
 from modd.middleware.options import Options
+from modd.options import checked_callable
 from modd.ports.checks import checked_count, checked_delay, checked_span
 
 
@@ -56,12 +57,13 @@ class Webhook:
     that the receiver can drop what it has; it is signed by Standard Webhooks if the endpoint has a secret.
 
     endpoints: where to. parallel: call them side by side, else one after another. background: do so after the dispatch
-        has returned, without stamps.
+        has returned, without stamps; the bus must be open.
     attempts: tries in all, for each endpoint. backoff, multiplier, jitter: the waits between tries, as in `Retryer`; a
         ``Retry-After`` counts when it is longer. max_delay: the longest wait, in seconds. timeout: seconds for one try.
     allow: hosts and networks that may be connected to although they are not public (`Addresses`).
     client: an ``httpx2.AsyncClient`` to send with. It is used as it is, and not closed: who gives it sees to ``allow``,
-        proxies, and its log, which has full URLs. Without one the bus must be open, for the connections.
+        proxies, and its log, which has full URLs. Without one there are connections of its own, kept while the bus is
+        open.
     intents: by type of message, what differs; endpoints there replace those above.
     sleep, random, resolve: wait for so many seconds, give a number from 0 to 1, find the addresses of a host.
 
@@ -89,20 +91,21 @@ class Webhook:
     ) -> None:
         given = {"endpoints": endpoints, "parallel": parallel, "background": background, "attempts": attempts}
         given |= {"backoff": backoff, "multiplier": multiplier, "jitter": jitter, "timeout": timeout}
-        self._options = Options("Webhook", WebhookOptions, given | {"max_delay": max_delay}, intents or {}, _check)
+        self._options = Options("Webhook", WebhookOptions, given | {"max_delay": max_delay}, intents, _check)
+        for name, function in (("sleep", sleep), ("random", random), ("resolve", resolve)):
+            checked_callable(name, function)
         connections = Connections(Addresses(allow), resolve)
-        self._client = client
         self._call: Caller = connections if client is None else calls_by(client)
         self._held: AbstractAsyncContextManager[Any] = connections if client is None else nullcontext()
         self._sleep, self._random = sleep, random
 
     @property
     def background_work(self) -> str:
-        """Why the bus must be open; empty if it need not."""
+        """Why the bus must be open; empty if it need not, as nothing is sent in the background."""
         kinds: tuple[type[Message], ...] = (Message, *self._options.types)
         if any(self._chosen(kind)["background"] for kind in kinds):
             return "Webhook sends in the background"
-        return "Webhook holds connections" if self._client is None else ""
+        return ""
 
     def check(self, bus: Any) -> None:
         """Raises `NoHandler` when options differ for a type that the bus does not handle."""
@@ -133,7 +136,8 @@ class Webhook:
         else:
             if options["background"] and _started(envelope.bus, deliveries, options["parallel"]):
                 return
-            stamps = await _delivered(envelope.bus.name, deliveries, options["parallel"])
+            async with self._held:  # the bus need not be open
+                stamps = await _delivered(envelope.bus.name, deliveries, options["parallel"])
         for stamp in [] if options["background"] else stamps:
             envelope.add(stamp)
 
@@ -181,9 +185,7 @@ def _log(bus: str, endpoints: Iterable[Endpoint], stamps: Iterable[WebhookCalled
 
 
 def _check(options: Mapping[str, Any]) -> None:
-    endpoints = options["endpoints"]
-    if not isinstance(endpoints, (list, tuple)) or not all(isinstance(each, Endpoint) for each in endpoints):
-        raise InvalidOption("endpoints", type(endpoints).__name__, "give a list of Endpoint")
+    check_endpoints(options["endpoints"])
     for name, given in (("parallel", options["parallel"]), ("background", options["background"])):
         if not isinstance(given, bool):
             raise InvalidOption(name, given, "give True or False")

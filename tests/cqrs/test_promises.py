@@ -12,8 +12,9 @@ from typing import Annotated, Any, NewType, Protocol
 import msgspec
 import pytest
 
-from modd import DuplicateName, InvalidOption, NotAMessage, Sensitive
+from modd import Bus, DuplicateName, InvalidOption, NotAMessage, Sensitive, TurnFailed
 from modd.cqrs import (
+    Actor,
     Codec,
     Command,
     CommandBus,
@@ -141,6 +142,29 @@ async def test_what_is_kept_aside_stays_flat_however_often_it_is_dispatched() ->
     assert bus.codec.decode(bus.codec.encode(dispatched.envelope)).message == Do(3)
 
 
+class SubActor(Actor):
+    pass
+
+
+# MI-10, MI-8
+async def test_the_last_actor_stays_the_last_one() -> None:
+    found: list[Actor | None] = []
+
+    async def inner(envelope: Envelope[See]) -> int:
+        found.append(envelope.last(Actor))
+        return 1
+
+    queries = QueryBus([inner])
+
+    async def outer(message: Do) -> int:
+        return await queries.ask(See())
+
+    bus = CommandBus([outer])
+    dispatched = await bus.dispatch(Do(), Actor("a"), SubActor("b"), Actor("c"))
+    await bus.dispatch(dispatched.envelope)
+    assert [actor and actor.id for actor in found] == ["c", "c"]
+
+
 # MI-11
 async def test_keys_that_are_no_texts_come_back() -> None:
     message = Numbers({1: "one"})
@@ -239,6 +263,15 @@ async def test_a_callable_that_is_asked_for_as_such_is_a_value() -> None:
     assert await CommandBus([handle], resources=resources).ask(Do()) == 18
 
 
+# MI-1
+async def test_what_may_be_none_is_filled_all_the_same() -> None:
+    def handle(message: Do, emit: Emit | None = None, clock: Later | None = None, other: Session | None = None) -> int:
+        assert emit is not None and clock is not None
+        return clock if other is None else 0
+
+    assert await CommandBus([handle], resources={Later: Later(7)}).ask(Do()) == 7
+
+
 # MI-38
 def test_misuse_is_known_as_such() -> None:
     assert issubclass(NotAMessage, MISUSE) and issubclass(InvalidOption, MISUSE)
@@ -262,3 +295,21 @@ def test_a_number_that_is_too_large_is_undecodable() -> None:
     data = "{" + identity + ',"stamps":[{"$stamp":"Strange","at":' + "9" * 400 + "}]}"
     with pytest.raises(Undecodable):
         Codec([Do]).decode(data.encode())
+
+
+# MO-27, MO-9
+@pytest.mark.parametrize("exclusive", [True, False])
+async def test_a_limit_that_a_handler_ran_into_ends_what_was_asked_whoever_catches_it(exclusive: bool) -> None:
+    def round_and_round(event: Happened) -> Happened:
+        return Happened(event.n + 1)
+
+    inner = Bus([round_and_round], limit=10)
+
+    async def handle(message: Do) -> int:
+        with suppress(TurnFailed):
+            await inner(Happened())
+        return 1
+
+    bus = Bus([CommandBus([handle])], exclusive=exclusive)
+    with pytest.raises(TurnFailed):
+        await bus.ask(Do())

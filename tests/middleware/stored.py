@@ -11,8 +11,10 @@ class PlainStore:
 
     def __init__(self) -> None:
         self.kept: dict[str, tuple[bytes, float]] = {}
+        self.looks = 0
 
     async def get(self, key: str) -> bytes | None:
+        self.looks += 1
         await checkpoint()
         value, _ = self.kept.get(key, (None, 0.0))
         return value

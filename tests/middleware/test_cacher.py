@@ -174,6 +174,17 @@ async def test_a_ttl_of_0_keeps_nothing_and_lets_all_run_side_by_side() -> None:
     assert (store.kept, together) == ({}, [3, 3, 3])
 
 
+async def test_a_stamp_keeps_results_of_a_type_with_a_ttl_of_0_all_the_same() -> None:
+    # MI-26, MI-13
+    store, handler = PlainStore(), Handler()
+    async with QueryBus([handler], middleware=[Cacher(store, intents={Name: {"ttl": 0}})]) as bus:
+        assert [await bus.ask(Name()), await bus.ask(Name())] == ["name 1", "name 2"]
+        assert store.looks == 0
+        handler.before = lambda envelope: envelope.add(Cacheable(ttl=5))
+        assert [await bus.ask(Name()), await bus.ask(Name())] == ["name 3", "name 3"]
+        assert [await bus.ask(Name(2)), await bus.ask(Name(2))] == ["name 4", "name 4"]
+
+
 async def test_only_cacheable_keeps_what_has_the_stamp() -> None:
     # MI-26
     handler = Handler()

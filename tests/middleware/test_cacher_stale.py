@@ -13,6 +13,7 @@ from modd.cqrs import (
     Cacheable,
     Envelope,
     FromCache,
+    Next,
     NotOpen,
     QueryBus,
     Revalidating,
@@ -171,3 +172,19 @@ async def test_closing_waits_for_a_renewal() -> None:
         assert (await stale.get())[1]
     async with stale.bus:
         assert await stale.get() == ("name 2", False)
+
+
+async def test_what_is_stale_is_renewed_though_a_middleware_adds_the_actor_at_every_pass() -> None:
+    # MI-27
+    async def as_ada(envelope: Envelope[Any], call_next: Next) -> None:
+        envelope.add(Actor("ada"))
+        await call_next(envelope)
+
+    clock = Clock()
+    async with QueryBus([Handler()], middleware=[as_ada, Cacher(ttl=10, stale_ttl=10)], clock=clock) as bus:
+        await bus.ask(Name())
+        clock.now += 11
+        assert await bus.ask(Name()) == "name 1"
+        await anyio.wait_all_tasks_blocked()
+        renewed = (await bus.dispatch(Name())).envelope.first(FromCache)
+    assert renewed is not None and not renewed.stale

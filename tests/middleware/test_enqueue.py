@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from queue import SimpleQueue
+from typing import Any, Generic, TypeVar
 
 import pytest
 
@@ -26,6 +27,8 @@ from modd.cqrs import (
 from modd.middleware.enqueue import Enqueue
 from modd.stores import MemoryQueue
 
+R = TypeVar("R")
+
 pytestmark = pytest.mark.anyio
 
 
@@ -39,6 +42,30 @@ class Count(Command[int]):
 
 class Sent(Event):
     to: str
+
+
+class SentAbroad(Sent):
+    land: str
+
+
+class Vague(Command[Any]):
+    pass
+
+
+class StillVague(Vague):
+    pass
+
+
+class Bare(Command):  # type: ignore[type-arg]  # as in code without types
+    pass
+
+
+class Open(Command[R], Generic[R]):
+    pass
+
+
+class Filled(Open[Any]):
+    pass
 
 
 class Look(Query[int]):
@@ -103,7 +130,36 @@ async def test_what_has_the_same_key_is_claimed_one_at_a_time() -> None:
     bus = mail(queue, [], key=lambda envelope: envelope.message.to)
     for name in ("ada", "ada", "bob"):
         await bus.dispatch(Send(name))
-    assert [claim.key for claim in await queue.claim(9, 30)] == ["ada", "bob"]
+    assert [claim.key for claim in await queue.claim(9, 30)] == ["commands:ada", "commands:bob"]
+
+
+# MI-54
+async def test_a_key_may_be_made_by_an_async_function_that_may_give_none() -> None:
+    async def by_name(envelope: Envelope[Any]) -> str | None:
+        return envelope.message.to or None
+
+    queue = MemoryQueue()
+    bus = mail(queue, [], key=by_name)
+    for name in ("ada", ""):
+        await bus.dispatch(Send(name))
+    assert [claim.key for claim in await queue.claim(9, 30)] == ["commands:ada", None]
+    with pytest.raises(InvalidOption, match="return a text"):
+        await mail(queue, [], key=lambda envelope: 5).dispatch(Send("ada"))
+
+
+# MI-60
+@pytest.mark.parametrize("separate", [True, False])
+async def test_buses_share_a_queue_without_losing_or_ordering_what_others_put(separate: bool) -> None:
+    queue, names = MemoryQueue(), ("orders", "mails", "a:b", "a")
+    enqueue = Enqueue(queue, key=lambda envelope: envelope.message.to)
+    for name, id in zip(names, ("7", "7", "c", "b:c"), strict=True):
+        each = Enqueue(queue, key=lambda envelope: envelope.message.to) if separate else enqueue
+        bus = CommandBus({Send: print}, middleware=[each], name=name)
+        for _ in range(2):
+            await bus.dispatch(Envelope(Send("ada"), id=id))
+    claims = await queue.claim(9, 30)
+    assert [claim.id for claim in claims] == ["orders:7", "mails:7", "a%3Ab:c", "a:b:c"]
+    assert [claim.key for claim in claims] == ["orders:ada", "mails:ada", "a%3Ab:ada", "a:ada"]
 
 
 # MI-54, MI-13
@@ -129,6 +185,28 @@ async def test_queries_and_commands_with_results_are_refused() -> None:
 
 
 # MI-14
+def test_any_is_a_result_if_it_is_named_and_a_command_without_a_result_type_has_none() -> None:
+    def bus(kind: type[Command[Any]]) -> CommandBus:
+        return CommandBus({kind: print}, middleware=[Enqueue(MemoryQueue())])
+
+    for kind in (Vague, StillVague, Filled):
+        with pytest.raises(WrongBus, match="a result of Any, which nobody would get"):
+            bus(kind).check()
+    bus(Bare).check()
+    bus(Open).check()
+
+
+# MI-54
+async def test_events_of_a_derived_type_are_queued_and_come_back_as_they_were() -> None:
+    queue, seen = MemoryQueue(), []  # type: ignore[var-annotated]
+    bus = EventBus({Sent: seen.append}, middleware=[Enqueue(queue)])
+    await bus.dispatch(SentAbroad("ada", "fr"))
+    (claim,) = await queue.claim(1, 30)
+    await bus.dispatch(bus.codec.decode(claim.body))
+    assert seen == [SentAbroad("ada", "fr")]
+
+
+# MI-14
 async def test_events_are_queued_too() -> None:
     queue = MemoryQueue()
     codec = Codec([Sent])
@@ -139,7 +217,16 @@ async def test_events_are_queued_too() -> None:
 
 # MI-13
 @pytest.mark.parametrize(
-    "wrong", [{"queue": None}, {"queue": MemoryQueue(), "enabled": 1}, {"queue": MemoryQueue(), "key": "to"}]
+    "wrong",
+    [
+        {"queue": None},
+        {"queue": SimpleQueue()},
+        {"queue": MemoryQueue(), "enabled": 1},
+        {"queue": MemoryQueue(), "key": "to"},
+        {"queue": MemoryQueue(), "codec": 5},
+        {"queue": MemoryQueue(), "codec": Codec},
+        {"queue": MemoryQueue(), "intents": []},
+    ],
 )
 def test_wrong_options_fail_at_once(wrong: dict[str, Any]) -> None:
     with pytest.raises(InvalidOption):

@@ -20,6 +20,9 @@ for name in ("Webhook", "Endpoint", "Tracing"):
         getattr(modd.middleware, name)
     except modd.middleware.MissingExtra as missing:
         print(missing)
+there = {}
+exec("from modd.middleware import *", there)
+print("Cacher" in there, "Webhook" in there)
 """
 
 
@@ -29,11 +32,12 @@ def test_without_the_extras_all_others_are_there_and_the_error_says_what_to_inst
         "Webhook needs packages that are not installed: pip install modd[webhook]",
         "Webhook needs packages that are not installed: pip install modd[webhook]",
         "Tracing needs packages that are not installed: pip install modd[tracing]",
+        "True False",
     ]
 
 
 def test_all_that_is_named_is_there_and_nothing_else() -> None:
-    assert all(hasattr(modd.middleware, name) for name in modd.middleware.__all__)
+    assert all(hasattr(modd.middleware, name) for name in (*modd.middleware.__all__, *modd.middleware._LATE))
     with pytest.raises(AttributeError, match="no attribute 'Chacher'"):
         getattr(modd.middleware, "Chacher")  # noqa: B009
 

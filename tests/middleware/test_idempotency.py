@@ -23,6 +23,7 @@ from modd.cqrs import (
     Failed,
     FromCache,
     Handled,
+    Next,
     Query,
     QueryBus,
     Tenant,
@@ -346,3 +347,16 @@ async def test_a_key_that_is_no_text_is_told() -> None:
 
     with pytest.raises(InvalidOption, match="idempotency key=5"):
         await CommandBus([Till()], middleware=[Idempotency(key=wrong)]).dispatch(pay())
+
+
+async def test_what_is_dispatched_again_is_known_though_a_middleware_adds_the_actor_at_every_pass() -> None:
+    # MI-10
+    async def as_ada(envelope: Envelope[Any], call_next: Next) -> None:
+        envelope.add(Actor("ada"))
+        await call_next(envelope)
+
+    bus = CommandBus([Till()], middleware=[as_ada, Idempotency()])
+    first = await bus.dispatch(pay())
+    second = await bus.dispatch(first.envelope)
+    assert (first.result, second.result) == (1, 1)
+    assert second.envelope.has(FromCache)

@@ -187,6 +187,15 @@ def test_who_asks_is_told_apart_unless_shared() -> None:
     assert len({chosen("pay", *who, shared=True) for who in whos}) == 1
 
 
+def test_of_several_actors_and_tenants_the_last_ones_count() -> None:
+    # MI-22: a middleware adds its own at every pass, to those that were carried over
+    ada, bob = Actor(id="ada"), Actor(id="bob")
+    assert key(Find(), ada, ada) == key(Find(), bob, ada) == key(Find(), ada)
+    assert chosen("pay", bob, ada) == chosen("pay", ada) != chosen("pay", ada, bob)
+    acme = Tenant(id="acme")
+    assert key(Find(), acme, ada, Tenant(id="other"), acme) == key(Find(), ada, acme)
+
+
 def test_neither_the_time_of_a_stamp_nor_other_stamps_count() -> None:
     assert key(Find(), Actor(id="ada", at=1.0)) == key(Find(), Actor(id="ada", at=2.0), Note(text="urgent"))
     claims = {"level": 1}

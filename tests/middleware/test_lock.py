@@ -15,10 +15,11 @@ from anyio.lowlevel import checkpoint
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modd import InvalidOption
+from modd import Bus, InvalidOption, detached
 from modd.cqrs import Command, CommandBus, Envelope, LockTimeout, NoHandler, Query, QueryBus
-from modd.errors import ModdError
-from modd.middleware.lock import Lock, LockLost
+from modd.errors import Deadlock, ModdError
+from modd.middleware.hold import LockLost
+from modd.middleware.lock import Lock
 from modd.stores import MemoryLocks
 from modd.testing import run_virtual, virtual_backend
 
@@ -441,6 +442,81 @@ async def test_several_that_share_a_store_and_a_name_exclude_each_other() -> Non
     assert worker.most == 1
 
 
+# MI-33
+async def test_a_handler_that_wants_its_own_lock_gets_a_deadlock_at_once() -> None:
+    async def nest(command: Work) -> str:
+        return await bus.ask(Work(command.key)) if command.seconds else "inner"
+
+    locks = MemoryLocks()
+    bus = CommandBus({Work: nest}, middleware=[Lock(by_key, locks=locks)])
+    started = anyio.current_time()
+    with pytest.raises(Deadlock, match="the lock 'commands:a' waits for the lock 'commands:a'"):
+        await bus.ask(Work())
+    assert anyio.current_time() == started
+    assert await is_free(locks)
+
+
+# MI-33
+async def test_it_gets_one_by_way_of_others_too_and_under_another_key_it_gets_in() -> None:
+    async def nest(command: Work) -> str:
+        return await around.ask(Find()) if command.seconds else "inner"
+
+    async def find(query: Find) -> str:
+        return await bus.ask(Work(key, seconds=0))
+
+    bus = CommandBus({Work: nest}, middleware=[Lock(by_key)])
+    around = Bus([bus, QueryBus({Find: find})])
+    async with around:
+        key = "b"
+        assert await around.ask(Work()) == "inner"
+        key = "a"
+        with pytest.raises(Deadlock):
+            await around.ask(Work())
+
+
+# MI-33
+async def test_work_that_is_detached_waits_for_the_lock_as_others_do() -> None:
+    ends: list[str] = []
+
+    async def later() -> None:
+        ends.append(await bus.ask(Work(seconds=0)))
+
+    async def nest(command: Work) -> str:
+        if command.seconds:
+            with detached():
+                tasks.start_soon(later)
+            await anyio.sleep(1)
+            assert ends == []
+        return "done"
+
+    bus = CommandBus({Work: nest}, middleware=[Lock(by_key)])
+    async with anyio.create_task_group() as tasks:
+        assert await bus.ask(Work()) == "done"
+    assert ends == ["done"]
+
+
+# MI-33
+async def test_one_that_was_lost_is_not_taken_for_that_of_another() -> None:
+    locks, worker = MemoryLocks(), Worker()
+    tokens: list[str] = []
+
+    async def stubborn(command: Work) -> str:
+        if command.seconds == 1:
+            with anyio.CancelScope(shield=True):
+                locks._tokens.clear()
+                await anyio.sleep(2)
+            tokens.extend(lock._held)
+        return await worker(command)
+
+    lock = Lock(by_key, locks=locks)
+    bus = CommandBus({Work: stubborn}, middleware=[lock])
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(all_of, bus.ask(Work(seconds=1)))
+        await anyio.sleep(0.1)
+        assert await bus.ask(Work(seconds=5)) == "done"
+    assert (tokens, lock._held) == (["commands:a"], {})
+
+
 # MI-13
 async def test_types_have_options_of_their_own() -> None:
     async def fixed(envelope: Envelope[Any]) -> str:
@@ -462,10 +538,11 @@ async def test_it_works_on_other_buses_too() -> None:
     assert await QueryBus([find], middleware=[Lock(lambda envelope: "all")]).ask(Find()) == "found"
 
 
-async def test_a_key_that_is_no_text_is_refused() -> None:
+@pytest.mark.parametrize("key", [1, None])
+async def test_a_key_that_is_no_text_is_refused(key: Any) -> None:
     worker = Worker()
     with pytest.raises(InvalidOption, match="return a text"):
-        await bus_of(worker, key=lambda envelope: 1).ask(Work())
+        await bus_of(worker, key=lambda envelope: key).ask(Work())
     assert worker.began == []
 
 
@@ -487,6 +564,12 @@ def test_wrong_values_fail_at_once(option: str, value: Any) -> None:
         Lock(**cast(dict[str, Any], {"key": by_key}) | {option: value})
     with pytest.raises(InvalidOption, match=option):
         Lock(by_key, intents={Work: {option: value}})  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("locks", [object(), MemoryLocks, 5])
+def test_what_keeps_no_locks_is_refused(locks: Any) -> None:
+    with pytest.raises(InvalidOption, match=r"modd\.ports\.Locks"):
+        Lock(by_key, locks=locks)
 
 
 def test_misspelt_options_and_foreign_types_fail_before_anything_is_dispatched() -> None:

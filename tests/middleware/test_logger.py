@@ -53,6 +53,11 @@ class Create(Command[int]):
     addresses: tuple[Address, ...] = (Address(),)
 
 
+class Pay(Command[None]):
+    card: Annotated[str, Sensitive]
+    as_stamp: bool = False
+
+
 class CreateAdmin(Create):
     pass
 
@@ -187,6 +192,27 @@ async def test_sensitive_content_appears_in_no_line(caplog: pytest.LogCaptureFix
                 await commands.ask(Create())
     assert len(lines.all) == 4
     assert "hidden" not in str(lines.all) + str([vars(record) for record in caplog.records])
+
+
+async def test_content_of_sensitive_fields_is_masked_in_the_texts_of_errors(caplog: pytest.LogCaptureFixture) -> None:
+    # MI-47
+    lines = Lines()
+
+    def fail(envelope: Envelope[Pay]) -> None:
+        if envelope.message.as_stamp:
+            envelope.add(Failed(f"declined: {envelope.message.card}"))
+        else:
+            int(envelope.message.card)
+
+    for logger in (Logger(), Logger(lines)):
+        bus = CommandBus([fail], middleware=[logger])
+        with caplog.at_level(logging.DEBUG):
+            await bus.dispatch(Pay("4111x", as_stamp=True))
+            with pytest.raises(ValueError, match="4111x"):
+                await bus.dispatch(Pay("4111x"))
+    errors = [fields["error"] for _, event, fields in lines.all if event == "error"]
+    assert errors == ["declined: ***", "ValueError: invalid literal for int() with base 10: '***'"]
+    assert "4111x" not in str([vars(record) for record in caplog.records])
 
 
 async def test_the_time_is_noted_on_success_and_on_error_and_the_error_is_raised_as_it_is() -> None:

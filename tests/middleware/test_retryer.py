@@ -445,7 +445,8 @@ async def test_nor_is_one_of_asyncio_itself() -> None:
         ("backoff", "linear"),
         ("multiplier", -1),
         ("jitter", 2),
-        ("retry_on", OSError),
+        ("retry_on", BaseException),
+        ("retry_on", OSError()),
         ("retry_on", (BaseException,)),
         ("retry_on", ("OSError",)),
         ("give_up_on", [OSError]),
@@ -461,8 +462,24 @@ def test_wrong_values_fail_at_once(option: str, value: Any) -> None:
 def test_misspelt_options_and_foreign_types_fail_before_anything_is_dispatched() -> None:
     with pytest.raises(InvalidOption, match="random"):
         Retryer(random=0.5)  # type: ignore[arg-type]
+    with pytest.raises(InvalidOption, match=r"Retryer\(intents\)"):
+        Retryer(intents=[Work])  # type: ignore[arg-type]
     with pytest.raises(InvalidOption, match="there are: attempts, backoff"):
         Retryer(intents={Work: {"attempt": 5}})  # type: ignore[typeddict-unknown-key]
     bus = CommandBus({Work: Tries()}, middleware=[Retryer(intents={Missing: {"attempts": 1}})])
     with pytest.raises(NoHandler, match="Missing"):
         bus.check()
+
+
+# MI-41
+async def test_a_single_type_of_error_counts_as_a_tuple_of_one() -> None:
+    cases: list[tuple[dict[str, Any], int]]
+    cases = [({"retry_on": OSError}, 3), ({"give_up_on": OSError}, 1), ({"retry_on": KeyError}, 1)]
+    for options, attempts in cases:
+        both: list[dict[str, Any]] = [options, {"intents": {Work: options}}]
+        for given in both:
+            tries = Tries(*[OSError() for _ in range(3)])
+            bus = CommandBus({Work: tries}, middleware=[Retryer(backoff="none", **given)])
+            with pytest.raises(OSError):  # noqa: PT011  # it has no text
+                await bus.dispatch(Work())
+            assert len(tries.times) == attempts

@@ -424,17 +424,36 @@ async def test_a_signer_that_fails_fails_no_dispatch() -> None:
 
 
 # MI-44
-async def test_it_must_be_open_unless_it_is_given_a_client() -> None:
+async def test_it_need_not_be_open_while_the_dispatch_waits_for_the_answer() -> None:
     async with receiving() as receiver:
-        webhook = hook(to(receiver))
-        with pytest.raises(NotOpen, match="Webhook holds connections"):
-            await CommandBus([register], middleware=[webhook]).dispatch(Register("Ada"))
-        async with httpx2.AsyncClient(follow_redirects=True) as client:
-            webhook = Webhook([to(receiver, secret=SECRET)], client=client)
-            assert webhook.background_work == ""
-            done = await CommandBus([register], middleware=[webhook]).dispatch(Register("Ada"))
-    assert called(done.envelope) == [(1, "", 200)]
-    assert Verifier(SECRET).verify(receiver.requests[0].body, receiver.requests[0].headers)
+        webhook = hook(to(receiver, secret=SECRET), to(receiver), parallel=True)
+        assert webhook.background_work == ""
+        done = await CommandBus([register], middleware=[webhook]).dispatch(Register("Ada"))
+        with anyio.fail_after(5):
+            await receiver.closed.wait()
+    assert called(done.envelope) == [(1, "", 200), (1, "", 200)]
+    signed = next(each for each in receiver.requests if "webhook-signature" in each.headers)
+    assert Verifier(SECRET).verify(signed.body, signed.headers)
+
+
+# MI-44
+async def test_cancelled_on_a_bus_that_is_not_open_it_keeps_no_connection() -> None:
+    async with receiving(never, 200) as receiver:
+        bus = CommandBus([register], middleware=[hook(to(receiver))])
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(bus.dispatch, Register("Ada"))
+            await receiver.asked.wait()
+            tasks.cancel_scope.cancel()
+        with anyio.fail_after(5):
+            await receiver.closed.wait()
+        assert called((await bus.dispatch(Register("Ada"))).envelope) == [(1, "", 200)]
+
+
+# MI-44
+async def test_in_the_background_the_bus_must_be_open() -> None:
+    webhook = hook(Endpoint("http://127.0.0.1:1"), background=True)
+    with pytest.raises(NotOpen, match="Webhook sends in the background"):
+        await CommandBus([register], middleware=[webhook]).dispatch(Register("Ada"))
 
 
 # MI-45
@@ -527,6 +546,10 @@ async def test_cancelled_while_it_waits_to_try_again() -> None:
     ("option", "given"),
     [
         ("endpoints", ["http://a.example"]),
+        ("endpoints", "https://a.example"),
+        ("endpoints", [{"url": "https://a.example"}]),
+        ("endpoints", [None]),
+        ("endpoints", None),
         ("endpoints", Endpoint("http://a.example")),
         ("parallel", 1),
         ("background", None),
@@ -540,11 +563,39 @@ async def test_cancelled_while_it_waits_to_try_again() -> None:
         ("max_delay", -1),
         ("allow", "10.0.0.0/8"),
         ("client", object()),
+        ("sleep", 1),
+        ("random", 0.5),
+        ("resolve", "127.0.0.1"),
+        ("intents", []),
     ],
 )
 def test_options_are_checked_at_once(option: str, given: Any) -> None:
     with pytest.raises(InvalidOption, match=option):
         Webhook(**{option: given})
+
+
+@pytest.mark.parametrize("given", ["https://a.example", [{"url": "https://a.example"}]])
+def test_what_is_no_list_of_endpoints_is_told_what_to_give(given: Any) -> None:
+    with pytest.raises(InvalidOption, match=r'give a list: \[Endpoint\("https://..."\)\]'):
+        Webhook(given)
+
+
+# MI-45
+@pytest.mark.parametrize(
+    ("target", "said", "shown"),
+    [
+        ("/services/T00000000/XXXXXXXXXXXX", "no XXXXXXXXXXXX in T00000000", "no *** in ***"),
+        ("/in?token=SECRETSECRET&n=1", "SECRETSECRET is not known, n=1", "*** is not known, n=1"),
+        ("/in?SECRETSECRET", "SECRETSECRET is not known", "*** is not known"),
+        ("/in?token=SECRET%2FSECRET", "SECRET/SECRET or SECRET%2FSECRET", "*** or ***"),
+        ("/a%20long%20secret", "a long secret", "***"),
+        ("/in?token=short", "short", "short"),
+    ],
+)
+async def test_what_an_answer_repeats_of_the_address_is_masked(target: str, said: str, shown: str) -> None:
+    async with receiving(response(200, said)) as receiver:
+        endpoint = Endpoint(f"http://127.0.0.1:{receiver.port}{target}")
+        assert await dispatched(hook(endpoint)) == [(1, shown, 200)]
 
 
 def test_options_of_intents_are_checked_at_once() -> None:

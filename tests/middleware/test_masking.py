@@ -1,0 +1,57 @@
+"""Texts without what is sensitive in a message."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import msgspec
+import pytest
+
+from modd import Message, Sensitive
+from modd.middleware.masking import masked
+
+
+@dataclass
+class Card:
+    number: Annotated[str, Sensitive]
+    kind: str = "credit"
+
+
+class Address(msgspec.Struct):
+    street: Annotated[str, Sensitive]
+    city: str
+
+
+class Order(Message):
+    secret: Annotated[Any, Sensitive] = None
+    plain: Any = None
+
+
+@pytest.mark.parametrize(
+    ("message", "text", "shown"),
+    [
+        (Order("hunter22"), "no user hunter22", "no user ***"),
+        (Order(" hunter22\n"), "no user hunter22, nor ' hunter22\\n'", "no user ***, nor '***'"),
+        (Order(b"hunter22"), "hunter22 b'hunter22'", "*** b'***'"),
+        (Order(b"\xff234567"), "b'\\xff234567'", "b'***'"),
+        (Order(123456), "123456 is too much", "*** is too much"),
+        (Order({"pins": ["pin-1", ("pin-22",)]}), "pins, pin-1, pin-22", "***, ***, ***"),
+        (Order({"longer", "longer-one"}), "longer-one, longer", "***, ***"),
+        (Order(Address("Elm Street", "York")), "Elm Street in York", "*** in ***"),
+        (Order(plain=[Address("Elm Street", "York")]), "Elm Street in York", "*** in York"),
+        (Order(plain={"card": Card("4111x")}), "4111x is no credit card", "*** is no credit card"),
+        (Order("abc", "hunter22"), "abc hunter22", "abc hunter22"),
+        (Order([True, None]), "True or None", "True or None"),
+    ],
+)
+def test_what_is_hidden_is_not_in_the_text(message: Order, text: str, shown: str) -> None:
+    # MI-47
+    assert masked(text, message) == shown
+
+
+def test_of_content_that_cannot_be_looked_into_nothing_is_shown() -> None:
+    # MI-47
+    endless: list[Any] = []
+    endless.append(endless)
+    assert masked("any text", Order(endless)) == "***"
