@@ -86,6 +86,11 @@ class Intent(Message, Generic[R]):
         raise NotImplementedError
 
 
+def wire_name(kind: Any) -> str:
+    """What a type of messages or stamps is called on the wire."""
+    return str(kind.__struct_config__.tag)
+
+
 class _Mask:
     def __repr__(self) -> str:
         return "***"

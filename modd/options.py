@@ -38,6 +38,12 @@ def checked_callable(option: str, given: Any) -> Any:
     return given
 
 
+def checked_flag(option: str, given: Any) -> None:
+    """Raise `InvalidOption` unless it is True or False."""
+    if not isinstance(given, bool):
+        raise InvalidOption(option, given, "give True or False")
+
+
 def checked_types(option: str, given: Any) -> tuple[type[Message], ...]:
     """A list of message types."""
     types = tuple(given) if isinstance(given, Iterable) else (given,)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterator, Mapping, Set
 from importlib import import_module
 from typing import Any
 
 import msgspec
+
+_VALUE = re.compile(r"^(Invalid (?:enum )?value) .*", re.DOTALL)
 
 
 def pydantic_schema(kind: type[msgspec.Struct]) -> Any:
@@ -17,6 +20,18 @@ def pydantic_schema(kind: type[msgspec.Struct]) -> Any:
         lambda given: _made(kind, given),
         serialization=core.plain_serializer_function_ser_schema(_taken_apart),
     )
+
+
+def misfit_of(error: Exception, path: str) -> tuple[str, str]:
+    """Path and text of what msgspec says does not fit, without the value in it: that may be nobody's business.
+
+    path: where the value is that msgspec calls ``$``.
+    """
+    said = str(error)
+    text, found, where = said.rpartition(" - at `")  # then: $.sizes`, or: key` in `$.sizes`
+    inner = where.rpartition("`$")[2] if "`$" in where else where.removeprefix("$")
+    message = text if found else said
+    return path + inner.rstrip("`") if found else path, _VALUE.sub(r"\1", message)
 
 
 def unknown_fields(made: Any, raw: Any, path: str = "$") -> Iterator[str]:

@@ -10,7 +10,7 @@ from modd.component import Accepts, Component, Part, Receiver, accepts_of, insid
 from modd.errors import BusInsideItself, DuplicateName, InvalidOption, UnknownComponent
 from modd.failure import Failure
 from modd.graph import Graph
-from modd.message import Message
+from modd.message import Message, wire_name
 from modd.observer import Observer, tell
 from modd.options import checked_limit, checked_list, checked_name, checked_types
 
@@ -153,7 +153,7 @@ class Wiring(Part):
 
     def know(self, kind: type) -> None:
         """Hold message types to one name each. Raises `DuplicateName` (MO-4)."""
-        name = kind.__struct_config__.tag  # type: ignore[attr-defined]
+        name = wire_name(kind)
         known = self._names.setdefault(name, kind)
         if known is not kind:
             raise DuplicateName(name, known, kind, self.name)

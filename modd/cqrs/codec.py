@@ -12,7 +12,7 @@ from modd.cqrs.errors import Undecodable
 from modd.cqrs.intents import result_type
 from modd.cqrs.stamps import BUILT_IN, Emitted, Handled, Identity, Received, Reprocessed, Stamp, UnknownStamp
 from modd.errors import DuplicateName, InvalidOption
-from modd.message import Message
+from modd.message import Message, wire_name
 
 
 class Codec:
@@ -41,7 +41,7 @@ class Codec:
         """The envelope as JSON. Raises what msgspec raises for values that it does not know, and `InvalidOption`."""
         identity, *stamps = envelope.stamps
         kind = type(envelope.message)
-        if self._messages.get(_name(kind)) is not kind:
+        if self._messages.get(wire_name(kind)) is not kind:
             raise InvalidOption("Codec", kind, "give it the types of all messages that it is to encode")
         whole = {
             "identity": self._plain(identity),
@@ -100,16 +100,12 @@ class _Whole(msgspec.Struct):
     stamps: list[dict[str, Any]]
 
 
-def _name(kind: Any) -> str:
-    return str(kind.__struct_config__.tag)
-
-
 def _by_name(option: str, kinds: Iterable[Any], base: type) -> dict[str, Any]:
     named: dict[str, Any] = {}
     for kind in kinds:
         if not (isinstance(kind, type) and issubclass(kind, base)):
             raise InvalidOption(option, kind, f"give types derived from {base.__name__}")
-        known = named.setdefault(_name(kind), kind)
+        known = named.setdefault(wire_name(kind), kind)
         if known is not kind:
-            raise DuplicateName(_name(kind), known, kind, "the codec")
+            raise DuplicateName(wire_name(kind), known, kind, "the codec")
     return named

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import msgspec
 
 from modd.cqrs.errors import InvalidIntent
 from modd.message import Message
-from modd.schema import unknown_fields
-
-_VALUE = re.compile(r"(Invalid (?:enum )?value) .*")
-"""What msgspec says with the value in it, which may be of a sensitive field."""
+from modd.schema import misfit_of, unknown_fields
 
 
 def created(kind: type[Message], data: Any) -> Message:
@@ -23,17 +19,10 @@ def created(kind: type[Message], data: Any) -> Message:
         else:
             intent, raw = msgspec.convert(data, kind, str_keys=True), data
     except msgspec.ValidationError as error:
-        raise InvalidIntent(kind, [_misfit(str(error))]) from error
+        raise InvalidIntent(kind, [misfit_of(error, "$")]) from error
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise InvalidIntent(kind, [("$", str(error))]) from error
     unknown = [(path, "unknown field") for path in unknown_fields(intent, raw)]
     if unknown:
         raise InvalidIntent(kind, unknown)
     return intent
-
-
-def _misfit(text: str) -> tuple[str, str]:
-    """Path and message of what msgspec says: ``Expected ..., got ... - at `key` in `$.sizes` ``."""
-    message, _, where = text.partition(" - at ")
-    path = where.rpartition(" in ")[2].strip("`")
-    return path or "$", _VALUE.sub(r"\1", message)

@@ -18,7 +18,7 @@ from modd.cqrs.intents import Event
 from modd.cqrs.order import check_order
 from modd.cqrs.parameters import bound, types_of
 from modd.errors import DuplicateName, InvalidOption, NoHandler
-from modd.message import IntentOf, Message
+from modd.message import IntentOf, Message, wire_name
 from modd.options import checked_name
 
 R = TypeVar("R")
@@ -91,7 +91,7 @@ class Registry(Answering):
 
         Raises `NoHandler` for a type that this bus does not handle, and `InvalidIntent` for data that does not fit.
         """
-        names: dict[Any, Any] = {_wire_name(known): known for known in self.types}
+        names: dict[Any, Any] = {wire_name(known): known for known in self.types}
         wanted = names.get(kind) if isinstance(kind, str) else kind
         if not (isinstance(wanted, type) and issubclass(wanted, self.types)):
             raise NoHandler(kind, self.name, self.types)
@@ -140,8 +140,8 @@ class Registry(Answering):
             given = getattr(kind, "__qualname__", repr(kind))
             raise WrongBus(given, self.name, f"it handles types derived from modd.cqrs.{self.kind.__name__}")
         for other in self.types:
-            if other is not kind and _wire_name(other) == _wire_name(kind):
-                raise DuplicateName(_wire_name(kind), other, kind, self.name)
+            if other is not kind and wire_name(other) == wire_name(kind):
+                raise DuplicateName(wire_name(kind), other, kind, self.name)
         known = [handler for registered, handler in self._registered if registered is kind]
         if known and not self.several:
             reason = f"{self.name} has {known[0].name} for {kind.__qualname__}; give several=True if more are meant"
@@ -175,16 +175,12 @@ def _checked_resources(given: Any) -> Resources:
     return dict(given or {})
 
 
-def _wire_name(kind: Any) -> str:
-    return str(kind.__struct_config__.tag)
-
-
 def _with_derived(types: Iterable[type[Message]]) -> list[type[Message]]:
     """The types and those derived from them, which have the same handlers; of one wire name the first."""
     named: dict[str, type[Message]] = {}
     ways = [*types]
     while ways:
         kind = ways.pop(0)
-        named.setdefault(_wire_name(kind), kind)
+        named.setdefault(wire_name(kind), kind)
         ways += kind.__subclasses__()
     return [*named.values()]

@@ -14,6 +14,7 @@ import msgspec
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import text_of
 from modd.cqrs.stamps import WebhookCalled
+from modd.message import wire_name
 from modd.middleware.addresses import AddressRefused
 from modd.middleware.backoff import delays
 from modd.middleware.connections import NETWORK_ERRORS, Answer, Call, Caller
@@ -105,7 +106,7 @@ def body_of(envelope: Envelope[Any]) -> bytes:
     identity = envelope.identity
     body = {
         "id": identity.id,
-        "type": type(envelope.message).__struct_config__.tag,
+        "type": wire_name(type(envelope.message)),
         "timestamp": datetime.fromtimestamp(identity.at, UTC),
         "correlation_id": identity.correlation_id,
         "data": envelope.message,

@@ -16,6 +16,7 @@ from modd.errors import InvalidOption
 from modd.message import Intent, Message
 from modd.middleware.keyed import Buses, KeyOrNone, in_bus, key_or_none
 from modd.middleware.options import Options
+from modd.options import checked_flag
 from modd.ports import Item, Queue
 
 
@@ -117,7 +118,6 @@ def _check(options: Mapping[str, Any]) -> None:
     queue = options["queue"]
     if isinstance(queue, type) or not all(callable(getattr(queue, name, None)) for name in ("put", "claim")):
         raise InvalidOption("queue", queue, "give a modd.ports.Queue, such as modd.stores.MemoryQueue()")
-    if not isinstance(options["enabled"], bool):
-        raise InvalidOption("enabled", options["enabled"], "give True or False")
+    checked_flag("enabled", options["enabled"])
     if options["key"] is not None and not callable(options["key"]):
         raise InvalidOption("key", options["key"], "give a function from envelope to text, sync or async, or None")

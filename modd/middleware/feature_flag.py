@@ -13,6 +13,7 @@ from modd.cqrs.stamps import FallbackUsed, Handled
 from modd.errors import InvalidOption
 from modd.message import Message
 from modd.middleware.options import Options
+from modd.options import checked_flag
 
 Checker: TypeAlias = Callable[[type[Message]], bool | Awaitable[bool]]
 """Says whether a type is on; sync or async."""
@@ -78,5 +79,4 @@ def _check(options: FeatureFlagOptions) -> None:
     fallback = options.get("fallback")
     if fallback is not None and not callable(fallback):
         raise InvalidOption("fallback", fallback, "give a function of the message, sync or async, or None")
-    if not isinstance(options.get("short_circuit"), bool):
-        raise InvalidOption("short_circuit", options.get("short_circuit"), "give True or False")
+    checked_flag("short_circuit", options.get("short_circuit"))

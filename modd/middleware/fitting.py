@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -12,6 +11,8 @@ from typing import Annotated, Any, TypeAlias, TypeVar, Union, get_args, get_orig
 from uuid import UUID
 
 import msgspec
+
+from modd.schema import misfit_of
 
 Errors: TypeAlias = list[tuple[str, str]]
 """What does not fit: a path and a message for each."""
@@ -52,12 +53,6 @@ def struct_misfits(value: Any, path: str, hint: Any = None) -> Errors:
     """What in the fields of a struct does not fit their hints."""
     known: Any = hint if (get_origin(hint) or hint) is type(value) else type(value)
     return [error for name, kind in fields_of(known) for error in misfits(getattr(value, name), kind, f"{path}.{name}")]
-
-
-def conversion_misfit(error: Exception, path: str) -> Errors:
-    """What msgspec says does not fit, without the value in it: that may be nobody's business."""
-    text, _, inner = str(error).partition(" - at `$")
-    return [(path + inner.rstrip("`"), re.sub(r"^(Invalid (?:enum )?value) .*", r"\1", text, flags=re.DOTALL))]
 
 
 @lru_cache(maxsize=1024)
@@ -118,7 +113,7 @@ def _of_rest(value: Any, bare: Any, about: tuple[Any, ...], path: str) -> Errors
         try:
             msgspec.convert(value, hint, builtin_types=NATIVE)
         except msgspec.ValidationError as error:
-            return conversion_misfit(error, path)
+            return [misfit_of(error, path)]
         except TypeError:  # msgspec does not know this hint
             continue
         break

@@ -15,10 +15,11 @@ from modd.cqrs.intents import Event
 from modd.errors import InvalidOption
 from modd.holding import holding
 from modd.middleware.fills import Fills
-from modd.middleware.kept import Before, checked_flag, checked_store, stand_in
+from modd.middleware.kept import Before, checked_store, stand_in
 from modd.middleware.keyed import Buses
 from modd.middleware.keys import Keys
 from modd.middleware.results import Results
+from modd.options import checked_flag
 from modd.ports.cache import Cache
 from modd.ports.checks import checked_span
 

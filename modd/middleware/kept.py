@@ -21,12 +21,6 @@ def checked_store(given: Any) -> Cache:
     return given  # type: ignore[no-any-return]
 
 
-def checked_flag(option: str, given: Any) -> None:
-    """Raise `InvalidOption` unless it is True or False."""
-    if not isinstance(given, bool):
-        raise InvalidOption(option, given, "give True or False")
-
-
 def stand_in(envelope: Envelope[Any], by: str, results: Sequence[Any], age: float, stale: bool, at: float) -> None:
     """Answer with results from a store: ``age`` is theirs in seconds, ``at`` is now (MI-23)."""
     noted = envelope._noted if envelope._done is None else envelope._stamps

@@ -18,7 +18,7 @@ from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import InvalidIntent
 from modd.cqrs.stamps import Actor, Stamp, Tenant
 from modd.errors import InvalidOption, full_name
-from modd.message import Message, sensitive_fields
+from modd.message import Message, sensitive_fields, wire_name
 
 SHORT = 64
 """Content of at most so many bytes is its own key; a digest would take longer to make and to compare."""
@@ -89,7 +89,7 @@ class Keys:
         return f"{start}{_digest(key)}{who}|{envelope.bus.name}"
 
     def _make(self, kind: type) -> tuple[str, Callable[[Message], str]]:
-        names = (self._purpose, kind.__struct_config__.tag, full_name(kind))  # type: ignore[attr-defined]
+        names = (self._purpose, wire_name(kind), full_name(kind))
         start = msgspec.json.encode(names).decode()
         self._made[kind] = start, _plain if _is_plain(kind) else _spelled_out
         return self._made[kind]

@@ -21,6 +21,7 @@ from modd.errors import InvalidOption
 from modd.message import Message
 from modd.middleware.masking import masked, shown
 from modd.middleware.options import Options
+from modd.options import checked_flag
 
 Adapter: TypeAlias = Callable[[int, str, Mapping[str, Any]], Any]
 """Writes one line: its level (a number of `logging`), its event and its fields; sync or async."""
@@ -192,5 +193,4 @@ def _check(options: LoggerOptions) -> None:
     if adapter is not None and not callable(adapter):
         raise InvalidOption("adapter", adapter, "give a function (level, event, fields), sync or async, or None")
     for name in ("collect", "background"):
-        if not isinstance(options.get(name), bool):
-            raise InvalidOption(name, options.get(name), "give True or False")
+        checked_flag(name, options.get(name))

@@ -17,8 +17,9 @@ from modd.cqrs.stamps import Handled
 from modd.errors import InvalidOption
 from modd.message import Message
 from modd.middleware.extras import MissingExtra
-from modd.middleware.fitting import NATIVE, Errors, conversion_misfit, fields_of, struct_misfits
+from modd.middleware.fitting import NATIVE, Errors, fields_of, struct_misfits
 from modd.middleware.options import Options, checked_intents
+from modd.schema import misfit_of
 
 Check: TypeAlias = Callable[[Any, str], Errors | Awaitable[Errors]]
 """Gives what is wrong with a value that is found at a path."""
@@ -135,7 +136,7 @@ def _of_type(option: str, kind: Any) -> Check:
         try:
             msgspec.convert(_content(value, NATIVE), kind, builtin_types=NATIVE)
         except (msgspec.ValidationError, TypeError) as error:
-            return conversion_misfit(error, path)
+            return [misfit_of(error, path)]
         return []
 
     return check

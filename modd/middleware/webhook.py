@@ -15,7 +15,6 @@ from modd.cqrs.chain import Next
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import NotOpen, text_of
 from modd.cqrs.stamps import Failed, Queued, WebhookCalled
-from modd.errors import InvalidOption
 from modd.message import Message
 from modd.middleware.addresses import Addresses, Allowed
 from modd.middleware.backoff import Backoff, check_backoff
@@ -24,7 +23,7 @@ from modd.middleware.delivery import Delivery, Tools, body_of, parcel_for, taken
 from modd.middleware.endpoint import Endpoint, check_endpoints
 from modd.middleware.guarded import Resolve, addresses_of
 from modd.middleware.options import Options
-from modd.options import checked_callable
+from modd.options import checked_callable, checked_flag
 from modd.ports.checks import checked_count, checked_delay, checked_span
 
 
@@ -187,8 +186,7 @@ def _log(bus: str, endpoints: Iterable[Endpoint], stamps: Iterable[WebhookCalled
 def _check(options: Mapping[str, Any]) -> None:
     check_endpoints(options["endpoints"])
     for name, given in (("parallel", options["parallel"]), ("background", options["background"])):
-        if not isinstance(given, bool):
-            raise InvalidOption(name, given, "give True or False")
+        checked_flag(name, given)
     checked_count("attempts", options["attempts"])
     check_backoff(options["backoff"], options["multiplier"], options["jitter"])
     checked_span("timeout", options["timeout"])

@@ -200,6 +200,9 @@ def test_no_value_is_in_the_error() -> None:
     with pytest.raises(InvalidIntent) as caught:
         CommandBus({Paint: lambda message: 1}).create(Paint, {"color": "hunter2"})
     assert caught.value.errors == (("$.color", "Invalid enum value"),) and "hunter2" not in str(caught.value)
+    with pytest.raises(InvalidIntent) as caught:
+        CommandBus({Paint: lambda message: 1}).create(Paint, {"color": "a - at `b`\nhunter2"})
+    assert caught.value.errors == (("$.color", "Invalid enum value"),)
 
 
 @dataclass

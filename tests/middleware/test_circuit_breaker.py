@@ -25,15 +25,9 @@ from modd.cqrs import (
     QueryBus,
 )
 from modd.middleware.circuit_breaker import CircuitBreaker
-from modd.testing import virtual_backend
+from tests.virtual import anyio_backend  # noqa: F401  # a fixture
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(params=["asyncio", "trio"])
-def anyio_backend(request: Any) -> Any:
-    """The loop that the test runs on, with a clock that jumps."""
-    return virtual_backend(request.param)
 
 
 class Work(Command[str]):

@@ -21,15 +21,10 @@ from modd.errors import Deadlock, ModdError
 from modd.middleware.hold import LockLost
 from modd.middleware.lock import Lock
 from modd.stores import MemoryLocks
-from modd.testing import run_virtual, virtual_backend
+from modd.testing import run_virtual
+from tests.virtual import anyio_backend  # noqa: F401  # a fixture
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(params=["asyncio", "trio"])
-def anyio_backend(request: Any) -> Any:
-    """The loop that the test runs on, with a clock that jumps."""
-    return virtual_backend(request.param)
 
 
 class Work(Command[str]):

@@ -14,15 +14,10 @@ from hypothesis import strategies as st
 from modd import InvalidOption
 from modd.cqrs import Actor, Command, CommandBus, Envelope, NoHandler, Query, QueryBus, RateLimited, Tenant
 from modd.middleware.rate_limit import RateLimit
-from modd.testing import run_virtual, virtual_backend
+from modd.testing import run_virtual
+from tests.virtual import anyio_backend  # noqa: F401  # a fixture
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(params=["asyncio", "trio"])
-def anyio_backend(request: Any) -> Any:
-    """The loop that the test runs on, with a clock that jumps."""
-    return virtual_backend(request.param)
 
 
 class Work(Command[str]):
