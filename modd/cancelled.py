@@ -1,10 +1,12 @@
-"""Whether the sender was cancelled while a component failed (MO-3)."""
+"""Cancellations that must not get lost: where a component failed meanwhile, or where work is done to its end (MO-3)."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
+from math import inf
 
+import anyio
 from anyio.lowlevel import checkpoint_if_cancelled
 
 
@@ -21,12 +23,27 @@ async def raise_if_cancelled(error: Exception) -> None:
         raise asyncio.CancelledError(*new[0].args) from error
 
 
+def put_off(cancelled: BaseException) -> None:
+    """Have a cancellation that was caught raised at the next point where this task waits.
+
+    Trio and anyio scopes stay cancelled and do that by themselves; a native ``task.cancel()`` is asked for anew.
+    """
+    task = _current_task()
+    if task is not None and anyio.current_effective_deadline() != -inf and task.cancelling():
+        task.uncancel()
+        task.cancel(*cancelled.args)
+
+
 def _cancel_requests() -> int:
-    try:
-        task = asyncio.current_task()
-    except RuntimeError:  # no asyncio loop runs here
-        return 0
+    task = _current_task()
     return task.cancelling() if task is not None else 0
+
+
+def _current_task() -> asyncio.Task[object] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # no asyncio loop runs here
+        return None
 
 
 def _cancellations(error: BaseException | None) -> list[asyncio.CancelledError]:

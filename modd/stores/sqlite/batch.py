@@ -1,0 +1,111 @@
+"""Calls that are committed together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import anyio
+
+from modd.stores.sqlite.errors import is_of_store, translated
+from modd.stores.sqlite.sql import Call, Connection, Operation
+
+
+class Job:
+    """A call that waits to be committed, and what came of it."""
+
+    __slots__ = ("call", "error", "operation", "result")
+
+    def __init__(self, operation: Operation, call: Call) -> None:
+        self.operation, self.call = operation, call
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+
+class Batch:
+    """Jobs that become one transaction; each is done whole or not at all, and no other for its failure."""
+
+    def __init__(self) -> None:
+        self.jobs: list[Job] = []
+        self.done = anyio.Event()
+
+    def commit(self, store: str, connection: Connection) -> None:
+        """Do all jobs and commit; every one of them has a result or an error then."""
+        try:
+            with transaction(connection):
+                self._do_together(connection)
+        except Exception as together:
+            if is_of_store(together):
+                return self._fail(store, together)
+            try:
+                with transaction(connection):
+                    self._do_singly(connection)
+            except Exception as singly:
+                self._fail(store, singly)
+
+    def refuse(self, error: Exception) -> None:
+        """It is never committed."""
+        for job in self.jobs:
+            job.error = error
+        self.done.set()
+
+    def _do_together(self, connection: Connection) -> None:
+        alike: dict[Operation, list[Job]] = {}
+        for job in self.jobs:
+            alike.setdefault(job.operation, []).append(job)
+        for operation, jobs in alike.items():
+            for job, result in zip(jobs, operation(connection, [job.call for job in jobs]), strict=True):
+                job.result = result
+
+    def _do_singly(self, connection: Connection) -> None:
+        for job in self.jobs:
+            try:
+                with savepoint(connection):
+                    [job.result] = job.operation(connection, (job.call,))
+            except Exception as error:
+                if is_of_store(error):
+                    raise
+                job.error = error
+
+    def _fail(self, store: str, error: Exception) -> None:
+        for job in self.jobs:
+            job.error = job.error or translated(store, error)
+
+
+def begin(connection: Connection) -> None:
+    """Begin a transaction that writes."""
+    roll_back(connection)  # the disk failed, and then did not even let this be done
+    connection.execute("BEGIN IMMEDIATE")
+
+
+def roll_back(connection: Connection) -> None:
+    """End the transaction, if one is open, as if it had not been."""
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
+
+
+@contextmanager
+def transaction(connection: Connection) -> Iterator[None]:
+    """One transaction that writes, for the block: it is committed, or rolled back when anything fails."""
+    begin(connection)
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        roll_back(connection)
+        raise
+
+
+@contextmanager
+def savepoint(connection: Connection) -> Iterator[None]:
+    """A part of a transaction that is undone when it fails."""
+    connection.execute("SAVEPOINT modd")
+    try:
+        yield
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK TO modd")
+            connection.execute("RELEASE modd")
+        raise
+    connection.execute("RELEASE modd")

@@ -1,0 +1,160 @@
+"""A queue in the file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import anyio
+
+from modd.errors import InvalidOption
+from modd.ports.checks import checked_count, checked_delay, checked_span
+from modd.ports.items import Claim, Dead, Item, Stats
+from modd.stores.sqlite.part import Host, Part
+from modd.stores.sqlite.queue_sql import BEHIND, DELAYED, READY, QueueSql
+from modd.stores.sqlite.readers import rows_of
+from modd.stores.sqlite.sql import Call, Connection, packed, unpacked
+
+PEEK = 0.1
+"""Seconds after which a queue that is waited at is looked at again, for what other processes have put."""
+
+COUNTS = """SELECT
+    (SELECT count(*) FROM modd_items WHERE queue = :queue AND state = 0)
+    + (SELECT count(*) FROM modd_items WHERE queue = :queue AND state = 1)
+    + (SELECT count(*) FROM modd_items WHERE queue = :queue AND state IN (2, 3, 5) AND due <= :now),
+    (SELECT count(*) FROM modd_items WHERE queue = :queue AND state IN (2, 3, 5) AND due > :now AND state <> 3),
+    (SELECT count(*) FROM modd_items WHERE queue = :queue AND state IN (2, 3, 5) AND due > :now AND state = 3),
+    (SELECT count(*) FROM modd_items WHERE queue = :queue AND state = 4)"""
+DEAD = """SELECT place, id, body, headers, reason, attempts FROM modd_items WHERE queue = ? AND state = 4
+    ORDER BY due LIMIT ?"""
+ANY = """SELECT EXISTS (SELECT 1 FROM modd_items WHERE queue = :queue AND state = 0)
+    OR EXISTS (SELECT 1 FROM modd_items WHERE queue = :queue AND state IN (2, 3, 5) AND due <= :now)"""
+
+
+class SqliteQueue(Part):
+    """A `modd.ports.Queue` in the file of a `SqliteStore`, which makes it: ``store.queue("orders")``.
+
+    An item takes as long to put, to claim and to settle when there are many as when there are few.
+    """
+
+    def __init__(self, host: Host, name: str, outbox: Any, nonce: Callable[[], str]) -> None:
+        super().__init__(host)
+        self.name, self.outbox = name, outbox
+        self._sql = QueueSql(name, nonce)
+        self._put, self._ack = self._sql.put, self._sql.ack  # the same objects each time, to be done together
+        self._changed: anyio.Event | None = None
+
+    def __repr__(self) -> str:
+        return f"<SqliteQueue {self.name} in {self._host.name}>"
+
+    async def put(self, *items: bytes | Item) -> list[str]:
+        """Add items, all or none, and return their ids when they are safe; an id that is there is not put again."""
+        way = self._host.way("put")
+        rows = [self._row(item) for item in items]
+        if not rows:
+            return []
+        if not way.collects:
+            ids: list[str] = await way.note(self._put, rows)
+            return ids
+        named = [(*row[:2], row[2] or uuid4().hex, *row[3:]) for row in rows]
+        await way.note(self._put, named)
+        return [row[2] for row in named]
+
+    async def claim(self, limit: int, lease: float) -> list[Claim]:
+        """Lease up to ``limit`` items for ``lease`` seconds each, without waiting for any."""
+        most, seconds = checked_count("limit", limit), checked_span("lease", lease)
+        now = self._host.clock()
+        claims: list[Claim] = await self._host.way("claim").answer("claim", self._sql.claim, most, now, now + seconds)
+        return claims
+
+    async def extend(self, claim: Claim, lease: float) -> None:
+        """Let the lease end ``lease`` seconds from now."""
+        until = self._host.clock() + checked_span("lease", lease)
+        await self._host.way("extend").note(self._sql.extend, held(claim), until)
+
+    async def ack(self, *claims: Claim) -> None:
+        """Forget the items; all of them or, with `modd.ports.LeaseLost`, none."""
+        await self._host.way("ack").note(self._ack, [held(claim) for claim in claims])
+
+    async def retry(self, claim: Claim, delay: float = 0.0) -> None:
+        """Make the item ready again after ``delay`` seconds; it holds its key."""
+        due = self._host.clock() + delay if checked_delay("delay", delay) else None
+        await self._host.way("retry").note(self._sql.retry, held(claim), due)
+
+    async def release(self, claim: Claim) -> None:
+        """Make the item ready again as if it had not been claimed."""
+        await self._host.way("release").note(self._sql.release, held(claim))
+
+    async def bury(self, claim: Claim, reason: str) -> None:
+        """Put the item aside, for people; its key is free."""
+        await self._host.way("bury").note(self._sql.bury, held(claim), reason)
+
+    async def cancel(self, *ids: str) -> list[str]:
+        """Forget items that have not been claimed, and return the ids of those."""
+        return await self._ids("cancel", self._sql.cancel, ids)
+
+    async def redrive(self, *ids: str) -> list[str]:
+        """Put buried items back, behind all others and with no attempts, and return the ids of those."""
+        return await self._ids("redrive", self._sql.redrive, ids)
+
+    async def discard(self, *ids: str) -> list[str]:
+        """Forget buried items, and return the ids of those."""
+        return await self._ids("discard", self._sql.discard, ids)
+
+    async def stats(self) -> Stats:
+        """How many items there are of each kind."""
+        [counts] = await self._read(COUNTS)
+        return Stats(*counts)
+
+    async def dead(self, limit: int = 100) -> list[Dead]:
+        """The buried items, those that were buried first at the front."""
+        given = (self._sql.number, checked_count("limit", limit))
+        rows = await self._host.way("dead").read(rows_of(DEAD, given))
+        return [
+            Dead(self._sql.id_of(place, id), body, unpacked(headers), reason, attempts)
+            for place, id, body, headers, reason, attempts in rows
+        ]
+
+    async def wait(self, seconds: float) -> None:
+        """Return as soon as there may be something to claim, at the latest after so many seconds."""
+        with anyio.move_on_after(checked_delay("seconds", seconds)):
+            while True:
+                changed = self._changed = self._changed or anyio.Event()
+                [[any]] = await self._read(ANY)
+                if any:
+                    return
+                with anyio.move_on_after(PEEK):
+                    await changed.wait()
+
+    def wake(self) -> None:
+        """Tell those who wait that something was written."""
+        if self._changed is not None:
+            self._changed.set()
+            self._changed = None
+
+    async def _read(self, sql: str) -> list[Any]:
+        given = {"queue": self._sql.number, "now": self._host.clock()}
+        return await self._host.way("read").read(rows_of(sql, given))
+
+    async def _ids(self, what: str, operation: Any, ids: tuple[str, ...]) -> list[str]:
+        found: list[str] = await self._host.way(what).answer(what, operation, ids)
+        return found
+
+    def _row(self, item: bytes | Item) -> Call:
+        if isinstance(item, bytes):
+            return READY, None, None, None, None, item
+        if not isinstance(item, Item):  # named by its type alone: the content is shown to nobody
+            raise InvalidOption("body", type(item), "give bytes; encode what you put")
+        state = DELAYED if item.delay else READY if item.key is None else BEHIND
+        due = self._host.clock() + item.delay if item.delay else None
+        return state, due, item.id, item.key, packed(item.headers), item.body
+
+
+def held(claim: Claim) -> Call:
+    """Place, token, id and key of what is claimed."""
+    place, _, token = claim.token.partition(".")
+    try:
+        return int(place, 16), int(token, 16), claim.id, claim.key
+    except ValueError:  # a claim of another make: nobody holds that here
+        return -1, -1, claim.id, claim.key

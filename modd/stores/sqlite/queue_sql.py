@@ -1,0 +1,219 @@
+"""What a queue does in the file. Every function here runs in the writer's thread, inside its transaction.
+
+State of an item: READY may be claimed, BEHIND waits for its key, DELAYED was put with a delay, LEASED, DEAD, RETRYING
+waits for its next attempt. Of each key one item at most is READY, LEASED or RETRYING: its head. A head of which an
+attempt counts stays the head; the others give way to one that was put before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from hashlib import blake2b
+from secrets import randbits
+from time import time_ns
+from typing import Any
+
+from modd.ports.errors import LeaseLost
+from modd.ports.items import Claim
+from modd.stores.sqlite.rows import Insert
+from modd.stores.sqlite.sql import Call, Connection, unpacked
+
+READY, BEHIND, DELAYED, LEASED, DEAD, RETRYING = range(6)
+
+STEP = 1000
+"""Items that come due in one go, so that a million at once keep nobody waiting."""
+
+DUE = "queue = :queue AND state IN (2, 3, 5) AND due <= :now"
+COLUMNS = "place, id, key, headers, attempts, body"
+EXPIRE = f"""UPDATE modd_items SET state = 0, due = NULL WHERE place IN (
+    SELECT place FROM modd_items WHERE {DUE} ORDER BY due LIMIT {STEP}) AND (key IS NULL OR state <> 2)"""
+ARRIVE = f"""UPDATE modd_items SET state = 1, due = NULL WHERE place IN (
+    SELECT place FROM modd_items WHERE {DUE} ORDER BY due LIMIT {STEP}) AND key IS NOT NULL AND state = 2
+    RETURNING key"""
+ANY_DUE = f"SELECT 1 FROM modd_items WHERE {DUE} LIMIT 1"
+GIVE_WAY = """UPDATE modd_items SET state = 1
+    WHERE queue = ? AND key = ? AND state IN (0, 3, 5) AND state = 0 AND attempts = 0"""
+PROMOTE = """UPDATE modd_items SET state = 0 WHERE place = (
+    SELECT place FROM modd_items WHERE queue = :queue AND key = :key AND state = 1 ORDER BY place LIMIT 1)
+    AND NOT EXISTS (SELECT 1 FROM modd_items WHERE queue = :queue AND key = :key AND state IN (0, 3, 5))"""
+CLAIM = f"""UPDATE modd_items SET state = 3, due = :until, attempts = attempts + 1, token = :token WHERE place IN (
+    SELECT place FROM modd_items WHERE queue = :queue AND state = 0 ORDER BY place LIMIT :limit)
+    RETURNING {COLUMNS}"""
+HELD = "place = ? AND token = ?"
+ACK = f"DELETE FROM modd_items WHERE {HELD}"
+EXTEND = f"UPDATE modd_items SET state = 3, due = ? WHERE {HELD}"
+RETRY = f"UPDATE modd_items SET token = NULL, state = ?, due = ? WHERE {HELD}"
+RELEASE = f"""UPDATE modd_items SET token = NULL, due = NULL, attempts = attempts - 1,
+    state = (key IS NOT NULL AND attempts = 1) WHERE {HELD}"""
+BURY = f"""UPDATE modd_items SET token = NULL, state = 4, reason = ?, due = (
+    SELECT coalesce(max(due), 0) + 1 FROM modd_items AS other WHERE other.queue = modd_items.queue AND state = 4)
+    WHERE {HELD}"""
+
+
+def number_of(queue: str) -> int:
+    """The number that stands for a queue: 48 bits made of its name, so that it need not be looked up."""
+    return int.from_bytes(blake2b(queue.encode(), digest_size=6).digest(), "big")
+
+
+class QueueSql:
+    """The operations of one queue. ``nonce`` is that of the file, with which the ids begin that are made here."""
+
+    def __init__(self, name: str, nonce: Callable[[], str]) -> None:
+        self.name, self.number, self._nonce = name, number_of(name), nonce
+        head = "INSERT INTO modd_items (place, queue, state, due, id, key, headers, body)"
+        row = f"(?, {self.number}, ?, ?, ?, ?, ?, ?)"
+        self._insert = Insert(head, row)
+        self._insert_named = Insert(head, row, "ON CONFLICT (queue, id) WHERE id IS NOT NULL DO NOTHING")
+
+    def put(self, connection: Connection, calls: Sequence[Call]) -> Sequence[list[str]]:
+        """Insert items, given as rows of state, due, id, key, headers and body; those that are known are left out."""
+        connection.execute("INSERT OR IGNORE INTO modd_queues VALUES (?, ?)", (self.number, self.name))
+        place, nonce = next_place(connection), self._nonce()
+        values: list[Any] = []
+        results: list[list[str]] = []
+        insert = self._insert
+        for [rows] in calls:
+            ids: list[str] = []
+            for row in rows:
+                id = row[2]
+                if id is None:
+                    ids.append(f"{nonce}{place:x}")
+                else:
+                    ids.append(id)
+                    if id.startswith(nonce) and self._place_of(connection, id) is not None:
+                        continue
+                    insert = self._insert_named
+                values += (place, *row)
+                place += 1
+            results.append(ids)
+        insert.run(connection, values)
+        self._promote(connection, {row[3] for [rows] in calls for row in rows if row[0] == BEHIND})
+        return results
+
+    def claim(self, connection: Connection, calls: Sequence[Call]) -> Sequence[list[Claim]]:
+        """Claim for each call: a limit, the time now and the one at which the lease ends, in seconds since 1970."""
+        return [self._claim(connection, *call) for call in calls]
+
+    def ack(self, connection: Connection, calls: Sequence[Call]) -> Sequence[None]:
+        """Forget what is held."""
+        held = {each[:2]: each for [claims] in calls for each in claims}
+        lost = [each[2] for place, each in held.items() if not connection.execute(ACK, place).rowcount]
+        if lost:
+            raise LeaseLost(lost)
+        self._promote(connection, {each[3] for each in held.values() if each[3] is not None})
+        return [None] * len(calls)
+
+    def extend(self, connection: Connection, calls: Sequence[Call]) -> Sequence[None]:
+        """Have leases end at another time: each call has what is held, and the time."""
+        return [self._settle(connection, EXTEND, held, until) for held, until in calls]
+
+    def retry(self, connection: Connection, calls: Sequence[Call]) -> Sequence[None]:
+        """Make items ready again: each call has what is held, and when it is due, None for now."""
+        return [
+            self._settle(connection, RETRY, held, READY if due is None else RETRYING, due) for held, due in calls
+        ]
+
+    def release(self, connection: Connection, calls: Sequence[Call]) -> Sequence[None]:
+        """Make items ready again as if they had not been claimed."""
+        for [held] in calls:
+            self._settle(connection, RELEASE, held)
+        self._promote(connection, {held[3] for [held] in calls if held[3] is not None}, give_way=True)
+        return [None] * len(calls)
+
+    def bury(self, connection: Connection, calls: Sequence[Call]) -> Sequence[None]:
+        """Put items aside: each call has what is held, and the reason."""
+        for held, reason in calls:
+            self._settle(connection, BURY, held, reason)
+        self._promote(connection, {held[3] for held, _ in calls if held[3] is not None})
+        return [None] * len(calls)
+
+    def cancel(self, connection: Connection, calls: Sequence[Call]) -> Sequence[list[str]]:
+        """Forget what has not been claimed, and return the ids of that for each call."""
+        return [self._delete(connection, ids, "attempts = 0 AND state IN (0, 1, 2)") for [ids] in calls]
+
+    def discard(self, connection: Connection, calls: Sequence[Call]) -> Sequence[list[str]]:
+        """Forget what was buried, and return the ids of that for each call."""
+        return [self._delete(connection, ids, "state = 4") for [ids] in calls]
+
+    def redrive(self, connection: Connection, calls: Sequence[Call]) -> Sequence[list[str]]:
+        """Put back what was buried, and return the ids of that for each call."""
+        return [[id for id in dict.fromkeys(ids) if self._redrive(connection, id)] for [ids] in calls]
+
+    def id_of(self, place: int, id: str | None) -> str:
+        """What an item is called."""
+        return id if id is not None else f"{self._nonce()}{place:x}"
+
+    def _claim(self, connection: Connection, limit: int, now: float, until: float) -> list[Claim]:
+        self._come_due(connection, now)
+        token = randbits(62)
+        given = {"queue": self.number, "until": until, "token": token, "limit": limit}
+        rows = connection.execute(CLAIM, given).fetchall()
+        rows.sort()  # what an update returns has no order
+        return [
+            Claim(self.id_of(place, id), body, unpacked(headers), key, attempts, f"{place:x}.{token:x}")
+            for place, id, key, headers, attempts, body in rows
+        ]
+
+    def _come_due(self, connection: Connection, now: float) -> None:
+        """Make ready what is due and what is no longer leased; its token stays good until somebody else claims it."""
+        given = {"queue": self.number, "now": now}
+        if connection.execute(ANY_DUE, given).fetchone() is None:
+            return
+        arrived = connection.execute(ARRIVE, given).fetchall()
+        connection.execute(EXPIRE, given)
+        self._promote(connection, {key for [key] in arrived}, give_way=True)
+
+    def _promote(self, connection: Connection, keys: Iterable[str], *, give_way: bool = False) -> None:
+        """Have each of these keys led by the first of its items, unless it has a head that stays."""
+        for key in keys:
+            if give_way:
+                connection.execute(GIVE_WAY, (self.number, key))
+            connection.execute(PROMOTE, {"queue": self.number, "key": key})
+
+    def _settle(self, connection: Connection, sql: str, held: Call, *values: Any) -> None:
+        place, token, id, _ = held
+        if not connection.execute(sql, (*values, place, token)).rowcount:
+            raise LeaseLost([id])
+
+    def _delete(self, connection: Connection, ids: Iterable[str], condition: str) -> list[str]:
+        """Delete the items of which this is true, and return their ids."""
+        sql = f"DELETE FROM modd_items WHERE place = ? AND {condition} RETURNING key"
+        keys = {id: key for id in dict.fromkeys(ids) for [key] in self._each(connection, sql, id)}
+        self._promote(connection, {key for key in keys.values() if key is not None})
+        return [*keys]
+
+    def _redrive(self, connection: Connection, id: str) -> bool:
+        sql = f"""UPDATE modd_items SET place = {next_place(connection)}, id = ?2, state = (key IS NOT NULL),
+            attempts = 0, due = NULL, reason = NULL WHERE place = ?1 AND state = 4 RETURNING key"""
+        keys = [key for [key] in self._each(connection, sql, id, id)]
+        self._promote(connection, [key for key in keys if key is not None])
+        return bool(keys)
+
+    def _each(self, connection: Connection, sql: str, id: str, *values: Any) -> list[Any]:
+        """What a statement returns for the item of this id, if there is one."""
+        place = self._place_of(connection, id)
+        return [] if place is None else connection.execute(sql, (place, *values)).fetchall()
+
+    def _place_of(self, connection: Connection, id: str) -> int | None:
+        """Where the item stands that is called so; None if there is none."""
+        nonce, place = self._nonce(), id.removeprefix(self._nonce())
+        if place != id and len(place) < 16 and f"{nonce}{_number(place):x}" == id:  # one that was made here
+            given = (_number(place), self.number)
+            row = connection.execute("SELECT 1 FROM modd_items WHERE place = ? AND queue = ? AND id IS NULL", given)
+            if row.fetchone():
+                return given[0]
+        row = connection.execute("SELECT place FROM modd_items WHERE queue = ? AND id = ?", (self.number, id))
+        return next((place for [place] in row.fetchall()), None)
+
+
+def next_place(connection: Connection) -> int:
+    """A place behind all others, and behind all that were there before: the microseconds since 1970, at least."""
+    [last] = connection.execute("SELECT max(place) FROM modd_items").fetchone()
+    return max((last or 0) + 1, time_ns() // 1000)
+
+
+def _number(text: str) -> int:
+    try:
+        return int(text, 16)
+    except ValueError:
+        return -1

@@ -1,0 +1,73 @@
+"""Connections that only read, beside the one that writes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import anyio
+
+from modd.ports.transaction import Parameters
+from modd.stores.sqlite.batch import roll_back
+from modd.stores.sqlite.errors import translated
+from modd.stores.sqlite.link import Link
+from modd.stores.sqlite.sql import Connection
+
+T = TypeVar("T")
+
+IDLE = 4
+"""Connections that are kept, and that read at the same time outside of transactions."""
+
+
+class Readers:
+    """Connections for reading, opened when they are needed. What was committed before is seen."""
+
+    def __init__(self, store: str, link: Callable[[], Awaitable[Link]]) -> None:
+        self._store, self._link = store, link
+        self._idle: list[Link] = []
+        self._limiter = anyio.CapacityLimiter(IDLE)
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Read something. Raises `modd.ports.StoreError`."""
+        async with self._limiter, self.link() as link:
+            return await self.run(link, work)
+
+    async def run(self, link: Link, work: Callable[[Connection], T]) -> T:
+        """Read something on a connection that was taken."""
+        try:
+            return await link.run(work)
+        except Exception as error:
+            raise translated(self._store, error) from error.__cause__
+
+    @asynccontextmanager
+    async def link(self) -> AsyncIterator[Link]:
+        """A connection for as long as the block lasts, however many there are."""
+        link = self._idle.pop() if self._idle else await self._link()
+        try:
+            yield link
+        finally:
+            if len(self._idle) < IDLE:
+                self._idle.append(link)
+            else:
+                await link.close()
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Link]:
+        """A connection that sees, for as long as the block lasts, what was committed when it first read."""
+        async with self.link() as link:
+            await self.run(link, lambda connection: connection.execute("BEGIN"))
+            try:
+                yield link
+            finally:
+                await self.run(link, roll_back)
+
+    async def close(self) -> None:
+        """Close those that are idle."""
+        while self._idle:
+            await self._idle.pop().close()
+
+
+def rows_of(sql: str, parameters: Parameters = ()) -> Callable[[Connection], list[Any]]:
+    """The work that reads these rows."""
+    return lambda connection: connection.execute(sql, parameters).fetchall()

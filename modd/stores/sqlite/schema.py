@@ -1,0 +1,78 @@
+"""What is in the file, and how a file of an older modd becomes one of this."""
+
+from __future__ import annotations
+
+from modd.stores.sqlite.batch import transaction
+from modd.stores.sqlite.errors import NewerStore
+from modd.stores.sqlite.sql import Connection
+
+FIRST = """
+CREATE TABLE modd_store (version INTEGER NOT NULL, nonce TEXT NOT NULL);
+INSERT INTO modd_store VALUES (0, lower(hex(randomblob(6))));
+
+CREATE TABLE modd_queues (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+
+-- state: 0 to be claimed next, 1 waits for its key, 2 delayed, 3 leased, 4 dead, 5 waits for a retry
+-- due: when a delay or a lease ends, in seconds since 1970; of the dead, the order in which they were buried
+CREATE TABLE modd_items (
+    place INTEGER PRIMARY KEY, queue INTEGER NOT NULL, state INTEGER NOT NULL, due REAL,
+    attempts INTEGER NOT NULL DEFAULT 0, token INTEGER, id TEXT, key TEXT, headers BLOB, reason TEXT, body BLOB NOT NULL
+);
+CREATE UNIQUE INDEX modd_items_id ON modd_items (queue, id) WHERE id IS NOT NULL;
+CREATE INDEX modd_items_ready ON modd_items (queue, place) WHERE state = 0;
+CREATE UNIQUE INDEX modd_items_head ON modd_items (queue, key) WHERE key IS NOT NULL AND state IN (0, 3, 5);
+CREATE INDEX modd_items_behind ON modd_items (queue, key, place) WHERE state = 1;
+CREATE INDEX modd_items_due ON modd_items (queue, due) WHERE state IN (2, 3, 5);
+CREATE INDEX modd_items_dead ON modd_items (queue, due) WHERE state = 4;
+
+CREATE TABLE modd_events (
+    position INTEGER PRIMARY KEY, stream TEXT NOT NULL, revision INTEGER NOT NULL, at REAL NOT NULL, headers BLOB,
+    body BLOB NOT NULL
+);
+CREATE UNIQUE INDEX modd_events_stream ON modd_events (stream, revision);
+CREATE TABLE modd_snapshots (
+    stream TEXT PRIMARY KEY, revision INTEGER NOT NULL, at REAL NOT NULL, headers BLOB, body BLOB NOT NULL
+);
+
+CREATE TABLE modd_cache (key TEXT PRIMARY KEY, until REAL NOT NULL, value BLOB NOT NULL);
+CREATE INDEX modd_cache_until ON modd_cache (until);
+
+CREATE TABLE modd_locks (key TEXT PRIMARY KEY, until REAL NOT NULL, token TEXT NOT NULL) WITHOUT ROWID;
+
+CREATE TABLE modd_inbox (id TEXT PRIMARY KEY, at REAL NOT NULL) WITHOUT ROWID;
+CREATE INDEX modd_inbox_at ON modd_inbox (at);
+
+CREATE TABLE modd_outbox (
+    place INTEGER PRIMARY KEY, until REAL, token INTEGER, id TEXT NOT NULL UNIQUE, key TEXT, headers BLOB,
+    body BLOB NOT NULL
+);
+CREATE INDEX modd_outbox_claimed ON modd_outbox (until) WHERE until IS NOT NULL;
+"""
+
+STEPS: tuple[str, ...] = (FIRST,)
+"""What leads from each version to the next; a step that was released is never changed."""
+
+
+def migrate(store: str, connection: Connection) -> str:
+    """Bring the file to this modd's version of the schema, and return the text that tells it from other files.
+
+    Tables of others are left alone, so that modd's may be in the file of an application. Raises `NewerStore`, and
+    leaves the file as it is.
+    """
+    if _version(store, connection) < len(STEPS):
+        with transaction(connection):
+            for step in STEPS[_version(store, connection) :]:  # nobody else was first, or was
+                for statement in step.split(";\n"):
+                    connection.execute(statement)
+            connection.execute("UPDATE modd_store SET version = ?", (len(STEPS),))
+    nonce: str = connection.execute("SELECT nonce FROM modd_store").fetchone()[0]
+    return nonce
+
+
+def _version(store: str, connection: Connection) -> int:
+    """The version of the file's schema; 0 when modd has nothing in it."""
+    there = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'modd_store'").fetchone()
+    version: int = connection.execute("SELECT version FROM modd_store").fetchone()[0] if there else 0
+    if version > len(STEPS):
+        raise NewerStore(store, version, len(STEPS))
+    return version

@@ -1,0 +1,86 @@
+"""How the parts of a store do their writes: calls of one kind, together, inside a transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol, TypeAlias
+
+import msgspec
+
+from modd.ports.transaction import Parameters
+
+
+class Cursor(Protocol):
+    """What a statement comes back with."""
+
+    @property
+    def rowcount(self) -> int:
+        """How many rows were changed."""
+        ...
+
+    def fetchone(self) -> Any:
+        """The next row, or None."""
+        ...
+
+    def fetchall(self) -> list[Any]:
+        """All rows."""
+        ...
+
+
+class Connection(Protocol):
+    """What is used of a `sqlite3.Connection`."""
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open."""
+        ...
+
+    def execute(self, sql: str, parameters: Parameters = (), /) -> Cursor:
+        """Execute a statement."""
+        ...
+
+    def executemany(self, sql: str, parameters: Iterable[Parameters], /) -> Cursor:
+        """Execute a statement for each of the parameters."""
+        ...
+
+    def close(self) -> None:
+        """Close it."""
+        ...
+
+
+Call: TypeAlias = tuple[Any, ...]
+"""What one caller gave."""
+Operation: TypeAlias = Callable[[Connection, Sequence[Call]], Sequence[Any]]
+"""Does the calls of several callers in the open transaction, and returns a result for each.
+
+It raises when it cannot do all of them. Then everything is rolled back, and each call is done for itself.
+"""
+
+
+def executed(connection: Connection, calls: Sequence[Call]) -> Sequence[None]:
+    """Statements of users, one after another."""
+    for sql, parameters in calls:
+        connection.execute(sql, parameters)
+    return [None] * len(calls)
+
+
+def transacted(connection: Connection, calls: Sequence[Call]) -> Sequence[None]:
+    """Whole transactions: for each caller the operations that it collected, in their order."""
+    for [collected] in calls:
+        for operation, call in collected:
+            operation(connection, (call,))
+    return [None] * len(calls)
+
+
+def packed(headers: dict[str, str]) -> bytes | None:
+    """Headers as they are kept."""
+    return _encode(headers) if headers else None
+
+
+def unpacked(data: bytes | None) -> dict[str, str]:
+    """Headers as they were given."""
+    return _decode(data) if data else {}
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(dict[str, str]).decode

@@ -1,0 +1,193 @@
+"""A store in one SQLite file."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from time import time
+from types import TracebackType
+from typing import Any, Self
+
+import anyio
+
+from modd.errors import AlreadyOpen, InvalidOption
+from modd.options import checked_callable
+from modd.ports.checks import checked_delay, checked_span
+from modd.ports.transaction import open_transaction
+from modd.stores.sqlite.batch import Batch
+from modd.stores.sqlite.errors import AnswerNeeded, StoreClosed, StoreForked, translated
+from modd.stores.sqlite.link import Link, Loop, own_loop
+from modd.stores.sqlite.queue import SqliteQueue
+from modd.stores.sqlite.readers import Readers
+from modd.stores.sqlite.schema import migrate
+from modd.stores.sqlite.sql import Connection
+from modd.stores.sqlite.transaction import Collecting, OwnWrites, SqliteTransaction
+from modd.stores.sqlite.ways import Alone, Way
+from modd.stores.sqlite.writer import Writer
+
+
+class SqliteStore:
+    """Queues, events, a cache, locks, an inbox and an outbox in one SQLite file: ``async with SqliteStore(path) as s:``.
+
+    What was awaited is on the disk. Calls that are made at the same time are committed together, so that many cost
+    little more than one.
+
+    path: of the file, which is made if there is none; its folder must be there. clock: seconds since 1970, the same for
+    all processes that use the file. timeout: for how many seconds to wait for another process that has the file locked.
+    connect: makes connections, for another build of SQLite than that of `sqlite3`.
+
+    Raises `InvalidOption`; when it is opened, `modd.ports.StoreError`.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        clock: Callable[[], float] = time,
+        timeout: float = 10.0,
+        connect: Callable[[str], Any] | None = None,
+    ) -> None:
+        self.name = os.fspath(path)
+        if self.name in ("", ":memory:"):
+            raise InvalidOption("path", path, "give the path of a file; for stores in memory take MemoryQueue and others")
+        self.clock = checked_callable("clock", clock)
+        self._timeout = checked_delay("timeout", timeout)
+        self._connect = connect or connected
+        self._queues: dict[str, SqliteQueue] = {}
+        self._opened: AsyncExitStack | None = None
+        self._process = 0
+        self._nonce = ""
+        self._alone: Alone | None = None
+
+    def __repr__(self) -> str:
+        return f"<SqliteStore {self.name}>"
+
+    def queue(self, name: str) -> SqliteQueue:
+        """The queue of this name; it is made by its first use."""
+        return self._queues.setdefault(name, SqliteQueue(self, name, None, lambda: self._nonce))
+
+    @asynccontextmanager
+    async def transaction(self, *, own_writes: bool = False, limit: float = 5.0) -> AsyncIterator[SqliteTransaction]:
+        """One transaction for the block: what it writes is committed at its end, or, if it fails, not at all.
+
+        Calls of the store in it join it. Its writes are collected and applied at the end, in one go; it reads what was
+        committed when it read for the first time. The cache and the locks are not part of it: others see at once what
+        is done there.
+
+        own_writes: write at once, so that it reads what it wrote, the cache and locks too, and calls that need an
+        answer work. Meanwhile nobody else can write, so it is rolled back, with `TransactionTimeout`, after ``limit``
+        seconds.
+
+        A transaction inside a transaction is a part of it, whose writes are undone if it alone fails.
+        """
+        checked_span("limit", limit)
+        around = self._joined("transaction")
+        if around is not None:
+            if own_writes and around.collects:
+                raise AnswerNeeded("a transaction with own_writes=True")
+            async with around.part():
+                yield around
+            return
+        self.way("transaction")
+        made: SqliteTransaction = (
+            OwnWrites(self, self._writer, limit)
+            if own_writes
+            else Collecting(self, self._writer, self._readers, snapshots=True)
+        )
+        token = open_transaction.set(made)
+        try:
+            async with made.run():
+                yield made
+        finally:
+            open_transaction.reset(token)
+
+    def way(self, what: str, *, aside: bool = False) -> Way:
+        """How to read and write here: alone, or in the transaction that is open."""
+        joined = self._joined(what) if open_transaction.get() is not None else None
+        if joined is not None and not (aside and joined.collects):
+            return joined
+        if self._alone is None:
+            raise StoreClosed(self.name)
+        if os.getpid() != self._process:
+            raise StoreForked(self.name, self._process, os.getpid())
+        return self._alone
+
+    async def __aenter__(self) -> Self:
+        """Open the file, or make it, and begin to write what is submitted."""
+        if self._opened is not None:
+            raise AlreadyOpen(self.name)
+        async with AsyncExitStack() as stack:
+            self._opened = stack
+            stack.callback(self._closed)
+            loop = own_loop()
+            if loop is not None:
+                stack.callback(loop.close)
+            try:
+                await self._open(stack, loop)
+            except Exception as error:
+                raise translated(self.name, error) from error.__cause__
+            self._opened = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        """Commit what was submitted, and close the file."""
+        assert self._opened is not None  # only reached after __aenter__
+        return await self._opened.__aexit__(kind, error, trace)
+
+    async def _open(self, stack: AsyncExitStack, loop: Loop | None) -> None:
+        link = Link(lambda: self._connect(self.name), loop)
+        await link.open()
+        stack.push_async_callback(link.close)
+        self._nonce = await link.run(self._prepare)
+        self._process = os.getpid()
+
+        async def reader() -> Link:
+            link = Link(lambda: self._connect(self.name), loop)
+            await link.open()
+            await link.run(self._prepare_reader)
+            return link
+
+        self._readers = readers = Readers(self.name, reader)
+        stack.push_async_callback(readers.close)
+        self._writer = writer = Writer(self.name, link, self._committed)
+        tasks = await stack.enter_async_context(anyio.create_task_group())
+        tasks.start_soon(writer.run)
+        stack.callback(writer.close)
+        self._alone = Alone(writer, readers)
+
+    def _prepare(self, connection: Connection) -> str:
+        """Make the connection one that writes, and the file one of this modd; returns the nonce of the file."""
+        connection.execute(f"PRAGMA busy_timeout = {int(1000 * self._timeout)}")
+        connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        connection.execute("PRAGMA synchronous = FULL")
+        return migrate(self.name, connection)
+
+    def _prepare_reader(self, connection: Connection) -> None:
+        connection.execute(f"PRAGMA busy_timeout = {int(1000 * self._timeout)}")
+        connection.execute("PRAGMA query_only = ON")
+
+    def _committed(self, batch: Batch) -> None:
+        for queue in self._queues.values():
+            queue.wake()
+
+    def _joined(self, what: str) -> SqliteTransaction | None:
+        """The transaction of this store that is open here. Raises `TransactionInUse` in another task of it."""
+        around: Any = open_transaction.get()
+        while around is not None:
+            if isinstance(around, SqliteTransaction) and around.store is self and around.open:
+                around.check(what)
+                return around
+            around = getattr(around, "outer", None)
+        return None
+
+    def _closed(self) -> None:
+        self._opened = self._alone = None
+
+
+def connected(path: str) -> sqlite3.Connection:
+    """A connection as a store wants it: transactions are begun by hand."""
+    return sqlite3.connect(path, isolation_level=None, cached_statements=256)

@@ -1,0 +1,186 @@
+"""Writes that are committed together or not at all."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import Any, ClassVar, TypeVar
+
+import anyio
+
+from modd.ports.transaction import Parameters, open_transaction
+from modd.stores.sqlite.batch import begin, roll_back, savepoint
+from modd.stores.sqlite.errors import AnswerNeeded, TransactionInUse, TransactionTimeout, translated
+from modd.stores.sqlite.link import Link, current_task
+from modd.stores.sqlite.readers import Readers, rows_of
+from modd.stores.sqlite.sql import Call, Connection, Operation, executed, transacted
+from modd.stores.sqlite.writer import Writer
+
+T = TypeVar("T")
+
+
+class SqliteTransaction(ABC):
+    """A transaction as the task sees it that began it; see `modd.ports.Transaction`."""
+
+    collects: ClassVar[bool] = True
+
+    def __init__(self, store: Any) -> None:
+        self.store, self.open = store, True
+        self.outer: Any = open_transaction.get()
+        """The transaction around it: of another store, or over."""
+        self._task = current_task()
+
+    def check(self, what: str) -> None:
+        """Raise `TransactionInUse` in another task than the one that began it, and when it has ended."""
+        if not self.open or current_task() != self._task:
+            raise TransactionInUse(what, self.open)
+
+    async def execute(self, sql: str, parameters: Parameters = ()) -> None:
+        """Have a statement executed that writes, beside what the store writes."""
+        self.check("execute")
+        await self.note(executed, sql, parameters)
+
+    async def fetch(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
+        """The rows that a statement reads."""
+        self.check("fetch")
+        return await self.read(rows_of(sql, parameters))
+
+    @abstractmethod
+    async def note(self, operation: Operation, *call: Any) -> Any:
+        """Have something written with the rest."""
+
+    @abstractmethod
+    async def answer(self, what: str, operation: Operation, *call: Any) -> Any:
+        """Have something written, and get the result now."""
+
+    @abstractmethod
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Read something."""
+
+    @abstractmethod
+    def part(self) -> AbstractAsyncContextManager[SqliteTransaction]:
+        """A block within the block, whose writes are dropped when it alone fails."""
+
+    @abstractmethod
+    def run(self) -> AbstractAsyncContextManager[SqliteTransaction]:
+        """The block."""
+
+
+class Collecting(SqliteTransaction):
+    """Writes are collected, and applied at the end in one go, so that nobody has to wait for a slow block.
+
+    What is read is what was committed when the block read for the first time, without its own writes.
+    """
+
+    def __init__(self, store: Any, writer: Writer, readers: Readers, snapshots: bool) -> None:
+        super().__init__(store)
+        self._writer, self._readers, self._snapshots = writer, readers, snapshots
+        self._collected: list[tuple[Operation, Call]] = []
+        self._stack = AsyncExitStack()
+        self._snapshot: Link | None = None
+
+    async def note(self, operation: Operation, *call: Any) -> Any:
+        """Collect a write."""
+        self._collected.append((operation, call))
+
+    async def answer(self, what: str, operation: Operation, *call: Any) -> Any:
+        """Raise `AnswerNeeded`: nothing is written before the end."""
+        raise AnswerNeeded(what)
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Read from the snapshot."""
+        if not self._snapshots:
+            return await self._readers.read(work)
+        if self._snapshot is None:
+            self._snapshot = await self._stack.enter_async_context(self._readers.snapshot())
+        return await self._readers.run(self._snapshot, work)
+
+    @asynccontextmanager
+    async def part(self) -> AsyncIterator[SqliteTransaction]:
+        """A block within the block, whose writes are dropped when it fails."""
+        before = len(self._collected)
+        try:
+            yield self
+        except BaseException:
+            del self._collected[before:]
+            raise
+
+    @asynccontextmanager
+    async def run(self) -> AsyncIterator[SqliteTransaction]:
+        """The block: what it collects is committed at its end, unless it fails."""
+        try:
+            async with self._stack:
+                yield self
+        finally:
+            self.open = False
+        if len(self._collected) == 1:  # so that it is done with others of its kind
+            [(operation, call)] = self._collected
+            await self._writer.submit(operation, *call)
+        elif self._collected:
+            await self._writer.submit(transacted, self._collected)
+
+
+class OwnWrites(SqliteTransaction):
+    """Writes are done at once and can be read in the block. Nobody else can write meanwhile, so its time is limited."""
+
+    collects: ClassVar[bool] = False
+
+    def __init__(self, store: Any, writer: Writer, limit: float) -> None:
+        super().__init__(store)
+        self._writer, self._limit = writer, limit
+        self._link: Link | None = None
+
+    async def note(self, operation: Operation, *call: Any) -> Any:
+        """Write something now."""
+        [result] = await self.read(lambda connection: _done(operation, call, connection))
+        return result
+
+    async def answer(self, what: str, operation: Operation, *call: Any) -> Any:
+        """Write something now, and get the result."""
+        return await self.note(operation, *call)
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Read something, with what was written here."""
+        assert self._link is not None  # only reached inside of `run`
+        try:
+            return await self._link.run(work)
+        except Exception as error:
+            raise translated(self.store.name, error) from error.__cause__
+
+    @asynccontextmanager
+    async def part(self) -> AsyncIterator[SqliteTransaction]:
+        """A block within the block, whose writes are undone when it fails."""
+        await self.read(lambda connection: connection.execute("SAVEPOINT modd_part"))
+        try:
+            yield self
+        except BaseException:
+            await self.read(_undo_part)
+            raise
+        await self.read(lambda connection: connection.execute("RELEASE modd_part"))
+
+    @asynccontextmanager
+    async def run(self) -> AsyncIterator[SqliteTransaction]:
+        """The block, with the connection that writes. Raises `TransactionTimeout` when it takes too long."""
+        async with self._writer.turn() as self._link:
+            try:
+                await self.read(begin)
+                with anyio.move_on_after(self._limit) as scope:
+                    yield self
+                    await self.read(lambda connection: connection.execute("COMMIT"))
+                if scope.cancelled_caught:
+                    raise TransactionTimeout(self.store.name, self._limit)
+            finally:
+                self.open = False
+                await self.read(roll_back)
+
+
+def _done(operation: Operation, call: Call, connection: Connection) -> Any:
+    with savepoint(connection):
+        return operation(connection, (call,))
+
+
+def _undo_part(connection: Connection) -> None:
+    if connection.in_transaction:
+        connection.execute("ROLLBACK TO modd_part")
+        connection.execute("RELEASE modd_part")
