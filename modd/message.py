@@ -9,6 +9,7 @@ from inspect import get_annotations
 from typing import (
     Annotated,
     Any,
+    ClassVar,
     Generic,
     Protocol,
     Self,
@@ -55,6 +56,9 @@ class Message(Value, frozen=True, tag=True, tag_field="$type"):
     Messages are equal when type and values are, and hashable when their values are. Pydantic, and so FastAPI, takes
     them as models of request and response bodies.
     """
+
+    schema_version: ClassVar[int] = 1
+    """The version of its fields, for a codec: add 1 when data of before no longer fits, or no longer means the same."""
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
