@@ -6,19 +6,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import anyio
-
 from modd.stores.sqlite.errors import is_of_store, translated
+from modd.stores.sqlite.signal import Signal, set_signal
 from modd.stores.sqlite.sql import Call, Connection, Operation
 
 
 class Job:
     """A call that waits to be committed, and what came of it."""
 
-    __slots__ = ("call", "error", "operation", "result")
+    __slots__ = ("call", "done", "error", "operation", "result")
 
-    def __init__(self, operation: Operation, call: Call) -> None:
-        self.operation, self.call = operation, call
+    def __init__(self, operation: Operation, call: Call, done: Signal) -> None:
+        self.operation, self.call, self.done = operation, call, done
         self.result: Any = None
         self.error: BaseException | None = None
 
@@ -28,7 +27,14 @@ class Batch:
 
     def __init__(self) -> None:
         self.jobs: list[Job] = []
-        self.done = anyio.Event()
+        self.told = False
+        """Whether those who wait know what came of it."""
+
+    def tell(self) -> None:
+        """Let all who wait for it go on."""
+        self.told = True
+        for job in self.jobs:
+            set_signal(job.done)
 
     def commit(self, store: str, connection: Connection) -> None:
         """Do all jobs and commit; every one of them has a result or an error then."""
@@ -48,7 +54,7 @@ class Batch:
         """It is never committed."""
         for job in self.jobs:
             job.error = error
-        self.done.set()
+        self.tell()
 
     def _do_together(self, connection: Connection) -> None:
         alike: dict[Operation, list[Job]] = {}

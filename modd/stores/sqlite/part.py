@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
+import anyio
+
+from modd.ports.checks import checked_delay
+from modd.ports.items import Claim
 from modd.ports.transaction import Transaction
+from modd.stores.sqlite.sql import Call
 from modd.stores.sqlite.ways import Way
+
+PEEK = 0.1
+"""Seconds after which a part that is waited at is looked at again, for what other processes have written."""
 
 
 class Host(Protocol):
@@ -34,6 +43,46 @@ class Part:
     def __init__(self, host: Host) -> None:
         self._host = host
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} in {self._host.name}>"
+
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
         """A transaction of the whole store, for the block that it is entered for."""
         return self._host.transaction()
+
+
+class Waited(Part, ABC):
+    """A part from which items are claimed, and at which one can wait for some."""
+
+    def __init__(self, host: Host) -> None:
+        super().__init__(host)
+        self._changed: anyio.Event | None = None
+
+    async def wait(self, seconds: float) -> None:
+        """Return as soon as there may be something to claim, at the latest after so many seconds."""
+        with anyio.move_on_after(checked_delay("seconds", seconds)):
+            while True:
+                changed = self._changed = self._changed or anyio.Event()
+                if await self.is_claimable():
+                    return
+                with anyio.move_on_after(PEEK):
+                    await changed.wait()
+
+    def wake(self) -> None:
+        """Tell those who wait that something was written."""
+        if self._changed is not None:
+            self._changed.set()
+            self._changed = None
+
+    @abstractmethod
+    async def is_claimable(self) -> bool:
+        """Whether there is something that may be claimed."""
+
+
+def held(claim: Claim) -> Call:
+    """Place, token, id and key of what is claimed."""
+    place, _, token = claim.token.partition(".")
+    try:
+        return int(place, 16), int(token, 16), claim.id, claim.key
+    except ValueError:  # a claim of another make: nobody holds that here
+        return -1, -1, claim.id, claim.key

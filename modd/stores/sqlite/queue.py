@@ -6,33 +6,29 @@ from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
-import anyio
-
 from modd.errors import InvalidOption
 from modd.ports.checks import checked_count, checked_delay, checked_span
 from modd.ports.items import Claim, Dead, Item, Stats
-from modd.stores.sqlite.part import Host, Part
-from modd.stores.sqlite.queue_sql import BEHIND, DELAYED, READY, QueueSql
+from modd.stores.sqlite.part import Host, Waited, held
+from modd.stores.sqlite.queue_sql import ANY_DUE, BEHIND, DEAD, DELAYED, LEASED, READY, RETRYING, QueueSql
 from modd.stores.sqlite.readers import rows_of
-from modd.stores.sqlite.sql import Call, Connection, packed, unpacked
+from modd.stores.sqlite.sql import Call, packed, unpacked
+from modd.stores.sqlite.ways import Alone, Way
 
-PEEK = 0.1
-"""Seconds after which a queue that is waited at is looked at again, for what other processes have put."""
-
-COUNTS = """SELECT
+COUNT = "SELECT count(*) FROM modd_items WHERE queue = :queue AND state >= 2"
+COUNTS = f"""SELECT
     (SELECT count(*) FROM modd_items WHERE queue = :queue AND state = 0)
-    + (SELECT count(*) FROM modd_items WHERE queue = :queue AND state = 1)
-    + (SELECT count(*) FROM modd_items WHERE queue = :queue AND state IN (2, 3, 5) AND due <= :now),
-    (SELECT count(*) FROM modd_items WHERE queue = :queue AND state IN (2, 3, 5) AND due > :now AND state <> 3),
-    (SELECT count(*) FROM modd_items WHERE queue = :queue AND state IN (2, 3, 5) AND due > :now AND state = 3),
-    (SELECT count(*) FROM modd_items WHERE queue = :queue AND state = 4)"""
-DEAD = """SELECT place, id, body, headers, reason, attempts FROM modd_items WHERE queue = ? AND state = 4
-    ORDER BY due LIMIT ?"""
-ANY = """SELECT EXISTS (SELECT 1 FROM modd_items WHERE queue = :queue AND state = 0)
-    OR EXISTS (SELECT 1 FROM modd_items WHERE queue = :queue AND state IN (2, 3, 5) AND due <= :now)"""
+    + (SELECT count(*) FROM modd_items WHERE queue = :queue AND state = 1 AND key IS NOT NULL)
+    + {" + ".join(f"({COUNT} AND state = {state} AND due <= :now)" for state in (DELAYED, LEASED, RETRYING))},
+    ({COUNT} AND state = {DELAYED} AND due > :now) + ({COUNT} AND state = {RETRYING} AND due > :now),
+    ({COUNT} AND state = {LEASED} AND due > :now),
+    ({COUNT} AND state = {DEAD})"""
+BURIED = f"""SELECT place, id, body, headers, reason, attempts FROM modd_items
+    WHERE queue = ? AND state >= 2 AND state = {DEAD} ORDER BY due LIMIT ?"""
+ANY = f"SELECT EXISTS (SELECT 1 FROM modd_items WHERE queue = :queue AND state = 0) OR {ANY_DUE}"
 
 
-class SqliteQueue(Part):
+class SqliteQueue(Waited):
     """A `modd.ports.Queue` in the file of a `SqliteStore`, which makes it: ``store.queue("orders")``.
 
     An item takes as long to put, to claim and to settle when there are many as when there are few.
@@ -43,7 +39,7 @@ class SqliteQueue(Part):
         self.name, self.outbox = name, outbox
         self._sql = QueueSql(name, nonce)
         self._put, self._ack = self._sql.put, self._sql.ack  # the same objects each time, to be done together
-        self._changed: anyio.Event | None = None
+        self._registered: Way | None = None
 
     def __repr__(self) -> str:
         return f"<SqliteQueue {self.name} in {self._host.name}>"
@@ -51,13 +47,15 @@ class SqliteQueue(Part):
     async def put(self, *items: bytes | Item) -> list[str]:
         """Add items, all or none, and return their ids when they are safe; an id that is there is not put again."""
         way = self._host.way("put")
-        rows = [self._row(item) for item in items]
+        rows = [item if type(item) is bytes else self._row(item) for item in items]
         if not rows:
             return []
+        if way is not self._registered:
+            await self._register(way)
         if not way.collects:
             ids: list[str] = await way.note(self._put, rows)
             return ids
-        named = [(*row[:2], row[2] or uuid4().hex, *row[3:]) for row in rows]
+        named = [_named(row) for row in rows]
         await way.note(self._put, named)
         return [row[2] for row in named]
 
@@ -110,28 +108,16 @@ class SqliteQueue(Part):
     async def dead(self, limit: int = 100) -> list[Dead]:
         """The buried items, those that were buried first at the front."""
         given = (self._sql.number, checked_count("limit", limit))
-        rows = await self._host.way("dead").read(rows_of(DEAD, given))
+        rows = await self._host.way("dead").read(rows_of(BURIED, given))
         return [
             Dead(self._sql.id_of(place, id), body, unpacked(headers), reason, attempts)
             for place, id, body, headers, reason, attempts in rows
         ]
 
-    async def wait(self, seconds: float) -> None:
-        """Return as soon as there may be something to claim, at the latest after so many seconds."""
-        with anyio.move_on_after(checked_delay("seconds", seconds)):
-            while True:
-                changed = self._changed = self._changed or anyio.Event()
-                [[any]] = await self._read(ANY)
-                if any:
-                    return
-                with anyio.move_on_after(PEEK):
-                    await changed.wait()
-
-    def wake(self) -> None:
-        """Tell those who wait that something was written."""
-        if self._changed is not None:
-            self._changed.set()
-            self._changed = None
+    async def is_claimable(self) -> bool:
+        """Whether there is something that may be claimed."""
+        [[any]] = await self._read(ANY)
+        return bool(any)
 
     async def _read(self, sql: str) -> list[Any]:
         given = {"queue": self._sql.number, "now": self._host.clock()}
@@ -141,9 +127,13 @@ class SqliteQueue(Part):
         found: list[str] = await self._host.way(what).answer(what, operation, ids)
         return found
 
-    def _row(self, item: bytes | Item) -> Call:
-        if isinstance(item, bytes):
-            return READY, None, None, None, None, item
+    async def _register(self, way: Way) -> None:
+        """Note the name in the file, once for each time that the store is opened."""
+        await way.note(self._sql.register)
+        if isinstance(way, Alone):
+            self._registered = way
+
+    def _row(self, item: Any) -> Call:
         if not isinstance(item, Item):  # named by its type alone: the content is shown to nobody
             raise InvalidOption("body", type(item), "give bytes; encode what you put")
         state = DELAYED if item.delay else READY if item.key is None else BEHIND
@@ -151,10 +141,8 @@ class SqliteQueue(Part):
         return state, due, item.id, item.key, packed(item.headers), item.body
 
 
-def held(claim: Claim) -> Call:
-    """Place, token, id and key of what is claimed."""
-    place, _, token = claim.token.partition(".")
-    try:
-        return int(place, 16), int(token, 16), claim.id, claim.key
-    except ValueError:  # a claim of another make: nobody holds that here
-        return -1, -1, claim.id, claim.key
+def _named(row: bytes | Call) -> Call:
+    """A row with an id that is known before it is written."""
+    if isinstance(row, bytes):
+        return READY, None, uuid4().hex, None, None, row
+    return (*row[:2], uuid4().hex if row[2] is None else row[2], *row[3:])

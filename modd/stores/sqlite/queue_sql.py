@@ -18,35 +18,34 @@ from modd.ports.items import Claim
 from modd.stores.sqlite.rows import Insert
 from modd.stores.sqlite.sql import Call, Connection, unpacked
 
-READY, BEHIND, DELAYED, LEASED, DEAD, RETRYING = range(6)
+READY, BEHIND, DELAYED, LEASED, RETRYING, DEAD = range(6)
 
 STEP = 1000
 """Items that come due in one go, so that a million at once keep nobody waiting."""
 
-DUE = "queue = :queue AND state IN (2, 3, 5) AND due <= :now"
-COLUMNS = "place, id, key, headers, attempts, body"
-EXPIRE = f"""UPDATE modd_items SET state = 0, due = NULL WHERE place IN (
-    SELECT place FROM modd_items WHERE {DUE} ORDER BY due LIMIT {STEP}) AND (key IS NULL OR state <> 2)"""
-ARRIVE = f"""UPDATE modd_items SET state = 1, due = NULL WHERE place IN (
-    SELECT place FROM modd_items WHERE {DUE} ORDER BY due LIMIT {STEP}) AND key IS NOT NULL AND state = 2
-    RETURNING key"""
-ANY_DUE = f"SELECT 1 FROM modd_items WHERE {DUE} LIMIT 1"
-GIVE_WAY = """UPDATE modd_items SET state = 1
-    WHERE queue = ? AND key = ? AND state IN (0, 3, 5) AND state = 0 AND attempts = 0"""
-PROMOTE = """UPDATE modd_items SET state = 0 WHERE place = (
-    SELECT place FROM modd_items WHERE queue = :queue AND key = :key AND state = 1 ORDER BY place LIMIT 1)
-    AND NOT EXISTS (SELECT 1 FROM modd_items WHERE queue = :queue AND key = :key AND state IN (0, 3, 5))"""
-CLAIM = f"""UPDATE modd_items SET state = 3, due = :until, attempts = attempts + 1, token = :token WHERE place IN (
+DUE = "queue = :queue AND state >= 2 AND state = :state AND due <= :now"
+ANY_DUE = " OR ".join(
+    f"EXISTS (SELECT 1 FROM modd_items WHERE {DUE.replace(':state', str(state))})"
+    for state in (DELAYED, LEASED, RETRYING)
+)
+COME_DUE = f"""UPDATE modd_items SET state = (state = 2 AND key IS NOT NULL), due = NULL WHERE place IN (
+    SELECT place FROM modd_items WHERE {DUE} ORDER BY due LIMIT {STEP}) RETURNING state, key"""
+OF_KEY = "queue = :queue AND key = :key AND key IS NOT NULL"
+GIVE_WAY = f"UPDATE modd_items SET state = 1 WHERE {OF_KEY} AND state = 0 AND attempts = 0"
+PROMOTE = f"""UPDATE modd_items SET state = 0 WHERE place = (
+    SELECT place FROM modd_items WHERE {OF_KEY} AND state = 1 ORDER BY place LIMIT 1)
+    AND NOT EXISTS (SELECT 1 FROM modd_items WHERE {OF_KEY} AND state IN (0, 3, 4))"""
+CLAIM = """UPDATE modd_items SET state = 3, due = :until, attempts = attempts + 1, token = :token WHERE place IN (
     SELECT place FROM modd_items WHERE queue = :queue AND state = 0 ORDER BY place LIMIT :limit)
-    RETURNING {COLUMNS}"""
+    RETURNING place, id, key, headers, attempts, body"""
 HELD = "place = ? AND token = ?"
 ACK = f"DELETE FROM modd_items WHERE {HELD}"
 EXTEND = f"UPDATE modd_items SET state = 3, due = ? WHERE {HELD}"
 RETRY = f"UPDATE modd_items SET token = NULL, state = ?, due = ? WHERE {HELD}"
 RELEASE = f"""UPDATE modd_items SET token = NULL, due = NULL, attempts = attempts - 1,
     state = (key IS NOT NULL AND attempts = 1) WHERE {HELD}"""
-BURY = f"""UPDATE modd_items SET token = NULL, state = 4, reason = ?, due = (
-    SELECT coalesce(max(due), 0) + 1 FROM modd_items AS other WHERE other.queue = modd_items.queue AND state = 4)
+BURY = f"""UPDATE modd_items SET token = NULL, state = 5, reason = ?, due = (SELECT coalesce(max(due), 0) + 1
+    FROM modd_items AS other WHERE other.queue = modd_items.queue AND other.state >= 2 AND other.state = 5)
     WHERE {HELD}"""
 
 
@@ -60,34 +59,41 @@ class QueueSql:
 
     def __init__(self, name: str, nonce: Callable[[], str]) -> None:
         self.name, self.number, self._nonce = name, number_of(name), nonce
-        head = "INSERT INTO modd_items (place, queue, state, due, id, key, headers, body)"
-        row = f"(?, {self.number}, ?, ?, ?, ?, ?, ?)"
-        self._insert = Insert(head, row)
-        self._insert_named = Insert(head, row, "ON CONFLICT (queue, id) WHERE id IS NOT NULL DO NOTHING")
+        self._insert_plain = Insert("INSERT INTO modd_items (place, queue, state, body)", f"(?, {self.number}, 0, ?)")
+        self._insert = Insert(
+            "INSERT INTO modd_items (place, queue, state, due, id, key, headers, body)",
+            f"(?, {self.number}, ?, ?, ?, ?, ?, ?)",
+            "ON CONFLICT (queue, id) WHERE id IS NOT NULL DO NOTHING",
+        )
+
+    def register(self, connection: Connection, calls: Sequence[Call]) -> Sequence[None]:
+        """Note the name that the number stands for, for those who look at the file."""
+        connection.execute("INSERT OR IGNORE INTO modd_queues VALUES (?, ?)", (self.number, self.name))
+        return [None] * len(calls)
 
     def put(self, connection: Connection, calls: Sequence[Call]) -> Sequence[list[str]]:
-        """Insert items, given as rows of state, due, id, key, headers and body; those that are known are left out."""
-        connection.execute("INSERT OR IGNORE INTO modd_queues VALUES (?, ?)", (self.number, self.name))
+        """Insert items: bodies, or rows of state, due, id, key, headers and body. Those that are known are left out."""
         place, nonce = next_place(connection), self._nonce()
-        values: list[Any] = []
+        plain: list[Any] = []
+        full: list[Any] = []
         results: list[list[str]] = []
-        insert = self._insert
-        for [rows] in calls:
+        for [items] in calls:
             ids: list[str] = []
-            for row in rows:
-                id = row[2]
-                if id is None:
+            for item in items:
+                if type(item) is bytes:
                     ids.append(f"{nonce}{place:x}")
+                    plain += (place, item)
                 else:
-                    ids.append(id)
-                    if id.startswith(nonce) and self._place_of(connection, id) is not None:
+                    ids.append(f"{nonce}{place:x}" if item[2] is None else item[2])
+                    if item[2] is not None and self._place_of(connection, item[2]) is not None:
                         continue
-                    insert = self._insert_named
-                values += (place, *row)
+                    full += (place, *item)
                 place += 1
             results.append(ids)
-        insert.run(connection, values)
-        self._promote(connection, {row[3] for [rows] in calls for row in rows if row[0] == BEHIND})
+        self._insert_plain.run(connection, plain)
+        self._insert.run(connection, full)
+        keys = {item[3] for [items] in calls for item in items if type(item) is not bytes and item[0] == BEHIND}
+        self._promote(connection, keys)
         return results
 
     def claim(self, connection: Connection, calls: Sequence[Call]) -> Sequence[list[Claim]]:
@@ -133,7 +139,7 @@ class QueueSql:
 
     def discard(self, connection: Connection, calls: Sequence[Call]) -> Sequence[list[str]]:
         """Forget what was buried, and return the ids of that for each call."""
-        return [self._delete(connection, ids, "state = 4") for [ids] in calls]
+        return [self._delete(connection, ids, "state = 5") for [ids] in calls]
 
     def redrive(self, connection: Connection, calls: Sequence[Call]) -> Sequence[list[str]]:
         """Put back what was buried, and return the ids of that for each call."""
@@ -157,18 +163,19 @@ class QueueSql:
     def _come_due(self, connection: Connection, now: float) -> None:
         """Make ready what is due and what is no longer leased; its token stays good until somebody else claims it."""
         given = {"queue": self.number, "now": now}
-        if connection.execute(ANY_DUE, given).fetchone() is None:
+        if not connection.execute(f"SELECT {ANY_DUE}", given).fetchone()[0]:
             return
-        arrived = connection.execute(ARRIVE, given).fetchall()
-        connection.execute(EXPIRE, given)
-        self._promote(connection, {key for [key] in arrived}, give_way=True)
+        for state in (DELAYED, LEASED, RETRYING):
+            rows = connection.execute(COME_DUE, given | {"state": state}).fetchall()
+            self._promote(connection, {key for state, key in rows if state == BEHIND}, give_way=True)
 
     def _promote(self, connection: Connection, keys: Iterable[str], *, give_way: bool = False) -> None:
         """Have each of these keys led by the first of its items, unless it has a head that stays."""
         for key in keys:
+            given = {"queue": self.number, "key": key}
             if give_way:
-                connection.execute(GIVE_WAY, (self.number, key))
-            connection.execute(PROMOTE, {"queue": self.number, "key": key})
+                connection.execute(GIVE_WAY, given)
+            connection.execute(PROMOTE, given)
 
     def _settle(self, connection: Connection, sql: str, held: Call, *values: Any) -> None:
         place, token, id, _ = held
@@ -184,7 +191,7 @@ class QueueSql:
 
     def _redrive(self, connection: Connection, id: str) -> bool:
         sql = f"""UPDATE modd_items SET place = {next_place(connection)}, id = ?2, state = (key IS NOT NULL),
-            attempts = 0, due = NULL, reason = NULL WHERE place = ?1 AND state = 4 RETURNING key"""
+            attempts = 0, due = NULL, reason = NULL WHERE place = ?1 AND state = 5 RETURNING key"""
         keys = [key for [key] in self._each(connection, sql, id, id)]
         self._promote(connection, [key for key in keys if key is not None])
         return bool(keys)

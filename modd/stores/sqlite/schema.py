@@ -12,18 +12,16 @@ INSERT INTO modd_store VALUES (0, lower(hex(randomblob(6))));
 
 CREATE TABLE modd_queues (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 
--- state: 0 to be claimed next, 1 waits for its key, 2 delayed, 3 leased, 4 dead, 5 waits for a retry
+-- state: 0 to be claimed next, 1 waits for its key, 2 delayed, 3 leased, 4 waits for a retry, 5 dead
 -- due: when a delay or a lease ends, in seconds since 1970; of the dead, the order in which they were buried
 CREATE TABLE modd_items (
     place INTEGER PRIMARY KEY, queue INTEGER NOT NULL, state INTEGER NOT NULL, due REAL,
     attempts INTEGER NOT NULL DEFAULT 0, token INTEGER, id TEXT, key TEXT, headers BLOB, reason TEXT, body BLOB NOT NULL
 );
-CREATE UNIQUE INDEX modd_items_id ON modd_items (queue, id) WHERE id IS NOT NULL;
 CREATE INDEX modd_items_ready ON modd_items (queue, place) WHERE state = 0;
-CREATE UNIQUE INDEX modd_items_head ON modd_items (queue, key) WHERE key IS NOT NULL AND state IN (0, 3, 5);
-CREATE INDEX modd_items_behind ON modd_items (queue, key, place) WHERE state = 1;
-CREATE INDEX modd_items_due ON modd_items (queue, due) WHERE state IN (2, 3, 5);
-CREATE INDEX modd_items_dead ON modd_items (queue, due) WHERE state = 4;
+CREATE INDEX modd_items_later ON modd_items (queue, state, due) WHERE state >= 2;
+CREATE INDEX modd_items_key ON modd_items (queue, key, state, place) WHERE key IS NOT NULL;
+CREATE UNIQUE INDEX modd_items_id ON modd_items (queue, id) WHERE id IS NOT NULL;
 
 CREATE TABLE modd_events (
     position INTEGER PRIMARY KEY, stream TEXT NOT NULL, revision INTEGER NOT NULL, at REAL NOT NULL, headers BLOB,
@@ -38,13 +36,14 @@ CREATE TABLE modd_cache (key TEXT PRIMARY KEY, until REAL NOT NULL, value BLOB N
 CREATE INDEX modd_cache_until ON modd_cache (until);
 
 CREATE TABLE modd_locks (key TEXT PRIMARY KEY, until REAL NOT NULL, token TEXT NOT NULL) WITHOUT ROWID;
+CREATE INDEX modd_locks_until ON modd_locks (until);
 
 CREATE TABLE modd_inbox (id TEXT PRIMARY KEY, at REAL NOT NULL) WITHOUT ROWID;
 CREATE INDEX modd_inbox_at ON modd_inbox (at);
 
 CREATE TABLE modd_outbox (
-    place INTEGER PRIMARY KEY, until REAL, token INTEGER, id TEXT NOT NULL UNIQUE, key TEXT, headers BLOB,
-    body BLOB NOT NULL
+    place INTEGER PRIMARY KEY, until REAL, attempts INTEGER NOT NULL DEFAULT 0, token INTEGER,
+    id TEXT NOT NULL UNIQUE, key TEXT, headers BLOB, body BLOB NOT NULL
 );
 CREATE INDEX modd_outbox_claimed ON modd_outbox (until) WHERE until IS NOT NULL;
 """

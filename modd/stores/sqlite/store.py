@@ -17,15 +17,25 @@ from modd.options import checked_callable
 from modd.ports.checks import checked_delay, checked_span
 from modd.ports.transaction import open_transaction
 from modd.stores.sqlite.batch import Batch
+from modd.stores.sqlite.cache import SqliteCache
 from modd.stores.sqlite.errors import AnswerNeeded, StoreClosed, StoreForked, translated
+from modd.stores.sqlite.events import SqliteEventStore
+from modd.stores.sqlite.inbox import SqliteInbox
 from modd.stores.sqlite.link import Link, Loop, own_loop
+from modd.stores.sqlite.locks import SqliteLocks
+from modd.stores.sqlite.outbox import SqliteOutbox
 from modd.stores.sqlite.queue import SqliteQueue
 from modd.stores.sqlite.readers import Readers
+from modd.stores.sqlite.retention import Retention
 from modd.stores.sqlite.schema import migrate
 from modd.stores.sqlite.sql import Connection
 from modd.stores.sqlite.transaction import Collecting, OwnWrites, SqliteTransaction
 from modd.stores.sqlite.ways import Alone, Way
 from modd.stores.sqlite.writer import Writer
+from modd.turn import detached
+
+WEEK = 7 * 86_400.0
+"""In seconds."""
 
 
 class SqliteStore:
@@ -36,7 +46,11 @@ class SqliteStore:
 
     path: of the file, which is made if there is none; its folder must be there. clock: seconds since 1970, the same for
     all processes that use the file. timeout: for how many seconds to wait for another process that has the file locked.
-    connect: makes connections, for another build of SQLite than that of `sqlite3`.
+    keep: for how many seconds the inbox knows an id; longer than anything takes to come again. connect: makes
+    connections, for another build of SQLite than that of `sqlite3`.
+
+    What is over goes away by itself: what was acknowledged at once; expired values of the cache, locks that ended and
+    ids that the inbox forgets within a few minutes, in small steps. What the file has freed it uses again.
 
     Raises `InvalidOption`; when it is opened, `modd.ports.StoreError`.
     """
@@ -47,6 +61,7 @@ class SqliteStore:
         *,
         clock: Callable[[], float] = time,
         timeout: float = 10.0,
+        keep: float = WEEK,
         connect: Callable[[str], Any] | None = None,
     ) -> None:
         self.name = os.fspath(path)
@@ -55,6 +70,9 @@ class SqliteStore:
         self.clock = checked_callable("clock", clock)
         self._timeout = checked_delay("timeout", timeout)
         self._connect = connect or connected
+        self.events, self.cache, self.locks = SqliteEventStore(self), SqliteCache(self), SqliteLocks(self)
+        self.inbox, self.outbox = SqliteInbox(self, checked_span("keep", keep)), SqliteOutbox(self)
+        self._retention = Retention(self, keep)
         self._queues: dict[str, SqliteQueue] = {}
         self._opened: AsyncExitStack | None = None
         self._process = 0
@@ -66,7 +84,7 @@ class SqliteStore:
 
     def queue(self, name: str) -> SqliteQueue:
         """The queue of this name; it is made by its first use."""
-        return self._queues.setdefault(name, SqliteQueue(self, name, None, lambda: self._nonce))
+        return self._queues.setdefault(name, SqliteQueue(self, name, self.outbox, lambda: self._nonce))
 
     @asynccontextmanager
     async def transaction(self, *, own_writes: bool = False, limit: float = 5.0) -> AsyncIterator[SqliteTransaction]:
@@ -133,10 +151,10 @@ class SqliteStore:
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool | None:
+    ) -> None:
         """Commit what was submitted, and close the file."""
         assert self._opened is not None  # only reached after __aenter__
-        return await self._opened.__aexit__(kind, error, trace)
+        await self._opened.aclose()  # without the error: the task group in there would make a group of it
 
     async def _open(self, stack: AsyncExitStack, loop: Loop | None) -> None:
         link = Link(lambda: self._connect(self.name), loop)
@@ -158,6 +176,10 @@ class SqliteStore:
         tasks.start_soon(writer.run)
         stack.callback(writer.close)
         self._alone = Alone(writer, readers)
+        background = await stack.enter_async_context(anyio.create_task_group())
+        with detached():
+            background.start_soon(self._retention.run)
+        stack.callback(background.cancel_scope.cancel)
 
     def _prepare(self, connection: Connection) -> str:
         """Make the connection one that writes, and the file one of this modd; returns the nonce of the file."""
@@ -171,6 +193,7 @@ class SqliteStore:
         connection.execute("PRAGMA query_only = ON")
 
     def _committed(self, batch: Batch) -> None:
+        self.outbox.wake()
         for queue in self._queues.values():
             queue.wake()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,7 @@ from modd.holding import holding
 from modd.stores.sqlite.batch import Batch, Job
 from modd.stores.sqlite.errors import StoreClosed
 from modd.stores.sqlite.link import Link
+from modd.stores.sqlite.signal import signals
 from modd.stores.sqlite.sql import Call, Operation
 from modd.turn import Gate
 
@@ -45,6 +46,7 @@ class Writer:
         self._store, self._link, self._committed = store, link, committed
         self._waiting: deque[Batch | Turn] = deque()
         self._wanted = anyio.Event()
+        self._signal = signals()
         self._closed = False
         self.gate = Gate(f"the writer of {store}")
 
@@ -53,20 +55,16 @@ class Writer:
 
         Who is cancelled before the writer has taken the call withdraws it; after that, it is waited for.
         """
-        if self.gate.holder is not None:
-            async with holding(self.gate):
-                pass
-        if self._closed:
-            raise StoreClosed(self._store)
-        job = Job(operation, call)
+        if self._closed or self.gate.holder is not None:
+            await self._let_in()
+        job = Job(operation, call, self._signal())
         batch = self._enlist(job)
         try:
-            await batch.done.wait()
+            await job.done
         except anyio.get_cancelled_exc_class() as cancelled:
             if self._withdraw(job, batch):
                 raise
-            with anyio.CancelScope(shield=True):
-                await batch.done.wait()
+            await self._outlast(job, batch)
             put_off(cancelled)
         if job.error is not None:
             raise job.error
@@ -108,6 +106,13 @@ class Writer:
             finally:
                 turn.ended.set()
 
+    async def _let_in(self) -> None:
+        """Wait until nobody else has the connection. Raises `Deadlock`, and `StoreClosed`."""
+        async with holding(self.gate):
+            pass
+        if self._closed:
+            raise StoreClosed(self._store)
+
     def _enlist(self, job: Job) -> Batch:
         last = self._waiting[-1] if self._waiting else None
         if not isinstance(last, Batch) or len(last.jobs) >= MOST:
@@ -116,6 +121,14 @@ class Writer:
             self._wanted.set()
         last.jobs.append(job)
         return last
+
+    async def _outlast(self, job: Job, batch: Batch) -> None:
+        """Wait for what was taken, however often that is cancelled."""
+        with anyio.CancelScope(shield=True):
+            while not batch.told:
+                job.done = self._signal()
+                with suppress(anyio.get_cancelled_exc_class()):
+                    await job.done
 
     def _withdraw(self, job: Job, batch: Batch) -> bool:
         waits = batch in self._waiting
@@ -130,4 +143,4 @@ class Writer:
         elif next.jobs:
             await self._link.run(partial(next.commit, self._store))
             self._committed(next)
-            next.done.set()
+            next.tell()
