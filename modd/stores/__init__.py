@@ -1,12 +1,16 @@
 """Makes of the ports in `modd.ports`, ready to use.
 
-In the memory of one process: `MemoryCache`, `MemoryLocks`, `MemoryQueue`. They are for tests and for what may be lost
-with the process. Like stores elsewhere they are points at which others get a turn and a cancellation is delivered,
-always before anything is done. Their time is that of the loop.
+In the memory of one process: `MemoryQueue`, `MemoryOutbox`, `MemoryInbox`, `MemoryEventStore`, `MemoryCache`,
+`MemoryLocks`. They are for tests and for what may be lost with the process. Like stores elsewhere they are points at
+which others get a turn and a cancellation is delivered, always before anything is done. Their time is that of the loop,
+but for what says when something was recorded.
 """
 
 from modd.stores.memory_cache import MemoryCache
+from modd.stores.memory_events import MemoryEventStore
+from modd.stores.memory_inbox import MemoryInbox
 from modd.stores.memory_locks import MemoryLocks
+from modd.stores.memory_outbox import MemoryOutbox
 from modd.stores.memory_queue import MemoryQueue
 
-__all__ = ["MemoryCache", "MemoryLocks", "MemoryQueue"]
+__all__ = ["MemoryCache", "MemoryEventStore", "MemoryInbox", "MemoryLocks", "MemoryOutbox", "MemoryQueue"]

@@ -12,8 +12,8 @@ from anyio.lowlevel import checkpoint
 from modd.ports.checks import checked_count, checked_delay, checked_span
 from modd.ports.errors import LeaseLost
 from modd.ports.items import Claim, Dead, Item, Stats
-from modd.stores.ranked import Ranked
 from modd.stores.ready import Entry, Ready
+from modd.stores.waiting import Bell, Times
 
 
 class MemoryQueue:
@@ -25,9 +25,9 @@ class MemoryQueue:
     def __init__(self) -> None:
         self._entries: dict[str, Entry] = {}
         """All of them; each is also in one of the following, or due and waiting for its key."""
-        self._ready, self._delayed, self._leased = Ready(), Ranked(), Ranked()
+        self._ready, self._delayed, self._leased = Ready(), Times(), Times()
         self._dead: dict[str, Entry] = {}
-        self._places = count()
+        self._places, self._bell = count(), Bell()
 
     async def put(self, *items: bytes | Item) -> list[str]:
         """Add items, all or none, and return their ids; an id that is there is not put again."""
@@ -52,12 +52,14 @@ class MemoryQueue:
         [entry] = self._held(claim)
         self._withdraw(entry)
         self._leased.put(entry.id, anyio.current_time() + seconds)
+        self._bell.ring()
 
     async def ack(self, *claims: Claim) -> None:
         """Forget the items; all of them or, with `LeaseLost`, none."""
         await checkpoint()
         for entry in self._held(*claims):
             self._forget(entry)
+        self._bell.ring()
 
     async def retry(self, claim: Claim, delay: float = 0.0) -> None:
         """Make the item ready again after ``delay`` seconds; it holds its key."""
@@ -73,6 +75,7 @@ class MemoryQueue:
         if not entry.attempts:
             self._ready.free(entry)
         self._ready.add(entry)
+        self._bell.ring()
 
     async def bury(self, claim: Claim, reason: str) -> None:
         """Put the item aside, for people; its key is free."""
@@ -81,6 +84,7 @@ class MemoryQueue:
         self._ready.free(entry)
         entry.reason = reason
         self._dead[entry.id] = entry
+        self._bell.ring()
 
     async def cancel(self, *ids: str) -> list[str]:
         """Forget items that have not been claimed, and return the ids of those."""
@@ -107,13 +111,20 @@ class MemoryQueue:
         entries = self._exhume(ids)
         for entry in entries:
             entry.attempts, entry.place = 0, next(self._places)
-            self._ready.add(entry)
+            self._add(entry, 0)
         return [entry.id for entry in entries]
 
     async def discard(self, *ids: str) -> list[str]:
         """Forget buried items, and return the ids of those."""
         await checkpoint()
         return [self._entries.pop(entry.id).id for entry in self._exhume(ids)]
+
+    async def wait(self, seconds: float) -> None:
+        """Return as soon as there may be something to claim, at the latest after so many seconds."""
+        end = anyio.current_time() + checked_delay("seconds", seconds)
+        await checkpoint()
+        while not self._is_claimable() and anyio.current_time() < end:
+            await self._bell.wait(min(end, self._delayed.earliest(), self._leased.earliest()))
 
     def _put(self, item: Item) -> str:
         name = uuid4().hex if item.id is None else item.id
@@ -128,6 +139,7 @@ class MemoryQueue:
             self._delayed.put(entry.id, anyio.current_time() + delay)
         else:
             self._ready.add(entry)
+        self._bell.ring()
 
     def _come_due(self) -> None:
         """Make ready what is due and what is no longer leased; its token stays good until somebody else claims it."""
@@ -135,6 +147,10 @@ class MemoryQueue:
         for waiting in (self._delayed, self._leased):
             while (due := waiting.pop(now)) is not None:
                 self._ready.add(self._entries[due])
+
+    def _is_claimable(self) -> bool:
+        self._come_due()
+        return self._ready.first() is not None
 
     def _lease(self, entry: Entry, seconds: float) -> Claim:
         self._ready.take(entry)

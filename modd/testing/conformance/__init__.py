@@ -14,11 +14,29 @@ no time; for a store with a clock of its own, override ``pass_time`` to move it 
 
 import pytest
 
-pytest.register_assert_rewrite(f"{__name__}.cache", f"{__name__}.locks")  # so that a failure shows what was compared
-pytest.register_assert_rewrite(*(f"{__name__}.queue{part}" for part in ("", "_keys", "_leases", "_people")))
+_MODULES = {
+    "cache": ("",),
+    "events": ("", "_base", "_read", "_snapshots"),
+    "inbox": ("",),
+    "locks": ("",),
+    "outbox": ("", "_leases"),
+    "queue": ("", "_keys", "_leases", "_people"),
+}
+for _port, _parts in _MODULES.items():  # so that a failure shows what was compared
+    pytest.register_assert_rewrite(*(f"{__name__}.{_port}{_part}" for _part in _parts))
 
 from modd.testing.conformance.cache import CacheConformance  # noqa: E402
+from modd.testing.conformance.events import EventStoreConformance  # noqa: E402
+from modd.testing.conformance.inbox import InboxConformance  # noqa: E402
 from modd.testing.conformance.locks import LocksConformance  # noqa: E402
+from modd.testing.conformance.outbox import OutboxConformance  # noqa: E402
 from modd.testing.conformance.queue import QueueConformance  # noqa: E402
 
-__all__ = ["CacheConformance", "LocksConformance", "QueueConformance"]
+__all__ = [
+    "CacheConformance",
+    "EventStoreConformance",
+    "InboxConformance",
+    "LocksConformance",
+    "OutboxConformance",
+    "QueueConformance",
+]

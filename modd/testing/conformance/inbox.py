@@ -1,0 +1,76 @@
+"""What every inbox must do."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+
+from modd.ports.errors import AlreadyHandled
+from modd.ports.inbox import Inbox
+from modd.testing.conformance.base import Suite
+
+
+class InboxConformance(Suite[Inbox]):
+    """The promises of `modd.ports.Inbox`."""
+
+    kept: float | None = None
+    """After how many ticks what is made forgets an id; make it short for the test. None leaves that test out."""
+
+    async def test_an_id_is_noted_when_it_is_added(self) -> None:
+        """This one and no other."""
+        async with self.make() as inbox:
+            assert not await inbox.has("a")
+            await inbox.add("a")
+            assert await inbox.has("a")
+            assert not await inbox.has("b")
+
+    async def test_ids_are_any_text(self) -> None:
+        """Ids that are alike are not the same."""
+        async with self.make() as inbox:
+            ids = ["a", "A", "a ", "", "a:b", "a%", "ä", "a\N{COMBINING DIAERESIS}", "'; --", "x" * 1_000]
+            for each in ids:
+                assert not await inbox.has(each)
+                await inbox.add(each)
+            assert all([await inbox.has(each) for each in ids])
+
+    async def test_an_id_that_is_noted_is_not_added_again(self) -> None:
+        """The error names it; it stays noted, and others can be added."""
+        async with self.make() as inbox:
+            await inbox.add("a")
+            for _ in range(2):
+                with pytest.raises(AlreadyHandled) as handled:
+                    await inbox.add("a")
+                assert handled.value.id == "a"
+            await inbox.add("b")
+            assert await inbox.has("a") and await inbox.has("b")
+
+    async def test_of_several_that_add_at_once_one_wins(self) -> None:
+        """All others are told."""
+        outcomes: list[str] = []
+
+        async def add() -> None:
+            try:
+                await inbox.add("a")
+                outcomes.append("added")
+            except AlreadyHandled:
+                outcomes.append("told")
+
+        async with self.make() as inbox:
+            async with anyio.create_task_group() as tasks:
+                for _ in range(10):
+                    tasks.start_soon(add)
+            assert sorted(outcomes) == ["added"] + ["told"] * 9
+
+    async def test_an_id_is_kept_for_its_time(self) -> None:
+        """From when it was added; after that it can be added anew, and is kept as long again."""
+        if self.kept is None:
+            pytest.skip("kept is None: the suite does not know when an id is forgotten")
+        async with self.make() as inbox:
+            for _ in range(2):
+                assert not await inbox.has("a")
+                await inbox.add("a")
+                await self.ticks(self.kept / 2)
+                assert await inbox.has("a")
+                with pytest.raises(AlreadyHandled):
+                    await inbox.add("a")
+                await self.ticks(self.kept * 0.75)

@@ -1,0 +1,95 @@
+"""Random histories of an event store against a plain model. ``MODD_PROFILE=long`` runs many more examples."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from modd.ports import Conflict, EventStore, Item, Snapshot
+from modd.stores import MemoryEventStore
+from modd.testing import run_virtual
+
+EXAMPLES = 20_000 if os.environ.get("MODD_PROFILE") == "long" else 100
+
+streams, revisions = st.sampled_from("abc"), st.integers(0, 4)
+events = st.lists(st.builds(Item, st.binary(max_size=2), st.dictionaries(st.text(max_size=2), st.text(max_size=2))))
+steps = st.one_of(
+    st.tuples(st.just("append"), streams, events, st.sampled_from([0, 0, 0, -1, 1])),
+    st.tuples(st.just("save"), streams, revisions, st.binary(max_size=2)),
+    st.tuples(st.just("read"), streams, revisions),
+)
+
+
+class ModelStore:
+    """What an event store is, said as plainly as possible: one list, looked through each time."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, Item]] = []
+        self.saved: list[tuple[str, int, bytes]] = []
+
+    def of(self, stream: str) -> list[Item]:
+        return [item for name, item in self.events if name == stream]
+
+    def read(self, stream: str, after: int) -> list[Any]:
+        return [(revision, item) for revision, item in enumerate(self.of(stream), 1) if revision > after]
+
+    def read_all(self, after: int) -> list[Any]:
+        return [(position, name, item) for position, (name, item) in enumerate(self.events, 1) if position > after]
+
+    def snapshot(self, stream: str) -> tuple[int, bytes] | None:
+        saved = [(revision, body) for name, revision, body in self.saved if name == stream]
+        latest = max((revision for revision, _ in saved), default=None)
+        return next((each for each in reversed(saved) if each[0] == latest), None)
+
+
+class Both:
+    """An event store and the model of one, to which the same is done."""
+
+    def __init__(self, store: EventStore) -> None:
+        self.store, self.model = store, ModelStore()
+
+    async def append(self, stream: str, items: list[Item], off: int) -> None:
+        actual = len(self.model.of(stream))
+        expected = max(actual + off, 0)
+        if expected == actual:
+            assert await self.store.append(stream, items, expected) == actual + len(items)
+            self.model.events += [(stream, item) for item in items]
+            return
+        with pytest.raises(Conflict) as conflict:
+            await self.store.append(stream, items, expected)
+        assert (conflict.value.expected, conflict.value.actual) == (expected, actual)
+
+    async def save(self, stream: str, revision: int, body: bytes) -> None:
+        await self.store.save_snapshot(stream, revision, body)
+        self.model.saved.append((stream, revision, body))
+
+    async def read(self, stream: str, after: int) -> None:
+        read = [(each.revision, Item(each.body, each.headers)) async for each in self.store.read(stream, after)]
+        assert read == self.model.read(stream, after)
+        everything = [event async for event in self.store.read_all(after)]
+        read_all = [(each.position, each.stream, Item(each.body, each.headers)) for each in everything]
+        assert read_all == self.model.read_all(after)
+        assert taken(await self.store.snapshot(stream)) == self.model.snapshot(stream)
+
+
+def taken(snapshot: Snapshot | None) -> tuple[int, bytes] | None:
+    return None if snapshot is None else (snapshot.revision, snapshot.body)
+
+
+async def run(history: list[Any]) -> None:
+    both = Both(MemoryEventStore())
+    for name, *arguments in history:
+        await getattr(both, name)(*arguments)
+    for stream in "abc":
+        await both.read(stream, 0)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(history=st.lists(steps, max_size=20))
+def test_an_event_store_does_what_the_model_does(backend: str, history: list[Any]) -> None:
+    run_virtual(run, history, backend=backend)
