@@ -4,6 +4,8 @@ In the memory of one process: `MemoryQueue`, `MemoryOutbox`, `MemoryInbox`, `Mem
 `MemoryLocks`. They are for tests and for what may be lost with the process. Like stores elsewhere they are points at
 which others get a turn and a cancellation is delivered, always before anything is done. Their time is that of the loop,
 but for what says when something was recorded.
+
+In one SQLite file, with transactions: `SqliteStore`, which gives all of them.
 """
 
 from modd.stores.memory_cache import MemoryCache
@@ -12,5 +14,14 @@ from modd.stores.memory_inbox import MemoryInbox
 from modd.stores.memory_locks import MemoryLocks
 from modd.stores.memory_outbox import MemoryOutbox
 from modd.stores.memory_queue import MemoryQueue
+from modd.stores.sqlite.store import SqliteStore
 
-__all__ = ["MemoryCache", "MemoryEventStore", "MemoryInbox", "MemoryLocks", "MemoryOutbox", "MemoryQueue"]
+__all__ = [
+    "MemoryCache",
+    "MemoryEventStore",
+    "MemoryInbox",
+    "MemoryLocks",
+    "MemoryOutbox",
+    "MemoryQueue",
+    "SqliteStore",
+]
