@@ -39,6 +39,7 @@ from modd.cqrs.stamps import (
     Emitted,
     Failed,
     FallbackUsed,
+    For,
     FromCache,
     Handled,
     Identity,
@@ -54,6 +55,7 @@ from modd.cqrs.stamps import (
     WebhookCalled,
 )
 from modd.cqrs.typed import TypedBus
+from modd.cqrs.upcasting import InvalidUpcasters, Upcaster
 from modd.errors import SeveralHandlers
 
 __all__ = [
@@ -75,6 +77,7 @@ __all__ = [
     "Failed",
     "FallbackUsed",
     "FeatureDisabled",
+    "For",
     "Forbidden",
     "FromCache",
     "GiveUp",
@@ -84,6 +87,7 @@ __all__ = [
     "InvalidHandler",
     "InvalidIntent",
     "InvalidMiddleware",
+    "InvalidUpcasters",
     "LockTimeout",
     "Middleware",
     "Next",
@@ -108,6 +112,7 @@ __all__ = [
     "Undecodable",
     "UnknownStamp",
     "UnsafeOrder",
+    "Upcaster",
     "WebhookCalled",
     "WrongBus",
 ]

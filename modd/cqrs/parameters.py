@@ -12,6 +12,7 @@ from modd.cqrs.calls import Handler, Resources, Source, handler_with, is_factory
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import InvalidHandler
 from modd.message import IntentOf, Message
+from modd.ports.transaction import Transaction, current_transaction
 
 R = TypeVar("R")
 
@@ -67,6 +68,8 @@ def _source(title: str, handler: Any, parameter: inspect.Parameter, resources: R
             return Source(name, keyword, fill=lambda envelope: envelope.emit)
         if hint is Ask:
             return Source(name, keyword, ask)
+        if hint is Transaction and not _known(hint, resources):
+            return Source(name, keyword, fill=lambda envelope: current_transaction(title))
         if _known(hint, resources):
             value = resources[hint]
             if is_factory(hint, value):
@@ -118,6 +121,7 @@ def _known(hint: Any, resources: Resources) -> bool:
 
 
 def _unknown(parameter: inspect.Parameter, hint: Any, resources: Resources) -> str:
-    known = ", ".join(["Envelope", "Emit", "Ask", *[getattr(key, "__name__", str(key)) for key in resources]])
-    given = "no annotation" if hint is parameter.empty else f"the annotation {getattr(hint, '__name__', hint)}"
-    return f"its parameter {parameter.name!r} has {given}, and this bus can fill: {known}; add it to resources={{...}}"
+    given = [getattr(key, "__name__", str(key)) for key in resources]
+    known = ", ".join(["Envelope", "Emit", "Ask", "Transaction", *given])
+    hinted = "no annotation" if hint is parameter.empty else f"the annotation {getattr(hint, '__name__', hint)}"
+    return f"its parameter {parameter.name!r} has {hinted}, and this bus can fill: {known}; add it to resources={{...}}"

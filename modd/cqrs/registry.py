@@ -13,6 +13,7 @@ from modd.cqrs.calls import Handler, Resources
 from modd.cqrs.chain import Route, check_middleware
 from modd.cqrs.codec import Codec
 from modd.cqrs.create import created
+from modd.cqrs.derived import codec_of
 from modd.cqrs.errors import InvalidHandler, Sealed, WrongBus
 from modd.cqrs.intents import Event
 from modd.cqrs.order import check_order
@@ -47,8 +48,9 @@ class Registry(Answering):
         self._registered: list[tuple[type[Message], Handler]] = []
         self._middleware: list[Any] = []
         self._overrides: list[dict[type[Message], Handler]] = []
-        self._routes: dict[type, Route] = {}
-        """How to handle a type, as soon as that may be done without any further question."""
+        self._routes: dict[Any, Route] = {}
+        """How to handle a type, or a type by one handler, as soon as that may be done without any further question."""
+        self._names: dict[type, tuple[str, ...]] = {}
         self._sealed = False
         for option, given in (("middleware", middleware), ("handlers", handlers)):
             if callable(given) or not isinstance(given, Iterable):
@@ -100,9 +102,14 @@ class Registry(Answering):
     @property
     def codec(self) -> Codec:
         """Makes bytes of envelopes with its types, and with the stamps that its middleware add."""
-        return Codec(
-            _with_derived(self.types), [kind for each in self._middleware for kind in getattr(each, "stamps", ())]
-        )
+        return codec_of([self])
+
+    def handler_names(self, kind: type[Message]) -> tuple[str, ...]:
+        """The names of the handlers that a message of this type gets to, in their order; for a worker, and `For`."""
+        names = self._names.get(kind)
+        if names is None:
+            names = self._names[kind] = tuple(handler.name for handler in self._handlers_of(kind))
+        return names
 
     def check(self) -> None:
         """Check what can only be checked when all is there, and refuse changes from now on.
@@ -123,12 +130,12 @@ class Registry(Answering):
             raise NoHandler(unknown[0], self.name, self.types)
         fakes = {kind: self._bound(fake, None) for kind, fake in handlers.items()}
         self._overrides.append(fakes)
-        self._routes.clear()
+        self._forget_ways()
         try:
             yield
         finally:
             self._overrides = [each for each in self._overrides if each is not fakes]
-            self._routes.clear()
+            self._forget_ways()
 
     @abstractmethod
     async def _ask_around(self, intent: IntentOf[R], /, *stamps: Any) -> R:
@@ -147,11 +154,15 @@ class Registry(Answering):
             reason = f"{self.name} has {known[0].name} for {kind.__qualname__}; give several=True if more are meant"
             raise InvalidHandler(name or name_of(handler), reason)
         self._registered.append((kind, self._bound(handler, name)))
-        self._routes.clear()
+        self._forget_ways()
         self.renew()
 
     def _bound(self, handler: Any, name: str | None) -> Handler:
         return bound(handler, name, self._resources, self._ask_around)
+
+    def _forget_ways(self) -> None:
+        self._routes.clear()
+        self._names.clear()
 
     def _refuse_when_sealed(self, what: str) -> None:
         if self._sealed:
@@ -168,19 +179,15 @@ class Registry(Answering):
                 break
         return found
 
+    def _handlers_named(self, name: str, kind: type[Message]) -> list[Handler]:
+        found = [handler for handler in self._handlers_of(kind) if handler.name == name]
+        if not found:
+            known = ", ".join(self.handler_names(kind)) or "nothing"
+            raise InvalidOption("For.handler", name, f"{kind.__qualname__} is handled in {self.name} by: {known}")
+        return found
+
 
 def _checked_resources(given: Any) -> Resources:
     if given is not None and not isinstance(given, Mapping):
         raise InvalidOption("resources", given, "give a mapping from type to value or factory")
     return dict(given or {})
-
-
-def _with_derived(types: Iterable[type[Message]]) -> list[type[Message]]:
-    """The types and those derived from them, which have the same handlers; of one wire name the first."""
-    named: dict[str, type[Message]] = {}
-    ways = [*types]
-    while ways:
-        kind = ways.pop(0)
-        named.setdefault(wire_name(kind), kind)
-        ways += kind.__subclasses__()
-    return [*named.values()]

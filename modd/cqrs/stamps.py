@@ -82,6 +82,18 @@ class Received(Stamp):
     local: ClassVar[bool] = True
 
 
+class For(Stamp):
+    """Only this handler of the message's type is to run; it is named by ``Registry.handler_names``.
+
+    It counts on the envelope that is dispatched (``Envelope(event, For("notify"))``), not among the stamps that
+    ``dispatch`` is given beside a message.
+    """
+
+    local: ClassVar[bool] = True
+
+    handler: str
+
+
 class FallbackUsed(Stamp):
     """The feature was off, and the result is that of the fallback (MI-51)."""
 
@@ -164,6 +176,7 @@ BUILT_IN: tuple[type[Stamp], ...] = (
     Revalidating,
     Queued,
     Received,
+    For,
     FallbackUsed,
     Timings,
     Retried,

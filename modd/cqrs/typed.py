@@ -18,7 +18,7 @@ from modd.cqrs.intents import Event
 from modd.cqrs.opening import Opening
 from modd.cqrs.release import concluded
 from modd.cqrs.stamped import checked_stamps
-from modd.cqrs.stamps import Failed, Stamp
+from modd.cqrs.stamps import Failed, For, Stamp
 from modd.errors import InvalidOption, NoHandler, NotAnswered
 from modd.message import Intent, IntentOf, Message
 from modd.options import check_message, checked_callable
@@ -157,24 +157,32 @@ class TypedBus(Opening):
         """The way for what has not gone it yet; an envelope that was dispatched before is given anew."""
         message = intent.message if isinstance(intent, Envelope) else intent
         check_message(message)
-        route = self._routes.get(type(message)) or self._route_for(type(message))
+        kind = type(message)
+        only = [each for each in intent._noted if type(each) is For] if isinstance(intent, Envelope) else ()
+        if only:
+            route = self._routes.get((kind, only[0].handler)) or self._route_for(kind, only[0].handler)
+        else:
+            route = self._routes.get(kind) or self._route_for(kind)
         if not isinstance(intent, Envelope):
             return None, route
         if intent.sent:
-            return intent.again(at=self.clock()), route
+            return intent.again(*only, at=self.clock()), route
         if intent._id is None and self._new_id is not None:
             intent._id = self._new_id()
         return intent, route
 
-    def _route_for(self, kind: type[Message]) -> Route:
+    def _route_for(self, kind: type[Message], only: str | None = None) -> Route:
         handlers = self._handlers_of(kind)
         if not issubclass(kind, self.kind) or (not handlers and self.strict):
             raise NoHandler(kind, self.name, self.types)
+        if only is not None:
+            handlers = self._handlers_named(only, kind)
         if not self._sealed:
             self.check()
         self._refuse_when_closed()
         chain = composed(self._middleware, handlers, self.clock, self.concurrent)
-        route = self._routes[kind] = route_of(chain, self._middleware, handlers, quick=self.kind is not Event)
+        route = route_of(chain, self._middleware, handlers, quick=self.kind is not Event)
+        self._routes[kind if only is None else (kind, only)] = route
         return route
 
 

@@ -20,6 +20,10 @@ from modd.options import checked_flag
 from modd.ports import Item, Queue
 
 
+BUS = "modd-bus"
+"""The header of an item that says which bus is to handle it, where several of a `Bus` could."""
+
+
 class EnqueueOptions(TypedDict, total=False):
     """What may differ for a type: whether it is queued, where, and what is handled in order."""
 
@@ -92,7 +96,8 @@ class Enqueue:
         body, key = self._codecs[envelope.bus].encode(envelope), options["key"]
         key = None if key is None else await key_or_none(key, envelope)
         id = in_bus(envelope.bus.name, envelope.id)
-        await options["queue"].put(Item(body, key=key, delay=_delay(envelope), id=id))
+        headers = {BUS: envelope.bus.name}
+        await options["queue"].put(Item(body, headers, key, _delay(envelope), id))
 
 
 def _has_result(kind: type[Message], result: Any) -> bool:

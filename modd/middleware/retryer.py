@@ -96,7 +96,7 @@ class Retryer:
         while (failure := await _failure(envelope, call_next)) is not None:
             attempt += 1
             retried = Retried(attempt, _text(failure), at=envelope.bus.clock())
-            if attempt == options["attempts"] or not _is_hopeful(failure, options["retry_on"], options["give_up_on"]):
+            if attempt == options["attempts"] or not is_hopeful(failure, options["retry_on"], options["give_up_on"]):
                 envelope.add(retried)
                 return _raise(failure)
             waits = waits or delays(options["backoff"], options["multiplier"], options["jitter"], self._random)
@@ -108,11 +108,12 @@ class Retryer:
 def _check(options: RetryerOptions) -> None:
     checked_count("attempts", options.get("attempts"))
     check_backoff(options.get("backoff"), options.get("multiplier"), options.get("jitter"))
-    _check_errors("retry_on", options.get("retry_on"))
-    _check_errors("give_up_on", options.get("give_up_on"))
+    check_errors("retry_on", options.get("retry_on"))
+    check_errors("give_up_on", options.get("give_up_on"))
 
 
-def _check_errors(option: str, given: Any) -> None:
+def check_errors(option: str, given: Any) -> None:
+    """Raise `InvalidOption` for anything but types of errors."""
     if not all(isinstance(each, type) and issubclass(each, Exception) for each in _types(given)):
         raise InvalidOption(option, given, "give a type derived from Exception, or a tuple of them")
 
@@ -143,7 +144,8 @@ def _raise(failure: Exception | Failed) -> None:
         raise failure
 
 
-def _is_hopeful(failure: Exception | Failed, retry_on: Errors, give_up_on: Errors) -> bool:
+def is_hopeful(failure: Exception | Failed, retry_on: Errors, give_up_on: Errors) -> bool:
+    """Whether it is of any use to try again; of errors in a group it is enough that it is for one of them."""
     if isinstance(failure, (*NEVER, *_types(give_up_on))):
         return False
     if not isinstance(failure, ExceptionGroup):
@@ -151,18 +153,19 @@ def _is_hopeful(failure: Exception | Failed, retry_on: Errors, give_up_on: Error
     if failure.subgroup(TurnOverflow) is not None:  # it ends the turns around it as well, whoever catches it
         return False
     wanted = (Exception,) if isinstance(failure, retry_on) else retry_on
-    return any(_is_hopeful(each, wanted, give_up_on) for each in failure.exceptions)
+    return any(is_hopeful(each, wanted, give_up_on) for each in failure.exceptions)
 
 
 def _wait(failure: Exception | Failed, backoff: float) -> float:
     """How long to wait: as long as it was asked for, by the one of several that asked for most, else the backoff."""
-    return max(0.0, max(_asked(failure), default=backoff))
+    return max(0.0, max(asked(failure), default=backoff))
 
 
-def _asked(failure: BaseException | Failed) -> Iterator[float]:
+def asked(failure: BaseException | Failed) -> Iterator[float]:
+    """For how many seconds the errors in a failure ask to wait, each that does."""
     if isinstance(failure, RetryLater):
         yield failure.seconds
     if isinstance(failure, (CircuitOpen, RateLimited)):
         yield failure.retry_after
     for each in failure.exceptions if isinstance(failure, BaseExceptionGroup) else ():
-        yield from _asked(each)
+        yield from asked(each)

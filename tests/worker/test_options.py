@@ -1,0 +1,44 @@
+"""Misuse fails when a worker is made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from modd import Bus, InvalidOption
+from modd.component import Part
+from modd.cqrs import CommandBus, QueryBus
+from modd.stores import MemoryQueue
+from modd.worker import Worker
+from tests.worker.desk import Pay
+
+WRONG: list[tuple[str, Any]] = [
+    *[("queues", given) for given in (None, [], "queue", MemoryQueue, [MemoryQueue(), 5])],
+    *[("bus", given) for given in (None, CommandBus, Bus(), Bus([QueryBus()]), Part(CommandBus()))],
+    *[("codec", given) for given in (5, "json")],
+    *[("inbox", given) for given in (5, MemoryQueue())],
+    ("outbox", 5),
+    *[("concurrency", given) for given in (0, True, 1.5)],
+    ("attempts", 0),
+    *[("backoff", given) for given in ("linear", 5, None)],
+    *[("give_up_on", given) for given in ("ValueError", (ValueError, 5))],
+    *[("lease", given) for given in (0, float("inf"))],
+    ("drain", -1),
+    ("poll", 0),
+    ("max_messages", 0),
+    ("max_age", 0),
+    ("keep_unknown", -1),
+    ("clock", 5),
+]
+
+
+@pytest.mark.parametrize(("option", "given"), WRONG)
+def test_an_option_that_cannot_work_is_named(option: str, given: Any) -> None:
+    options: dict[str, Any] = {"queues": MemoryQueue(), "bus": CommandBus({Pay: print}), option: given}
+    with pytest.raises(InvalidOption, match=f"^{option}="):
+        Worker(**options)
+
+
+def test_what_is_made_with_defaults_works() -> None:
+    assert Worker(MemoryQueue(), CommandBus({Pay: print}), outbox=None, give_up_on=ValueError).running == 0

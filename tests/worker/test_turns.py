@@ -1,0 +1,130 @@
+"""Without an outbox, what is released flows on in a turn of the bus around."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from modd import Bus, Message, TurnFailed
+from modd.component import Part
+from modd.cqrs import CommandBus, Emit, Envelope, EventBus
+from modd.cqrs.around import dispatch_in_turn
+from modd.stores import MemoryQueue
+from modd.worker import Worker
+from tests.worker.desk import Paid, Pay, item, work_off
+
+pytestmark = pytest.mark.anyio
+
+
+class Told(Message):
+    amount: int
+
+
+class Wrapped(Part):
+    """A part around a typed bus."""
+
+
+def pay(command: Pay, emit: Emit) -> None:
+    emit(Paid(command.amount))
+
+
+async def test_events_flow_on_in_the_bus_around_as_caused_by_their_command() -> None:
+    queue, heard = MemoryQueue(), list[Any]()
+
+    def hear(envelope: Envelope[Paid]) -> None:
+        heard.append((envelope.message, envelope.causation_id))
+
+    commands = CommandBus([pay], new_id=lambda: "none")
+    bus = Bus([commands, EventBus([hear])])
+    await queue.put(item(Pay(3), id="p"))
+    await work_off(Worker(queue, commands))
+    assert [message for message, _ in heard] == [Paid(3)]
+    assert heard[0][1] != "none"
+    assert bus.components[0] is commands
+
+
+async def test_only_the_typed_bus_gets_the_message_and_all_get_what_it_releases() -> None:
+    queue, others, heard = MemoryQueue(), list[Any](), list[Any]()
+
+    def hear(event: Paid) -> Told:
+        heard.append(event)
+        return Told(event.amount)
+
+    inner = Bus([Wrapped(CommandBus([pay])), hear], name="inner", inbound=[], outbound=[Told])
+
+    def outside(message: Message) -> None:
+        others.append(message)
+
+    bus = Bus([inner, outside])
+    await queue.put(item(Pay(3)))
+    await work_off(Worker(queue, bus))
+    assert (heard, others) == ([Paid(3)], [Told(3)])
+
+
+async def test_a_row_gets_to_its_handler_alone_and_what_that_gives_back_flows_on() -> None:
+    queue, heard = MemoryQueue(), list[Any]()
+    events = EventBus()
+    events.register(Paid, lambda paid: Told(paid.amount), "one")
+    events.register(Paid, lambda paid: Told(-paid.amount), "other")
+
+    def hear(told: Told) -> None:
+        heard.append(told.amount)
+
+    await queue.put(item(Paid(3)))
+    await work_off(Worker(queue, Bus([events, hear])))
+    assert sorted(heard) == [-3, 3]
+
+
+async def test_what_fails_in_the_turn_fails_the_message() -> None:
+    queue, tries = MemoryQueue(), list[Any]()
+
+    def hear(event: Paid) -> None:
+        tries.append(event)
+        raise ValueError("deaf")
+
+    await queue.put(item(Pay(3)))
+    await work_off(Worker(queue, Bus([CommandBus([pay]), hear]), attempts=2, backoff="none"))
+    [dead] = await queue.dead()
+    assert dead.reason.splitlines()[0].startswith("TurnFailed: 1 failure in a turn of bus")
+    assert "ValueError: deaf" in dead.reason
+    assert len(tries) == 2
+
+
+async def test_a_handler_that_fails_in_a_turn_is_raised_as_it_is_and_the_bus_stays_usable() -> None:
+    def fail(command: Pay) -> None:
+        raise ValueError("no")
+
+    commands = CommandBus([fail])
+    bus = Bus([commands], name="around")
+    with pytest.raises(ValueError, match="no"):
+        await dispatch_in_turn(commands, Envelope(Pay()))
+    with pytest.raises(TurnFailed):
+        await bus(Pay())
+
+
+async def test_a_loop_of_events_is_cut_short_and_the_message_buried_at_once() -> None:
+    queue, tries = MemoryQueue(), list[int]()
+
+    def again(event: Paid) -> Paid:
+        tries.append(1)
+        return event
+
+    bus = Bus([CommandBus([pay]), Bus([again], name="inner", inbound=[Paid])], limit=50)
+    await queue.put(item(Pay(3)))
+    await work_off(Worker(queue, bus))
+    [dead] = await queue.dead()
+    assert "TurnOverflow" in dead.reason
+    assert dead.attempts == 1
+
+
+async def test_without_a_bus_around_it_is_said_that_nobody_gets_an_event(caplog: pytest.LogCaptureFixture) -> None:
+    queue = MemoryQueue()
+    await queue.put(item(Pay(3)))
+    await work_off(Worker(queue, CommandBus([pay])))
+    assert caplog.messages == ["commands released Paid and nobody gets it: give the worker an outbox, or a Bus around"]
+
+
+async def test_a_typed_bus_alone_is_dispatched_as_it_is() -> None:
+    dispatched = await dispatch_in_turn(CommandBus([pay]), Envelope(Pay(3)))
+    assert dispatched.events == (Paid(3),)
