@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass, field
 from typing import Any
 
 from bench import components, floors
 from bench.floors import Count, Floor
 from modd import Bus
 
-Run = Callable[[int], Awaitable[None]]
-"""Sends as often as it is told; raises when more or fewer messages were handled than that takes."""
+Run = Callable[[int], Awaitable[float | None]]
+"""Sends as often as it is told; raises when more or fewer messages were handled than that takes.
+
+It returns the seconds that count, when it does something else besides.
+"""
 
 CART = 20_000
 """A cart keeps its lines, so a new one is taken after so many sends."""
@@ -36,6 +40,8 @@ class Case:
     """Handled per send."""
     at_most: bool = False
     """Whether a small figure is a good one."""
+    opening: AbstractAsyncContextManager[Any] = field(default_factory=nullcontext)
+    """Open around the runs."""
 
 
 def all_cases() -> list[Case]:

@@ -11,17 +11,21 @@ import platform
 from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
+from sqlite3 import sqlite_version
 from statistics import median
 from time import perf_counter
 from typing import Any
 
 from bench.cases import Case, Run, all_cases, peak_of_chain
 from bench.commands import command_cases
+from bench.durable import durable_cases
 
 CHAIN = 1_000_000
 """Messages of the turn whose memory is measured."""
 PEAK = 1_000_000
 """The bytes that it may hold, a thirtieth of what so many messages would take: what is done with is let go."""
+FOLDER = Path(__file__).parents[1] / "build"
+"""Where files are made by default: on the disk that this is on, not in a folder that is kept in memory."""
 HEAD = ("case", "modd", "compared with", "ratio", "low .. high", "must", "aim", "reached")
 
 
@@ -30,9 +34,11 @@ async def main() -> None:
     options = parse()
     print(f"{machine()}\n\n| {' | '.join(HEAD)} |\n|{'---|' * len(HEAD)}", flush=True)
     rows = []
-    for case in (*all_cases(), *command_cases()):
+    options.folder.mkdir(exist_ok=True)
+    for case in (*all_cases(), *command_cases(), *durable_cases(options.folder)):
         if options.only in case.name:
-            rows.append(row(case, await measure(case, options.rounds, options.seconds)))
+            async with case.opening:
+                rows.append(row(case, await measure(case, options.rounds, options.seconds)))
             print(line(rows[-1]), flush=True)
     peak = await peak_of_chain(CHAIN) if options.only in "memory" else None
     if peak is not None:
@@ -47,6 +53,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=7, help="how often each side of a case runs")
     parser.add_argument("--seconds", type=float, default=0.3, help="how long a run is to take")
     parser.add_argument("--only", default="", help="only the cases with this text in their names")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="for the files of durable cases, on a disk")
     parser.add_argument("--json", type=Path, help="a file to write the figures to")
     return parser.parse_args()
 
@@ -75,8 +82,8 @@ async def timed(run: Run, sends: int) -> float:
     """How long a run takes, with no garbage of others left."""
     gc.collect()
     start = perf_counter()
-    await run(sends)
-    return perf_counter() - start
+    counted = await run(sends)
+    return perf_counter() - start if counted is None else counted
 
 
 def row(case: Case, took: Iterable[tuple[float, float]]) -> dict[str, Any]:
@@ -110,9 +117,9 @@ def line(row: dict[str, Any]) -> str:
 
 def machine() -> str:
     """What the figures were taken on."""
-    libraries = ", ".join(f"{name} {version(name)}" for name in ("modd", "anyio", "msgspec"))
+    libraries = ", ".join(f"{name} {version(name)}" for name in ("modd", "anyio", "msgspec", "aiosqlite"))
     python = f"{platform.python_implementation()} {platform.python_version()}"
-    return f"{os.cpu_count()} x {processor()}, {platform.system()}, {python}, {libraries}"
+    return f"{os.cpu_count()} x {processor()}, {platform.system()}, {python}, SQLite {sqlite_version}, {libraries}"
 
 
 def processor() -> str:

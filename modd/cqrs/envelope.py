@@ -142,10 +142,15 @@ class Envelope(Stamped, Generic[M_co]):
     @staticmethod
     def restored(message: M, identity: Identity, stamps: Iterable[Stamp]) -> Envelope[M]:
         """An envelope as it was before it was encoded."""
-        envelope = Envelope(message, *stamps, id=identity.id)
-        envelope._at = identity.at
+        if not identity.id:
+            raise InvalidOption("id", identity.id, "give a text that is not empty")
+        envelope: Envelope[M] = Envelope.__new__(Envelope)  # the rest that __init__ checks is as a codec makes it
+        envelope.message, envelope.bus = message, None
+        envelope._done, envelope._noted = None, [stamp for stamp in stamps if not isinstance(stamp, Identity)]
+        envelope._id, envelope._at = identity.id, identity.at
         envelope._correlation, envelope._causation = identity.correlation_id, identity.causation_id
-        envelope._sent = envelope.has(Handled)
+        envelope._ran, envelope._sent = False, envelope.has(Handled)
+        envelope.open, envelope.outer = False, None
         return envelope
 
     @property

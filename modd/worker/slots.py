@@ -8,6 +8,7 @@ from typing import Any
 import anyio
 from anyio.abc import TaskGroup
 
+from modd.signals import Signal, set_signal, signals
 from modd.worker.contexts import in_context
 from modd.worker.work import Work
 
@@ -20,13 +21,15 @@ class Slot:
     def __init__(self, handle: Handle, done: Callable[[Slot, Work], None]) -> None:
         self._handle, self._done = handle, done
         self.work: Work | None = None
-        self._given = anyio.Event()
+        self._signal = signals()
+        self._given: Signal = None
         self._scope = anyio.CancelScope()
 
     def give(self, work: Work) -> None:
         """Have it work on a claim; it is idle."""
         self.work = work
-        self._given.set()
+        if self._given is not None:
+            set_signal(self._given)
 
     def lose(self, work: Work) -> None:
         """Cancel what it does for a claim that somebody else has now."""
@@ -43,17 +46,18 @@ class Slot:
 
     async def _work(self) -> None:
         try:
-            await self._given.wait()
-            assert self.work is not None  # given with the event
+            if self.work is None:
+                self._given = self._signal()
+                await self._given
+            assert self.work is not None  # given with the signal
             await in_context(self._handle(self.work))
         except BaseException:
             if self.work is not None and not self.work.lost:
                 await self.work.give_back()
             raise
         finally:
-            work, self.work = self.work, None
+            work, self.work, self._given = self.work, None, None
             if work is not None:
-                self._given = anyio.Event()
                 self._done(self, work)
 
 

@@ -23,8 +23,8 @@ class Entry:
 class ModelQueue:
     """Claims are numbers here; the list is the order of the items."""
 
-    def __init__(self) -> None:
-        self.now = 0.0
+    def __init__(self, now: float) -> None:
+        self.now = now
         self.entries: list[Entry] = []
         self.claims: list[str] = []
         self.buried: list[Entry] = []

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from modd.stores.sqlite.errors import is_of_store, translated
-from modd.stores.sqlite.signal import Signal, set_signal
+from modd.signals import Signal, set_signal
 from modd.stores.sqlite.sql import Call, Connection, Operation
+
+
+class Undone(Exception):
+    """A statement of a user (``INSERT OR ROLLBACK``) has undone the whole transaction, and with it what others did."""
 
 
 class Job:
@@ -45,8 +49,7 @@ class Batch:
             if is_of_store(together):
                 return self._fail(store, together)
             try:
-                with transaction(connection):
-                    self._do_singly(connection)
+                self._commit_singly(connection)
             except Exception as singly:
                 self._fail(store, singly)
 
@@ -64,8 +67,15 @@ class Batch:
             for job, result in zip(jobs, operation(connection, [job.call for job in jobs]), strict=True):
                 job.result = result
 
+    def _commit_singly(self, connection: Connection) -> None:
+        undone = True
+        while undone:
+            with suppress(Undone), transaction(connection):
+                self._do_singly(connection)
+                undone = False
+
     def _do_singly(self, connection: Connection) -> None:
-        for job in self.jobs:
+        for job in (job for job in self.jobs if job.error is None):
             try:
                 with savepoint(connection):
                     [job.result] = job.operation(connection, (job.call,))
@@ -73,6 +83,8 @@ class Batch:
                 if is_of_store(error):
                     raise
                 job.error = error
+                if not connection.in_transaction:
+                    raise Undone from error
 
     def _fail(self, store: str, error: Exception) -> None:
         for job in self.jobs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from typing import TypeVar
 
@@ -104,6 +105,18 @@ class NewerStore(StoreError):
         )
 
 
+class NotDurable(StoreError):
+    """A connection does not wait for the disk, so that what is committed could be lost with the power."""
+
+    def __init__(self, store: str, level: object) -> None:
+        self.level = level
+        super().__init__(
+            store,
+            f"PRAGMA synchronous is {level} here and stays so, and a store needs 2 (FULL) or more; give it a connect= "
+            "that leaves this to the store",
+        )
+
+
 class TransactionInUse(ModdError, RuntimeError):
     """A transaction was used by another task than the one that began it, or after its end.
 
@@ -158,10 +171,22 @@ KINDS: dict[int, type[StoreError]] = {
 }
 """The errors of a file by SQLite's primary result codes; the others are about statements and values."""
 
+SYSTEM: dict[int | None, type[StoreFull | StoreFailed | StoreReadOnly]] = {
+    errno.ENOSPC: StoreFull,
+    errno.EDQUOT: StoreFull,
+    errno.EIO: StoreFailed,
+}
+"""The errors of a file by the system's error numbers; the others say that it may not be written."""
+
 
 def is_of_store(error: BaseException) -> bool:
     """Whether the store failed, not the one who called it."""
     return _code(error) in KINDS
+
+
+def is_busy(error: BaseException) -> bool:
+    """Whether others were in the way, so that it can go well the next time."""
+    return KINDS.get(_code(error)) is StoreBusy
 
 
 def translated(store: str, error: E) -> E | StoreError:
@@ -169,9 +194,14 @@ def translated(store: str, error: E) -> E | StoreError:
     kind = KINDS.get(_code(error))
     if kind is None:
         return error
-    named = kind(store, f"{getattr(error, 'sqlite_errorname', 'SQLite')}: {error}")  # type: ignore[call-arg, arg-type]
+    named = kind(store, f"{getattr(error, 'sqlite_errorname', 'SQLite')}: {error}")
     named.__cause__ = error
     return named
+
+
+def of_system(store: str, error: OSError) -> StoreError:
+    """The error that tells of a file beside the store's, which the system could not make or change."""
+    return SYSTEM.get(error.errno, StoreReadOnly)(store, error)
 
 
 def _code(error: BaseException) -> int:

@@ -14,6 +14,7 @@ import aiosqlite
 import anyio
 import anyio.to_thread
 
+from modd.cancelled import put_off
 from modd.stores.sqlite.sql import Connection
 
 T = TypeVar("T")
@@ -54,13 +55,40 @@ class Link:
     async def run(self, work: Callable[[Connection], T]) -> T:
         """Do a piece of work to its end, whoever is cancelled meanwhile, and return what it returns."""
         results: list[T] = []
-        self._work.append(lambda connection: results.append(work(connection)))
-        await self._call(self._db.commit)
+        errors: list[Exception] = []
+
+        def do(connection: Connection) -> None:
+            try:
+                results.append(work(connection))
+            except Exception as error:
+                errors.append(error)
+
+        try:
+            await self._do(do)
+        except anyio.get_cancelled_exc_class() as cancelled:  # a native task.cancel(): scopes are kept out
+            await self._outlast()
+            put_off(cancelled)
+        if errors:
+            raise errors.pop()  # and no circle of error, frame and list is left
         return results[0]
 
     async def close(self) -> None:
         """Finish the work that was given, and close."""
         await self._call(self._db.close)
+
+    async def _do(self, work: Callable[[Connection], None]) -> None:
+        self._work.append(work)
+        await self._call(self._db.commit)
+
+    async def _outlast(self) -> None:
+        """Wait until all that was given is done, however often that is cancelled."""
+        cancelled = True
+        while cancelled:
+            try:
+                await self._do(lambda _: None)
+                cancelled = False
+            except anyio.get_cancelled_exc_class():
+                pass
 
     async def _connect(self) -> None:
         await self._db
@@ -110,7 +138,7 @@ def current_task() -> object:
 
 
 def in_daemon(make: Callable[[], T]) -> T:
-    """Make something whose threads do not keep the process from ending: they inherit that from the one they are made in.
+    """Make something whose threads do not keep the process from ending, as those of a daemonic thread do not.
 
     A store that was left open would keep the interpreter from exiting.
     """

@@ -46,6 +46,11 @@ class Part:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} in {self._host.name}>"
 
+    @property
+    def store(self) -> Host:
+        """The store that it is a part of; what has the same one can be in one transaction with it."""
+        return self._host
+
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
         """A transaction of the whole store, for the block that it is entered for."""
         return self._host.transaction()

@@ -7,7 +7,7 @@ attempt counts stays the head; the others give way to one that was put before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from secrets import randbits
 from time import time_ns
@@ -15,7 +15,8 @@ from typing import Any
 
 from modd.ports.errors import LeaseLost
 from modd.ports.items import Claim
-from modd.stores.sqlite.rows import Insert
+from modd.stores.sqlite.batch import savepoint
+from modd.stores.sqlite.rows import Insert, Statement
 from modd.stores.sqlite.sql import Call, Connection, unpacked
 
 READY, BEHIND, DELAYED, LEASED, RETRYING, DEAD = range(6)
@@ -40,6 +41,9 @@ CLAIM = """UPDATE modd_items SET state = 3, due = :until, attempts = attempts + 
     RETURNING place, id, key, headers, attempts, body"""
 HELD = "place = ? AND token = ?"
 ACK = f"DELETE FROM modd_items WHERE {HELD}"
+ACK_MANY = Statement("DELETE FROM modd_items WHERE token = ? AND place IN (", "?", ")")
+FEW = 4
+"""Acknowledged one by one."""
 EXTEND = f"UPDATE modd_items SET state = 3, due = ? WHERE {HELD}"
 RETRY = f"UPDATE modd_items SET token = NULL, state = ?, due = ? WHERE {HELD}"
 RELEASE = f"""UPDATE modd_items SET token = NULL, due = NULL, attempts = attempts - 1,
@@ -59,7 +63,9 @@ class QueueSql:
 
     def __init__(self, name: str, nonce: Callable[[], str]) -> None:
         self.name, self.number, self._nonce = name, number_of(name), nonce
-        self._insert_plain = Insert("INSERT INTO modd_items (place, queue, state, body)", f"(?, {self.number}, 0, ?)")
+        self._insert_plain = Statement(
+            "INSERT INTO modd_items (place, queue, state, body) VALUES", f"(?, {self.number}, 0, ?)"
+        )
         self._insert = Insert(
             "INSERT INTO modd_items (place, queue, state, due, id, key, headers, body)",
             f"(?, {self.number}, ?, ?, ?, ?, ?, ?)",
@@ -103,9 +109,10 @@ class QueueSql:
     def ack(self, connection: Connection, calls: Sequence[Call]) -> Sequence[None]:
         """Forget what is held."""
         held = {each[:2]: each for [claims] in calls for each in claims}
-        lost = [each[2] for place, each in held.items() if not connection.execute(ACK, place).rowcount]
-        if lost:
-            raise LeaseLost(lost)
+        if len(held) > FEW:
+            _acknowledge_many(connection, held)
+        else:
+            _acknowledge_few(connection, held)
         self._promote(connection, {each[3] for each in held.values() if each[3] is not None})
         return [None] * len(calls)
 
@@ -115,9 +122,7 @@ class QueueSql:
 
     def retry(self, connection: Connection, calls: Sequence[Call]) -> Sequence[None]:
         """Make items ready again: each call has what is held, and when it is due, None for now."""
-        return [
-            self._settle(connection, RETRY, held, READY if due is None else RETRYING, due) for held, due in calls
-        ]
+        return [self._settle(connection, RETRY, held, READY if due is None else RETRYING, due) for held, due in calls]
 
     def release(self, connection: Connection, calls: Sequence[Call]) -> Sequence[None]:
         """Make items ready again as if they had not been claimed."""
@@ -155,10 +160,12 @@ class QueueSql:
         given = {"queue": self.number, "until": until, "token": token, "limit": limit}
         rows = connection.execute(CLAIM, given).fetchall()
         rows.sort()  # what an update returns has no order
-        return [
-            Claim(self.id_of(place, id), body, unpacked(headers), key, attempts, f"{place:x}.{token:x}")
-            for place, id, key, headers, attempts, body in rows
-        ]
+        nonce, by = self._nonce(), f".{token:x}"
+        claims = []
+        for place, id, key, headers, attempts, body in rows:
+            at = f"{place:x}"
+            claims.append(Claim(nonce + at if id is None else id, body, unpacked(headers), key, attempts, at + by))
+        return claims
 
     def _come_due(self, connection: Connection, now: float) -> None:
         """Make ready what is due and what is no longer leased; its token stays good until somebody else claims it."""
@@ -211,6 +218,26 @@ class QueueSql:
                 return given[0]
         row = connection.execute("SELECT place FROM modd_items WHERE queue = ? AND id = ?", (self.number, id))
         return next((place for [place] in row.fetchall()), None)
+
+
+def _acknowledge_few(connection: Connection, held: Mapping[Call, Call]) -> None:
+    lost = [each[2] for place, each in held.items() if not connection.execute(ACK, place).rowcount]
+    if lost:
+        raise LeaseLost(lost)
+
+
+def _acknowledge_many(connection: Connection, held: Mapping[Call, Call]) -> None:
+    """In as few statements as there are claims: half the price."""
+    claimed: dict[int, list[int]] = {}
+    for place, token in held:
+        claimed.setdefault(token, []).append(place)
+    try:
+        with savepoint(connection):
+            for token, places in claimed.items():
+                if ACK_MANY.run(connection, places, token) < len(places):
+                    raise LeaseLost([])
+    except LeaseLost:  # one by one, to know which
+        _acknowledge_few(connection, held)
 
 
 def next_place(connection: Connection) -> int:

@@ -47,7 +47,9 @@ class Retention:
             except StoreClosed:
                 return
             except Exception:
-                _log.exception("%s: could not delete what is over; it is tried again in %g s", self._host.name, self._every)
+                _log.exception(
+                    "%s: could not delete what is over; it is tried again in %g s", self._host.name, self._every
+                )
 
     async def sweep(self) -> int:
         """Delete all that is over now, and return how many rows that were. Raises `modd.ports.StoreError`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from modd.stores.sqlite.batch import transaction
 from modd.stores.sqlite.errors import NewerStore
 from modd.stores.sqlite.sql import Connection
@@ -52,26 +54,26 @@ STEPS: tuple[str, ...] = (FIRST,)
 """What leads from each version to the next; a step that was released is never changed."""
 
 
-def migrate(store: str, connection: Connection) -> str:
-    """Bring the file to this modd's version of the schema, and return the text that tells it from other files.
-
-    Tables of others are left alone, so that modd's may be in the file of an application. Raises `NewerStore`, and
-    leaves the file as it is.
-    """
-    if _version(store, connection) < len(STEPS):
-        with transaction(connection):
-            for step in STEPS[_version(store, connection) :]:  # nobody else was first, or was
-                for statement in step.split(";\n"):
-                    connection.execute(statement)
-            connection.execute("UPDATE modd_store SET version = ?", (len(STEPS),))
-    nonce: str = connection.execute("SELECT nonce FROM modd_store").fetchone()[0]
-    return nonce
-
-
-def _version(store: str, connection: Connection) -> int:
-    """The version of the file's schema; 0 when modd has nothing in it."""
+def check_version(store: str, connection: Connection, known: int = len(STEPS)) -> int:
+    """The version of the file's schema; 0 when modd has nothing in it. Raises `NewerStore`."""
     there = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'modd_store'").fetchone()
     version: int = connection.execute("SELECT version FROM modd_store").fetchone()[0] if there else 0
-    if version > len(STEPS):
-        raise NewerStore(store, version, len(STEPS))
+    if version > known:
+        raise NewerStore(store, version, known)
     return version
+
+
+def migrate(store: str, connection: Connection, steps: Sequence[str] = STEPS) -> str:
+    """Bring the file to this modd's version of the schema, and return the text that tells it from other files.
+
+    All that is missing is done or, when anything fails, nothing. Tables of others are left alone, so that modd's may be
+    in the file of an application. Raises `NewerStore`, and leaves the file as it is.
+    """
+    if check_version(store, connection, len(steps)) < len(steps):
+        with transaction(connection):
+            for step in steps[check_version(store, connection, len(steps)) :]:  # unless somebody else was first
+                for statement in step.split(";\n"):
+                    connection.execute(statement)
+            connection.execute("UPDATE modd_store SET version = ?", (len(steps),))
+    nonce: str = connection.execute("SELECT nonce FROM modd_store").fetchone()[0]
+    return nonce

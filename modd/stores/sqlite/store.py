@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from time import time
@@ -16,19 +15,17 @@ from modd.errors import AlreadyOpen, InvalidOption
 from modd.options import checked_callable
 from modd.ports.checks import checked_delay, checked_span
 from modd.ports.transaction import open_transaction
-from modd.stores.sqlite.batch import Batch
 from modd.stores.sqlite.cache import SqliteCache
 from modd.stores.sqlite.errors import AnswerNeeded, StoreClosed, StoreForked, translated
 from modd.stores.sqlite.events import SqliteEventStore
 from modd.stores.sqlite.inbox import SqliteInbox
-from modd.stores.sqlite.link import Link, Loop, own_loop
+from modd.stores.sqlite.journal import Journal
+from modd.stores.sqlite.link import Loop, own_loop
 from modd.stores.sqlite.locks import SqliteLocks
+from modd.stores.sqlite.opening import Opening, connected
 from modd.stores.sqlite.outbox import SqliteOutbox
 from modd.stores.sqlite.queue import SqliteQueue
-from modd.stores.sqlite.readers import Readers
 from modd.stores.sqlite.retention import Retention
-from modd.stores.sqlite.schema import migrate
-from modd.stores.sqlite.sql import Connection
 from modd.stores.sqlite.transaction import Collecting, OwnWrites, SqliteTransaction
 from modd.stores.sqlite.ways import Alone, Way
 from modd.stores.sqlite.writer import Writer
@@ -39,7 +36,7 @@ WEEK = 7 * 86_400.0
 
 
 class SqliteStore:
-    """Queues, events, a cache, locks, an inbox and an outbox in one SQLite file: ``async with SqliteStore(path) as s:``.
+    """Queues, events, a cache, locks, an inbox and an outbox in one SQLite file: ``async with SqliteStore(path):``.
 
     What was awaited is on the disk. Calls that are made at the same time are committed together, so that many cost
     little more than one.
@@ -66,7 +63,9 @@ class SqliteStore:
     ) -> None:
         self.name = os.fspath(path)
         if self.name in ("", ":memory:"):
-            raise InvalidOption("path", path, "give the path of a file; for stores in memory take MemoryQueue and others")
+            raise InvalidOption(
+                "path", path, "give the path of a file; for stores in memory take MemoryQueue and others"
+            )
         self.clock = checked_callable("clock", clock)
         self._timeout = checked_delay("timeout", timeout)
         self._connect = connect or connected
@@ -101,8 +100,9 @@ class SqliteStore:
         A transaction inside a transaction is a part of it, whose writes are undone if it alone fails.
         """
         checked_span("limit", limit)
-        around = self._joined("transaction")
+        around = self._around()
         if around is not None:
+            around.check("transaction")
             if own_writes and around.collects:
                 raise AnswerNeeded("a transaction with own_writes=True")
             async with around.part():
@@ -123,19 +123,28 @@ class SqliteStore:
 
     def way(self, what: str, *, aside: bool = False) -> Way:
         """How to read and write here: alone, or in the transaction that is open."""
-        joined = self._joined(what) if open_transaction.get() is not None else None
-        if joined is not None and not (aside and joined.collects):
-            return joined
+        joined = self._around() if open_transaction.get() is not None else None
         if self._alone is None:
             raise StoreClosed(self.name)
-        if os.getpid() != self._process:
-            raise StoreForked(self.name, self._process, os.getpid())
-        return self._alone
+        self._check_process()
+        if joined is None or (aside and joined.collects):
+            return self._alone
+        joined.check(what)
+        return joined
+
+    @property
+    def journal(self) -> Journal:
+        """The journal mode of the file while it is open, and why it is that one. Raises `StoreClosed`."""
+        if self._alone is None:
+            raise StoreClosed(self.name)
+        return self._sharing.journal
 
     async def __aenter__(self) -> Self:
         """Open the file, or make it, and begin to write what is submitted."""
         if self._opened is not None:
+            self._check_process()
             raise AlreadyOpen(self.name)
+        self._process = os.getpid()
         async with AsyncExitStack() as stack:
             self._opened = stack
             stack.callback(self._closed)
@@ -154,24 +163,16 @@ class SqliteStore:
     ) -> None:
         """Commit what was submitted, and close the file."""
         assert self._opened is not None  # only reached after __aenter__
+        if os.getpid() != self._process:  # forked; it is the other process that closes its file
+            return
         await self._opened.aclose()  # without the error: the task group in there would make a group of it
 
     async def _open(self, stack: AsyncExitStack, loop: Loop | None) -> None:
-        link = Link(lambda: self._connect(self.name), loop)
-        await link.open()
-        stack.push_async_callback(link.close)
-        self._nonce = await link.run(self._prepare)
-        self._process = os.getpid()
-
-        async def reader() -> Link:
-            link = Link(lambda: self._connect(self.name), loop)
-            await link.open()
-            await link.run(self._prepare_reader)
-            return link
-
-        self._readers = readers = Readers(self.name, reader)
+        opened = await Opening(self.name, self._connect, self._timeout, loop).open(stack)
+        self._nonce, self._sharing = opened.nonce, opened.sharing
+        self._readers = readers = opened.readers
         stack.push_async_callback(readers.close)
-        self._writer = writer = Writer(self.name, link, self._committed)
+        self._writer = writer = Writer(self.name, opened.link, self._committed)
         tasks = await stack.enter_async_context(anyio.create_task_group())
         tasks.start_soon(writer.run)
         stack.callback(writer.close)
@@ -179,38 +180,26 @@ class SqliteStore:
         background = await stack.enter_async_context(anyio.create_task_group())
         with detached():
             background.start_soon(self._retention.run)
+            background.start_soon(opened.sharing.watch, writer, readers)
         stack.callback(background.cancel_scope.cancel)
 
-    def _prepare(self, connection: Connection) -> str:
-        """Make the connection one that writes, and the file one of this modd; returns the nonce of the file."""
-        connection.execute(f"PRAGMA busy_timeout = {int(1000 * self._timeout)}")
-        connection.execute("PRAGMA journal_mode = WAL").fetchone()
-        connection.execute("PRAGMA synchronous = FULL")
-        return migrate(self.name, connection)
+    def _check_process(self) -> None:
+        if os.getpid() != self._process:
+            raise StoreForked(self.name, self._process, os.getpid())
 
-    def _prepare_reader(self, connection: Connection) -> None:
-        connection.execute(f"PRAGMA busy_timeout = {int(1000 * self._timeout)}")
-        connection.execute("PRAGMA query_only = ON")
-
-    def _committed(self, batch: Batch) -> None:
+    def _committed(self) -> None:
         self.outbox.wake()
         for queue in self._queues.values():
             queue.wake()
 
-    def _joined(self, what: str) -> SqliteTransaction | None:
-        """The transaction of this store that is open here. Raises `TransactionInUse` in another task of it."""
+    def _around(self) -> SqliteTransaction | None:
+        """The transaction of this store that is open around what runs here, be it in another task."""
         around: Any = open_transaction.get()
         while around is not None:
             if isinstance(around, SqliteTransaction) and around.store is self and around.open:
-                around.check(what)
                 return around
             around = getattr(around, "outer", None)
         return None
 
     def _closed(self) -> None:
         self._opened = self._alone = None
-
-
-def connected(path: str) -> sqlite3.Connection:
-    """A connection as a store wants it: transactions are begun by hand."""
-    return sqlite3.connect(path, isolation_level=None, cached_statements=256)

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any, ClassVar, TypeVar
 
 import anyio
 
+from modd.errors import InvalidOption
 from modd.ports.transaction import Parameters, open_transaction
 from modd.stores.sqlite.batch import begin, roll_back, savepoint
-from modd.stores.sqlite.errors import AnswerNeeded, TransactionInUse, TransactionTimeout, translated
+from modd.stores.sqlite.errors import AnswerNeeded, StoreReadOnly, TransactionInUse, TransactionTimeout, translated
 from modd.stores.sqlite.link import Link, current_task
 from modd.stores.sqlite.readers import Readers, rows_of
 from modd.stores.sqlite.sql import Call, Connection, Operation, executed, transacted
 from modd.stores.sqlite.writer import Writer
 
 T = TypeVar("T")
+
+OWN = frozenset({"BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"})
+"""What the store says itself, and nobody else: others are in the same commit."""
 
 
 class SqliteTransaction(ABC):
@@ -37,9 +41,16 @@ class SqliteTransaction(ABC):
             raise TransactionInUse(what, self.open)
 
     async def execute(self, sql: str, parameters: Parameters = ()) -> None:
-        """Have a statement executed that writes, beside what the store writes."""
+        """Have a statement executed that writes, beside what the store writes.
+
+        Raises `modd.errors.InvalidOption` for one that begins or ends transactions.
+        """
         self.check("execute")
-        await self.note(executed, sql, parameters)
+        word = sql.split(None, 1)[:1]
+        if word and word[0].rstrip(";").upper() in OWN:
+            raise InvalidOption("sql", sql, "begin and end transactions with `async with store.transaction():`")
+        given = dict(parameters) if isinstance(parameters, Mapping) else tuple(parameters)  # theirs may change
+        await self.note(executed, sql, given)
 
     async def fetch(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
         """The rows that a statement reads."""
@@ -87,6 +98,13 @@ class Collecting(SqliteTransaction):
     async def answer(self, what: str, operation: Operation, *call: Any) -> Any:
         """Raise `AnswerNeeded`: nothing is written before the end."""
         raise AnswerNeeded(what)
+
+    async def fetch(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
+        """The rows that a statement reads; one that writes has none before the end."""
+        try:
+            return await super().fetch(sql, parameters)
+        except StoreReadOnly as error:
+            raise AnswerNeeded("a statement that writes and has rows") from error
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Read from the snapshot."""
@@ -176,6 +194,8 @@ class OwnWrites(SqliteTransaction):
 
 
 def _done(operation: Operation, call: Call, connection: Connection) -> Any:
+    if not connection.in_transaction:  # ``INSERT OR ROLLBACK``; what is written now would be committed by itself
+        raise TransactionInUse("to write", is_open=False)
     with savepoint(connection):
         return operation(connection, (call,))
 

@@ -15,8 +15,8 @@ from modd.holding import holding
 from modd.stores.sqlite.batch import Batch, Job
 from modd.stores.sqlite.errors import StoreClosed
 from modd.stores.sqlite.link import Link
-from modd.stores.sqlite.signal import signals
-from modd.stores.sqlite.sql import Call, Operation
+from modd.signals import signals
+from modd.stores.sqlite.sql import Operation
 from modd.turn import Gate
 
 MOST = 500
@@ -39,10 +39,10 @@ class Turn:
 class Writer:
     """Commits what was submitted, batch after batch, on the connection that it owns.
 
-    committed: called in the loop with each batch that was committed.
+    committed: called in the loop after each commit.
     """
 
-    def __init__(self, store: str, link: Link, committed: Callable[[Batch], None]) -> None:
+    def __init__(self, store: str, link: Link, committed: Callable[[], None]) -> None:
         self._store, self._link, self._committed = store, link, committed
         self._waiting: deque[Batch | Turn] = deque()
         self._wanted = anyio.Event()
@@ -140,7 +140,8 @@ class Writer:
         if isinstance(next, Turn):
             next.begun.set()
             await next.ended.wait()
+            self._committed()
         elif next.jobs:
             await self._link.run(partial(next.commit, self._store))
-            self._committed(next)
+            self._committed()
             next.tell()

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
 
 from modd.stores.sqlite.store import SqliteStore
-
-Make: TypeAlias = Callable[..., AbstractAsyncContextManager[SqliteStore]]
 
 
 class Clock:
@@ -38,3 +36,14 @@ def clock() -> Clock:
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "store.db"
+
+
+@pytest.fixture(params=["asyncio", "asyncio natively", "trio"])
+def how(request: Any) -> str:
+    """The loop, and how tasks are cancelled: by their scope, or natively, which trio does not have."""
+    return str(request.param)
+
+
+@pytest.fixture
+def natively(how: str) -> bool:
+    return how.endswith("natively")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from modd.ports import Cache
+from modd.stores.sqlite.errors import StoreClosed
 from modd.stores.sqlite.store import SqliteStore
 from modd.testing.conformance import CacheConformance
 from tests.stores.sqlite.conftest import Clock
@@ -31,3 +32,31 @@ class TestSqliteCache(CacheConformance):
     async def pass_time(self, seconds: float) -> None:
         """Move the clock of the store."""
         self.clock.now += seconds
+
+
+async def test_a_value_is_there_when_the_file_is_opened_again(path: Path, clock: Clock) -> None:
+    async with SqliteStore(path, clock=clock) as store:
+        await store.cache.set("a", b"1", 60)
+        await store.cache.set("for ever", b"2", float("inf"))
+    clock.now += 59
+    async with SqliteStore(path, clock=clock) as store:
+        assert await store.cache.get("a") == b"1"
+        clock.now += 1
+        assert await store.cache.get("a") is None
+        assert await store.cache.get("for ever") == b"2"
+
+
+async def test_a_time_that_is_none_keeps_nothing(path: Path) -> None:
+    async with SqliteStore(path) as store:
+        await store.cache.set("a", b"1", 60)
+        await store.cache.set("a", b"1", float("nan"))
+        assert await store.cache.get("a") is None
+        assert not await store.cache.add("a", b"1", 0)
+        assert await store.cache.add("a", b"1", 60)
+
+
+async def test_a_cache_of_a_store_that_is_not_open_is_an_error(path: Path) -> None:
+    cache = SqliteStore(path).cache
+    for call in (cache.get("a"), cache.set("a", b"", 0), cache.add("a", b"", 0), cache.delete("a")):
+        with pytest.raises(StoreClosed):
+            await call

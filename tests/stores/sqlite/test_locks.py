@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from modd.errors import InvalidOption
 from modd.ports import Locks
 from modd.stores.sqlite.store import SqliteStore
 from modd.testing.conformance import LocksConformance
@@ -31,3 +33,22 @@ class TestSqliteLocks(LocksConformance):
     async def pass_time(self, seconds: float) -> None:
         """Move the clock of the store."""
         self.clock.now += seconds
+
+
+async def test_a_lock_excludes_those_who_open_the_file_elsewhere(path: Path, clock: Clock) -> None:
+    async with SqliteStore(path, clock=clock) as store, SqliteStore(path, clock=clock) as other:
+        assert await store.locks.acquire("a", 60, "me")
+        assert not await other.locks.acquire("a", 60, "you")
+        clock.now += 60
+        assert await other.locks.acquire("a", 60, "you")
+        assert not await store.locks.renew("a", 60, "me")
+        await store.locks.release("a", "me")
+        assert not await store.locks.acquire("a", 60, "me")
+
+
+@pytest.mark.parametrize("ttl", [0, -1, float("nan"), float("inf"), True, None, "1"])
+async def test_a_time_that_cannot_be_is_an_error(path: Path, ttl: Any) -> None:
+    async with SqliteStore(path) as store:
+        for call in (store.locks.acquire("a", ttl, "me"), store.locks.renew("a", ttl, "me")):
+            with pytest.raises(InvalidOption, match=r"ttl=.*: give seconds, more than 0"):
+                await call
