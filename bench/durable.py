@@ -1,0 +1,198 @@
+"""What a store in a file is measured by: messages that are safe on the disk, beside sqlite3 with one table."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
+from typing import Self
+
+from bench.cases import Case
+from bench.raw import Raw
+from modd.cqrs import Codec, Command, CommandBus, Envelope
+from modd.ports import Stats
+from modd.stores import SqliteStore
+from modd.worker import Worker
+
+BATCH = 100
+"""What is claimed and acknowledged at a time, where that is measured."""
+FILL = 1000
+"""What is put at a time, where that is not measured."""
+
+
+class Add(Command[None]):
+    """Stands for any command."""
+
+    producer: int
+    """Who waits until it is handled."""
+    sku: str = "KAY-123-YOLO"
+    price: float = 10.99
+    quantity: int = 2
+
+
+CODEC = Codec([Add])
+
+
+def payload(producer: int = 0) -> bytes:
+    """A command in an envelope as bytes, about 250 of them."""
+    return CODEC.encode(Envelope(Add(producer)))
+
+
+def durable_cases(folder: Path) -> list[Case]:
+    """Every case, with what it must reach and what it should reach; files are made in the folder and removed."""
+    return [
+        _case("durable put, 1 producer", Puts(folder, 1), must=0.35, aim=0.5),
+        _case("durable put, 100 producers", Puts(folder, 100), must=10, aim=14),
+        _case("durable put, 1 000 producers", Puts(folder, 1000), must=15, aim=19),
+        _case("durable put, claim, handle, ack, 1 at once", Handled(folder, 1), must=0.35, aim=0.5),
+        _case("durable put, claim, handle, ack, 100 at once", Handled(folder, 100), must=8, aim=14),
+        _case("durable claim + ack, 100 in a batch", Claims(folder), must=20, aim=35),
+    ]
+
+
+class Pair:
+    """Both sides of a case, each with a file of its own in one folder; open around the runs."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.expected = [0, 0]  # messages that must wait in the end: modd's, and those of the other side
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            await self.open(stack, Path(stack.enter_context(TemporaryDirectory(prefix="durable-", dir=self._folder))))
+            self._opened = stack.pop_all()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *about: object) -> None:
+        async with self._opened:
+            if kind is None:
+                stats = await self.queue.stats()
+                _expect([stats, self.raw.waiting()], [Stats(self.expected[0], 0, 0, 0), self.expected[1]])
+
+    async def open(self, stack: AsyncExitStack, folder: Path) -> None:
+        """Open both in this folder, until the stack is left. modd's file must be in WAL mode, as the other one."""
+        self.raw = stack.enter_context(closing(Raw(folder / "raw.db")))
+        store = await stack.enter_async_context(SqliteStore(folder / "modd.db"))
+        _expect(store.journal.mode, "wal")
+        self.queue = store.queue("bench")
+
+    async def run(self, messages: int) -> float | None:
+        """What modd does."""
+        raise NotImplementedError
+
+    async def base(self, messages: int) -> float | None:
+        """What the other side does."""
+        raise NotImplementedError
+
+
+class Puts(Pair):
+    """Messages that are put by so many producers at once; each waits until its own is safe, then puts the next."""
+
+    def __init__(self, folder: Path, producers: int) -> None:
+        super().__init__(folder)
+        self._producers, self._body = producers, payload()
+
+    async def run(self, messages: int) -> None:
+        """Put them all."""
+        await spread(messages, self._producers, lambda _: self.queue.put(self._body))
+        self.expected[0] += messages
+
+    async def base(self, messages: int) -> None:
+        """Put them one after another."""
+        for _ in range(messages):
+            self.raw.put(self._body)
+        self.expected[1] += messages
+
+
+class Handled(Pair):
+    """Commands through a worker; each of so many producers waits until its own is handled, then puts the next.
+
+    A run ends when the last one is acknowledged.
+    """
+
+    def __init__(self, folder: Path, at_once: int) -> None:
+        super().__init__(folder)
+        self._at_once, self._bodies = at_once, [payload(producer) for producer in range(at_once)]
+        self._waiting: dict[int, asyncio.Future[None]] = {}
+
+    async def open(self, stack: AsyncExitStack, folder: Path) -> None:
+        """Have a worker run beside."""
+        await super().open(stack, folder)
+        worker = Worker(self.queue, CommandBus({Add: self.handle}), codec=CODEC, concurrency=self._at_once)
+        tasks = await stack.enter_async_context(asyncio.TaskGroup())
+        tasks.create_task(worker.run())
+        stack.callback(worker.stop)
+
+    async def handle(self, command: Add) -> None:
+        """Tell its producer."""
+        self._waiting.pop(command.producer).set_result(None)
+
+    async def run(self, messages: int) -> None:
+        """Have them all handled."""
+        await spread(messages, self._at_once, self._handled)
+        while (left := await self.queue.stats()).leased:
+            pass
+        _expect(left, Stats(0, 0, 0, 0))
+
+    async def base(self, messages: int) -> None:
+        """Put, claim and acknowledge one after another."""
+        for _ in range(messages):
+            self.raw.put(self._bodies[0])
+            _expect(self.raw.ack(self.raw.claim()), 1)
+
+    async def _handled(self, producer: int) -> None:
+        done = self._waiting[producer] = asyncio.get_running_loop().create_future()
+        await self.queue.put(self._bodies[producer])
+        await done
+
+
+class Claims(Pair):
+    """Messages that wait are claimed and acknowledged; that they are put is not counted."""
+
+    async def run(self, messages: int) -> float:
+        """Claim and acknowledge a batch at a time."""
+        for start in range(0, messages, FILL):
+            await self.queue.put(*[payload()] * min(FILL, messages - start))
+        began, left = perf_counter(), messages
+        while left:
+            claims = await self.queue.claim(min(BATCH, left), 30)
+            await self.queue.ack(*claims)
+            left -= len(claims)
+        return perf_counter() - began
+
+    async def base(self, messages: int) -> float:
+        """Claim and acknowledge one after another."""
+        self.raw.fill([payload()] * messages)
+        began = perf_counter()
+        for _ in range(messages):
+            _expect(self.raw.ack(self.raw.claim()), 1)
+        return perf_counter() - began
+
+
+async def spread(messages: int, producers: int, send: Callable[[int], Awaitable[object]]) -> None:
+    """So many messages, sent by so many producers at once; each sends the next one when its last is done."""
+    left = iter(range(messages))
+
+    async def produce(number: int) -> None:
+        for _ in left:
+            await send(number)
+
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(min(producers, messages)):
+            tasks.create_task(produce(number))
+
+
+def _case(name: str, pair: Pair, *, must: float, aim: float) -> Case:
+    return Case(name, pair.run, pair.base, _times_as_fast, must, aim, opening=pair)
+
+
+def _times_as_fast(one: float, other: float) -> float:
+    return other / one
+
+
+def _expect(found: object, wanted: object) -> None:
+    if found != wanted:
+        raise RuntimeError(f"there is {found}, not {wanted}")
