@@ -113,3 +113,6 @@ class ModelQueue:
         later = [entry for entry in alive if entry.due > self.now]
         leased = sum(entry.claim is not None for entry in later)
         return Stats(len(alive) - len(later), len(later) - leased, leased, len(self.buried))
+
+    def left(self) -> list[tuple[str, str | None, int, str | None]]:
+        return [(entry.id, entry.key, entry.attempts, entry.reason) for entry in self.entries]

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from modd.stores.sqlite.errors import is_of_store, translated
 from modd.signals import Signal, set_signal
+from modd.stores.sqlite.errors import TransactionInUse, is_damage, is_of_store, translated
 from modd.stores.sqlite.sql import Call, Connection, Operation
 
 
@@ -103,6 +103,12 @@ def roll_back(connection: Connection) -> None:
         connection.execute("ROLLBACK")
 
 
+def forget(connection: Connection, error: BaseException) -> None:
+    """Read all from the disk again, if it made no sense: perhaps it was read wrong, and it would be kept as it is."""
+    if is_damage(error):
+        connection.execute("PRAGMA shrink_memory")
+
+
 @contextmanager
 def transaction(connection: Connection) -> Iterator[None]:
     """One transaction that writes, for the block: it is committed, or rolled back when anything fails."""
@@ -110,8 +116,9 @@ def transaction(connection: Connection) -> Iterator[None]:
     try:
         yield
         connection.execute("COMMIT")
-    except BaseException:
+    except BaseException as error:
         roll_back(connection)
+        forget(connection, error)
         raise
 
 
@@ -127,3 +134,18 @@ def savepoint(connection: Connection) -> Iterator[None]:
             connection.execute("RELEASE modd")
         raise
     connection.execute("RELEASE modd")
+
+
+def done_inside(connection: Connection, operation: Operation, call: Call) -> Any:
+    """Do a call in the transaction that is open, whole or not at all."""
+    if not connection.in_transaction:  # ``INSERT OR ROLLBACK``; what is written now would be committed by itself
+        raise TransactionInUse("to write", is_open=False)
+    with savepoint(connection):
+        return operation(connection, (call,))
+
+
+def undo_part(connection: Connection) -> None:
+    """Undo what was written since the savepoint of a part, unless all is undone."""
+    if connection.in_transaction:
+        connection.execute("ROLLBACK TO modd_part")
+        connection.execute("RELEASE modd_part")

@@ -20,14 +20,17 @@ class StoreClosed(StoreError):
 
 
 class StoreForked(StoreError):
-    """A store was used in a process that was forked from the one that opened it."""
+    """A store, or its file, was used in a process that was forked from one that had it open.
+
+    SQLite's locks do not survive a fork, so the file could be damaged.
+    """
 
     def __init__(self, store: str, opened_by: int, process: int) -> None:
         self.opened_by, self.process = opened_by, process
         super().__init__(
             store,
-            f"process {opened_by} opened the store and process {process}, forked from it, uses it; "
-            "open it in each process anew, after the fork",
+            f"process {opened_by} had the file open when process {process}, which uses it, was forked from it; fork "
+            "before the store is opened and open it in each process, or start processes by spawn",
         )
 
 
@@ -187,6 +190,11 @@ def is_of_store(error: BaseException) -> bool:
 def is_busy(error: BaseException) -> bool:
     """Whether others were in the way, so that it can go well the next time."""
     return KINDS.get(_code(error)) is StoreBusy
+
+
+def is_damage(error: BaseException) -> bool:
+    """Whether what was read makes no sense."""
+    return KINDS.get(_code(error)) in (StoreCorrupt, NotAStore)
 
 
 def translated(store: str, error: E) -> E | StoreError:

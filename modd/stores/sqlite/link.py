@@ -15,6 +15,7 @@ import anyio
 import anyio.to_thread
 
 from modd.cancelled import put_off
+from modd.stores.sqlite.batch import forget
 from modd.stores.sqlite.sql import Connection
 
 T = TypeVar("T")
@@ -61,6 +62,7 @@ class Link:
             try:
                 results.append(work(connection))
             except Exception as error:
+                forget(connection, error)
                 errors.append(error)
 
         try:

@@ -15,7 +15,7 @@ from modd.stores.sqlite.readers import rows_of
 from modd.stores.sqlite.sql import Call, packed, unpacked
 from modd.stores.sqlite.ways import Alone, Way
 
-COUNT = "SELECT count(*) FROM modd_items WHERE queue = :queue AND state >= 2"
+COUNT = "SELECT count(*) FROM modd_items WHERE queue = :queue AND due IS NOT NULL"
 COUNTS = f"""SELECT
     (SELECT count(*) FROM modd_items WHERE queue = :queue AND state = 0)
     + (SELECT count(*) FROM modd_items WHERE queue = :queue AND state = 1 AND key IS NOT NULL)
@@ -24,7 +24,7 @@ COUNTS = f"""SELECT
     ({COUNT} AND state = {LEASED} AND due > :now),
     ({COUNT} AND state = {DEAD})"""
 BURIED = f"""SELECT place, id, body, headers, reason, attempts FROM modd_items
-    WHERE queue = ? AND state >= 2 AND state = {DEAD} ORDER BY due LIMIT ?"""
+    WHERE queue = ? AND state = {DEAD} AND due IS NOT NULL ORDER BY due LIMIT ?"""
 ANY = f"SELECT EXISTS (SELECT 1 FROM modd_items WHERE queue = :queue AND state = 0) OR {ANY_DUE}"
 
 

@@ -24,7 +24,7 @@ READY, BEHIND, DELAYED, LEASED, RETRYING, DEAD = range(6)
 STEP = 1000
 """Items that come due in one go, so that a million at once keep nobody waiting."""
 
-DUE = "queue = :queue AND state >= 2 AND state = :state AND due <= :now"
+DUE = "queue = :queue AND state = :state AND due IS NOT NULL AND due <= :now"
 ANY_DUE = " OR ".join(
     f"EXISTS (SELECT 1 FROM modd_items WHERE {DUE.replace(':state', str(state))})"
     for state in (DELAYED, LEASED, RETRYING)
@@ -49,7 +49,7 @@ RETRY = f"UPDATE modd_items SET token = NULL, state = ?, due = ? WHERE {HELD}"
 RELEASE = f"""UPDATE modd_items SET token = NULL, due = NULL, attempts = attempts - 1,
     state = (key IS NOT NULL AND attempts = 1) WHERE {HELD}"""
 BURY = f"""UPDATE modd_items SET token = NULL, state = 5, reason = ?, due = (SELECT coalesce(max(due), 0) + 1
-    FROM modd_items AS other WHERE other.queue = modd_items.queue AND other.state >= 2 AND other.state = 5)
+    FROM modd_items AS other WHERE other.queue = modd_items.queue AND other.state = 5 AND other.due IS NOT NULL)
     WHERE {HELD}"""
 
 
@@ -109,6 +109,8 @@ class QueueSql:
     def ack(self, connection: Connection, calls: Sequence[Call]) -> Sequence[None]:
         """Forget what is held."""
         held = {each[:2]: each for [claims] in calls for each in claims}
+        if len(calls) > 1 and len(held) < sum(len(claims) for [claims] in calls):
+            raise LeaseLost([])  # two with one claim, perhaps: one by one, so that the second is told
         if len(held) > FEW:
             _acknowledge_many(connection, held)
         else:

@@ -43,7 +43,7 @@ class Readers:
     @asynccontextmanager
     async def link(self) -> AsyncIterator[Link]:
         """A connection for as long as the block lasts, however many there are."""
-        link = self._idle.pop() if self._idle else await self._link()
+        link = self._idle.pop() if self._idle else await self._opened()
         try:
             yield link
         finally:
@@ -66,6 +66,12 @@ class Readers:
         """Close those that are idle."""
         while self._idle:
             await self._idle.pop().close()
+
+    async def _opened(self) -> Link:
+        try:
+            return await self._link()
+        except Exception as error:
+            raise translated(self._store, error) from error.__cause__
 
 
 def rows_of(sql: str, parameters: Parameters = ()) -> Callable[[Connection], list[Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from modd.stores.sqlite.batch import transaction
+from modd.stores.sqlite.batch import begin, roll_back, transaction
 from modd.stores.sqlite.errors import NewerStore
 from modd.stores.sqlite.sql import Connection
 
@@ -21,7 +21,7 @@ CREATE TABLE modd_items (
     attempts INTEGER NOT NULL DEFAULT 0, token INTEGER, id TEXT, key TEXT, headers BLOB, reason TEXT, body BLOB NOT NULL
 );
 CREATE INDEX modd_items_ready ON modd_items (queue, place) WHERE state = 0;
-CREATE INDEX modd_items_later ON modd_items (queue, state, due) WHERE state >= 2;
+CREATE INDEX modd_items_later ON modd_items (queue, state, due) WHERE due IS NOT NULL;
 CREATE INDEX modd_items_key ON modd_items (queue, key, state, place) WHERE key IS NOT NULL;
 CREATE UNIQUE INDEX modd_items_id ON modd_items (queue, id) WHERE id IS NOT NULL;
 
@@ -67,7 +67,8 @@ def migrate(store: str, connection: Connection, steps: Sequence[str] = STEPS) ->
     """Bring the file to this modd's version of the schema, and return the text that tells it from other files.
 
     All that is missing is done or, when anything fails, nothing. Tables of others are left alone, so that modd's may be
-    in the file of an application. Raises `NewerStore`, and leaves the file as it is.
+    in the file of an application. Raises `NewerStore`, and leaves the file as it is; and what SQLite raises for a file
+    that cannot be written, which would come with the first write otherwise.
     """
     if check_version(store, connection, len(steps)) < len(steps):
         with transaction(connection):
@@ -75,5 +76,8 @@ def migrate(store: str, connection: Connection, steps: Sequence[str] = STEPS) ->
                 for statement in step.split(";\n"):
                     connection.execute(statement)
             connection.execute("UPDATE modd_store SET version = ?", (len(steps),))
+    begin(connection)
+    connection.execute("UPDATE modd_store SET version = version")
+    roll_back(connection)
     nonce: str = connection.execute("SELECT nonce FROM modd_store").fetchone()[0]
     return nonce

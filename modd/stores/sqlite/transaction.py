@@ -11,7 +11,7 @@ import anyio
 
 from modd.errors import InvalidOption
 from modd.ports.transaction import Parameters, open_transaction
-from modd.stores.sqlite.batch import begin, roll_back, savepoint
+from modd.stores.sqlite.batch import begin, done_inside, roll_back, undo_part
 from modd.stores.sqlite.errors import AnswerNeeded, StoreReadOnly, TransactionInUse, TransactionTimeout, translated
 from modd.stores.sqlite.link import Link, current_task
 from modd.stores.sqlite.readers import Readers, rows_of
@@ -151,7 +151,7 @@ class OwnWrites(SqliteTransaction):
 
     async def note(self, operation: Operation, *call: Any) -> Any:
         """Write something now."""
-        [result] = await self.read(lambda connection: _done(operation, call, connection))
+        [result] = await self.read(lambda connection: done_inside(connection, operation, call))
         return result
 
     async def answer(self, what: str, operation: Operation, *call: Any) -> Any:
@@ -173,7 +173,7 @@ class OwnWrites(SqliteTransaction):
         try:
             yield self
         except BaseException:
-            await self.read(_undo_part)
+            await self.read(undo_part)
             raise
         await self.read(lambda connection: connection.execute("RELEASE modd_part"))
 
@@ -191,16 +191,3 @@ class OwnWrites(SqliteTransaction):
             finally:
                 self.open = False
                 await self.read(roll_back)
-
-
-def _done(operation: Operation, call: Call, connection: Connection) -> Any:
-    if not connection.in_transaction:  # ``INSERT OR ROLLBACK``; what is written now would be committed by itself
-        raise TransactionInUse("to write", is_open=False)
-    with savepoint(connection):
-        return operation(connection, (call,))
-
-
-def _undo_part(connection: Connection) -> None:
-    if connection.in_transaction:
-        connection.execute("ROLLBACK TO modd_part")
-        connection.execute("RELEASE modd_part")

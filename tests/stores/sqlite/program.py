@@ -1,0 +1,179 @@
+"""Programs that tests run as processes of their own: ``python -m tests.stores.sqlite.program NAME PATH BACKEND``."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from threading import Thread
+from time import perf_counter
+from typing import Any
+
+import anyio
+
+from modd.ports.errors import StoreError
+from modd.stores.sqlite.errors import StoreForked
+from modd.stores.sqlite.store import SqliteStore
+
+TASKS, ITEMS = 5, 20
+"""How many do the work side by side, and how many items each of them puts."""
+
+
+async def work(path: str) -> None:
+    """Put, claim and acknowledge one item after another, and tell what was done and how long the longest call took."""
+    done: list[str] = []
+    longest = 0.0
+
+    async def timed(call: Awaitable[Any]) -> Any:
+        nonlocal longest
+        start = perf_counter()
+        result = await call
+        longest = max(longest, perf_counter() - start)
+        return result
+
+    async def one(store: SqliteStore) -> None:
+        queue = store.queue("a")
+        for _ in range(ITEMS):
+            await timed(queue.put(b"1"))
+            [claim] = await timed(queue.claim(1, 60))
+            await timed(queue.ack(claim))
+            done.append(claim.id)
+
+    async with SqliteStore(path) as store:
+        async with anyio.create_task_group() as tasks:
+            for _ in range(TASKS):
+                tasks.start_soon(one, store)
+        print(json.dumps({"done": done, "longest": longest, "mode": store.journal.mode}))
+
+
+async def put_one(path: str) -> None:
+    """Open a file, which may be new, and put one item."""
+    async with SqliteStore(path) as store:
+        await store.queue("a").put(b"1")
+
+
+async def put_and_stay(path: str) -> None:
+    """Put an item, tell so, and keep the store open until killed."""
+    async with SqliteStore(path) as store:
+        await store.queue("a").put(b"1")
+        print("put", flush=True)
+        await anyio.sleep_forever()
+
+
+async def left_open(path: str) -> None:
+    """Return with the store open."""
+    store = SqliteStore(path)
+    await store.__aenter__()
+    await store.queue("a").put(b"1")
+    await store.queue("a").stats()
+
+
+async def exit_inside(path: str) -> None:
+    """Leave the process from inside a store that is open."""
+    async with SqliteStore(path) as store:
+        await store.queue("a").put(b"1")
+        sys.exit(0)
+
+
+async def quota(path: str) -> None:
+    """Put items until the system lets the file grow no more, and one more when it does again."""
+    async with SqliteStore(path) as store:
+        queue, put, error = store.queue("a"), 0, ""
+        _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, most))
+        while not error:
+            try:
+                await queue.put(bytes(10_000))
+                put += 1
+            except StoreError as failed:
+                error = type(failed).__name__
+        refused = await queue.stats()
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+        await queue.put(bytes(10_000))
+        print(json.dumps({"put": put, "ready": [refused.ready, (await queue.stats()).ready], "error": error}))
+
+
+async def forked(path: str) -> None:
+    """Fork with a store open, and try what the child can do."""
+    async with SqliteStore(path) as store:
+        await store.queue("a").put(b"1")
+        child = os.fork()
+        if not child:
+            in_child(lambda: anyio.run(use_in_child, store, path))
+        assert await anyio.to_thread.run_sync(os.waitpid, child, 0) == (child, 0)
+        await store.queue("a").put(b"2")
+        assert (await store.queue("a").stats()).ready == 2
+    child = os.fork()
+    if not child:
+        in_child(lambda: anyio.run(put_one, path))
+    assert await anyio.to_thread.run_sync(os.waitpid, child, 0) == (child, 0)
+    async with SqliteStore(path) as store:
+        assert (await store.queue("a").stats()).ready == 3
+
+
+def in_child(work: Callable[[], None]) -> None:
+    """Do it in a thread, in which no loop runs, and end the process."""
+    done: list[bool] = []
+
+    def run() -> None:
+        work()
+        done.append(True)
+
+    thread = Thread(target=run)
+    thread.start()
+    thread.join()
+    os._exit(not done)
+
+
+async def use_in_child(store: SqliteStore, path: str) -> None:
+    uses = (
+        store.queue("a").stats,
+        store.__aenter__,
+        SqliteStore(path).__aenter__,
+        lambda: store.queue("a").put(b"2"),
+        lambda: store.transaction().__aenter__(),
+    )
+    for use in uses:
+        try:
+            await use()
+        except StoreForked:
+            continue
+        raise AssertionError(use)
+    await store.__aexit__(None, None, None)  # changes nothing for the parent
+    await put_one(f"{path}-other")
+
+
+PROGRAMS: dict[str, Callable[[str], Awaitable[None]]] = {
+    each.__name__: each for each in (work, put_one, put_and_stay, left_open, exit_inside, quota, forked)
+}
+
+
+def start(program: Callable[[str], Awaitable[None]], path: Path, backend: str) -> subprocess.Popen[str]:
+    """Run one of these programs, with warnings as errors."""
+    command = [sys.executable, "-W", "error", "-m", __name__, program.__name__, str(path), backend]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def outcome(process: subprocess.Popen[str], seconds: float = 60.0) -> tuple[int, str, str]:
+    """The exit code of a program, what it printed, and what it said of errors."""
+    with process:
+        try:
+            output, errors = process.communicate(timeout=seconds)
+        finally:
+            process.kill()
+    return process.returncode, output, errors
+
+
+def ended(process: subprocess.Popen[str], seconds: float = 60.0) -> str:
+    """What a program printed; it has to end well, without another word."""
+    code, output, errors = outcome(process, seconds)
+    assert (code, errors) == (0, "")
+    return output
+
+
+if __name__ == "__main__":
+    anyio.run(PROGRAMS[sys.argv[1]], sys.argv[2], backend=sys.argv[3])

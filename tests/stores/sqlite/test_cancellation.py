@@ -1,0 +1,104 @@
+"""Cancellation: what was not taken is withdrawn, what was taken is done and returns."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from modd.stores.sqlite.store import SqliteStore
+from tests.stores.sqlite.callers import Caller, anyio_backend, put, transact  # noqa: F401  # a fixture
+from tests.stores.sqlite.connections import Watch
+from tests.stores.sqlite.effects import ALL, opened, paid
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_who_is_cancelled_before_the_writer_took_the_call_leaves_nothing(path: Path, natively: bool) -> None:
+    watch = Watch()
+    async with opened(path, watch) as store, anyio.create_task_group() as tasks:
+        caller = Caller(lambda: put(store))
+        async with watch.holding():
+            tasks.start_soon(store.cache.set, "k", b"1", 60)
+            await watch.stopped()
+            tasks.start_soon(caller.run)
+            await anyio.wait_all_tasks_blocked()
+            caller.cancel(natively)
+            await caller.ended.wait()
+        await store.cache.set("k", b"1", 60)
+        assert (await store.queue("orders").stats()).ready == 0
+        assert caller.log == []
+
+
+async def test_who_is_cancelled_after_that_returns_when_it_is_written(path: Path, natively: bool) -> None:
+    watch = Watch()
+    async with opened(path, watch) as store, anyio.create_task_group() as tasks:
+        await put(store)
+        caller = Caller(lambda: put(store))
+        async with watch.holding():
+            tasks.start_soon(caller.run)
+            await watch.stopped()
+            for _ in range(3):
+                caller.cancel(natively)
+                await anyio.wait_all_tasks_blocked()
+            assert not caller.ended.is_set()
+        await caller.ended.wait()
+        assert caller.log == ["returned"]
+        assert (await store.queue("orders").stats()).ready == 2
+
+
+async def test_a_read_that_is_cancelled_leaves_its_connection_for_others(path: Path, natively: bool) -> None:
+    watch = Watch()
+    async with opened(path, watch) as store, anyio.create_task_group() as tasks:
+        caller = Caller(lambda: store.inbox.has("a"))
+        async with watch.holding("SELECT 1 FROM modd_inbox"):
+            tasks.start_soon(caller.run)
+            await watch.stopped()
+            caller.cancel(natively)
+            await anyio.wait_all_tasks_blocked()
+        await caller.ended.wait()
+        assert not await store.inbox.has("a")
+
+
+@pytest.mark.parametrize("options", [None, {"own_writes": False}, {"own_writes": True}])
+async def test_a_call_in_a_scope_that_is_cancelled_is_done_and_returns_or_leaves_nothing(
+    path: Path, options: dict[str, Any] | None
+) -> None:
+    async def call() -> None:
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await (store.inbox.add("a") if options is None else transact(store, **options))
+            returned.append(True)
+
+    async with opened(path) as store:
+        returned = list[bool]()
+        await call()
+        assert await paid(store) == ([] if not returned else ["inbox"] if options is None else ALL)
+
+
+def test_a_loop_that_ends_while_tasks_write_ends(path: Path) -> None:
+    """``asyncio.run`` cancels all tasks natively, those of the store too."""
+
+    async def write(store: SqliteStore) -> None:
+        while True:
+            await store.cache.set("k", b"1", 60)
+            written.set()
+
+    async def open_and_write() -> None:
+        async with SqliteStore(path, connect=watch) as store, asyncio.TaskGroup() as tasks:
+            for _ in range(3):
+                tasks.create_task(write(store))
+
+    async def main() -> None:
+        running.append(asyncio.create_task(open_and_write()))
+        await written.wait()
+        watch.hold()
+        await watch.stopped()
+        asyncio.get_running_loop().call_later(0.01, watch.go)  # when all have been cancelled
+
+    watch, written, running = Watch(), asyncio.Event(), list[asyncio.Task[None]]()
+    asyncio.run(main())
+    assert running[0].done()

@@ -1,0 +1,116 @@
+"""Transactions that are cancelled: committed or not begun, none is left open."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anyio
+import pytest
+
+from tests.stores.sqlite.callers import Caller, anyio_backend, put, transact  # noqa: F401  # a fixture
+from tests.stores.sqlite.connections import Watch
+from tests.stores.sqlite.effects import ALL, opened, paid, pay
+
+pytestmark = pytest.mark.anyio
+
+both = pytest.mark.parametrize("own_writes", [False, True])
+
+
+async def test_a_transaction_that_is_cancelled_before_the_writer_took_it_leaves_nothing(
+    path: Path, natively: bool
+) -> None:
+    watch = Watch()
+    async with opened(path, watch) as store, anyio.create_task_group() as tasks:
+        caller = Caller(lambda: transact(store))
+        async with watch.holding():
+            tasks.start_soon(store.cache.set, "k", b"1", 60)
+            await watch.stopped()
+            tasks.start_soon(caller.run)
+            await anyio.wait_all_tasks_blocked()
+            caller.cancel(natively)
+            await caller.ended.wait()
+        assert await paid(store) == caller.log == []
+
+
+@both
+async def test_a_transaction_that_is_cancelled_at_its_commit_is_committed(
+    path: Path, natively: bool, own_writes: bool
+) -> None:
+    watch = Watch()
+    async with opened(path, watch) as store, anyio.create_task_group() as tasks:
+        caller = Caller(lambda: transact(store, own_writes=own_writes))
+        async with watch.holding("COMMIT"):
+            tasks.start_soon(caller.run)
+            await watch.stopped()
+            for _ in range(3):
+                caller.cancel(natively)
+                await anyio.wait_all_tasks_blocked()
+            assert not caller.ended.is_set()
+        await caller.ended.wait()
+        assert "went on" not in caller.log
+        assert await paid(store) == ALL
+
+
+@both
+async def test_a_transaction_that_is_cancelled_inside_leaves_nothing_open(
+    path: Path, natively: bool, own_writes: bool
+) -> None:
+    async def stay() -> None:
+        async with store.transaction(own_writes=own_writes) as tx:
+            await pay(store, tx)
+            await tx.fetch("SELECT 1")
+            async with store.transaction():
+                await anyio.sleep_forever()
+
+    async with opened(path) as store, anyio.create_task_group() as tasks:
+        for _ in range(2):
+            caller = Caller(stay)
+            tasks.start_soon(caller.run)
+            await anyio.wait_all_tasks_blocked()
+            caller.cancel(natively)
+            await caller.ended.wait()
+            assert await paid(store) == caller.log == []
+        await transact(store, own_writes=own_writes)
+        assert await paid(store) == ALL
+
+
+@pytest.mark.parametrize("statement", ["BEGIN IMMEDIATE", "SAVEPOINT", "INSERT INTO accounts", "SELECT 2"])
+async def test_a_transaction_with_own_writes_that_is_cancelled_at_a_statement_leaves_nothing_open(
+    path: Path, natively: bool, statement: str
+) -> None:
+    async def work() -> None:
+        async with store.transaction(own_writes=True) as tx:
+            await pay(store, tx)
+            await tx.fetch("SELECT 2")
+            await anyio.sleep_forever()
+
+    watch = Watch()
+    async with opened(path, watch) as store, anyio.create_task_group() as tasks:
+        caller = Caller(work)
+        async with watch.holding(statement):
+            tasks.start_soon(caller.run)
+            await watch.stopped()
+            caller.cancel(natively)
+        await caller.ended.wait()
+        assert await paid(store) == []
+        await transact(store)
+        assert await paid(store) == ALL
+
+
+async def test_who_is_cancelled_while_it_waits_for_its_turn_to_write_is_in_nobodys_way(
+    path: Path, natively: bool
+) -> None:
+    watch = Watch()
+    async with opened(path, watch) as store, anyio.create_task_group() as tasks:
+        caller = Caller(lambda: transact(store, own_writes=True))
+        behind = Caller(lambda: put(store))
+        async with watch.holding():
+            tasks.start_soon(store.cache.set, "k", b"1", 60)
+            await watch.stopped()
+            for each in (caller, behind):
+                tasks.start_soon(each.run)
+                await anyio.wait_all_tasks_blocked()
+            caller.cancel(natively)
+            await caller.ended.wait()
+        await behind.ended.wait()
+        assert (await paid(store), behind.log) == ([], ["returned", "went on"])

@@ -1,0 +1,66 @@
+"""Several processes on one file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from modd.stores.sqlite import presence
+from modd.stores.sqlite.journal import ALONE
+from modd.stores.sqlite.store import SqliteStore
+from modd.stores.sqlite.turnstile import Turnstile
+from tests.stores.sqlite.faulty import has_wal, mode_in_header
+from tests.stores.sqlite.program import ITEMS, TASKS, ended, put_and_stay, start, work
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_four_processes_share_the_work_and_nobody_waits_long(path: Path, anyio_backend: str) -> None:
+    processes = [start(work, path, anyio_backend) for _ in range(4)]
+    told = [json.loads(ended(process)) for process in processes]
+    done = [each for one in told for each in one["done"]]
+    assert len(done) == len(set(done)) == 4 * TASKS * ITEMS
+    assert max(one["longest"] for one in told) < 5
+    async with SqliteStore(path) as store:
+        assert await store.queue("a").claim(1, 60) == []
+
+
+async def test_a_process_that_is_killed_keeps_nobody_out_and_loses_nothing(path: Path, anyio_backend: str) -> None:
+    process = start(put_and_stay, path, anyio_backend)
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "put\n"
+        process.kill()
+    assert has_wal(path)
+    async with SqliteStore(path) as store:
+        assert store.journal == ALONE
+        assert (await store.queue("a").stats()).ready == 1
+
+
+async def test_a_process_is_let_in_by_one_that_is_alone(path: Path, anyio_backend: str) -> None:
+    process = start(put_and_stay, path, anyio_backend)
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "put\n"
+        async with SqliteStore(path) as store:
+            assert store.journal.mode == "truncate"
+            await store.queue("a").put(b"2")
+            process.kill()
+            process.wait()
+            assert (await store.queue("a").stats()).ready == 2
+    assert mode_in_header(path) == 1
+
+
+def test_a_turn_is_waited_for_no_longer_than_the_timeout(path: Path) -> None:
+    path.touch()
+    held, turnstile = presence.Locked(f"{path}-modd-turn", str(path)), Turnstile(str(path), timeout=0.05)
+    assert held.alone()
+    connection = SqliteStore(path)._connect(str(path))
+    assert turnstile.run(lambda connection: connection.in_transaction, connection) is False
+    held.close()
+    connection.execute("BEGIN IMMEDIATE")
+    assert turnstile.run(lambda connection: connection.in_transaction, connection) is True
+    connection.close()
+    turnstile.close()

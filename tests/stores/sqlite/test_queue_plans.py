@@ -1,0 +1,74 @@
+"""How SQLite does the statements of a queue: by an index, however many items there are."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modd.ports import Item
+from modd.stores.sqlite.queue import SqliteQueue
+from modd.stores.sqlite.store import SqliteStore
+from tests.stores.sqlite.conftest import Clock
+from tests.stores.sqlite.connections import Watch
+
+pytestmark = pytest.mark.anyio
+
+MANY = 126
+"""Items of which each size of a statement has some."""
+
+
+async def do_all(queue: SqliteQueue, clock: Clock) -> None:
+    """Each method, with one item and with many."""
+    await queue.put(*[b""] * MANY, *[Item(b"", id=f"{number}") for number in range(MANY)])
+    await queue.put(*[Item(b"", key=key, delay=delay) for key in ("k", "l", None) for delay in (0, 1)])
+    clock.now += 2
+    await queue.ack(*await queue.claim(MANY, 60))
+    first, second, third, fourth, fifth = [claim for _ in range(5) for claim in await queue.claim(1, 60)]
+    await queue.retry(first, 60)
+    await queue.retry(second)
+    await queue.release(third)
+    await queue.extend(fourth, 60)
+    await queue.ack(fourth)
+    await queue.bury(fifth, "no use")
+    clock.now += 90
+    [claim] = await queue.claim(1, 60)
+    await queue.bury(claim, "no use")
+    await queue.redrive(fifth.id)
+    await queue.discard(claim.id)
+    await queue.cancel("125")
+    await queue.stats()
+    await queue.dead()
+    await queue.wait(0)
+
+
+def plan(file: sqlite3.Connection, statement: str) -> list[str]:
+    """The steps in which SQLite does a statement, whatever it is given."""
+    names = dict.fromkeys(re.findall(r":(\w+)", statement))
+    numbers = [int(number) for number in re.findall(r"\?(\d+)", statement)]
+    given: Any = names or [None] * max(numbers, default=statement.count("?"))
+    return [row[3] for row in file.execute(f"EXPLAIN QUERY PLAN {statement}", given)]
+
+
+def is_by_index(step: str) -> bool:
+    """Whether this step of a plan looks at no more items than it has to."""
+    return not (step.startswith("SCAN") and "modd_items" in step) and "TEMP B-TREE" not in step
+
+
+@pytest.mark.parametrize("analyzed", [False, True])
+async def test_no_statement_goes_through_all_items(path: Path, clock: Clock, analyzed: bool) -> None:
+    """Also when SQLite has looked at how many of each kind there are."""
+    watch = Watch()
+    async with SqliteStore(path, clock=clock, connect=watch) as store:
+        await do_all(store.queue("orders"), clock)
+    with closing(sqlite3.connect(path)) as file:
+        if analyzed:
+            file.execute("ANALYZE")
+        file.execute("PRAGMA query_only = ON")
+        plans = {each: plan(file, each) for each in watch.done if "modd_items" in each and "CREATE" not in each}
+    assert len(plans) > 20
+    assert {each: steps for each, steps in plans.items() if not all(map(is_by_index, steps))} == {}

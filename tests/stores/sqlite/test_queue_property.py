@@ -1,0 +1,28 @@
+"""Random histories of a queue in a file against a plain model. ``MODD_PROFILE=long`` runs many more examples."""
+
+from __future__ import annotations
+
+import os
+
+import anyio
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.stores.histories import Step, steps
+from tests.stores.sqlite.laws import queue_in_file
+
+EXAMPLES = 5_000 if os.environ.get("MODD_PROFILE") == "long" else 25
+
+
+async def run(history: list[Step]) -> None:
+    async with queue_in_file() as both:
+        for step in history:
+            await both.step(*step)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(history=st.lists(steps, min_size=20, max_size=50))
+def test_a_queue_in_a_file_does_what_the_model_does(backend: str, history: list[Step]) -> None:
+    anyio.run(run, history, backend=backend)

@@ -1,0 +1,112 @@
+"""Random transactions on a queue in a file: each is done whole or not at all, as a copy of the model kept or dropped."""
+
+from __future__ import annotations
+
+import os
+from copy import deepcopy
+from typing import Any
+
+import anyio
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from modd.ports import LeaseLost
+from modd.stores.sqlite.errors import AnswerNeeded
+from tests.stores.histories import Step, expected, outcome, steps
+from tests.stores.sqlite.laws import StoreBoth, queue_in_file
+
+EXAMPLES = 5_000 if os.environ.get("MODD_PROFILE") == "long" else 15
+ANSWERS = ("claim", "cancel", "redrive", "discard")
+
+flat = st.lists(steps, max_size=5)
+kept = st.booleans()
+parts = st.tuples(st.just("part"), kept, flat)
+blocks = st.tuples(kept, st.lists(st.one_of(steps, steps, steps, parts), min_size=1, max_size=6))
+histories = st.lists(st.tuples(flat, blocks), min_size=3, max_size=8)
+
+
+class Undone(Exception):
+    """Ends a block that is not to be kept."""
+
+
+class Transactions:
+    """Does steps in transactions of a store, and in the model; what is dropped there is put back here.
+
+    own_writes: whether the transactions write at once. lost: what the first of the collected writes will fail with.
+    """
+
+    def __init__(self, both: StoreBoth, own_writes: bool) -> None:
+        self.both, self.own_writes = both, own_writes
+        self.lost: Any = None
+        self.committed = both.model
+
+    async def transaction(self, is_kept: bool, each: list[Any]) -> None:
+        """A whole transaction; what comes of it is compared."""
+        self.lost, self.committed = None, deepcopy(self.both.model)
+        before = self.state()
+        try:
+            await self.block(is_kept, each)
+        except LeaseLost as lost:
+            assert [*dict.fromkeys(lost.ids)] == self.lost
+            self.restore(before)
+        else:
+            assert self.lost is None
+        await self.both.compare()
+
+    async def block(self, is_kept: bool, each: list[Any]) -> None:
+        """A transaction or a part of one."""
+        before = self.state()
+        try:
+            async with self.both.store.transaction(own_writes=self.own_writes):
+                for name, which, arguments in each:
+                    await self.step(name, which, arguments)
+                if not is_kept:
+                    raise Undone
+        except Undone:
+            self.restore(before)
+
+    async def step(self, name: str, which: Any, arguments: Any) -> None:
+        if name == "part":
+            await self.block(which, arguments)
+        elif self.own_writes:
+            await self.both.do(name, which, arguments)
+            await self.both.compare_reads()
+        else:
+            await self.collect(name, which, arguments)
+
+    async def collect(self, name: str, which: Any, arguments: Any) -> None:
+        """A step whose write is done at the end: it fails then, and what is read is as it was at the beginning."""
+        queue, model, claims = self.both.queue, self.both.model, self.both.claims
+        if name in ANSWERS:
+            with pytest.raises(AnswerNeeded):
+                await getattr(queue, name)(*arguments)
+        elif name != "pass" and all(number < len(claims) for number in which):
+            real = await outcome(getattr(queue, name), *[claims[-1 - number] for number in which], *arguments)
+            wanted = expected(getattr(model, name), *[len(claims) - 1 - number for number in which], *arguments)
+            if real != wanted:
+                self.lost = self.lost or wanted
+        assert await queue.stats() == self.committed.stats()
+
+    def state(self) -> Any:
+        return deepcopy(self.both.model), [*self.both.claims], self.lost
+
+    def restore(self, state: Any) -> None:
+        self.both.model, self.both.claims, self.lost = state
+
+
+async def run(history: list[tuple[list[Step], Any]], own_writes: bool) -> None:
+    async with queue_in_file() as both:
+        transactions = Transactions(both, own_writes)
+        for alone, (is_kept, inside) in history:
+            for step in alone:
+                await both.do(*step)
+            await transactions.transaction(is_kept, inside)
+
+
+@pytest.mark.parametrize("own_writes", [False, True])
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(history=histories)
+def test_a_transaction_is_done_whole_or_not_at_all(backend: str, own_writes: bool, history: list[Any]) -> None:
+    anyio.run(run, history, own_writes, backend=backend)

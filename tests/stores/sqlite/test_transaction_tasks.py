@@ -1,0 +1,157 @@
+"""Transactions belong to one task: blocks within blocks, other tasks, and other stores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from modd.ports import NoTransaction
+from modd.ports.transaction import current_transaction
+from modd.stores.sqlite.errors import TransactionInUse
+from modd.stores.sqlite.store import SqliteStore
+from tests.stores.sqlite.effects import ALL, opened, paid, pay
+
+pytestmark = pytest.mark.anyio
+
+both = pytest.mark.parametrize("own_writes", [False, True])
+
+
+async def one(store: SqliteStore, name: str, error: type[Exception] | None = None, **options: Any) -> None:
+    async with store.transaction(**options) as tx:
+        await pay(store, tx, name)
+        if error is not None:
+            raise error
+
+
+@both
+async def test_a_block_within_a_block_is_a_part_of_it(path: Path, own_writes: bool) -> None:
+    async def work() -> None:
+        async with store.transaction(own_writes=own_writes) as tx:
+            await pay(store, tx, "a")
+            await one(store, "b", own_writes=own_writes)
+            raise ZeroDivisionError
+
+    async with opened(path) as store:
+        with pytest.raises(ZeroDivisionError):
+            await work()
+        async with store.transaction(own_writes=own_writes) as tx, store.transaction() as inner:
+            assert inner is tx
+            await one(store, "c")
+        assert [await paid(store, name) for name in "abc"] == [[], [], ALL]
+
+
+@both
+async def test_of_an_inner_block_that_fails_alone_only_its_own_writes_are_dropped(path: Path, own_writes: bool) -> None:
+    async def inner() -> None:
+        async with store.transaction():
+            await one(store, "b")
+            await one(store, "c", ZeroDivisionError)
+
+    async with opened(path) as store:
+        async with store.transaction(own_writes=own_writes) as tx:
+            await pay(store, tx, "a")
+            with pytest.raises(ZeroDivisionError):
+                await inner()
+            await one(store, "d")
+        assert [await paid(store, name) for name in "abcd"] == [ALL, [], [], ALL]
+
+
+@both
+async def test_another_task_inside_the_block_is_an_error_and_no_hang(path: Path, own_writes: bool) -> None:
+    async def other() -> None:
+        for call in (
+            tx.execute("SELECT 1"),
+            tx.fetch("SELECT 1"),
+            store.queue("orders").put(b"1"),
+            store.outbox.put(b"1"),
+            store.inbox.add("b"),
+            store.inbox.has("b"),
+            store.events.append("b", [b"1"], 0),
+            anext(store.events.read("b")),
+            store.transaction().__aenter__(),
+        ):
+            with pytest.raises(TransactionInUse, match=r"by another task than the one that began the transaction"):
+                await call
+
+    async with opened(path) as store:
+        async with store.transaction(own_writes=own_writes) as tx:
+            await pay(store, tx)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(other)
+        assert await paid(store) == ALL
+        assert await paid(store, "b") == []
+
+
+async def test_other_tasks_inside_may_use_the_cache_and_the_locks_which_are_no_part_of_it(path: Path) -> None:
+    async def other() -> None:
+        assert await store.locks.renew("k", 60, "me")
+        await store.cache.set("k", b"1", 60)
+
+    async with opened(path) as store, store.transaction():
+        assert await store.locks.acquire("k", 60, "me")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(other)
+        assert await store.cache.get("k") == b"1"
+
+
+async def test_other_tasks_cannot_use_the_cache_of_one_that_has_own_writes(path: Path) -> None:
+    async def other() -> None:
+        with pytest.raises(TransactionInUse):
+            await store.cache.get("k")
+
+    async with opened(path) as store, store.transaction(own_writes=True), anyio.create_task_group() as tasks:
+        tasks.start_soon(other)
+
+
+@both
+async def test_a_transaction_that_has_ended_cannot_be_used(path: Path, own_writes: bool) -> None:
+    async with opened(path) as store:
+        async with store.transaction(own_writes=own_writes) as tx:
+            pass
+        for call in (tx.execute("SELECT 1"), tx.fetch("SELECT 1")):
+            with pytest.raises(TransactionInUse, match=r"in a transaction that has ended; keep what belongs together"):
+                await call
+
+
+@both
+async def test_a_task_that_outlives_the_block_is_in_no_transaction_then(path: Path, own_writes: bool) -> None:
+    ended = anyio.Event()
+
+    async def other() -> None:
+        await ended.wait()
+        await one(store, "a")
+
+    async with opened(path) as store:
+        async with anyio.create_task_group() as tasks:
+            async with store.transaction(own_writes=own_writes):
+                tasks.start_soon(other)
+            ended.set()
+        assert await paid(store) == ALL
+
+
+@both
+async def test_calls_of_another_store_act_alone(path: Path, own_writes: bool) -> None:
+    async def work() -> None:
+        async with store.transaction(own_writes=own_writes) as tx:
+            await other.queue("orders").put(b"1")
+            async with other.transaction(own_writes=own_writes) as inner:
+                await pay(other, inner, "a")
+                await pay(store, tx, "a")
+            raise ZeroDivisionError
+
+    async with opened(path) as store, opened(path.with_name("other.db")) as other:
+        with pytest.raises(ZeroDivisionError):
+            await work()
+        assert (await paid(store), await paid(other)) == ([], ALL)
+        assert (await other.queue("orders").stats()).ready == 2
+
+
+async def test_the_transaction_that_is_open_is_found(path: Path) -> None:
+    async with opened(path) as store:
+        async with store.transaction() as tx:
+            assert current_transaction("pay") is tx
+        with pytest.raises(NoTransaction):
+            current_transaction("pay")
