@@ -1,0 +1,25 @@
+"""A doctor at another time, and with another version of SQLite."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from modd.cli.doctor import Doctor
+from modd.cli.reading import Reading, looked
+from modd.cli.reports import Health
+
+AFFECTED, REPAIRED = "3.40.1", "3.51.3"
+
+
+def health(path: Path, version: str = AFFECTED, later: float = 0.0) -> Health:
+    """What is found with this version of SQLite, so many seconds later."""
+
+    def look(reading: Reading) -> Health:
+        reading.connection.create_function("sqlite_version", 0, lambda: version)
+        return Doctor(reading).health()
+
+    return looked(str(path), look, clock=lambda: LATER + later)
+
+
+LATER = 4_000_000_000.0
+"""Seconds since 1970, long after anything was put."""

@@ -1,0 +1,82 @@
+"""Files of stores with something in them, and the command line on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import anyio
+import msgspec
+import pytest
+
+from modd.cli.main import main
+from modd.ports import Item
+from modd.stores.sqlite.store import SqliteStore
+from tests.cli.desk import SECRET, commands, envelope
+
+LOOKS = (["stats"], ["dead", "orders"], ["show", "orders", "dead-1"], ["doctor"])
+"""All commands that only look."""
+
+
+class Shell:
+    """Runs commands on one file, in this process."""
+
+    def __init__(self, path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.path, self._capsys = path, capsys
+
+    def run(self, *argv: str) -> tuple[int, str, str]:
+        """Exit code, stdout and stderr of ``queue PATH ...``."""
+        code = main(["queue", str(self.path), *argv])
+        told = self._capsys.readouterr()
+        return code, told.out, told.err
+
+    def text(self, *argv: str) -> str:
+        """What a command prints that ends well."""
+        code, out, err = self.run(*argv)
+        assert (code, err) == (0, "")
+        return out
+
+    def json(self, *argv: str) -> Any:
+        """What a command prints as JSON that ends well."""
+        return msgspec.json.decode(self.text(*argv, "--json"))
+
+    def error(self, *argv: str) -> tuple[int, str]:
+        """Exit code and message of a command that fails: one line, and nothing on stdout."""
+        code, out, err = self.run(*argv)
+        assert out == "" and err.startswith("modd: ") and err.count("\n") == 1
+        return code, err
+
+    def fill(self, work: Callable[[SqliteStore], Coroutine[Any, Any, None]]) -> None:
+        """Do something with the store."""
+
+        async def filled() -> None:
+            async with SqliteStore(self.path) as store:
+                await work(store)
+
+        anyio.run(filled)
+
+
+async def stock(store: SqliteStore) -> None:
+    """One item of each kind in the queue "orders", two dead ones, and something in the outbox."""
+    orders = store.queue("orders")
+    await bury(store, "dead-1", "dead-2")
+    await orders.put(Item(b"leased", id="leased-1"))
+    await orders.claim(1, 60)
+    await orders.put(
+        Item(b"ready", id="ready-1"),
+        Item(b"late", id="late-1", delay=60),
+        Item(b"first", id="first-1", key="ada"),
+        Item(b"second", {"modd-handler": "notify", "who": SECRET}, id="second-1", key="ada"),
+    )
+    await store.outbox.put(b"out")
+    await store.queue("mails").put(b"one")
+
+
+async def bury(store: SqliteStore, *ids: str, body: bytes | None = None) -> None:
+    """Put dead letters into the queue "orders"."""
+    orders = store.queue("orders")
+    content = commands.codec.encode(envelope()) if body is None else body
+    await orders.put(*(Item(content, id=id) for id in ids))
+    for claim in await orders.claim(len(ids), 60):
+        await orders.bury(claim, f"Refused: {SECRET} at\nthe bank")

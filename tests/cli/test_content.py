@@ -1,0 +1,159 @@
+"""What is shown of bodies, and what is not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Annotated, Any
+
+import msgspec
+import pytest
+
+from modd import Message, Sensitive
+from modd.cli.content import hidden, raw, typed, visible
+from modd.cli.known import codecs_of
+from modd.cqrs import Codec, Envelope
+from modd.cqrs.stamps import UnknownStamp
+from tests.cli.desk import SECRET, Card, Mood, Paid, Pay, Wise, commands, envelope, packed
+from tests.cli.stocked import Shell
+
+DESK = "tests.cli.desk"
+JSON = Codec([Pay], [Mood])
+
+
+@pytest.mark.parametrize("codec", [JSON, packed])
+def test_without_types_an_envelope_is_shown_by_its_type_its_ids_and_the_names_of_its_stamps(codec: Codec) -> None:
+    given = envelope()
+    body = codec.encode(given)
+    content = hidden(body).content
+    assert (content.size, content.type, content.version) == (len(body), "Pay", 1)
+    assert (content.id, content.correlation_id, content.causation_id) == ("pay-1", "pay-1", None)
+    assert content.stamps == ["Actor", "Failed", "Mood"]
+    assert not content.shown and content.body is None
+    assert SECRET not in str(content) and "ada" not in str(content)
+
+
+@pytest.mark.parametrize("body", [JSON.encode(envelope()), b"4242-4242", b'{"cards": [{"number": "4242-4242"}]}'])
+def test_without_types_texts_about_a_body_lose_all_values_that_are_in_it(body: bytes) -> None:
+    clean = hidden(body).clean
+    assert clean(f"number {SECRET} of Pay refused") == "number *** of Pay refused"
+    assert raw(body).clean(SECRET) == SECRET
+
+
+@pytest.mark.parametrize("body", [b"", b"4242-4242", b'{"card": "4242-4242"}', b"\xff\xfe", b'"4242-4242"', b"[1]"])
+def test_without_types_only_the_size_is_shown_of_what_is_no_envelope(body: bytes) -> None:
+    content = hidden(body).content
+    assert (content.size, content.type, content.shown) == (len(body), None, False)
+    assert "no envelope" in content.note and SECRET not in str(content)
+
+
+@pytest.mark.parametrize("codec", [JSON, packed])
+def test_with_types_all_is_shown_but_what_they_mark_as_sensitive(codec: Codec) -> None:
+    view = typed([JSON, packed], codec.encode(envelope()))
+    assert view.content.shown and view.content.body == {"$type": "Pay", "amount": 3, "card": "***"}
+    actor, failed, mood = view.content.stamps
+    assert (actor["$stamp"], actor["id"], actor["claims"]) == ("Actor", "ada", "***")
+    assert failed["error"] == "*** was refused" and mood["word"] == "fine"
+    assert view.clean(f"no {SECRET}") == "no ***"
+    assert SECRET not in str(view.content)
+
+
+def test_what_no_codec_can_read_is_shown_by_its_outline_with_the_reason() -> None:
+    other = hidden(Codec([Paid]).encode(Envelope(Paid(), id="paid-1")))
+    view = typed([JSON], Codec([Paid]).encode(Envelope(Paid(), id="paid-1")))
+    assert view.content.type == other.content.type == "Paid"
+    assert "none of --types is this type" in view.content.note
+    broken = JSON.encode(envelope()).replace(b'"amount":3', b'"amount":"4242-4242"')
+    content = typed([JSON], broken).content
+    assert content.note == "not of --types: ValidationError" and SECRET not in str(content)
+
+
+@pytest.mark.parametrize("codec", [JSON, packed])
+def test_all_that_is_in_an_envelope_is_shown_to_who_asks_for_it_as_it_is(codec: Codec) -> None:
+    content = raw(codec.encode(envelope())).content
+    assert content.shown and content.body == {"$type": "Pay", "amount": 3, "card": SECRET}
+    assert content.stamps[0]["claims"] == {"sub": SECRET} and content.type == "Pay"
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        (b'{"a": [1, 2.5, null]}', {"a": [1, 2.5, None]}),
+        (msgspec.msgpack.encode({"a": b"\x01", 3: date(2024, 1, 2)}), {"a": "01", "3": "2024-01-02"}),
+        (b"plain text", "plain text"),
+        (b"\xff\xfe", "fffe"),
+        (b"a", "a"),
+    ],
+)
+def test_what_is_no_envelope_is_shown_as_data_text_or_digits(body: bytes, shown: Any) -> None:
+    content = raw(body).content
+    assert content.type is None and content.body == shown
+
+
+@dataclass
+class Address:
+    street: Annotated[str, Sensitive]
+    town: str
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (Card(), {"number": "***", "name": "Ada"}),
+        ({"cards": [Card(), Card(name="Bob")]}, {"cards": [{"number": "***", "name": n} for n in ("Ada", "Bob")]}),
+        (Address("Main", "Ulm"), {"street": "***", "town": "Ulm"}),
+        ({Address("Main", "Ulm").town: (1, True)}, {"Ulm": [1, True]}),
+        ({b"\x01": Address}, {"01": str(Address)}),
+        (UnknownStamp(data={"$stamp": "New", "secret": SECRET}), {"$stamp": "New"}),
+    ],
+)
+def test_what_is_sensitive_is_masked_at_any_depth(value: Any, shown: Any) -> None:
+    assert visible(value) == shown
+
+
+@pytest.mark.parametrize("spec", [f"{DESK}:{name}" for name in ("Pay", "commands", "surrounding", "several")])
+def test_types_are_given_by_type_bus_or_list_and_mask_in_every_format(spec: str) -> None:
+    for codec in (commands.codec, packed):
+        content = typed(codecs_of([spec]), codec.encode(envelope())).content
+        assert content.body["card"] == "***"
+
+
+def test_a_module_stands_for_all_types_and_codecs_in_it() -> None:
+    codecs = codecs_of([DESK])
+    assert codecs[0] is packed
+    for message in (Pay(), Paid(), Wise()):
+        body = Codec([type(message)], upcasters={Wise: {}} if type(message) is Wise else {}).encode(Envelope(message))
+        assert typed(codecs, body).content.shown
+    assert typed(codecs, Codec([Wise], upcasters={Wise: {}}).encode(Envelope(Wise()))).content.version == 2
+
+
+def test_a_codec_is_used_as_it_is() -> None:
+    assert codecs_of([f"{DESK}:packed"]) == [packed]
+    assert codecs_of([]) == []
+
+
+@pytest.mark.parametrize(
+    "spec", ["no.such.module", f"{DESK}:gone", f"{DESK}:nothing", f"{DESK}:events", "modd.message", "", ":Pay"]
+)
+def test_types_that_are_not_to_be_found_are_an_error_that_names_them(orders: Shell, spec: str) -> None:
+    code, err = orders.error("dead", "orders", "--types", spec)
+    assert code == 2 and f"--types {spec}" in err
+
+
+def test_types_that_do_not_go_together_are_an_error(orders: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Other(Message, tag="Pay"):
+        pass
+
+    monkeypatch.setattr("tests.cli.desk.clashing", [Pay, Other], raising=False)
+    code, err = orders.error("dead", "orders", "--types", f"{DESK}:clashing")
+    assert code == 2 and "two message types named 'Pay'" in err
+
+
+def test_dead_letters_and_items_are_shown_with_types_and_texts_about_them_masked(orders: Shell) -> None:
+    for argv in (["dead", "orders"], ["show", "orders", "dead-1"]):
+        for out in (orders.text(*argv, "--types", DESK), orders.text(*argv, "--types", DESK, "--json")):
+            assert "***" in out and "Refused: ***" in out and SECRET not in out and "amount" in out
+        for out in (orders.text(*argv), orders.text(*argv, "--json")):
+            assert "Refused: ***" in out and SECRET not in out and "amount" not in out
+        assert SECRET in orders.text(*argv, "--raw")
+    assert SECRET in orders.text("show", "orders", "dead-1", "--raw", "--json")

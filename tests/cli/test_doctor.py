@@ -1,0 +1,128 @@
+"""What a doctor finds, and what it says to do."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import msgspec
+import pytest
+
+from modd.cli import doctor
+from modd.cli.doctor import ago
+from modd.cli.reports import Health
+from modd.stores.sqlite.errors import NewerStore
+from modd.stores.sqlite.journal import is_affected
+from modd.stores.sqlite.store import SqliteStore
+from tests.cli.examined import AFFECTED, REPAIRED, health
+from tests.cli.stocked import Shell
+
+
+def test_a_file_that_is_well_is_told_with_all_that_there_is_to_know(orders: Shell) -> None:
+    told = orders.json("doctor")
+    assert told["ok"] and told["damage"] == told["wrong"] == told["processes"] == []
+    assert told["check"] == "quick_check" and told["schema"] == 1 and told["outbox"] == 1
+    assert told["journal"]["sqlite"] == sqlite3.sqlite_version
+    assert told["journal"]["affected"] is is_affected(sqlite3.sqlite_version)
+    assert (told["journal"]["mode"], told["journal"]["synchronous"]) == ("none", "full")
+    assert told["sizes"] == {
+        "file": orders.path.stat().st_size,
+        "wal": 0,
+        "pages": told["sizes"]["pages"],
+        "free_pages": 0,
+    }
+    mails, own = told["queues"]
+    assert mails["counts"]["name"] == "mails" and mails["oldest_dead"] is None and mails["oldest_ready"] < 60
+    assert own["counts"]["dead"] == 2 and own["oldest_dead"] < 60
+    out = orders.text("doctor", "--full")
+    assert "integrity_check" in out and "no other process" in out and out.endswith("well\n")
+
+
+def test_the_journal_mode_is_told_with_the_reason_for_it(shell: Shell) -> None:
+    async def look(store: SqliteStore) -> None:
+        await store.queue("orders").put(b"one")
+        for version, reason in ((AFFECTED, "one process"), (REPAIRED, "is safe")):
+            journal = health(shell.path, version).journal
+            assert (journal.mode, journal.affected) == ("wal", version == AFFECTED)
+            assert reason in journal.reason
+        assert health(shell.path).sizes.wal > 0
+
+    shell.fill(look)
+    connection = sqlite3.connect(shell.path)
+    connection.execute("PRAGMA journal_mode = TRUNCATE")
+    connection.execute("UPDATE modd_store SET version = version")
+    connection.commit()
+    for version, reason in ((AFFECTED, "several processes"), (REPAIRED, "has no WAL")):
+        journal = health(shell.path, version).journal
+        assert journal.mode == "rollback" and reason in journal.reason
+    connection.close()
+
+
+def test_an_sqlite_that_can_damage_a_wal_is_worth_an_upgrade_but_nothing_is_wrong(shell: Shell) -> None:
+    shell.fill(nothing)
+    told = health(shell.path)
+    assert told.ok and len(told.advice) == 1 and AFFECTED in told.advice[0]
+    assert health(shell.path, REPAIRED).advice == []
+
+
+def test_what_is_left_for_long_is_worth_a_look(orders: Shell) -> None:
+    advice = health(orders.path, REPAIRED).advice
+    assert [each.partition(": ")[0] for each in advice] == ["mails", "orders", "orders"]
+    assert "worker" in advice[0] and "redrive or discard" in advice[2] and "days ago" in advice[2]
+
+
+def test_a_long_wal_free_pages_and_an_old_schema_are_worth_a_look(
+    orders: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "LONG_WAL", -1)
+    monkeypatch.setattr(doctor, "MUCH_FREE", -1.0)
+    monkeypatch.setattr(doctor, "STEPS", ("", ""))
+    advice = "\n".join(health(orders.path, REPAIRED).advice)
+    assert "WAL has 0 bytes" in advice and "VACUUM" in advice and "become 2" in advice
+
+
+def test_a_damaged_file_is_told_with_what_to_do_and_exit_code_1(orders: Shell) -> None:
+    connection = sqlite3.connect(orders.path)
+    [[page]] = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'modd_items_ready'")
+    connection.close()
+    with orders.path.open("r+b") as file:
+        file.seek((page - 1) * 4096)
+        file.write(b"\xff" * 4096)
+    code, out, err = orders.run("doctor", "--full", "--json")
+    told = msgspec.json.decode(out, type=Health)
+    assert (code, err, told.ok) == (1, "", False)
+    assert told.damage and ".recover" in told.wrong[0]
+    code, out, _ = orders.run("doctor")
+    assert code == 1 and "not well" in out and "wrong: " in out
+    code, err = orders.error("stats")
+    assert code == 1 and "is damaged" in err
+
+
+def test_a_file_of_a_newer_modd_is_left_to_that(orders: Shell) -> None:
+    connection = sqlite3.connect(orders.path)
+    connection.execute("UPDATE modd_store SET version = 99")
+    connection.commit()
+    connection.close()
+    code, err = orders.error("doctor")
+    assert code == 1 and "upgrade modd" in err
+    with pytest.raises(NewerStore):
+        health(orders.path)
+
+
+def test_an_error_that_is_not_of_the_file_is_raised(orders: Shell) -> None:
+    connection = sqlite3.connect(orders.path)
+    connection.execute("DROP TABLE modd_outbox")
+    connection.close()
+    code, err = orders.error("doctor")
+    assert code == 1 and "modd_outbox" in err
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.4, "0 seconds"), (119, "119 seconds"), (120, "2 minutes"), (7200, "2 hours"), (172800, "2 days")],
+)
+def test_times_are_told_in_the_largest_unit_that_fits(seconds: float, text: str) -> None:
+    assert ago(seconds) == f"{text} ago"
+
+
+async def nothing(store: SqliteStore) -> None:
+    """A store with nothing in it."""

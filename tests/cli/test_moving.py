@@ -1,0 +1,145 @@
+"""Dead letters are put back or discarded."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from modd.cli.moving import STEP, moved
+from modd.stores.sqlite.store import SqliteStore
+from tests.cli.stocked import Shell, bury
+
+MANY = [f"dead-{number}" for number in range(2 * STEP + 1)]
+
+
+class Terminal(io.StringIO):
+    """A stream of a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def at_terminal(monkeypatch: pytest.MonkeyPatch, answer: str) -> Terminal:
+    """Somebody sits there and gives this answer; what is asked goes to the stream that is returned."""
+    asked = Terminal()
+    monkeypatch.setattr("sys.stdin", Terminal(answer))
+    monkeypatch.setattr("sys.stderr", asked)
+    return asked
+
+
+async def many(store: SqliteStore) -> None:
+    """More dead letters than are moved at once."""
+    await bury(store, *MANY, body=b"one")
+
+
+def dead(shell: Shell) -> int:
+    """How many dead letters there are."""
+    counts: int = next(each["dead"] for each in shell.json()["queues"] if each["name"] == "orders")
+    return counts
+
+
+@pytest.mark.parametrize(("command", "ready"), [("redrive", 4), ("discard", 3)])
+def test_given_ids_are_put_back_or_discarded(orders: Shell, command: str, ready: int) -> None:
+    out = orders.text(command, "orders", "dead-2")
+    assert "orders: 1" in out
+    counts = orders.json()["queues"][1]
+    assert (counts["ready"], counts["dead"]) == (ready, 1)
+
+
+@pytest.mark.parametrize("command", ["redrive", "discard"])
+def test_ids_that_are_not_among_the_dead_letters_are_told_and_the_others_done(orders: Shell, command: str) -> None:
+    code, out, err = orders.run(command, "orders", "gone", "dead-1", "dead-1", "ready-1")
+    assert code == 1 and err == ""
+    assert "orders: 1" in out and "gone, ready-1" in out
+    assert dead(orders) == 1
+
+
+@pytest.mark.parametrize("command", ["redrive", "discard"])
+def test_all_are_done_without_a_question_for_who_says_yes_before(shell: Shell, command: str) -> None:
+    shell.fill(many)
+    told = shell.json(command, "orders", "--all", "--yes")
+    assert told == {"queue": "orders", "command": command, "done": len(MANY), "missing": []}
+    assert dead(shell) == 0
+    assert shell.json(command, "orders", "--all")["done"] == 0
+
+
+def test_all_are_done_when_somebody_at_a_terminal_says_so(orders: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as there:
+        asked = at_terminal(there, "y\n")
+        assert orders.run("discard", "orders", "--all")[0] == 0
+    assert "discard all 2 dead letters of orders" in asked.getvalue()
+    assert dead(orders) == 0
+
+
+@pytest.mark.parametrize("answer", ["n\n", "\n", ""])
+def test_nothing_is_done_when_nobody_says_so(orders: Shell, monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
+    with monkeypatch.context() as there:
+        asked = at_terminal(there, answer)
+        assert orders.run("redrive", "orders", "--all")[0] == 1
+    assert "nothing was done" in asked.getvalue()
+    assert dead(orders) == 2
+
+
+def test_all_without_a_terminal_and_without_a_yes_is_an_error(orders: Shell) -> None:
+    code, err = orders.error("discard", "orders", "--all")
+    assert code == 2 and "--yes" in err
+    assert dead(orders) == 2
+
+
+def test_who_stops_it_is_told_in_one_line(orders: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as there:
+        asked = at_terminal(there, "")
+        there.setattr("sys.stdin.readline", stop)
+        assert orders.run("redrive", "orders", "--all")[0] == 130
+    assert asked.getvalue().endswith("modd: stopped; what was done before stays done\n")
+
+
+def test_progress_is_shown_on_a_terminal_and_nowhere_else(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    shell.fill(many)
+    assert shell.text("redrive", "orders", MANY[0]) == "orders: 1 put back\n"
+    out = Terminal()
+    with monkeypatch.context() as there:
+        there.setattr("sys.stdout", out)
+        assert shell.run("redrive", "orders", "--all", "--yes")[0] == 0
+    assert f"{len(MANY) - 1}/{len(MANY) - 1}" in out.getvalue()
+    shell.fill(many)
+    out = Terminal()
+    with monkeypatch.context() as there:
+        there.setattr("sys.stdout", out)
+        assert shell.run("redrive", "orders", "--all", "--yes", "--json")[0] == 0
+    assert out.getvalue().startswith("{")
+
+
+@pytest.mark.anyio
+class TestSteps:
+    """On both loops."""
+
+    async def test_they_are_done_in_steps_beside_a_running_store(self, tmp_path: Path) -> None:
+        path, steps = str(tmp_path / "store.db"), list[int]()
+        async with SqliteStore(path) as store:
+            await many(store)
+        done = await moved(path, "orders", "redrive", MANY, steps.append)
+        assert (done.done, done.missing, steps) == (len(MANY), [], [STEP, STEP, 1])
+
+    async def test_what_was_done_stays_done_when_it_is_cancelled(self, tmp_path: Path) -> None:
+        path = str(tmp_path / "store.db")
+        async with SqliteStore(path) as store:
+            await many(store)
+        with anyio.CancelScope() as scope:
+            await moved(path, "orders", "discard", MANY, cancelling(scope))
+        assert scope.cancelled_caught
+        async with SqliteStore(path) as store:
+            assert (await store.queue("orders").stats()).dead == len(MANY) - STEP
+
+
+def cancelling(scope: anyio.CancelScope) -> Callable[[int], Any]:
+    """Cancels when the first step is done."""
+    return lambda _: scope.cancel()

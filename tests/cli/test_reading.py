@@ -1,0 +1,85 @@
+"""Files that are looked at while others use them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from modd.cli.reading import Reading, looked
+from modd.ports import StoreError
+from modd.stores.sqlite.errors import StoreBusy
+from tests.cli.stocked import Shell
+
+
+class Intruder:
+    """Counts the queues of a file, while somebody else writes for the first time."""
+
+    def __init__(self, path: Path, mode: str, error: Exception | None = None) -> None:
+        self.path, self.mode, self.error = path, mode, error
+        self.connection = sqlite3.connect(path)
+        self.at_rest: list[bool] = []
+
+    def __call__(self, reading: Reading) -> int:
+        self.at_rest.append(reading.at_rest)
+        if reading.at_rest:
+            self.connection.execute(f"PRAGMA journal_mode = {self.mode}")
+            self.connection.execute("INSERT INTO modd_queues VALUES (1, 'new')")
+            self.connection.commit()
+            if self.error is not None:
+                raise self.error
+        return len(reading.names())
+
+
+@pytest.mark.parametrize("mode", ["WAL", "TRUNCATE", "DELETE"])
+@pytest.mark.parametrize("error", [None, sqlite3.DatabaseError("half of it")])
+def test_a_file_at_rest_is_looked_at_again_when_somebody_writes_meanwhile(
+    orders: Shell, mode: str, error: Exception | None
+) -> None:
+    intruder = Intruder(orders.path, mode, error)
+    assert looked(str(orders.path), intruder) == 3
+    assert intruder.at_rest == [True, False]
+    intruder.connection.close()
+
+
+def test_an_error_of_a_file_at_rest_is_told_at_once(orders: Shell) -> None:
+    seen: list[bool] = []
+
+    def look(reading: Reading) -> None:
+        seen.append(reading.at_rest)
+        reading.rows("SELECT * FROM gone")
+
+    with pytest.raises(StoreError, match="gone"):
+        looked(str(orders.path), look)
+    assert seen == [True]
+
+
+def test_a_file_that_somebody_keeps_locked_is_busy(orders: Shell) -> None:
+    connection = sqlite3.connect(orders.path, isolation_level=None)
+    connection.execute("PRAGMA journal_mode = TRUNCATE")
+    connection.execute("BEGIN EXCLUSIVE")
+    connection.execute("INSERT INTO modd_queues VALUES (1, 'new')")
+    with pytest.raises(StoreBusy):
+        looked(str(orders.path), Reading.names, timeout=0)
+    connection.close()
+
+
+def test_a_transaction_that_a_process_left_half_done_is_told_with_who_undoes_it(orders: Shell, tmp_path: Path) -> None:
+    connection = sqlite3.connect(orders.path, isolation_level=None)
+    connection.execute("PRAGMA journal_mode = TRUNCATE")
+    connection.execute("PRAGMA cache_spill = 1")
+    connection.execute("PRAGMA cache_size = 1")
+    connection.execute("BEGIN IMMEDIATE")
+    connection.executemany("INSERT INTO modd_queues VALUES (?, ?)", ((at, f"{at:0400}") for at in range(1, 500)))
+    crashed = tmp_path / "crashed"
+    crashed.mkdir()
+    for suffix in ("", "-journal"):
+        shutil.copy(f"{orders.path}{suffix}", crashed / f"store.db{suffix}")
+    connection.close()
+    before = os.stat(crashed / "store.db").st_mtime_ns
+    with pytest.raises(StoreError, match="in the middle of a transaction"):
+        looked(str(crashed / "store.db"), Reading.names)
+    assert os.stat(crashed / "store.db").st_mtime_ns == before
