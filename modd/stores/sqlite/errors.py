@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from modd.errors import ModdError
@@ -108,18 +109,6 @@ class NewerStore(StoreError):
         )
 
 
-class NotDurable(StoreError):
-    """A connection does not wait for the disk, so that what is committed could be lost with the power."""
-
-    def __init__(self, store: str, level: object) -> None:
-        self.level = level
-        super().__init__(
-            store,
-            f"PRAGMA synchronous is {level} here and stays so, and a store needs 2 (FULL) or more; give it a connect= "
-            "that leaves this to the store",
-        )
-
-
 class TransactionInUse(ModdError, RuntimeError):
     """A transaction was used by another task than the one that began it, or after its end.
 
@@ -174,13 +163,6 @@ KINDS: dict[int, type[StoreError]] = {
 }
 """The errors of a file by SQLite's primary result codes; the others are about statements and values."""
 
-SYSTEM: dict[int | None, type[StoreFull | StoreFailed | StoreReadOnly]] = {
-    errno.ENOSPC: StoreFull,
-    errno.EDQUOT: StoreFull,
-    errno.EIO: StoreFailed,
-}
-"""The errors of a file by the system's error numbers; the others say that it may not be written."""
-
 
 def is_of_store(error: BaseException) -> bool:
     """Whether the store failed, not the one who called it."""
@@ -197,6 +179,21 @@ def is_damage(error: BaseException) -> bool:
     return KINDS.get(_code(error)) in (StoreCorrupt, NotAStore)
 
 
+def is_refused_write(error: BaseException | None) -> bool:
+    """Whether a connection that only reads was to write; nothing is wrong with the file then."""
+    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_READONLY
+
+
+@contextmanager
+def translating(store: str) -> Iterator[None]:
+    """What tells in the block of a store's failure is raised as the error for that, caused by SQLite's."""
+    try:
+        yield
+    except Exception as error:
+        named = translated(store, error)
+        raise named from named.__cause__
+
+
 def translated(store: str, error: E) -> E | StoreError:
     """The error that tells of a store's failure, caused by SQLite's; another one as it is."""
     kind = KINDS.get(_code(error))
@@ -205,11 +202,6 @@ def translated(store: str, error: E) -> E | StoreError:
     named = kind(store, f"{getattr(error, 'sqlite_errorname', 'SQLite')}: {error}")
     named.__cause__ = error
     return named
-
-
-def of_system(store: str, error: OSError) -> StoreError:
-    """The error that tells of a file beside the store's, which the system could not make or change."""
-    return SYSTEM.get(error.errno, StoreReadOnly)(store, error)
 
 
 def _code(error: BaseException) -> int:

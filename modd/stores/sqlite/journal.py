@@ -14,13 +14,26 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from modd.stores.sqlite.errors import NotDurable, is_busy
+from modd.ports.errors import StoreError
+from modd.stores.sqlite.errors import is_busy
 from modd.stores.sqlite.sql import Connection
 
 Mode: TypeAlias = Literal["wal", "truncate"]
 
 REPAIRED: dict[tuple[int, ...], int] = {(3, 44): 6, (3, 50): 7, (3, 51): 3}
 """By release, the first patch in which WAL is safe with several connections; it is in all releases after these."""
+
+
+class NotDurable(StoreError):
+    """A connection does not wait for the disk, so that what is committed could be lost with the power."""
+
+    def __init__(self, store: str, level: object) -> None:
+        self.level = level
+        super().__init__(
+            store,
+            f"PRAGMA synchronous is {level} here and stays so, and a store needs 2 (FULL) or more; give it a connect= "
+            "that leaves this to the store",
+        )
 
 
 class Journal(msgspec.Struct, frozen=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from functools import partial
 from queue import SimpleQueue
 from threading import Thread
@@ -76,7 +77,7 @@ class Link:
 
     async def close(self) -> None:
         """Finish the work that was given, and close."""
-        await self._call(self._db.close)
+        await self._call(self._disconnect)
 
     async def _do(self, work: Callable[[Connection], None]) -> None:
         self._work.append(work)
@@ -93,7 +94,13 @@ class Link:
                 pass
 
     async def _connect(self) -> None:
-        await self._db
+        async def connect() -> None:
+            await self._db
+
+        await to_its_end(connect())
+
+    async def _disconnect(self) -> None:
+        await to_its_end(self._db.close())
 
     async def _call(self, function: Callable[[], Coroutine[Any, Any, Any]]) -> None:
         with anyio.CancelScope(shield=True):
@@ -120,6 +127,22 @@ class Loop:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+
+async def to_its_end(work: Coroutine[Any, Any, None]) -> None:
+    """Do it in a task of its own, to its end, however often this one is cancelled natively.
+
+    A connection that is half made or half closed would never be closed.
+    """
+    doing = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(doing)
+    except asyncio.CancelledError as cancelled:
+        while not doing.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([doing])
+        put_off(cancelled)
+        doing.result()
 
 
 def own_loop() -> Loop | None:

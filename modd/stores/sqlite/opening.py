@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
 from functools import partial
 from typing import Any
 
 import msgspec
 
-from modd.ports.transaction import Parameters
-from modd.stores.sqlite.errors import StoreForked, of_system
+from modd.stores.sqlite.errors import StoreForked
 from modd.stores.sqlite.journal import mode_of, prepare_reader, prepare_writer
 from modd.stores.sqlite.link import Link, Loop
 from modd.stores.sqlite.pausing import PausableReaders
+from modd.stores.sqlite.presence import of_system
 from modd.stores.sqlite.schema import check_version, migrate
 from modd.stores.sqlite.sharing import Sharing
 from modd.stores.sqlite.sql import Connection, Cursor
@@ -124,13 +124,11 @@ class Unmade:
     def __init__(self, error: Exception) -> None:
         self._error = error
 
-    def execute(self, sql: str, parameters: Parameters = (), /) -> Cursor:
+    def execute(self, sql: str, parameters: Any = (), /) -> Cursor:
         """Raise the error."""
         raise self._error
 
-    def executemany(self, sql: str, parameters: Iterable[Parameters], /) -> Cursor:
-        """Raise the error."""
-        raise self._error
+    executemany = execute
 
     def close(self) -> None:
         """Nothing is open."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import anyio
 
@@ -59,22 +59,32 @@ class Part:
 class Waited(Part, ABC):
     """A part from which items are claimed, and at which one can wait for some."""
 
+    sure: ClassVar[bool] = False
+    """Whether it is woken only when there may be something to claim, so that it need not be looked at then."""
+
     def __init__(self, host: Host) -> None:
         super().__init__(host)
         self._changed: anyio.Event | None = None
+        self._drained = False
+        """Whether nothing was left at the last claim and nothing has come since, but for what others wrote."""
 
     async def wait(self, seconds: float) -> None:
         """Return as soon as there may be something to claim, at the latest after so many seconds."""
         with anyio.move_on_after(checked_delay("seconds", seconds)):
+            look = not self._drained
             while True:
                 changed = self._changed = self._changed or anyio.Event()
-                if await self.is_claimable():
+                if look and await self.is_claimable():
                     return
                 with anyio.move_on_after(PEEK):
                     await changed.wait()
+                if self.sure and changed.is_set():
+                    return
+                look = True
 
     def wake(self) -> None:
         """Tell those who wait that something was written."""
+        self._drained = False
         if self._changed is not None:
             self._changed.set()
             self._changed = None

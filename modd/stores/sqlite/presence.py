@@ -5,10 +5,14 @@ A process that closes a file gives up all that SQLite has locked in it, so nobod
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from contextlib import suppress
 from stat import S_IMODE, S_IWUSR
+
+from modd.ports.errors import StoreError
+from modd.stores.sqlite.errors import StoreFailed, StoreFull, StoreReadOnly
 
 try:
     import fcntl
@@ -96,3 +100,16 @@ class Presence(Locked):
     def answered(self) -> None:
         """Those who asked are let in now."""
         os.ftruncate(self._file, 0)
+
+
+SYSTEM: dict[int | None, type[StoreFull | StoreFailed | StoreReadOnly]] = {
+    errno.ENOSPC: StoreFull,
+    errno.EDQUOT: StoreFull,
+    errno.EIO: StoreFailed,
+}
+"""The errors of a file by the system's error numbers; the others say that it may not be written."""
+
+
+def of_system(store: str, error: OSError) -> StoreError:
+    """The error that tells of a file beside the store's, which the system could not make or change."""
+    return SYSTEM.get(error.errno, StoreReadOnly)(store, error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 from uuid import uuid4
 
 from modd.errors import InvalidOption
@@ -34,11 +34,14 @@ class SqliteQueue(Waited):
     An item takes as long to put, to claim and to settle when there are many as when there are few.
     """
 
+    sure: ClassVar[bool] = True
+
     def __init__(self, host: Host, name: str, outbox: Any, nonce: Callable[[], str]) -> None:
         super().__init__(host)
         self.name, self.outbox = name, outbox
         self._sql = QueueSql(name, nonce)
-        self._put, self._ack = self._sql.put, self._sql.ack  # the same objects each time, to be done together
+        self._put, self._claim, self._ack = self._sql.put, self._sql.claim, self._sql.ack  # made once: they are keys
+        self._wakes = 0
         self._registered: Way | None = None
 
     def __repr__(self) -> str:
@@ -62,8 +65,9 @@ class SqliteQueue(Waited):
     async def claim(self, limit: int, lease: float) -> list[Claim]:
         """Lease up to ``limit`` items for ``lease`` seconds each, without waiting for any."""
         most, seconds = checked_count("limit", limit), checked_span("lease", lease)
-        now = self._host.clock()
-        claims: list[Claim] = await self._host.way("claim").answer("claim", self._sql.claim, most, now, now + seconds)
+        now, before = self._host.clock(), self._wakes
+        claims: list[Claim] = await self._host.way("claim").answer("claim", self._claim, most, now, now + seconds)
+        self._drained = len(claims) < most and self._wakes == before
         return claims
 
     async def extend(self, claim: Claim, lease: float) -> None:
@@ -113,6 +117,13 @@ class SqliteQueue(Waited):
             Dead(self._sql.id_of(place, id), body, unpacked(headers), reason, attempts)
             for place, id, body, headers, reason, attempts in rows
         ]
+
+    def committed(self) -> None:
+        """Wake those who wait, if there may be more to claim since the last commit."""
+        if self._sql.stirred:
+            self._sql.stirred = False
+            self._wakes += 1
+            self.wake()
 
     async def is_claimable(self) -> bool:
         """Whether there is something that may be claimed."""

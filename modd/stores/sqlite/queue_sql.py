@@ -63,6 +63,8 @@ class QueueSql:
 
     def __init__(self, name: str, nonce: Callable[[], str]) -> None:
         self.name, self.number, self._nonce = name, number_of(name), nonce
+        self.stirred = False
+        """Whether there may be more to claim than before; set in the writer's thread, and unset between its commits."""
         self._insert_plain = Statement(
             "INSERT INTO modd_items (place, queue, state, body) VALUES", f"(?, {self.number}, 0, ?)"
         )
@@ -79,6 +81,7 @@ class QueueSql:
 
     def put(self, connection: Connection, calls: Sequence[Call]) -> Sequence[list[str]]:
         """Insert items: bodies, or rows of state, due, id, key, headers and body. Those that are known are left out."""
+        self.stirred = True
         place, nonce = next_place(connection), self._nonce()
         plain: list[Any] = []
         full: list[Any] = []
@@ -120,14 +123,20 @@ class QueueSql:
 
     def extend(self, connection: Connection, calls: Sequence[Call]) -> Sequence[None]:
         """Have leases end at another time: each call has what is held, and the time."""
-        return [self._settle(connection, EXTEND, held, until) for held, until in calls]
+        for held, until in calls:
+            self._settle(connection, EXTEND, held, until)
+        return [None] * len(calls)
 
     def retry(self, connection: Connection, calls: Sequence[Call]) -> Sequence[None]:
         """Make items ready again: each call has what is held, and when it is due, None for now."""
-        return [self._settle(connection, RETRY, held, READY if due is None else RETRYING, due) for held, due in calls]
+        self.stirred = True
+        for held, due in calls:
+            self._settle(connection, RETRY, held, READY if due is None else RETRYING, due)
+        return [None] * len(calls)
 
     def release(self, connection: Connection, calls: Sequence[Call]) -> Sequence[None]:
         """Make items ready again as if they had not been claimed."""
+        self.stirred = True
         for [held] in calls:
             self._settle(connection, RELEASE, held)
         self._promote(connection, {held[3] for [held] in calls if held[3] is not None}, give_way=True)
@@ -150,6 +159,7 @@ class QueueSql:
 
     def redrive(self, connection: Connection, calls: Sequence[Call]) -> Sequence[list[str]]:
         """Put back what was buried, and return the ids of that for each call."""
+        self.stirred = True
         return [[id for id in dict.fromkeys(ids) if self._redrive(connection, id)] for [ids] in calls]
 
     def id_of(self, place: int, id: str | None) -> str:
@@ -181,6 +191,7 @@ class QueueSql:
     def _promote(self, connection: Connection, keys: Iterable[str], *, give_way: bool = False) -> None:
         """Have each of these keys led by the first of its items, unless it has a head that stays."""
         for key in keys:
+            self.stirred = True
             given = {"queue": self.number, "key": key}
             if give_way:
                 connection.execute(GIVE_WAY, given)

@@ -10,7 +10,7 @@ import anyio
 
 from modd.ports.transaction import Parameters
 from modd.stores.sqlite.batch import roll_back
-from modd.stores.sqlite.errors import translated
+from modd.stores.sqlite.errors import translating
 from modd.stores.sqlite.link import Link
 from modd.stores.sqlite.sql import Connection
 
@@ -35,10 +35,8 @@ class Readers:
 
     async def run(self, link: Link, work: Callable[[Connection], T]) -> T:
         """Read something on a connection that was taken."""
-        try:
+        with translating(self._store):
             return await link.run(work)
-        except Exception as error:
-            raise translated(self._store, error) from error.__cause__
 
     @asynccontextmanager
     async def link(self) -> AsyncIterator[Link]:
@@ -68,10 +66,8 @@ class Readers:
             await self._idle.pop().close()
 
     async def _opened(self) -> Link:
-        try:
+        with translating(self._store):
             return await self._link()
-        except Exception as error:
-            raise translated(self._store, error) from error.__cause__
 
 
 def rows_of(sql: str, parameters: Parameters = ()) -> Callable[[Connection], list[Any]]:

@@ -9,7 +9,7 @@ from random import uniform
 
 import anyio
 
-from modd.stores.sqlite.errors import StoreBusy, StoreClosed, is_of_store
+from modd.stores.sqlite.errors import StoreBusy
 from modd.stores.sqlite.journal import ALONE, SAFE, SHARED, UNABLE, UNLOCKED, Journal, Mode, is_affected, set_mode
 from modd.stores.sqlite.link import Link
 from modd.stores.sqlite.pausing import PausableReaders
@@ -79,8 +79,6 @@ class Sharing:
                     await self._try_alone(presence, writer, readers)
                 elif presence.is_asked():
                     await self._let_in(presence, writer, readers)
-            except StoreClosed:
-                return
             except Exception:
                 _log.exception("%s: could not change the journal mode; it is tried again", self._store)
 
@@ -128,14 +126,12 @@ class Sharing:
 
 
 def _changed(mode: Mode, writable: bool, connection: Connection) -> bool:
-    """Change the mode, and then whether this may write; False, with nothing changed, when it is not possible now."""
+    """Change the mode, and then whether this may write; False when it is not possible now, or the disk fails."""
     try:
         if set_mode(connection, mode, PATIENCE) != mode:
             return False
-    except Exception as error:
-        if is_of_store(error):
-            return False
-        raise
+    except Exception:
+        return False
     _allow(writable, connection)
     return True
 

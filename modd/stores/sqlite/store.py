@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from time import time
 from types import TracebackType
 from typing import Any, Self
@@ -16,7 +16,7 @@ from modd.options import checked_callable
 from modd.ports.checks import checked_delay, checked_span
 from modd.ports.transaction import open_transaction
 from modd.stores.sqlite.cache import SqliteCache
-from modd.stores.sqlite.errors import AnswerNeeded, StoreClosed, StoreForked, translated
+from modd.stores.sqlite.errors import AnswerNeeded, StoreClosed, StoreForked, translating
 from modd.stores.sqlite.events import SqliteEventStore
 from modd.stores.sqlite.inbox import SqliteInbox
 from modd.stores.sqlite.journal import Journal
@@ -63,9 +63,7 @@ class SqliteStore:
     ) -> None:
         self.name = os.fspath(path)
         if self.name in ("", ":memory:"):
-            raise InvalidOption(
-                "path", path, "give the path of a file; for stores in memory take MemoryQueue and others"
-            )
+            raise InvalidOption("path", path, "give the path of a file; in memory there are MemoryQueue and others")
         self.clock = checked_callable("clock", clock)
         self._timeout = checked_delay("timeout", timeout)
         self._connect = connect or connected
@@ -85,8 +83,9 @@ class SqliteStore:
         """The queue of this name; it is made by its first use."""
         return self._queues.setdefault(name, SqliteQueue(self, name, self.outbox, lambda: self._nonce))
 
-    @asynccontextmanager
-    async def transaction(self, *, own_writes: bool = False, limit: float = 5.0) -> AsyncIterator[SqliteTransaction]:
+    def transaction(
+        self, *, own_writes: bool = False, limit: float = 5.0
+    ) -> AbstractAsyncContextManager[SqliteTransaction]:
         """One transaction for the block: what it writes is committed at its end, or, if it fails, not at all.
 
         Calls of the store in it join it. Its writes are collected and applied at the end, in one go; it reads what was
@@ -99,27 +98,16 @@ class SqliteStore:
 
         A transaction inside a transaction is a part of it, whose writes are undone if it alone fails.
         """
-        checked_span("limit", limit)
-        around = self._around()
+        around = self._around() if open_transaction.get() is not None else None
         if around is not None:
             around.check("transaction")
             if own_writes and around.collects:
                 raise AnswerNeeded("a transaction with own_writes=True")
-            async with around.part():
-                yield around
-            return
+            return around.part()
         self.way("transaction")
-        made: SqliteTransaction = (
-            OwnWrites(self, self._writer, limit)
-            if own_writes
-            else Collecting(self, self._writer, self._readers, snapshots=True)
-        )
-        token = open_transaction.set(made)
-        try:
-            async with made.run():
-                yield made
-        finally:
-            open_transaction.reset(token)
+        if own_writes:
+            return OwnWrites(self, self._writer, checked_span("limit", limit)).run()
+        return Collecting(self, self._writer, self._readers, snapshots=True)
 
     def way(self, what: str, *, aside: bool = False) -> Way:
         """How to read and write here: alone, or in the transaction that is open."""
@@ -151,10 +139,8 @@ class SqliteStore:
             loop = own_loop()
             if loop is not None:
                 stack.callback(loop.close)
-            try:
+            with translating(self.name):
                 await self._open(stack, loop)
-            except Exception as error:
-                raise translated(self.name, error) from error.__cause__
             self._opened = stack.pop_all()
         return self
 
@@ -169,18 +155,17 @@ class SqliteStore:
 
     async def _open(self, stack: AsyncExitStack, loop: Loop | None) -> None:
         opened = await Opening(self.name, self._connect, self._timeout, loop).open(stack)
-        self._nonce, self._sharing = opened.nonce, opened.sharing
-        self._readers = readers = opened.readers
-        stack.push_async_callback(readers.close)
+        self._nonce, self._sharing, self._readers = opened.nonce, opened.sharing, opened.readers
+        stack.push_async_callback(opened.readers.close)
         self._writer = writer = Writer(self.name, opened.link, self._committed)
         tasks = await stack.enter_async_context(anyio.create_task_group())
         tasks.start_soon(writer.run)
         stack.callback(writer.close)
-        self._alone = Alone(writer, readers)
+        self._alone = Alone(writer, opened.readers)
         background = await stack.enter_async_context(anyio.create_task_group())
         with detached():
             background.start_soon(self._retention.run)
-            background.start_soon(opened.sharing.watch, writer, readers)
+            background.start_soon(opened.sharing.watch, writer, opened.readers)
         stack.callback(background.cancel_scope.cancel)
 
     def _check_process(self) -> None:
@@ -190,7 +175,7 @@ class SqliteStore:
     def _committed(self) -> None:
         self.outbox.wake()
         for queue in self._queues.values():
-            queue.wake()
+            queue.committed()
 
     def _around(self) -> SqliteTransaction | None:
         """The transaction of this store that is open around what runs here, be it in another task."""

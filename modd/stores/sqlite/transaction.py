@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from types import TracebackType
 from typing import Any, ClassVar, TypeVar
 
 import anyio
@@ -12,7 +13,14 @@ import anyio
 from modd.errors import InvalidOption
 from modd.ports.transaction import Parameters, open_transaction
 from modd.stores.sqlite.batch import begin, done_inside, roll_back, undo_part
-from modd.stores.sqlite.errors import AnswerNeeded, StoreReadOnly, TransactionInUse, TransactionTimeout, translated
+from modd.stores.sqlite.errors import (
+    AnswerNeeded,
+    StoreReadOnly,
+    TransactionInUse,
+    TransactionTimeout,
+    is_refused_write,
+    translating,
+)
 from modd.stores.sqlite.link import Link, current_task
 from modd.stores.sqlite.readers import Readers, rows_of
 from modd.stores.sqlite.sql import Call, Connection, Operation, executed, transacted
@@ -73,10 +81,6 @@ class SqliteTransaction(ABC):
     def part(self) -> AbstractAsyncContextManager[SqliteTransaction]:
         """A block within the block, whose writes are dropped when it alone fails."""
 
-    @abstractmethod
-    def run(self) -> AbstractAsyncContextManager[SqliteTransaction]:
-        """The block."""
-
 
 class Collecting(SqliteTransaction):
     """Writes are collected, and applied at the end in one go, so that nobody has to wait for a slow block.
@@ -88,7 +92,7 @@ class Collecting(SqliteTransaction):
         super().__init__(store)
         self._writer, self._readers, self._snapshots = writer, readers, snapshots
         self._collected: list[tuple[Operation, Call]] = []
-        self._stack = AsyncExitStack()
+        self._stack: AsyncExitStack | None = None
         self._snapshot: Link | None = None
 
     async def note(self, operation: Operation, *call: Any) -> Any:
@@ -104,6 +108,8 @@ class Collecting(SqliteTransaction):
         try:
             return await super().fetch(sql, parameters)
         except StoreReadOnly as error:
+            if not is_refused_write(error.__cause__):
+                raise
             raise AnswerNeeded("a statement that writes and has rows") from error
 
     async def read(self, work: Callable[[Connection], T]) -> T:
@@ -111,6 +117,7 @@ class Collecting(SqliteTransaction):
         if not self._snapshots:
             return await self._readers.read(work)
         if self._snapshot is None:
+            self._stack = AsyncExitStack()
             self._snapshot = await self._stack.enter_async_context(self._readers.snapshot())
         return await self._readers.run(self._snapshot, work)
 
@@ -124,18 +131,22 @@ class Collecting(SqliteTransaction):
             del self._collected[before:]
             raise
 
-    @asynccontextmanager
-    async def run(self) -> AsyncIterator[SqliteTransaction]:
-        """The block: what it collects is committed at its end, unless it fails."""
-        try:
-            async with self._stack:
-                yield self
-        finally:
-            self.open = False
-        if len(self._collected) == 1:  # so that it is done with others of its kind
+    async def __aenter__(self) -> SqliteTransaction:  # by hand: generators for it cost as much as the block of a worker
+        self._token = open_transaction.set(self)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Commit what was collected, unless the block failed."""
+        open_transaction.reset(self._token)
+        self.open = False
+        if self._stack is not None:
+            await self._stack.aclose()
+        if error is None and len(self._collected) == 1:  # so that it is done with others of its kind
             [(operation, call)] = self._collected
             await self._writer.submit(operation, *call)
-        elif self._collected:
+        elif error is None and self._collected:
             await self._writer.submit(transacted, self._collected)
 
 
@@ -161,10 +172,8 @@ class OwnWrites(SqliteTransaction):
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Read something, with what was written here."""
         assert self._link is not None  # only reached inside of `run`
-        try:
+        with translating(self.store.name):
             return await self._link.run(work)
-        except Exception as error:
-            raise translated(self.store.name, error) from error.__cause__
 
     @asynccontextmanager
     async def part(self) -> AsyncIterator[SqliteTransaction]:
@@ -181,6 +190,7 @@ class OwnWrites(SqliteTransaction):
     async def run(self) -> AsyncIterator[SqliteTransaction]:
         """The block, with the connection that writes. Raises `TransactionTimeout` when it takes too long."""
         async with self._writer.turn() as self._link:
+            token = open_transaction.set(self)
             try:
                 await self.read(begin)
                 with anyio.move_on_after(self._limit) as scope:
@@ -190,4 +200,5 @@ class OwnWrites(SqliteTransaction):
                     raise TransactionTimeout(self.store.name, self._limit)
             finally:
                 self.open = False
+                open_transaction.reset(token)
                 await self.read(roll_back)

@@ -12,10 +12,10 @@ import anyio
 
 from modd.cancelled import put_off
 from modd.holding import holding
+from modd.signals import signals
 from modd.stores.sqlite.batch import Batch, Job
 from modd.stores.sqlite.errors import StoreClosed
 from modd.stores.sqlite.link import Link
-from modd.signals import signals
 from modd.stores.sqlite.sql import Operation
 from modd.turn import Gate
 
@@ -65,6 +65,8 @@ class Writer:
             if self._withdraw(job, batch):
                 raise
             await self._outlast(job, batch)
+            if isinstance(job.error, StoreClosed):  # the writer was cancelled too, before it took the call
+                raise
             put_off(cancelled)
         if job.error is not None:
             raise job.error

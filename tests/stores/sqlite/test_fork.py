@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+import pytest
+
 from modd.stores.sqlite.errors import StoreForked
+from modd.stores.sqlite.store import SqliteStore
 from tests.stores.sqlite.program import ended, forked, start
 
+pytestmark = pytest.mark.anyio
 
-def test_a_forked_process_cannot_use_the_file_that_was_open_and_can_use_others(path: Path, anyio_backend: str) -> None:
+
+async def test_a_forked_process_cannot_use_the_file_that_was_open_and_can_use_others(
+    path: Path, anyio_backend: str
+) -> None:
     ended(start(forked, path, anyio_backend), seconds=20)
+
+
+async def test_the_store_and_its_file_know_the_process(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with SqliteStore(path) as store:
+        with monkeypatch.context() as another:
+            another.setattr(os, "getpid", lambda: -1)
+            for use in (store.__aenter__, SqliteStore(path).__aenter__, store.queue("a").stats):
+                with pytest.raises(StoreForked, match="uses it, was forked from it"):
+                    await use()
+            await store.__aexit__(None, None, None)  # it is not its own to close
+        await store.queue("a").put(b"1")
 
 
 def test_the_error_names_file_processes_and_cure() -> None:

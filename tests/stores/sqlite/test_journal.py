@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from modd.stores.sqlite import presence
-from modd.stores.sqlite.errors import NotDurable, StoreClosed
-from modd.stores.sqlite.journal import ALONE, SAFE, UNABLE, UNLOCKED, is_affected
+from modd.stores.sqlite.errors import StoreClosed
+from modd.stores.sqlite.journal import ALONE, SAFE, UNABLE, UNLOCKED, NotDurable, is_affected
 from modd.stores.sqlite.store import SqliteStore
 from tests.stores.sqlite.faulty import Disk, beside, by_uri, has_wal, of_version
 

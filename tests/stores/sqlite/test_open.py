@@ -18,8 +18,8 @@ from modd.stores.sqlite.errors import (
     StoreFailed,
     StoreFull,
     StoreReadOnly,
-    of_system,
 )
+from modd.stores.sqlite.presence import of_system
 from modd.stores.sqlite.store import SqliteStore
 from tests.stores.sqlite.faulty import Disk, beside, by_uri, store_threads, until
 

@@ -71,7 +71,7 @@ async def test_another_task_inside_the_block_is_an_error_and_no_hang(path: Path,
             store.inbox.has("b"),
             store.events.append("b", [b"1"], 0),
             anext(store.events.read("b")),
-            store.transaction().__aenter__(),
+            one(store, "b"),
         ):
             with pytest.raises(TransactionInUse, match=r"by another task than the one that began the transaction"):
                 await call
