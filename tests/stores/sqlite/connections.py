@@ -27,6 +27,7 @@ class Watch:
         self._stopped, self._go = Semaphore(0), Event()
 
     def __call__(self, path: str) -> sqlite3.Connection:
+        self.before("connect")
         connection = sqlite3.connect(path, isolation_level=None, cached_statements=256, factory=_Watched)
         connection.watch = self
         return connection

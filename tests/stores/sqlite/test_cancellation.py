@@ -63,6 +63,24 @@ async def test_a_read_that_is_cancelled_leaves_its_connection_for_others(path: P
         assert not await store.inbox.has("a")
 
 
+async def test_a_read_that_is_cancelled_while_it_connects_leaves_its_connection_for_others(
+    path: Path, natively: bool
+) -> None:
+    watch = Watch()
+    async with SqliteStore(path, connect=watch) as store, anyio.create_task_group() as tasks:
+        caller = Caller(lambda: store.inbox.has("a"))
+        async with watch.holding("connect"):
+            tasks.start_soon(caller.run)
+            await watch.stopped()
+            for _ in range(2):
+                caller.cancel(natively)
+                await anyio.wait_all_tasks_blocked()
+        await caller.ended.wait()
+        before = watch.done["connect"]
+        assert not await store.inbox.has("a")
+        assert watch.done["connect"] == before
+
+
 @pytest.mark.parametrize("options", [None, {"own_writes": False}, {"own_writes": True}])
 async def test_a_call_in_a_scope_that_is_cancelled_is_done_and_returns_or_leaves_nothing(
     path: Path, options: dict[str, Any] | None
