@@ -3,13 +3,12 @@
 Run it: ``python examples/orders.py``. It keeps everything in one file, in a new folder or where you say.
 """
 
-import signal
 import sys
 from pathlib import Path
-from subprocess import Popen
 from tempfile import TemporaryDirectory
 
 import anyio
+from anyio.abc import Process
 
 from modd.cqrs import Command, CommandBus, Emit, Event, EventBus
 from modd.middleware import Enqueue
@@ -88,27 +87,32 @@ async def counted(store: SqliteStore) -> int:
     return int(orders)
 
 
-async def kill_in_the_middle(store: SqliteStore, worker: "Popen[bytes]") -> None:
+async def started(path: str) -> Process:
+    """A worker in a process of its own."""
+    command = [sys.executable, __file__, "work", path]
+    return await anyio.open_process(command, stdin=None, stdout=None, stderr=None)
+
+
+async def kill_in_the_middle(store: SqliteStore, worker: Process) -> None:
     """Lets the worker do a part of the work, and kills it without a warning."""
-    while await counted(store) < ORDERS // 3:
+    while await counted(store) < ORDERS // 3:  # noqa: ASYNC110  # another process counts
         await anyio.sleep(0.01)
     worker.kill()
-    worker.wait()
+    await worker.wait()
     print(f"killed a worker: {'some' if await counted(store) < ORDERS else 'all'} of {ORDERS} orders are counted")
 
 
 async def main(path: str) -> None:
     """Accepts orders, has them worked on by a process that is killed and one that is not, and adds up."""
-    start = [sys.executable, __file__, "work", path]
     async with SqliteStore(path) as store:
         await accept(store)
         print(f"accepted {ORDERS} orders")
-        await kill_in_the_middle(store, Popen(start))
-        worker = Popen(start)
-        while await unfinished(store):
+        await kill_in_the_middle(store, await started(path))
+        worker = await started(path)
+        while await unfinished(store):  # noqa: ASYNC110  # another process works
             await anyio.sleep(0.01)
-        worker.send_signal(signal.SIGTERM)
-        print(f"the next worker has ended: {worker.wait()}")
+        worker.terminate()
+        print(f"the next worker has ended: {await worker.wait()}")
         async with store.transaction() as tx:
             for row in await tx.fetch("SELECT * FROM totals ORDER BY customer"):
                 print("{}: {} orders, {} cents".format(*row))

@@ -136,3 +136,15 @@ def test_the_composed_bus_is_made_of_a_cart_and_a_checkout() -> None:
         "  Cart.cart: AddedToCart",
         "  Checkout.checkout: CartTotalsUpdated, AtCheckout",
     ]
+
+
+def test_orders_survive_a_worker_that_is_killed_and_the_totals_are_right() -> None:
+    accepted, killed, ended, *totals = printed("examples/orders.py")
+    assert accepted == "accepted 300 orders"
+    assert killed.startswith("killed a worker")
+    assert ended == "the next worker has ended: 0"
+    assert totals == [
+        "Ada: 100 orders, 24850 cents",
+        "Grace: 100 orders, 24950 cents",
+        "Kay: 100 orders, 25050 cents",
+    ]

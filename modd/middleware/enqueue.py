@@ -19,7 +19,6 @@ from modd.middleware.options import Options
 from modd.options import checked_flag
 from modd.ports import Item, Queue
 
-
 BUS = "modd-bus"
 """The header of an item that says which bus is to handle it, where several of a `Bus` could."""
 

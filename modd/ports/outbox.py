@@ -12,8 +12,8 @@ class Outbox(Protocol):
 
     ``put`` is for those who write: a make over a database of your own joins the transaction that is open there, so that
     items are kept if and only if the rest of it is. The other methods are for a relay: there is one at a time, so that
-    the order holds; as long as some items are claimed and the lease has not ended, nobody else gets any. As a `Queue`, a
-    make may also have ``wait(seconds)``.
+    the order holds; as long as some items are claimed and the lease has not ended, nobody else gets any. A make may
+    also have ``wait(seconds)``, as a `Queue` may.
     """
 
     async def put(self, *items: bytes | Item) -> list[str]:

@@ -21,8 +21,8 @@ class Queue(Protocol):
 
     Times are in seconds. Raises `InvalidOption` for those that cannot be, and for a limit below 1.
 
-    A make may have one more method, ``async def wait(self, seconds: float) -> None``: it returns as soon as there may be
-    something to claim, at the latest after so many seconds. Workers then need not look again and again.
+    A make may have one more method, ``async def wait(self, seconds: float) -> None``, which returns as soon as there
+    may be something to claim, at the latest after so many seconds. Workers then need not look again and again.
     """
 
     async def put(self, *items: bytes | Item) -> list[str]:

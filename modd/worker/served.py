@@ -20,6 +20,7 @@ from modd.message import Message
 from modd.middleware.enqueue import BUS
 from modd.worker.errors import DuplicateHandler
 
+
 class Served:
     """The typed buses in what a worker is given: the one, or those inside a bus, to any depth, but for queries.
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.stores.sqlite.laws import queue_in_file
 from tests.stores.test_memory_events_property import Both, steps
 
-EXAMPLES = 3_000 if os.environ.get("MODD_PROFILE") == "long" else 15
+EXAMPLES = 500 if os.environ.get("MODD_PROFILE") == "long" else 15
 
 blocks = st.tuples(st.sampled_from(["alone", "kept", "dropped"]), st.lists(steps, max_size=6))
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.stores.histories import Step, steps
 from tests.stores.sqlite.laws import queue_in_file
 
-EXAMPLES = 5_000 if os.environ.get("MODD_PROFILE") == "long" else 25
+EXAMPLES = 500 if os.environ.get("MODD_PROFILE") == "long" else 25
 
 
 async def run(history: list[Step]) -> None:

@@ -15,7 +15,7 @@ from modd.stores.sqlite.errors import AnswerNeeded
 from tests.stores.histories import Step, expected, outcome, steps
 from tests.stores.sqlite.laws import StoreBoth, queue_in_file
 
-EXAMPLES = 5_000 if os.environ.get("MODD_PROFILE") == "long" else 15
+EXAMPLES = 500 if os.environ.get("MODD_PROFILE") == "long" else 15
 ANSWERS = ("claim", "cancel", "redrive", "discard")
 
 flat = st.lists(steps, max_size=5)
