@@ -4,8 +4,9 @@ PYTHONS = $(or $(PYTHON),python3.13 python3.12 python3.11 python3 python)
 RUN = .venv/bin/python -m
 PIP = PIP_CONSTRAINT=requirements.lock PIP_BUILD_CONSTRAINT=requirements.lock PIP_DISABLE_PIP_VERSION_CHECK=1 \
 	$(RUN) pip install --quiet --quiet
+LONG = $(RUN) pytest -q -o faulthandler_timeout=7200
 
-.PHONY: demo test bench proof format clean
+.PHONY: demo test bench proof proof-properties proof-store format clean
 
 # The shopping run, with the journey of each message below it.
 demo: .venv/.runtime
@@ -25,9 +26,19 @@ test: .venv/.dev
 bench: .venv/.runtime
 	@$(RUN) bench.run $(BENCH)
 
-# The property tests, for much longer.
+# What takes longer than `make test` may: its proofs at full length, two at a time.
 proof: .venv/.dev
-	MODD_PROFILE=long $(RUN) pytest -o faulthandler_timeout=7200 tests/test_property.py tests/stores/test_memory_queue_property.py
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target proof-properties proof-store
+
+# The property tests, with many more examples.
+PROPERTIES = tests/test_property.py $(wildcard tests/stores/test_*_property.py tests/stores/sqlite/test_*_property.py)
+proof-properties: .venv/.dev
+	MODD_PROFILE=long $(LONG) $(PROPERTIES)
+
+# Durability: processes killed at every step, power lost at any moment, faults of the disk. It prints how many of each.
+proof-store: .venv/.dev
+	MODD_PROOF_KILLS=1000 MODD_PROOF_MOMENTS=200 MODD_PROOF_ITEMS=20000 MODD_PROOF_SIGTERMS=200 \
+	MODD_PROOF_STATES=20000 $(LONG) -s tests/proofs
 
 # What the first two checks of `make test` ask for.
 format: .venv/.dev
