@@ -9,7 +9,11 @@ To read the core, begin with `modd.bus`, the loop. Then, as you like:
 
 `modd.message` and `modd.errors` know nothing of the rest. `modd.parts` are ready-made components. On the core stand
 `modd.cqrs` (typed buses for commands, queries and events; `modd.asking` and `modd.origin` are their place in the core)
-and `modd.middleware`; beside it `modd.ports` and `modd.stores`. `modd.testing` is for your tests.
+and `modd.middleware`.
+
+Beside the core are `modd.ports`, what is asked of whatever keeps bytes, and `modd.stores`, which do, in memory and in a
+file (`modd.stores.sqlite`; begin with `store`, then `writer`). `modd.worker` and `modd.relay` know both a store and a
+bus. `modd.cli` is for people (``python -m modd``), `modd.testing` for your tests.
 """
 
 from modd.bus import Bus

@@ -62,6 +62,8 @@ class Relay:
     ) -> None:
         _check("outbox", outbox, ("claim", "ack", "release"), "give a modd.ports.Outbox")
         _check("target", target, ("put",), "give a modd.ports.Queue, or something else with its put")
+        if target is outbox:  # it would know each id, take nothing, and be told to forget it
+            raise InvalidOption("target", target, "it is the outbox itself; give the queue that its items are for")
         self._outbox, self._target = outbox, target
         self._batch, self._lease = checked_count("batch", batch), checked_span("lease", lease)
         self._poll = checked_span("poll", poll)

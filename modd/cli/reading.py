@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -115,6 +116,7 @@ def looked(
     """
     if not Path(path).is_file():
         raise NoSuchFile(path)
+    path = os.path.realpath(path)  # beside which a WAL is
     look = partial(_looked, path, work=work, clock=clock, timeout=timeout)
     before = _rest(path)
     if before is not None:

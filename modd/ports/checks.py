@@ -29,5 +29,17 @@ def checked_count(option: str, given: Any) -> int:
     return given
 
 
+def check_headers(given: Any) -> None:
+    """Raise `InvalidOption` unless they are texts by texts; it names the types alone, as what is in them is for nobody.
+
+    What is no text would be found out by the one who claims it, and stand in the way of all others.
+    """
+    if not isinstance(given, dict):
+        raise InvalidOption("headers", type(given), "give a dict of texts")
+    for name, value in given.items():
+        if not (isinstance(name, str) and isinstance(value, str)):
+            raise InvalidOption("headers", {type(name): type(value)}, "give texts for names and values")
+
+
 def _is_number(given: object) -> bool:
     return isinstance(given, (int, float)) and not isinstance(given, bool)

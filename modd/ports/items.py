@@ -5,11 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from modd.errors import InvalidOption
-from modd.ports.checks import checked_delay
+from modd.ports.checks import check_headers, checked_delay
 
 
 class Item(msgspec.Struct, frozen=True):
-    """Something to put into a queue. Raises `InvalidOption` for a body that is not bytes and for a negative delay.
+    """Something to put into a queue. Raises `InvalidOption` for what is not of these types, and for a negative delay.
 
     body: the content, in bytes that the queue does not look into.
     headers: what is known about the content, as texts.
@@ -27,6 +27,11 @@ class Item(msgspec.Struct, frozen=True):
     def __post_init__(self) -> None:
         if not isinstance(self.body, bytes):  # named by its type alone: the content is shown to nobody
             raise InvalidOption("body", type(self.body), "give bytes; encode what you put")
+        if self.headers or type(self.headers) is not dict:
+            check_headers(self.headers)
+        for option, text in (("key", self.key), ("id", self.id)):
+            if text is not None and not isinstance(text, str):
+                raise InvalidOption(option, text, "give a text, or None")
         checked_delay("delay", self.delay)
 
 

@@ -61,11 +61,21 @@ def checked_backoff(given: Backoff | Seconds) -> Seconds:
 
 
 def reason_of(error: Exception) -> str:
-    """What people are told: the error, what was noted on it, and the same of each error in a group."""
-    lines = [str(error) if isinstance(error, NotedFailure) else text_of(error), *getattr(error, "__notes__", ())]
+    """What people are told: the error, what was noted on it, and the same of each error in a group.
+
+    It can be kept and logged, whatever the error is: half a character is shown by its number.
+    """
+    lines = [_told(error), *getattr(error, "__notes__", ())]
     if isinstance(error, ExceptionGroup):
         lines += map(reason_of, error.exceptions)
-    return "\n".join(lines)
+    return "\n".join(lines).encode(errors="backslashreplace").decode()
+
+
+def _told(error: Exception) -> str:
+    try:
+        return str(error) if isinstance(error, NotedFailure) else text_of(error)
+    except Exception as wrong:
+        return f"{type(error).__name__}, whose text cannot be had: {type(wrong).__name__}"
 
 
 def _checking(seconds: Seconds) -> Seconds:

@@ -51,14 +51,20 @@ class Slot:
                 await self._given
             assert self.work is not None  # given with the signal
             await in_context(self._handle(self.work))
-        except BaseException:
+        except BaseException as error:
             if self.work is not None and not self.work.lost:
-                await self.work.give_back()
+                await self.work.give_back(failed=not _is_from_outside(error))
             raise
         finally:
             work, self.work, self._given = self.work, None, None
             if work is not None:
                 self._done(self, work)
+
+
+def _is_from_outside(error: BaseException) -> bool:
+    """Whether somebody ended the worker, and not a handler that raised what nobody catches (`SystemExit`)."""
+    kinds = (anyio.get_cancelled_exc_class(), KeyboardInterrupt)
+    return isinstance(error, kinds) or (isinstance(error, BaseExceptionGroup) and error.split(kinds)[1] is None)
 
 
 class Slots:

@@ -62,9 +62,13 @@ class Work:
         self.lost = True
         log.warning("the lease of %s ran out before it was settled; it is left to who has it now", self.claim.id)
 
-    async def give_back(self) -> None:
-        """Whoever works on it is cancelled: settle what was decided, or else release it."""
-        action, args = self._doing or (self.source.queue.release, ())
+    async def give_back(self, *, failed: bool = False) -> None:
+        """Whoever works on it is cancelled: settle what was decided, or else release it.
+
+        failed: it ends the worker, as `SystemExit` does. Then its attempt counts, so that it is buried in the end.
+        """
+        queue = self.source.queue
+        action, args = self._doing or (queue.retry if failed else queue.release, ())
         with anyio.move_on_after(PATIENCE, shield=True):
             try:
                 await action(self.claim, *args)

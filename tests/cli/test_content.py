@@ -23,6 +23,7 @@ JSON = Codec([Pay], [Mood])
 
 @pytest.mark.parametrize("codec", [JSON, packed])
 def test_without_types_an_envelope_is_shown_by_its_type_its_ids_and_the_names_of_its_stamps(codec: Codec) -> None:
+    # ST-58
     given = envelope()
     body = codec.encode(given)
     content = hidden(body).content
@@ -49,6 +50,7 @@ def test_without_types_only_the_size_is_shown_of_what_is_no_envelope(body: bytes
 
 @pytest.mark.parametrize("codec", [JSON, packed])
 def test_with_types_all_is_shown_but_what_they_mark_as_sensitive(codec: Codec) -> None:
+    # ST-58
     view = typed([JSON, packed], codec.encode(envelope()))
     assert view.content.shown and view.content.body == {"$type": "Pay", "amount": 3, "card": "***"}
     actor, failed, mood = view.content.stamps

@@ -38,6 +38,7 @@ def test_a_file_that_is_well_is_told_with_all_that_there_is_to_know(orders: Shel
 
 
 def test_the_journal_mode_is_told_with_the_reason_for_it(shell: Shell) -> None:
+    # ST-60
     async def look(store: SqliteStore) -> None:
         await store.queue("orders").put(b"one")
         for version, reason in ((AFFECTED, "one process"), (REPAIRED, "is safe")):

@@ -16,6 +16,7 @@ from tests.cli.stocked import LOOKS, Shell, bury, stock
 
 
 def test_stats_are_told_when_nothing_else_is_asked_for_and_count_all_queues_and_the_outbox(orders: Shell) -> None:
+    # ST-57
     assert (
         orders.json()
         == orders.json("stats")
@@ -91,6 +92,7 @@ def test_keys_and_the_headers_of_others_are_masked_unless_all_is_asked_for(order
 
 @pytest.mark.parametrize("is_open", [True, False])
 def test_looking_changes_nothing_and_leaves_no_file_behind(shell: Shell, is_open: bool) -> None:
+    # ST-57
     def state() -> dict[str, tuple[int, int]]:
         found = {path: os.stat(path) for path in sorted(map(str, shell.path.parent.iterdir()))}
         return {path: (told.st_size, told.st_mtime_ns) for path, told in found.items() if not path.endswith("-shm")}

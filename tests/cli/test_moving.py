@@ -45,6 +45,7 @@ def dead(shell: Shell) -> int:
 
 @pytest.mark.parametrize(("command", "ready"), [("redrive", 4), ("discard", 3)])
 def test_given_ids_are_put_back_or_discarded(orders: Shell, command: str, ready: int) -> None:
+    # ST-59
     out = orders.text(command, "orders", "dead-2")
     assert "orders: 1" in out
     counts = orders.json()["queues"][1]

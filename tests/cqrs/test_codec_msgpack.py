@@ -65,7 +65,7 @@ def codec(format: Format) -> Codec:
 
 @EACH_FORMAT
 async def test_an_envelope_comes_back_in_either_format_and_is_dispatched_anew(format: Format) -> None:
-    # MI-11
+    # MI-11, ST-33
     def handle(upload: Upload, emit: Emit) -> bytes:
         emit(Uploaded(len(upload.content)))
         return upload.content
@@ -170,7 +170,7 @@ def test_data_that_a_hook_does_not_take_is_undecodable(format: Format, error: ty
 @EACH_FORMAT
 @given(cut=st.integers(0, 400), put=st.binary(max_size=4), width=st.integers(0, 4))
 def test_damaged_bytes_are_an_envelope_or_undecodable(format: Format, cut: int, put: bytes, width: int) -> None:
-    # MI-11
+    # MI-11, ST-33
     data = codec(format).encode(
         Envelope(UPLOAD, Priority(3), Emitted(Uploaded(2)), Reprocessed((Tenant("t"),)), id="1")
     )

@@ -80,7 +80,7 @@ def told(codec: Codec, message: Message) -> Any:
 
 
 def test_a_version_is_told_beside_the_type_unless_it_is_1() -> None:
-    # MI-11
+    # MI-11, ST-30
     assert told(before(), Ordered1("yoyo")) == {"$type": "Ordered", "sku": "yoyo"}
     assert [*told(now(), Order("yoyo")).items()] == [("$type", "Order"), ("$version", 2), ("item", "yoyo")]
     assert told(now(), OrderedAbroad("yoyo", 1, "EUR", "fr"))["$version"] == 3
@@ -156,7 +156,7 @@ def test_a_message_in_a_field_has_no_version_of_its_own() -> None:
 
 
 async def test_what_was_queued_before_a_deployment_is_handled_after_it() -> None:
-    # MI-11
+    # MI-11, ST-32
     seen: list[Order] = []
     bus = CommandBus({Order: seen.append})
     await bus.dispatch(now().decode(before().encode(Envelope(Order1("yoyo")))))
@@ -165,7 +165,7 @@ async def test_what_was_queued_before_a_deployment_is_handled_after_it() -> None
 
 @given(st.integers(1, 12), st.data())
 def test_each_upcaster_runs_once_and_in_order_from_the_version_of_the_data(version: int, data: st.DataObject) -> None:
-    # MI-11
+    # MI-11, ST-30
     class Grown(Event):
         schema_version: ClassVar[int] = version
 

@@ -37,7 +37,7 @@ def same(old: dict[str, Any]) -> dict[str, Any]:
 def test_upcasters_that_do_not_lead_to_the_version_are_found_when_the_codec_is_made(
     upcasters: Any, version: int, cure: str
 ) -> None:
-    # MI-11
+    # MI-11, ST-31
     with pytest.raises(InvalidUpcasters, match=cure) as caught:
         Codec([Send], upcasters=upcasters)
     assert (caught.value.version, caught.value.name) == (version, "old" if "old" in upcasters else "Send")

@@ -35,6 +35,7 @@ async def maybe(command: Create, *, tx: Transaction | None = None) -> int:
 
 @pytest.mark.parametrize("handler", [create, maybe])
 async def test_the_open_transaction_is_given_at_each_call(handler: Any) -> None:
+    # ST-16
     bus = CommandBus([handler])
     token = open_transaction.set(Open())
     assert await bus.ask(Create()) == 1

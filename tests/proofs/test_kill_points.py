@@ -167,6 +167,7 @@ def test_the_same_finds_that_what_is_not_in_the_transaction_is_doubled(tmp_path:
 
 
 def test_another_process_goes_on_when_the_one_beside_it_is_killed_at_any_step(tmp_path: Path) -> None:
+    # ST-61
     kills = -(-KILLS // 10)
     steps, modes, problems = tried(tmp_path, lambda trials, half: trials.try_points(BESIDE[half], -(-kills // 2)))
     print(f"kill points beside another process: {sum(steps.values())}, {dict(modes)}, {len(problems)} problems")
@@ -176,6 +177,7 @@ def test_another_process_goes_on_when_the_one_beside_it_is_killed_at_any_step(tm
 
 @pytest.mark.parametrize("accepts", [False, True], ids=["works", "accepts"])
 def test_a_process_killed_at_a_random_moment_loses_nothing_and_doubles_nothing(tmp_path: Path, accepts: bool) -> None:
+    # ST-61
     settings = [
         Setting(backend, shared, accepts=accepts) for backend in ("asyncio", "trio") for shared in (False, True)
     ]

@@ -56,6 +56,7 @@ async def test_a_loss_of_power_leaves_all_that_was_acknowledged_and_no_half_of_a
 async def test_a_connection_that_does_not_wait_for_the_disk_does_lose_what_was_acknowledged(
     mode: str, tmp_path: Path
 ) -> None:
+    # ST-62
     outcome = await _judged({**MODES[mode], **NOT_WAITING}, 0, 200, tmp_path)
     print(f"control, {mode}: of {outcome.states} states {len(outcome.wrong)} with something lost")
     assert outcome.wrong

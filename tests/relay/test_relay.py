@@ -18,6 +18,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_items_are_passed_on_as_they_are_and_leave_the_outbox() -> None:
+    # ST-56
     outbox, queue = MemoryOutbox(), MemoryQueue()
     ids = await outbox.put(Item(b"1", {"type": "a"}, "k", id="mine"), b"2")
     assert await Relay(outbox, queue).pass_on() == 2
@@ -97,6 +98,7 @@ async def test_a_stop_while_it_finds_nothing_ends_it_at_once() -> None:
 
 
 async def test_several_relays_of_an_outbox_take_turns_and_keep_the_order() -> None:
+    # ST-56
     outbox, queue = MemoryOutbox(), Unsteady(MemoryQueue())
     numbers = [b"%d" % number for number in range(50)]
     queue.slow = {"put": 0.5}
@@ -146,3 +148,9 @@ def test_what_cannot_be_relayed_fails_when_the_relay_is_made(given: dict[str, An
     options: dict[str, Any] = {"outbox": MemoryOutbox(), "target": MemoryQueue()} | given
     with pytest.raises(InvalidOption, match=wanted):
         Relay(options.pop("outbox"), options.pop("target"), **options)
+
+
+async def test_an_outbox_is_no_target_of_its_own_as_it_would_forget_all() -> None:
+    outbox = MemoryOutbox()
+    with pytest.raises(InvalidOption, match=r"target=.*: it is the outbox itself; give the queue"):
+        Relay(outbox, outbox)

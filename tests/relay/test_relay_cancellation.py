@@ -36,6 +36,7 @@ async def cancelled_after(steps: int, relay: Relay) -> bool:
 
 @pytest.mark.parametrize("steps", range(10))
 async def test_wherever_it_is_cancelled_nothing_is_lost_and_the_order_holds(steps: int) -> None:
+    # ST-56
     outbox, queue = MemoryOutbox(), MemoryQueue()
     await outbox.put(*NUMBERS)
     relay = Relay(outbox, queue)

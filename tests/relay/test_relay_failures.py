@@ -26,6 +26,7 @@ async def test_what_the_target_does_not_take_is_given_back_at_once() -> None:
 
 
 async def test_what_was_put_and_not_acknowledged_is_put_again_with_the_same_ids() -> None:
+    # ST-55
     outbox, queue = Unsteady(MemoryOutbox()), MemoryQueue()
     await outbox.place.put(b"1", b"2")
     outbox.down = {"ack"}

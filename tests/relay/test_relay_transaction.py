@@ -45,6 +45,7 @@ async def handled(queue: MemoryQueue) -> list[bytes]:
 
 
 async def test_in_one_store_an_item_is_put_once_also_where_ids_are_forgotten() -> None:
+    # ST-55
     store, seen = Joined(), list[bytes]()
     await store.outbox.put(b"1")
     relay = Relay(store.outbox, store.queue)

@@ -31,6 +31,7 @@ async def bodies(events: AsyncIterator[Any]) -> list[bytes]:
 
 
 async def test_a_conflict_says_what_to_do() -> None:
+    # ST-7
     store = MemoryEventStore()
     await store.append("cart-1", [b"1", b"2"], 0)
     with pytest.raises(Conflict, match=r"^cart-1 is at revision 2, not at 1; read .* append with expected_revision=2$"):

@@ -92,4 +92,5 @@ async def run(history: list[Any]) -> None:
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(history=st.lists(steps, max_size=20))
 def test_an_event_store_does_what_the_model_does(backend: str, history: list[Any]) -> None:
+    # ST-6
     run_virtual(run, history, backend=backend)

@@ -36,6 +36,7 @@ async def test_a_suite_that_knows_no_time_leaves_that_test_out() -> None:
 
 
 async def test_ids_are_kept_for_seven_days_by_default() -> None:
+    # ST-9
     inbox = MemoryInbox()
     await inbox.add("a")
     await anyio.sleep(7 * 86_400 - 1)

@@ -42,6 +42,7 @@ async def test_who_waits_waits_as_long_as_is_said(kind: type[Any]) -> None:
 
 @both
 async def test_who_waits_is_woken_by_a_put(kind: type[Any]) -> None:
+    # ST-4
     store = kind()
     assert await waited(store, then=partial(store.put, b"1")) == 5
 
@@ -64,6 +65,7 @@ async def test_who_waits_is_woken_when_a_lease_ends(kind: type[Any]) -> None:
 
 @both
 async def test_who_waits_is_woken_by_a_release(kind: type[Any]) -> None:
+    # ST-4
     store = kind()
     await store.put(b"1")
     [claim] = await store.claim(1, 20)
@@ -114,6 +116,7 @@ async def test_who_waits_for_an_outbox_is_woken_when_all_before_is_passed_on() -
 
 
 async def test_who_waits_for_a_queue_is_woken_when_a_delayed_item_is_due() -> None:
+    # ST-4
     queue = MemoryQueue()
     await queue.put(Item(b"1", delay=20))
     assert await waited(queue, then=partial(queue.put, Item(b"2", delay=10))) == 15
@@ -123,6 +126,7 @@ async def test_who_waits_for_a_queue_is_woken_when_a_delayed_item_is_due() -> No
 
 
 async def test_who_waits_for_a_queue_is_woken_when_a_key_is_free() -> None:
+    # ST-4
     queue = MemoryQueue()
     for settle in (queue.ack, partial(queue.bury, reason="no use")):
         await queue.put(Item(b"1", key="k"), Item(b"2", key="k"))

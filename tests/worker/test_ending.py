@@ -20,6 +20,7 @@ EMPTY = Stats(ready=0, delayed=0, leased=0, dead=0)
 
 
 async def test_a_worker_that_is_stopped_claims_no_more_and_lets_handlers_end() -> None:
+    # ST-50
     queue, slow = MemoryQueue(), Slow(20)
     worker = Worker(queue, CommandBus({Pay: slow}), drain=30)
     worker.stop()
@@ -34,6 +35,7 @@ async def test_a_worker_that_is_stopped_claims_no_more_and_lets_handlers_end() -
 
 
 async def test_when_draining_takes_too_long_the_rest_is_released_without_an_attempt() -> None:
+    # ST-50
     queue, slow = MemoryQueue(), Slow(500)
     await queue.put(*[item(Pay(n)) for n in range(5)])
     worker = Worker(queue, CommandBus({Pay: slow}), drain=10)
@@ -47,6 +49,7 @@ async def test_when_draining_takes_too_long_the_rest_is_released_without_an_atte
 
 
 async def test_a_worker_that_is_cancelled_releases_what_it_has() -> None:
+    # ST-51
     queue, slow = MemoryQueue(), Slow()
     await queue.put(item(Pay()))
     await work_off(Worker(queue, CommandBus({Pay: slow})), 5)

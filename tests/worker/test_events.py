@@ -20,6 +20,7 @@ EMPTY = Stats(ready=0, delayed=0, leased=0, dead=0)
 
 
 async def test_each_handler_gets_an_event_once_and_one_that_fails_never_runs_the_others_again() -> None:
+    # ST-44
     queue, books = MemoryQueue(), Books("post", "tax", "mail")
     books.fails = {"tax": 3}
     await queue.put(item(Paid(5)))
@@ -48,6 +49,7 @@ async def test_events_of_one_key_get_to_each_handler_in_order() -> None:
 
 @pytest.mark.parametrize("failing", [0, 1])
 async def test_an_expansion_that_is_cut_short_is_done_again_without_doubling(failing: int) -> None:
+    # ST-44
     desk, books = Desk(), Books("post", "tax")
     await desk.queue.put(item(Paid(5)))
     desk.fail = failing

@@ -47,6 +47,7 @@ async def run(till: Any, *items: Item, **options: Any) -> MemoryQueue:
 
 
 async def test_what_fails_is_tried_again_after_a_while_as_the_backoff_says() -> None:
+    # ST-40
     till = Till(*[ValueError("no")] * 3)
     queue = await run(till, backoff=lambda attempt: 10.0 * attempt)
     assert till.pauses == [10, 20, 30]
@@ -60,6 +61,7 @@ async def test_what_fails_is_tried_again_after_a_while_as_the_backoff_says() -> 
 
 
 async def test_after_so_many_attempts_it_is_buried_with_the_error_and_its_notes() -> None:
+    # ST-40
     error = ValueError("no money")
     error.add_note("at till 5")
     till = Till(*[error] * 9)
@@ -72,6 +74,7 @@ async def test_after_so_many_attempts_it_is_buried_with_the_error_and_its_notes(
 
 @pytest.mark.parametrize("error", [GiveUp("never"), Forbidden(Pay, "ada", "no"), KeyError("k")])
 async def test_what_will_never_work_is_buried_at_once(error: Exception) -> None:
+    # ST-41
     till = Till(error)
     queue = await run(till, give_up_on=(KeyError,))
     assert len(till.at) == 1
@@ -79,6 +82,7 @@ async def test_what_will_never_work_is_buried_at_once(error: Exception) -> None:
 
 
 async def test_a_handler_says_how_long_to_wait_in_a_group_as_well() -> None:
+    # ST-40
     group = HandlersFailed("2 failed", [ValueError("a"), RetryLater(70)])
     till = Till(RetryLater(50), group, RetryLater(-3), RetryLater(float("inf")))
     queue = await run(till)
@@ -100,6 +104,7 @@ async def test_a_failed_stamp_is_a_failure_but_one_from_before_is_none() -> None
 
 
 async def test_what_kills_its_worker_again_and_again_is_buried_without_being_handled() -> None:
+    # ST-42
     till, queue = Till(), MemoryQueue()
     await queue.put(item(Pay()))
     for _ in range(3):
@@ -112,6 +117,7 @@ async def test_what_kills_its_worker_again_and_again_is_buried_without_being_han
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b'{"identity": 1}'])
 async def test_what_cannot_be_decoded_is_buried_as_it_is(body: bytes) -> None:
+    # ST-43
     queue = await run(Till(), Item(body))
     [dead] = await queue.dead()
     assert dead.body == body
@@ -137,6 +143,7 @@ async def test_a_backoff_that_fails_loses_nothing() -> None:
 
 
 async def test_who_waits_for_another_try_keeps_its_place_in_its_key() -> None:
+    # ST-36
     log = list[int]()
 
     async def pay(pay: Pay) -> None:

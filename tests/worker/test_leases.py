@@ -18,6 +18,7 @@ EMPTY = Stats(ready=0, delayed=0, leased=0, dead=0)
 
 
 async def test_leases_are_renewed_for_as_long_as_a_handler_takes() -> None:
+    # ST-38
     queue, slow = Flaky(extend=2), Slow()
     await queue.put(item(Pay()))
     async with at_work(Worker(queue, CommandBus({Pay: slow}), lease=30)):
@@ -31,6 +32,7 @@ async def test_leases_are_renewed_for_as_long_as_a_handler_takes() -> None:
 
 
 async def test_a_handler_whose_lease_went_to_somebody_else_is_cancelled_and_nothing_is_settled() -> None:
+    # ST-39
     queue, slow = Flaky(extend=11), Slow()
     await queue.put(item(Pay(1), id="p"))
     async with at_work(Worker(queue, CommandBus({Pay: slow}), lease=30, concurrency=1)):
@@ -87,6 +89,7 @@ async def test_a_lease_that_is_lost_between_two_tries_to_settle_is_left() -> Non
 
 @pytest.mark.parametrize("what", ["claim", "wait"])
 async def test_a_queue_that_fails_for_a_while_is_asked_again_after_growing_pauses(what: str) -> None:
+    # ST-53
     queue, slow = Flaky(**{what: 12}), Slow(0)
     worker = Worker(queue, CommandBus({Pay: slow}), poll=1, clock=anyio.current_time)
     async with at_work(worker):

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_a_lease_that_is_lost_before_the_commit_rolls_everything_back() -> None:
+    # ST-39
     desk, taken = Desk(), list[Claim]()
 
     async def pay(command: Pay, tx: Transaction) -> None:

@@ -59,6 +59,7 @@ class Job:
 
 @pytest.mark.parametrize("signal", [SIGTERM, SIGINT])
 async def test_the_first_signal_stops_all(signal: int) -> None:
+    # ST-52
     jobs = [Job(), Job()]
     with anyio.fail_after(10):
         async with anyio.create_task_group() as tasks:
@@ -69,6 +70,7 @@ async def test_the_first_signal_stops_all(signal: int) -> None:
 
 
 async def test_the_second_signal_cancels() -> None:
+    # ST-52
     before = getsignal(SIGTERM)
     stubborn, job = Job(obeys=False), Job()
     with anyio.fail_after(10):

@@ -37,6 +37,7 @@ def parts(desk: Desk) -> tuple[list[str], set[str], list[Paid]]:
 
 
 async def test_effects_events_and_inbox_entry_are_committed_with_the_ack() -> None:
+    # ST-46
     desk, shop = Desk(), Shop()
     await desk.queue.put(item(Pay(3), id="p"))
     await work_off(Worker(desk.queue, CommandBus([shop.pay]), inbox=desk.inbox, outbox=desk.outbox))
@@ -46,6 +47,7 @@ async def test_effects_events_and_inbox_entry_are_committed_with_the_ack() -> No
 
 @pytest.mark.parametrize("where", ["handler", "commit"])
 async def test_of_what_fails_nothing_is_left_and_the_next_try_does_it_once(where: str) -> None:
+    # ST-47
     desk, shop = Desk(), Shop()
     desk.fail = 1 if where == "commit" else 0
     shop.errors += [ValueError("no")] if where == "handler" else []
@@ -56,6 +58,7 @@ async def test_of_what_fails_nothing_is_left_and_the_next_try_does_it_once(where
 
 
 async def test_what_was_handled_is_recognised_when_it_comes_again_and_is_acked() -> None:
+    # ST-48
     desk, shop = Desk(), Shop()
     desk.known.add("desk/commands/p")
     await desk.queue.put(item(Pay(3), id="p"))
@@ -109,6 +112,7 @@ async def test_a_codec_of_ones_own_encodes_what_is_emitted() -> None:
 
 
 async def test_each_event_goes_one_way_with_an_outbox_not_on_in_a_turn() -> None:
+    # ST-49
     desk, shop, heard = Desk(), Shop(), list[Any]()
     bus = Bus([CommandBus([shop.pay]), EventBus({Paid: heard.append})])
     await desk.queue.put(item(Pay(3)))

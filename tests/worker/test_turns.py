@@ -30,6 +30,7 @@ def pay(command: Pay, emit: Emit) -> None:
 
 
 async def test_events_flow_on_in_the_bus_around_as_caused_by_their_command() -> None:
+    # ST-49
     queue, heard = MemoryQueue(), list[Any]()
 
     def hear(envelope: Envelope[Paid]) -> None:

@@ -26,6 +26,7 @@ def row(handler: str, at: str | None, body: bytes | None = None) -> Item:
 
 @pytest.mark.parametrize("body", [None, b"of a type that is not known here"])
 async def test_a_row_for_an_unknown_handler_is_left_to_others_and_costs_no_attempt(body: bytes | None) -> None:
+    # ST-45
     queue, books, other = MemoryQueue(), Books("post"), Books("mail")
     await queue.put(row("mail", "0.0", body))
     async with at_work(Worker(queue, books.bus, clock=anyio.current_time, attempts=2)):
@@ -53,6 +54,7 @@ async def test_two_workers_with_different_handlers_share_a_queue() -> None:
 
 @pytest.mark.parametrize("at", ["0", None, "yesterday", "nan"])
 async def test_a_row_that_nobody_has_known_for_long_is_buried(at: str | None) -> None:
+    # ST-45
     queue, books = MemoryQueue(), Books("post")
     await queue.put(row("mail", at))
     await work_off(Worker(queue, books.bus, clock=lambda: 8 * DAY))

@@ -30,6 +30,7 @@ async def test_what_is_queued_is_handled_once_and_gone() -> None:
 
 
 async def test_one_configuration_serves_who_queues_and_who_works() -> None:
+    # ST-34
     queue, done = MemoryQueue(), list[Any]()
     bus = CommandBus({Pay: done.append}, middleware=[Enqueue(queue)])
     async with at_work(Worker(queue, bus)):
@@ -39,6 +40,7 @@ async def test_one_configuration_serves_who_queues_and_who_works() -> None:
 
 
 async def test_no_more_is_claimed_than_there_are_free_slots_for() -> None:
+    # ST-35
     queue, most = MemoryQueue(), 0
 
     async def pay(command: Pay) -> None:
@@ -57,6 +59,7 @@ async def test_no_more_is_claimed_than_there_are_free_slots_for() -> None:
 
 
 async def test_what_has_one_key_is_handled_in_order_and_other_keys_beside_it() -> None:
+    # ST-36
     queue, log = MemoryQueue(), list[Any]()
 
     async def pay(command: Pay) -> None:
@@ -73,6 +76,7 @@ async def test_what_has_one_key_is_handled_in_order_and_other_keys_beside_it() -
 
 
 async def test_the_first_queue_is_more_urgent() -> None:
+    # ST-37
     urgent, other, done = MemoryQueue(), MemoryQueue(), list[Any]()
     await other.put(*[item(Pay(n)) for n in range(3)])
     await urgent.put(*[item(Pay(100 + n)) for n in range(3)])
@@ -81,6 +85,7 @@ async def test_the_first_queue_is_more_urgent() -> None:
 
 
 async def test_work_that_comes_is_begun_at_once_in_any_of_several_queues() -> None:
+    # ST-37
     queues, at = [MemoryQueue(), MemoryQueue()], list[float]()
     bus = CommandBus({Pay: lambda pay: at.append(anyio.current_time())})
     async with at_work(Worker(queues, bus, poll=60)):
@@ -139,6 +144,7 @@ async def test_after_so_many_seconds_it_ends_by_itself() -> None:
 
 
 async def test_it_tells_when_it_last_looked() -> None:
+    # ST-54
     now = 7.0
     worker = Worker(MemoryQueue(), CommandBus({Pay: print}), clock=lambda: now)
     polled = [worker.last_polled]

@@ -18,6 +18,7 @@ from modd.ports.transaction import open_transaction
 from modd.stores.sqlite.cache import SqliteCache
 from modd.stores.sqlite.errors import AnswerNeeded, StoreClosed, StoreForked, translating
 from modd.stores.sqlite.events import SqliteEventStore
+from modd.stores.sqlite.given import checked_path
 from modd.stores.sqlite.inbox import SqliteInbox
 from modd.stores.sqlite.journal import Journal
 from modd.stores.sqlite.link import Loop, own_loop
@@ -61,9 +62,7 @@ class SqliteStore:
         keep: float = WEEK,
         connect: Callable[[str], Any] | None = None,
     ) -> None:
-        self.name = os.fspath(path)
-        if self.name in ("", ":memory:"):
-            raise InvalidOption("path", path, "give the path of a file; in memory there are MemoryQueue and others")
+        self.name = checked_path(path)
         self.clock = checked_callable("clock", clock)
         self._timeout = checked_delay("timeout", timeout)
         self._connect = connect or connected
@@ -80,7 +79,9 @@ class SqliteStore:
         return f"<SqliteStore {self.name}>"
 
     def queue(self, name: str) -> SqliteQueue:
-        """The queue of this name; it is made by its first use."""
+        """The queue of this name; it is made by its first use. Raises `InvalidOption` for what is no text."""
+        if not isinstance(name, str):
+            raise InvalidOption("name", name, "give a text, such as store.queue(\"orders\")")
         return self._queues.setdefault(name, SqliteQueue(self, name, self.outbox, lambda: self._nonce))
 
     def transaction(

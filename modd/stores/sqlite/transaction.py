@@ -10,7 +10,6 @@ from typing import Any, ClassVar, TypeVar
 
 import anyio
 
-from modd.errors import InvalidOption
 from modd.ports.transaction import Parameters, open_transaction
 from modd.stores.sqlite.batch import begin, done_inside, roll_back, undo_part
 from modd.stores.sqlite.errors import (
@@ -21,16 +20,13 @@ from modd.stores.sqlite.errors import (
     is_refused_write,
     translating,
 )
+from modd.stores.sqlite.given import checked_sql
 from modd.stores.sqlite.link import Link, current_task
 from modd.stores.sqlite.readers import Readers, rows_of
 from modd.stores.sqlite.sql import Call, Connection, Operation, executed, transacted
 from modd.stores.sqlite.writer import Writer
 
 T = TypeVar("T")
-
-OWN = frozenset({"BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"})
-"""What the store says itself, and nobody else: others are in the same commit."""
-
 
 class SqliteTransaction(ABC):
     """A transaction as the task sees it that began it; see `modd.ports.Transaction`."""
@@ -51,19 +47,18 @@ class SqliteTransaction(ABC):
     async def execute(self, sql: str, parameters: Parameters = ()) -> None:
         """Have a statement executed that writes, beside what the store writes.
 
-        Raises `modd.errors.InvalidOption` for one that begins or ends transactions.
+        Raises `modd.errors.InvalidOption` for one that begins or ends transactions, and for one that changes how the
+        store writes.
         """
         self.check("execute")
-        word = sql.split(None, 1)[:1]
-        if word and word[0].rstrip(";").upper() in OWN:
-            raise InvalidOption("sql", sql, "begin and end transactions with `async with store.transaction():`")
+        text = checked_sql(sql)
         given = dict(parameters) if isinstance(parameters, Mapping) else tuple(parameters)  # theirs may change
-        await self.note(executed, sql, given)
+        await self.note(executed, text, given)
 
     async def fetch(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
         """The rows that a statement reads."""
         self.check("fetch")
-        return await self.read(rows_of(sql, parameters))
+        return await self.read(rows_of(checked_sql(sql), parameters))
 
     @abstractmethod
     async def note(self, operation: Operation, *call: Any) -> Any:

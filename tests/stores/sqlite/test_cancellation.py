@@ -18,6 +18,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_who_is_cancelled_before_the_writer_took_the_call_leaves_nothing(path: Path, natively: bool) -> None:
+    # ST-18
     watch = Watch()
     async with opened(path, watch) as store, anyio.create_task_group() as tasks:
         caller = Caller(lambda: put(store))
@@ -34,6 +35,7 @@ async def test_who_is_cancelled_before_the_writer_took_the_call_leaves_nothing(p
 
 
 async def test_who_is_cancelled_after_that_returns_when_it_is_written(path: Path, natively: bool) -> None:
+    # ST-18
     watch = Watch()
     async with opened(path, watch) as store, anyio.create_task_group() as tasks:
         await put(store)

@@ -55,6 +55,7 @@ async def test_a_transaction_that_is_cancelled_at_its_commit_is_committed(
 async def test_a_transaction_that_is_cancelled_inside_leaves_nothing_open(
     path: Path, natively: bool, own_writes: bool
 ) -> None:
+    # ST-19
     async def stay() -> None:
         async with store.transaction(own_writes=own_writes) as tx:
             await pay(store, tx)
@@ -78,6 +79,7 @@ async def test_a_transaction_that_is_cancelled_inside_leaves_nothing_open(
 async def test_a_transaction_with_own_writes_that_is_cancelled_at_a_statement_leaves_nothing_open(
     path: Path, natively: bool, statement: str
 ) -> None:
+    # ST-19
     async def work() -> None:
         async with store.transaction(own_writes=True) as tx:
             await pay(store, tx)

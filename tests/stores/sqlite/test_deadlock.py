@@ -18,6 +18,7 @@ class Paid(Message):
 
 
 async def test_a_turn_and_a_transaction_that_wait_for_each_other_are_a_deadlock(path: Path) -> None:
+    # ST-15
     """The transaction is the last to wait: it is told, and the turn goes on."""
     inside, go = anyio.Event(), anyio.Event()
 

@@ -26,6 +26,7 @@ def test_a_process_ends_from_inside_a_store(path: Path, anyio_backend: str) -> N
 
 
 async def test_a_process_ends_by_itself_when_a_store_was_left_open(path: Path, anyio_backend: str) -> None:
+    # ST-28
     code, _, errors = outcome(start(left_open, path, anyio_backend), seconds=20)
     if anyio_backend == "asyncio":
         assert code == 0

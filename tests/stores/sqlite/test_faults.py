@@ -87,6 +87,7 @@ async def test_who_reads_is_told_and_can_read_again(path: Path, name: str) -> No
 
 
 async def test_a_full_disk_loses_nothing_and_it_goes_on_when_there_is_space(path: Path) -> None:
+    # ST-25
     async with SqliteStore(path) as store:
         await limit_pages(store, 60)
         put = 0
@@ -113,6 +114,7 @@ async def test_a_file_that_may_grow_no_more_loses_nothing_and_goes_on_when_it_ma
 
 
 async def test_damage_is_told_with_what_to_do(path: Path) -> None:
+    # ST-26
     async with SqliteStore(path) as store:
         await store.queue("a").put(*[bytes(1_000)] * 200)
     damage(path)

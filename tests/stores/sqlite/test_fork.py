@@ -17,6 +17,7 @@ pytestmark = pytest.mark.anyio
 async def test_a_forked_process_cannot_use_the_file_that_was_open_and_can_use_others(
     path: Path, anyio_backend: str
 ) -> None:
+    # ST-27
     ended(start(forked, path, anyio_backend), seconds=20)
 
 

@@ -29,6 +29,7 @@ async def together(watch: Watch, *calls: Do) -> int:
 
 
 async def test_many_puts_at_the_same_time_take_few_commits(path: Path) -> None:
+    # ST-17
     watch = Watch()
     async with opened(path, watch) as store:
         queue = store.queue("orders")
@@ -72,6 +73,7 @@ async def test_calls_of_all_kinds_are_committed_together(path: Path) -> None:
 
 
 async def test_one_that_fails_harms_no_other(path: Path) -> None:
+    # ST-17
     async def fails(call: Do, error: type[Exception]) -> None:
         with pytest.raises(error):
             await call()
@@ -105,6 +107,7 @@ async def test_one_that_fails_harms_no_other(path: Path) -> None:
 
 
 async def test_events_that_are_appended_together_have_positions_without_gaps(path: Path) -> None:
+    # ST-8
     watch = Watch()
     async with opened(path, watch) as store:
         appends = [partial(store.events.append, name, [b"1", b"2"], 0) for name in "abcdefgh"]

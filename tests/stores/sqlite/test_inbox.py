@@ -38,6 +38,7 @@ class TestSqliteInbox(InboxConformance):
 
 
 async def test_an_id_is_known_for_a_week_in_a_file_too(path: Path, clock: Clock) -> None:
+    # ST-9
     async with SqliteStore(path, clock=clock) as store:
         await store.inbox.add("a")
     clock.now += 7 * 86_400 - 1

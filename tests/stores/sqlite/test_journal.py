@@ -32,6 +32,7 @@ def test_wal_is_unsafe_for_several_in_some_versions_of_sqlite(version: str, affe
 
 
 async def test_who_is_alone_uses_wal(path: Path) -> None:
+    # ST-21
     async with SqliteStore(path, connect=of_version(AFFECTED)) as store:
         await store.queue("a").put(b"1")
         assert store.journal == ALONE
@@ -59,6 +60,7 @@ async def test_only_the_connection_that_writes_writes_and_checkpoints(path: Path
 
 
 async def test_a_repaired_sqlite_uses_wal_with_several(path: Path) -> None:
+    # ST-21
     connect = of_version(REPAIRED)
     async with SqliteStore(path, connect=connect) as first, SqliteStore(path, connect=connect) as second:
         await first.queue("a").put(b"1")
@@ -103,12 +105,14 @@ async def test_there_are_systems_where_a_folder_needs_no_sync(path: Path, monkey
 
 
 async def test_every_commit_waits_for_the_disk(path: Path) -> None:
+    # ST-20
     async with SqliteStore(path, timeout=2.5) as store, store.transaction(own_writes=True) as tx:
         assert await tx.fetch("PRAGMA synchronous") == [(2,)]
         assert await tx.fetch("PRAGMA busy_timeout") == [(2500,)]
 
 
 async def test_a_connection_that_does_not_wait_for_the_disk_is_refused(path: Path) -> None:
+    # ST-20
     disk = Disk()
     disk.changes["PRAGMA synchronous = FULL"] = "PRAGMA synchronous = NORMAL"
     with pytest.raises(NotDurable, match=r"store\.db: PRAGMA synchronous is 1 here .* needs 2 \(FULL\)"):

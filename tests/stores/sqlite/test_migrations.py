@@ -52,6 +52,7 @@ async def test_tables_are_added_to_the_file_of_an_application_and_its_own_are_le
 
 
 def test_only_what_is_missing_is_done_and_the_nonce_stays(file: sqlite3.Connection) -> None:
+    # ST-23
     nonce = migrate("store.db", file, (FIRST,))
     assert migrate("store.db", file, (FIRST, MORE)) == nonce
     assert migrate("store.db", file, (FIRST, MORE)) == nonce
@@ -61,6 +62,7 @@ def test_only_what_is_missing_is_done_and_the_nonce_stays(file: sqlite3.Connecti
 
 @pytest.mark.parametrize("before", [(), STEPS])
 def test_a_step_that_fails_leaves_the_file_as_it_was(file: sqlite3.Connection, before: tuple[str, ...]) -> None:
+    # ST-23
     if before:
         migrate("store.db", file, before)
     there = tables(file)

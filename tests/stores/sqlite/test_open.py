@@ -46,6 +46,7 @@ async def test_a_folder_has_to_be_there(path: Path) -> None:
     "content", [b"Dear diary, " * 1_000, b"short", bytes(4_096), b"SQLite format 3\0" + b"\xff" * 5_000]
 )
 async def test_a_file_that_is_something_else_is_left_as_it_is(path: Path, content: bytes) -> None:
+    # ST-24
     path.write_bytes(content)  # noqa: ASYNC240
     assert isinstance(await opening(path), NotAStore | StoreCorrupt | StoreFailed)
     assert path.read_bytes() == content  # noqa: ASYNC240
@@ -53,6 +54,7 @@ async def test_a_file_that_is_something_else_is_left_as_it_is(path: Path, conten
 
 
 async def test_a_file_of_a_newer_modd_is_left_as_it_is(path: Path) -> None:
+    # ST-24
     async with SqliteStore(path) as store, store.transaction() as tx:
         await tx.execute("UPDATE modd_store SET version = 99")
     content = path.read_bytes()  # noqa: ASYNC240
@@ -66,6 +68,7 @@ async def test_a_file_of_a_newer_modd_is_left_as_it_is(path: Path) -> None:
 
 
 async def test_a_file_that_cannot_be_written_is_told_at_once(path: Path) -> None:
+    # ST-26
     async with SqliteStore(path):
         pass
     assert isinstance(await opening(path, connect=by_uri("mode=ro")), StoreReadOnly)

@@ -61,6 +61,7 @@ def is_by_index(step: str) -> bool:
 
 @pytest.mark.parametrize("analyzed", [False, True])
 async def test_no_statement_goes_through_all_items(path: Path, clock: Clock, analyzed: bool) -> None:
+    # ST-5
     """Also when SQLite has looked at how many of each kind there are."""
     watch = Watch()
     async with SqliteStore(path, clock=clock, connect=watch) as store:

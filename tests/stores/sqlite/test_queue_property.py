@@ -25,4 +25,5 @@ async def run(history: list[Step]) -> None:
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(history=st.lists(steps, min_size=20, max_size=50))
 def test_a_queue_in_a_file_does_what_the_model_does(backend: str, history: list[Step]) -> None:
+    # ST-1
     anyio.run(run, history, backend=backend)

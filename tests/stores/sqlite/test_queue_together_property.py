@@ -91,4 +91,5 @@ async def run(history: list[Any]) -> None:
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(history=histories)
 def test_calls_at_the_same_time_are_as_if_they_were_one_after_another(backend: str, history: list[Any]) -> None:
+    # ST-2
     anyio.run(run, history, backend=backend)

@@ -50,6 +50,7 @@ async def empty(store: SqliteStore) -> None:
 
 
 async def test_what_is_over_is_deleted_and_nothing_else(path: Path, clock: Clock) -> None:
+    # ST-29
     async with SqliteStore(path, clock=clock, keep=KEEP) as store:
         retention = Retention(store, KEEP)
         await fill(store, 5, ttl=60)
@@ -80,6 +81,7 @@ async def test_queues_events_and_the_outbox_keep_what_they_have(path: Path, cloc
 
 
 async def test_much_is_deleted_in_small_steps(path: Path, clock: Clock) -> None:
+    # ST-29
     watch = Watch()
     async with SqliteStore(path, clock=clock, keep=KEEP, connect=watch) as store:
         await fill(store, 2 * STEP + 10, ttl=60)
@@ -111,6 +113,7 @@ async def test_others_write_between_the_steps(path: Path, clock: Clock) -> None:
 
 
 async def test_an_open_store_sweeps_by_itself(path: Path, clock: Clock) -> None:
+    # ST-29
     store = SqliteStore(path, clock=clock, keep=KEEP)
     store._retention = Retention(store, KEEP, every=0.001)
     async with store:

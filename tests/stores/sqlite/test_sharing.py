@@ -24,6 +24,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_with_two_both_use_truncate_and_see_what_the_other_writes(path: Path) -> None:
+    # ST-21
     async with affected(path) as first:
         await first.queue("a").put(b"1")
         async with affected(path) as second:
@@ -39,6 +40,7 @@ async def test_with_two_both_use_truncate_and_see_what_the_other_writes(path: Pa
 
 @pytest.mark.usefixtures("soon")
 async def test_who_is_left_alone_goes_back_to_wal(path: Path) -> None:
+    # ST-21
     async with affected(path) as first:
         async with affected(path) as second:
             await second.queue("a").put(b"1")
@@ -74,6 +76,7 @@ async def test_a_snapshot_is_read_to_its_end_before_another_is_let_in(path: Path
 
 
 async def test_with_several_a_transaction_keeps_nobody_from_writing(path: Path) -> None:
+    # ST-11
     async with affected(path) as first, affected(path) as second, first.transaction() as tx:
         assert await tx.fetch("SELECT count(*) FROM modd_items") == [(0,)]
         await second.queue("a").put(b"1")

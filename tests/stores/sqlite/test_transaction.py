@@ -70,6 +70,7 @@ async def do(store: SqliteStore, name: str, fail: Any = None, **options: Any) ->
 
 @both
 async def test_all_that_a_transaction_writes_is_committed_together(path: Path, own_writes: bool) -> None:
+    # ST-10
     watch = Watch()
     async with opened(path, watch) as store:
         before = watch.done["COMMIT"]
@@ -85,6 +86,7 @@ async def test_all_that_a_transaction_writes_is_committed_together(path: Path, o
 async def test_when_one_thing_fails_nothing_is_written(
     path: Path, fail: Any, error: type[Exception], own_writes: bool
 ) -> None:
+    # ST-10
     async with opened(path) as store:
         await do(store, "before")
         with pytest.raises(error):
@@ -127,6 +129,7 @@ async def test_a_transaction_with_no_writes_commits_nothing(path: Path) -> None:
 
 
 async def test_what_needs_an_answer_is_refused_while_writes_are_collected(path: Path) -> None:
+    # ST-13
     async with opened(path) as store:
         async with store.transaction():
             for call in (store.queue("orders").claim(1, 60), store.outbox.claim(1, 60)):

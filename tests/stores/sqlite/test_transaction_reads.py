@@ -29,6 +29,7 @@ async def bodies(store: SqliteStore) -> list[bytes]:
 
 
 async def test_a_transaction_sees_what_was_committed_when_it_read_first(path: Path) -> None:
+    # ST-11
     async with opened(path) as store, outsider() as do:
         await add(store, "a")
         async with store.transaction() as tx:
@@ -112,6 +113,7 @@ async def test_with_own_writes_what_failed_alone_can_be_done_again(path: Path) -
 
 
 async def test_with_own_writes_it_may_not_take_long_and_the_others_go_on(path: Path) -> None:
+    # ST-12
     async def work() -> None:
         async with store.transaction(own_writes=True, limit=0.05) as tx:
             await pay(store, tx)

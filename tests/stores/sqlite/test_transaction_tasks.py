@@ -45,6 +45,7 @@ async def test_a_block_within_a_block_is_a_part_of_it(path: Path, own_writes: bo
 
 @both
 async def test_of_an_inner_block_that_fails_alone_only_its_own_writes_are_dropped(path: Path, own_writes: bool) -> None:
+    # ST-14
     async def inner() -> None:
         async with store.transaction():
             await one(store, "b")
@@ -61,6 +62,7 @@ async def test_of_an_inner_block_that_fails_alone_only_its_own_writes_are_droppe
 
 @both
 async def test_another_task_inside_the_block_is_an_error_and_no_hang(path: Path, own_writes: bool) -> None:
+    # ST-13
     async def other() -> None:
         for call in (
             tx.execute("SELECT 1"),

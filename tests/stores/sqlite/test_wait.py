@@ -41,6 +41,7 @@ def long_peek(monkeypatch: pytest.MonkeyPatch) -> None:
 @both
 @pytest.mark.usefixtures("long_peek")
 async def test_a_put_ends_the_wait(path: Path, of: Any) -> None:
+    # ST-4
     async with SqliteStore(path) as store:
         await woken(of(store), lambda: of(store).put(b"1"))
 
