@@ -19,7 +19,7 @@ from modd import Bus, Failure, Message, TurnFailed
 from modd.component import name_of
 from tests.model import Fail, ModelBus
 
-EXAMPLES = 20_000 if os.environ.get("MODD_PROFILE") == "long" else 2_000
+EXAMPLES = 20_000 if os.environ.get("MODD_PROFILE") == "long" else 1_000
 STEPS = 50
 CHECKS = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much, HealthCheck.large_base_example)
 KINDS = 3

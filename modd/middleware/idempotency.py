@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, ClassVar
 
 import anyio
@@ -22,6 +23,7 @@ from modd.middleware.results import Results
 from modd.options import checked_flag
 from modd.ports.cache import Cache
 from modd.ports.checks import checked_span
+from modd.ports.transaction import transaction_here
 
 PATIENCE = 5.0
 """Seconds that a store may take for a result when the dispatch was cancelled meanwhile."""
@@ -49,7 +51,8 @@ class Idempotency:
     for it; if that fails, by an error or a `Failed` stamp, the next one is let through. This holds within a process: of
     two processes with one store both may begin, unless a `Lock` outside prevents it. Nothing is kept of a dispatch that
     no handler handled (it was queued, say). Of an event, and of a result that would not come back from the store as it
-    was, only that it is done is kept: later dispatches have no result then. Raises `InvalidOption`; while dispatching,
+    was, only that it is done is kept: later dispatches have no result then. In a transaction the results are kept when
+    it is committed, and until then others are let through. Raises `InvalidOption`; while dispatching,
     `Deadlock` for a handler that dispatches under its own key.
     """
 
@@ -95,8 +98,15 @@ class Idempotency:
                 before = Before(envelope)
                 await call_next(envelope)
                 if envelope._ran and not before.failed:
-                    await self._keep(envelope, key, before.results)
+                    await self._keep_if_committed(partial(self._keep, envelope, key, before.results))
         return None
+
+    async def _keep_if_committed(self, keep: Callable[[], Awaitable[None]]) -> None:
+        transaction = transaction_here()
+        if transaction is None:
+            await keep()
+        else:  # else a commit that fails would leave a result of what was not done
+            transaction.on_commit(keep)
 
     def _answer(self, envelope: Envelope[Any], data: bytes | None) -> bool:
         if data is None:

@@ -18,6 +18,7 @@ from modd.message import Message
 from modd.middleware.backoff import Backoff, check_backoff, delays
 from modd.middleware.options import Options
 from modd.ports.checks import checked_count
+from modd.ports.transaction import part_here
 
 Errors: TypeAlias = tuple[type[Exception], ...] | type[Exception]
 """Types of errors, or one."""
@@ -123,16 +124,28 @@ def _types(given: Any) -> tuple[Any, ...]:
 
 
 async def _failure(envelope: Envelope[Any], call_next: Next) -> Exception | Failed | None:
-    """Go on, and return how that failed. A cancellation is none, even if an error has taken its place."""
+    """Go on, and return how that failed. A cancellation is none, even if an error has taken its place.
+
+    What a failed attempt has written in the open transaction is dropped.
+    """
     before = len(envelope.all(Failed))
     try:
-        await call_next(envelope)
+        async with part_here():
+            await call_next(envelope)
+            if len(envelope.all(Failed)) > before:
+                raise _Undone
+    except _Undone:
+        return envelope.last(Failed)
     except Exception as error:
         raised = error
     else:
-        return envelope.last(Failed) if len(envelope.all(Failed)) > before else None
+        return None
     await raise_if_cancelled(raised)
     return raised
+
+
+class _Undone(Exception):
+    """Ends a part of a transaction where nothing was raised."""
 
 
 def _text(failure: Exception | Failed) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from contextvars import ContextVar
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
@@ -28,6 +28,19 @@ class Transaction(Protocol):
         """The rows that a statement reads."""
         ...
 
+    @property
+    def is_mine(self) -> bool:
+        """Whether it is open, and the task that asks is the one that began it."""
+        ...
+
+    def part(self) -> AbstractAsyncContextManager[object]:
+        """A block within it, whose writes are dropped when it alone fails."""
+        ...
+
+    def on_commit(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Have something done after the commit, and not at all if there is none; its errors are logged."""
+        ...
+
 
 @runtime_checkable
 class Transactional(Protocol):
@@ -40,6 +53,18 @@ class Transactional(Protocol):
 
 open_transaction: ContextVar[Transaction | None] = ContextVar("modd_transaction", default=None)
 """The transaction that was begun here and has not ended."""
+
+
+def transaction_here() -> Transaction | None:
+    """The open transaction, where the task that asks is the one that began it."""
+    transaction = open_transaction.get()
+    return transaction if transaction is not None and transaction.is_mine else None
+
+
+def part_here() -> AbstractAsyncContextManager[object]:
+    """A part of the open transaction, for an attempt whose writes must not stay when it fails."""
+    transaction = transaction_here()
+    return nullcontext() if transaction is None else transaction.part()
 
 
 def current_transaction(wanted_by: str) -> Transaction:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 
 import pytest
@@ -22,6 +24,16 @@ class Open:
 
     async def fetch(self, sql: str, parameters: Any = ()) -> list[tuple[Any, ...]]:
         return [(sql,)]
+
+    @property
+    def is_mine(self) -> bool:
+        return True
+
+    def part(self) -> AbstractAsyncContextManager[object]:
+        return nullcontext()
+
+    def on_commit(self, work: Callable[[], Awaitable[None]]) -> None:
+        raise NotImplementedError
 
 
 async def create(command: Create, tx: Transaction) -> int:

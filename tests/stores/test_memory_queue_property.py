@@ -13,7 +13,7 @@ from modd.stores import MemoryQueue
 from modd.testing import run_virtual
 from tests.stores.histories import Both, Step, steps
 
-EXAMPLES = 20_000 if os.environ.get("MODD_PROFILE") == "long" else 300
+EXAMPLES = 20_000 if os.environ.get("MODD_PROFILE") == "long" else 200
 
 
 async def run(history: list[Step]) -> None:

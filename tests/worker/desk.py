@@ -73,6 +73,22 @@ class Tx:
         """All rows."""
         return [(row,) for row in self._rows]
 
+    @property
+    def is_mine(self) -> bool:
+        return True
+
+    @asynccontextmanager
+    async def part(self) -> AsyncIterator[None]:
+        before = len(self.later)
+        try:
+            yield
+        except BaseException:
+            del self.later[before:]
+            raise
+
+    def on_commit(self, work: Callable[[], Awaitable[None]]) -> None:
+        self.later.append(work)
+
 
 class Desk:
     """A store in memory: writes inside of its transactions are applied at their ends, or not at all.

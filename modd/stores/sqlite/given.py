@@ -13,8 +13,20 @@ ENDS = frozenset({"BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"})
 FILES = frozenset({"ATTACH", "DETACH"})
 """What would stay for all who come later on the same connection."""
 SETTINGS = frozenset(
-    "busy_timeout checkpoint_fullfsync fullfsync ignore_check_constraints journal_mode journal_size_limit locking_mode "
-    "max_page_count query_only synchronous wal_autocheckpoint writable_schema".split()
+    [
+        "busy_timeout",
+        "checkpoint_fullfsync",
+        "fullfsync",
+        "ignore_check_constraints",
+        "journal_mode",
+        "journal_size_limit",
+        "locking_mode",
+        "max_page_count",
+        "query_only",
+        "synchronous",
+        "wal_autocheckpoint",
+        "writable_schema",
+    ]
 )
 """Of the connection, on which what is promised depends."""
 

@@ -10,7 +10,7 @@ import anyio
 
 from modd.ports.transaction import Parameters
 from modd.stores.sqlite.batch import roll_back
-from modd.stores.sqlite.errors import translating
+from modd.stores.sqlite.errors import StoreClosed, translating
 from modd.stores.sqlite.link import Link
 from modd.stores.sqlite.sql import Connection
 
@@ -26,6 +26,8 @@ class Readers:
     def __init__(self, store: str, link: Callable[[], Awaitable[Link]]) -> None:
         self._store, self._link = store, link
         self._idle: list[Link] = []
+        self._taken: set[Link] = set()
+        self._ended = False
         self._limiter = anyio.CapacityLimiter(IDLE)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
@@ -34,7 +36,9 @@ class Readers:
             return await self.run(link, work)
 
     async def run(self, link: Link, work: Callable[[Connection], T]) -> T:
-        """Read something on a connection that was taken."""
+        """Read something on a connection that was taken. Raises `StoreClosed` when the store was closed meanwhile."""
+        if self._ended:
+            raise StoreClosed(self._store)
         with translating(self._store):
             return await link.run(work)
 
@@ -42,10 +46,14 @@ class Readers:
     async def link(self) -> AsyncIterator[Link]:
         """A connection for as long as the block lasts, however many there are."""
         link = self._idle.pop() if self._idle else await self._opened()
+        self._taken.add(link)
         try:
             yield link
         finally:
-            if len(self._idle) < IDLE:
+            self._taken.discard(link)
+            if self._ended:
+                pass  # it is closed already
+            elif len(self._idle) < IDLE:
                 self._idle.append(link)
             else:
                 await link.close()
@@ -58,12 +66,20 @@ class Readers:
             try:
                 yield link
             finally:
-                await self.run(link, roll_back)
+                if not self._ended:
+                    await self.run(link, roll_back)
 
     async def close(self) -> None:
         """Close those that are idle."""
         while self._idle:
             await self._idle.pop().close()
+
+    async def end(self) -> None:
+        """Close all, also those of transactions that go on though the store is closed: nobody else would."""
+        self._ended = True
+        await self.close()
+        for link in [*self._taken]:
+            await link.close()
 
     async def _opened(self) -> Link:
         with translating(self._store):

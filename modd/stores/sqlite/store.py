@@ -16,6 +16,7 @@ from modd.options import checked_callable
 from modd.ports.checks import checked_delay, checked_span
 from modd.ports.transaction import open_transaction
 from modd.stores.sqlite.cache import SqliteCache
+from modd.stores.sqlite.collecting import Collecting
 from modd.stores.sqlite.errors import AnswerNeeded, StoreClosed, StoreForked, translating
 from modd.stores.sqlite.events import SqliteEventStore
 from modd.stores.sqlite.given import checked_path
@@ -25,9 +26,10 @@ from modd.stores.sqlite.link import Loop, own_loop
 from modd.stores.sqlite.locks import SqliteLocks
 from modd.stores.sqlite.opening import Opening, connected
 from modd.stores.sqlite.outbox import SqliteOutbox
+from modd.stores.sqlite.own_writes import OwnWrites
 from modd.stores.sqlite.queue import SqliteQueue
 from modd.stores.sqlite.retention import Retention
-from modd.stores.sqlite.transaction import Collecting, OwnWrites, SqliteTransaction
+from modd.stores.sqlite.transaction import SqliteTransaction
 from modd.stores.sqlite.ways import Alone, Way
 from modd.stores.sqlite.writer import Writer
 from modd.turn import detached
@@ -81,7 +83,7 @@ class SqliteStore:
     def queue(self, name: str) -> SqliteQueue:
         """The queue of this name; it is made by its first use. Raises `InvalidOption` for what is no text."""
         if not isinstance(name, str):
-            raise InvalidOption("name", name, "give a text, such as store.queue(\"orders\")")
+            raise InvalidOption("name", name, 'give a text, such as store.queue("orders")')
         return self._queues.setdefault(name, SqliteQueue(self, name, self.outbox, lambda: self._nonce))
 
     def transaction(
@@ -108,7 +110,7 @@ class SqliteStore:
         self.way("transaction")
         if own_writes:
             return OwnWrites(self, self._writer, checked_span("limit", limit)).run()
-        return Collecting(self, self._writer, self._readers, snapshots=True)
+        return Collecting(self, self._writer, self._readers)
 
     def way(self, what: str, *, aside: bool = False) -> Way:
         """How to read and write here: alone, or in the transaction that is open."""
@@ -157,7 +159,7 @@ class SqliteStore:
     async def _open(self, stack: AsyncExitStack, loop: Loop | None) -> None:
         opened = await Opening(self.name, self._connect, self._timeout, loop).open(stack)
         self._nonce, self._sharing, self._readers = opened.nonce, opened.sharing, opened.readers
-        stack.push_async_callback(opened.readers.close)
+        stack.push_async_callback(opened.readers.end)
         self._writer = writer = Writer(self.name, opened.link, self._committed)
         tasks = await stack.enter_async_context(anyio.create_task_group())
         tasks.start_soon(writer.run)

@@ -39,7 +39,7 @@ async def test_a_file_stays_the_same_though_the_folder_of_the_process_changes(pa
 async def test_who_opens_a_file_by_a_link_shares_it_with_who_opens_it_by_its_name(path: Path) -> None:
     link = path.parent / "link.db"
     async with affected(path) as store:
-        link.symlink_to(path)  # noqa: ASYNC240
+        link.symlink_to(path)
         async with affected(link) as other:
             assert store.journal == other.journal
             assert store.journal.mode == "truncate"
