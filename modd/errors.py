@@ -77,10 +77,10 @@ class UnknownComponent(ModdError, LookupError):
 
 
 class AlreadyOpen(ModdError, RuntimeError):
-    """`async with` was used on a bus that is open."""
+    """`async with` was used on a bus or a store that is open."""
 
-    def __init__(self, bus: str) -> None:
-        super().__init__(f"{bus} is open; open a bus once, around everything that uses it")
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} is open; open it once, around everything that uses it")
 
 
 class Deadlock(ModdError, RuntimeError):

@@ -11,6 +11,7 @@ from typing import Any, Self
 import anyio
 from anyio.abc import TaskGroup
 
+from modd.ports.transaction import open_transaction
 from modd.turn import detached
 
 
@@ -31,10 +32,14 @@ class Background:
         return self._tasks is not None
 
     def start(self, work: Callable[..., Awaitable[Any]], *args: Any) -> None:
-        """Start work; it counts as outside of the turn that it is started in."""
+        """Start work; it counts as outside of the turn and of the transaction that it is started in."""
         assert self._tasks is not None  # the owner asks before
-        with detached():
-            self._tasks.start_soon(self._run, work, args)
+        around = open_transaction.set(None)
+        try:
+            with detached():
+                self._tasks.start_soon(self._run, work, args)
+        finally:
+            open_transaction.reset(around)
 
     async def _run(self, work: Callable[..., Awaitable[Any]], args: tuple[Any, ...]) -> None:
         try:

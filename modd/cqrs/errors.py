@@ -137,8 +137,13 @@ class HandlersFailed(ModdError, ExceptionGroup[Exception]):
 
 
 def text_of(error: BaseException) -> str:
-    """An error as a stamp holds it: its type and its text."""
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    """An error as a stamp holds it: its type and its text. It can be kept, whatever the error is."""
+    name = type(error).__name__
+    try:
+        text = str(error)
+    except Exception as wrong:
+        return f"{name}, whose text cannot be had: {type(wrong).__name__}"
+    return (f"{name}: {text}" if text else name).encode(errors="backslashreplace").decode()  # half a character, perhaps
 
 
 MISUSE: tuple[type[Exception], ...] = (

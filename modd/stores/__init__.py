@@ -5,7 +5,8 @@ In the memory of one process: `MemoryQueue`, `MemoryOutbox`, `MemoryInbox`, `Mem
 which others get a turn and a cancellation is delivered, always before anything is done. Their time is that of the loop,
 but for what says when something was recorded.
 
-In one SQLite file, with transactions: `SqliteStore`, which gives all of them.
+In one SQLite file, with transactions: `SqliteStore`, which gives all of them, and the errors that it raises. They derive
+from `modd.ports.StoreError` as far as they are about the file.
 """
 
 from modd.stores.memory_cache import MemoryCache
@@ -14,14 +15,44 @@ from modd.stores.memory_inbox import MemoryInbox
 from modd.stores.memory_locks import MemoryLocks
 from modd.stores.memory_outbox import MemoryOutbox
 from modd.stores.memory_queue import MemoryQueue
+from modd.stores.sqlite.errors import (
+    AnswerNeeded,
+    NewerStore,
+    NotAStore,
+    StoreBusy,
+    StoreClosed,
+    StoreCorrupt,
+    StoreElsewhere,
+    StoreFailed,
+    StoreForked,
+    StoreFull,
+    StoreReadOnly,
+    TransactionInUse,
+    TransactionTimeout,
+)
+from modd.stores.sqlite.journal import NotDurable
 from modd.stores.sqlite.store import SqliteStore
 
 __all__ = [
+    "AnswerNeeded",
     "MemoryCache",
     "MemoryEventStore",
     "MemoryInbox",
     "MemoryLocks",
     "MemoryOutbox",
     "MemoryQueue",
+    "NewerStore",
+    "NotAStore",
+    "NotDurable",
     "SqliteStore",
+    "StoreBusy",
+    "StoreClosed",
+    "StoreCorrupt",
+    "StoreElsewhere",
+    "StoreFailed",
+    "StoreForked",
+    "StoreFull",
+    "StoreReadOnly",
+    "TransactionInUse",
+    "TransactionTimeout",
 ]

@@ -86,3 +86,14 @@ def test_a_group_of_handlers_errors_is_split_as_groups_are() -> None:
     assert isinstance(match, HandlersFailed) and isinstance(rest, HandlersFailed)
     assert copy.copy(group).exceptions == group.exceptions
     assert str(pickle.loads(pickle.dumps(group))) == str(group)
+
+
+class Wordless(Exception):
+    def __str__(self) -> str:
+        raise TypeError
+
+
+def test_the_text_of_an_error_can_be_kept_whatever_the_error_is() -> None:
+    assert text_of(Wordless()) == "Wordless, whose text cannot be had: TypeError"
+    assert text_of(ValueError("half a \ud83d")) == r"ValueError: half a \ud83d"
+    assert text_of(ValueError()) == "ValueError"
