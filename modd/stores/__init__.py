@@ -5,8 +5,8 @@ In the memory of one process: `MemoryQueue`, `MemoryOutbox`, `MemoryInbox`, `Mem
 which others get a turn and a cancellation is delivered, always before anything is done. Their time is that of the loop,
 but for what says when something was recorded.
 
-In one SQLite file, with transactions: `SqliteStore`, which gives all of them, and the errors that it raises. They derive
-from `modd.ports.StoreError` as far as they are about the file.
+In one SQLite file, with transactions: `SqliteStore`, which gives all of them, and the errors that it raises. Those that
+are about the file derive from `modd.ports.StoreError`.
 """
 
 from modd.stores.memory_cache import MemoryCache

@@ -32,4 +32,5 @@ def test_what_is_in_wrong_headers_is_not_told() -> None:
 def test_a_key_and_an_id_are_texts_if_there_are_any(option: str, given: Any) -> None:
     with pytest.raises(InvalidOption, match=f"^{option}=.*: give a text, or None"):
         Item(b"", **{option: given})
-    assert getattr(Item(b"", **{option: ""}), option) == ""
+    empty: dict[str, Any] = {option: ""}
+    assert getattr(Item(b"", **empty), option) == ""

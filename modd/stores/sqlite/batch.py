@@ -47,11 +47,16 @@ class Batch:
                 self._do_together(connection)
         except Exception as together:
             if is_of_store(together):
-                return self._fail(store, together)
+                return self.fail(store, together)
             try:
                 self._commit_singly(connection)
             except Exception as singly:
-                self._fail(store, singly)
+                self.fail(store, singly)
+
+    def fail(self, store: str, error: Exception) -> None:
+        """All of it failed, so each job has the error for that, unless it has one of its own."""
+        for job in self.jobs:
+            job.error = job.error or translated(store, error)
 
     def refuse(self, error: Exception) -> None:
         """It is never committed."""
@@ -86,9 +91,6 @@ class Batch:
                 if not connection.in_transaction:
                     raise Undone from error
 
-    def _fail(self, store: str, error: Exception) -> None:
-        for job in self.jobs:
-            job.error = job.error or translated(store, error)
 
 
 def begin(connection: Connection) -> None:

@@ -35,6 +35,17 @@ class StoreForked(StoreError):
         )
 
 
+class StoreElsewhere(StoreError):
+    """A store was used in another thread than the one in whose loop it was opened."""
+
+    def __init__(self, store: str) -> None:
+        super().__init__(
+            store,
+            "it was opened in the loop of another thread; call it there (anyio.from_thread.run), or open a store of "
+            "its own for each loop",
+        )
+
+
 class StoreBusy(StoreError):
     """Another process kept the file locked for longer than the time that was given to wait."""
 

@@ -21,7 +21,6 @@ SETTINGS = frozenset(
         "journal_mode",
         "journal_size_limit",
         "locking_mode",
-        "max_page_count",
         "query_only",
         "synchronous",
         "wal_autocheckpoint",

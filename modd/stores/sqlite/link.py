@@ -57,14 +57,14 @@ class Link:
     async def run(self, work: Callable[[Connection], T]) -> T:
         """Do a piece of work to its end, whoever is cancelled meanwhile, and return what it returns."""
         results: list[T] = []
-        errors: list[Exception] = []
+        errors: list[BaseException] = []
 
         def do(connection: Connection) -> None:
             try:
                 results.append(work(connection))
-            except Exception as error:
-                forget(connection, error)
+            except BaseException as error:  # all of them: one that ends a thread would end the loop in it
                 errors.append(error)
+                forget(connection, error)
 
         try:
             await self._do(do)
@@ -81,7 +81,12 @@ class Link:
 
     async def _do(self, work: Callable[[Connection], None]) -> None:
         self._work.append(work)
-        await self._call(self._db.commit)
+        try:
+            await self._call(self._db.commit)
+        except Exception:
+            if work in self._work:  # nobody waits for it, and it is not to be done in place of what comes next
+                self._work.remove(work)
+            raise
 
     async def _outlast(self) -> None:
         """Wait until all that was given is done, however often that is cancelled."""

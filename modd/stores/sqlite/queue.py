@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, ClassVar
 from uuid import uuid4
 
@@ -10,6 +9,7 @@ from modd.errors import InvalidOption
 from modd.ports.checks import checked_count, checked_delay, checked_span
 from modd.ports.items import Claim, Dead, Item, Stats
 from modd.stores.sqlite.part import Host, Waited, held
+from modd.stores.sqlite.places import Places
 from modd.stores.sqlite.queue_sql import ANY_DUE, BEHIND, DEAD, DELAYED, LEASED, READY, RETRYING, QueueSql
 from modd.stores.sqlite.readers import rows_of
 from modd.stores.sqlite.sql import Call, packed, unpacked
@@ -36,10 +36,10 @@ class SqliteQueue(Waited):
 
     sure: ClassVar[bool] = True
 
-    def __init__(self, host: Host, name: str, outbox: Any, nonce: Callable[[], str]) -> None:
+    def __init__(self, host: Host, name: str, outbox: Any, places: Places) -> None:
         super().__init__(host)
         self.name, self.outbox = name, outbox
-        self._sql = QueueSql(name, nonce)
+        self._sql = QueueSql(name, lambda: places.nonce, places)
         self._put, self._claim, self._ack = self._sql.put, self._sql.claim, self._sql.ack  # made once: they are keys
         self._wakes = 0
         self._registered: Way | None = None

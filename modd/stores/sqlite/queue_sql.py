@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from secrets import randbits
-from time import time_ns
 from typing import Any
 
 from modd.ports.errors import LeaseLost
 from modd.ports.items import Claim
 from modd.stores.sqlite.batch import savepoint
+from modd.stores.sqlite.places import Places
 from modd.stores.sqlite.rows import Insert, Statement
 from modd.stores.sqlite.sql import Call, Connection, unpacked
 
@@ -59,10 +59,14 @@ def number_of(queue: str) -> int:
 
 
 class QueueSql:
-    """The operations of one queue. ``nonce`` is that of the file, with which the ids begin that are made here."""
+    """The operations of one queue.
 
-    def __init__(self, name: str, nonce: Callable[[], str]) -> None:
+    nonce: that of the file, with which the ids begin that are made here. places: those of the file, for one who puts.
+    """
+
+    def __init__(self, name: str, nonce: Callable[[], str], places: Places | None = None) -> None:
         self.name, self.number, self._nonce = name, number_of(name), nonce
+        self._places = places or Places()
         self.stirred = False
         """Whether there may be more to claim than before; set in the writer's thread, and unset between its commits."""
         self._insert_plain = Statement(
@@ -82,7 +86,7 @@ class QueueSql:
     def put(self, connection: Connection, calls: Sequence[Call]) -> Sequence[list[str]]:
         """Insert items: bodies, or rows of state, due, id, key, headers and body. Those that are known are left out."""
         self.stirred = True
-        place, nonce = next_place(connection), self._nonce()
+        place, nonce = self._places.next(connection), self._nonce()
         plain: list[Any] = []
         full: list[Any] = []
         results: list[list[str]] = []
@@ -99,6 +103,7 @@ class QueueSql:
                     full += (place, *item)
                 place += 1
             results.append(ids)
+        self._places.use(place - 1)
         self._insert_plain.run(connection, plain)
         self._insert.run(connection, full)
         keys = {item[3] for [items] in calls for item in items if type(item) is not bytes and item[0] == BEHIND}
@@ -210,7 +215,9 @@ class QueueSql:
         return [*keys]
 
     def _redrive(self, connection: Connection, id: str) -> bool:
-        sql = f"""UPDATE modd_items SET place = {next_place(connection)}, id = ?2, state = (key IS NOT NULL),
+        place = self._places.next(connection)
+        self._places.use(place)
+        sql = f"""UPDATE modd_items SET place = {place}, id = ?2, state = (key IS NOT NULL),
             attempts = 0, due = NULL, reason = NULL WHERE place = ?1 AND state = 5 RETURNING key"""
         keys = [key for [key] in self._each(connection, sql, id, id)]
         self._promote(connection, [key for key in keys if key is not None])
@@ -251,12 +258,6 @@ def _acknowledge_many(connection: Connection, held: Mapping[Call, Call]) -> None
                     raise LeaseLost([])
     except LeaseLost:  # one by one, to know which
         _acknowledge_few(connection, held)
-
-
-def next_place(connection: Connection) -> int:
-    """A place behind all others, and behind all that were there before: the microseconds since 1970, at least."""
-    [last] = connection.execute("SELECT max(place) FROM modd_items").fetchone()
-    return max((last or 0) + 1, time_ns() // 1000)
 
 
 def _number(text: str) -> int:

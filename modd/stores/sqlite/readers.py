@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
 import anyio
 
+from modd.cancelled import put_off
 from modd.ports.transaction import Parameters
 from modd.stores.sqlite.batch import roll_back
 from modd.stores.sqlite.errors import StoreClosed, translating
@@ -28,6 +29,9 @@ class Readers:
         self._idle: list[Link] = []
         self._taken: set[Link] = set()
         self._ended = False
+        self._works = 0
+        """How many connections are opened, read from or closed now."""
+        self._rested = anyio.Event()
         self._limiter = anyio.CapacityLimiter(IDLE)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
@@ -37,26 +41,18 @@ class Readers:
 
     async def run(self, link: Link, work: Callable[[Connection], T]) -> T:
         """Read something on a connection that was taken. Raises `StoreClosed` when the store was closed meanwhile."""
-        if self._ended:
-            raise StoreClosed(self._store)
-        with translating(self._store):
+        with self._working(), translating(self._store):
             return await link.run(work)
 
     @asynccontextmanager
     async def link(self) -> AsyncIterator[Link]:
         """A connection for as long as the block lasts, however many there are."""
-        link = self._idle.pop() if self._idle else await self._opened()
-        self._taken.add(link)
+        link = await self._take()
         try:
             yield link
         finally:
-            self._taken.discard(link)
-            if self._ended:
-                pass  # it is closed already
-            elif len(self._idle) < IDLE:
-                self._idle.append(link)
-            else:
-                await link.close()
+            if not self._ended:  # else it stays among those that `end` closes
+                await self._give_back(link)
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Link]:
@@ -75,15 +71,59 @@ class Readers:
             await self._idle.pop().close()
 
     async def end(self) -> None:
-        """Close all, also those of transactions that go on though the store is closed: nobody else would."""
+        """Give out none any more, wait for what is being read, and close all.
+
+        Those of transactions that go on though the store is closed are closed too: nobody else would.
+        """
         self._ended = True
+        await self._rest()
         await self.close()
         for link in [*self._taken]:
+            await link.close()
+
+    async def _take(self) -> Link:
+        with self._working():
+            link = self._idle.pop() if self._idle else await self._opened()
+            self._taken.add(link)
+            return link
+
+    async def _give_back(self, link: Link) -> None:
+        self._taken.discard(link)
+        if len(self._idle) < IDLE:
+            self._idle.append(link)
+            return
+        with self._working():
             await link.close()
 
     async def _opened(self) -> Link:
         with translating(self._store):
             return await self._link()
+
+    @contextmanager
+    def _working(self) -> Iterator[None]:
+        """Be waited for before the connections are closed. Raises `StoreClosed`."""
+        if self._ended:
+            raise StoreClosed(self._store)
+        self._works += 1
+        try:
+            yield
+        finally:
+            self._works -= 1
+            if not self._works:
+                self._rested.set()
+
+    async def _rest(self) -> None:
+        """Wait until nothing is being done, however often that is cancelled; no work waits for anybody."""
+        with anyio.CancelScope(shield=True):
+            cancelled: BaseException | None = None
+            while self._works:
+                self._rested = anyio.Event()
+                try:
+                    await self._rested.wait()
+                except anyio.get_cancelled_exc_class() as error:
+                    cancelled = error
+            if cancelled is not None:
+                put_off(cancelled)
 
 
 def rows_of(sql: str, parameters: Parameters = ()) -> Callable[[Connection], list[Any]]:

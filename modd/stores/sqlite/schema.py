@@ -9,8 +9,9 @@ from modd.stores.sqlite.errors import NewerStore
 from modd.stores.sqlite.sql import Connection
 
 FIRST = """
-CREATE TABLE modd_store (version INTEGER NOT NULL, nonce TEXT NOT NULL);
-INSERT INTO modd_store VALUES (0, lower(hex(randomblob(6))));
+-- last: the last place of an item, as far as it is known
+CREATE TABLE modd_store (version INTEGER NOT NULL, nonce TEXT NOT NULL, last INTEGER NOT NULL);
+INSERT INTO modd_store VALUES (0, lower(hex(randomblob(6))), 0);
 
 CREATE TABLE modd_queues (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 

@@ -9,7 +9,7 @@ from random import uniform
 
 import anyio
 
-from modd.stores.sqlite.errors import StoreBusy
+from modd.stores.sqlite.errors import StoreBusy, is_busy
 from modd.stores.sqlite.journal import ALONE, SAFE, SHARED, UNABLE, UNLOCKED, Journal, Mode, is_affected, set_mode
 from modd.stores.sqlite.link import Link
 from modd.stores.sqlite.pausing import PausableReaders
@@ -21,6 +21,8 @@ LOOK = 0.1
 """Seconds after which one who has the file alone looks again whether somebody wants to be let in."""
 RETRY = 10.0
 """Seconds after which one of several looks again whether it is alone."""
+AGAIN = 1.0
+"""Seconds after which the mode is changed again that could not be changed; nothing may be written meanwhile."""
 PATIENCE = 0.05
 """Seconds for which writing waits at most when the mode cannot be changed at once."""
 
@@ -72,14 +74,17 @@ class Sharing:
         presence = self._presence
         if presence is None or self.journal is UNLOCKED:
             return
+        failed = False
         while True:
-            await anyio.sleep(RETRY if self.journal is SHARED else LOOK)
+            await anyio.sleep(AGAIN if failed else RETRY if self.journal is SHARED else LOOK)
             try:
                 if self.journal is SHARED:
                     await self._try_alone(presence, writer, readers)
                 elif presence.is_asked():
                     await self._let_in(presence, writer, readers)
+                failed = False
             except Exception:
+                failed = True
                 _log.exception("%s: could not change the journal mode; it is tried again", self._store)
 
     async def _entered(self, presence: Presence, mode: Callable[[], Awaitable[str]]) -> Journal:
@@ -100,7 +105,7 @@ class Sharing:
     async def _let_in(self, presence: Presence, writer: Writer, readers: PausableReaders) -> None:
         await readers.end_snapshots()  # before the others wait: what waits for them could be a snapshot's owner
         async with writer.turn() as link, readers.paused():
-            if await link.run(partial(_changed, "truncate", False)):
+            if await link.run(partial(self._changed, "truncate", False)):
                 await self._join(presence, link)
             else:  # a program that knows nothing of this has the file open
                 readers.snapshots = True
@@ -109,7 +114,7 @@ class Sharing:
     async def _try_alone(self, presence: Presence, writer: Writer, readers: PausableReaders) -> None:
         async with writer.turn() as link, readers.paused():
             await link.run(partial(_allow, False))
-            if presence.alone() and await link.run(partial(_changed, "wal", True)):
+            if presence.alone() and await link.run(partial(self._changed, "wal", True)):
                 presence.answered()
                 self.journal, readers.snapshots = ALONE, True
             else:
@@ -120,20 +125,22 @@ class Sharing:
         while not presence.together():
             presence.knock()
             await _pause()
-        while not await link.run(partial(_changed, "truncate", True)):
+        while not await link.run(partial(self._changed, "truncate", True)):
             await _pause()
         self.journal = SHARED
 
-
-def _changed(mode: Mode, writable: bool, connection: Connection) -> bool:
-    """Change the mode, and then whether this may write; False when it is not possible now, or the disk fails."""
-    try:
-        if set_mode(connection, mode, PATIENCE) != mode:
+    def _changed(self, mode: Mode, writable: bool, connection: Connection) -> bool:
+        """Change the mode, and then whether this may write; False when others are in the way now."""
+        try:
+            if set_mode(connection, mode, PATIENCE) != mode:
+                return False
+        except Exception as error:
+            if not is_busy(error):
+                raise
+            _log.debug("%s: others keep the journal mode from being %s now: %s", self._store, mode, error)
             return False
-    except Exception:
-        return False
-    _allow(writable, connection)
-    return True
+        _allow(writable, connection)
+        return True
 
 
 def _allow(writable: bool, connection: Connection) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from threading import get_ident
 from time import time
 from types import TracebackType
 from typing import Any, Self
@@ -17,7 +18,7 @@ from modd.ports.checks import checked_delay, checked_span
 from modd.ports.transaction import open_transaction
 from modd.stores.sqlite.cache import SqliteCache
 from modd.stores.sqlite.collecting import Collecting
-from modd.stores.sqlite.errors import AnswerNeeded, StoreClosed, StoreForked, translating
+from modd.stores.sqlite.errors import AnswerNeeded, StoreClosed, StoreElsewhere, StoreForked, translating
 from modd.stores.sqlite.events import SqliteEventStore
 from modd.stores.sqlite.given import checked_path
 from modd.stores.sqlite.inbox import SqliteInbox
@@ -27,6 +28,7 @@ from modd.stores.sqlite.locks import SqliteLocks
 from modd.stores.sqlite.opening import Opening, connected
 from modd.stores.sqlite.outbox import SqliteOutbox
 from modd.stores.sqlite.own_writes import OwnWrites
+from modd.stores.sqlite.places import Places
 from modd.stores.sqlite.queue import SqliteQueue
 from modd.stores.sqlite.retention import Retention
 from modd.stores.sqlite.transaction import SqliteTransaction
@@ -73,8 +75,8 @@ class SqliteStore:
         self._retention = Retention(self, keep)
         self._queues: dict[str, SqliteQueue] = {}
         self._opened: AsyncExitStack | None = None
-        self._process = 0
-        self._nonce = ""
+        self._process = self._thread = 0
+        self._places = Places()
         self._alone: Alone | None = None
 
     def __repr__(self) -> str:
@@ -84,7 +86,7 @@ class SqliteStore:
         """The queue of this name; it is made by its first use. Raises `InvalidOption` for what is no text."""
         if not isinstance(name, str):
             raise InvalidOption("name", name, 'give a text, such as store.queue("orders")')
-        return self._queues.setdefault(name, SqliteQueue(self, name, self.outbox, lambda: self._nonce))
+        return self._queues.setdefault(name, SqliteQueue(self, name, self.outbox, self._places))
 
     def transaction(
         self, *, own_writes: bool = False, limit: float = 5.0
@@ -135,7 +137,7 @@ class SqliteStore:
         if self._opened is not None:
             self._check_process()
             raise AlreadyOpen(self.name)
-        self._process = os.getpid()
+        self._process, self._thread = os.getpid(), get_ident()
         async with AsyncExitStack() as stack:
             self._opened = stack
             stack.callback(self._closed)
@@ -158,12 +160,14 @@ class SqliteStore:
 
     async def _open(self, stack: AsyncExitStack, loop: Loop | None) -> None:
         opened = await Opening(self.name, self._connect, self._timeout, loop).open(stack)
-        self._nonce, self._sharing, self._readers = opened.nonce, opened.sharing, opened.readers
+        self._sharing, self._readers = opened.sharing, opened.readers
+        self._places.begin(opened.nonce)
         stack.push_async_callback(opened.readers.end)
         self._writer = writer = Writer(self.name, opened.link, self._committed)
         tasks = await stack.enter_async_context(anyio.create_task_group())
         tasks.start_soon(writer.run)
         stack.callback(writer.close)
+        stack.push_async_callback(self._places.keep, self.name, writer)
         self._alone = Alone(writer, opened.readers)
         background = await stack.enter_async_context(anyio.create_task_group())
         with detached():
@@ -174,6 +178,8 @@ class SqliteStore:
     def _check_process(self) -> None:
         if os.getpid() != self._process:
             raise StoreForked(self.name, self._process, os.getpid())
+        if get_ident() != self._thread:
+            raise StoreElsewhere(self.name)
 
     def _committed(self) -> None:
         self.outbox.wake()

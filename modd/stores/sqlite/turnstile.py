@@ -7,6 +7,7 @@ seconds.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from random import uniform
 from time import monotonic, sleep
@@ -39,7 +40,8 @@ class Turnstile:
         try:
             return work(connection)
         finally:
-            self._locked.leave()
+            with suppress(OSError):
+                self._locked.leave()
 
     def close(self) -> None:
         """Take no turns any more."""
@@ -47,8 +49,9 @@ class Turnstile:
 
     def _wait(self) -> None:
         end = monotonic() + self._timeout
-        while not self._locked.alone() and monotonic() < end:
-            sleep(uniform(0.0005, 0.0015))  # in a thread
+        with suppress(OSError):  # no turns are to be had now
+            while not self._locked.alone() and monotonic() < end:
+                sleep(uniform(0.0005, 0.0015))  # in a thread
 
 
 class FairLink(Link):

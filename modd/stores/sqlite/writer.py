@@ -73,18 +73,18 @@ class Writer:
         return job.result
 
     async def run(self) -> None:
-        """Commit what is submitted, until it is closed and nothing is left."""
-        try:
-            while self._waiting or not self._closed:
-                while self._waiting:
-                    await self._serve(self._waiting.popleft())
-                if not self._closed:
-                    self._wanted = anyio.Event()
-                    await self._wanted.wait()
-        finally:
-            self._closed = True
-            for each in self._waiting:
-                each.refuse(StoreClosed(self._store))
+        """Commit what is submitted, until it is closed and nothing is left.
+
+        A scope that is cancelled around the store ends those who write, and they may have something to write then: a
+        worker gives back what it has claimed. So only `close` ends this.
+        """
+        with anyio.CancelScope(shield=True):
+            try:
+                await self._serve_all()
+            finally:
+                self._closed = True
+                for each in self._waiting:
+                    each.refuse(StoreClosed(self._store))
 
     def close(self) -> None:
         """Take nothing more, and end when all that was submitted is committed."""
@@ -138,12 +138,29 @@ class Writer:
             batch.jobs.remove(job)
         return waits
 
+    async def _serve_all(self) -> None:
+        while self._waiting or not self._closed:
+            while self._waiting:
+                await self._serve(self._waiting.popleft())
+            if not self._closed:
+                self._wanted = anyio.Event()
+                await self._wanted.wait()
+
     async def _serve(self, next: Batch | Turn) -> None:
         if isinstance(next, Turn):
             next.begun.set()
             await next.ended.wait()
             self._committed()
         elif next.jobs:
-            await self._link.run(partial(next.commit, self._store))
+            await self._commit(next)
             self._committed()
             next.tell()
+
+    async def _commit(self, batch: Batch) -> None:
+        try:
+            await self._link.run(partial(batch.commit, self._store))
+        except Exception as error:  # not even the connection could be asked: the next batch may have more luck
+            batch.fail(self._store, error)
+        except BaseException:
+            batch.refuse(StoreClosed(self._store))
+            raise
