@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Awaitable, Callable
 from math import inf
+from typing import Any
 
 import anyio
 from anyio.lowlevel import checkpoint_if_cancelled
@@ -14,13 +16,26 @@ async def raise_if_cancelled(error: Exception) -> None:
     """Raise the cancellation that a component's error took the place of, if there was one.
 
     Trio and anyio scopes stay cancelled and are asked. A native ``task.cancel()`` is delivered once; it is found among
-    the errors during whose handling the component raised, unless the sender was handling that one before.
+    the errors during whose handling the component raised, unless the sender was handling that one before. So call it
+    after the ``except`` block, or use `error_of`.
     """
     await checkpoint_if_cancelled()
     handled = _cancellations(sys.exc_info()[1])
     new = [cancelled for cancelled in _cancellations(error) if cancelled not in handled]
     if new and _cancel_requests() > bool(handled):
         raise asyncio.CancelledError(*new[0].args) from error
+
+
+async def error_of(action: Callable[..., Awaitable[object]], *args: Any) -> Exception | None:
+    """Do something; returns its error, if any. A cancellation that this took the place of is raised."""
+    raised: Exception | None = None
+    try:
+        await action(*args)
+    except Exception as error:
+        raised = error
+    if raised is not None:
+        await raise_if_cancelled(raised)
+    return raised
 
 
 def put_off(cancelled: BaseException) -> None:

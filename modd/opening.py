@@ -19,6 +19,11 @@ class Openable(Wiring):
 
     _opened: AsyncExitStack | None = None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it is open, by itself or with a bus around."""
+        return self._opened is not None
+
     async def __aenter__(self) -> Self:
         """Enter every component inside, to any depth, that is an async context manager; each once, in their order.
 

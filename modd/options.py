@@ -38,6 +38,13 @@ def checked_callable(option: str, given: Any) -> Any:
     return given
 
 
+def checked_methods(option: str, given: Any, methods: Iterable[str], wanted: str) -> Any:
+    """Something that has these methods, and is no type of such things."""
+    if isinstance(given, type) or not all(callable(getattr(given, name, None)) for name in methods):
+        raise InvalidOption(option, given, wanted)
+    return given
+
+
 def checked_flag(option: str, given: Any) -> None:
     """Raise `InvalidOption` unless it is True or False."""
     if not isinstance(given, bool):

@@ -24,6 +24,11 @@ class Opening(Registry):
         super().__init__(*given, **options)
         self._background = Background(self.name, close_timeout)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it is open, by itself or with a bus around."""
+        return self._opened is not None
+
     def start(self, work: Callable[..., Awaitable[Any]], *args: Any) -> None:
         """Start work in the background, for middleware; it ends with the bus. Raises `NotOpen`."""
         if not self._background.open:

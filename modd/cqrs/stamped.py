@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
 from modd.cqrs.stamps import Emitted, Handled, Stamp
@@ -29,6 +29,11 @@ class Stamped(Origin):
             self._at = at if self._at is None else self._at
             self._done = None
             self._noted.append(Handled(result, handler, at=at))
+        return self._noted
+
+    @property
+    def noted(self) -> Sequence[Stamp]:
+        """All stamps but the last if that is a `Handled` that nobody has read: it is not made for this."""
         return self._noted
 
     def add(self, stamp: Stamp) -> None:

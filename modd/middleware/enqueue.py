@@ -16,7 +16,7 @@ from modd.errors import InvalidOption
 from modd.message import Intent, Message
 from modd.middleware.keyed import Buses, KeyOrNone, in_bus, key_or_none
 from modd.middleware.options import Options
-from modd.options import checked_flag
+from modd.options import checked_flag, checked_methods
 from modd.ports import Item, Queue
 
 BUS = "modd-bus"
@@ -61,8 +61,10 @@ class Enqueue:
         key: KeyOrNone | None = None,
         intents: Mapping[type[Message], EnqueueOptions] | None = None,
     ) -> None:
-        if codec is not None and (isinstance(codec, type) or not callable(getattr(codec, "encode", None))):
-            raise InvalidOption("codec", codec, "give a modd.cqrs.Codec, or None for one of the types of the bus")
+        if codec is not None:
+            checked_methods(
+                "codec", codec, ["encode"], "give a modd.cqrs.Codec, or None for one of the types of the bus"
+            )
         given = {"enabled": enabled, "queue": queue, "key": key}
         self._options: Options[Any] = Options("Enqueue", EnqueueOptions, given, intents, _check)
         self._codec, self._buses = codec, Buses("Enqueue")
@@ -119,9 +121,8 @@ def _delay(envelope: Envelope[Any]) -> float:
 
 
 def _check(options: Mapping[str, Any]) -> None:
-    queue = options["queue"]
-    if isinstance(queue, type) or not all(callable(getattr(queue, name, None)) for name in ("put", "claim")):
-        raise InvalidOption("queue", queue, "give a modd.ports.Queue, such as modd.stores.MemoryQueue()")
+    wanted = "give a modd.ports.Queue, such as modd.stores.MemoryQueue()"
+    checked_methods("queue", options["queue"], ("put", "claim"), wanted)
     checked_flag("enabled", options["enabled"])
     if options["key"] is not None and not callable(options["key"]):
         raise InvalidOption("key", options["key"], "give a function from envelope to text, sync or async, or None")

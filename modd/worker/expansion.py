@@ -14,8 +14,9 @@ HANDLER = "modd-handler"
 AT = "modd-at"
 """The header that says when the row was made, in seconds since 1970."""
 
-FIRST, LONGEST = 1.0, 300.0
-"""For how many seconds a row whose handler is not known is left alone: at first, and at most."""
+FIRST, LONGEST = 1.0, 3.0
+"""For how many seconds a row whose handler is not known is held: at first, and at most. Nobody else gets it meanwhile.
+"""
 
 
 async def expand(work: Work, handlers: Iterable[str], now: float) -> tuple[Any, ...] | None:
@@ -46,7 +47,7 @@ def age_of(claim: Claim, now: float) -> float:
 
 
 def rest_of(age: float) -> float:
-    """For how many seconds to leave a row to others whose handler is not known, after so many seconds."""
+    """For how many seconds to hold a row whose handler is not known, when it has been there for so many seconds."""
     return min(max(FIRST, age / 2), LONGEST)
 
 

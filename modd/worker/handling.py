@@ -151,7 +151,7 @@ class Handling:
 
 
 def _failures(envelope: Envelope[Any]) -> list[Failed]:
-    return [stamp for stamp in envelope._noted if type(stamp) is Failed]
+    return [stamp for stamp in envelope.noted if type(stamp) is Failed]
 
 
 def _id(work: Work, bus: Any) -> str:

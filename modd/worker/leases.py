@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 from anyio.abc import TaskGroup
 
-from modd.cancelled import raise_if_cancelled
+from modd.cancelled import error_of
 from modd.ports.errors import LeaseLost
 from modd.worker.slots import Slot, Slots
 from modd.worker.sources import LONGEST, SHORTEST, log
@@ -49,13 +49,10 @@ class Leases:
 
     async def _error_of(self, slot: Slot, work: Work) -> Exception | None:
         until = anyio.current_time() + self._lease
-        try:
-            await work.source.queue.extend(work.claim, self._lease)
-        except LeaseLost:
+        error = await error_of(work.source.queue.extend, work.claim, self._lease)
+        if isinstance(error, LeaseLost):
             slot.lose(work)
-        except Exception as error:
-            await raise_if_cancelled(error)
-            return error
-        else:
+            return None
+        if error is None:
             work.until = until
-        return None
+        return error

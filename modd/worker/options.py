@@ -9,7 +9,7 @@ import msgspec
 
 from modd.errors import InvalidOption
 from modd.middleware.retryer import check_errors
-from modd.options import checked_callable
+from modd.options import checked_callable, checked_methods
 from modd.ports.checks import checked_count, checked_delay, checked_span
 from modd.ports.queue import Queue
 from modd.worker.outcome import Rules, checked_backoff
@@ -55,17 +55,14 @@ class Options(msgspec.Struct, frozen=True):
 def checked_queues(given: Any) -> Sequence[Queue]:
     """One queue, or several. Raises `InvalidOption`."""
     queues: list[Any] = [*given] if isinstance(given, Iterable) and not isinstance(given, str) else [given]
-    if not queues or not all(_has(queue, _QUEUE) for queue in queues):
-        raise InvalidOption("queues", given, "give a modd.ports.Queue, such as MemoryQueue(), or a list of them")
-    return queues
+    wanted = "give a modd.ports.Queue, such as MemoryQueue(), or a list of them"
+    if not queues:
+        raise InvalidOption("queues", given, wanted)
+    return [checked_methods("queues", queue, _QUEUE, wanted) for queue in queues]
 
 
 def checked_part(option: str, given: Any, methods: Iterable[str]) -> Any:
     """Something with these methods, or None. Raises `InvalidOption`."""
-    if given is not None and not _has(given, methods):
-        raise InvalidOption(option, given, f"give something with the methods {', '.join(methods)}, or None")
-    return given
-
-
-def _has(given: Any, methods: Iterable[str]) -> bool:
-    return not isinstance(given, type) and all(callable(getattr(given, name, None)) for name in methods)
+    if given is None:
+        return None
+    return checked_methods(option, given, methods, f"give something with the methods {', '.join(methods)}, or None")

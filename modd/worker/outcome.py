@@ -72,10 +72,7 @@ def reason_of(error: Exception) -> str:
 
 
 def _told(error: Exception) -> str:
-    try:
-        return str(error) if isinstance(error, NotedFailure) else text_of(error)
-    except Exception as wrong:
-        return f"{type(error).__name__}, whose text cannot be had: {type(wrong).__name__}"
+    return str(error) if isinstance(error, NotedFailure) else text_of(error)
 
 
 def _checking(seconds: Seconds) -> Seconds:

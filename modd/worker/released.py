@@ -29,7 +29,7 @@ class Released:
 
     def way(self, bus: Any) -> Callable[[Envelope[Any]], Awaitable[Dispatched[Any]]]:
         """How to have a bus handle an envelope: without an outbox in a turn of the bus around."""
-        if self._outbox is None and bus._around:
+        if self._outbox is None and bus.around:
             return partial(dispatch_in_turn, bus)
         return bus.dispatch  # type: ignore[no-any-return]
 
@@ -37,7 +37,7 @@ class Released:
         """Put what was released into the outbox, as caused by the envelope, and under the key of its claim."""
         if self._outbox is not None:
             await self._outbox.put(*[self._item(bus.name, each, dispatched, claim.key) for each in dispatched.events])
-        elif not bus._around:
+        elif not bus.around:
             names = ", ".join(sorted({type(event).__qualname__ for event in dispatched.events}))
             log.warning(
                 "%s released %s and nobody gets it: give the worker an outbox, or a Bus around", bus.name, names

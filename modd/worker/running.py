@@ -10,12 +10,13 @@ from anyio.abc import TaskGroup
 
 from modd.middleware.backoff import spread
 from modd.worker.handling import Handling
+from modd.worker.held import Held
 from modd.worker.leases import Leases
 from modd.worker.options import Options
 from modd.worker.slots import Slots
 from modd.worker.sources import Source, log
 from modd.worker.waking import Waking
-from modd.worker.work import Work
+from modd.worker.work import PATIENCE, Work
 
 JITTER = 0.25
 """By which share the time between two looks differs, so that workers do not all look at once."""
@@ -34,8 +35,11 @@ class Running:
         self._slots = Slots(options.concurrency, handling.handle, self._done)
         self._leases = Leases(self._slots, options.lease)
         self._waking = Waking()
+        self._held = Held(options.lease, options.poll, self._waking.wake)
         self._tasks: Any = None
-        self._stopping = False
+        self._looking = anyio.CancelScope()
+        """In which queues are asked and waited at."""
+        self._stopped_at: float | None = None
         self._settled = 0
 
     @property
@@ -43,10 +47,21 @@ class Running:
         """How many claims are worked on."""
         return self._options.concurrency - self._slots.free
 
+    @property
+    def is_full(self) -> bool:
+        """Whether it need not look into queues: it has no room for more, or is stopped."""
+        return self._stopped_at is not None or self._room <= 0
+
     def stop(self) -> None:
-        """Claim no more."""
-        self._stopping = True
-        self._waking.wake()
+        """Claim no more, be it in the middle of it."""
+        if self._stopped_at is None:
+            self._stopped_at = anyio.current_time()
+            self._looking.cancel()
+
+    def closed_by(self) -> float:
+        """When everything is to have ended, by the clock of the loop."""
+        stopped_at = anyio.current_time() if self._stopped_at is None else self._stopped_at
+        return stopped_at + self._options.drain + PATIENCE
 
     async def run(self) -> None:
         """Work until it is stopped, and then until handlers have ended or were cancelled."""
@@ -55,7 +70,8 @@ class Running:
             tasks.start_soon(self._leases.run)
             if self._options.max_age is not None:
                 tasks.start_soon(self._stop_after, self._options.max_age)
-            await self._work(tasks)
+            with self._looking:
+                await self._work(tasks)
             with anyio.move_on_after(self._options.drain):
                 while self.busy:
                     await self._waking.sleep()
@@ -64,7 +80,7 @@ class Running:
             tasks.cancel_scope.cancel()
 
     async def _work(self, tasks: TaskGroup) -> None:
-        while not self._stopping:
+        while self._stopped_at is None:
             room = self._room
             if room <= 0:
                 await self._waking.sleep()
@@ -74,28 +90,36 @@ class Running:
     @property
     def _room(self) -> int:
         """How many more may be claimed."""
-        most = self._options.max_messages
-        return self._slots.free if most is None else min(self._slots.free, most - self._settled - self.busy)
+        most, room = self._options.max_messages, min(self._slots.free, self._held.room)
+        return room if most is None else min(room, most - self._settled - self.busy)
 
     async def _claim(self, tasks: TaskGroup, room: int) -> bool:
         """Claim from the queues in their order; whether to look again at once: a queue that tells when need not be."""
         again = False
         for source in self._sources:
             until = anyio.current_time() + self._options.lease
-            claims = await source.claim(room, self._options.lease) if room and not source.rests else None
+            claims = await source.claim(room, self._options.lease) if room and not source.rests_for else None
             if claims is None:
                 continue
             self._polled()
             for claim in claims:
-                self._slots.give(tasks, Work(source, claim, until))
+                self._begin(tasks, Work(source, claim, until))
             room -= len(claims)
             again = again or not room or (bool(claims) and not source.waits)
         return again
 
+    def _begin(self, tasks: TaskGroup, work: Work) -> None:
+        """Work on a claim; one that was made while the worker was stopped goes back."""
+        if self._stopped_at is None:
+            self._slots.give(tasks, work)
+        else:
+            tasks.start_soon(work.give_back)
+
     async def _look_later(self) -> None:
         """Wait until there may be something in a queue, or it is time to look."""
-        seconds = spread(self._options.poll, JITTER)
-        waits = [source.wait for source in self._sources if source.waits and not source.rests]
+        resting = [seconds for source in self._sources if (seconds := source.rests_for)]
+        seconds = min([spread(self._options.poll, JITTER), *resting])
+        waits = [source.wait for source in self._sources if source.waits and not source.rests_for]
         if len(waits) == 1 == len(self._sources):
             return await waits[0](seconds)
         async with anyio.create_task_group() as tasks:
@@ -108,11 +132,11 @@ class Running:
 
     def _done(self, work: Work) -> None:
         if work.rest is not None:
-            self._tasks.start_soon(_leave_to_others, work, work.rest, self._options.lease)
+            self._held.add(self._tasks, work, work.rest)
         elif not work.lost:
             self._settled += 1
         if self._settled == self._options.max_messages:
-            self._stopping = True
+            self.stop()
         if self._waking.asleep or not work.source.waits:
             self._waking.wake()
 
@@ -120,14 +144,3 @@ class Running:
 async def _first(wait: Callable[[float], Any], seconds: float, others: TaskGroup) -> None:
     await wait(seconds)
     others.cancel_scope.cancel()
-
-
-async def _leave_to_others(work: Work, seconds: float, lease: float) -> None:
-    """Hold a claim for a while without working on it, and release it: so its attempts do not count."""
-    try:
-        await work.source.queue.extend(work.claim, seconds + lease)
-        await anyio.sleep(seconds)
-    except Exception as error:
-        log.warning("%s cannot be held for others", work.claim.id, exc_info=error)
-    finally:
-        await work.give_back()

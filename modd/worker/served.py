@@ -70,7 +70,7 @@ class Served:
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
         """Open the outermost bus around, and with it all inside, for as long as the block lasts; not what is open."""
-        if self.bus._opened is not None:
+        if self.bus.is_open:
             yield
             return
         async with top_of(self.bus):

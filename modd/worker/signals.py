@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from signal import SIGINT, SIGTERM
 from typing import Protocol
 
 import anyio
 
+from modd.worker.closing import closed_by
+from modd.worker.work import PATIENCE
 from modd.worker.worker import Worker
 
 
@@ -27,14 +30,11 @@ async def run_workers(*workers: Runnable) -> None:
 
     At the first SIGTERM or SIGINT all are stopped, at the second they are cancelled. When one ends with an error the
     others are stopped, and the error is raised then; several are raised as a group. Buses that are not open are
-    opened. Call it in the main thread: nothing else of modd touches signals.
+    opened, and closed within the ``drain`` of a worker and one second of the signal, or that is cancelled. Call it in
+    the main thread: nothing else of modd touches signals.
     """
     crew = Crew(workers)
-    async with AsyncExitStack() as stack:
-        for worker in workers:
-            if isinstance(worker, Worker):
-                await stack.enter_async_context(worker.opened())
-        await crew.run()
+    await crew.run()
     if len(crew.errors) == 1:
         raise crew.errors[0]
     if crew.errors:
@@ -46,32 +46,51 @@ class Crew:
 
     def __init__(self, workers: Sequence[Runnable]) -> None:
         self.errors: list[Exception] = []
-        self._workers, self._left, self._stopped = workers, len(workers), False
+        self._workers, self._running = workers, list[Runnable]()
+        self._stopped_at: float | None = None
 
     async def run(self) -> None:
         """Run all to their ends, or until the second signal."""
         with anyio.open_signal_receiver(SIGTERM, SIGINT) as signals:
             async with anyio.create_task_group() as tasks:
-                for worker in self._workers:
-                    tasks.start_soon(self._run, worker, tasks.cancel_scope)
-                if self._workers:
-                    await anext(signals)
-                    self._stop()
-                    await anext(signals)
+                tasks.start_soon(self._work, tasks.cancel_scope)
+                await anext(signals)
+                self._stop()
+                await anext(signals)
                 tasks.cancel_scope.cancel()
 
-    async def _run(self, worker: Runnable, everything: anyio.CancelScope) -> None:
+    async def _work(self, everything: anyio.CancelScope) -> None:
+        """Open the buses, run all, and close the buses."""
         try:
-            if not self._stopped:  # else it would not know of it: it has not begun
-                await worker.run()
+            async with AsyncExitStack() as stack:
+                for worker in self._workers:
+                    if isinstance(worker, Worker):
+                        await stack.enter_async_context(closed_by(worker.opened(), partial(self._until, worker.drain)))
+                async with anyio.create_task_group() as tasks:
+                    for worker in self._workers:
+                        tasks.start_soon(self._run, worker)
+        except Exception as error:
+            self.errors.append(error)
+        everything.cancel()
+
+    async def _run(self, worker: Runnable) -> None:
+        if self._stopped_at is not None:
+            return
+        self._running.append(worker)
+        try:
+            await worker.run()
         except Exception as error:
             self.errors.append(error)
             self._stop()
-        self._left -= 1
-        if not self._left:
-            everything.cancel()
+        finally:
+            self._running.remove(worker)
+
+    def _until(self, drain: float) -> float:
+        return (anyio.current_time() if self._stopped_at is None else self._stopped_at) + drain + PATIENCE
 
     def _stop(self) -> None:
-        self._stopped = True
-        for worker in self._workers:
+        """Stop those that run: one that does not would take it for its next run."""
+        if self._stopped_at is None:
+            self._stopped_at = anyio.current_time()
+        for worker in self._running:
             worker.stop()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import anyio
 
-from modd.cancelled import raise_if_cancelled
+from modd.cancelled import error_of, raise_if_cancelled
 from modd.errors import InvalidOption
 from modd.ports.items import Claim
 from modd.ports.queue import Queue
@@ -24,14 +24,15 @@ SHORTEST, LONGEST = 0.1, 5.0
 class Source:
     """A queue, and how long it is left alone after it has failed.
 
+    name: that of the queue, or what its place among the queues makes of it, where it has none or one before has the
+    same: the inbox tells messages of different queues apart by it.
     begin: makes the transaction that handlers run in; None if there is none. own: makes one of the queue. acks: whether
     an ack inside of the first is part of it; otherwise it comes after, so that nothing is forgotten that was not
     committed.
     """
 
-    def __init__(self, queue: Queue, inbox: Any, outbox: Any) -> None:
-        self.queue = queue
-        self.name = str(getattr(queue, "name", ""))
+    def __init__(self, queue: Queue, name: str, inbox: Any, outbox: Any) -> None:
+        self.queue, self.name = queue, name
         self.begin, self.own = _begin_of(outbox, inbox, queue), _begin_of(queue)
         owner = next((each for each in (outbox, inbox, queue) if isinstance(each, Transactional)), None)
         _check_together(owner, inbox, outbox)
@@ -40,34 +41,49 @@ class Source:
         self._pause, self._rests_until = SHORTEST, 0.0
 
     @property
-    def rests(self) -> bool:
-        """Whether it is left alone for now."""
-        return anyio.current_time() < self._rests_until
+    def rests_for(self) -> float:
+        """For how many seconds more it is left alone; 0 when it is not."""
+        return max(0.0, self._rests_until - anyio.current_time()) if self._rests_until else 0.0
+
+    def leave_alone(self, seconds: float) -> None:
+        """Ask it for nothing for so many seconds."""
+        self._rests_until = max(self._rests_until, anyio.current_time() + seconds)
 
     async def claim(self, limit: int, lease: float) -> list[Claim] | None:
         """What the queue gives, None when it fails; it is asked again after a while."""
         try:
             claims = await self.queue.claim(limit, lease)
         except Exception as error:
-            await raise_if_cancelled(error)
-            self._rest("claimed", error)
-            return None
-        self._pause = SHORTEST
-        return claims
+            failed = error
+        else:
+            self._pause = SHORTEST
+            return claims
+        await raise_if_cancelled(failed)
+        self._rest("claimed", failed)
+        return None
 
     async def wait(self, seconds: float) -> None:
         """Wait for as long as that, or until there may be something to claim."""
         queue: Any = self.queue
-        try:
-            await queue.wait(seconds)
-        except Exception as error:
-            await raise_if_cancelled(error)
+        error = await error_of(queue.wait, seconds)
+        if error is not None:
             self._rest("waited for", error)
 
     def _rest(self, what: str, error: Exception) -> None:
         log.warning("nothing can be %s in the queue %r; next try in %g s", what, self.name, self._pause, exc_info=error)
-        self._rests_until = anyio.current_time() + self._pause
+        self.leave_alone(self._pause)
         self._pause = min(2 * self._pause, LONGEST)
+
+
+def sources_of(queues: Sequence[Queue], inbox: Any, outbox: Any) -> list[Source]:
+    """A source for each queue, each with a name of its own."""
+    sources: dict[str, Source] = {}
+    for place, queue in enumerate(queues, 1):
+        name = str(getattr(queue, "name", ""))
+        if not name or name in sources:
+            name = f"{name}#{place}"
+        sources[name] = Source(queue, name, inbox, outbox)
+    return [*sources.values()]
 
 
 def _begin_of(*parts: Any) -> Callable[[], AbstractAsyncContextManager[Any]] | None:

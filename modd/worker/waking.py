@@ -41,7 +41,9 @@ class Waking:
     async def rest(self, wait: Callable[[], Awaitable[None]]) -> None:
         """Wait for something, or until it is woken."""
         if not self._woken:
-            with anyio.CancelScope() as self._scope:
-                await wait()
-            self._scope = None
+            try:
+                with anyio.CancelScope() as self._scope:
+                    await wait()
+            finally:
+                self._scope = None
         self._woken = False

@@ -7,7 +7,7 @@ from typing import Any
 
 import anyio
 
-from modd.cancelled import raise_if_cancelled
+from modd.cancelled import error_of
 from modd.ports.errors import LeaseLost
 from modd.ports.items import Claim
 from modd.worker.sources import LONGEST, SHORTEST, Source, log
@@ -38,10 +38,8 @@ class Work:
     async def settle(self, action: Callable[..., Awaitable[None]], *args: Any) -> None:
         """Have the queue settle it; when that fails, again and again for as long as the lease lasts."""
         self.settling, self._doing = True, (action, args)
-        try:
-            await action(self.claim, *args)
-        except Exception as error:
-            await raise_if_cancelled(error)
+        error = await error_of(action, self.claim, *args)
+        if error is not None:
             await self._insist(error, action, args)
 
     async def _insist(self, error: Exception | None, action: Callable[..., Awaitable[None]], args: Any) -> None:
@@ -53,7 +51,7 @@ class Work:
             log.warning("%s cannot be settled; next try in %g s", self.claim.id, pause, exc_info=error)
             await anyio.sleep(pause)
             pause = min(2 * pause, LONGEST)
-            error = await _error_of(action, self.claim, *args)
+            error = await error_of(action, self.claim, *args)
         if error is not None:
             self.note_lost()
 
@@ -64,6 +62,9 @@ class Work:
 
     async def give_back(self, *, failed: bool = False) -> None:
         """Whoever works on it is cancelled: settle what was decided, or else release it.
+
+        A store may take longer than `PATIENCE` for what cannot be taken back: one in a file that another process has
+        locked waits for as long as its own timeout says.
 
         failed: it ends the worker, as `SystemExit` does. Then its attempt counts, so that it is buried in the end.
         """
@@ -76,12 +77,3 @@ class Work:
                 pass
             except Exception:
                 log.exception("%s could not be given back; it will be claimed again when its lease ends", self.claim.id)
-
-
-async def _error_of(action: Callable[..., Awaitable[None]], *args: Any) -> Exception | None:
-    try:
-        await action(*args)
-    except Exception as error:
-        await raise_if_cancelled(error)
-        return error
-    return None

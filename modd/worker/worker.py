@@ -13,6 +13,7 @@ from modd.middleware.retryer import Errors
 from modd.ports.inbox import Inbox
 from modd.ports.outbox import Outbox
 from modd.ports.queue import Queue
+from modd.worker.closing import closed_by
 from modd.worker.errors import AlreadyRunning
 from modd.worker.handling import Handling
 from modd.worker.options import Options, checked_part, checked_queues
@@ -20,7 +21,7 @@ from modd.worker.outcome import Seconds
 from modd.worker.released import Released
 from modd.worker.running import Running
 from modd.worker.served import Served
-from modd.worker.sources import Source
+from modd.worker.sources import sources_of
 
 
 class Worker:
@@ -35,6 +36,11 @@ class Worker:
     around the typed bus. The transaction that handlers run in is that of the outbox, the inbox or the queue: the first
     that has any. Parts of one store, whose writes join its transactions, say so by the same object as their ``store``.
 
+    Several workers may serve one queue. One that gets a row for a handler that it does not have holds it for a few
+    seconds, so that it gets at what is behind, gives it back and leaves the queue to others for a moment. It holds 1000
+    such rows at most; where more are at the head of a queue, only others get at what is behind. A handler that is gone
+    for good leaves rows behind: discard them, or say in ``keep_unknown`` that they are buried sooner.
+
     queues: one `modd.ports.Queue`, or several, the most urgent one first.
     bus: a typed bus of commands or events, or a `Bus` with some inside, all with handlers. It is opened for as long as
         the worker runs, unless it is open; where several workers share one, open it around them.
@@ -47,7 +53,9 @@ class Worker:
         counted from 1, to seconds. `RetryLater` counts more.
     give_up_on: the types of errors after which a message is buried at once, as after `GiveUp` and misuse.
     lease: for how many seconds a claim is leased at a time; it is renewed for as long as the handler takes.
-    drain: for how many seconds `stop` lets handlers go on before they are cancelled and their messages released.
+    drain: for how many seconds `stop` lets handlers go on before they are cancelled and their messages released. For
+        this, and for closing the bus, there is one second more; a store that others have locked may take longer, as
+        long as its own timeout says.
     poll: the most seconds between two looks into the queues.
     max_messages, max_age: the worker ends by itself after so many messages, or seconds; None for never.
     keep_unknown: for how many seconds a row for a handler that is not here is left to others before it is buried.
@@ -83,7 +91,7 @@ class Worker:
         checked_part("codec", codec, ("encode", "decode"))
         checked_part("inbox", inbox, ("add", "has"))
         outbox = checked_part("outbox", outbox if outbox is not None else _outbox_of(inbox, *given), ("put",))
-        self._sources = [Source(queue, inbox, outbox) for queue in given]
+        self._sources = sources_of(given, inbox, outbox)
         self._served = Served(bus)
         self._handling = Handling(
             self._served,
@@ -95,8 +103,9 @@ class Worker:
             clock,
         )
         self._running: Running | None = None
-        self.last_polled: float | None = None
-        """When it last looked into its queues, by its clock, and they answered; for health checks."""
+        self._stopped = False
+        """It was stopped while it did not run."""
+        self._last_polled: float | None = None
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._served.name}>"
@@ -106,34 +115,57 @@ class Worker:
         """How many messages are being handled."""
         return self._running.busy if self._running is not None else 0
 
+    @property
+    def last_polled(self) -> float | None:
+        """When it last looked into its queues, by its clock, and they answered; for health checks.
+
+        While it has no room for more, or is stopped and lets handlers end, there is nothing to look for, and this is
+        now. So while it runs and all is well, it is not much longer ago than ``poll``.
+        """
+        if self._running is not None and self._running.is_full:
+            return self._options.clock()
+        return self._last_polled
+
+    @property
+    def drain(self) -> float:
+        """For how many seconds `stop` lets handlers go on."""
+        return self._options.drain
+
     def opened(self) -> AbstractAsyncContextManager[None]:
         """The bus, open for a block; what is open already is left as it is."""
         return self._served.opened()
 
     def stop(self) -> None:
-        """Have `run` claim no more, wait for handlers as long as ``drain`` says, and end; no effect when not running.
+        """Have `run` claim no more, wait for handlers as long as ``drain`` says, and end.
 
-        Call it from anywhere in the loop.
+        While it does not run, the next `run` ends at once; the one after that works again. Call it from anywhere in the
+        loop.
         """
-        if self._running is not None:
+        if self._running is None:
+            self._stopped = True
+        else:
             self._running.stop()
 
     async def run(self) -> None:
         """Handle what is in the queues, until it is stopped; once at a time, else `AlreadyRunning` is raised.
 
-        Failures of the queues are logged and got over. When this is cancelled, what is being handled is released.
+        Failures of the queues are logged and got over. When this is cancelled, what is being handled is released. The
+        bus that it opened is closed at its end, within ``drain`` and one second of `stop`, or that is cancelled.
         """
         if self._running is not None:
             raise AlreadyRunning(repr(self))
+        stopped, self._stopped = self._stopped, False
+        if stopped:
+            return
         self._running = running = Running(self._sources, self._handling, self._options, self._polled)
         try:
-            async with self.opened():
+            async with closed_by(self.opened(), running.closed_by):
                 await running.run()
         finally:
             self._running = None
 
     def _polled(self) -> None:
-        self.last_polled = self._options.clock()
+        self._last_polled = self._options.clock()
 
 
 def _outbox_of(*parts: Any) -> Any:

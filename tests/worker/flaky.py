@@ -1,6 +1,8 @@
-"""A queue that fails, and a handler that takes its time."""
+"""Queues that fail or do not tell, and a handler that takes its time."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import anyio
 
@@ -61,3 +63,15 @@ class Slow:
             self.cancelled += 1
             raise
         self.ended += 1
+
+
+class Plain:
+    """A queue that cannot be waited at."""
+
+    def __init__(self, queue: MemoryQueue) -> None:
+        self.queue = queue
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "wait":
+            raise AttributeError(name)
+        return getattr(self.queue, name)

@@ -23,7 +23,6 @@ async def test_a_worker_that_is_stopped_claims_no_more_and_lets_handlers_end() -
     # ST-50
     queue, slow = MemoryQueue(), Slow(20)
     worker = Worker(queue, CommandBus({Pay: slow}), drain=30)
-    worker.stop()
     await queue.put(item(Pay()))
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(worker.run)

@@ -13,6 +13,7 @@ from modd.cqrs import CommandBus
 from modd.stores import MemoryQueue
 from modd.worker import Worker, run_workers
 from tests.worker.desk import Pay, item
+from tests.worker.jobs import Failing, Job, Told
 
 pytestmark = pytest.mark.anyio
 
@@ -21,40 +22,6 @@ pytestmark = pytest.mark.anyio
 def anyio_backend(request: pytest.FixtureRequest) -> str:
     """The loop, with a real clock: signals come when they come."""
     return str(request.param)
-
-
-class Failing:
-    """Fails before anything else has begun."""
-
-    async def run(self) -> None:
-        raise ValueError("broken")
-
-    def stop(self) -> None:
-        pass
-
-
-class Job:
-    """Something with run() and stop()."""
-
-    def __init__(self, *, obeys: bool = True, error: Exception | None = None, after: anyio.Event | None = None) -> None:
-        self.began, self.stopped, self.cancelled = anyio.Event(), anyio.Event(), False
-        self.obeys, self.error, self.after = obeys, error, after
-
-    async def run(self) -> None:
-        self.began.set()
-        if self.error is not None:
-            await (self.after or self.stopped).wait()
-            raise self.error
-        try:
-            await self.stopped.wait()
-            if not self.obeys:
-                await anyio.sleep_forever()
-        except anyio.get_cancelled_exc_class():
-            self.cancelled = True
-            raise
-
-    def stop(self) -> None:
-        self.stopped.set()
 
 
 @pytest.mark.parametrize("signal", [SIGTERM, SIGINT])
@@ -105,6 +72,24 @@ async def test_a_worker_that_has_not_begun_when_another_fails_does_not_begin() -
     assert worker.running == 0
 
 
+async def test_a_worker_that_was_not_begun_or_has_ended_is_not_stopped_and_runs_again() -> None:
+    queue, job = MemoryQueue(), Job()
+    workers = [Worker(queue, CommandBus({Pay: lambda pay: None}), max_messages=most) for most in (1, 2)]
+    await queue.put(item(Pay()))
+    with anyio.fail_after(10):
+        with pytest.raises(ValueError, match="broken"):
+            await run_workers(Failing(), workers[1])
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(run_workers, told := Told(workers[0]), job)
+            await job.began.wait()
+            await told.ended.wait()
+            os.kill(os.getpid(), SIGTERM)
+        await queue.put(*[item(Pay()) for _ in range(3)])
+        for worker in workers:
+            await worker.run()
+    assert (await queue.stats()).ready == 0
+
+
 async def test_it_ends_when_all_have_ended_and_at_once_without_any() -> None:
     queue = MemoryQueue()
     await queue.put(*[item(Pay(n)) for n in range(4)])
@@ -114,14 +99,14 @@ async def test_it_ends_when_all_have_ended_and_at_once_without_any() -> None:
         await run_workers(*[Worker(queue, each, max_messages=2) for each in (bus, around)])
         await run_workers()
     assert (await queue.stats()).ready == 0
-    assert around._opened is None
+    assert not around.is_open
 
 
 async def test_workers_on_one_bus_find_it_open_until_the_last_has_ended() -> None:
     queue, seen = MemoryQueue(), list[bool]()
 
     def pay(pay: Pay) -> None:
-        seen.append(bus._opened is not None)
+        seen.append(bus.is_open)
 
     bus = CommandBus([pay])
     await queue.put(*[item(Pay(n)) for n in range(4)])

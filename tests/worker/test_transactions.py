@@ -135,7 +135,7 @@ async def test_what_is_in_another_store_is_acked_after_the_commit() -> None:
     desk.fail = 1
     await queue.put(item(Pay(3), id="p"))
     await work_off(Worker(queue, CommandBus([shop.pay]), inbox=desk.inbox, outbox=desk.outbox))
-    assert parts(desk) == (["paid 3"], {"/commands/p"}, [Paid(3)])
+    assert parts(desk) == (["paid 3"], {"#1/commands/p"}, [Paid(3)])
     assert (await queue.stats()).leased == 0
 
 
@@ -147,7 +147,7 @@ async def test_stores_without_transactions_serve_as_well() -> None:
 
     await queue.put(item(Pay(3), id="p"))
     await work_off(Worker(queue, CommandBus([pay]), inbox=inbox, outbox=outbox))
-    assert await inbox.has("/commands/p")
+    assert await inbox.has("#1/commands/p")
     [claim] = await outbox.claim(9, 30)
     assert CODEC.decode(claim.body).message == Paid(3)
 

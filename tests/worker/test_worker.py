@@ -14,6 +14,7 @@ from modd.ports import Stats
 from modd.stores import MemoryQueue
 from modd.worker import AlreadyRunning, Worker
 from tests.worker.desk import Paid, Pay, Ship, at_work, item, work_off
+from tests.worker.flaky import Plain
 
 pytestmark = pytest.mark.anyio
 
@@ -98,18 +99,6 @@ async def test_work_that_comes_is_begun_at_once_in_any_of_several_queues() -> No
     assert len(at) == 4
 
 
-class Plain:
-    """A queue that cannot be waited at."""
-
-    def __init__(self, queue: MemoryQueue) -> None:
-        self.queue = queue
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "wait":
-            raise AttributeError(name)
-        return getattr(self.queue, name)
-
-
 async def test_a_queue_that_does_not_tell_is_looked_into_now_and_then_and_after_each_message() -> None:
     queue, done = MemoryQueue(), list[Any]()
     plain: Any = Plain(queue)
@@ -167,12 +156,12 @@ async def test_a_bus_is_opened_while_it_runs_and_one_that_is_open_stays_open() -
     worker = Worker(MemoryQueue(), bus)
     async with at_work(worker):
         await anyio.sleep(1)
-        assert around._opened is not None
-        assert bus._background.open
-    assert around._opened is None
+        assert around.is_open
+        assert bus.is_open
+    assert not around.is_open
     async with around:
         await work_off(worker, 1)
-        assert bus._background.open
+        assert bus.is_open
 
 
 class Count(Query[int]):

@@ -92,7 +92,6 @@ class Batch:
                     raise Undone from error
 
 
-
 def begin(connection: Connection) -> None:
     """Begin a transaction that writes."""
     roll_back(connection)  # the disk failed, and then did not even let this be done

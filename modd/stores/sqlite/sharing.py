@@ -80,7 +80,7 @@ class Sharing:
             try:
                 if self.journal is SHARED:
                     await self._try_alone(presence, writer, readers)
-                elif presence.is_asked():
+                elif failed or presence.is_asked():
                     await self._let_in(presence, writer, readers)
                 failed = False
             except Exception:

@@ -65,8 +65,6 @@ class Writer:
             if self._withdraw(job, batch):
                 raise
             await self._outlast(job, batch)
-            if isinstance(job.error, StoreClosed):  # the writer was cancelled too, before it took the call
-                raise
             put_off(cancelled)
         if job.error is not None:
             raise job.error
@@ -94,9 +92,9 @@ class Writer:
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[Link]:
         """Have the connection for oneself for as long as the block lasts."""
-        if self._closed:
-            raise StoreClosed(self._store)
         async with holding(self.gate):
+            if self._closed:  # perhaps while it waited
+                raise StoreClosed(self._store)
             turn = Turn()
             self._waiting.append(turn)
             self._wanted.set()

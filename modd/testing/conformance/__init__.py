@@ -10,6 +10,8 @@ Derive a class whose name pytest collects, and say how to make what is to be tes
 The tests are async: run them as you run yours, with `modd.testing.plugin` or with the marker of anyio. Time passes in
 them. On a clock that jumps (the marker ``virtual_clock`` of the plugin, or `modd.testing.virtual_backend`) that takes
 no time; for a store with a clock of its own, override ``pass_time`` to move it or set ``tick`` to wait for less long.
+What a make need not have is skipped without it: ``wait`` of queues and outboxes, and transactions of outboxes, for
+which the suite asks its method ``transaction``.
 """
 
 import pytest
@@ -19,8 +21,9 @@ _MODULES = {
     "events": ("", "_base", "_read", "_snapshots"),
     "inbox": ("",),
     "locks": ("",),
-    "outbox": ("", "_leases"),
+    "outbox": ("", "_leases", "_transactions"),
     "queue": ("", "_keys", "_leases", "_people"),
+    "waiting": ("",),
 }
 for _port, _parts in _MODULES.items():  # so that a failure shows what was compared
     pytest.register_assert_rewrite(*(f"{__name__}.{_port}{_part}" for _part in _parts))

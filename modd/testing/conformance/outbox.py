@@ -7,11 +7,14 @@ import pytest
 
 from modd.errors import InvalidOption
 from modd.ports.items import Item
+from modd.ports.outbox import Outbox
 from modd.testing.conformance.outbox_leases import LeasesOfOutbox
+from modd.testing.conformance.outbox_transactions import TransactionsOfOutbox
+from modd.testing.conformance.waiting import Waiting
 
 
-class OutboxConformance(LeasesOfOutbox):
-    """The promises of `modd.ports.Outbox`; those about who has what are in the base."""
+class OutboxConformance(LeasesOfOutbox, TransactionsOfOutbox, Waiting[Outbox]):
+    """The promises of `modd.ports.Outbox`; those about leases, transactions and waiting are in the bases."""
 
     async def test_an_empty_outbox_gives_nothing(self) -> None:
         """To claim does not wait; to ack or to release nothing is no error."""

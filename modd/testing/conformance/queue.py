@@ -7,13 +7,15 @@ import pytest
 
 from modd.errors import InvalidOption
 from modd.ports.items import Item, Stats
+from modd.ports.queue import Queue
 from modd.testing.conformance.queue_keys import KeysOfQueue
 from modd.testing.conformance.queue_leases import LeasesOfQueue
 from modd.testing.conformance.queue_people import PeopleAtQueue
+from modd.testing.conformance.waiting import Waiting
 
 
-class QueueConformance(KeysOfQueue, LeasesOfQueue, PeopleAtQueue):
-    """The promises of `modd.ports.Queue`; those about keys, about leases and for people are in the bases."""
+class QueueConformance(KeysOfQueue, LeasesOfQueue, PeopleAtQueue, Waiting[Queue]):
+    """The promises of `modd.ports.Queue`; those about keys, leases, people and waiting are in the bases."""
 
     async def test_an_empty_queue_gives_nothing(self) -> None:
         """To claim does not wait; to ack nothing is no error."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from modd.ports.errors import StoreError
 from modd.stores.sqlite import presence, sharing
-from modd.stores.sqlite.errors import StoreBusy
+from modd.stores.sqlite.errors import StoreBusy, StoreReadOnly
 from modd.stores.sqlite.journal import ALONE, SHARED
 from modd.stores.sqlite.store import SqliteStore
 from tests.stores.sqlite.faulty import Disk, until
@@ -23,6 +24,7 @@ pytestmark = pytest.mark.anyio
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """One of several looks often whether it is alone."""
     monkeypatch.setattr(sharing, "RETRY", 0.02)
+    monkeypatch.setattr(sharing, "AGAIN", 0.02)
 
 
 class Between:
@@ -125,13 +127,38 @@ async def put_and_count(store: SqliteStore) -> int:
 
 
 @pytest.mark.usefixtures("soon")
-async def test_where_there_is_no_wal_any_more_or_the_disk_fails_it_stays_as_it_is(path: Path) -> None:
+async def test_while_the_disk_keeps_the_mode_from_being_changed_writing_is_refused_and_nobody_hangs(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    disk, second = Disk(), Other(path)
+    async with SqliteStore(path, connect=disk.connect) as first, second.tasks() as tasks:
+        disk.fail("PRAGMA journal_mode = truncate", "SQLITE_IOERR")
+        tasks.start_soon(second.run)
+        await until(lambda: "could not change the journal mode" in caplog.text)
+        assert await put_and_count(first) == 1  # it is still alone
+        disk.fails.clear()
+        await until(lambda: second.opened)
+        disk.fail("PRAGMA journal_mode = truncate", "SQLITE_IOERR")
+        disk.statements.clear()
+        await until(lambda: disk.statements.count("PRAGMA journal_mode = truncate") > 3)
+        with pytest.raises(StoreReadOnly):
+            await first.queue("a").put(b"1")
+        disk.fails.clear()
+        disk.statements.clear()
+        await until(lambda: "PRAGMA query_only = OFF" in disk.statements)
+        assert await put_and_count(first) == 2
+
+
+@pytest.mark.usefixtures("soon")
+async def test_where_others_are_in_the_way_or_there_is_no_wal_any_more_it_stays_as_it_is(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "modd.stores")
     disk = Disk()
     async with SqliteStore(path, connect=disk.connect) as first:
         async with affected(path):
-            disk.fail("PRAGMA journal_mode = truncate", "SQLITE_IOERR")
-            disk.statements.clear()
-            await until(lambda: disk.statements.count("PRAGMA journal_mode = truncate") > 3)
+            disk.fail("PRAGMA journal_mode = truncate", "SQLITE_BUSY")
+            await until(lambda: caplog.text.count("others keep the journal mode from being truncate now") > 1)
             disk.fails.clear()
             assert await put_and_count(first) == 1
         disk.changes["PRAGMA journal_mode = wal"] = "PRAGMA journal_mode"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from modd.ports import Claim, Item, LeaseLost, Outbox
+from modd.stores.sqlite.outbox import SqliteOutbox
 from modd.stores.sqlite.store import SqliteStore
 from modd.testing.conformance import OutboxConformance
 from tests.stores.sqlite.conftest import Clock
@@ -27,6 +28,11 @@ class TestSqliteOutbox(OutboxConformance):
     async def make(self) -> AsyncIterator[Outbox]:
         async with SqliteStore(self.path, clock=self.clock) as store:
             yield store.outbox
+
+    def transaction(self, outbox: Outbox) -> AbstractAsyncContextManager[object]:
+        """One of its store."""
+        assert isinstance(outbox, SqliteOutbox)
+        return outbox.transaction()
 
     async def pass_time(self, seconds: float) -> None:
         """Move the clock of the store."""

@@ -1,0 +1,185 @@
+"""What goes wrong outside of SQLite while the writer commits: all callers are told, and it goes on."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from modd.ports import AlreadyHandled
+from modd.stores.sqlite.errors import StoreClosed, StoreFailed, StoreFull
+from modd.stores.sqlite.link import own_loop
+from modd.stores.sqlite.opening import connected
+from modd.stores.sqlite.sql import Call, Connection
+from modd.stores.sqlite.store import SqliteStore
+from modd.stores.sqlite.turnstile import FairLink, Turnstile
+from modd.stores.sqlite.writer import Writer
+from tests.stores.sqlite.connections import Watch
+from tests.stores.sqlite.connections import failed as failure
+from tests.stores.sqlite.effects import Do
+from tests.stores.sqlite.faulty import Disk, until
+from tests.stores.sqlite.others import affected
+
+pytestmark = pytest.mark.anyio
+
+
+class Stop(BaseException):
+    """What ends a task, as `SystemExit` does."""
+
+
+async def told(call: Do) -> None:
+    with pytest.raises(StoreClosed):
+        await call()
+
+
+@asynccontextmanager
+async def linked(path: Path, has_others: Callable[[], bool]) -> AsyncIterator[FairLink]:
+    path.touch()  # noqa: ASYNC240
+    loop, turnstile = own_loop(), Turnstile(str(path), 1)
+    link = FairLink(partial(connected, str(path)), loop, turnstile, has_others)
+    await link.open()
+    yield link
+    await link.close()
+    turnstile.close()
+    if loop is not None:
+        loop.close()
+
+
+@asynccontextmanager
+async def running(writer: Writer) -> AsyncIterator[None]:
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(writer.run)
+        try:
+            yield
+        finally:
+            writer.close()
+
+
+def noted(connection: Connection, calls: Sequence[Call]) -> Sequence[int]:
+    connection.execute("CREATE TABLE IF NOT EXISTS numbers (number INTEGER)")
+    connection.executemany("INSERT INTO numbers VALUES (?)", calls)
+    return [number for [number] in calls]
+
+
+def stopped(connection: Connection, calls: Sequence[Call]) -> Sequence[None]:
+    raise Stop
+
+
+async def test_when_the_connection_cannot_even_be_asked_all_callers_are_told_and_it_goes_on(path: Path) -> None:
+    def has_others() -> bool:
+        if errors:
+            raise errors.pop()
+        return False
+
+    failed = 0
+
+    async def fail(number: int) -> None:
+        nonlocal failed
+        with pytest.raises(RuntimeError, match="thread"):
+            await writer.submit(noted, number)
+        failed += 1
+
+    errors: list[Exception] = [RuntimeError("can't start new thread")]
+    async with linked(path, has_others) as link:
+        writer = Writer("store.db", link, lambda: None)
+        async with anyio.create_task_group() as tasks:
+            for number in (1, 2):
+                tasks.start_soon(fail, number)
+            await anyio.wait_all_tasks_blocked()
+            async with running(writer):
+                await until(lambda: failed == 2)
+                assert await writer.submit(noted, 3) == 3
+        assert await link.run(lambda db: db.execute("SELECT number FROM numbers").fetchall()) == [(3,)]
+
+
+async def test_work_that_a_connection_did_not_take_is_not_done_in_place_of_the_next(path: Path) -> None:
+    async with linked(path, lambda: False) as link:
+        await link.close()
+        for _ in range(2):
+            with pytest.raises(ValueError, match=r"active|closed"):
+                await link.run(lambda db: db.execute("SELECT 1"))
+        assert not link._work
+
+
+async def test_a_connection_that_cannot_even_forget_what_it_read_wrong_goes_on(path: Path) -> None:
+    disk = Disk()
+    async with SqliteStore(path, connect=disk.connect) as store:
+        disk.fail("SELECT", "SQLITE_CORRUPT")
+        disk.fail("PRAGMA shrink_memory", "SQLITE_IOERR")
+        with pytest.raises(StoreFailed):
+            await store.queue("a").stats()
+        disk.fails.clear()
+        assert (await store.queue("a").stats()).ready == 0
+
+
+async def test_what_ends_the_writer_comes_out_and_its_callers_are_told(path: Path) -> None:
+    async def run() -> None:
+        with pytest.raises(Stop):
+            await writer.run()
+
+    async def turn() -> None:
+        async with writer.turn():
+            pass
+
+    async with linked(path, lambda: False) as link:
+        writer = Writer("store.db", link, lambda: None)
+        calls = (partial(writer.submit, stopped), turn)
+        async with anyio.create_task_group() as tasks:
+            for call in calls:
+                tasks.start_soon(told, call)
+                await anyio.wait_all_tasks_blocked()
+            tasks.start_soon(run)
+        for call in calls:
+            await told(call)
+
+
+async def test_a_disk_that_fails_while_calls_are_done_one_by_one_is_told_of(path: Path) -> None:
+    watch = Watch()
+    async with SqliteStore(path, connect=watch) as store:
+        await store.inbox.add("a")
+        watch.failures.append(("SAVEPOINT", failure(sqlite3.SQLITE_FULL)))
+        with pytest.raises(StoreFull):
+            await store.inbox.add("a")
+        with pytest.raises(AlreadyHandled):
+            await store.inbox.add("a")
+
+
+async def test_who_waits_for_a_turn_when_the_writer_is_closed_is_told(path: Path) -> None:
+    async def turn() -> None:
+        async with writer.turn():
+            begun.set()
+            await over.wait()
+
+    async def second() -> None:
+        async with writer.turn():
+            pass
+
+    begun, over = anyio.Event(), anyio.Event()
+    with anyio.fail_after(20):
+        async with linked(path, lambda: False) as link, anyio.create_task_group() as tasks:
+            writer = Writer("store.db", link, lambda: None)
+            async with running(writer):
+                tasks.start_soon(turn)
+                await begun.wait()
+                tasks.start_soon(told, second)
+                await anyio.wait_all_tasks_blocked()
+                writer.close()
+                over.set()
+
+
+async def test_where_no_turn_is_to_be_had_it_is_written_without_one(path: Path) -> None:
+    def lock(file: int, operation: int) -> None:
+        raise OSError(37, "No locks available")
+
+    async with affected(path) as store, affected(path):
+        link: Any = store._writer._link
+        link._turnstile._locked._lock = lock
+        with anyio.fail_after(5):
+            await store.queue("a").put(b"1")
+        assert (await store.queue("a").stats()).ready == 1

@@ -1,0 +1,41 @@
+"""The suites of ports, where a make does not have all that it might."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from modd.ports import Outbox
+from modd.stores import MemoryOutbox
+from modd.testing.conformance import OutboxConformance
+
+pytestmark = pytest.mark.anyio
+
+
+class Bare:
+    """An outbox with the methods of the port and no others."""
+
+    def __init__(self) -> None:
+        outbox = MemoryOutbox()
+        self.put: Any = outbox.put
+        self.claim, self.ack, self.release = outbox.claim, outbox.ack, outbox.release
+
+
+class OfBare(OutboxConformance):
+    @asynccontextmanager
+    async def make(self) -> AsyncIterator[Outbox]:
+        yield Bare()
+
+
+async def test_what_a_make_need_not_have_is_skipped_without_it() -> None:
+    suite = OfBare()
+    for test, reason in (
+        (suite.test_a_put_ends_the_wait, "one cannot wait at it"),
+        (suite.test_a_transaction_that_ends_keeps_all_that_was_put, "it takes part in no transactions"),
+    ):
+        with pytest.raises(pytest.skip.Exception, match=reason):
+            await test()
+    await suite.test_an_empty_outbox_gives_nothing()
