@@ -128,12 +128,9 @@ async def _failure(envelope: Envelope[Any], call_next: Next) -> Exception | Fail
 
     What a failed attempt has written in the open transaction is dropped.
     """
-    before = len(envelope.all(Failed))
     try:
         async with part_here():
-            await call_next(envelope)
-            if len(envelope.all(Failed)) > before:
-                raise _Undone
+            await _attempt(envelope, call_next)
     except _Undone:
         return envelope.last(Failed)
     except Exception as error:
@@ -142,6 +139,14 @@ async def _failure(envelope: Envelope[Any], call_next: Next) -> Exception | Fail
         return None
     await raise_if_cancelled(raised)
     return raised
+
+
+async def _attempt(envelope: Envelope[Any], call_next: Next) -> None:
+    """Go on; raises `_Undone` when that failed and nothing was raised."""
+    before = len(envelope.all(Failed))
+    await call_next(envelope)
+    if len(envelope.all(Failed)) > before:
+        raise _Undone
 
 
 class _Undone(Exception):

@@ -13,7 +13,7 @@ from modd.ports import Conflict, EventStore, Item, Snapshot
 from modd.stores import MemoryEventStore
 from modd.testing import run_virtual
 
-EXAMPLES = 20_000 if os.environ.get("MODD_PROFILE") == "long" else 100
+EXAMPLES = 4_000 if os.environ.get("MODD_PROFILE") == "long" else 100
 
 streams, revisions = st.sampled_from("abc"), st.integers(0, 4)
 events = st.lists(st.builds(Item, st.binary(max_size=2), st.dictionaries(st.text(max_size=2), st.text(max_size=2))))
