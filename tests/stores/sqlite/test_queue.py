@@ -95,3 +95,9 @@ async def test_ids_that_look_like_those_of_the_queue_are_ids_like_others(path: P
         odd = [f"{made[:12]}xyz", made]
         assert await queue.put(*[Item(b"", id=each) for each in odd]) == odd
         assert await queue.cancel(*odd, f"{made[:12]}f") == odd
+
+
+def test_stores_and_queues_are_shown_by_their_names(path: Path) -> None:
+    store = SqliteStore(path)
+    assert repr(store) == f"<SqliteStore {path}>"
+    assert repr(store.queue("orders")) == f"<SqliteQueue orders in {path}>"
