@@ -51,6 +51,8 @@ RELEASE = f"""UPDATE modd_items SET token = NULL, due = NULL, attempts = attempt
 BURY = f"""UPDATE modd_items SET token = NULL, state = 5, reason = ?, due = (SELECT coalesce(max(due), 0) + 1
     FROM modd_items AS other WHERE other.queue = modd_items.queue AND other.state = 5 AND other.due IS NOT NULL)
     WHERE {HELD}"""
+REDRIVE = """UPDATE modd_items SET place = ?, id = ?, state = (key IS NOT NULL), attempts = 0, due = NULL, reason = NULL
+    WHERE place = ? AND state = 5 RETURNING key"""
 
 
 def number_of(queue: str) -> int:
@@ -217,16 +219,14 @@ class QueueSql:
     def _redrive(self, connection: Connection, id: str) -> bool:
         place = self._places.next(connection)
         self._places.use(place)
-        sql = f"""UPDATE modd_items SET place = {place}, id = ?2, state = (key IS NOT NULL),
-            attempts = 0, due = NULL, reason = NULL WHERE place = ?1 AND state = 5 RETURNING key"""
-        keys = [key for [key] in self._each(connection, sql, id, id)]
+        keys = [key for [key] in self._each(connection, REDRIVE, id, place, id)]
         self._promote(connection, [key for key in keys if key is not None])
         return bool(keys)
 
     def _each(self, connection: Connection, sql: str, id: str, *values: Any) -> list[Any]:
-        """What a statement returns for the item of this id, if there is one."""
+        """What a statement, whose last value is a place, returns for the item of this id, if there is one."""
         place = self._place_of(connection, id)
-        return [] if place is None else connection.execute(sql, (place, *values)).fetchall()
+        return [] if place is None else connection.execute(sql, (*values, place)).fetchall()
 
     def _place_of(self, connection: Connection, id: str) -> int | None:
         """Where the item stands that is called so; None if there is none."""
