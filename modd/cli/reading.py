@@ -25,9 +25,7 @@ T = TypeVar("T")
 TIMEOUT = 10.0
 """Seconds to wait for another process that has the file locked."""
 
-ITEM = "SELECT place, id, state, due, attempts, key, headers, reason, body FROM modd_items WHERE queue = ?"
-OF_ID = f"{ITEM} AND id = ?"
-OF_PLACE = f"{ITEM} AND place = ? AND id IS NULL"
+ITEM = "SELECT state, due, attempts, key, headers, reason, body FROM modd_items WHERE place = ?"
 OF_DEAD = f"FROM modd_items WHERE queue = ? AND state = {DEAD} AND due IS NOT NULL ORDER BY due LIMIT ?"
 
 
@@ -84,12 +82,11 @@ class Reading:
 
     def item(self, name: str, id: str) -> tuple[Any, ...]:
         """State, due, attempts, key, headers, reason and body of an item. Raises `NoSuchItem`."""
-        sql = self._sql(name)
-        rows = self.rows(OF_ID, sql.number, id) + self.rows(OF_PLACE, sql.number, _place(id))
-        for place, own, *rest in rows:
-            if sql.id_of(place, own) == id:
-                return tuple(rest)
-        raise NoSuchItem(id, name)
+        place = self._sql(name).place_of(self.connection, id)
+        if place is None:
+            raise NoSuchItem(id, name)
+        [item] = self.rows(ITEM, place)
+        return tuple(item)
 
     def oldest(self, name: str, state: int) -> float | None:
         """For how many seconds that item of a state has been there that was put first; None if there is none."""
@@ -157,11 +154,3 @@ def _named(path: str, error: sqlite3.Error) -> StoreError:
         return StoreError(path, f"a process ended in the middle of a transaction; {cure}")
     named = translated(path, error)
     return named if isinstance(named, StoreError) else StoreError(path, str(error))
-
-
-def _place(id: str) -> int:
-    """The place that an id ends with which a store made: the 12 letters before it are those of the file."""
-    try:
-        return int(id[12:], 16) if len(id) < 28 else -1
-    except ValueError:
-        return -1

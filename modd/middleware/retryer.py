@@ -115,11 +115,12 @@ def _check(options: RetryerOptions) -> None:
 
 def check_errors(option: str, given: Any) -> None:
     """Raise `InvalidOption` for anything but types of errors."""
-    if not all(isinstance(each, type) and issubclass(each, Exception) for each in _types(given)):
+    if not all(isinstance(each, type) and issubclass(each, Exception) for each in error_types(given)):
         raise InvalidOption(option, given, "give a type derived from Exception, or a tuple of them")
 
 
-def _types(given: Any) -> tuple[Any, ...]:
+def error_types(given: Any) -> tuple[Any, ...]:
+    """One type of errors, or several, as several."""
     return given if isinstance(given, tuple) else (given,)
 
 
@@ -164,10 +165,10 @@ def _raise(failure: Exception | Failed) -> None:
 
 def is_hopeful(failure: Exception | Failed, retry_on: Errors, give_up_on: Errors) -> bool:
     """Whether it is of any use to try again; of errors in a group it is enough that it is for one of them."""
-    if isinstance(failure, (*NEVER, *_types(give_up_on))):
+    if isinstance(failure, (*NEVER, *error_types(give_up_on))):
         return False
     if not isinstance(failure, ExceptionGroup):
-        return isinstance(failure, (Failed, RetryLater, *_types(retry_on)))
+        return isinstance(failure, (Failed, RetryLater, *error_types(retry_on)))
     if failure.subgroup(TurnOverflow) is not None:  # it ends the turns around it as well, whoever catches it
         return False
     wanted = (Exception,) if isinstance(failure, retry_on) else retry_on

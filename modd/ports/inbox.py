@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
+WEEK = 7 * 86_400.0
+"""For how long an inbox knows an id by default, and a row is left to others, in seconds."""
+
 
 class Inbox(Protocol):
     """Knows the ids of what was handled, for a while (7 days by default), so that it is not handled again."""

@@ -7,10 +7,8 @@ from anyio.lowlevel import checkpoint
 
 from modd.ports.checks import checked_span
 from modd.ports.errors import AlreadyHandled
+from modd.ports.inbox import WEEK
 from modd.stores.ranked import Ranked
-
-WEEK = 7 * 86_400.0
-"""In seconds."""
 
 
 class MemoryInbox:

@@ -12,7 +12,7 @@ import msgspec
 from modd.cqrs.errors import text_of
 from modd.errors import InvalidOption
 from modd.middleware.backoff import Backoff, check_backoff, delays
-from modd.middleware.retryer import Errors, asked, is_hopeful
+from modd.middleware.retryer import Errors, asked, error_types, is_hopeful
 from modd.ports.errors import NoTransaction
 from modd.worker.errors import NotedFailure
 
@@ -42,7 +42,7 @@ class Rules(msgspec.Struct, frozen=True):
 
         What it asks for itself counts more than the backoff. Raises what a backoff of the user's own raises.
         """
-        hopeless = (*_types(self.give_up_on), NoTransaction)
+        hopeless = (*error_types(self.give_up_on), NoTransaction)
         if attempt >= self.attempts or not is_hopeful(error, (Exception,), hopeless):
             return Outcome(None, reason_of(error))
         wanted = [*asked(error)]
@@ -83,7 +83,3 @@ def _checking(seconds: Seconds) -> Seconds:
         return float(given)
 
     return checked
-
-
-def _types(given: Errors) -> tuple[type[Exception], ...]:
-    return given if isinstance(given, tuple) else (given,)

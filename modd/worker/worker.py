@@ -10,7 +10,7 @@ from typing import Any
 from modd.cqrs.codec import Codec
 from modd.middleware.backoff import Backoff
 from modd.middleware.retryer import Errors
-from modd.ports.inbox import Inbox
+from modd.ports.inbox import WEEK, Inbox
 from modd.ports.outbox import Outbox
 from modd.ports.queue import Queue
 from modd.worker.closing import closed_by
@@ -81,7 +81,7 @@ class Worker:
         poll: float = 1.0,
         max_messages: int | None = None,
         max_age: float | None = None,
-        keep_unknown: float = 7 * 86400.0,
+        keep_unknown: float = WEEK,
         clock: Callable[[], float] = time,
     ) -> None:
         self._options = Options(

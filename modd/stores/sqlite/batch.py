@@ -130,9 +130,7 @@ def savepoint(connection: Connection) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK TO modd")
-            connection.execute("RELEASE modd")
+        undo(connection, "modd")
         raise
     connection.execute("RELEASE modd")
 
@@ -145,8 +143,8 @@ def done_inside(connection: Connection, operation: Operation, call: Call) -> Any
         return operation(connection, (call,))
 
 
-def undo_part(connection: Connection) -> None:
-    """Undo what was written since the savepoint of a part, unless all is undone."""
+def undo(connection: Connection, name: str) -> None:
+    """Undo what was written since a savepoint, unless all is undone."""
     if connection.in_transaction:
-        connection.execute("ROLLBACK TO modd_part")
-        connection.execute("RELEASE modd_part")
+        connection.execute(f"ROLLBACK TO {name}")
+        connection.execute(f"RELEASE {name}")

@@ -8,13 +8,12 @@ from typing import Any
 from uuid import uuid4
 
 from modd.ports.checks import checked_count, checked_span
-from modd.ports.errors import LeaseLost
 from modd.ports.items import Claim, Item
 from modd.stores.checks import checked_at_once
 from modd.stores.sqlite.part import Waited, held
 from modd.stores.sqlite.readers import rows_of
 from modd.stores.sqlite.rows import Insert
-from modd.stores.sqlite.sql import Call, Connection, Operation, packed, unpacked
+from modd.stores.sqlite.sql import Call, Connection, Operation, packed, settled, unpacked
 
 INSERT = Insert(
     "INSERT INTO modd_outbox (place, id, key, headers, body)", "(?, ?, ?, ?, ?)", "ON CONFLICT (id) DO NOTHING"
@@ -114,8 +113,5 @@ def _claim(connection: Connection, limit: int, now: float, until: float) -> list
 
 
 def _settle(connection: Connection, sql: str, calls: Sequence[Call]) -> Sequence[None]:
-    claims = {each[:2]: each[2] for [rows] in calls for each in rows}
-    lost = [id for claim, id in claims.items() if not connection.execute(sql, claim).rowcount]
-    if lost:
-        raise LeaseLost(lost)
+    settled(connection, sql, {each[:2]: each for [rows] in calls for each in rows})
     return [None] * len(calls)

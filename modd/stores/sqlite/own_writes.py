@@ -9,7 +9,7 @@ from typing import Any, ClassVar, TypeVar
 import anyio
 
 from modd.ports.transaction import open_transaction
-from modd.stores.sqlite.batch import begin, done_inside, roll_back, undo_part
+from modd.stores.sqlite.batch import begin, done_inside, roll_back, undo
 from modd.stores.sqlite.errors import TransactionTimeout, translating
 from modd.stores.sqlite.link import Link
 from modd.stores.sqlite.sql import Connection, Operation
@@ -53,7 +53,7 @@ class OwnWrites(SqliteTransaction):
             yield self
         except BaseException:
             del self._after[after:]
-            await self.read(undo_part)
+            await self.read(lambda connection: undo(connection, "modd_part"))
             raise
         await self.read(lambda connection: connection.execute("RELEASE modd_part"))
 

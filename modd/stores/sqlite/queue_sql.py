@@ -17,7 +17,7 @@ from modd.ports.items import Claim
 from modd.stores.sqlite.batch import savepoint
 from modd.stores.sqlite.places import Places
 from modd.stores.sqlite.rows import Insert, Statement
-from modd.stores.sqlite.sql import Call, Connection, unpacked
+from modd.stores.sqlite.sql import Call, Connection, settled, unpacked
 
 READY, BEHIND, DELAYED, LEASED, RETRYING, DEAD = range(6)
 
@@ -71,9 +71,7 @@ class QueueSql:
         self._places = places or Places()
         self.stirred = False
         """Whether there may be more to claim than before; set in the writer's thread, and unset between its commits."""
-        self._insert_plain = Statement(
-            "INSERT INTO modd_items (place, queue, state, body) VALUES", f"(?, {self.number}, 0, ?)"
-        )
+        self._insert_plain = Insert("INSERT INTO modd_items (place, queue, state, body)", f"(?, {self.number}, 0, ?)")
         self._insert = Insert(
             "INSERT INTO modd_items (place, queue, state, due, id, key, headers, body)",
             f"(?, {self.number}, ?, ?, ?, ?, ?, ?)",
@@ -99,8 +97,8 @@ class QueueSql:
                     ids.append(f"{nonce}{place:x}")
                     plain += (place, item)
                 else:
-                    ids.append(f"{nonce}{place:x}" if item[2] is None else item[2])
-                    if item[2] is not None and self._place_of(connection, item[2]) is not None:
+                    ids.append(self.id_of(place, item[2]))
+                    if item[2] is not None and self.place_of(connection, item[2]) is not None:
                         continue
                     full += (place, *item)
                 place += 1
@@ -124,8 +122,8 @@ class QueueSql:
         if len(held) > FEW:
             _acknowledge_many(connection, held)
         else:
-            _acknowledge_few(connection, held)
-        self._promote(connection, {each[3] for each in held.values() if each[3] is not None})
+            settled(connection, ACK, held)
+        self._promote(connection, {each[3] for each in held.values()})
         return [None] * len(calls)
 
     def extend(self, connection: Connection, calls: Sequence[Call]) -> Sequence[None]:
@@ -146,14 +144,14 @@ class QueueSql:
         self.stirred = True
         for [held] in calls:
             self._settle(connection, RELEASE, held)
-        self._promote(connection, {held[3] for [held] in calls if held[3] is not None}, give_way=True)
+        self._promote(connection, {held[3] for [held] in calls}, give_way=True)
         return [None] * len(calls)
 
     def bury(self, connection: Connection, calls: Sequence[Call]) -> Sequence[None]:
         """Put items aside: each call has what is held, and the reason."""
         for held, reason in calls:
             self._settle(connection, BURY, held, reason)
-        self._promote(connection, {held[3] for held, _ in calls if held[3] is not None})
+        self._promote(connection, {held[3] for held, _ in calls})
         return [None] * len(calls)
 
     def cancel(self, connection: Connection, calls: Sequence[Call]) -> Sequence[list[str]]:
@@ -195,9 +193,9 @@ class QueueSql:
             rows = connection.execute(COME_DUE, given | {"state": state}).fetchall()
             self._promote(connection, {key for state, key in rows if state == BEHIND}, give_way=True)
 
-    def _promote(self, connection: Connection, keys: Iterable[str], *, give_way: bool = False) -> None:
-        """Have each of these keys led by the first of its items, unless it has a head that stays."""
-        for key in keys:
+    def _promote(self, connection: Connection, keys: Iterable[str | None], *, give_way: bool = False) -> None:
+        """Have each of these keys led by the first of its items, unless it has a head that stays; None is no key."""
+        for key in (key for key in keys if key is not None):
             self.stirred = True
             given = {"queue": self.number, "key": key}
             if give_way:
@@ -213,22 +211,22 @@ class QueueSql:
         """Delete the items of which this is true, and return their ids."""
         sql = f"DELETE FROM modd_items WHERE place = ? AND {condition} RETURNING key"
         keys = {id: key for id in dict.fromkeys(ids) for [key] in self._each(connection, sql, id)}
-        self._promote(connection, {key for key in keys.values() if key is not None})
+        self._promote(connection, {*keys.values()})
         return [*keys]
 
     def _redrive(self, connection: Connection, id: str) -> bool:
         place = self._places.next(connection)
         self._places.use(place)
         keys = [key for [key] in self._each(connection, REDRIVE, id, place, id)]
-        self._promote(connection, [key for key in keys if key is not None])
+        self._promote(connection, keys)
         return bool(keys)
 
     def _each(self, connection: Connection, sql: str, id: str, *values: Any) -> list[Any]:
         """What a statement, whose last value is a place, returns for the item of this id, if there is one."""
-        place = self._place_of(connection, id)
+        place = self.place_of(connection, id)
         return [] if place is None else connection.execute(sql, (*values, place)).fetchall()
 
-    def _place_of(self, connection: Connection, id: str) -> int | None:
+    def place_of(self, connection: Connection, id: str) -> int | None:
         """Where the item stands that is called so; None if there is none."""
         nonce, place = self._nonce(), id.removeprefix(self._nonce())
         if place != id and len(place) < 16 and f"{nonce}{_number(place):x}" == id:  # one that was made here
@@ -238,12 +236,6 @@ class QueueSql:
                 return given[0]
         row = connection.execute("SELECT place FROM modd_items WHERE queue = ? AND id = ?", (self.number, id))
         return next((place for [place] in row.fetchall()), None)
-
-
-def _acknowledge_few(connection: Connection, held: Mapping[Call, Call]) -> None:
-    lost = [each[2] for place, each in held.items() if not connection.execute(ACK, place).rowcount]
-    if lost:
-        raise LeaseLost(lost)
 
 
 def _acknowledge_many(connection: Connection, held: Mapping[Call, Call]) -> None:
@@ -257,7 +249,7 @@ def _acknowledge_many(connection: Connection, held: Mapping[Call, Call]) -> None
                 if ACK_MANY.run(connection, places, token) < len(places):
                     raise LeaseLost([])
     except LeaseLost:  # one by one, to know which
-        _acknowledge_few(connection, held)
+        settled(connection, ACK, held)
 
 
 def _number(text: str) -> int:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
+from modd.ports.errors import LeaseLost
 from modd.ports.transaction import Parameters
 
 
@@ -70,6 +71,13 @@ def transacted(connection: Connection, calls: Sequence[Call]) -> Sequence[None]:
         for operation, call in collected:
             operation(connection, (call,))
     return [None] * len(calls)
+
+
+def settled(connection: Connection, sql: str, held: Mapping[Call, Call]) -> None:
+    """A statement for each of what is held, by place and token. Raises `LeaseLost` with the ids of what is not."""
+    lost = [each[2] for place, each in held.items() if not connection.execute(sql, place).rowcount]
+    if lost:
+        raise LeaseLost(lost)
 
 
 def packed(headers: dict[str, str]) -> bytes | None:

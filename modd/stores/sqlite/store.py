@@ -15,6 +15,7 @@ import anyio
 from modd.errors import AlreadyOpen, InvalidOption
 from modd.options import checked_callable
 from modd.ports.checks import checked_delay, checked_span
+from modd.ports.inbox import WEEK
 from modd.ports.transaction import open_transaction
 from modd.stores.sqlite.cache import SqliteCache
 from modd.stores.sqlite.collecting import Collecting
@@ -35,9 +36,6 @@ from modd.stores.sqlite.transaction import SqliteTransaction
 from modd.stores.sqlite.ways import Alone, Way
 from modd.stores.sqlite.writer import Writer
 from modd.turn import detached
-
-WEEK = 7 * 86_400.0
-"""In seconds."""
 
 
 class SqliteStore:
@@ -103,7 +101,7 @@ class SqliteStore:
 
         A transaction inside a transaction is a part of it, whose writes are undone if it alone fails.
         """
-        around = self._around() if open_transaction.get() is not None else None
+        around = self._around()
         if around is not None:
             around.check("transaction")
             if own_writes and around.collects:
@@ -116,7 +114,7 @@ class SqliteStore:
 
     def way(self, what: str, *, aside: bool = False) -> Way:
         """How to read and write here: alone, or in the transaction that is open."""
-        joined = self._around() if open_transaction.get() is not None else None
+        joined = self._around()
         if self._alone is None:
             raise StoreClosed(self.name)
         self._check_process()

@@ -10,6 +10,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from modd.stores.sqlite.store import SqliteStore
+from tests.stores.sqlite.connections import Watch
 from tests.stores.sqlite.effects import Do, pay
 
 
@@ -60,3 +61,27 @@ async def put(store: SqliteStore) -> None:
 async def transact(store: SqliteStore, **options: Any) -> None:
     async with store.transaction(**options) as tx:
         await pay(store, tx)
+
+
+async def cancelled_before_it_is_taken(store: SqliteStore, watch: Watch, caller: Caller, natively: bool) -> None:
+    """A caller is cancelled while its call waits behind one that the writer is at."""
+    async with anyio.create_task_group() as tasks, watch.holding():
+        tasks.start_soon(store.cache.set, "k", b"1", 60)
+        await watch.stopped()
+        tasks.start_soon(caller.run)
+        await anyio.wait_all_tasks_blocked()
+        caller.cancel(natively)
+        await caller.ended.wait()
+
+
+async def cancelled_when_it_is_taken(watch: Watch, statement: str, caller: Caller, natively: bool) -> None:
+    """A caller is cancelled three times while the writer is at a statement of its call, and ends only after that."""
+    async with anyio.create_task_group() as tasks:
+        async with watch.holding(statement):
+            tasks.start_soon(caller.run)
+            await watch.stopped()
+            for _ in range(3):
+                caller.cancel(natively)
+                await anyio.wait_all_tasks_blocked()
+            assert not caller.ended.is_set()
+        await caller.ended.wait()

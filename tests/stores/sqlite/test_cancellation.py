@@ -10,7 +10,14 @@ import anyio
 import pytest
 
 from modd.stores.sqlite.store import SqliteStore
-from tests.stores.sqlite.callers import Caller, anyio_backend, put, transact  # noqa: F401  # a fixture
+from tests.stores.sqlite.callers import (  # noqa: F401  # one is a fixture
+    Caller,
+    anyio_backend,
+    cancelled_before_it_is_taken,
+    cancelled_when_it_is_taken,
+    put,
+    transact,
+)
 from tests.stores.sqlite.connections import Watch
 from tests.stores.sqlite.effects import ALL, opened, paid
 
@@ -20,15 +27,9 @@ pytestmark = pytest.mark.anyio
 async def test_who_is_cancelled_before_the_writer_took_the_call_leaves_nothing(path: Path, natively: bool) -> None:
     # ST-18
     watch = Watch()
-    async with opened(path, watch) as store, anyio.create_task_group() as tasks:
+    async with opened(path, watch) as store:
         caller = Caller(lambda: put(store))
-        async with watch.holding():
-            tasks.start_soon(store.cache.set, "k", b"1", 60)
-            await watch.stopped()
-            tasks.start_soon(caller.run)
-            await anyio.wait_all_tasks_blocked()
-            caller.cancel(natively)
-            await caller.ended.wait()
+        await cancelled_before_it_is_taken(store, watch, caller, natively)
         await store.cache.set("k", b"1", 60)
         assert (await store.queue("orders").stats()).ready == 0
         assert caller.log == []
@@ -37,17 +38,10 @@ async def test_who_is_cancelled_before_the_writer_took_the_call_leaves_nothing(p
 async def test_who_is_cancelled_after_that_returns_when_it_is_written(path: Path, natively: bool) -> None:
     # ST-18
     watch = Watch()
-    async with opened(path, watch) as store, anyio.create_task_group() as tasks:
+    async with opened(path, watch) as store:
         await put(store)
         caller = Caller(lambda: put(store))
-        async with watch.holding():
-            tasks.start_soon(caller.run)
-            await watch.stopped()
-            for _ in range(3):
-                caller.cancel(natively)
-                await anyio.wait_all_tasks_blocked()
-            assert not caller.ended.is_set()
-        await caller.ended.wait()
+        await cancelled_when_it_is_taken(watch, "BEGIN IMMEDIATE", caller, natively)
         assert caller.log == ["returned"]
         assert (await store.queue("orders").stats()).ready == 2
 

@@ -7,7 +7,14 @@ from pathlib import Path
 import anyio
 import pytest
 
-from tests.stores.sqlite.callers import Caller, anyio_backend, put, transact  # noqa: F401  # a fixture
+from tests.stores.sqlite.callers import (  # noqa: F401  # one is a fixture
+    Caller,
+    anyio_backend,
+    cancelled_before_it_is_taken,
+    cancelled_when_it_is_taken,
+    put,
+    transact,
+)
 from tests.stores.sqlite.connections import Watch
 from tests.stores.sqlite.effects import ALL, opened, paid, pay
 
@@ -20,15 +27,9 @@ async def test_a_transaction_that_is_cancelled_before_the_writer_took_it_leaves_
     path: Path, natively: bool
 ) -> None:
     watch = Watch()
-    async with opened(path, watch) as store, anyio.create_task_group() as tasks:
+    async with opened(path, watch) as store:
         caller = Caller(lambda: transact(store))
-        async with watch.holding():
-            tasks.start_soon(store.cache.set, "k", b"1", 60)
-            await watch.stopped()
-            tasks.start_soon(caller.run)
-            await anyio.wait_all_tasks_blocked()
-            caller.cancel(natively)
-            await caller.ended.wait()
+        await cancelled_before_it_is_taken(store, watch, caller, natively)
         assert await paid(store) == caller.log == []
 
 
@@ -37,16 +38,9 @@ async def test_a_transaction_that_is_cancelled_at_its_commit_is_committed(
     path: Path, natively: bool, own_writes: bool
 ) -> None:
     watch = Watch()
-    async with opened(path, watch) as store, anyio.create_task_group() as tasks:
+    async with opened(path, watch) as store:
         caller = Caller(lambda: transact(store, own_writes=own_writes))
-        async with watch.holding("COMMIT"):
-            tasks.start_soon(caller.run)
-            await watch.stopped()
-            for _ in range(3):
-                caller.cancel(natively)
-                await anyio.wait_all_tasks_blocked()
-            assert not caller.ended.is_set()
-        await caller.ended.wait()
+        await cancelled_when_it_is_taken(watch, "COMMIT", caller, natively)
         assert "went on" not in caller.log
         assert await paid(store) == ALL
 
