@@ -31,7 +31,7 @@ proof: .venv/.dev
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target proof-properties proof-store
 
 # The property tests, with many more examples.
-PROPERTIES = tests/test_property.py $(wildcard tests/stores/test_*_property.py tests/stores/sqlite/test_*_property.py)
+PROPERTIES = tests/core/test_property.py $(wildcard tests/stores/memory/test_*_property.py tests/stores/sqlite/test_*_property.py)
 proof-properties: .venv/.dev
 	MODD_PROFILE=long $(LONG) $(PROPERTIES)
 

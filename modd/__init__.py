@@ -1,23 +1,18 @@
 """modd: message oriented domain design on asyncio and trio.
 
-To read the core, begin with `modd.bus`, the loop. Then, as you like:
+The packages, lowest first; each uses only packages above it in this list:
 
-- what a bus is made of: `modd.wiring`, `modd.component` (parts), `modd.accepts` (annotations), `modd.opening`;
-- what the loop leaves to others: `modd.deliver`, `modd.take` and `modd.collect` (the careful way), `modd.failure`;
-- turns: `modd.admission` (begin and end), `modd.turn` (their state), `modd.gate` (who waits for whom), `modd.limits`;
-- watching: `modd.observer`, `modd.journey`, `modd.graph`.
-
-`modd.message` and `modd.errors` know nothing of the rest. `modd.parts` are ready-made components. On the core stand
-`modd.cqrs` (typed buses for commands, queries and events; `modd.asking` and `modd.origin` are their place in the core)
-and `modd.middleware`.
-
-Beside the core are `modd.ports`, what is asked of whatever keeps bytes, and `modd.stores`, which do, in memory and in a
-file (`modd.stores.sqlite`; begin with `store`, then `writer`). `modd.worker` and `modd.relay` know both a store and a
-bus. `modd.cli` is for people (``python -m modd``), `modd.testing` for your tests.
+- `modd.errors`, `modd.checks`, `modd.concurrency`, `modd.ports`: errors, checks of options, what anyio does not have,
+  and the protocols of queues, event stores, caches, locks, inboxes and outboxes.
+- `modd.core`: the bus. Begin with `modd.core.bus`, the one loop.
+- `modd.stores`: the ports in memory and in a SQLite file.
+- `modd.parts`, `modd.journey`: ready-made components; an observer that tells what happened.
+- `modd.cqrs`, `modd.middleware`: typed buses for commands, queries and events, and middleware around their handlers.
+- `modd.worker`, `modd.relay`: they carry messages from queues and outboxes to buses.
+- `modd.cli`, `modd.testing`: ``python -m modd`` for people, and helpers for your tests.
 """
 
-from modd.bus import Bus
-from modd.component import Accepts, Component, Part
+from modd.core import Accepts, Bus, Component, Delivery, Failure, Intent, Message, Observer, Part, Sensitive, detached
 from modd.errors import (
     AlreadyOpen,
     BusInsideItself,
@@ -35,11 +30,7 @@ from modd.errors import (
     UnknownComponent,
     UnresolvedAnnotation,
 )
-from modd.failure import Failure
-from modd.journey import Journey
-from modd.message import Intent, Message, Sensitive
-from modd.observer import Delivery, Observer
-from modd.turn import detached
+from modd.journey.journey import Journey
 
 __all__ = [
     "Accepts",

@@ -10,11 +10,10 @@ from typing import Protocol
 
 import anyio
 
-from modd.cancelled import error_of
+from modd.checks import checked_callable, checked_count, checked_delay, checked_methods, checked_span
+from modd.concurrency.backoff import delays
+from modd.concurrency.cancellation import error_of
 from modd.errors import InvalidOption
-from modd.middleware.backoff import delays
-from modd.options import checked_callable, checked_methods
-from modd.ports.checks import checked_count, checked_delay, checked_span
 from modd.ports.errors import LeaseLost
 from modd.ports.items import Claim, Item
 from modd.ports.outbox import Outbox
@@ -22,8 +21,11 @@ from modd.ports.transaction import Transactional
 
 LONGEST = 10.0
 """No pause after a failure is longer, in seconds."""
+
+
 PATIENCE = 1.0
 """For so many seconds a relay that gives up tries to give back what it has claimed; after that the lease must end."""
+
 
 _log = logging.getLogger("modd.relay")
 

@@ -11,20 +11,25 @@ import anyio
 
 from modd.cli.arguments import Asked
 from modd.cli.content import MASKED, Viewer, viewer
+from modd.cli.dead_letters import moved
 from modd.cli.doctor import Doctor
-from modd.cli.known import codecs_of
-from modd.cli.moving import moved
-from modd.cli.reading import Reading, looked
+from modd.cli.inspection import Reading, looked
 from modd.cli.reports import DeadLetter, DeadLetters, Moved, Overview, Report, Shown, State
+from modd.cli.types import codecs_of
 from modd.stores.sqlite.sql import unpacked
 
 STATES: tuple[State, ...] = ("ready", "waits for its key", "delayed", "leased", "waits for a retry", "dead")
 """By their numbers in the file."""
+
+
 OWN_HEADERS = "modd-"
 """What the headers begin with of which modd knows the content."""
 
+
 Progress: TypeAlias = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 """Shows how far something is, given what it is and how many steps it has; told of the steps that are done."""
+
+
 Confirm: TypeAlias = Callable[[str], None]
 """Asks whether to do something, and raises `NotConfirmed` if not."""
 

@@ -14,12 +14,12 @@ from typing import Annotated, Any, NamedTuple, TypeAlias
 import msgspec
 
 from modd.cli.reports import Content
+from modd.core import Message, Sensitive, sensitive_fields, wire_name
 from modd.cqrs.codec import Codec
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import Undecodable
 from modd.cqrs.stamps import Identity, UnknownStamp
 from modd.cqrs.wire import FORMATS, STAMP, TYPE, Head, StampHead
-from modd.message import Message, Sensitive, sensitive_fields, wire_name
 from modd.middleware.masking import masked
 
 MASKED = "***"

@@ -7,31 +7,32 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, TypeVar
 
+from modd.cli.inspection import Reading
 from modd.cli.processes import openers
-from modd.cli.reading import Reading
 from modd.cli.reports import Health, Journaling, Process, QueueHealth, Sizes
 from modd.stores.sqlite.errors import is_of_store
-from modd.stores.sqlite.journal import (
-    ALONE,
-    SAFE,
-    SHARED,
-    UNABLE,
-    is_affected,
-    mode_of,
-    prepare_writer,
-)
+from modd.stores.sqlite.journal import ALONE, SAFE, SHARED, UNABLE, is_affected, mode_of, prepare_writer
 from modd.stores.sqlite.queue_sql import DEAD, READY
 from modd.stores.sqlite.schema import STEPS
 
 T = TypeVar("T")
 
+
 DAY = 86_400.0
+
+
 OLD = 7 * DAY
 """Seconds after which a dead letter has been left for long."""
+
+
 WAITED = 3600.0
 """Seconds after which nobody seems to claim what is ready."""
+
+
 LONG_WAL = 64 * 1024 * 1024
 """Bytes; a WAL is begun anew when it has 4 MB, unless somebody reads all the time."""
+
+
 MUCH_FREE = 0.5
 """Part of the file; from then on it may be worth to make it smaller."""
 

@@ -20,6 +20,8 @@ from modd.cli.reports import Content, DeadLetters, Health, Moved, Overview, Queu
 
 WIDE = 160
 """Columns where there is no terminal to ask for its own."""
+
+
 SHORT = 80
 """Letters of a body or a reason in a list."""
 

@@ -7,7 +7,6 @@ To read it: `intents` and `buses` (what is used), `typed` (the one dispatch), `c
 from modd.cqrs.buses import CommandBus, EventBus, QueryBus
 from modd.cqrs.chain import Middleware, Next
 from modd.cqrs.codec import Codec
-from modd.cqrs.dispatched import Dispatched
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import (
     CircuitOpen,
@@ -30,8 +29,9 @@ from modd.cqrs.errors import (
     UnsafeOrder,
     WrongBus,
 )
+from modd.cqrs.handlers import Ask, Emit
 from modd.cqrs.intents import Command, Event, Query
-from modd.cqrs.parameters import Ask, Emit
+from modd.cqrs.result import Dispatched
 from modd.cqrs.stamps import (
     Actor,
     Cacheable,
@@ -54,7 +54,7 @@ from modd.cqrs.stamps import (
     UnknownStamp,
     WebhookCalled,
 )
-from modd.cqrs.typed import TypedBus
+from modd.cqrs.typed_bus import TypedBus
 from modd.cqrs.upcasting import InvalidUpcasters, Upcaster
 from modd.errors import SeveralHandlers
 

@@ -11,8 +11,8 @@ from typing import Any, Self
 import anyio
 from anyio.abc import TaskGroup
 
+from modd.core import detached
 from modd.ports.transaction import open_transaction
-from modd.turn import detached
 
 
 class Background:

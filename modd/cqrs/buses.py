@@ -6,15 +6,21 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from time import time
 from typing import Any, ClassVar, Concatenate, Protocol, TypeVar, overload
 
-from modd.cqrs.calls import Resources
+from modd.core import Message
 from modd.cqrs.envelope import Envelope
+from modd.cqrs.handlers import Resources
 from modd.cqrs.intents import Command, Event, Query
-from modd.cqrs.typed import TypedBus
-from modd.message import Message
+from modd.cqrs.typed_bus import TypedBus
 
 M = TypeVar("M", bound=Message)
+
+
 R = TypeVar("R")
+
+
 H = TypeVar("H", bound=Callable[..., Any])
+
+
 M_co = TypeVar("M_co", bound=Message, covariant=True)
 
 

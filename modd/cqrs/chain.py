@@ -11,12 +11,12 @@ from typing import Any, Protocol, TypeAlias
 import anyio
 import msgspec
 
-from modd.cancelled import raise_if_cancelled
-from modd.cqrs.calls import Handler
+from modd.concurrency.cancellation import raise_if_cancelled
+from modd.core import name_of, note
 from modd.cqrs.envelope import Envelope
-from modd.cqrs.errors import HandlersFailed, InvalidMiddleware
+from modd.cqrs.errors import HandlersFailed, InvalidMiddleware, UnsafeOrder
+from modd.cqrs.handlers import Handler
 from modd.cqrs.stamps import Handled
-from modd.failure import note
 
 Next: TypeAlias = Callable[[Envelope[Any]], Awaitable[None]]
 """Goes on with all that is further in: ``await call_next(envelope)``."""
@@ -151,3 +151,36 @@ async def _run_all(calls: Sequence[Callable[[], Coroutine[Any, Any, None]]], bes
     async with anyio.create_task_group() as tasks:
         for call in calls:
             tasks.start_soon(call)
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """A middleware that plays the one role must not be outside one that plays the other."""
+
+    outer: str
+    inner: str
+    reason: str
+
+
+RULES = (
+    Rule("cacher", "authorizer", "a result from the cache would go to those who may not see it"),
+    Rule("idempotency", "authorizer", "a result kept would go to those who may not see it"),
+    Rule("enqueue", "authorizer", "what nobody may do would be queued, and done"),
+    Rule("enqueue", "validator", "what is not valid would be queued, and fail where nobody waits for it"),
+    Rule("transaction", "idempotency", "the result would be kept though the transaction may still fail"),
+    Rule("transaction", "retryer", "every attempt would run in the one transaction, which the first error has ended"),
+)
+"""Roles are named by the class variable ``role`` of a middleware."""
+
+
+def role_of(middleware: Any) -> str:
+    """What a middleware is for, as far as the order matters: its ``role``."""
+    return str(getattr(middleware, "role", ""))
+
+
+def check_order(middleware: Sequence[Any], bus: str) -> None:
+    """Raise `UnsafeOrder` for the first rule that is broken."""
+    for at, outer in enumerate(middleware):
+        for inner in middleware[at + 1 :]:
+            for rule in RULES:
+                if (role_of(outer), role_of(inner)) == (rule.outer, rule.inner):
+                    raise UnsafeOrder(name_of(outer), name_of(inner), bus, rule.reason)

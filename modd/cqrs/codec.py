@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
 
+from modd.checks import checked_callable
+from modd.core import Message, wire_name
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import Undecodable
-from modd.cqrs.intents import result_type
+from modd.cqrs.intents import result_type, with_derived
 from modd.cqrs.stamps import BUILT_IN, Emitted, Handled, Received, Reprocessed, Stamp, UnknownStamp
 from modd.cqrs.upcasting import Upcaster, Upcasting, version_of
 from modd.cqrs.wire import (
@@ -26,8 +28,6 @@ from modd.cqrs.wire import (
     Whole,
 )
 from modd.errors import DuplicateName, InvalidOption
-from modd.message import Message, wire_name
-from modd.options import checked_callable
 
 
 class Codec:
@@ -189,3 +189,13 @@ def _can_be_told(kind: type[Any], base: type[Any]) -> bool:
 def _is_open(kind: type[Message]) -> bool:
     """Whether data of the type may have a version beside its fields."""
     return not kind.__struct_config__.forbid_unknown_fields
+
+
+def codec_of(buses: Sequence[Any]) -> Codec:
+    """A codec of all that these typed buses handle, and of the stamps that their middleware add.
+
+    Raises `DuplicateName` when two of them handle different types of one name.
+    """
+    types = [kind for bus in buses for kind in bus.types]
+    middleware = [each for bus in buses for each in bus.middleware]
+    return Codec((*types, *with_derived(types)), [kind for each in middleware for kind in getattr(each, "stamps", ())])

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ForwardRef, TypeVar, get_args, get_origin, get_type_hints
 
-from modd.message import Intent, Message
+import msgspec
+
+from modd.core import Intent, Message, misfit_of, unknown_fields, wire_name
+from modd.cqrs.errors import InvalidIntent
 
 R = TypeVar("R")
 
@@ -51,3 +55,31 @@ def _filled(hint: Any, given: dict[Any, Any]) -> Any:
         return given.get(hint, Any)
     variables = getattr(hint, "__parameters__", ())
     return hint[tuple(given.get(variable, Any) for variable in variables)] if variables else hint
+
+
+def created(kind: type[Message], data: Any) -> Message:
+    """An intent from a mapping, or from JSON as text or bytes; raises `InvalidIntent`, for unknown fields too."""
+    try:
+        if isinstance(data, (str, bytes, bytearray, memoryview)):
+            intent, raw = msgspec.json.decode(data, type=kind), msgspec.json.decode(data)
+        else:
+            intent, raw = msgspec.convert(data, kind, str_keys=True), data
+    except msgspec.ValidationError as error:
+        raise InvalidIntent(kind, [misfit_of(error, "$")]) from error
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise InvalidIntent(kind, [("$", str(error))]) from error
+    unknown = [(path, "unknown field") for path in unknown_fields(intent, raw)]
+    if unknown:
+        raise InvalidIntent(kind, unknown)
+    return intent
+
+
+def with_derived(types: Iterable[type[Message]]) -> list[type[Message]]:
+    """The types and those derived from them, which have the same handlers; of one wire name the first."""
+    named: dict[str, type[Message]] = {}
+    ways = [*types]
+    while ways:
+        kind = ways.pop(0)
+        named.setdefault(wire_name(kind), kind)
+        ways += kind.__subclasses__()
+    return [*named.values()]

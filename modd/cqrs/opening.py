@@ -7,12 +7,12 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self
 
-from modd.accepts import name_of
+from modd.checks import checked_delay
+from modd.core import name_of
 from modd.cqrs.background import Background
 from modd.cqrs.errors import NotOpen
 from modd.cqrs.registry import Registry
 from modd.errors import AlreadyOpen
-from modd.ports.checks import checked_delay
 
 
 class Opening(Registry):

@@ -7,20 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ClassVar, TypeVar
 
-from modd.asking import Answering
-from modd.component import Accepts, name_of
-from modd.cqrs.calls import Handler, Resources
-from modd.cqrs.chain import Route, check_middleware
-from modd.cqrs.codec import Codec
-from modd.cqrs.create import created
-from modd.cqrs.derived import codec_of
+from modd.checks import checked_name
+from modd.core import Accepts, Answering, IntentOf, Message, name_of, wire_name
+from modd.cqrs.chain import Route, check_middleware, check_order
+from modd.cqrs.codec import Codec, codec_of
 from modd.cqrs.errors import InvalidHandler, Sealed, WrongBus
-from modd.cqrs.intents import Event
-from modd.cqrs.order import check_order
-from modd.cqrs.parameters import bound, types_of
+from modd.cqrs.handlers import Handler, Resources, bound, types_of
+from modd.cqrs.intents import Event, created
 from modd.errors import DuplicateName, InvalidOption, NoHandler
-from modd.message import IntentOf, Message, wire_name
-from modd.options import checked_name
 
 R = TypeVar("R")
 

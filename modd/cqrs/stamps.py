@@ -7,9 +7,9 @@ from typing import Annotated, Any, ClassVar, dataclass_transform
 
 import msgspec
 
+from modd.checks import checked_delay
+from modd.core import Message, Sensitive, Value
 from modd.errors import InvalidOption
-from modd.message import Message, Sensitive, Value
-from modd.ports.checks import checked_delay
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(msgspec.field,))

@@ -8,11 +8,11 @@ from typing import Any
 
 import msgspec
 
+from modd.checks import checked_count
+from modd.core import Message
 from modd.cqrs.errors import text_of
 from modd.cqrs.wire import TYPE, VERSION
 from modd.errors import InvalidOption, ModdError
-from modd.message import Message
-from modd.ports.checks import checked_count
 
 Upcaster = Callable[[dict[str, Any]], Mapping[str, Any]]
 """Takes the fields of one version, as they were on the wire, and gives those of the next."""

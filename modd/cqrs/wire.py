@@ -14,6 +14,7 @@ from modd.cqrs.stamps import Identity
 TYPE, VERSION, STAMP = "$type", "$version", "$stamp"
 """What a message is called, of which version it is, and what a stamp is called: they stand beside the fields."""
 
+
 FORMATS: dict[str, ModuleType] = {"json": msgspec.json, "msgpack": msgspec.msgpack}
 """The formats, by their names."""
 

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any  # noqa: TID251  # for what is imported la
 
 from modd.cqrs.chain import Middleware, Next
 from modd.middleware.authorizer import Authorizer, anyone, authenticated, has_role
-from modd.middleware.cacher import Cacher, CacherOptions
+from modd.middleware.caching.cacher import Cacher, CacherOptions
 from modd.middleware.circuit_breaker import CircuitBreaker, CircuitBreakerOptions
 from modd.middleware.enqueue import Enqueue, EnqueueOptions
 from modd.middleware.extras import MissingExtra
 from modd.middleware.feature_flag import FeatureFlag, FeatureFlagOptions
-from modd.middleware.hold import LockLost
 from modd.middleware.idempotency import Idempotency
-from modd.middleware.lock import Lock, LockOptions
+from modd.middleware.lock import Lock, LockLost, LockOptions
 from modd.middleware.logger import Logger, LoggerOptions, structlog_adapter
 from modd.middleware.mocker import Mocker
 from modd.middleware.rate_limit import RateLimit, RateLimitOptions
@@ -25,22 +24,24 @@ from modd.middleware.timeout import Timeout, TimeoutOptions
 from modd.middleware.validator import Validator, ValidatorOptions
 
 if TYPE_CHECKING:
-    from modd.middleware.addresses import AddressRefused as AddressRefused
-    from modd.middleware.endpoint import Endpoint as Endpoint
     from modd.middleware.tracing import TraceContext as TraceContext
     from modd.middleware.tracing import Tracing as Tracing
-    from modd.middleware.webhook import Webhook as Webhook
-    from modd.middleware.webhook import WebhookOptions as WebhookOptions
+    from modd.middleware.webhook.addresses import AddressRefused as AddressRefused
+    from modd.middleware.webhook.endpoint import Endpoint as Endpoint
+    from modd.middleware.webhook.webhook import Webhook as Webhook
+    from modd.middleware.webhook.webhook import WebhookOptions as WebhookOptions
+
 
 _LATE = {
-    "AddressRefused": ("modd.middleware.addresses", "webhook"),
-    "Endpoint": ("modd.middleware.endpoint", "webhook"),
+    "AddressRefused": ("modd.middleware.webhook.addresses", "webhook"),
+    "Endpoint": ("modd.middleware.webhook.endpoint", "webhook"),
     "TraceContext": ("modd.middleware.tracing", "tracing"),
     "Tracing": ("modd.middleware.tracing", "tracing"),
-    "Webhook": ("modd.middleware.webhook", "webhook"),
-    "WebhookOptions": ("modd.middleware.webhook", "webhook"),
+    "Webhook": ("modd.middleware.webhook.webhook", "webhook"),
+    "WebhookOptions": ("modd.middleware.webhook.webhook", "webhook"),
 }
 """What needs an extra: where it is, and the name of the extra."""
+
 
 __all__ = [
     "Authorizer",

@@ -6,13 +6,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from inspect import isawaitable
 from typing import Any, ClassVar, TypeAlias, TypedDict
 
-from modd.accepts import name_of
+from modd.core import Message, name_of
 from modd.cqrs.chain import Next
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import Forbidden
 from modd.cqrs.stamps import Actor
 from modd.errors import InvalidOption
-from modd.message import Message
 from modd.middleware.options import Options
 
 Rule: TypeAlias = Callable[[Actor | None, Any], bool | Awaitable[bool]]

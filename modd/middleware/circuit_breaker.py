@@ -8,18 +8,19 @@ from typing import Any, TypeAlias, TypedDict, TypeVar
 
 import anyio
 
+from modd.checks import checked_count, checked_span
+from modd.concurrency.backoff import INSTANT
+from modd.core import Message
 from modd.cqrs.chain import Next
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import MISUSE, CircuitOpen
 from modd.cqrs.stamps import Failed
 from modd.errors import full_name
-from modd.message import Message
-from modd.middleware.backoff import INSTANT
-from modd.middleware.keyed import Buses, Key, checked_key, key_of
+from modd.middleware.bus_keys import Buses, Key, checked_key, key_of
 from modd.middleware.options import Options
-from modd.ports.checks import checked_count, checked_span
 
 V = TypeVar("V")
+
 
 Settle: TypeAlias = Callable[[bool], None]
 """Takes whether it failed."""

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, TypedDict, get_args, get_origin
 from weakref import WeakKeyDictionary
 
+from modd.checks import checked_flag, checked_methods
+from modd.core import Intent, Message
 from modd.cqrs.chain import Next
 from modd.cqrs.codec import Codec
 from modd.cqrs.envelope import Envelope
@@ -13,10 +15,8 @@ from modd.cqrs.errors import WrongBus
 from modd.cqrs.intents import Command, Query, result_type
 from modd.cqrs.stamps import Delay, Queued, Received
 from modd.errors import InvalidOption
-from modd.message import Intent, Message
-from modd.middleware.keyed import Buses, KeyOrNone, in_bus, key_or_none
+from modd.middleware.bus_keys import Buses, KeyOrNone, in_bus, key_or_none
 from modd.middleware.options import Options
-from modd.options import checked_flag, checked_methods
 from modd.ports import Item, Queue
 
 BUS = "modd-bus"

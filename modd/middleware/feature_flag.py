@@ -6,14 +6,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from inspect import isawaitable
 from typing import Any, TypeAlias, TypedDict
 
+from modd.checks import checked_flag
+from modd.core import Message
 from modd.cqrs.chain import Next
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import FeatureDisabled
 from modd.cqrs.stamps import FallbackUsed, Handled
 from modd.errors import InvalidOption
-from modd.message import Message
 from modd.middleware.options import Options
-from modd.options import checked_flag
 
 Checker: TypeAlias = Callable[[type[Message]], bool | Awaitable[bool]]
 """Says whether a type is on; sync or async."""

@@ -10,19 +10,18 @@ from typing import Any, ClassVar
 
 import anyio
 
+from modd.checks import checked_flag, checked_span
+from modd.core import hold
 from modd.cqrs.chain import Next
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.intents import Event
 from modd.errors import InvalidOption
-from modd.holding import holding
-from modd.middleware.fills import Fills
-from modd.middleware.kept import Before, checked_store, stand_in
-from modd.middleware.keyed import Buses
-from modd.middleware.keys import Keys
-from modd.middleware.results import Results
-from modd.options import checked_flag
+from modd.middleware.bus_keys import Buses
+from modd.middleware.caching.entries import Results
+from modd.middleware.caching.keys import Keys
+from modd.middleware.caching.replay import Before, checked_store, stand_in
+from modd.middleware.caching.single_flight import Fills
 from modd.ports.cache import Cache
-from modd.ports.checks import checked_span
 from modd.ports.transaction import transaction_here
 
 PATIENCE = 5.0
@@ -93,7 +92,7 @@ class Idempotency:
             return await call_next(envelope)
         key = self._keys.chosen(envelope, chosen, self._shared)
         name = f"the idempotency of {type(envelope.message).__qualname__} in {envelope.bus.name}"
-        async with holding(self._fills.of(key, name)):
+        async with hold(self._fills.of(key, name)):
             if not self._answer(envelope, await self._store.get(key)):
                 before = Before(envelope)
                 await call_next(envelope)

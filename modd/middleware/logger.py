@@ -13,15 +13,15 @@ from typing import Any, NamedTuple, TypeAlias, TypedDict
 
 import anyio
 
+from modd.checks import checked_flag
+from modd.core import Message
 from modd.cqrs.chain import Next
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import NotOpen, text_of
 from modd.cqrs.stamps import Failed, Handled, Identity, Timings
 from modd.errors import InvalidOption
-from modd.message import Message
 from modd.middleware.masking import masked, shown
 from modd.middleware.options import Options
-from modd.options import checked_flag
 
 Adapter: TypeAlias = Callable[[int, str, Mapping[str, Any]], Any]
 """Writes one line: its level (a number of `logging`), its event and its fields; sync or async."""

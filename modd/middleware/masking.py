@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from modd.message import Message, sensitive_fields
+from modd.core import Message, sensitive_fields
 
 _LONGEST_SHOWN = 3
 """Texts as short as that are no secrets, and are found everywhere."""

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from inspect import isawaitable
 from typing import Any, TypedDict
 
+from modd.core import Message
 from modd.cqrs.chain import Next
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.stamps import Handled
 from modd.errors import InvalidOption
-from modd.message import Message
 from modd.middleware.options import Options
 
 

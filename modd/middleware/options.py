@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, TypeVar, cast
 
+from modd.core import Message
 from modd.errors import InvalidOption, NoHandler
-from modd.message import Message
 
 O = TypeVar("O")  # noqa: E741  # options
 

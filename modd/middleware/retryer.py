@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from random import random as random_number
-from typing import Any, ClassVar, TypeAlias, TypedDict
+from typing import Any, ClassVar, TypedDict
 
 import anyio
 
-from modd.cancelled import raise_if_cancelled
+from modd.checks import checked_count
+from modd.concurrency.backoff import Backoff, check_backoff, delays
+from modd.concurrency.cancellation import raise_if_cancelled
+from modd.core import Message
 from modd.cqrs.chain import Next
 from modd.cqrs.envelope import Envelope
-from modd.cqrs.errors import MISUSE, CircuitOpen, RateLimited, RetryLater, text_of
+from modd.cqrs.errors import text_of
+from modd.cqrs.retry import Errors, asked, check_errors, is_hopeful
 from modd.cqrs.stamps import Failed, Retried, Stamp
-from modd.errors import Deadlock, InvalidOption, TurnOverflow
-from modd.message import Message
-from modd.middleware.backoff import Backoff, check_backoff, delays
+from modd.errors import InvalidOption
 from modd.middleware.options import Options
-from modd.ports.checks import checked_count
 from modd.ports.transaction import part_here
-
-Errors: TypeAlias = tuple[type[Exception], ...] | type[Exception]
-"""Types of errors, or one."""
-
-NEVER: tuple[type[Exception], ...] = (*MISUSE, Deadlock, TurnOverflow)
-"""What no further attempt can mend."""
 
 
 class RetryerOptions(TypedDict, total=False):
@@ -113,17 +108,6 @@ def _check(options: RetryerOptions) -> None:
     check_errors("give_up_on", options.get("give_up_on"))
 
 
-def check_errors(option: str, given: Any) -> None:
-    """Raise `InvalidOption` for anything but types of errors."""
-    if not all(isinstance(each, type) and issubclass(each, Exception) for each in error_types(given)):
-        raise InvalidOption(option, given, "give a type derived from Exception, or a tuple of them")
-
-
-def error_types(given: Any) -> tuple[Any, ...]:
-    """One type of errors, or several, as several."""
-    return given if isinstance(given, tuple) else (given,)
-
-
 async def _failure(envelope: Envelope[Any], call_next: Next) -> Exception | Failed | None:
     """Go on, and return how that failed. A cancellation is none, even if an error has taken its place.
 
@@ -163,28 +147,6 @@ def _raise(failure: Exception | Failed) -> None:
         raise failure
 
 
-def is_hopeful(failure: Exception | Failed, retry_on: Errors, give_up_on: Errors) -> bool:
-    """Whether it is of any use to try again; of errors in a group it is enough that it is for one of them."""
-    if isinstance(failure, (*NEVER, *error_types(give_up_on))):
-        return False
-    if not isinstance(failure, ExceptionGroup):
-        return isinstance(failure, (Failed, RetryLater, *error_types(retry_on)))
-    if failure.subgroup(TurnOverflow) is not None:  # it ends the turns around it as well, whoever catches it
-        return False
-    wanted = (Exception,) if isinstance(failure, retry_on) else retry_on
-    return any(is_hopeful(each, wanted, give_up_on) for each in failure.exceptions)
-
-
 def _wait(failure: Exception | Failed, backoff: float) -> float:
     """How long to wait: as long as it was asked for, by the one of several that asked for most, else the backoff."""
     return max(0.0, max(asked(failure), default=backoff))
-
-
-def asked(failure: BaseException | Failed) -> Iterator[float]:
-    """For how many seconds the errors in a failure ask to wait, each that does."""
-    if isinstance(failure, RetryLater):
-        yield failure.seconds
-    if isinstance(failure, (CircuitOpen, RateLimited)):
-        yield failure.retry_after
-    for each in failure.exceptions if isinstance(failure, BaseExceptionGroup) else ():
-        yield from asked(each)

@@ -7,12 +7,12 @@ from typing import Any, TypedDict
 
 import anyio
 
+from modd.checks import checked_span
+from modd.core import Message
 from modd.cqrs.chain import Next
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import DispatchTimeout
-from modd.message import Message
 from modd.middleware.options import Options
-from modd.ports.checks import checked_span
 
 
 class TimeoutOptions(TypedDict, total=False):

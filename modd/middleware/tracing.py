@@ -18,6 +18,8 @@ from modd.cqrs.stamps import Failed, Handled, Identity, Stamp
 from modd.errors import InvalidOption
 
 _w3c = TraceContextTextMapPropagator()
+
+
 _INSIDE = contexts.create_key("modd.inside")
 """The key in a context of OpenTelemetry under which the dispatch that it is of is noted."""
 
@@ -43,7 +45,7 @@ class Tracing:
 
     tracer: by default ``opentelemetry.trace.get_tracer("modd")``.
 
-    Attributes: ``modd.bus``, ``modd.kind``, ``modd.type``, ``modd.message_id``, ``modd.correlation_id``,
+    Attributes: ``modd.core.bus``, ``modd.kind``, ``modd.type``, ``modd.message_id``, ``modd.correlation_id``,
     ``modd.causation_id``; no content of messages. An error is recorded with its text, and the
     text of a new `Failed` stamp is the status of the span. Raises `InvalidOption` for what is no tracer.
     """
@@ -106,7 +108,7 @@ def _stamp(envelope: Envelope[Any], carrier: dict[str, str]) -> None:
 
 def _attributes(envelope: Envelope[Any]) -> dict[str, str]:
     attributes = {
-        "modd.bus": envelope.bus.name,
+        "modd.core.bus": envelope.bus.name,
         "modd.kind": envelope.bus.kind.__name__.lower(),
         "modd.type": type(envelope.message).__qualname__,
         "modd.message_id": envelope.id,

@@ -10,16 +10,15 @@ from typing import Any, ClassVar, NewType, TypeAlias, TypedDict, get_origin
 
 import msgspec
 
+from modd.core import Message, misfit_of
 from modd.cqrs.chain import Next
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import InvalidIntent, text_of
 from modd.cqrs.stamps import Handled
 from modd.errors import InvalidOption
-from modd.message import Message
 from modd.middleware.extras import MissingExtra
-from modd.middleware.fitting import NATIVE, Errors, fields_of, struct_misfits
 from modd.middleware.options import Options, checked_intents
-from modd.schema import misfit_of
+from modd.middleware.type_check import NATIVE, Errors, fields_of, struct_misfits
 
 Check: TypeAlias = Callable[[Any, str], Errors | Awaitable[Errors]]
 """Gives what is wrong with a value that is found at a path."""

@@ -8,16 +8,15 @@ types), `Outbound` (not its own messages), `Log` (and tell of it), `threaded` (a
 
 from modd.parts.console import ConsoleLog
 from modd.parts.filter import Filter
-from modd.parts.listdiff import ListDiff
-from modd.parts.log import Log
-from modd.parts.logged import Level, Logged
+from modd.parts.list_diff import ListDiff
+from modd.parts.log import Level, Log, Logged
 from modd.parts.merge import Merge
 from modd.parts.outbound import Outbound
 from modd.parts.quantity import QuantityStore
 from modd.parts.reaction import Reaction
 from modd.parts.remember import Remember
 from modd.parts.spawn import Spawn
-from modd.parts.thread import threaded
+from modd.parts.threaded import threaded
 
 __all__ = [
     "ConsoleLog",

@@ -6,11 +6,9 @@ import logging
 import sys
 from collections.abc import Callable
 
-from modd.component import Accepts
-from modd.parts.base import NamedPart
-from modd.parts.checks import checked_function
-from modd.parts.log import checked_level
-from modd.parts.logged import Level, Logged
+from modd.core import Accepts
+from modd.parts.base import NamedPart, checked_function
+from modd.parts.log import Level, Logged, checked_level
 
 
 class ConsoleLog(NamedPart):

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from modd.component import Accepts, Component
-from modd.failure import Failure
-from modd.message import Message
-from modd.parts.base import NamedPart, narrowed
-from modd.parts.checks import Types, at_once, checked_function, checked_types
+from modd.core import Accepts, Component, Failure, Message
+from modd.parts.base import NamedPart, Types, at_once, checked_function, checked_types, narrowed
 
 
 class Filter(NamedPart):

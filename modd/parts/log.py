@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from enum import IntEnum
 from typing import Any
 
-from modd.component import Accepts, Component, name_of
+from modd.core import Accepts, Component, Failure, Message, name_of
 from modd.errors import InvalidOption
-from modd.failure import Failure
-from modd.message import Message
-from modd.parts.base import NamedPart, narrowed
-from modd.parts.checks import checked_function
-from modd.parts.logged import Level, Logged
+from modd.parts.base import NamedPart, checked_function, narrowed
+
+
+class Level(IntEnum):
+    """How much a log entry matters; the numbers are those of `logging`."""
+
+    DEBUG = 10
+    INFO = 20
+    WARNING = 30
+    ERROR = 40
+
+
+class Logged(Message, tag="modd.Logged"):
+    """A log entry (MO-12): give one back from any component to log, or have `Log` make them; `ConsoleLog` shows them.
+
+    source: what it is about or who says it; the name of a component as a rule.
+    """
+
+    level: Level
+    text: str
+    source: str = ""
 
 
 class Log(NamedPart):

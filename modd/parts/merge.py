@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from modd.component import Accepts, Part
+from modd.core import Accepts, Message, Part
 from modd.errors import InvalidOption
-from modd.message import Message
-from modd.parts.base import NamedPart
-from modd.parts.checks import Types, checked_function, checked_types
+from modd.parts.base import NamedPart, Types, checked_function, checked_types
 
 
 class Merge(NamedPart):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modd.component import Component, Part
+from modd.core import Component, Part
 from modd.parts.base import NamedPart
 
 

@@ -6,10 +6,8 @@ from collections.abc import Callable, Hashable, Mapping
 from types import MappingProxyType
 from typing import Any, Generic, Protocol, Self, TypeVar
 
-from modd.component import Accepts
-from modd.message import Message
-from modd.parts.base import NamedPart
-from modd.parts.checks import checked_function, checked_types
+from modd.core import Accepts, Message
+from modd.parts.base import NamedPart, checked_function, checked_types
 
 
 class Amount(Protocol):
@@ -19,7 +17,11 @@ class Amount(Protocol):
 
 
 M = TypeVar("M", bound=Message)
+
+
 K = TypeVar("K", bound=Hashable)
+
+
 Q = TypeVar("Q", bound=Amount)
 
 

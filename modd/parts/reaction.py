@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from modd.component import Component
-from modd.failure import Failure
-from modd.parts.base import NamedPart
-from modd.parts.checks import at_once, checked_function
+from modd.core import Component, Failure
+from modd.parts.base import NamedPart, at_once, checked_function
 
 _NONE = object()
 

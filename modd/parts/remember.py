@@ -8,11 +8,9 @@ from functools import partial
 from inspect import Parameter
 from typing import Any
 
-from modd.component import Accepts, Component, Part, Receiver, accepts_of, name_of
+from modd.core import Accepts, Component, Message, Part, Receiver, accepts_of, name_of
 from modd.errors import InvalidOption
-from modd.message import Message
-from modd.parts.base import NamedPart, widened
-from modd.parts.checks import checked_types
+from modd.parts.base import NamedPart, checked_types, widened
 
 
 class Remember(NamedPart):

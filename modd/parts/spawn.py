@@ -7,13 +7,12 @@ from contextvars import ContextVar
 from inspect import isawaitable
 from typing import Any
 
-from modd.component import Accepts, Component, Part, accepts_of
+from modd.core import Accepts, Component, Message, Part, accepts_of
 from modd.errors import TurnFailed
-from modd.message import Message
-from modd.parts.base import NamedPart
-from modd.parts.checks import Types, checked_function, checked_types
+from modd.parts.base import NamedPart, Types, checked_function, checked_types
 
 Built = Component | Iterable[Component] | None
+
 
 _activating: ContextVar[tuple[Spawn, Component] | None] = ContextVar("modd_activating", default=None)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from modd.checks import check_headers, checked_delay
 from modd.errors import InvalidOption
-from modd.ports.checks import check_headers, checked_delay
 
 
 class Item(msgspec.Struct, frozen=True):

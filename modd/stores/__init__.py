@@ -9,12 +9,12 @@ In one SQLite file, with transactions: `SqliteStore`, which gives all of them, a
 are about the file derive from `modd.ports.StoreError`.
 """
 
-from modd.stores.memory_cache import MemoryCache
-from modd.stores.memory_events import MemoryEventStore
-from modd.stores.memory_inbox import MemoryInbox
-from modd.stores.memory_locks import MemoryLocks
-from modd.stores.memory_outbox import MemoryOutbox
-from modd.stores.memory_queue import MemoryQueue
+from modd.stores.memory.cache import MemoryCache
+from modd.stores.memory.events import MemoryEventStore
+from modd.stores.memory.inbox import MemoryInbox
+from modd.stores.memory.locks import MemoryLocks
+from modd.stores.memory.outbox import MemoryOutbox
+from modd.stores.memory.queue import MemoryQueue
 from modd.stores.sqlite.errors import (
     AnswerNeeded,
     NewerStore,

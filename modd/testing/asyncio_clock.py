@@ -15,6 +15,8 @@ import anyio
 from anyio.to_thread import current_default_thread_limiter
 
 Ts = TypeVarTuple("Ts")
+
+
 T = TypeVar("T")
 
 

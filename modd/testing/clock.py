@@ -9,7 +9,10 @@ from typing import Any, TypeVar, TypeVarTuple
 from modd.errors import InvalidOption
 
 Ts = TypeVarTuple("Ts")
+
+
 T = TypeVar("T")
+
 
 _CLOCKS = {"asyncio": "modd.testing.asyncio_clock", "trio": "modd.testing.trio_clock"}
 """Imported when asked for, because trio may not be there."""

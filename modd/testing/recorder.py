@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from modd.component import Accepts, Part
+from modd.core import Accepts, Message, Part
 from modd.errors import InvalidOption
-from modd.message import Message
 
 
 class Recorder(Part):

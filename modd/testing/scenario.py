@@ -8,10 +8,9 @@ from typing import TypeVar
 
 import msgspec
 
-from modd.bus import Bus
+from modd.core import Bus, Message
 from modd.errors import InvalidOption
-from modd.journey import Journey
-from modd.message import Message
+from modd.journey.journey import Journey
 
 E = TypeVar("E", bound=BaseException)
 

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import anyio
 
-from modd.cancelled import raise_if_cancelled
+from modd.concurrency.cancellation import raise_if_cancelled
 from modd.cqrs.codec import Codec
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import Undecodable
@@ -15,13 +15,13 @@ from modd.cqrs.intents import Event
 from modd.cqrs.stamps import Failed, For
 from modd.ports.errors import AlreadyHandled, LeaseLost
 from modd.ports.inbox import Inbox
+from modd.worker.claim import Work
+from modd.worker.emitted import Released
 from modd.worker.errors import NotedFailure, StrayCancellation
-from modd.worker.expansion import HANDLER, age_of, expand, rest_of
-from modd.worker.outcome import Rules, reason_of
-from modd.worker.released import Released
-from modd.worker.served import Served, names_of
-from modd.worker.sources import log
-from modd.worker.work import Work
+from modd.worker.fan_out import HANDLER, age_of, expand, rest_of
+from modd.worker.handlers import Served, names_of
+from modd.worker.retry import Rules, reason_of
+from modd.worker.source import log
 
 Decision: TypeAlias = tuple[Any, ...]
 """How to settle a claim: a method of its queue, and what that takes besides the claim."""

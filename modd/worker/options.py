@@ -7,12 +7,11 @@ from typing import Any
 
 import msgspec
 
+from modd.checks import checked_callable, checked_count, checked_delay, checked_methods, checked_span
+from modd.cqrs.retry import check_errors
 from modd.errors import InvalidOption
-from modd.middleware.retryer import check_errors
-from modd.options import checked_callable, checked_methods
-from modd.ports.checks import checked_count, checked_delay, checked_span
 from modd.ports.queue import Queue
-from modd.worker.outcome import Rules, checked_backoff
+from modd.worker.retry import Rules, checked_backoff
 
 _QUEUE = ("put", "claim", "extend", "ack", "retry", "release", "bury")
 

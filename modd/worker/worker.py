@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from time import time
 from typing import Any
 
+import anyio
+
+from modd.concurrency.backoff import Backoff
 from modd.cqrs.codec import Codec
-from modd.middleware.backoff import Backoff
-from modd.middleware.retryer import Errors
+from modd.cqrs.retry import Errors
 from modd.ports.inbox import WEEK, Inbox
 from modd.ports.outbox import Outbox
 from modd.ports.queue import Queue
-from modd.worker.closing import closed_by
+from modd.worker.emitted import Released
 from modd.worker.errors import AlreadyRunning
+from modd.worker.handlers import Served
 from modd.worker.handling import Handling
 from modd.worker.options import Options, checked_part, checked_queues
-from modd.worker.outcome import Seconds
-from modd.worker.released import Released
-from modd.worker.running import Running
-from modd.worker.served import Served
-from modd.worker.sources import sources_of
+from modd.worker.retry import Seconds
+from modd.worker.run import Running
+from modd.worker.source import log, sources_of
 
 
 class Worker:
@@ -170,3 +171,25 @@ class Worker:
 
 def _outbox_of(*parts: Any) -> Any:
     return next((each.outbox for each in parts if getattr(each, "outbox", None) is not None), None)
+
+
+@asynccontextmanager
+async def closed_by(context: AbstractAsyncContextManager[Any], deadline: Callable[[], float]) -> AsyncIterator[None]:
+    """Enter a context for the block; what takes too long to leave it is cancelled, and that is logged.
+
+    deadline: asked at the end of the block, by the clock of the loop.
+    """
+    error: BaseException | None = None
+    with anyio.CancelScope() as scope:
+        async with context:
+            try:
+                yield
+            except BaseException as raised:
+                error = raised
+                raise
+            finally:
+                scope.deadline = deadline()
+    if scope.cancelled_caught:
+        log.warning("what was opened took too long to close and was cancelled")
+        if error is not None:
+            raise error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from modd.cli.doctor import Doctor
-from modd.cli.reading import Reading, looked
+from modd.cli.inspection import Reading, looked
 from modd.cli.reports import Health
 
 AFFECTED, REPAIRED = "3.40.1", "3.51.3"

@@ -11,7 +11,7 @@ import pytest
 
 from modd import Message, Sensitive
 from modd.cli.content import hidden, raw, typed, visible
-from modd.cli.known import codecs_of
+from modd.cli.types import codecs_of
 from modd.cqrs import Codec, Envelope
 from modd.cqrs.stamps import UnknownStamp
 from tests.cli.desk import SECRET, Card, Mood, Paid, Pay, Wise, commands, envelope, packed
@@ -135,7 +135,7 @@ def test_a_codec_is_used_as_it_is() -> None:
 
 
 @pytest.mark.parametrize(
-    "spec", ["no.such.module", f"{DESK}:gone", f"{DESK}:nothing", f"{DESK}:events", "modd.message", "", ":Pay"]
+    "spec", ["no.such.module", f"{DESK}:gone", f"{DESK}:nothing", f"{DESK}:events", "modd.core.message", "", ":Pay"]
 )
 def test_types_that_are_not_to_be_found_are_an_error_that_names_them(orders: Shell, spec: str) -> None:
     code, err = orders.error("dead", "orders", "--types", spec)

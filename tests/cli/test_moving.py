@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
-from modd.cli.moving import STEP, moved
+from modd.cli.dead_letters import STEP, moved
 from modd.stores.sqlite.store import SqliteStore
 from tests.cli.stocked import Shell, bury
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from modd.cli.reading import Reading, looked
+from modd.cli.inspection import Reading, looked
 from modd.ports import StoreError
 from modd.stores.sqlite.errors import StoreBusy
 from tests.cli.stocked import Shell

@@ -9,18 +9,7 @@ from typing import Any
 import pytest
 
 from modd import Bus, UnresolvedAnnotation
-from modd.cqrs import (
-    Ask,
-    Command,
-    CommandBus,
-    Emit,
-    Envelope,
-    EventBus,
-    Handled,
-    InvalidHandler,
-    NoHandler,
-    QueryBus,
-)
+from modd.cqrs import Ask, Command, CommandBus, Emit, Envelope, EventBus, Handled, InvalidHandler, NoHandler, QueryBus
 from tests.cqrs.shop import Charge, Create, Created, CreatedByAdmin, Get, Plain
 
 pytestmark = pytest.mark.anyio

@@ -25,8 +25,8 @@ from modd.cqrs import (
     UnsafeOrder,
     WrongBus,
 )
+from modd.cqrs.chain import RULES, Rule
 from modd.cqrs.intents import Command
-from modd.cqrs.order import RULES, Rule
 from tests.cqrs.shop import Create, Created, Get, Noting, Rename, giving, noting, stop
 
 pytestmark = pytest.mark.anyio

@@ -8,18 +8,7 @@ import anyio
 import pytest
 
 from modd import Bus, Journey, Message, TurnFailed
-from modd.cqrs import (
-    CommandBus,
-    Emit,
-    Envelope,
-    EventBus,
-    Failed,
-    Handled,
-    Next,
-    QueryBus,
-    Queued,
-    WrongBus,
-)
+from modd.cqrs import CommandBus, Emit, Envelope, EventBus, Failed, Handled, Next, QueryBus, Queued, WrongBus
 from tests.cqrs.shop import Create, Created, Get, Rename, Welcomed, giving, stop, swallow
 
 pytestmark = pytest.mark.anyio

@@ -8,18 +8,7 @@ import anyio
 import pytest
 
 from modd import Bus
-from modd.cqrs import (
-    Actor,
-    Command,
-    CommandBus,
-    Envelope,
-    Event,
-    EventBus,
-    Forbidden,
-    NoHandler,
-    Query,
-    QueryBus,
-)
+from modd.cqrs import Actor, Command, CommandBus, Envelope, Event, EventBus, Forbidden, NoHandler, Query, QueryBus
 from modd.errors import InvalidOption, TurnFailed
 from modd.middleware.authorizer import Authorizer, anyone, authenticated, has_role
 

@@ -18,8 +18,7 @@ from hypothesis import strategies as st
 from modd import Bus, InvalidOption, detached
 from modd.cqrs import Command, CommandBus, Envelope, LockTimeout, NoHandler, Query, QueryBus
 from modd.errors import Deadlock, ModdError
-from modd.middleware.hold import LockLost
-from modd.middleware.lock import Lock
+from modd.middleware.lock import Lock, LockLost
 from modd.stores import MemoryLocks
 from modd.testing import run_virtual
 from tests.virtual import anyio_backend  # noqa: F401  # a fixture

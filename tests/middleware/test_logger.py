@@ -15,6 +15,7 @@ import pytest
 import structlog
 
 from modd import Sensitive
+from modd.core.message import Message, Value
 from modd.cqrs import (
     Actor,
     Command,
@@ -33,7 +34,6 @@ from modd.cqrs import (
     Timings,
 )
 from modd.errors import InvalidOption
-from modd.message import Message, Value
 from modd.middleware.logger import Logger, structlog_adapter
 
 pytestmark = pytest.mark.anyio

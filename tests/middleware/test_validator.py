@@ -12,6 +12,7 @@ import pytest
 from msgspec import Meta, Struct
 
 from modd import Bus, Sensitive, TurnFailed
+from modd.core.message import Value
 from modd.cqrs import (
     Command,
     CommandBus,
@@ -26,7 +27,6 @@ from modd.cqrs import (
     QueryBus,
 )
 from modd.errors import InvalidOption
-from modd.message import Value
 from modd.middleware.extras import MissingExtra
 from modd.middleware.validator import Validator
 

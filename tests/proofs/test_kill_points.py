@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from modd.stores.sqlite.presence import Presence
+from modd.stores.sqlite.processes import Presence
 from tests.proofs.accounts import problems_of
 from tests.proofs.processes import Job, Outcome, Zygote, zygote
 from tests.proofs.sizes import size_of

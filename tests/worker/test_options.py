@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from modd import Bus, InvalidOption
-from modd.component import Part
+from modd.core.component import Part
 from modd.cqrs import CommandBus, QueryBus
 from modd.stores import MemoryQueue
 from modd.worker import Worker

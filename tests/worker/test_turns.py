@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from modd import Bus, Message, TurnFailed
-from modd.component import Part
+from modd.core.component import Part
 from modd.cqrs import CommandBus, Emit, Envelope, EventBus
-from modd.cqrs.around import dispatch_in_turn
+from modd.cqrs.enclosing import dispatch_in_turn
 from modd.stores import MemoryQueue
 from modd.worker import Worker
 from tests.worker.desk import Paid, Pay, item, work_off

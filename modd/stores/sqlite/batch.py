@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from modd.signals import Signal, set_signal
+from modd.concurrency.signals import Signal, set_signal
 from modd.stores.sqlite.errors import TransactionInUse, is_damage, is_of_store, translated
 from modd.stores.sqlite.sql import Call, Connection, Operation
 

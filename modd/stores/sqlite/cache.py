@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from modd.stores.sqlite.part import Part
+from modd.stores.sqlite.base import Part
 from modd.stores.sqlite.readers import rows_of
 from modd.stores.sqlite.sql import Call, Connection
 
 GET = "SELECT value FROM modd_cache WHERE key = ? AND until > ?"
+
+
 SET = """INSERT INTO modd_cache (key, value, until) VALUES (?, ?, ?)
     ON CONFLICT (key) DO UPDATE SET value = excluded.value, until = excluded.until"""
+
+
 ADD = f"{SET} WHERE until <= ?"
+
+
 DELETE = "DELETE FROM modd_cache WHERE key = ?"
 
 

@@ -9,27 +9,44 @@ from modd.ports.errors import Conflict
 from modd.ports.events import Recorded, Snapshot
 from modd.ports.items import Item
 from modd.stores.checks import checked_event, checked_revision
-from modd.stores.sqlite.part import Part
+from modd.stores.sqlite.base import Part
 from modd.stores.sqlite.readers import rows_of
-from modd.stores.sqlite.rows import Insert
-from modd.stores.sqlite.sql import Call, Connection, packed, unpacked
+from modd.stores.sqlite.sql import Call, Connection, Insert, packed, unpacked
 
 T = TypeVar("T")
 
+
 PAGE = 256
 """Events that are read in one go."""
+
+
 LAST = 2**63 - 1
 """SQLite knows no greater number."""
 
+
 INSERT = Insert("INSERT INTO modd_events (position, stream, revision, at, headers, body)", "(?, ?, ?, ?, ?, ?)")
+
+
 POSITION = "SELECT coalesce(max(position), 0) FROM modd_events"
+
+
 REVISION = "SELECT coalesce(max(revision), 0) FROM modd_events WHERE stream = ?"
+
+
 COLUMNS = "stream, revision, position, body, headers, at"
+
+
 READ = f"SELECT {COLUMNS} FROM modd_events WHERE stream = ? AND revision > ? ORDER BY revision LIMIT {PAGE}"
+
+
 READ_ALL = f"SELECT {COLUMNS} FROM modd_events WHERE position > ? ORDER BY position LIMIT {PAGE}"
+
+
 SAVE = """INSERT INTO modd_snapshots (stream, revision, at, headers, body) VALUES (?, ?, ?, ?, ?)
     ON CONFLICT (stream) DO UPDATE SET revision = excluded.revision, at = excluded.at, headers = excluded.headers,
     body = excluded.body WHERE excluded.revision >= revision"""
+
+
 SNAPSHOT = "SELECT stream, revision, body, headers, at FROM modd_snapshots WHERE stream = ?"
 
 

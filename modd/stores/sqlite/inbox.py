@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from modd.ports.errors import AlreadyHandled
-from modd.stores.sqlite.part import Host, Part
+from modd.stores.sqlite.base import Host, Part
 from modd.stores.sqlite.readers import rows_of
 from modd.stores.sqlite.sql import Call, Connection
 
 ADD = """INSERT INTO modd_inbox (id, at) VALUES (?, ?)
     ON CONFLICT (id) DO UPDATE SET at = excluded.at WHERE at <= ?"""
+
+
 HAS = "SELECT 1 FROM modd_inbox WHERE id = ? AND at > ?"
 
 

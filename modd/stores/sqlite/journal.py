@@ -20,6 +20,7 @@ from modd.stores.sqlite.sql import Connection
 
 Mode: TypeAlias = Literal["wal", "truncate"]
 
+
 REPAIRED: dict[tuple[int, ...], int] = {(3, 44): 6, (3, 50): 7, (3, 51): 3}
 """By release, the first patch in which WAL is safe with several connections; it is in all releases after these."""
 
@@ -47,9 +48,17 @@ class Journal(msgspec.Struct, frozen=True):
 
 
 ALONE = Journal("wal", "one process uses the file")
+
+
 SHARED = Journal("truncate", "several processes use the file, and this version of SQLite can damage a WAL then")
+
+
 UNLOCKED = Journal("truncate", "no lock tells here whether others use the file, and this SQLite can damage a WAL then")
+
+
 SAFE = Journal("wal", "this version of SQLite is safe with several processes")
+
+
 UNABLE = Journal("truncate", "the file system has no WAL")
 
 

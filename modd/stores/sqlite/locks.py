@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from modd.ports.checks import checked_span
-from modd.stores.sqlite.part import Part
+from modd.checks import checked_span
+from modd.stores.sqlite.base import Part
 from modd.stores.sqlite.sql import Call, Connection
 
 ACQUIRE = """INSERT INTO modd_locks (key, token, until) VALUES (?, ?, ?)
     ON CONFLICT (key) DO UPDATE SET token = excluded.token, until = excluded.until WHERE until <= ?"""
+
+
 RENEW = "UPDATE modd_locks SET until = ? WHERE key = ? AND token = ? AND until > ?"
+
+
 RELEASE = "DELETE FROM modd_locks WHERE key = ? AND token = ?"
 
 

@@ -11,15 +11,32 @@ from typing import Any
 
 import msgspec
 
+from modd.errors import InvalidOption
+from modd.stores.sqlite.connection import Link, Loop
 from modd.stores.sqlite.errors import StoreForked
 from modd.stores.sqlite.journal import mode_of, prepare_reader, prepare_writer
-from modd.stores.sqlite.link import Link, Loop
-from modd.stores.sqlite.pausing import PausableReaders
-from modd.stores.sqlite.presence import of_system
+from modd.stores.sqlite.processes import FairLink, Turnstile, of_system
+from modd.stores.sqlite.readers import PausableReaders
 from modd.stores.sqlite.schema import check_version, migrate
 from modd.stores.sqlite.sharing import Sharing
 from modd.stores.sqlite.sql import Connection, Cursor
-from modd.stores.sqlite.turnstile import FairLink, Turnstile
+
+
+def checked_path(given: Any) -> str:
+    """The path of a file from the root, without links: the same for all who mean this file, from wherever they are.
+
+    Raises `InvalidOption`.
+    """
+    wanted = "give the path of a file, as a text or a pathlib.Path"
+    if not isinstance(given, (str, bytes, os.PathLike)):
+        raise InvalidOption("path", given, wanted)
+    path = os.fsdecode(given)
+    if path in ("", ":memory:"):
+        raise InvalidOption("path", given, "give the path of a file; in memory there are MemoryQueue and others")
+    try:
+        return os.path.realpath(path)
+    except ValueError as error:  # a zero, or what no file system can have in a name
+        raise InvalidOption("path", given, wanted) from error
 
 
 class Opened(msgspec.Struct, frozen=True):

@@ -7,26 +7,41 @@ from secrets import randbits
 from typing import Any
 from uuid import uuid4
 
-from modd.ports.checks import checked_count, checked_span
+from modd.checks import checked_count, checked_span
 from modd.ports.items import Claim, Item
 from modd.stores.checks import checked_at_once
-from modd.stores.sqlite.part import Waited, held
+from modd.stores.sqlite.base import Waited, held
 from modd.stores.sqlite.readers import rows_of
-from modd.stores.sqlite.rows import Insert
-from modd.stores.sqlite.sql import Call, Connection, Operation, packed, settled, unpacked
+from modd.stores.sqlite.sql import Call, Connection, Insert, Operation, packed, settled, unpacked
 
 INSERT = Insert(
     "INSERT INTO modd_outbox (place, id, key, headers, body)", "(?, ?, ?, ?, ?)", "ON CONFLICT (id) DO NOTHING"
 )
+
+
 PLACE = "SELECT coalesce(max(place), 0) FROM modd_outbox"
+
+
 CLAIMED = "EXISTS (SELECT 1 FROM modd_outbox WHERE until > ?)"
+
+
 CLAIMABLE = f"SELECT EXISTS (SELECT 1 FROM modd_outbox) AND NOT {CLAIMED}"
+
+
 END = "UPDATE modd_outbox SET token = NULL, until = NULL WHERE until IS NOT NULL"
+
+
 CLAIM = """UPDATE modd_outbox SET until = ?, token = ?, attempts = attempts + 1
     WHERE place IN (SELECT place FROM modd_outbox ORDER BY place LIMIT ?)
     RETURNING place, id, body, headers, key, attempts"""
+
+
 HELD = "place = ? AND token = ?"
+
+
 ACK = f"DELETE FROM modd_outbox WHERE {HELD}"
+
+
 RELEASE = f"UPDATE modd_outbox SET token = NULL, until = NULL WHERE {HELD}"
 
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import Any, ClassVar
 from uuid import uuid4
 
+from modd.checks import checked_count, checked_delay, checked_span
 from modd.errors import InvalidOption
-from modd.ports.checks import checked_count, checked_delay, checked_span
 from modd.ports.items import Claim, Dead, Item, Stats
-from modd.stores.sqlite.part import Host, Waited, held
-from modd.stores.sqlite.places import Places
+from modd.stores.sqlite.base import Alone, Host, Waited, Way, held
+from modd.stores.sqlite.positions import Places
 from modd.stores.sqlite.queue_sql import ANY_DUE, BEHIND, DEAD, DELAYED, LEASED, READY, RETRYING, QueueSql
 from modd.stores.sqlite.readers import rows_of
 from modd.stores.sqlite.sql import Call, packed, unpacked
-from modd.stores.sqlite.ways import Alone, Way
 
 COUNT = "SELECT count(*) FROM modd_items WHERE queue = :queue AND due IS NOT NULL"
+
+
 COUNTS = f"""SELECT
     (SELECT count(*) FROM modd_items WHERE queue = :queue AND state = 0)
     + (SELECT count(*) FROM modd_items WHERE queue = :queue AND state = 1 AND key IS NOT NULL)
@@ -23,8 +24,12 @@ COUNTS = f"""SELECT
     ({COUNT} AND state = {DELAYED} AND due > :now) + ({COUNT} AND state = {RETRYING} AND due > :now),
     ({COUNT} AND state = {LEASED} AND due > :now),
     ({COUNT} AND state = {DEAD})"""
+
+
 BURIED = f"""SELECT place, id, body, headers, reason, attempts FROM modd_items
     WHERE queue = ? AND state = {DEAD} AND due IS NOT NULL ORDER BY due LIMIT ?"""
+
+
 ANY = f"SELECT EXISTS (SELECT 1 FROM modd_items WHERE queue = :queue AND state = 0) OR {ANY_DUE}"
 
 

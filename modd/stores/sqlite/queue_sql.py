@@ -15,42 +15,73 @@ from typing import Any
 from modd.ports.errors import LeaseLost
 from modd.ports.items import Claim
 from modd.stores.sqlite.batch import savepoint
-from modd.stores.sqlite.places import Places
-from modd.stores.sqlite.rows import Insert, Statement
-from modd.stores.sqlite.sql import Call, Connection, settled, unpacked
+from modd.stores.sqlite.positions import Places
+from modd.stores.sqlite.sql import Call, Connection, Insert, Statement, settled, unpacked
 
 READY, BEHIND, DELAYED, LEASED, RETRYING, DEAD = range(6)
+
 
 STEP = 1000
 """Items that come due in one go, so that a million at once keep nobody waiting."""
 
+
 DUE = "queue = :queue AND state = :state AND due IS NOT NULL AND due <= :now"
+
+
 ANY_DUE = " OR ".join(
     f"EXISTS (SELECT 1 FROM modd_items WHERE {DUE.replace(':state', str(state))})"
     for state in (DELAYED, LEASED, RETRYING)
 )
+
+
 COME_DUE = f"""UPDATE modd_items SET state = (state = 2 AND key IS NOT NULL), due = NULL WHERE place IN (
     SELECT place FROM modd_items WHERE {DUE} ORDER BY due LIMIT {STEP}) RETURNING state, key"""
+
+
 OF_KEY = "queue = :queue AND key = :key AND key IS NOT NULL"
+
+
 GIVE_WAY = f"UPDATE modd_items SET state = 1 WHERE {OF_KEY} AND state = 0 AND attempts = 0"
+
+
 PROMOTE = f"""UPDATE modd_items SET state = 0 WHERE place = (
     SELECT place FROM modd_items WHERE {OF_KEY} AND state = 1 ORDER BY place LIMIT 1)
     AND NOT EXISTS (SELECT 1 FROM modd_items WHERE {OF_KEY} AND state IN (0, 3, 4))"""
+
+
 CLAIM = """UPDATE modd_items SET state = 3, due = :until, attempts = attempts + 1, token = :token WHERE place IN (
     SELECT place FROM modd_items WHERE queue = :queue AND state = 0 ORDER BY place LIMIT :limit)
     RETURNING place, id, key, headers, attempts, body"""
+
+
 HELD = "place = ? AND token = ?"
+
+
 ACK = f"DELETE FROM modd_items WHERE {HELD}"
+
+
 ACK_MANY = Statement("DELETE FROM modd_items WHERE token = ? AND place IN (", "?", ")")
+
+
 FEW = 4
 """Acknowledged one by one."""
+
+
 EXTEND = f"UPDATE modd_items SET state = 3, due = ? WHERE {HELD}"
+
+
 RETRY = f"UPDATE modd_items SET token = NULL, state = ?, due = ? WHERE {HELD}"
+
+
 RELEASE = f"""UPDATE modd_items SET token = NULL, due = NULL, attempts = attempts - 1,
     state = (key IS NOT NULL AND attempts = 1) WHERE {HELD}"""
+
+
 BURY = f"""UPDATE modd_items SET token = NULL, state = 5, reason = ?, due = (SELECT coalesce(max(due), 0) + 1
     FROM modd_items AS other WHERE other.queue = modd_items.queue AND other.state = 5 AND other.due IS NOT NULL)
     WHERE {HELD}"""
+
+
 REDRIVE = """UPDATE modd_items SET place = ?, id = ?, state = (key IS NOT NULL), attempts = 0, due = NULL, reason = NULL
     WHERE place = ? AND state = 5 RETURNING key"""
 

@@ -7,20 +7,30 @@ from collections.abc import Sequence
 
 import anyio
 
+from modd.stores.sqlite.base import Host
 from modd.stores.sqlite.errors import StoreClosed
-from modd.stores.sqlite.part import Host
 from modd.stores.sqlite.sql import Call, Connection
 
 EVERY = 60.0
 """Seconds from one sweep to the next."""
+
+
 PAUSE = 0.02
 """Seconds from one step of a sweep to the next, so that others write between them."""
+
+
 STEP = 200
 """Rows of each kind that are deleted in one commit."""
 
+
 CACHE = f"DELETE FROM modd_cache WHERE key IN (SELECT key FROM modd_cache WHERE until <= ? LIMIT {STEP})"
+
+
 LOCKS = f"DELETE FROM modd_locks WHERE key IN (SELECT key FROM modd_locks WHERE until <= ? LIMIT {STEP})"
+
+
 INBOX = f"DELETE FROM modd_inbox WHERE id IN (SELECT id FROM modd_inbox WHERE at <= ? LIMIT {STEP})"
+
 
 _log = logging.getLogger("modd.stores")
 

@@ -51,6 +51,7 @@ CREATE TABLE modd_outbox (
 CREATE INDEX modd_outbox_claimed ON modd_outbox (until) WHERE until IS NOT NULL;
 """
 
+
 STEPS: tuple[str, ...] = (FIRST,)
 """What leads from each version to the next; a step that was released is never changed."""
 

@@ -9,22 +9,29 @@ from random import uniform
 
 import anyio
 
+from modd.stores.sqlite.connection import Link
 from modd.stores.sqlite.errors import StoreBusy, is_busy
 from modd.stores.sqlite.journal import ALONE, SAFE, SHARED, UNABLE, UNLOCKED, Journal, Mode, is_affected, set_mode
-from modd.stores.sqlite.link import Link
-from modd.stores.sqlite.pausing import PausableReaders
-from modd.stores.sqlite.presence import Presence
+from modd.stores.sqlite.processes import Presence
+from modd.stores.sqlite.readers import PausableReaders
 from modd.stores.sqlite.sql import Connection
 from modd.stores.sqlite.writer import Writer
 
 LOOK = 0.1
 """Seconds after which one who has the file alone looks again whether somebody wants to be let in."""
+
+
 RETRY = 10.0
 """Seconds after which one of several looks again whether it is alone."""
+
+
 AGAIN = 1.0
 """Seconds after which the mode is changed again that could not be changed; nothing may be written meanwhile."""
+
+
 PATIENCE = 0.05
 """Seconds for which writing waits at most when the mode cannot be changed at once."""
+
 
 _log = logging.getLogger("modd.stores")
 

@@ -12,30 +12,26 @@ from typing import Any, Self
 
 import anyio
 
+from modd.checks import checked_callable, checked_delay, checked_span
+from modd.core import detached
 from modd.errors import AlreadyOpen, InvalidOption
-from modd.options import checked_callable
-from modd.ports.checks import checked_delay, checked_span
 from modd.ports.inbox import WEEK
 from modd.ports.transaction import open_transaction
+from modd.stores.sqlite.base import Alone, Way
 from modd.stores.sqlite.cache import SqliteCache
-from modd.stores.sqlite.collecting import Collecting
+from modd.stores.sqlite.connection import Loop, own_loop
 from modd.stores.sqlite.errors import AnswerNeeded, StoreClosed, StoreElsewhere, StoreForked, translating
 from modd.stores.sqlite.events import SqliteEventStore
-from modd.stores.sqlite.given import checked_path
 from modd.stores.sqlite.inbox import SqliteInbox
 from modd.stores.sqlite.journal import Journal
-from modd.stores.sqlite.link import Loop, own_loop
 from modd.stores.sqlite.locks import SqliteLocks
-from modd.stores.sqlite.opening import Opening, connected
+from modd.stores.sqlite.opening import Opening, checked_path, connected
 from modd.stores.sqlite.outbox import SqliteOutbox
-from modd.stores.sqlite.own_writes import OwnWrites
-from modd.stores.sqlite.places import Places
+from modd.stores.sqlite.positions import Places
 from modd.stores.sqlite.queue import SqliteQueue
 from modd.stores.sqlite.retention import Retention
-from modd.stores.sqlite.transaction import SqliteTransaction
-from modd.stores.sqlite.ways import Alone, Way
+from modd.stores.sqlite.transaction import Collecting, OwnWrites, SqliteTransaction
 from modd.stores.sqlite.writer import Writer
-from modd.turn import detached
 
 
 class SqliteStore:

@@ -10,14 +10,13 @@ from typing import Any
 
 import anyio
 
-from modd.cancelled import put_off
-from modd.holding import holding
-from modd.signals import signals
+from modd.concurrency.cancellation import put_off
+from modd.concurrency.signals import signals
+from modd.core import Gate, hold
 from modd.stores.sqlite.batch import Batch, Job
+from modd.stores.sqlite.connection import Link
 from modd.stores.sqlite.errors import StoreClosed
-from modd.stores.sqlite.link import Link
 from modd.stores.sqlite.sql import Operation
-from modd.turn import Gate
 
 MOST = 500
 """Jobs in one commit, so that none is long, and those who have an answer can go on while the next is committed."""
@@ -92,7 +91,7 @@ class Writer:
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[Link]:
         """Have the connection for oneself for as long as the block lasts."""
-        async with holding(self.gate):
+        async with hold(self.gate):
             if self._closed:  # perhaps while it waited
                 raise StoreClosed(self._store)
             turn = Turn()
@@ -108,7 +107,7 @@ class Writer:
 
     async def _let_in(self) -> None:
         """Wait until nobody else has the connection. Raises `Deadlock`, and `StoreClosed`."""
-        async with holding(self.gate):
+        async with hold(self.gate):
             pass
         if self._closed:
             raise StoreClosed(self._store)

@@ -12,6 +12,7 @@ from modd.testing.conformance.base import Suite
 
 T = TypeVar("T")
 
+
 LONG = 20.0
 """Seconds after which a wait that was to end has failed."""
 

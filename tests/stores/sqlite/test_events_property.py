@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.stores.memory.test_events_property import Both, steps
 from tests.stores.sqlite.laws import queue_in_file
-from tests.stores.test_memory_events_property import Both, steps
 
 EXAMPLES = 500 if os.environ.get("MODD_PROFILE") == "long" else 15
 

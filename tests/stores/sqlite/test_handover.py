@@ -10,7 +10,8 @@ import anyio
 import pytest
 
 from modd.ports.errors import StoreError
-from modd.stores.sqlite import presence, sharing
+from modd.stores.sqlite import processes as presence
+from modd.stores.sqlite import sharing
 from modd.stores.sqlite.errors import StoreBusy, StoreReadOnly
 from modd.stores.sqlite.journal import ALONE, SHARED
 from modd.stores.sqlite.store import SqliteStore

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from modd.stores.sqlite import presence
+from modd.stores.sqlite import processes as presence
 from modd.stores.sqlite.errors import StoreClosed
 from modd.stores.sqlite.journal import ALONE, SAFE, UNABLE, UNLOCKED, NotDurable, is_affected
 from modd.stores.sqlite.store import SqliteStore

@@ -19,7 +19,7 @@ from modd.stores.sqlite.errors import (
     StoreFull,
     StoreReadOnly,
 )
-from modd.stores.sqlite.presence import of_system
+from modd.stores.sqlite.processes import of_system
 from modd.stores.sqlite.store import SqliteStore
 from tests.stores.sqlite.faulty import Disk, beside, by_uri, store_threads, until
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from modd.stores.sqlite import presence
+from modd.stores.sqlite import processes as presence
 from modd.stores.sqlite.journal import ALONE
+from modd.stores.sqlite.processes import Turnstile
 from modd.stores.sqlite.store import SqliteStore
-from modd.stores.sqlite.turnstile import Turnstile
 from tests.stores.sqlite.faulty import has_wal, mode_in_header
 from tests.stores.sqlite.program import ITEMS, TASKS, ended, put_and_stay, start, work
 

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from modd.errors import InvalidOption
-from modd.stores.sqlite import part
+from modd.stores.sqlite import base as part
 from modd.stores.sqlite.store import SqliteStore
 from tests.stores.sqlite.conftest import Clock
 

@@ -13,12 +13,12 @@ import anyio
 import pytest
 
 from modd.ports import AlreadyHandled
+from modd.stores.sqlite.connection import own_loop
 from modd.stores.sqlite.errors import StoreClosed, StoreFailed, StoreFull
-from modd.stores.sqlite.link import own_loop
 from modd.stores.sqlite.opening import connected
+from modd.stores.sqlite.processes import FairLink, Turnstile
 from modd.stores.sqlite.sql import Call, Connection
 from modd.stores.sqlite.store import SqliteStore
-from modd.stores.sqlite.turnstile import FairLink, Turnstile
 from modd.stores.sqlite.writer import Writer
 from tests.stores.sqlite.connections import Watch
 from tests.stores.sqlite.connections import failed as failure
