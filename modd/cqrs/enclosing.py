@@ -18,8 +18,8 @@ def root_bus(part: Part) -> Any:
 async def dispatch_in_turn(answerer: Answerer, envelope: Any) -> Any:
     """Have a typed bus alone handle an envelope, in a turn of the outermost bus around it, if there is one.
 
-    Events that it releases flow on there as if the bus had given the message to it. Returns the `Dispatched`; raises the
-    error of the handler, and `TurnFailed` for errors that nothing handled of all that it caused.
+    Events that it releases flow on there as if the bus had given the message to it. Returns the `Dispatched`; raises
+    the error of the handler, and `TurnFailed` for errors that nothing handled of all that it caused.
     """
     answer: Any = None
     failed: Exception | None = None
@@ -40,7 +40,7 @@ async def dispatch_in_turn(answerer: Answerer, envelope: Any) -> Any:
 
 
 def _through(part: Any, answerer: Part, dispatch: Component) -> Component:
-    """Return a call that sends a message through each bus on the way from a part to the answerer, and to no other part."""
+    """Return a call that sends a message through each bus on the way to the answerer, and to nothing else."""
     if part is answerer:
         return dispatch
     inner = next(each for each in part.components if isinstance(each, Part) and answerer in inside(each))
