@@ -72,7 +72,7 @@ class Entry(msgspec.Struct, eq=False):
     origin: Any = None
     """The cause of the message for typed buses, opaque here (`Origin`)."""
     receivers: tuple[Receiver, ...] | None = None
-    """The only components that get the message, in place of all that accept it."""
+    """The only components that get the message, in place of every component that accepts its type."""
 
 
 class Caused:

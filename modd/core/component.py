@@ -1,4 +1,4 @@
-"""Components in their places, and parts: components that are made of components (MO-16)."""
+"""Components in their places, and parts: components that are made of components."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ class Receiver(msgspec.Struct, frozen=True, eq=False):
 class Part:
     """A component made around other components; a bus is one, and so is each of `modd.parts`.
 
-    Derive from it to write a part of your own: give the components inside to ``super().__init__``, define
-    ``__call__``, and set `accepts` when it is not what the one component inside accepts. A part that wraps a bus
-    passes on its boundary: what the bus let out is not given back to it (MO-16).
+    Derive from it to write your own part: give the components inside to ``super().__init__``, define ``__call__``, and
+    set `accepts` if the part accepts other types than its first component. A part that wraps a bus passes on the
+    boundary of the bus: a message that the bus let out does not come back through the part.
     """
 
     is_bus: ClassVar[bool] = False
@@ -79,17 +79,17 @@ class Part:
 
     @property
     def inside(self) -> tuple[Receiver, ...]:
-        """The components inside with what each accepts."""
+        """The components inside, each with the types that it accepts."""
         return tuple(self._inside)
 
     @property
     def accepts(self) -> Accepts:
-        """What a surrounding bus gives to this part."""
+        """The message types that a surrounding bus gives to this part."""
         return self._inside[0].accepts if self._inside else Accepts(everything=True)
 
     @property
     def boundary(self) -> Part | None:
-        """The bus whose boundary this part is or passes on: what came from it is not given back to it."""
+        """The bus that this part is or wraps: a message from that bus does not come back to it."""
         return next((receiver.boundary for receiver in self._inside if receiver.boundary), None)
 
     @property
@@ -133,7 +133,7 @@ class Part:
 
 
 def inside(component: Component, seen: set[int] | None = None) -> Iterator[Component]:
-    """The component and everything in it, depth first, each once."""
+    """Yield a component and every component inside it, depth first, each once."""
     seen = set() if seen is None else seen
     if id(component) not in seen:
         seen.add(id(component))
@@ -143,15 +143,15 @@ def inside(component: Component, seen: set[int] | None = None) -> Iterator[Compo
 
 
 def accepts_of(component: Any) -> Accepts:
-    """What a component accepts: a part says it itself, of a callable it is read (MO-13).
+    """Return the message types that a component accepts: a part says so itself, a callable by its annotation.
 
-    Raises `NotAComponent` for what cannot take a message, `UnresolvedAnnotation` for a name that cannot be found.
+    Raises `NotAComponent` for an object that takes no message, `UnresolvedAnnotation` for a name that cannot be found.
     """
     return component.accepts if isinstance(component, Part) else accepts_of_callable(component)
 
 
 def call_of(component: Component) -> Component:
-    """The quickest way to call a component: an object by its bound ``__call__``."""
+    """Return the quickest call of a component: for an object its bound ``__call__``."""
     return component if isinstance(component, _PLAIN) else component.__call__  # type: ignore[operator]
 
 

@@ -1,4 +1,4 @@
-"""A turn: all that one message from outside causes in a bus, until the bus's queue is empty.
+"""A turn: everything that one message from outside causes in a bus, until the queue of the bus is empty.
 
 A turn is made when a message is sent, counts its messages (`limits`), may hold a gate of its bus (`gate`), and has an
 outcome when there is something to tell its sender. Turns are inside each other as the sends are: a component that
@@ -31,7 +31,7 @@ class Outcome:
         self.out: list[Message] = []
         """The messages that left the bus."""
         self.origins: dict[int, Any] = {}
-        """By position in `out`: what caused the message, where that was noted."""
+        """The causes of messages by position in `out`, where these were noted."""
         self.errors: list[Exception] = []
         """The errors that are raised to the sender in the end."""
         self.overflow: Exception | None = None
@@ -152,7 +152,7 @@ def end(turn: Turn) -> tuple[Message, ...]:
 
 
 def cut_short(turn: Turn, error: BaseException, queue: Iterable[Any]) -> None:
-    """End a turn that cannot go on, and tell observers what is left undone. Raises `TurnFailed` if a limit cut it."""
+    """End a turn that cannot go on, and tell observers which messages are left. Raises `TurnFailed` on overflow."""
     left = [item.message if isinstance(item, Entry) else item for item in queue]
     failures = [message.error for message in left if isinstance(message, Failure)]
     messages = tuple(message for message in left if isinstance(message, Message) and not isinstance(message, Failure))
