@@ -8,11 +8,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any  # noqa: TID251  # for what is imported late; no cycle is hidden by it
 
 from modd.cqrs.chain import Middleware, Next
+from modd.errors import MissingExtra
 from modd.middleware.authorizer import Authorizer, anyone, authenticated, has_role
 from modd.middleware.caching.cacher import Cacher, CacherOptions
 from modd.middleware.circuit_breaker import CircuitBreaker, CircuitBreakerOptions
 from modd.middleware.enqueue import Enqueue, EnqueueOptions
-from modd.middleware.extras import MissingExtra
 from modd.middleware.feature_flag import FeatureFlag, FeatureFlagOptions
 from modd.middleware.idempotency import Idempotency
 from modd.middleware.lock import Lock, LockLost, LockOptions

@@ -10,8 +10,8 @@ from modd.core import Message
 from modd.cqrs.codec import Codec
 from modd.cqrs.enclosing import dispatch_in_turn
 from modd.cqrs.envelope import Envelope
+from modd.cqrs.ids import qualify
 from modd.cqrs.result import Dispatched
-from modd.middleware.bus_keys import in_bus
 from modd.ports.items import Claim, Item
 from modd.ports.outbox import Outbox
 from modd.worker.source import log
@@ -46,7 +46,7 @@ class Released:
     def _item(self, bus: str, event: Message, dispatched: Dispatched[Any], key: str | None) -> Item:
         envelope = Envelope(event)
         envelope.caused_by(dispatched.envelope)
-        return Item(self._codec_of(type(event)).encode(envelope), key=key, id=in_bus(bus, envelope.id))
+        return Item(self._codec_of(type(event)).encode(envelope), key=key, id=qualify(bus, envelope.id))
 
     def _codec_of(self, kind: type[Message]) -> Codec:
         """One that encodes a type: who decodes it may be somebody else, so that no bus here needs to know it."""

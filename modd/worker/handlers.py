@@ -13,8 +13,8 @@ from modd.cqrs.enclosing import top_of
 from modd.cqrs.errors import WrongBus
 from modd.cqrs.intents import Event, Query, with_derived
 from modd.cqrs.typed_bus import TypedBus
+from modd.cqrs.wire import BUS_HEADER
 from modd.errors import InvalidOption, NoHandler, SeveralHandlers
-from modd.middleware.enqueue import BUS
 from modd.worker.errors import DuplicateHandler
 
 
@@ -52,7 +52,7 @@ class Served:
         found = self._takers.get(kind)
         if found is None:
             found = self._takers[kind] = self._takers_of(kind)
-        name = headers.get(BUS)
+        name = headers.get(BUS_HEADER)
         return found if name is None else [bus for bus in found if bus.name == name] or found
 
     def knows(self, handler: str) -> bool:

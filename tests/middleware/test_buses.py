@@ -14,11 +14,11 @@ from modd.stores import MemoryQueue
 
 MAKERS: dict[str, Callable[[], Any]] = {
     "Cacher": Cacher,
-    "CircuitBreaker": lambda: CircuitBreaker(1, 1),
+    "CircuitBreaker": lambda: CircuitBreaker(1, reset_after=1),
     "Enqueue": lambda: Enqueue(MemoryQueue()),
     "Idempotency": Idempotency,
     "Lock": lambda: Lock(lambda envelope: "all"),
-    "RateLimit": lambda: RateLimit(1, 1),
+    "RateLimit": lambda: RateLimit(1, per=1),
 }
 
 

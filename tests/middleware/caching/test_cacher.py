@@ -286,7 +286,7 @@ async def test_what_does_not_come_back_as_it_was_is_not_kept_and_told_once(caplo
     assert not store.kept
     [record] = caplog.records
     assert (record.name, record.levelno) == ("modd.q", logging.WARNING)
-    assert "does not keep results of Untyped" in record.getMessage()
+    assert "does not store results of Untyped" in record.getMessage()
 
 
 @pytest.mark.parametrize("value", [[1, "a", {"k": [None, True]}], {"a": {"b": 1.5}}, "text", 3])
