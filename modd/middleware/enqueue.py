@@ -33,7 +33,7 @@ class Enqueue(MiddlewareWithKeys):
 
     Use it for work that may happen later. The envelope gets a ``Queued`` stamp, is encoded and put into the queue;
     there is no result, and no events are released. A worker decodes the envelope and dispatches it with a ``Received``
-    stamp, which passes through, so that one configuration serves both processes. A ``Delay`` stamp is honoured.
+    stamp, which passes through, so that the same configuration serves both processes. A ``Delay`` stamp is honoured.
 
     The id of the item is the id of the envelope with the name of the bus in front, ``commands:import-7``, so that buses
     of different names can share a queue. If an item with this id is still in the queue, the message is not queued

@@ -59,7 +59,7 @@ class Options(Generic[O]):
     def check_types(self, bus: Any) -> None:
         """Raise `NoHandler` for overrides of a type that the bus should handle but does not.
 
-        Types of other kinds pass, so that one instance serves a command bus and a query bus.
+        Types of other kinds pass, so that an instance can serve a command bus and a query bus.
         """
         for kind in self._intents:
             if issubclass(kind, bus.kind) and not any(

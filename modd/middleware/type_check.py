@@ -132,7 +132,7 @@ def _check_by_msgspec(value: Any, bare: Any, metadata: tuple[Any, ...], path: st
 
 
 def _checkable(bare: Any, metadata: tuple[Any, ...]) -> Iterator[Any]:
-    """Return the hints to try in msgspec, the one with metadata first."""
+    """Return the hints to try in msgspec, with metadata first."""
     if isinstance(bare, TypeVar):
         return
     if metadata:

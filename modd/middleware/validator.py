@@ -34,7 +34,7 @@ class ValidatorOptions(TypedDict, total=False):
 
 
 class Validator(MiddlewareWithOptions):
-    """Lets only valid messages and valid results through, and raises `InvalidIntent` for others.
+    """Lets only valid messages and valid results through, and raises `InvalidIntent` otherwise.
 
     Use it for messages that are made in Python, because only decoded messages are checked otherwise. By default the
     fields of a message must fit their types, fields of structs in it included. Add it outside of `Enqueue`.

@@ -58,7 +58,7 @@ _encode = msgspec.msgpack.Encoder(order="deterministic").encode
 
 
 class CacheKeys:
-    """Makes the keys under which results are stored, in a store that others may use too.
+    """Makes the keys under which results are stored, in a store that other middleware may share.
 
     A key differs by purpose, by the name of the bus, by the name of the type on the wire and in the code, by content,
     and, unless shared, by the last `Actor` and the last `Tenant`. Sensitive content enters a key as part of a digest.

@@ -1,4 +1,4 @@
-"""Single flight: of concurrent calls for one key, one works, and the others wait for it or leave the work to it."""
+"""Single flight: of concurrent calls for one key one works, and the rest wait for it or return."""
 
 from __future__ import annotations
 

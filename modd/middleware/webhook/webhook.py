@@ -60,9 +60,9 @@ class Webhook(MiddlewareWithOptions):
     backoff, multiplier, jitter: the delays between attempts, as in `Retryer`; a longer ``Retry-After`` wins.
     timeout: seconds for one attempt.
     max_delay: the longest delay in seconds.
-    allow: hosts and networks to allow although they are not public; others are refused.
+    allow: hosts and networks to allow although they are not public; any other private host is refused.
     client: an ``httpx2.AsyncClient`` to send with. The webhook neither configures nor closes it, so ``allow`` and
-        proxies are up to you, and its log shows full URLs. By default the webhook has connections of its own, which
+        proxies are up to you, and its log shows full URLs. By default the webhook opens connections, which
         stay open while the bus is open.
     intents: options by message type; endpoints there replace the endpoints above.
     sleep, random, resolve: wait for some seconds, return a number from 0 up to 1, and return the addresses of a host;
