@@ -50,10 +50,10 @@ def has_methods(value: Any, methods: Iterable[str]) -> bool:
     return not isinstance(value, type) and all(callable(getattr(value, name, None)) for name in methods)
 
 
-def checked_types(
+def checked_subclasses(
     option: str, value: Any, base: type[T], *, single: bool = False, least: int = 0, unique: bool = False
 ) -> tuple[type[T], ...]:
-    """Return a list of types that are derived from ``base``.
+    """Return types that are derived from ``base``, as a tuple.
 
     single: accept one type in place of a list. least: the smallest number of types. unique: refuse a type given twice.
     """
