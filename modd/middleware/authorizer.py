@@ -15,12 +15,12 @@ from modd.cqrs.stamps import Actor
 from modd.errors import InvalidOption
 from modd.middleware.options import MiddlewareWithOptions
 
-Rule: TypeAlias = Callable[[Actor | None, Any], bool | Awaitable[bool]]
+AccessRule: TypeAlias = Callable[[Actor | None, Any], bool | Awaitable[bool]]
 """Takes the actor and the intent, and returns True to allow it; sync or async."""
 
 
 class _AuthorizerOptions(TypedDict, total=False):
-    rule: Rule
+    rule: AccessRule
 
 
 class Authorizer(MiddlewareWithOptions):
@@ -41,7 +41,7 @@ class Authorizer(MiddlewareWithOptions):
     role: ClassVar[str] = "authorizer"
     """Its name in the rules of order: outside of middleware that stores results or queues messages."""
 
-    def __init__(self, rules: Mapping[type[Message], Rule]) -> None:
+    def __init__(self, rules: Mapping[type[Message], AccessRule]) -> None:
         if not isinstance(rules, Mapping):
             raise InvalidOption("Authorizer(rules)", rules, "give a mapping from message type to rule")
         super().__init__(_AuthorizerOptions, {}, {kind: {"rule": rule} for kind, rule in rules.items()}, _check)
@@ -72,7 +72,7 @@ def authenticated(actor: Actor | None, intent: object) -> bool:
     return actor is not None
 
 
-def has_role(*roles: str) -> Rule:
+def has_role(*roles: str) -> AccessRule:
     """Return a rule that allows actors with at least one of these roles. Raises `InvalidOption`."""
     if not roles or not all(isinstance(role, str) and role for role in roles):
         raise InvalidOption("has_role", roles, 'give the names of one or more roles: has_role("admin")')

@@ -21,7 +21,7 @@ from modd.middleware.bus_keys import Key, MiddlewareWithKeys, check_key, key_of
 V = TypeVar("V")
 
 
-Record: TypeAlias = Callable[[bool], None]
+OnOutcome: TypeAlias = Callable[[bool], None]
 """Takes the outcome of a dispatch: True if it failed."""
 
 
@@ -97,10 +97,10 @@ class CircuitBreaker(MiddlewareWithKeys):
             raise CircuitOpen(type(envelope.message), left if left > TIME_PRECISION else options["reset_after"])
         return await self._try(circuit, envelope, call_next, partial(self._conclude, key, options, circuit))
 
-    async def _try(self, circuit: OpenCircuit, envelope: Envelope[Any], call_next: Next, record: Record) -> None:
+    async def _try(self, circuit: OpenCircuit, envelope: Envelope[Any], call_next: Next, on_outcome: OnOutcome) -> None:
         circuit.in_trial = True
         try:
-            await _run(envelope, call_next, record)
+            await _run(envelope, call_next, on_outcome)
         finally:
             circuit.in_trial = False
 
@@ -124,16 +124,16 @@ class CircuitBreaker(MiddlewareWithKeys):
             del self._open[key]
 
 
-async def _run(envelope: Envelope[Any], call_next: Next, record: Record) -> None:
+async def _run(envelope: Envelope[Any], call_next: Next, on_outcome: OnOutcome) -> None:
     """Call the next link and record its outcome; a cancellation is none."""
     before = len(envelope.all(Failed))
     try:
         await call_next(envelope)
     except Exception as error:
         if _counts(error):
-            record(True)
+            on_outcome(True)
         raise
-    record(len(envelope.all(Failed)) > before)
+    on_outcome(len(envelope.all(Failed)) > before)
 
 
 def _counts(error: Exception) -> bool:

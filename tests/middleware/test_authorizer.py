@@ -1,4 +1,4 @@
-"""Who may do what."""
+"""Authorizer allows messages by rules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one middleware keeps for several buses, which it tells apart by their names."""
+"""A middleware in multiple buses keeps their keys apart by the names of the buses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Not trying what fails all the time."""
+"""CircuitBreaker refuses dispatches after failures in a row."""
 
 from __future__ import annotations
 

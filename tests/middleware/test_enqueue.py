@@ -1,4 +1,4 @@
-"""Enqueue: queued in place of handled, and handled when it comes back."""
+"""Enqueue puts a message into a queue, and lets it through when it comes from the queue."""
 
 from __future__ import annotations
 

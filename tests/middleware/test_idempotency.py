@@ -1,4 +1,4 @@
-"""Idempotency does a thing once."""
+"""Idempotency handles a message once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What needs more than modd itself: imported when it is asked for."""
+"""Middleware that need an extra are imported lazily."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lines about what goes through a typed bus; a log changes no outcome."""
+"""Logger writes lines about dispatches and changes no outcome."""
 
 from __future__ import annotations
 

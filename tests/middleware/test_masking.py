@@ -1,4 +1,4 @@
-"""Texts without what is sensitive in a message."""
+"""Sensitive content of a message is masked in texts."""
 
 from __future__ import annotations
 

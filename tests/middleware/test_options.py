@@ -1,4 +1,4 @@
-"""What may differ by type is given by mappings."""
+"""Options by type are given as mappings."""
 
 from __future__ import annotations
 

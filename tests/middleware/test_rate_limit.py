@@ -1,4 +1,4 @@
-"""A limit to how many dispatches there may be in a given time."""
+"""RateLimit refuses dispatches beyond a number in a time."""
 
 from __future__ import annotations
 

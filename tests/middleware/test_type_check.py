@@ -1,4 +1,4 @@
-"""Whether values are what their type hints say."""
+"""Values are compared with their type hints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Only what is valid gets in, and out."""
+"""Validator refuses messages and results that are not valid."""
 
 from __future__ import annotations
 

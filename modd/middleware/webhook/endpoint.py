@@ -138,7 +138,7 @@ def _check_headers(headers: Any) -> None:
 def _check_signing(secret: Any, sign: Any) -> None:
     if secret is not None:
         try:
-            key_of(secret)
+            decode_secret(secret)
         except (ValueError, TypeError, AttributeError):
             raise InvalidOption("secret", MASK, 'give base64, such as "whsec_MfKQ..."') from None
     if sign is not None and (secret is not None or not callable(sign)):
@@ -155,7 +155,7 @@ def _check_attempts(endpoint: Endpoint) -> None:
     check_backoff(backoff, multiplier, 0.0 if endpoint.jitter is None else endpoint.jitter)
 
 
-def key_of(secret: str) -> bytes:
+def decode_secret(secret: str) -> bytes:
     """Return the key in a secret such as ``whsec_MfKQ9r8G...``: base64, with or without prefix and padding.
 
     Raises ``ValueError``, without the secret in its text, if the secret is empty or no base64.
@@ -173,4 +173,4 @@ def key_of(secret: str) -> bytes:
 def signature(secret: str, id: str, at: int, body: bytes) -> str:
     """Return the signature of Standard Webhooks (v1, HMAC-SHA256) over id, time in seconds, and body."""
     content = f"{id}.{at}.".encode() + body
-    return f"v1,{b64encode(hmac.digest(key_of(secret), content, 'sha256')).decode()}"
+    return f"v1,{b64encode(hmac.digest(decode_secret(secret), content, 'sha256')).decode()}"

@@ -1,4 +1,4 @@
-"""Cacher answers queries with the results of earlier ones."""
+"""Cacher answers queries with the results of earlier queries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keys are the same for the same content, and for nothing else."""
+"""Cache keys are equal for equal content only."""
 
 from __future__ import annotations
 

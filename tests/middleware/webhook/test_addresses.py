@@ -1,4 +1,4 @@
-"""Which addresses may be connected to."""
+"""Addresses that a webhook may connect to."""
 
 from __future__ import annotations
 

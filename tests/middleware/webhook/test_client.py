@@ -1,4 +1,4 @@
-"""ConnectionPool: where to, and what they give away."""
+"""The HTTP client connects to permitted addresses and shows no secrets."""
 
 from __future__ import annotations
 

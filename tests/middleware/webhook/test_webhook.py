@@ -1,4 +1,4 @@
-"""Webhook: what is sent, when, and what comes of it."""
+"""Webhook sends handled messages, retries, and stamps the outcome."""
 
 from __future__ import annotations
 
