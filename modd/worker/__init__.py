@@ -5,7 +5,7 @@ settled), `slots` and `leases` (how claims are worked on side by side), `expansi
 """
 
 from modd.worker.errors import AlreadyRunning, DuplicateHandler
-from modd.worker.process import run_workers
+from modd.worker.group import run_workers
 from modd.worker.worker import Worker
 
 __all__ = ["AlreadyRunning", "DuplicateHandler", "Worker", "run_workers"]

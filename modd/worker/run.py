@@ -10,7 +10,7 @@ from anyio.abc import TaskGroup
 
 from modd.concurrency.backoff import spread
 from modd.worker.claim import PATIENCE, Work
-from modd.worker.handling import Handling
+from modd.worker.claim_handler import Handling
 from modd.worker.options import Options
 from modd.worker.parked import Held
 from modd.worker.pool import Leases, Slots

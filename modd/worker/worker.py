@@ -15,10 +15,10 @@ from modd.cqrs.retry import Errors
 from modd.ports.inbox import WEEK, Inbox
 from modd.ports.outbox import Outbox
 from modd.ports.queue import Queue
+from modd.worker.buses import Served
+from modd.worker.claim_handler import Handling
 from modd.worker.emitted import Released
 from modd.worker.errors import AlreadyRunning
-from modd.worker.handlers import Served
-from modd.worker.handling import Handling
 from modd.worker.options import Options, checked_part, checked_queues
 from modd.worker.retry import Seconds
 from modd.worker.run import Running

@@ -15,11 +15,11 @@ from modd.cqrs.intents import Event
 from modd.cqrs.stamps import Failed, For
 from modd.ports.errors import AlreadyHandled, LeaseLost
 from modd.ports.inbox import Inbox
+from modd.worker.buses import Served, names_of
 from modd.worker.claim import Work
 from modd.worker.emitted import Released
 from modd.worker.errors import NotedFailure, StrayCancellation
 from modd.worker.fan_out import HANDLER, age_of, expand, rest_of
-from modd.worker.handlers import Served, names_of
 from modd.worker.retry import Rules, reason_of
 from modd.worker.source import log
 
