@@ -45,14 +45,14 @@ def checked_flag(option: str, given: Any) -> None:
 
 def checked_delay(option: str, given: Any) -> float:
     """Seconds, 0 or more. Raises `InvalidOption`."""
-    if not (_is_number(given) and 0 <= given < inf):
+    if not (is_number(given) and 0 <= given < inf):
         raise InvalidOption(option, given, "give seconds, 0 or more")
     return float(given)
 
 
 def checked_span(option: str, given: Any) -> float:
     """Seconds, more than 0. Raises `InvalidOption`."""
-    if not (_is_number(given) and 0 < given < inf):
+    if not (is_number(given) and 0 < given < inf):
         raise InvalidOption(option, given, "give seconds, more than 0")
     return float(given)
 
@@ -76,5 +76,6 @@ def check_headers(given: Any) -> None:
             raise InvalidOption("headers", {type(name): type(value)}, "give texts for names and values")
 
 
-def _is_number(given: object) -> bool:
+def is_number(given: object) -> bool:
+    """True if the value is a number; True and False are none."""
     return isinstance(given, (int, float)) and not isinstance(given, bool)

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias, TypedDict, TypeVar
 import anyio
 
 from modd.checks import checked_count, checked_span
-from modd.concurrency.backoff import INSTANT
+from modd.concurrency.backoff import TIME_PRECISION
 from modd.core import Message
 from modd.cqrs.chain import Next
 from modd.cqrs.envelope import Envelope
@@ -100,8 +100,8 @@ class CircuitBreaker:
         if broken is None:
             return await _run(envelope, call_next, partial(self._count, key, options))
         left = broken.until - anyio.current_time()
-        if left > INSTANT or broken.trying:
-            raise CircuitOpen(type(envelope.message), left if left > INSTANT else options["reset_after"])
+        if left > TIME_PRECISION or broken.trying:
+            raise CircuitOpen(type(envelope.message), left if left > TIME_PRECISION else options["reset_after"])
         return await self._try(broken, envelope, call_next, partial(self._conclude, key, options, broken))
 
     async def _try(self, broken: Break, envelope: Envelope[Any], call_next: Next, settle: Settle) -> None:

@@ -10,7 +10,8 @@ from uuid import uuid4
 import anyio
 
 from modd.checks import checked_delay, checked_span
-from modd.concurrency.backoff import INSTANT
+from modd.concurrency.backoff import TIME_PRECISION
+from modd.concurrency.lease import LeaseKeeper
 from modd.core import Message, Origin
 from modd.cqrs.chain import Next
 from modd.cqrs.envelope import Envelope
@@ -29,7 +30,7 @@ class LockOptions(TypedDict, total=False):
 
     key: Key
     ttl: float
-    tick: float
+    poll: float
     timeout: float
 
 
@@ -50,7 +51,7 @@ class Lock:
         store, in several processes say, exclude each other.
     locks: where locks are kept; by default in the memory of this process, where they exclude nothing but what is in it.
     ttl: for how many seconds a lock is held if it is not renewed, because the process failed; more than 0.
-    tick: how many seconds are between two tries to get it, more than 0.
+    poll: how many seconds are between two tries to get it, more than 0.
     timeout: how many seconds to try for; at least one try is made, and with 0 no more than one.
     intents: by message type, what differs.
 
@@ -63,14 +64,14 @@ class Lock:
         *,
         locks: Locks | None = None,
         ttl: float = 0.5,
-        tick: float = 0.1,
+        poll: float = 0.1,
         timeout: float = 5.0,
         intents: Mapping[type[Message], LockOptions] = {},
     ) -> None:
-        given = LockOptions(key=key, ttl=ttl, tick=tick, timeout=timeout)
+        given = LockOptions(key=key, ttl=ttl, poll=poll, timeout=timeout)
         self._options: Options[Any] = Options("Lock", LockOptions, given, intents, _check)
         self._locks, self._buses = _checked_locks(locks), Buses("Lock")
-        self._held: dict[str, Envelope[Any]] = {}
+        self._holders: dict[str, Envelope[Any]] = {}
         """The dispatches that hold a lock now, by its key."""
 
     def bind(self, bus: Any) -> None:
@@ -85,17 +86,17 @@ class Lock:
         """Go on, as soon as nobody else holds the lock."""
         options = self._options.of(type(envelope.message))
         key = await key_of(options["key"], envelope)
-        if _is_within(envelope, self._held.get(key)):
+        if _is_within(envelope, self._holders.get(key)):
             raise Deadlock([f"the lock {key!r}"])
-        hold = Hold(self._locks, key, options["ttl"], f"modd.{envelope.bus.name}")
+        lease = LockLease(self._locks, key, options["ttl"], logging.getLogger(f"modd.{envelope.bus.name}"))
         try:
-            await hold.acquire(options["tick"], options["timeout"])
-            self._held[key] = envelope
-            await hold.run(envelope, call_next)
+            await lease.acquire(options["poll"], options["timeout"])
+            self._holders[key] = envelope
+            await lease.run(envelope, call_next)
         finally:
-            if self._held.get(key) is envelope:
-                del self._held[key]
-            await hold.release()
+            if self._holders.get(key) is envelope:
+                del self._holders[key]
+            await lease.release()
 
 
 def _is_within(envelope: Envelope[Any], holder: Envelope[Any] | None) -> bool:
@@ -117,12 +118,8 @@ def _checked_locks(given: Any) -> Locks:
 def _check(options: LockOptions) -> None:
     checked_key(options.get("key"))
     checked_span("ttl", options.get("ttl"))
-    checked_span("tick", options.get("tick"))
+    checked_span("poll", options.get("poll"))
     checked_delay("timeout", options.get("timeout"))
-
-
-SHARE = 3
-"""A lock is renewed so many times in its time to live, so that it is kept if one of them fails."""
 
 
 class LockLost(ModdError, RuntimeError):
@@ -136,84 +133,76 @@ class LockLost(ModdError, RuntimeError):
         )
 
 
-class Hold:
-    """A lock that is held for one dispatch; ``logger`` is the name of the log for what fails without being raised."""
+class LockLease:
+    """The lock of one dispatch: acquired, renewed while the work under it takes, and released.
 
-    def __init__(self, locks: Locks, key: str, ttl: float, logger: str) -> None:
-        self._locks, self._key, self._ttl = locks, key, ttl
-        self._log = logging.getLogger(logger)
+    log: gets the failures that are not raised.
+    """
+
+    def __init__(self, locks: Locks, key: str, ttl: float, log: logging.Logger) -> None:
+        self._locks, self._key, self._ttl, self._log = locks, key, ttl, log
         self._token = uuid4().hex
-        self._end = 0.0
-        """Until when it is held for certain."""
-        self._renewing, self._passing = anyio.CancelScope(), anyio.CancelScope()
-        self._lost = False
+        self._renewing, self._work = anyio.CancelScope(), anyio.CancelScope()
+        self.until = 0.0
+        self.active = True
 
-    async def acquire(self, tick: float, timeout: float) -> None:
-        """Try until it is got. Raises `LockTimeout`."""
+    @property
+    def name(self) -> str:
+        """The words for this lock in the log."""
+        return f"the lock {self._key!r}"
+
+    async def acquire(self, poll: float, timeout: float) -> None:
+        """Try every ``poll`` seconds until the lock is acquired. Raises `LockTimeout`."""
         deadline = anyio.current_time() + timeout
-        while not await self._acquired():
+        while not await self._try_acquire():
             left = deadline - anyio.current_time()
-            if left <= INSTANT:
+            if left <= TIME_PRECISION:
                 raise LockTimeout(self._key, timeout)
-            await anyio.sleep(min(tick, left))
+            await anyio.sleep(min(poll, left))
 
     async def run(self, envelope: Envelope[Any], call_next: Next) -> None:
-        """Go on, and renew the lock meanwhile. Raises `LockLost`, and what is raised further in as it is."""
+        """Call the next link and renew the lock meanwhile. Raises `LockLost`, and errors from further in unchanged."""
         error: BaseException | None = None
         try:
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._renew)
-                with self._passing:
+                tasks.start_soon(self._keep)
+                with self._work:
                     try:
                         await call_next(envelope)
                     except BaseException as raised:
-                        error = raised  # the task group will put it into a group
+                        error = raised  # the task group wraps it into a group
                         raise
                     finally:
                         self._renewing.cancel()
         except BaseException:
             if error is None or isinstance(error, anyio.get_cancelled_exc_class()):
                 raise
-        self._conclude(error)
+        if not self.active:
+            raise LockLost(self._key, self._ttl) from (error if isinstance(error, Exception) else None)
+        if error is not None:
+            raise error
 
     async def release(self) -> None:
-        """End the lock, if it is held or may be; a cancellation has to wait for that."""
+        """Release the lock, also where it is uncertain that it was acquired; a cancellation waits for this."""
         try:
             with anyio.fail_after(self._ttl, shield=True):
                 await self._locks.release(self._key, self._token)
         except Exception:
-            self._log.warning("the lock %r was not released; it ends by its ttl", self._key, exc_info=True)
+            self._log.warning("%s was not released; it ends by its ttl", self.name, exc_info=True)
 
-    async def _acquired(self) -> bool:
-        asked = anyio.current_time()
-        self._end = asked + self._ttl
+    async def renew(self) -> bool:
+        """Ask the store to renew the lock; return False if it has lost the lock."""
+        return await self._locks.renew(self._key, self._ttl, self._token)
+
+    def lose(self) -> None:
+        """Cancel the work under the lock."""
+        self.active = False
+        self._work.cancel()
+
+    async def _try_acquire(self) -> bool:
+        self.until = anyio.current_time() + self._ttl
         return await self._locks.acquire(self._key, self._ttl, self._token)
 
-    async def _renew(self) -> None:
-        """Keep the lock; if that fails, cancel what it is held for."""
+    async def _keep(self) -> None:
         with self._renewing:
-            while (left := self._end - anyio.current_time()) > INSTANT:
-                await anyio.sleep(min(self._ttl / SHARE, left))
-                if not await self._renewed():
-                    break
-        if not self._renewing.cancel_called:
-            self._lost = True
-            self._passing.cancel()
-
-    async def _renewed(self) -> bool:
-        """Whether it is held as far as is known; an error tells nothing, nor does a store that does not answer."""
-        asked = anyio.current_time()
-        try:
-            with anyio.CancelScope(deadline=self._end):
-                if not await self._locks.renew(self._key, self._ttl, self._token):
-                    return False
-                self._end = asked + self._ttl
-        except Exception:
-            self._log.warning("the lock %r was not renewed; it is tried again", self._key, exc_info=True)
-        return True
-
-    def _conclude(self, error: BaseException | None) -> None:
-        if self._lost:
-            raise LockLost(self._key, self._ttl) from (error if isinstance(error, Exception) else None)
-        if error is not None:
-            raise error
+            await LeaseKeeper(self._ttl, self._log).keep(self)

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias, TypedDict
 import anyio
 
 from modd.checks import checked_count, checked_span
-from modd.concurrency.backoff import INSTANT
+from modd.concurrency.backoff import TIME_PRECISION
 from modd.core import Message
 from modd.cqrs.chain import Next
 from modd.cqrs.envelope import Envelope
@@ -92,11 +92,11 @@ class RateLimit:
         now = anyio.current_time()
         times = self._windows.pop(window, None) or deque(maxlen=rate)
         wait = times[0] + per - now if len(times) == rate else 0.0
-        if wait <= INSTANT:
+        if wait <= TIME_PRECISION:
             times.append(now)  # and the first one goes, if there are as many as there may be
         self._windows[window] = times
         self._forget(now)
-        return wait if wait > INSTANT else 0.0
+        return wait if wait > TIME_PRECISION else 0.0
 
     def _forget(self, now: float) -> None:
         """Forget what is over at the front, and what is too much."""
