@@ -26,3 +26,9 @@ class Ids:
         time, fraction = quarters >> 12 & 0xFFFFFFFFFFFF, quarters & 0xFFF
         digits = f"{time:012x}7{fraction:03x}{2 << 62 | (number & 0xFFFFFFFF) << 30 | source:016x}"
         return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def qualify(bus: str, text: str) -> str:
+    """Return a text behind the name of a bus, ``commands:user-1``, which no bus of another name can produce."""
+    escaped = bus.replace("%", "%25").replace(":", "%3A") if ":" in bus or "%" in bus else bus
+    return f"{escaped}:{text}"

@@ -15,6 +15,10 @@ TYPE, VERSION, STAMP = "$type", "$version", "$stamp"
 """What a message is called, of which version it is, and what a stamp is called: they stand beside the fields."""
 
 
+BUS_HEADER = "modd-bus"
+"""The header of a queued message that names its bus, for a worker that serves several."""
+
+
 FORMATS: dict[str, ModuleType] = {"json": msgspec.json, "msgpack": msgspec.msgpack}
 """The formats, by their names."""
 

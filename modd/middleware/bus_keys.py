@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from weakref import WeakSet
 
 from modd.cqrs.envelope import Envelope
+from modd.cqrs.ids import qualify
 from modd.errors import InvalidOption
 
 Key: TypeAlias = Callable[[Envelope[Any]], str | Awaitable[str]]
@@ -68,10 +69,4 @@ async def key_or_none(key: KeyOrNone, envelope: Envelope[Any]) -> str | None:
         return None
     if not isinstance(given, str):
         raise InvalidOption("key", type(given), "its function is to return a text")
-    return in_bus(envelope.bus.name, given)
-
-
-def in_bus(name: str, text: str) -> str:
-    """A text behind the name of a bus, in which the mark that ends it is escaped."""
-    escaped = name.replace("%", "%25").replace(":", "%3A") if ":" in name or "%" in name else name
-    return f"{escaped}:{text}"
+    return qualify(envelope.bus.name, given)

@@ -12,15 +12,14 @@ from modd.cqrs.chain import Next
 from modd.cqrs.codec import Codec
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import WrongBus
+from modd.cqrs.ids import qualify
 from modd.cqrs.intents import Command, Query, result_type
 from modd.cqrs.stamps import Delay, Queued, Received
+from modd.cqrs.wire import BUS_HEADER
 from modd.errors import InvalidOption
-from modd.middleware.bus_keys import Buses, KeyOrNone, in_bus, key_or_none
+from modd.middleware.bus_keys import Buses, KeyOrNone, key_or_none
 from modd.middleware.options import Options
 from modd.ports import Item, Queue
-
-BUS = "modd-bus"
-"""The header of an item that says which bus is to handle it, where several of a `Bus` could."""
 
 
 class EnqueueOptions(TypedDict, total=False):
@@ -96,8 +95,8 @@ class Enqueue:
         envelope.add(Queued(at=envelope.bus.clock()))
         body, key = self._codecs[envelope.bus].encode(envelope), options["key"]
         key = None if key is None else await key_or_none(key, envelope)
-        id = in_bus(envelope.bus.name, envelope.id)
-        headers = {BUS: envelope.bus.name}
+        id = qualify(envelope.bus.name, envelope.id)
+        headers = {BUS_HEADER: envelope.bus.name}
         await options["queue"].put(Item(body, headers, key, _delay(envelope), id))
 
 

@@ -1,13 +1,14 @@
-"""What a worker does for a claim: decode, expand or dispatch, and settle."""
+"""The way of one claim: decode the message, dispatch it to its bus or fan it out, and settle the claim."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
 import anyio
 
 from modd.concurrency.cancellation import raise_if_cancelled
+from modd.core import Message
 from modd.cqrs.codec import Codec
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import Undecodable
@@ -15,144 +16,126 @@ from modd.cqrs.intents import Event
 from modd.cqrs.stamps import Failed, For
 from modd.ports.errors import AlreadyHandled, LeaseLost
 from modd.ports.inbox import Inbox
-from modd.worker.buses import Served, names_of
-from modd.worker.claim import Work
-from modd.worker.emitted import Released
-from modd.worker.errors import NotedFailure, StrayCancellation
-from modd.worker.fan_out import HANDLER, age_of, expand, rest_of
-from modd.worker.retry import Rules, reason_of
-from modd.worker.source import log
-
-Decision: TypeAlias = tuple[Any, ...]
-"""How to settle a claim: a method of its queue, and what that takes besides the claim."""
+from modd.worker.buses import ServedBuses, handler_names
+from modd.worker.claim import ClaimInHand, Settlement
+from modd.worker.dead_letters import FailurePolicy, dead_letter, reason_of
+from modd.worker.emitted import EmittedEvents
+from modd.worker.errors import StampedFailure, StrayCancellation
+from modd.worker.fan_out import fan_out, handler_of
 
 
-class Handling:
-    """Does what claims ask for.
+class ClaimHandler:
+    """Handles claims: each is settled, parked or lost afterwards.
 
-    keep_unknown: for how many seconds a row whose handler is not known is left to others before it is buried.
+    buses: the typed buses of the worker. codec: decodes the messages. inbox: recognises messages that were handled.
+    emitted: dispatches to a bus and publishes the events. failures: decides about claims that failed.
+    clock: seconds since 1970.
     """
 
     def __init__(
         self,
-        served: Served,
+        buses: ServedBuses,
         codec: Codec,
         inbox: Inbox | None,
-        released: Released,
-        rules: Rules,
-        keep_unknown: float,
+        emitted: EmittedEvents,
+        failures: FailurePolicy,
         clock: Callable[[], float],
     ) -> None:
-        self._served, self._codec, self._inbox, self._released = served, codec, inbox, released
-        self._rules, self._keep_unknown, self._clock = rules, keep_unknown, clock
+        self._buses, self._codec, self._inbox = buses, codec, inbox
+        self._emitted, self._failures, self._clock = emitted, failures, clock
 
-    async def handle(self, work: Work) -> None:
-        """Do what a claim asks for and settle it, whatever goes wrong; only a cancellation leaves it unsettled."""
+    async def handle(self, in_hand: ClaimInHand) -> None:
+        """Handle a claim and settle it, also after an error; only a cancellation leaves it unsettled."""
         error: Exception
         try:
-            decision = await self._try(work)
+            settlement = await self._process(in_hand)
         except Exception as raised:
             error = raised
         except anyio.get_cancelled_exc_class() as cancelled:
             error = StrayCancellation(cancelled)
         else:
-            if decision is not None:
-                await work.settle(*decision)
+            if settlement is not None:
+                await in_hand.settle(*settlement)
             return
         await raise_if_cancelled(error)
-        if isinstance(error, LeaseLost) and work.claim.id in error.ids:
-            work.note_lost()
+        if isinstance(error, LeaseLost) and in_hand.claim.id in error.ids:
+            in_hand.mark_lost()
         else:
-            await work.settle(*self._failed(work, error))
+            await in_hand.settle(*self._failures.settle_failure(in_hand, error))
 
-    async def _try(self, work: Work) -> Decision | None:
-        """Do it; returns what is left to be settled."""
-        claim = work.claim
-        only = claim.headers.get(HANDLER)
+    async def _process(self, in_hand: ClaimInHand) -> Settlement | None:
+        """Return how to settle the claim; None if it is settled already, or parked."""
+        claim = in_hand.claim
+        if claim.attempt > self._failures.rules.attempts:
+            return self._give_up(in_hand, f"it was claimed {claim.attempt} times and never settled")
         try:
-            if claim.attempt > self._rules.attempts:
-                return self._bury_or_leave(work, f"it was claimed {claim.attempt} times and never settled")
             envelope = self._codec.decode(claim.body)
         except Undecodable as error:
-            return self._bury_or_leave(work, reason_of(error))
+            return self._give_up(in_hand, reason_of(error))
         kind = type(envelope.message)
-        buses = self._served.of(kind, claim.headers)
-        if only is not None:
-            buses = [bus for bus in buses if only in bus.handler_names(kind)]
-            if not buses:
-                return self._leave(work, only)
-            envelope.add(For(only))
-        elif isinstance(envelope.message, Event) and (buses or not self._served.strict):
-            return await expand(work, names_of(buses, kind), self._clock())
+        buses = self._buses.find(kind, claim.headers)
+        handler = handler_of(claim)
+        if handler is not None:
+            return await self._process_row(in_hand, buses, handler, envelope)
+        if isinstance(envelope.message, Event) and (buses or not self._buses.strict):
+            return await fan_out(in_hand, handler_names(buses, kind), self._clock())
         if not buses:
-            raise self._served.unhandled(kind)
-        if work.source.begin is not None:
-            return await self._in_transaction(work, work.source.begin, buses[0], envelope)
-        await self._run(work, buses[0], envelope)
-        return (work.source.queue.ack,)
+            raise self._buses.no_handler(kind)
+        return await self._dispatch(in_hand, buses[0], envelope)
 
-    async def _in_transaction(
-        self, work: Work, begin: Callable[[], Any], bus: Any, envelope: Envelope[Any]
-    ) -> Decision | None:
-        source = work.source
+    async def _process_row(
+        self, in_hand: ClaimInHand, buses: list[Any], handler: str, envelope: Envelope[Message]
+    ) -> Settlement | None:
+        """Dispatch a row of an event to its one handler, or leave the row to another worker."""
+        for bus in buses:
+            if handler in bus.handler_names(type(envelope.message)):
+                envelope.add(For(handler))
+                return await self._dispatch(in_hand, bus, envelope)
+        return self._failures.settle_unknown(in_hand, handler)
+
+    async def _dispatch(self, in_hand: ClaimInHand, bus: Any, envelope: Envelope[Any]) -> Settlement | None:
+        """Dispatch, in a transaction if there is one; acknowledge inside of it if the queue can, else afterwards."""
+        source = in_hand.source
+        if source.begin is None:
+            await self._dispatch_once(in_hand, bus, envelope)
+            return (source.queue.ack,)
         try:
-            async with begin():
-                await self._run(work, bus, envelope)
-                if source.acks:
-                    work.settling = True
-                    await source.queue.ack(work.claim)
+            async with source.begin():
+                await self._dispatch_once(in_hand, bus, envelope)
+                if source.acks_in_transaction:
+                    await in_hand.ack()
                     return None
-        except AlreadyHandled as known:  # somebody else was first: what was done here is rolled back
-            if known.id != _id(work, bus):
+        except AlreadyHandled as error:  # another worker was first: the transaction is rolled back
+            if error.id != _inbox_id(in_hand, bus):
                 raise
         return (source.queue.ack,)
 
-    async def _run(self, work: Work, bus: Any, envelope: Envelope[Any]) -> None:
-        """Have the bus handle it, unless that was done before, and keep what comes of it."""
+    async def _dispatch_once(self, in_hand: ClaimInHand, bus: Any, envelope: Envelope[Any]) -> None:
+        """Dispatch, unless the inbox has the message; publish the events, and note the message in the inbox."""
         inbox = self._inbox
-        if inbox is not None and await inbox.has(_id(work, bus)):
+        if inbox is not None and await inbox.has(_inbox_id(in_hand, bus)):
             return
-        before = () if envelope.sent else _failures(envelope)
-        dispatched = await self._released.way(bus)(envelope)
-        failed = _failures(dispatched.envelope)
-        if len(failed) > len(before):
-            raise NotedFailure(failed[-1].error)
+        failures_before = 0 if envelope.sent else len(_failures(envelope))
+        dispatched = await self._emitted.dispatch(bus, envelope)
+        failures = _failures(dispatched.envelope)
+        if len(failures) > failures_before:
+            raise StampedFailure(failures[-1].error)
         if dispatched.events:
-            await self._released.keep(bus, dispatched, work.claim)
+            await self._emitted.publish(bus, dispatched, in_hand.claim)
         if inbox is not None:
-            await inbox.add(_id(work, bus))
+            await inbox.add(_inbox_id(in_hand, bus))
 
-    def _bury_or_leave(self, work: Work, reason: str) -> Decision | None:
-        """Bury it, unless it is for somebody else to say what is to be done."""
-        only = work.claim.headers.get(HANDLER)
-        return self._bury(work, reason) if only is None or self._served.knows(only) else self._leave(work, only)
-
-    def _leave(self, work: Work, handler: str) -> Decision | None:
-        age = age_of(work.claim, self._clock())
-        if age >= self._keep_unknown:
-            return self._bury(work, f"no worker has had a handler named {handler!r} for {self._keep_unknown:g} s")
-        work.rest = rest_of(age)
-        return None
-
-    def _failed(self, work: Work, error: Exception) -> Decision:
-        claim, queue = work.claim, work.source.queue
-        try:
-            outcome = self._rules.after(error, claim.attempt)
-        except Exception as wrong:
-            return self._bury(work, f"{reason_of(error)}\nthe backoff failed: {reason_of(wrong)}")
-        if outcome.delay is None:
-            return self._bury(work, outcome.reason)
-        log.info("%s failed and is tried again in %g s: %s", claim.id, outcome.delay, outcome.reason)
-        return queue.retry, outcome.delay
-
-    def _bury(self, work: Work, reason: str) -> Decision:
-        log.error("%s is buried: %s", work.claim.id, reason)
-        return work.source.queue.bury, reason
+    def _give_up(self, in_hand: ClaimInHand, reason: str) -> Settlement | None:
+        """Make a message a dead letter; a row whose handler is not here is left to the workers that have it."""
+        handler = handler_of(in_hand.claim)
+        if handler is None or self._buses.has_event_handler(handler):
+            return dead_letter(in_hand, reason)
+        return self._failures.settle_unknown(in_hand, handler)
 
 
 def _failures(envelope: Envelope[Any]) -> list[Failed]:
     return [stamp for stamp in envelope.noted if type(stamp) is Failed]
 
 
-def _id(work: Work, bus: Any) -> str:
-    return f"{work.source.name}/{bus.name}/{work.claim.id}"
+def _inbox_id(in_hand: ClaimInHand, bus: Any) -> str:
+    return f"{in_hand.source.name}/{bus.name}/{in_hand.claim.id}"

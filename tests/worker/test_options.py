@@ -28,7 +28,7 @@ WRONG: list[tuple[str, Any]] = [
     ("poll", 0),
     ("max_messages", 0),
     ("max_age", 0),
-    ("keep_unknown", -1),
+    ("retention", -1),
     ("clock", 5),
 ]
 
@@ -41,4 +41,4 @@ def test_an_option_that_cannot_work_is_named(option: str, given: Any) -> None:
 
 
 def test_what_is_made_with_defaults_works() -> None:
-    assert Worker(MemoryQueue(), CommandBus({Pay: print}), outbox=None, give_up_on=ValueError).running == 0
+    assert Worker(MemoryQueue(), CommandBus({Pay: print}), outbox=None, give_up_on=ValueError).in_flight == 0
