@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from modd.core import Asking, Message, Part, inside
+from modd.core import Bus, Message, inside
 from modd.cqrs.codec import Codec, codec_of
-from modd.cqrs.enclosing import top_of
+from modd.cqrs.enclosing import root_bus
 from modd.cqrs.errors import WrongBus
 from modd.cqrs.intents import Event, Query, with_derived
 from modd.cqrs.typed_bus import TypedBus
@@ -70,7 +70,7 @@ class ServedBuses:
         if self.bus.is_open:
             yield
             return
-        async with top_of(self.bus):
+        async with root_bus(self.bus):
             yield
 
     def _buses_for(self, kind: type[Message]) -> list[Any]:
@@ -98,8 +98,8 @@ def _typed_buses(bus: Any) -> tuple[Any, ...]:
                 "a worker", bus.name, "the caller of a query waits for its result; serve commands and events"
             )
         return (bus,)
-    parts = inside(bus) if isinstance(bus, (Asking, Part)) else ()
+    parts = inside(bus) if isinstance(bus, Bus) else ()
     buses = tuple(part for part in parts if isinstance(part, TypedBus) and not issubclass(part.kind, Query))
-    if not buses or not isinstance(bus, Asking):
+    if not buses:
         raise InvalidOption("bus", bus, "give a CommandBus, an EventBus, or a modd.Bus with some inside")
     return buses
