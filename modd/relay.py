@@ -28,7 +28,7 @@ _log = logging.getLogger("modd.relay")
 
 
 class RelayTarget(Protocol):
-    """The target of a relay: a `modd.ports.Queue`, or another object with its ``put``."""
+    """The target of a relay: a `modd.ports.Queue`, or any object with its ``put``."""
 
     async def put(self, *items: Item) -> object:
         """Add all items or none, and return when they are safe. Items whose id is known may be skipped."""
@@ -39,7 +39,7 @@ class Relay:
     """Passes on the items of an outbox to a queue: all of them in order, and those of each key in order.
 
     Use it for messages that must leave if and only if their cause was committed: handlers put them into the outbox in
-    their transaction, and a relay, here or in another process, passes them on. Several relays may serve one outbox.
+    their transaction, and a relay, here or in a process apart, passes them on. Several relays may serve one outbox.
     They take turns, so that the order holds; if one dies, the next goes on when its lease ends.
 
     Each item is put at least once; if outbox and target are in one store with transactions, exactly once. Ids, keys and
@@ -50,12 +50,12 @@ class Relay:
 
     outbox: a `modd.ports.Outbox`. If it has a method ``transaction``, putting and acknowledging are one transaction. If
         it has a method ``wait(seconds)``, which returns as soon as there may be an item, it is not polled.
-    target: a `modd.ports.Queue`, or another object with its ``put``.
+    target: a `modd.ports.Queue`, or any object with its ``put``.
     batch: most items that are passed on together.
     lease: seconds for which a batch is claimed. If the target takes longer, it is cancelled and the batch tried again.
     poll: seconds to wait when there is nothing to pass on.
     drain: seconds that the target has after `stop` to take a batch; then it is cancelled and the batch released. That
-        takes at most one second more, or the timeout of a store that another process has locked.
+        takes at most one second more, or the timeout of a locked store.
     clock: returns the time in seconds since 1970.
 
     Raises: `InvalidOption`.
@@ -113,7 +113,7 @@ class Relay:
     def stop(self) -> None:
         """Have `run` end when its present batch is passed on, at the latest ``drain`` seconds from now.
 
-        If the relay does not run, its next `run` ends at once; the one after that works again. Call `stop` from any
+        If the relay does not run, its next `run` ends at once, and later runs work again. Call `stop` from any
         task of the loop.
         """
         self._stopped = True
@@ -121,7 +121,7 @@ class Relay:
             scope.deadline = min(scope.deadline, anyio.current_time() + seconds)
 
     async def pass_on(self) -> int:
-        """Pass on one batch, and return the number of its items; 0 if there are none, or another relay has them.
+        """Pass on one batch, and return the number of its items; 0 if there are none, or a second relay has them.
 
         If this fails or is cancelled, nothing is acknowledged, and the items are released.
 
@@ -180,7 +180,7 @@ class Relay:
         if not claims:
             return
         try:
-            with anyio.CancelScope(deadline=lease_end) as scope:  # after that another relay may pass on the items
+            with anyio.CancelScope(deadline=lease_end) as scope:  # after that a second relay may pass on the items
                 async with self._transaction():
                     await self._target.put(*[Item(each.body, each.headers, each.key, 0.0, each.id) for each in claims])
                     await self._outbox.ack(*claims)

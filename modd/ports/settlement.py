@@ -21,16 +21,17 @@ async def settle_shielded(
     """Settle claims with ``await action(*claims, *args)``, shielded from cancellation for `SETTLE_TIMEOUT` seconds.
 
     Nothing is raised: a failure is logged, and the claims are free when their leases end. A store that cannot be
-    interrupted, such as a file that another process has locked, may take as long as its own timeout.
+    interrupted, such as a locked file, may take as long as its own timeout.
 
-    action: `release` of a queue or an outbox, or another method that settles. args: arguments after the claims.
+    action: ``release`` of a queue or an outbox, or a different method that settles claims.
+    args: arguments of the method, after the claims.
     log: gets a warning if the store fails or does not answer.
     """
     items = claims[0].id if len(claims) == 1 else f"{claims[0].id} and {len(claims) - 1} more"
     with anyio.move_on_after(SETTLE_TIMEOUT, shield=True) as scope:
         try:
             await action(*claims, *args)
-        except LeaseLost:  # settled before, or leased by another process since
+        except LeaseLost:  # settled before, or leased by a different process since
             pass
         except Exception:
             log.warning("%s could not be settled; free when the lease ends", items, exc_info=True)

@@ -19,7 +19,7 @@ from modd.worker.errors import DuplicateHandler
 
 
 class ServedBuses:
-    """The typed buses that a worker serves: the one it is given, or those inside a bus, to any depth; none of queries.
+    """The typed buses that a worker serves: a single one, or all inside a bus, to any depth, but for buses of queries.
 
     Raises: `InvalidOption`, `WrongBus`, `SeveralHandlers` for a command that two buses handle, `DuplicateHandler`.
     """

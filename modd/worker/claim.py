@@ -32,7 +32,7 @@ class ClaimInHand:
         self.settling = False
         """True once the claim is being settled: from then on its lease is not renewed."""
         self.lost = False
-        """True if another worker has claimed the item."""
+        """True if the lease ran out and a second worker has claimed the item."""
         self.park_for: float | None = None
         """Seconds to park the row, because its handler is not here; None for claims that are handled."""
         self.cancel: Callable[[], object]
@@ -58,15 +58,15 @@ class ClaimInHand:
         return True
 
     def lose(self) -> None:
-        """Cancel the handler, because another worker has claimed the item."""
+        """Cancel the handler, because a second worker has claimed the item."""
         if self.active:
             self.mark_lost()
             self.cancel()
 
     def mark_lost(self) -> None:
-        """Leave the item to the worker that has claimed it."""
+        """Log that the lease is lost; the item is left to the worker that has claimed it."""
         self.lost = True
-        log.warning("%s ran out before it was settled; another worker has the item now", self.name)
+        log.warning("%s ran out before it was settled; a second worker has the item now", self.name)
 
     async def ack(self) -> None:
         """Acknowledge the claim in the open transaction; an error rolls the transaction back."""

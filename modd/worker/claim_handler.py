@@ -86,7 +86,7 @@ class ClaimHandler:
     async def _process_row(
         self, in_hand: ClaimInHand, buses: list[Any], handler: str, envelope: Envelope[Message]
     ) -> Settlement | None:
-        """Dispatch a row of an event to its one handler, or leave the row to another worker."""
+        """Dispatch a row of an event to its one handler, or leave it to workers that have the handler."""
         for bus in buses:
             if handler in bus.handler_names(type(envelope.message)):
                 envelope.add(For(handler))
@@ -105,7 +105,7 @@ class ClaimHandler:
                 if source.acks_in_transaction:
                     await in_hand.ack()
                     return None
-        except AlreadyHandled as error:  # another worker was first: the transaction is rolled back
+        except AlreadyHandled as error:  # a second worker was first: the transaction is rolled back
             if error.id != _inbox_id(in_hand, bus):
                 raise
         return (source.queue.ack,)

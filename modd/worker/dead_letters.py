@@ -1,4 +1,4 @@
-"""The settlement of claims that failed: a retry, a parked row for another worker, or a dead letter with its reason."""
+"""The settlement of claims that failed: a retry, a parked row, or a dead letter with its reason."""
 
 from __future__ import annotations
 

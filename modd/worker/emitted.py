@@ -40,7 +40,7 @@ class EmittedEvents:
         elif not bus.around:
             names = ", ".join(sorted({type(event).__qualname__ for event in dispatched.events}))
             log.warning(
-                "%s emitted %s, which no one gets: give the worker an outbox, or put the bus into a Bus",
+                "%s emitted %s, which nothing receives: give the worker an outbox, or put the bus into a Bus",
                 bus.name,
                 names,
             )

@@ -1,4 +1,4 @@
-"""The fan-out of an event to one row for each handler, so that a handler that fails never runs the others again."""
+"""The fan-out of an event to one row for each handler, so that each handler is retried by itself."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def fan_out(in_hand: ClaimInHand, handlers: Iterable[str], now: float) -> 
 
     With transactions the rows and the acknowledgement are one transaction; without, the rows come first. A second
     fan-out of the same event does no harm: the id of a row is the event's id and the handler's name, so the queue
-    recognises rows that it still has, and the inbox those that were handled.
+    recognises rows that it still has, and the inbox recognises rows that were handled.
     """
     source, rows = in_hand.source, [*_rows(in_hand.claim, handlers, now)]
     if rows and source.begin_own is not None:

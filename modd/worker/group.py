@@ -15,7 +15,7 @@ from modd.worker.worker import Worker, close_in_time
 
 
 class Runnable(Protocol):
-    """A worker, a relay, or another object that `run_workers` can run."""
+    """An object that `run_workers` can run, such as a worker or a relay."""
 
     async def run(self) -> None:
         """Work until `stop` is called."""
@@ -25,9 +25,9 @@ class Runnable(Protocol):
 
 
 async def run_workers(*workers: Runnable) -> None:
-    """Run workers, relays, and other objects with ``run()`` and ``stop()``, until all have ended.
+    """Run workers, relays, and objects of your own with ``run()`` and ``stop()``, until all have ended.
 
-    The first SIGTERM or SIGINT stops all of them, the second cancels them. If one ends with an error, the others are
+    The first SIGTERM or SIGINT stops all of them, the second cancels them. If a worker ends with an error, all are
     stopped, and the error is raised afterwards. Buses that are not open are opened, and closed at the latest ``drain``
     seconds of their worker and one second after the signal. Call it in the main thread, because it handles signals.
 

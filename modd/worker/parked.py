@@ -1,7 +1,7 @@
 """Rows whose handlers this worker does not have: parked for a few seconds, then released for other workers.
 
 A worker cannot tell a queue which rows to skip. It leases such a row for a moment, so that it can claim what is behind
-the row, then releases it and pauses the queue, so that another worker gets the row first.
+the row, then releases it and pauses the queue, so that a worker that has the handler may get it first.
 """
 
 from __future__ import annotations
@@ -79,8 +79,8 @@ class ParkedRows:
         if self.room <= 0:
             due, pause = [*self._due], FULL_PAUSE
             log.warning(
-                "%d rows for handlers that are not here were claimed; messages behind them wait until another worker "
-                "handles the rows, you discard them, or they become dead letters after the retention",
+                "%d rows for handlers that are not here were claimed; messages behind them wait until a worker with the "
+                "handlers takes the rows, you discard them, or they become dead letters after the retention",
                 len(due),
             )
         self._pause_sources(due, pause)

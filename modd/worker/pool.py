@@ -18,7 +18,7 @@ Handle: TypeAlias = Callable[[ClaimInHand], Coroutine[Any, Any, None]]
 
 
 class Slot:
-    """A task that handles one claim after another: a task for each claim would cost more than most handlers.
+    """A task that handles claims, one at a time: a task for each claim would cost more than most handlers.
 
     handle: handles a claim. on_free: called after each claim, when the slot is free again.
     """

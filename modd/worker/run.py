@@ -157,7 +157,7 @@ async def _cancel_after(wait: Callable[[float], Any], seconds: float, tasks: Tas
 
 
 class Wakeup:
-    """Lets one task wait until another wakes it; a wake-up before the wait is not lost."""
+    """Lets a task wait until it is woken; a wake-up before the wait is not lost."""
 
     def __init__(self) -> None:
         self._woken = False

@@ -102,5 +102,5 @@ def _check_stores(owner: Any, inbox: Any, outbox: Any) -> None:
     """Raise `InvalidOption` if the inbox or the outbox would write outside the transaction of the handlers."""
     for option, part in (("inbox", inbox), ("outbox", outbox)):
         if part is not None and owner is not None and not share_store(owner, part):
-            wanted = f"it is in another store than {owner!r}, in whose transactions handlers run; give that store's"
+            wanted = f"it is in a different store than {owner!r}, in whose transactions handlers run; give that store's"
             raise InvalidOption(option, part, wanted)

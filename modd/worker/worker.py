@@ -29,21 +29,21 @@ from modd.worker.source import create_sources, log
 class Worker:
     """A worker: claims messages from queues and has typed buses handle them.
 
-    Use it where commands and events are queued, by `Enqueue` or a `Relay`, and handled later or in another process.
+    Use it where commands and events are queued, by `Enqueue` or a `Relay`, and handled later, often in a process apart.
     ``await Worker(queue, commands).run()`` works until you call ``stop()``.
 
     Each message is handled at least once; the effects of a handler in the transaction of the store happen exactly once.
     A message that fails is retried, and in the end becomes a dead letter with the reason. An event fans out: it becomes
-    one row in the queue for each of its handlers, so that a handler that fails never runs the others again.
+    one row in the queue for each of its handlers, so that each handler is retried by itself.
 
     Events that handlers emit go into the outbox, from which a `Relay` takes them. Without an outbox they flow on in a
     turn of the `Bus` around the typed bus. Handlers run in a transaction of the outbox, the inbox or the queue: the
     first of these that has transactions. Parts whose writes join the same transactions have the same ``store``.
 
     Several workers may serve one queue. A worker parks a row for a handler that it does not have for a few seconds,
-    then releases it and pauses the queue, so that another worker gets the row. It parks at most 1000 rows; if more of
-    them are at the head of a queue, only other workers reach the messages behind. Discard the rows of a handler that
-    was removed, or set a shorter ``retention``.
+    then releases it and pauses the queue, so that a worker that has the handler gets the row. It parks at most 1000
+    rows; if more of them are at the head of a queue, it does not reach the messages behind. Discard the rows of a
+    handler that was removed, or set a shorter ``retention``.
 
     queues: a `modd.ports.Queue`, or several, the most urgent first.
     bus: a typed bus of commands or events, or a `Bus` with such buses inside. The worker opens it for its run, unless
@@ -56,10 +56,10 @@ class Worker:
     backoff: delays between attempts: ``"exponential"``, ``"fibonacci"``, ``"none"``, or a function from the number of
         the failed attempt, counted from 1, to seconds. The delay of a `RetryLater` takes precedence.
     give_up_on: types of errors after which a message becomes a dead letter at once, as after `GiveUp` and misuse.
-    lease: seconds of a lease. It is renewed for as long as the handler runs; after a crash another worker may claim the
-        message when its lease ends.
+    lease: seconds of a lease. It is renewed for as long as the handler runs; after a crash a second worker may claim
+        the message when its lease ends.
     drain: seconds that handlers have to end after `stop`; then they are cancelled and their messages released. That,
-        and closing the bus, takes at most one second more, or the timeout of a store that another process has locked.
+        and closing the bus, takes at most one second more, or the timeout of a locked store.
     poll: most seconds between two claims from the queues.
     max_messages: the run ends after so many messages. None for no limit.
     max_age: the run ends after so many seconds. None for no limit.
@@ -153,7 +153,7 @@ class Worker:
     def stop(self) -> None:
         """Have `run` claim no more, wait up to ``drain`` seconds for its handlers, and end.
 
-        If the worker does not run, its next `run` ends at once; the one after that works again. Call `stop` from any
+        If the worker does not run, its next `run` ends at once, and later runs work again. Call `stop` from any
         task of the loop.
         """
         if self._run is None:

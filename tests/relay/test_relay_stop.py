@@ -1,4 +1,4 @@
-"""A relay that is stopped, whatever it is at."""
+"""A relay that is stopped at any moment."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Shielded(Unsteady):
-    """A place that lets nobody be cancelled until it is done."""
+    """A place that finishes its claims before a cancellation gets through."""
 
     async def claim(self, limit: int, lease: float) -> list[Claim]:
         claims: list[Claim] = []

@@ -1,4 +1,4 @@
-"""Misuse fails when a worker is made."""
+"""Wrong options fail when a worker is created."""
 
 from __future__ import annotations
 

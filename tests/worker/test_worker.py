@@ -1,4 +1,4 @@
-"""A worker: what is queued is handled, once each, and it ends when it is told to."""
+"""A worker handles each queued message once, and ends when it is stopped."""
 
 from __future__ import annotations
 

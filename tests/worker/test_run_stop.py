@@ -1,4 +1,4 @@
-"""A stop, whatever the worker is at; and what health checks ask for."""
+"""A stop at any moment, and the properties for health checks."""
 
 from __future__ import annotations
 

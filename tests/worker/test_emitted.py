@@ -1,4 +1,4 @@
-"""Without an outbox, what is released flows on in a turn of the bus around."""
+"""Without an outbox, events flow on in a turn of the surrounding bus."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ async def test_without_a_bus_around_it_is_said_that_nobody_gets_an_event(caplog:
     await queue.put(item(Pay(3)))
     await work_off(Worker(queue, CommandBus([pay])))
     assert caplog.messages == [
-        "commands emitted Paid, which no one gets: give the worker an outbox, or put the bus into a Bus"
+        "commands emitted Paid, which nothing receives: give the worker an outbox, or put the bus into a Bus"
     ]
 
 

@@ -1,4 +1,4 @@
-"""Workers of a process, and the signals that end it."""
+"""A group of workers, and the signals that stop it."""
 
 from __future__ import annotations
 
