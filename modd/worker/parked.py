@@ -79,8 +79,8 @@ class ParkedRows:
         if self.room <= 0:
             due, pause = [*self._due], FULL_PAUSE
             log.warning(
-                "%d rows for handlers that are not here were claimed; messages behind them wait until a worker with the "
-                "handlers takes the rows, you discard them, or they become dead letters after the retention",
+                "%d rows for handlers that are not here were claimed; messages behind them wait until a worker with "
+                "their handlers takes the rows, you discard them, or they become dead letters after the retention",
                 len(due),
             )
         self._pause_sources(due, pause)
