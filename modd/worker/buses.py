@@ -95,7 +95,7 @@ def _typed_buses(bus: Any) -> tuple[Any, ...]:
     if isinstance(bus, TypedBus):
         if issubclass(bus.kind, Query):
             raise WrongBus(
-                "a worker", bus.name, "the caller of a query waits for its result; serve commands and events"
+                "a worker", bus.name, "the sender of a query waits for its result; serve commands and events"
             )
         return (bus,)
     parts = inside(bus) if isinstance(bus, Bus) else ()

@@ -173,7 +173,7 @@ class Late(Command[None]):
 
 
 def test_queries_are_not_for_workers() -> None:
-    with pytest.raises(WrongBus, match="the caller of a query waits for its result"):
+    with pytest.raises(WrongBus, match="the sender of a query waits for its result"):
         Worker(MemoryQueue(), QueryBus({Count: lambda count: 1}))
 
 
