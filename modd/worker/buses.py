@@ -60,7 +60,7 @@ class ServedBuses:
         events = (bus for bus in self.buses if bus.kind is Event)
         return any(name in bus.handler_names(kind) for bus in events for kind in bus.types)
 
-    def no_handler(self, kind: type[Message]) -> NoHandler:
+    def no_handler_error(self, kind: type[Message]) -> NoHandler:
         """Return the error for a type that none of the buses handles."""
         return NoHandler(kind, self.name, self.types)
 

@@ -80,7 +80,7 @@ class ClaimHandler:
         if isinstance(envelope.message, Event) and (buses or not self._buses.strict):
             return await fan_out(in_hand, handler_names(buses, kind), self._clock())
         if not buses:
-            raise self._buses.no_handler(kind)
+            raise self._buses.no_handler_error(kind)
         return await self._dispatch(in_hand, buses[0], envelope)
 
     async def _process_row(

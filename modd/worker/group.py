@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from functools import partial
 from signal import SIGINT, SIGTERM
 from typing import Protocol
 
 import anyio
 
-from modd.worker.run import GRACE
 from modd.worker.worker import Worker, close_in_time
 
 
@@ -65,8 +63,8 @@ class WorkerGroup:
             async with AsyncExitStack() as stack:
                 for worker in self._workers:
                     if isinstance(worker, Worker):
-                        deadline = partial(self._close_deadline, worker.drain)
-                        await stack.enter_async_context(close_in_time(worker.open_bus(), deadline))
+                        bus = close_in_time(worker.open_bus(), worker.drain, lambda: self._stopped_at)
+                        await stack.enter_async_context(bus)
                 async with anyio.create_task_group() as tasks:
                     for worker in self._workers:
                         tasks.start_soon(self._run, worker)
@@ -85,9 +83,6 @@ class WorkerGroup:
             self._stop()
         finally:
             self._running.remove(worker)
-
-    def _close_deadline(self, drain: float) -> float:
-        return (anyio.current_time() if self._stopped_at is None else self._stopped_at) + drain + GRACE
 
     def _stop(self) -> None:
         """Stop the workers that run: a worker that does not run would end its next run instead."""

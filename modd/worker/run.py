@@ -21,10 +21,6 @@ POLL_JITTER = 0.25
 """Share by which the seconds between two claims differ, so that workers do not all claim at once."""
 
 
-GRACE = 1.0
-"""Seconds after the drain, in which messages are released and the bus is closed."""
-
-
 class WorkerRun:
     """Claims as many messages as there are free slots for, until it is stopped.
 
@@ -47,7 +43,8 @@ class WorkerRun:
         self._tasks: Any = None
         self._claiming = anyio.CancelScope()
         """The scope in which queues are claimed from and waited for."""
-        self._stopped_at: float | None = None
+        self.stopped_at: float | None = None
+        """The time of the stop, by the clock of the loop."""
         self._handled = 0
 
     @property
@@ -58,18 +55,13 @@ class WorkerRun:
     @property
     def is_full(self) -> bool:
         """True while there is no reason to claim: there is no room for more, or the worker is stopped."""
-        return self._stopped_at is not None or self._room <= 0
+        return self.stopped_at is not None or self._room <= 0
 
     def stop(self) -> None:
         """Claim no more; a claim that is under way is cancelled."""
-        if self._stopped_at is None:
-            self._stopped_at = anyio.current_time()
+        if self.stopped_at is None:
+            self.stopped_at = anyio.current_time()
             self._claiming.cancel()
-
-    def close_deadline(self) -> float:
-        """Return the time by which the bus has to be closed, by the clock of the loop."""
-        stopped_at = anyio.current_time() if self._stopped_at is None else self._stopped_at
-        return stopped_at + self._options.drain + GRACE
 
     async def run(self) -> None:
         """Claim until stopped, then wait until handlers have ended or ``drain`` is over, and cancel the rest."""
@@ -88,7 +80,7 @@ class WorkerRun:
             tasks.cancel_scope.cancel()
 
     async def _claim_until_stopped(self, tasks: TaskGroup) -> None:
-        while self._stopped_at is None:
+        while self.stopped_at is None:
             room = self._room
             if room <= 0:
                 await self._wakeup.sleep()
@@ -118,7 +110,7 @@ class WorkerRun:
 
     def _begin(self, tasks: TaskGroup, in_hand: ClaimInHand) -> None:
         """Handle a claim; release it if the worker was stopped in the meantime."""
-        if self._stopped_at is None:
+        if self.stopped_at is None:
             self._pool.start(tasks, in_hand)
         else:
             tasks.start_soon(in_hand.release)
@@ -132,7 +124,7 @@ class WorkerRun:
             return await waits[0](seconds)
         async with anyio.create_task_group() as tasks:
             for wait in (*waits, anyio.sleep):
-                tasks.start_soon(_cancel_after, wait, seconds, tasks)
+                tasks.start_soon(_wait_then_cancel, wait, seconds, tasks)
 
     async def _stop_after(self, seconds: float) -> None:
         await anyio.sleep(seconds)
@@ -150,7 +142,7 @@ class WorkerRun:
             self._wakeup.wake()
 
 
-async def _cancel_after(wait: Callable[[float], Any], seconds: float, tasks: TaskGroup) -> None:
+async def _wait_then_cancel(wait: Callable[[float], Any], seconds: float, tasks: TaskGroup) -> None:
     """Wait, then cancel the other waits of the task group."""
     await wait(seconds)
     tasks.cancel_scope.cancel()

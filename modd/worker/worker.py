@@ -25,6 +25,9 @@ from modd.worker.retry import BackoffFunction
 from modd.worker.run import WorkerRun
 from modd.worker.source import create_sources, log
 
+GRACE = 1.0
+"""Seconds after the drain, in which messages are released and the bus is closed."""
+
 
 class Worker:
     """A worker: claims messages from queues and has typed buses handle them.
@@ -176,7 +179,7 @@ class Worker:
             return
         self._run = run = WorkerRun(self._sources, self._handler, self._options, self._note_poll)
         try:
-            async with close_in_time(self.open_bus(), run.close_deadline):
+            async with close_in_time(self.open_bus(), self.drain, lambda: run.stopped_at):
                 await run.run()
         finally:
             self._run = None
@@ -192,11 +195,11 @@ def _outbox_of(*parts: Any) -> Any:
 
 @asynccontextmanager
 async def close_in_time(
-    context: AbstractAsyncContextManager[Any], deadline: Callable[[], float]
+    context: AbstractAsyncContextManager[Any], drain: float, stopped_at: Callable[[], float | None]
 ) -> AsyncIterator[None]:
-    """Enter a context for the block; at its end cancel and log a close that takes until after the deadline.
+    """Enter a context for the block; cancel its close `GRACE` and ``drain`` seconds after the stop, and log that.
 
-    deadline: returns the deadline by the clock of the loop; called at the end of the block.
+    stopped_at: returns the time of the stop by the clock of the loop, None if there was none; called after the block.
     """
     error: BaseException | None = None
     with anyio.CancelScope() as scope:
@@ -207,7 +210,8 @@ async def close_in_time(
                 error = raised
                 raise
             finally:
-                scope.deadline = deadline()
+                stop = stopped_at()
+                scope.deadline = (anyio.current_time() if stop is None else stop) + drain + GRACE
     if scope.cancelled_caught:
         log.warning("closing the bus took too long and was cancelled")
         if error is not None:
