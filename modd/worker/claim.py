@@ -86,7 +86,7 @@ class ClaimInHand:
         failed: True if the handler ends the worker, as `SystemExit` does. Then the attempt counts, so that the message
             becomes a dead letter in the end.
         """
-        queue = self.source.queue
+        self.settling, queue = True, self.source.queue
         action, *args = self._settlement or (queue.retry if failed else queue.release,)
         await settle_shielded(action, [self.claim], *args, log=log)
 
