@@ -30,14 +30,14 @@ from modd.core.component import (
     name_of,
 )
 from modd.core.delivery import Queue, Raised, receivers_of, settle
-from modd.core.gate import enter, gate_within, gates_for
+from modd.core.gate import gates_for
 from modd.core.graph import Graph
-from modd.core.limits import BEAT
+from modd.core.limits import BEAT, watch_from
 from modd.core.message import Failure, IntentOf, Message
 from modd.core.observer import Observer, tell
 from modd.core.opening import Opening
 from modd.core.routing import Routing, path_to
-from modd.core.turn import begin_inside, cut_short, end, innermost, new_turn, publish
+from modd.core.turn import Turn, cut_short, end, innermost, publish, turn_inside, wait_for_turn
 from modd.errors import BusInsideItself, InvalidOption, UnknownComponent
 
 R = TypeVar("R")
@@ -88,6 +88,8 @@ class Bus(Part):
         self.answerers: dict[type, asking.Answerer] = {}
         self._observers: list[Observer] = []
         self._watchers: tuple[Observer, ...] | None = None
+        self.watch = watch_from(self.limit)
+        self._unseen: Turn | None = None
         self._unpaused = 0
         """Messages since other tasks could run, counted across turns."""
         known: tuple[type[Message], ...] = (Failure, *(self.inbound or ()), *let_out)
@@ -109,60 +111,75 @@ class Bus(Part):
         outer = innermost()
         if outer is not None and not outer.open:
             outer = open_scope(outer)
-        turn = new_turn(self, outer)
         gate = self.gate if self.keyed_gates is None else self.keyed_gates.gate_of(item)
-        if gate is not None:
-            if gate.holder is None:
-                gate.holder = turn
-                turn.gate = gate
+        if gate is not None and gate.holder is not None:
+            turn = await wait_for_turn(self, gate, outer, item)
+            gate = turn.gate
+        else:
+            if outer is not None:
+                turn = turn_inside(self, gate, outer, item)
+            elif self._unseen is None:
+                turn = Turn(self, gate, self.watch)
             else:
-                gate = gate_within(gate, outer)
-                await enter(turn, gate)
-        if outer is not None:
-            begin_inside(turn, item)
-        counter = turn.root or turn
-        seen = False  # a turn that no component awaits in need not be published, which costs a quarter of a send
-        calls, stays = self.routing.calls, self.routing.stays
-        queue: Queue = deque()
+                turn, self._unseen = self._unseen, None
+            if gate is not None:
+                gate.holder = turn
+        seen = False  # publishing a turn costs a quarter of a send, and is of use only if a component awaits
+        counter: Any = turn if outer is None else turn.root
+        routing = self.routing
+        calls = routing.calls
+        queue: Queue | None = None
         try:
             while True:
-                self._unpaused += 1
-                if self._unpaused >= BEAT:
+                self._unpaused = unpaused = self._unpaused + 1
+                if unpaused >= BEAT:
                     self._unpaused = 0
                     await checkpoint()
-                receivers: Any = calls.get(type(item))
-                if receivers is None:
+                try:
+                    receivers: Any = calls[type(item)]
+                except KeyError:
+                    queue = deque() if queue is None else queue
                     item, receivers = receivers_of(turn, item, queue)
                 for receive in receivers:
                     try:
                         returned = receive(item)
                         if type(returned) is CoroutineType:
                             if not seen:
-                                seen = True
                                 publish(turn)
+                                seen = True
                             returned = await returned
                         if returned is None:
                             continue
                     except Exception as error:
                         returned = Raised(error)
-                    if type(returned) in stays and counter.count < turn.watch:
+                    if queue is None:
+                        queue = deque()
+                    if type(returned) in routing.stays and counter.count < turn.watch:
                         counter.count += 1
                         queue.append(returned)
                     elif returned != ():
                         if not seen:
-                            seen = True
                             publish(turn)
-                        more = settle(turn, item, receive, returned, queue)
-                        if more is not None:
-                            await more
+                            seen = True
+                        rest = settle(turn, item, receive, returned, queue)
+                        if rest is not None:
+                            await rest
                 if not queue:
                     break
                 item = queue.popleft()
         except BaseException as error:
-            cut = cut_short(turn, error, (item, *queue))
+            cut = cut_short(turn, error, (item, *(queue or ())))
             if cut is not error:
                 raise cut from None
             raise
+        if turn.outcome is None and gate is self.gate and not (gate is not None and (gate.line or turn.within)):
+            if gate is not None:
+                gate.holder = None
+            if seen:
+                turn.open = False
+            else:  # nothing refers to a turn that was not published: the next send takes it, at half the cost
+                turn.count, self._unseen = 1, turn
+            return ()
         return end(turn)
 
     async def ask(self, intent: IntentOf[R], *stamps: Any) -> R:

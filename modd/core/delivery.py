@@ -9,20 +9,21 @@ bound to the `Handling` of the message by one component.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence, Set
 from contextlib import suppress
 from functools import partial
 from time import perf_counter
 from typing import Any
 
 import anyio
+import msgspec
 from anyio.lowlevel import checkpoint
 
 from modd.concurrency.cancellation import raise_if_cancelled
 from modd.core.causation import Entry, QueuedOrigin, current_origin
 from modd.core.component import Receiver, check_message, inside, name_of
 from modd.core.flatten import flatten, keep_at_once
-from modd.core.limits import BEAT, count, is_overflow
+from modd.core.limits import BEAT, check_limits, is_overflow
 from modd.core.message import Failure, Message, note
 from modd.core.observer import Delivery, current_delivery, tell
 from modd.core.turn import Turn
@@ -55,8 +56,8 @@ def receivers_of(turn: Turn, queued: Any, queue: Queue) -> tuple[Message, Sequen
             return message, direct if entry.source is None else [receiver.call for receiver in receivers]
     if bus.watchers and not (receivers or failure or _has_left(turn, message)):
         tell(bus.watchers, lambda watcher: watcher.unreceived(message, bus))
-    handlings = [Handling(turn, receiver, entry) for receiver in receivers]
-    calls: list[Callable[[Any], Any]] = [partial(deliver, handling, queue) for handling in handlings]
+    handlings = [Handling(turn, receiver, message, queue, entry.cause, entry.origin) for receiver in receivers]
+    calls: list[Callable[[Any], Any]] = [partial(deliver, handling) for handling in handlings]
     if side_by_side:
         calls = [partial(deliver_side_by_side, handlings, queue)]
     if failure:
@@ -69,28 +70,27 @@ def settle(turn: Turn, message: Message, call: Any, returned: Any, queue: Queue)
 
     Returns an awaitable for the rest of the work if there is any.
     """
-    handling = Handling(turn, turn.bus.routing.receiver_of(type(message), call), Entry(message))
+    handling = Handling(turn, turn.bus.routing.receiver_of(type(message), call), message, queue)
     try:
         if keep_at_once(returned, handling):
-            queue += handling.items
             return None
     except Exception as error:
         returned = Raised(error)
-    return handling.settle(returned, queue)
+    return handling.settle(returned)
 
 
-async def deliver(handling: Handling, queue: Queue, message: Message) -> None:
+async def deliver(handling: Handling, message: Message) -> None:
     """Give a message to one component and queue what follows from it; observers are told if there are any."""
     watchers = handling.turn.bus.watchers
     if not watchers:
-        await handling.run(message, queue)
+        await handling.run()
         return
-    delivery = Delivery(message, handling.receiver.component, handling.turn.bus, handling.entry.cause)
+    delivery = Delivery(message, handling.receiver.component, handling.turn.bus, handling.cause)
     handling.delivery = delivery
     tell(watchers, lambda watcher: watcher.began(delivery))
     surrounding = current_delivery.set(delivery)
     try:
-        await handling.run(message, queue)
+        await handling.run()
         delivery.error, delivery.outcome = handling.error, "failed" if handling.error else "done"
     except BaseException as error:
         delivery.error, delivery.outcome = error, "failed" if isinstance(error, Exception) else "cancelled"
@@ -107,26 +107,26 @@ async def deliver_side_by_side(handlings: Sequence[Handling], queue: Queue, mess
 
     The error of a turn that a limit cuts short is raised bare.
     """
-    queues: list[Queue] = [deque() for _ in handlings]
     finished = 0
 
-    async def run(handling: Handling, own: Queue) -> None:
+    async def run(handling: Handling) -> None:
         nonlocal finished
-        await deliver(handling, own, message)
+        await deliver(handling, message)
         finished += 1
 
     try:
         async with anyio.create_task_group() as tasks:
-            for handling, own in zip(handlings, queues, strict=True):
-                tasks.start_soon(run, handling, own)
+            for handling in handlings:
+                handling.queue = deque()
+                tasks.start_soon(run, handling)
     except BaseExceptionGroup as group:
         first, *more = group.exceptions
         if more and not isinstance(group, ExceptionGroup):
             raise
         raise first from None  # errors come here only from turns that a limit cuts short: one tells it
     finally:
-        for own in queues:
-            queue += own
+        for handling in handlings:
+            queue += handling.queue
     if finished < len(handlings):  # a component let a cancellation of its own doing pass
         raise anyio.get_cancelled_exc_class()
 
@@ -144,57 +144,54 @@ def judge(turn: Turn, handlings: Sequence[Handling], from_outside: bool, failure
     book.errors += clumsy.values()
 
 
-class Handling:
-    """The handling of one message by one component, and the messages that come of it."""
+class Handling(msgspec.Struct, eq=False):
+    """The handling of one message by one component."""
 
-    __slots__ = ("delivery", "entry", "error", "items", "receiver", "turn", "unpaused")
-
-    def __init__(self, turn: Turn, receiver: Receiver, entry: Entry) -> None:
-        self.turn, self.receiver, self.entry = turn, receiver, entry
-        self.items: list[Message | Entry] = []
-        self.error: Exception | None = None
-        self.delivery: Delivery | None = None
-        self.unpaused = 0
-        """Messages since other tasks could run."""
+    turn: Turn
+    receiver: Receiver
+    message: Message
+    queue: Queue
+    """The queue for messages that come of it."""
+    cause: Delivery | None = None
+    origin: Any = None
+    error: Exception | None = None
+    delivery: Delivery | None = None
+    """The delivery, if it is observed."""
+    unpaused: int = 0
+    """Messages since other tasks could run."""
 
     @property
     def giver(self) -> str:
         """The component's name."""
         return name_of(self.receiver.component)
 
-    async def run(self, message: Message, queue: Queue) -> None:
+    async def run(self) -> None:
         """Call the component, under the origin of the message if it has one, and queue what follows."""
-        if self.entry.origin is None:
-            await self._call(message, queue)
-            return
-        origin = QueuedOrigin(self.entry.origin)
-        current_origin.set(origin)
+        origin = None
+        if self.origin is not None:
+            origin = QueuedOrigin(self.origin)
+            current_origin.set(origin)
         try:
-            await self._call(message, queue)
+            try:
+                returned = self.receiver.call(self.message)
+            except Exception as error:
+                returned = Raised(error)
+            await self.settle(returned)
         finally:
-            origin.open = False
+            if origin is not None:
+                origin.open = False
 
-    async def _call(self, message: Message, queue: Queue) -> None:
-        try:
-            returned = self.receiver.call(message)
-        except Exception as error:
-            returned = Raised(error)
-        await self.settle(returned, queue)
-
-    async def settle(self, returned: Any, queue: Queue) -> None:
+    async def settle(self, returned: Any) -> None:
         """Queue what follows from a returned value, or from an error."""
-        try:
-            if isinstance(returned, Raised):
-                self.error = returned.error
-            else:
-                try:
-                    await flatten(returned, self)
-                except Exception as error:
-                    self.error = error
-            if self.error is not None:
-                await self._fail(self.error)
-        finally:
-            queue += self.items
+        if isinstance(returned, Raised):
+            self.error = returned.error
+        else:
+            try:
+                await flatten(returned, self)
+            except Exception as error:
+                self.error = error
+        if self.error is not None:
+            await self._fail(self.error)
 
     async def _fail(self, error: Exception) -> None:
         if is_overflow(error):
@@ -204,12 +201,12 @@ class Handling:
         except BaseException:
             self.turn.book.errors.append(error)  # observers are told that no sender gets it
             raise
-        message, component = self.entry.message, self.receiver.component
+        message, component = self.message, self.receiver.component
         if isinstance(error, TurnFailed) and error.bus in inside(component):
             await self._keep_what_left(error)
         if not isinstance(message, Failure):
             note(error, self.giver, message, self.turn.bus.name)
-            self._queue((Failure(message, component, error),), self._origin_of_failure())
+            self._queue((Failure(message, component, error),), {Failure}, self._origin_of_failure())
         elif isinstance(error, TurnFailed) and error.exceptions == (message.error,):
             self.error = message.error  # nothing in a nested bus handled it
         elif error is not message.error:
@@ -218,40 +215,44 @@ class Handling:
     def _origin_of_failure(self) -> Any:
         """Return the envelope that failed in a typed bus inside, if this message is in it; else the message's origin."""
         origin = current_origin.get()
-        if origin is not None and getattr(origin, "message", None) is self.entry.message:
+        if origin is not None and getattr(origin, "message", None) is self.message:
             return origin.by
-        return self.entry.origin
+        return self.origin
 
     async def _keep_what_left(self, error: TurnFailed) -> None:
         try:
             await flatten(error.outbound, self)
         except DuplicateName as clash:
-            self._queue((Failure(self.entry.message, self.receiver.component, clash),))
+            self._queue((Failure(self.message, self.receiver.component, clash),), {Failure})
 
     def keep(self, messages: Sequence[Message], origin: Any = None) -> None:
         """Queue messages that the component returned; messages that the bus lets out leave it, too."""
-        origin = self.entry.origin if origin is None else origin
+        origin = self.origin if origin is None else origin
         bus = self.turn.bus
-        for kind in set(map(type, messages)):
+        kinds = set(map(type, messages))
+        for kind in kinds:
             bus.routing.know(kind)
-        leaving = [message for message in messages if isinstance(message, bus.outbound)] if bus.outbound else ()
-        if leaving:
-            self.turn.book.let_out(leaving, origin)
-        self._queue(messages, origin)
+        if bus.outbound:
+            leaving = [message for message in messages if isinstance(message, bus.outbound)]
+            if leaving:
+                self.turn.book.let_out(leaving, origin)
+        self._queue(messages, kinds, origin)
 
-    def _queue(self, messages: Sequence[Message], origin: Any = None) -> None:
-        turn, source, delivery, kinds = self.turn, self.receiver.boundary, self.delivery, set(map(type, messages))
+    def _queue(self, messages: Sequence[Message], kinds: Set[type[Message]], origin: Any = None) -> None:
+        turn, source, delivery = self.turn, self.receiver.boundary, self.delivery
         if source is None and delivery is None and origin is None and Failure not in kinds:
-            self.items += messages
+            self.queue += messages
         else:
-            self.items += [Entry(message, source, delivery, origin) for message in messages]
+            self.queue += [Entry(message, source, delivery, origin) for message in messages]
         if delivery is not None:
             delivery.returned += tuple(messages)
-        edges = (turn.root or turn).edges
-        if edges is not None:
-            edges.update({(type(self.entry.message), self.giver, kind): None for kind in kinds})
+        root = turn.root or turn
+        if root.edges is not None:
+            root.edges.update({(type(self.message), self.giver, kind): None for kind in kinds})
         self.unpaused += len(messages)
-        count(turn, len(messages))
+        root.count += len(messages)
+        if root.count >= turn.watch:
+            check_limits(turn)
 
     def add(self, component: Any) -> None:
         """Add a returned component to the bus."""

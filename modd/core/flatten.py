@@ -33,15 +33,15 @@ class Sink(Protocol):
 
 def keep_at_once(returned: Any, sink: Sink) -> bool:
     """Keep the messages of a value that needs no await; returns False, and keeps nothing, for any other value."""
-    if isinstance(returned, Message):
-        sink.keep((returned,))
-    elif isinstance(returned, Released):
+    if isinstance(returned, Released):
         for at, message in enumerate(returned):
             sink.keep((message,), returned.origins.get(at))
     elif isinstance(returned, (list, tuple)):
         if not all(issubclass(kind, Message) for kind in set(map(type, returned))):
             return False
         sink.keep(returned)
+    elif isinstance(returned, Message):
+        sink.keep((returned,))
     elif isinstance(returned, Caused):
         sink.keep(returned.messages, returned.by)
     else:

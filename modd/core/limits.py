@@ -28,24 +28,6 @@ def watch_from(limit: int | None) -> int:
     return sys.maxsize if limit is None else limit // 2 + 1
 
 
-def begin_count(turn: Any) -> None:
-    """Count a turn's first message, for the turn and the turns around it, and set from when on to look at each message."""
-    root = turn.root or turn
-    turn.start = root.count
-    root.count += 1
-    turn.watch = turn.start + watch_from(turn.bus.limit)
-    if turn.outer is not None:
-        turn.watch = min(turn.watch, turn.outer.watch)
-
-
-def count(turn: Any, messages: int) -> None:
-    """Count messages that are queued. Raises `TurnOverflow` when the turn, or one around it, has too many."""
-    root = turn.root or turn
-    root.count += messages
-    if root.count >= turn.watch:
-        check_limits(turn)
-
-
 def check_limits(turn: Any) -> None:
     """Raise `TurnOverflow` if the turn, or a turn around it, has more messages than the limit of its bus."""
     root = turn.root or turn

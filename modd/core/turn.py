@@ -17,8 +17,8 @@ import msgspec
 
 from modd.concurrency.scopes import open_scope, open_scopes
 from modd.core.causation import Entry, Released, current_origin
-from modd.core.gate import Gate, enter, leave
-from modd.core.limits import MAX_DEPTH, Edge, begin_count, check_depth, count, is_overflow, watch_from
+from modd.core.gate import Gate, enter, gate_within, leave
+from modd.core.limits import MAX_DEPTH, Edge, check_depth, check_limits, is_overflow
 from modd.core.message import Failure, Message
 from modd.core.observer import current_delivery, tell
 from modd.errors import TurnFailed, TurnOverflow
@@ -59,6 +59,8 @@ class Turn(msgspec.Struct, eq=False):
     bus: Any
     gate: Gate | None = None
     """The gate that the turn holds or waits for; None for a turn that overlaps with all turns."""
+    watch: int = sys.maxsize
+    """The count from which on each message is looked at (`limits`)."""
     outer: Turn | None = None
     """The turn around it, which was open when this turn began."""
     root: Turn | None = None
@@ -68,8 +70,6 @@ class Turn(msgspec.Struct, eq=False):
     """The count of the outermost turn when this turn began."""
     count: int = 1
     """The messages so far, in this turn and all turns inside it; only the outermost turn counts."""
-    watch: int = sys.maxsize
-    """The count from which on each message is looked at (`limits`)."""
     open: bool = True
     outcome: Outcome | None = None
     edges: dict[Edge, None] | None = None
@@ -107,11 +107,23 @@ def detached() -> Iterator[None]:
         current_turn.reset(turn)
 
 
-def new_turn(bus: Any, outer: Turn | None) -> Turn:
-    """Return a turn that is about to begin. Raises `TurnFailed` when turns are nested too deep."""
-    if outer is None:
-        return Turn(bus, None, None, None, 1, 0, 1, watch_from(bus.limit))
-    turn = Turn(bus, None, outer, outer.root or outer, outer.depth + 1)
+async def wait_for_turn(bus: Any, gate: Gate, outer: Turn | None, item: Any) -> Turn:
+    """Begin a turn when its gate lets it in; see `gate`. Raises `Deadlock`, and `TurnFailed` when a limit forbids it."""
+    turn = Turn(bus, None, bus.watch) if outer is None else _nested(bus, None, outer)
+    await enter(turn, gate_within(gate, outer))
+    _count_first(turn, item)
+    return turn
+
+
+def turn_inside(bus: Any, gate: Gate | None, outer: Turn, item: Any) -> Turn:
+    """Begin a turn inside another one, whose gate is free. Raises `TurnFailed` when a limit forbids it."""
+    turn = _nested(bus, gate, outer)
+    _count_first(turn, item)
+    return turn
+
+
+def _nested(bus: Any, gate: Gate | None, outer: Turn) -> Turn:
+    turn = Turn(bus, gate, bus.watch, outer, outer.root or outer, outer.depth + 1)
     if turn.depth > MAX_DEPTH:
         try:
             check_depth(turn)
@@ -120,13 +132,18 @@ def new_turn(bus: Any, outer: Turn | None) -> Turn:
     return turn
 
 
-def begin_inside(turn: Turn, message: Message) -> None:
-    """Count the first message of a turn that is inside another. Raises `TurnFailed` when a limit is exceeded by it."""
-    begin_count(turn)
-    try:
-        count(turn, 0)
-    except TurnOverflow as error:
-        raise cut_short(turn, error, (message,)) from None
+def _count_first(turn: Turn, item: Any) -> None:
+    root, outer = turn.root, turn.outer
+    if root is None or outer is None:
+        return
+    turn.start = root.count
+    turn.watch = min(turn.start + turn.watch, outer.watch)
+    root.count += 1
+    if root.count >= turn.watch:
+        try:
+            check_limits(turn)
+        except TurnOverflow as error:
+            raise cut_short(turn, error, (item,)) from None
 
 
 def end(turn: Turn) -> tuple[Message, ...]:
@@ -203,7 +220,7 @@ async def hold(gate: Gate) -> AsyncIterator[None]:
     never end, because the holder waits for the caller.
     """
     outer = open_scope(innermost())
-    turn = Turn(NamedHolder(gate.name), None, outer)
+    turn = Turn(NamedHolder(gate.name), outer=outer)
     if outer is not None:
         turn.root, turn.depth, turn.watch = outer.root or outer, outer.depth + 1, outer.watch
         turn.start = turn.root.count
