@@ -48,13 +48,13 @@ class RetryRules(msgspec.Struct, frozen=True):
 
 def checked_backoff(backoff: Backoff | BackoffFunction) -> BackoffFunction:
     """Return a backoff as a function. Raises `InvalidOption`."""
-    if not isinstance(backoff, str):
-        if not callable(backoff):
-            wanted = 'give "exponential", "fibonacci", "none", or a function of the attempt'
-            raise InvalidOption("backoff", backoff, wanted)
-        return _check_seconds(backoff)
-    check_backoff(backoff, 1.5, 0.5)
-    return lambda attempt: next(islice(delays(backoff), attempt - 1, None))
+    if isinstance(backoff, str):
+        check_backoff(backoff, 1.5, 0.5)
+        return lambda attempt: next(islice(delays(backoff), attempt - 1, None))
+    if not callable(backoff):
+        wanted = 'give "exponential", "fibonacci", "none", or a function of the attempt'
+        raise InvalidOption("backoff", backoff, wanted)
+    return _check_seconds(backoff)
 
 
 def _check_seconds(backoff: BackoffFunction) -> BackoffFunction:
