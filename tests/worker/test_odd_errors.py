@@ -1,4 +1,4 @@
-"""Errors of handlers that are no ordinary ones: each is buried in the end, and stands in nobody's way."""
+"""Unusual errors of handlers: each message becomes a dead letter in the end, and holds up no other."""
 
 from __future__ import annotations
 
