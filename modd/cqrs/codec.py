@@ -12,7 +12,7 @@ from modd.core import Message, wire_name
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import Undecodable
 from modd.cqrs.intents import result_type, with_derived
-from modd.cqrs.stamps import BUILT_IN, Emitted, Handled, Received, Reprocessed, Stamp, UnknownStamp
+from modd.cqrs.stamps import BUILT_IN, Emitted, Handled, Received, Redispatched, Stamp, UnknownStamp
 from modd.cqrs.upcasting import Upcaster, Upcasting, version_of
 from modd.cqrs.wire import (
     FORMATS,
@@ -23,7 +23,7 @@ from modd.cqrs.wire import (
     EmittedData,
     HandledData,
     Head,
-    ReprocessedData,
+    RedispatchedData,
     StampHead,
     Whole,
 )
@@ -84,7 +84,7 @@ class Codec:
             whole: Whole = self._read[Whole](data)
             message = self._message(whole.message)
             stamps = [self._made(each, message) for each in whole.stamps]
-            return Envelope.restored(message, whole.identity, (*stamps, Received()))
+            return Envelope.restore(message, whole.identity, (*stamps, Received()))
         except Exception as error:  # a hook may raise anything when data does not fit
             raise Undecodable(error, self._messages) from error
 
@@ -99,9 +99,9 @@ class Codec:
         """What is encoded for a stamp."""
         if isinstance(stamp, UnknownStamp):
             return stamp.data
-        if isinstance(stamp, Reprocessed):
+        if isinstance(stamp, Redispatched):
             kept = [self._kept(each) for each in stamp.stamps if not each.local]
-            return {STAMP: "Reprocessed", "stamps": kept, "at": stamp.at}
+            return {STAMP: "Redispatched", "stamps": kept, "at": stamp.at}
         if type(stamp) is Emitted:
             return {STAMP: "Emitted", "event": self._versioned(stamp.event), "at": stamp.at}
         return stamp
@@ -134,9 +134,9 @@ class Codec:
             return self._unknown(data)
         if kind is Emitted:
             return self._emitted(data)
-        if kind is Reprocessed:
-            before: ReprocessedData = self._read[ReprocessedData](data)
-            return Reprocessed(tuple(self._made(each, message) for each in before.stamps), at=before.at)
+        if kind is Redispatched:
+            before: RedispatchedData = self._read[RedispatchedData](data)
+            return Redispatched(tuple(self._made(each, message) for each in before.stamps), at=before.at)
         if kind is Handled:
             done: HandledData = self._read[HandledData](data)
             return Handled(self._results[type(message)](done.result), done.handler, at=done.at)

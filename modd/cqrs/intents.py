@@ -57,7 +57,7 @@ def _filled(hint: Any, given: dict[Any, Any]) -> Any:
     return hint[tuple(given.get(variable, Any) for variable in variables)] if variables else hint
 
 
-def created(kind: type[Message], data: Any) -> Message:
+def create_intent(kind: type[Message], data: Any) -> Message:
     """An intent from a mapping, or from JSON as text or bytes; raises `InvalidIntent`, for unknown fields too."""
     try:
         if isinstance(data, (str, bytes, bytearray, memoryview)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from time import time
 from typing import Annotated, Any, ClassVar, dataclass_transform
 
@@ -43,7 +44,7 @@ class Handled(Stamp):
     """The name of the handler, or of the middleware that stood in for it."""
 
 
-class Reprocessed(Stamp):
+class Redispatched(Stamp):
     """The envelope was dispatched before; what it carried then, without its identity (MI-10)."""
 
     stamps: tuple[Stamp, ...] = ()
@@ -82,10 +83,10 @@ class Received(Stamp):
     local: ClassVar[bool] = True
 
 
-class For(Stamp):
+class OnlyHandler(Stamp):
     """Only this handler of the message's type is to run; it is named by ``Registry.handler_names``.
 
-    It counts on the envelope that is dispatched (``Envelope(event, For("notify"))``), not among the stamps that
+    It counts on the envelope that is dispatched (``Envelope(event, OnlyHandler("notify"))``), not among the stamps that
     ``dispatch`` is given beside a message.
     """
 
@@ -170,13 +171,13 @@ class UnknownStamp(Stamp, tag=False):
 BUILT_IN: tuple[type[Stamp], ...] = (
     Identity,
     Handled,
-    Reprocessed,
+    Redispatched,
     FromCache,
     Cacheable,
     Revalidating,
     Queued,
     Received,
-    For,
+    OnlyHandler,
     FallbackUsed,
     Timings,
     Retried,
@@ -187,3 +188,25 @@ BUILT_IN: tuple[type[Stamp], ...] = (
     Tenant,
     Delay,
 )
+
+
+def checked_stamps(stamps: tuple[Any, ...]) -> tuple[Stamp, ...]:
+    """Return the stamps. Raises `InvalidOption` for anything else among them."""
+    for stamp in stamps:
+        if not isinstance(stamp, Stamp):
+            raise InvalidOption("stamp", stamp, "give instances of types derived from modd.cqrs.Stamp")
+    return stamps
+
+
+def without_identity(stamps: Iterable[Stamp]) -> list[Stamp]:
+    """Return the stamps that an envelope lists beside its ids."""
+    return [stamp for stamp in stamps if not isinstance(stamp, Identity)]
+
+
+def last_of_each(stamps: Iterable[Stamp]) -> list[Stamp]:
+    """Return the last stamp of each type, in the order in which these were added."""
+    last: dict[type, Stamp] = {}
+    for stamp in stamps:
+        last.pop(type(stamp), None)
+        last[type(stamp)] = stamp
+    return [*last.values()]

@@ -62,8 +62,8 @@ class EmittedData(msgspec.Struct):
     at: float
 
 
-class ReprocessedData(msgspec.Struct):
-    """A `Reprocessed` stamp, before its stamps are known."""
+class RedispatchedData(msgspec.Struct):
+    """A `Redispatched` stamp, before its stamps are known."""
 
     stamps: list[msgspec.Raw]
     at: float

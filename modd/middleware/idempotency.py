@@ -96,7 +96,7 @@ class Idempotency:
             if not self._answer(envelope, await self._store.get(key)):
                 before = Before(envelope)
                 await call_next(envelope)
-                if envelope._ran and not before.failed:
+                if envelope.ran and not before.failed:
                     await self._keep_if_committed(partial(self._keep, envelope, key, before.results))
         return None
 

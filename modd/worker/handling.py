@@ -12,7 +12,7 @@ from modd.cqrs.codec import Codec
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import Undecodable
 from modd.cqrs.intents import Event
-from modd.cqrs.stamps import Failed, For
+from modd.cqrs.stamps import Failed, OnlyHandler
 from modd.ports.errors import AlreadyHandled, LeaseLost
 from modd.ports.inbox import Inbox
 from modd.worker.claim import Work
@@ -81,7 +81,7 @@ class Handling:
             buses = [bus for bus in buses if only in bus.handler_names(kind)]
             if not buses:
                 return self._leave(work, only)
-            envelope.add(For(only))
+            envelope.add(OnlyHandler(only))
         elif isinstance(envelope.message, Event) and (buses or not self._served.strict):
             return await expand(work, names_of(buses, kind), self._clock())
         if not buses:

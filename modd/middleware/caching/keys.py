@@ -79,7 +79,7 @@ class Keys:
         message = envelope.message
         kind = type(message)
         start, content = self._made.get(kind) or self._make(kind)
-        if not envelope._noted or shared:
+        if not envelope.noted or shared:
             return f"{start}{content(message)}|{envelope.bus.name}"
         return f"{start}{content(message)}{_who(envelope)}|{envelope.bus.name}"
 
@@ -165,7 +165,7 @@ def _spelled_out(message: Message) -> str:
 def _who(envelope: Envelope[Any]) -> str:
     """The last actor and the last tenant, as `Authorizer` sees them: earlier ones are of dispatches before."""
     actor = tenant = None
-    for stamp in envelope._stamps:
+    for stamp in envelope.noted:
         if isinstance(stamp, Actor):
             actor = stamp
         elif isinstance(stamp, Tenant):

@@ -23,10 +23,10 @@ def checked_store(given: Any) -> Cache:
 
 def stand_in(envelope: Envelope[Any], by: str, results: Sequence[Any], age: float, stale: bool, at: float) -> None:
     """Answer with results from a store: ``age`` is theirs in seconds, ``at`` is now (MI-23)."""
-    noted = envelope._noted if envelope._done is None else envelope._stamps
+    noted = envelope.flush()
     noted.append(FromCache(age, stale, at=at))
     if len(results) == 1:  # nearly always; made a stamp when somebody looks at it
-        envelope._done = results[0], by, at
+        envelope.note_result(results[0], by, at)
     else:
         noted.extend([Handled(result, by, at=at) for result in results])
 
@@ -37,13 +37,13 @@ class Before:
     def __init__(self, envelope: Envelope[Any]) -> None:
         self._envelope = envelope
         self._handled = self._failed = 0
-        if envelope._noted or envelope._done is not None:
+        if envelope.noted or envelope.handled is not None:
             self._handled, self._failed = len(envelope.all(Handled)), len(envelope.all(Failed))
 
     @property
     def failed(self) -> bool:
         """Whether a failure was noted since."""
-        return bool(self._envelope._noted) and len(self._envelope.all(Failed)) > self._failed
+        return bool(self._envelope.noted) and len(self._envelope.all(Failed)) > self._failed
 
     @property
     def results(self) -> list[Any]:
