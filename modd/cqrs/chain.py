@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
+from types import CoroutineType
 from typing import Any, Protocol, TypeAlias
 
 import anyio
@@ -61,59 +62,69 @@ def _wrap(middleware: Any, rest: Next) -> Next:
     return call
 
 
-def _handle_by_one(handler: Handler, clock: Callable[[], float]) -> Next:
-    name, run = handler.name, handler.run
+def _handle_by_one(handler: Handler, clock: Callable[[], float]) -> Callable[..., Coroutine[Any, Any, None]]:
+    """Return the last link of a chain: the one place where handlers are called.
 
-    async def handle(envelope: Envelope[Any]) -> None:
-        if envelope.noted and not envelope.ran and envelope.has(Handled):
+    Its second parameter takes the result in place of the envelope, for one of multiple handlers.
+    """
+    name, function, call = handler.name, handler.function, handler.call
+
+    async def handle(envelope: Envelope[Any], outcome: _Outcome | None = None) -> None:
+        if outcome is None and envelope.noted and not envelope.ran and envelope.has(Handled):
             return
         start = len(envelope.noted)
         try:
-            result = await run(envelope)
+            result = function(envelope.message) if call is None else call(envelope)
+            if type(result) is CoroutineType or inspect.isawaitable(result):  # the first test is quicker
+                result = await result
         except BaseException:
             envelope.drop_events(start)
             raise
-        envelope.ran = True
-        envelope.note_result(result, name, clock())
+        if outcome is not None:
+            outcome.handled = Handled(result, name, at=clock())
+        else:
+            envelope.ran = True
+            envelope.note_result(result, name, clock())
 
     return handle
 
 
 def _handle_by_all(handlers: Sequence[Handler], clock: Callable[[], float], concurrent: bool) -> Next:
+    links = [(handler.name, _handle_by_one(handler, clock)) for handler in handlers]
+
     async def handle(envelope: Envelope[Any]) -> None:
         if not envelope.ran and envelope.has(Handled):
             return
         start = len(envelope.flush())
-        runs = [_Run(handler, clock) for handler in handlers]
-        await _call_all([partial(run.call, envelope) for run in runs], concurrent)
-        handled = [run.handled for run in runs if run.handled is not None]
+        outcomes = [_Outcome(name, link) for name, link in links]
+        await _call_all([partial(outcome.wait_for, envelope) for outcome in outcomes], concurrent)
+        handled = [outcome.handled for outcome in outcomes if outcome.handled is not None]
         envelope.ran = envelope.ran or bool(handled) or not handlers
         envelope.noted.extend(handled)
-        if len(handled) < len(runs):
+        if len(handled) < len(outcomes):
             envelope.drop_events(start)
-            _raise_errors(envelope.message, runs)
+            _raise_errors(envelope.message, outcomes)
 
     return handle
 
 
-class _Run:
-    """One of multiple handlers, and its stamp or its error."""
+class _Outcome:
+    """The stamp or the error of one of multiple handlers."""
 
-    def __init__(self, handler: Handler, clock: Callable[[], float]) -> None:
-        self.handler, self.clock = handler, clock
+    def __init__(self, name: str, link: Callable[..., Coroutine[Any, Any, None]]) -> None:
+        self.name, self.link = name, link
         self.handled: Handled | None = None
         self.error: Exception | None = None
 
-    async def call(self, envelope: Envelope[Any]) -> None:
-        """Run the handler; its error is kept until the other handlers have run."""
-        name = self.handler.name
+    async def wait_for(self, envelope: Envelope[Any]) -> None:
+        """Run the handler; store its error until the other handlers have run."""
         try:
-            self.handled = Handled(await self.handler.run(envelope), name, at=self.clock())
+            await self.link(envelope, self)
         except Exception as error:
             self.error = error
         if self.error is not None:
             await raise_if_cancelled(self.error)
-            note(self.error, name, envelope.message, envelope.bus.name)
+            note(self.error, self.name, envelope.message, envelope.bus.name)
 
 
 async def _call_all(calls: Sequence[Callable[[], Coroutine[Any, Any, None]]], concurrent: bool) -> None:
@@ -126,10 +137,10 @@ async def _call_all(calls: Sequence[Callable[[], Coroutine[Any, Any, None]]], co
             tasks.start_soon(call)
 
 
-def _raise_errors(message: Any, runs: Sequence[_Run]) -> None:
+def _raise_errors(message: Any, outcomes: Sequence[_Outcome]) -> None:
     """Raise the only error, or a group of them, or the cancellation that a handler swallowed."""
-    errors = [run.error for run in runs if run.error is not None]
-    if len(errors) < sum(run.handled is None for run in runs):
+    errors = [outcome.error for outcome in outcomes if outcome.error is not None]
+    if len(errors) < sum(outcome.handled is None for outcome in outcomes):
         raise anyio.get_cancelled_exc_class()
     if len(errors) == 1:
         raise errors[0]

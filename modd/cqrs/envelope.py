@@ -65,18 +65,18 @@ class Envelope(Origin, Generic[M_co]):
             raise NotAMessage(message, "the maker of an envelope")
         if id is not None:
             _check_id(id)
-        self._start(message, without_identity(checked_stamps(stamps)), id, time())
+        self.start(message, without_identity(checked_stamps(stamps)), id, time())
 
-    def _start(
+    def start(
         self,
         message: Any,
         noted: list[Stamp],
         id: str | None,
-        at: float | None,
+        at: float | None = None,
         correlation: LazyId | None = None,
         causation: LazyId | None = None,
     ) -> None:
-        """Set every field; each constructor ends here, with values that have been checked."""
+        """Set every field, unchecked: every way to make an envelope ends here. at: by default read later."""
         self.message = message
         self.noted = noted
         self.handled = self.bus = self.outer = None
@@ -86,19 +86,12 @@ class Envelope(Origin, Generic[M_co]):
         self.ran = self._sent = self.open = False
 
     @staticmethod
-    def wrap(intent: M, new_id: Callable[[], str] | None) -> Envelope[M]:
-        """Return an envelope for a dispatch: not checked, and its time is read from the clock of its bus later."""
-        envelope: Envelope[M] = _blank(Envelope)
-        envelope._start(intent, [], None if new_id is None else new_id(), None)
-        return envelope
-
-    @staticmethod
     def restore(message: M, identity: Identity, stamps: Iterable[Stamp]) -> Envelope[M]:
         """Return an envelope as it was before it was encoded. Raises `InvalidOption` for an empty id."""
         _check_id(identity.id)
         envelope: Envelope[M] = _blank(Envelope)
         noted = without_identity(stamps)
-        envelope._start(message, noted, identity.id, identity.at, identity.correlation_id, identity.causation_id)
+        envelope.start(message, noted, identity.id, identity.at, identity.correlation_id, identity.causation_id)
         envelope._sent = envelope.has(Handled)
         return envelope
 
@@ -221,7 +214,7 @@ class Envelope(Origin, Generic[M_co]):
         passed = last_of_each(stamp for stamp in self.flush() if stamp.inherited or isinstance(stamp, Received))
         noted = [*passed, Redispatched(tuple(self._history()), at=at), *checked_stamps(stamps)]
         envelope: Envelope[M_co] = _blank(Envelope)
-        envelope._start(self.message, without_identity(noted), self.id, at, self.lazy_correlation_id, self._causation)
+        envelope.start(self.message, without_identity(noted), self.id, at, self.lazy_correlation_id, self._causation)
         return envelope
 
     @property

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from functools import partial
-from types import CoroutineType, UnionType
+from types import UnionType
 from typing import Any, Protocol, TypeAlias, TypeVar, Union, get_args, get_origin
 
 import msgspec
@@ -47,13 +47,6 @@ class Handler(msgspec.Struct, frozen=True, eq=False):
     """The callable; it takes the message alone if there is no `call`."""
     call: Callable[[Envelope[Any]], Any] | None
     """Calls the function with the arguments that an envelope provides."""
-
-    async def run(self, envelope: Envelope[Any]) -> Any:
-        """Call the handler, and await it if it is async; each handler is called here."""
-        result = self.function(envelope.message) if self.call is None else self.call(envelope)
-        if type(result) is CoroutineType or inspect.isawaitable(result):  # the first test is quicker
-            return await result
-        return result
 
 
 class Argument(msgspec.Struct, frozen=True, eq=False):

@@ -48,7 +48,7 @@ def conclude(envelope: Envelope[Any], failed_before: int) -> Dispatched[Any]:
 
     failed_before: the number of `Failed` stamps before the dispatch.
     """
-    if envelope.handled is not None and (not envelope.ran or _releases_nothing(envelope)):
+    if envelope.handled is not None and not envelope.ran:
         return Dispatched(envelope, envelope.handled[0])
     handled: list[Handled] = []
     events: list[Message] = []
@@ -66,10 +66,6 @@ def conclude(envelope: Envelope[Any], failed_before: int) -> Dispatched[Any]:
     if isinstance(envelope.message, Event):
         events += _returned_messages(handled)
     return Dispatched(envelope, result, tuple(events))
-
-
-def _releases_nothing(envelope: Envelope[Any]) -> bool:
-    return not envelope.noted and not isinstance(envelope.message, Event)
 
 
 def _returned_messages(handled: list[Handled]) -> Iterator[Message]:

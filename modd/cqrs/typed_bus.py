@@ -33,13 +33,16 @@ from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import NotOpen
 from modd.cqrs.handlers import Resources, bind_handler, checked_resources
 from modd.cqrs.ids import Ids, checked_ids
-from modd.cqrs.intents import create_intent
+from modd.cqrs.intents import Event, create_intent
 from modd.cqrs.registry import Registry
 from modd.cqrs.result import Dispatched, conclude
 from modd.cqrs.stamps import Failed, OnlyHandler, Stamp, checked_stamps
 from modd.errors import InvalidOption, NoHandler, NotAnswered
 
 R = TypeVar("R")
+
+
+_blank_envelope = Envelope.__new__
 
 
 _current = current_origin.get
@@ -92,6 +95,7 @@ class TypedBus(Answering):
         bind = partial(bind_handler, resources=checked_resources(resources), ask=self._ask_around)
         self._registry = Registry(self.name, self.kind, bind, multiple=multiple)
         self._routes = self._registry.routes
+        self._releases_results = issubclass(self.kind, Event)
         self._middleware: list[Any] = []
         self._lifespan = Lifespan(self.name)
         self._background = Background(self.name, checked_delay("drain", drain))
@@ -199,11 +203,12 @@ class TypedBus(Answering):
         An envelope that was dispatched before, or was decoded, is dispatched anew under its id. Raises `NoHandler`,
         `NotOpen`, the error of a handler or of a middleware, and `HandlersFailed` when multiple handlers fail.
         """
-        route = self._routes.get(type(intent))
-        if route is not None:
-            envelope: Envelope[Any] = Envelope.wrap(intent, self._new_id)
-        else:  # the first of its type, or an envelope
+        envelope, route = None, self._routes.get(type(intent))
+        if route is None:  # the first of its type, or an envelope
             envelope, route = self._admit(intent)
+        if envelope is None:
+            envelope = _blank_envelope(Envelope)  # without the checks of its constructor
+            envelope.start(intent, [], None if self._new_id is None else self._new_id())
         if stamps:
             envelope.noted.extend(checked_stamps(stamps))
         outer = _current()
@@ -222,7 +227,9 @@ class TypedBus(Answering):
             raise
         finally:
             envelope.open = False
-        return conclude(envelope, failed_before)
+        if envelope.noted or self._releases_results:
+            return conclude(envelope, failed_before)
+        return Dispatched(envelope, None if envelope.handled is None else envelope.handled[0])
 
     async def ask(self, intent: IntentOf[R], /, *stamps: Stamp) -> R:
         """Return the result of an intent. Raises as `dispatch` does, and `NotAnswered` when there is no result."""
@@ -234,20 +241,19 @@ class TypedBus(Answering):
     async def _ask_around(self, intent: IntentOf[R], /, *stamps: Stamp) -> R:
         return await top_of(self).ask(intent, *stamps)  # type: ignore[no-any-return]
 
-    def _admit(self, intent: Any) -> tuple[Envelope[Any], Next]:
-        """Return the envelope to dispatch, anew for a redispatch, and its route."""
-        given = intent if isinstance(intent, Envelope) else None
-        check_message(intent if given is None else given.message)
-        kind = type(intent if given is None else given.message)
-        only = [stamp for stamp in given.noted if type(stamp) is OnlyHandler] if given is not None else []
-        route = self._route_of(kind, only[0].handler if only else None)
-        if given is None:
-            return Envelope.wrap(intent, self._new_id), route
-        if given.sent:
-            return given.again(*only, at=self.clock()), route
+    def _admit(self, intent: Any) -> tuple[Envelope[Any] | None, Next]:
+        """Return the route of an intent, with the envelope to dispatch if it comes in one: anew for a redispatch."""
+        if not isinstance(intent, Envelope):
+            check_message(intent)
+            return None, self._route_of(type(intent), None)
+        check_message(intent.message)
+        only = [stamp for stamp in intent.noted if type(stamp) is OnlyHandler]
+        route = self._route_of(type(intent.message), only[0].handler if only else None)
+        if intent.sent:
+            return intent.again(*only, at=self.clock()), route
         if self._new_id is not None:
-            given.set_id(self._new_id)
-        return given, route
+            intent.set_id(self._new_id)
+        return intent, route
 
     def _route_of(self, kind: type[Message], only: str | None) -> Next:
         key = kind if only is None else (kind, only)
