@@ -1,9 +1,10 @@
-"""The chain of a message type: middleware around its handlers, composed once for each type."""
+"""The chain of a message type: the middleware of a bus around its handlers, composed once for each type."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack
 from functools import partial
 from types import CoroutineType
 from typing import Any, Protocol, TypeAlias
@@ -53,6 +54,38 @@ def check_middleware(middleware: Any) -> None:
         usable = False
     if not usable:
         raise InvalidMiddleware(middleware)
+
+
+class MiddlewareStack:
+    """The middleware of a typed bus, the first one outermost."""
+
+    def __init__(self) -> None:
+        self.items: list[Any] = []
+
+    @property
+    def background_work(self) -> list[str]:
+        """Names of the work for which the bus must be open."""
+        return [each.background_work for each in self.items if getattr(each, "background_work", "")]
+
+    def add(self, middleware: Any, bus: Any) -> None:
+        """Add a middleware inside of the present ones, and tell it its bus. Raises `InvalidMiddleware`."""
+        check_middleware(middleware)
+        if hasattr(middleware, "bind"):
+            middleware.bind(bus)
+        self.items.append(middleware)
+
+    def check(self, bus: Any) -> None:
+        """Check the order, and have each middleware check its options against the bus. Raises `UnsafeOrder`."""
+        check_order(self.items, bus.name)
+        for each in self.items:
+            if hasattr(each, "check"):
+                each.check(bus)
+
+    async def enter(self, stack: AsyncExitStack) -> None:
+        """Enter the middleware that are async context managers."""
+        for each in self.items:
+            if hasattr(type(each), "__aenter__"):
+                await stack.enter_async_context(each)
 
 
 def _wrap(middleware: Any, rest: Next) -> Next:

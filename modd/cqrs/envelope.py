@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from time import time
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeVar
 
 from modd.core import Message, Origin
 from modd.cqrs.errors import WrongBus
-from modd.cqrs.ids import Ids
+from modd.cqrs.ids import Ids, LazyId, read_id
 from modd.cqrs.intents import Query
 from modd.cqrs.stamps import (
     Emitted,
@@ -30,10 +30,6 @@ M = TypeVar("M", bound=Message)
 
 
 M_co = TypeVar("M_co", bound=Message, covariant=True)
-
-
-LazyId: TypeAlias = tuple[Ids, int, float] | str
-"""An id as text, or the source, number and time that the text is made from when it is read."""
 
 
 class Envelope(Origin, Generic[M_co]):
@@ -115,7 +111,7 @@ class Envelope(Origin, Generic[M_co]):
     def id(self) -> str:
         """The id of this dispatch; a redispatch has the same."""
         if not isinstance(self._id, str):
-            self._id = _text(self.lazy_id)
+            self._id = read_id(self.lazy_id)
         return self._id
 
     @property
@@ -123,14 +119,14 @@ class Envelope(Origin, Generic[M_co]):
         """The id of the first envelope in the line: the same for everything that a dispatch from outside causes."""
         if self._correlation is None:  # not stored: the envelope may yet get a cause
             return self.id
-        self._correlation = _text(self._correlation)
+        self._correlation = read_id(self._correlation)
         return self._correlation
 
     @property
     def causation_id(self) -> str | None:
         """The id of the envelope that caused this one; None for a dispatch from outside."""
         if self._causation is not None:
-            self._causation = _text(self._causation)
+            self._causation = read_id(self._causation)
         return self._causation
 
     @property
@@ -267,7 +263,3 @@ _blank = Envelope.__new__
 def _check_id(id: Any) -> None:
     if not (isinstance(id, str) and id):
         raise InvalidOption("id", id, "give a text that is not empty")
-
-
-def _text(id: LazyId) -> str:
-    return id if isinstance(id, str) else id[0].text(*id[1:])

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from itertools import count
 from os import getpid
 from secrets import randbits
-from typing import Any
+from typing import Any, TypeAlias
 
 from modd.checks import checked_callable
 from modd.errors import InvalidOption
@@ -31,6 +31,15 @@ class Ids:
         time, fraction = quarters >> 12 & 0xFFFFFFFFFFFF, quarters & 0xFFF
         digits = f"{time:012x}7{fraction:03x}{2 << 62 | (number & 0xFFFFFFFF) << 30 | source:016x}"
         return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+LazyId: TypeAlias = tuple[Ids, int, float] | str
+"""An id as text, or the source, number and time that the text is made from when it is read."""
+
+
+def read_id(id: LazyId) -> str:
+    """Return the text of an id."""
+    return id if isinstance(id, str) else id[0].text(*id[1:])
 
 
 def checked_ids(new_id: Any) -> Callable[[], str]:

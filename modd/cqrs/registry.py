@@ -58,6 +58,14 @@ class Registry:
                 for kind in types_of(function):
                     self.add(kind, function)
 
+    def find_type(self, kind: Any) -> type[Message]:
+        """Return a handled type, given itself or its name on the wire. Raises `NoHandler`."""
+        names: dict[Any, Any] = {wire_name(known): known for known in self.types}
+        found = names.get(kind) if isinstance(kind, str) else kind
+        if not (isinstance(found, type) and issubclass(found, self.types)):
+            raise NoHandler(kind, self._bus, self.types)
+        return found
+
     def names_of(self, kind: type[Message]) -> tuple[str, ...]:
         """Return the names of the handlers of a type, in the order in which they run."""
         names = self._names.get(kind)

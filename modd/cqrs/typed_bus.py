@@ -23,21 +23,20 @@ from modd.core import (
     current_origin,
     name_of,
     open_origin,
-    wire_name,
 )
 from modd.cqrs.background import Background
-from modd.cqrs.chain import Next, check_middleware, check_order, compose
+from modd.cqrs.chain import MiddlewareStack, Next, compose
 from modd.cqrs.codec import Codec, codec_of
 from modd.cqrs.enclosing import top_of
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import NotOpen
-from modd.cqrs.handlers import Resources, bind_handler, checked_resources
+from modd.cqrs.handlers import Resources, bind_handler, checked_list, checked_resources
 from modd.cqrs.ids import Ids, checked_ids
 from modd.cqrs.intents import Event, create_intent
 from modd.cqrs.registry import Registry
 from modd.cqrs.result import Dispatched, conclude
 from modd.cqrs.stamps import Failed, OnlyHandler, Stamp, checked_stamps
-from modd.errors import InvalidOption, NoHandler, NotAnswered
+from modd.errors import NoHandler, NotAnswered
 
 R = TypeVar("R")
 
@@ -96,12 +95,11 @@ class TypedBus(Answering):
         self._registry = Registry(self.name, self.kind, bind, multiple=multiple)
         self._routes = self._registry.routes
         self._releases_results = issubclass(self.kind, Event)
-        self._middleware: list[Any] = []
+        self._stack = MiddlewareStack()
         self._lifespan = Lifespan(self.name)
         self._background = Background(self.name, checked_delay("drain", drain))
-        _check_lists(middleware=middleware, handlers=handlers)
-        self.use(*middleware)
-        self._registry.add_all(handlers)
+        self.use(*checked_list("middleware", middleware))
+        self._registry.add_all(checked_list("handlers", handlers))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}: {', '.join(kind.__qualname__ for kind in self.types)}>"
@@ -114,7 +112,7 @@ class TypedBus(Answering):
     @property
     def middleware(self) -> tuple[Any, ...]:
         """The middleware, the first one outermost."""
-        return tuple(self._middleware)
+        return tuple(self._stack.items)
 
     @property
     def accepts(self) -> Accepts:
@@ -135,20 +133,14 @@ class TypedBus(Answering):
         """Add middleware inside of the present ones. Raises `InvalidMiddleware`, `WrongBus`, `Sealed`."""
         self._registry.refuse_when_sealed("add middleware")
         for each in middleware:
-            check_middleware(each)
-            if hasattr(each, "bind"):
-                each.bind(self)
-            self._middleware.append(each)
+            self._stack.add(each, self)
 
     def check(self) -> None:
         """Check the order of the middleware, and their options against the types; refuse changes from now on.
 
         Called on opening and by the first dispatch. Raises `UnsafeOrder`, and the errors that a middleware raises.
         """
-        check_order(self._middleware, self.name)
-        for each in self._middleware:
-            if hasattr(each, "check"):
-                each.check(self)
+        self._stack.check(self)
         self._registry.sealed = True
 
     def create(self, kind: type[Message] | str, data: Any) -> Any:
@@ -157,11 +149,7 @@ class TypedBus(Answering):
         kind: its type, or the name of its type on the wire. Raises `NoHandler` for a type without a handler in this
         bus, and `InvalidIntent` for data that does not fit.
         """
-        names: dict[Any, Any] = {wire_name(known): known for known in self.types}
-        found = names.get(kind) if isinstance(kind, str) else kind
-        if not (isinstance(found, type) and issubclass(found, self.types)):
-            raise NoHandler(kind, self.name, self.types)
-        return create_intent(found, data)
+        return create_intent(self._registry.find_type(kind), data)
 
     def add_handler(self, kind: Any, handler: Any, name: str | None = None) -> None:
         """Register a handler without a check of its types; `register` of the derived classes calls it."""
@@ -270,10 +258,10 @@ class TypedBus(Answering):
             handlers = self._registry.handlers_named(only, kind)
         if not self._registry.sealed:
             self.check()
-        work = [each.background_work for each in self._middleware if getattr(each, "background_work", "")]
+        work = self._stack.background_work
         if work and not self._background.open:
             raise NotOpen(self.name, work)
-        return compose(self._middleware, handlers, self.clock, self.concurrent)
+        return compose(self._stack.items, handlers, self.clock, self.concurrent)
 
     def start(self, work: Callable[..., Awaitable[Any]], *args: Any) -> None:
         """Start work in the background, for middleware; it ends with the bus. Raises `NotOpen`."""
@@ -286,9 +274,7 @@ class TypedBus(Answering):
         async with self._lifespan.opening() as stack:
             stack.callback(self._routes.clear)
             self.check()
-            for each in self._middleware:
-                if hasattr(type(each), "__aenter__"):
-                    await stack.enter_async_context(each)
+            await self._stack.enter(stack)
             await stack.enter_async_context(self._background)
         return self
 
@@ -297,9 +283,3 @@ class TypedBus(Answering):
     ) -> bool | None:
         """Wait for the work in the background, then leave the middleware."""
         return await self._lifespan.close(kind, error, trace)
-
-
-def _check_lists(**options: Any) -> None:
-    for option, value in options.items():
-        if callable(value) or not isinstance(value, Iterable):
-            raise InvalidOption(option, value, "give a list")
