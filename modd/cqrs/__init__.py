@@ -1,7 +1,7 @@
 """Typed buses for commands, queries and events, with envelopes, stamps and middleware (`docs/cqrs.md`).
 
-To read it: `intents` and `buses` (what is used), `typed` (the one dispatch), `chain` (middleware around handlers),
-`parameters` (what handlers take), `envelope` and `stamps`, `release` (what comes of it).
+Read it in this order: `intents` and `buses`, `typed_bus` (the dispatch), `registry` and `handlers`, `chain` (middleware
+around handlers), `envelope` and `stamps`, `result`.
 """
 
 from modd.cqrs.buses import CommandBus, EventBus, QueryBus

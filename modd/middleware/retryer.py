@@ -15,7 +15,7 @@ from modd.core import Message
 from modd.cqrs.chain import Next
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import text_of
-from modd.cqrs.retry import Errors, asked, check_errors, is_hopeful
+from modd.cqrs.retry import Errors, check_errors, is_retryable, requested_delays
 from modd.cqrs.stamps import Failed, Retried, Stamp
 from modd.errors import InvalidOption
 from modd.middleware.options import Options
@@ -92,7 +92,7 @@ class Retryer:
         while (failure := await _failure(envelope, call_next)) is not None:
             attempt += 1
             retried = Retried(attempt, _text(failure), at=envelope.bus.clock())
-            if attempt == options["attempts"] or not is_hopeful(failure, options["retry_on"], options["give_up_on"]):
+            if attempt == options["attempts"] or not is_retryable(failure, options["retry_on"], options["give_up_on"]):
                 envelope.add(retried)
                 return _raise(failure)
             waits = waits or delays(options["backoff"], options["multiplier"], options["jitter"], self._random)
@@ -149,4 +149,4 @@ def _raise(failure: Exception | Failed) -> None:
 
 def _wait(failure: Exception | Failed, backoff: float) -> float:
     """How long to wait: as long as it was asked for, by the one of several that asked for most, else the backoff."""
-    return max(0.0, max(asked(failure), default=backoff))
+    return max(0.0, max(requested_delays(failure), default=backoff))

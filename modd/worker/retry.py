@@ -11,7 +11,7 @@ import msgspec
 
 from modd.concurrency.backoff import Backoff, check_backoff, delays
 from modd.cqrs.errors import text_of
-from modd.cqrs.retry import Errors, asked, error_types, is_hopeful
+from modd.cqrs.retry import Errors, error_types, is_retryable, requested_delays
 from modd.errors import InvalidOption
 from modd.ports.errors import NoTransaction
 from modd.worker.errors import NotedFailure
@@ -44,9 +44,9 @@ class Rules(msgspec.Struct, frozen=True):
         What it asks for itself counts more than the backoff. Raises what a backoff of the user's own raises.
         """
         hopeless = (*error_types(self.give_up_on), NoTransaction)
-        if attempt >= self.attempts or not is_hopeful(error, (Exception,), hopeless):
+        if attempt >= self.attempts or not is_retryable(error, (Exception,), hopeless):
             return Outcome(None, reason_of(error))
-        wanted = [*asked(error)]
+        wanted = [*requested_delays(error)]
         seconds = max(wanted) if wanted else self.backoff(attempt)
         return Outcome(min(max(0.0, seconds), FARTHEST), reason_of(error))
 

@@ -168,7 +168,7 @@ def test_what_cannot_be_a_middleware_is_refused(given: Any) -> None:
     # MI-12
     with pytest.raises(InvalidMiddleware, match="async def middleware") as info:
         CommandBus(middleware=[given])
-    assert info.value.given is given
+    assert info.value.middleware is given
     bus = CommandBus(middleware=[passing])
     with pytest.raises(InvalidMiddleware):
         bus.use(given)

@@ -286,7 +286,7 @@ async def test_errors_have_their_values() -> None:
     bus.check()
     with pytest.raises(Sealed) as sealed:
         bus.use(again)
-    assert (sealed.value.bus, sealed.value.what) == ("commands", "add middleware")
+    assert (sealed.value.bus, sealed.value.action) == ("commands", "add middleware")
     with pytest.raises(NotOpen) as closed:
         CommandBus().start(again)
     assert (closed.value.bus, closed.value.because) == ("commands", ("again",))
