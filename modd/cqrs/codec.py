@@ -33,14 +33,14 @@ from modd.errors import DuplicateName, InvalidOption
 class Codec:
     """An encoder and decoder of envelopes, for queues and other stores of bytes.
 
-    Only registered types are decoded: the bytes cannot name another type. Stamps of unknown types are encoded again as
+    Only registered types are decoded; the bytes cannot name any other. Stamps of unknown types are encoded again as
     they came; local stamps are left out.
 
     Give a message type whose fields have changed a higher ``schema_version``, and the codec an upcaster from each older
     version to the next: ``{Placed: {1: lambda old: old | {"currency": "EUR"}}}``. An upcaster takes and returns the
     fields as they are on the wire, and serves derived types too. If no older data is left, give ``{}``. For a type that
     was renamed, give the old name: its last upcaster returns the new name too, as ``$type``, and the version, as
-    ``$version``, unless it is 1. A message in a field of another message has no version of its own.
+    ``$version``, unless it is 1. A message in a field of a message has no version.
 
     types: the message types to encode and decode. stamps: your own stamp types. format: "json", which is readable, or
     "msgpack", which is smaller; data of the other format is not decoded. upcasters: by type or old name, then by

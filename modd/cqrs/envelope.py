@@ -35,7 +35,7 @@ M_co = TypeVar("M_co", bound=Message, covariant=True)
 class Envelope(Origin, Generic[M_co]):
     """An intent on its way through a typed bus, with its stamps.
 
-    Middleware and handlers add stamps and look for stamps of others. Make an envelope yourself to give an intent an id
+    Middleware and handlers add stamps, and read them. Make an envelope yourself to give an intent an id
     of your choice, or stamps from the start: ``Envelope(CreateUser("Ada"), Actor("root"), id="import-7")``.
 
     message: the intent. stamps: the stamps from the start. id: a text; by default one is made when it is read.
@@ -50,7 +50,7 @@ class Envelope(Origin, Generic[M_co]):
     bus: Any
     """The typed bus that the envelope is in; None outside."""
     noted: list[Stamp]
-    """The stamps in the order in which they were added, without the identity and without the one in `handled`."""
+    """The stamps in the order in which they were added, without the identity and without the result in `handled`."""
     handled: tuple[Any, str, float] | None
     """Result, handler and time of the newest `Handled` until its stamp is made, which happens when it is read."""
     ran: bool
@@ -196,7 +196,7 @@ class Envelope(Origin, Generic[M_co]):
         self.noted[start:] = [stamp for stamp in self.noted[start:] if not isinstance(stamp, Emitted)]
 
     def reset(self, stamps: Iterable[Stamp], *, ran: bool = False) -> None:
-        """Go back to earlier stamps, and to the earlier value of `ran`, before another attempt."""
+        """Go back to earlier stamps, and to the earlier value of `ran`, before a further attempt."""
         self.handled = None
         self.noted = without_identity(stamps)
         self.ran = ran

@@ -32,7 +32,7 @@ class Emit(Protocol):
 
 
 class Ask(Protocol):
-    """For handlers that ask another bus: ``async def place(order: PlaceOrder, ask: Ask) -> int``."""
+    """For handlers that ask a further intent: ``async def place(order: PlaceOrder, ask: Ask) -> int``."""
 
     async def __call__(self, intent: IntentOf[R], /, *stamps: Any) -> R:
         """Return the result of an intent, asked of the outermost bus around."""

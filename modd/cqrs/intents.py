@@ -38,7 +38,7 @@ def result_type(kind: type) -> Any:
 
 
 def _result_argument(kind: Any, arguments: dict[Any, Any]) -> Any:
-    """Return the result type of a class, with these types in place of its own type variables."""
+    """Return the result type of a class, with these types in place of its type variables."""
     if kind is Intent:
         return next(iter(arguments.values()), Any)
     for base in vars(kind).get("__orig_bases__", kind.__bases__):

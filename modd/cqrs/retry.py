@@ -1,4 +1,4 @@
-"""The decision whether an error is worth another attempt, for retrying middleware and workers."""
+"""The decision whether an error is worth a further attempt, for retrying middleware and workers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def error_types(errors: Any) -> tuple[Any, ...]:
 
 
 def is_retryable(failure: Exception | Failed, retry_on: Errors, give_up_on: Errors) -> bool:
-    """Return True if another attempt may succeed; for a group of errors, if it may for one of them."""
+    """Return True if a further attempt may succeed; for a group, if it may for at least one error."""
     if isinstance(failure, (*NEVER, *error_types(give_up_on))):
         return False
     if not isinstance(failure, ExceptionGroup):

@@ -33,7 +33,7 @@ class Upcasting:
     """The upcasters of a codec, by name on the wire.
 
     kinds: the current types, by name. upcasters: for a type, or for a former name, the upcasters from each older
-    version to the next. A type without upcasters of its own has those of its nearest base.
+    version to the next. A type without upcasters has the upcasters of its nearest base.
 
     Raises `InvalidOption`, `InvalidUpcasters`.
     """
