@@ -13,7 +13,7 @@ from modd.checks import checked_callable, checked_delay, checked_name
 from modd.concurrency.lifespan import Lifespan
 from modd.core import (
     Accepts,
-    Answering,
+    Answerer,
     Caused,
     Intent,
     IntentOf,
@@ -27,7 +27,7 @@ from modd.core import (
 from modd.cqrs.background import Background
 from modd.cqrs.chain import MiddlewareStack, Next, compose
 from modd.cqrs.codec import Codec, codec_of
-from modd.cqrs.enclosing import top_of
+from modd.cqrs.enclosing import root_bus
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import NotOpen
 from modd.cqrs.handlers import Resources, bind_handler, checked_list, checked_resources
@@ -50,7 +50,7 @@ _current = current_origin.get
 _set_current = current_origin.set
 
 
-class TypedBus(Answering):
+class TypedBus(Answerer):
     """A bus that gives intents to their handlers, through middleware: the base of command, query and event buses.
 
     Use it alone, or as a component of a `Bus`; its dispatches may overlap.
@@ -167,7 +167,9 @@ class TypedBus(Answering):
     async def __call__(self, message: Any, /) -> Caused | None:
         """Handle a message of a surrounding bus; the released events flow on there."""
         origin = open_origin()
-        question = origin if isinstance(origin, Question) and origin.who is self and origin.intent is message else None
+        question = (
+            origin if isinstance(origin, Question) and origin.answerer is self and origin.intent is message else None
+        )
         try:
             dispatched = await self.dispatch(message, *(question.stamps if question is not None else ()))
         except Exception as error:
@@ -175,8 +177,7 @@ class TypedBus(Answering):
                 question.error = error
             raise
         if question is not None:
-            question.answered = dispatched.answered
-            question.answer = dispatched.result
+            question.note(dispatched)
         return dispatched.caused if dispatched.events else None
 
     @overload
@@ -227,7 +228,7 @@ class TypedBus(Answering):
         return dispatched.result
 
     async def _ask_around(self, intent: IntentOf[R], /, *stamps: Stamp) -> R:
-        return await top_of(self).ask(intent, *stamps)  # type: ignore[no-any-return]
+        return await root_bus(self).ask(intent, *stamps)  # type: ignore[no-any-return]
 
     def _admit(self, intent: Any) -> tuple[Envelope[Any] | None, Next]:
         """Return the route of an intent, with the envelope to dispatch if it comes in one: anew for a redispatch."""
