@@ -98,7 +98,7 @@ class Idempotency:
             if not self._answer(envelope, await self._store.get(key)):
                 before = Checkpoint(envelope)
                 await call_next(envelope)
-                if envelope._ran and not before.failed:
+                if envelope.ran and not before.failed:
                     await _run_after_commit(partial(self._store_results, envelope, key, before.results))
         return None
 

@@ -15,7 +15,7 @@ from modd.core import Message
 from modd.cqrs.chain import Next
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import text_of
-from modd.cqrs.retry import Errors, asked, check_errors, is_hopeful
+from modd.cqrs.retry import Errors, check_errors, is_retryable, requested_delays
 from modd.cqrs.stamps import Failed, Retried, Stamp
 from modd.middleware.options import MiddlewareWithOptions
 from modd.ports.transaction import part_here
@@ -88,7 +88,7 @@ class Retryer(MiddlewareWithOptions):
         while (failure := await _failure(envelope, call_next)) is not None:
             attempt += 1
             retried = Retried(attempt, _text(failure), at=envelope.bus.clock())
-            if attempt == options["attempts"] or not is_hopeful(failure, options["retry_on"], options["give_up_on"]):
+            if attempt == options["attempts"] or not is_retryable(failure, options["retry_on"], options["give_up_on"]):
                 envelope.add(retried)
                 return _raise(failure)
             waits = waits or delays(options["backoff"], options["multiplier"], options["jitter"], self._random)
@@ -138,7 +138,7 @@ def _raise(failure: Exception | Failed) -> None:
 
 def _delay(failure: Exception | Failed, backoff: float) -> float:
     """Return the seconds to wait: the longest time that an error in the failure asks for, else the backoff."""
-    return max(0.0, max(asked(failure), default=backoff))
+    return max(0.0, max(requested_delays(failure), default=backoff))
 
 
 def _check(options: RetryerOptions) -> None:

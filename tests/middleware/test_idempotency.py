@@ -271,7 +271,7 @@ async def test_the_results_of_several_handlers_come_back_as_several() -> None:
     def two(command: Pay) -> int:
         return 2
 
-    bus = CommandBus([one, two], middleware=[Idempotency()], several=True)
+    bus = CommandBus([one, two], middleware=[Idempotency()], multiple=True)
     assert [(await bus.dispatch(pay())).results for _ in range(2)] == [(1, 2)] * 2
 
 

@@ -11,7 +11,7 @@ from modd.cqrs.chain import Next
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import WrongBus
 from modd.cqrs.intents import Query
-from modd.cqrs.stamps import Cacheable, Handled, Reprocessed, Revalidating
+from modd.cqrs.stamps import Cacheable, Handled, Redispatched, Revalidating
 from modd.errors import InvalidOption
 from modd.middleware.bus_keys import MiddlewareWithKeys
 from modd.middleware.caching.entries import ResultCodec
@@ -105,10 +105,10 @@ class Cacher(MiddlewareWithKeys):
     async def __call__(self, envelope: Envelope[Any], call_next: Next, /) -> None:
         """Answer from the store, or call the next link and store the result."""
         options = self._options.of(type(envelope.message))
-        if envelope._noted and not envelope._ran and envelope.has(Handled):
+        if envelope.noted and not envelope.ran and envelope.has(Handled):
             return await call_next(envelope)  # a middleware further out has answered in place of the handler
         key = self._keys.of_message(envelope, options["shared"])
-        anew = envelope._noted and (envelope.has(Reprocessed) or envelope.has(Revalidating))
+        anew = envelope.noted and (envelope.has(Redispatched) or envelope.has(Revalidating))
         if anew or not (options["ttl"] or type(envelope.message) in self._stamped):
             await self._run(envelope, call_next, key)
             return None
@@ -157,8 +157,8 @@ class Cacher(MiddlewareWithKeys):
     async def _store_results(self, envelope: Envelope[Any], key: str, before: Checkpoint) -> bool:
         kind, bus = type(envelope.message), envelope.bus
         options = self._options.of(kind)
-        ttl, stale_ttl = _times(options, envelope.last(Cacheable) if envelope._noted else None)
-        if not (envelope._ran and ttl > 0):
+        ttl, stale_ttl = _times(options, envelope.last(Cacheable) if envelope.noted else None)
+        if not (envelope.ran and ttl > 0):
             return False
         data = self._codec.encode(kind, (bus.clock(), ttl, stale_ttl, before.results), bus.name)
         if data is None:

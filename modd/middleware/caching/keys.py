@@ -80,7 +80,7 @@ class CacheKeys:
         message = envelope.message
         kind = type(message)
         start, content = self._recipes.get(kind) or self._add_recipe(kind)
-        if not envelope._noted or shared:
+        if not envelope.noted or shared:
             return f"{start}{content(message)}|{envelope.bus.name}"
         return f"{start}{content(message)}{_sender(envelope)}|{envelope.bus.name}"
 
@@ -166,7 +166,7 @@ def _digest_content(message: Message) -> str:
 def _sender(envelope: Envelope[Any]) -> str:
     """Return the key part for the last actor and the last tenant; earlier stamps are from causes of the message."""
     actor = tenant = None
-    for stamp in envelope._stamps:
+    for stamp in envelope.noted:
         if isinstance(stamp, Actor):
             actor = stamp
         elif isinstance(stamp, Tenant):

@@ -26,10 +26,10 @@ def replay(envelope: Envelope[Any], by: str, results: Sequence[Any], age: float,
     by: the name of the middleware, as the handler in `Handled`. age: seconds since the results were stored. stale: True
     if they are no longer fresh. at: the time of now.
     """
-    noted = envelope._noted if envelope._done is None else envelope._stamps
+    noted = envelope.flush()
     noted.append(FromCache(age, stale, at=at))
     if len(results) == 1:  # nearly always; made a stamp when somebody looks at it
-        envelope._done = results[0], by, at
+        envelope.note_result(results[0], by, at)
     else:
         noted.extend([Handled(result, by, at=at) for result in results])
 
@@ -40,13 +40,13 @@ class Checkpoint:
     def __init__(self, envelope: Envelope[Any]) -> None:
         self._envelope = envelope
         self._handled = self._failed = 0
-        if envelope._noted or envelope._done is not None:
+        if envelope.noted or envelope.handled is not None:
             self._handled, self._failed = len(envelope.all(Handled)), len(envelope.all(Failed))
 
     @property
     def failed(self) -> bool:
         """True if a `Failed` stamp was added since."""
-        return bool(self._envelope._noted) and len(self._envelope.all(Failed)) > self._failed
+        return bool(self._envelope.noted) and len(self._envelope.all(Failed)) > self._failed
 
     @property
     def results(self) -> list[Any]:

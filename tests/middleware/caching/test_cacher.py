@@ -237,7 +237,7 @@ async def test_the_results_of_two_handlers_come_back_as_two() -> None:
     def two(query: Name) -> str:
         return "two"
 
-    async with QueryBus([one, two], middleware=[Cacher()], several=True) as bus:
+    async with QueryBus([one, two], middleware=[Cacher()], multiple=True) as bus:
         await bus.dispatch(Name())
         hit = await bus.dispatch(Name())
     assert (hit.results, fresh(hit)) == (("one", "two"), False)
