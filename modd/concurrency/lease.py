@@ -33,16 +33,20 @@ class Lease(Protocol):
     @property
     def name(self) -> str:
         """The words for this lease in the log: ``the lock 'user-1'``."""
+        ...
 
     @property
     def active(self) -> bool:
         """True while the lease has to be renewed: it is neither lost nor settled."""
+        ...
 
     async def renew(self) -> bool:
         """Ask the store to renew the lease; return False if another holder has it. Errors of the store are retried."""
+        ...
 
     def lose(self) -> None:
         """End the work that is done under the lease, unless it is over."""
+        ...
 
 
 class LeaseKeeper:

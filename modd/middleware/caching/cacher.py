@@ -95,7 +95,7 @@ class Cacher(MiddlewareWithKeys):
         super().bind(bus)
 
     def check(self, bus: Any) -> None:
-        """Raise `NoHandler` for options of a type that the bus does not handle, `InvalidOption` for result types."""
+        """Raise `NoHandler` for options of a type that is not handled, `InvalidOption` for results not to be stored."""
         super().check(bus)
         for kind in bus.types:
             options = self._options.of(kind)
@@ -108,8 +108,8 @@ class Cacher(MiddlewareWithKeys):
         if envelope.noted and not envelope.ran and envelope.has(Handled):
             return await call_next(envelope)  # a middleware further out has answered in place of the handler
         key = self._keys.of_message(envelope, options["shared"])
-        anew = envelope.noted and (envelope.has(Redispatched) or envelope.has(Revalidating))
-        if anew or not (options["ttl"] or type(envelope.message) in self._stamped):
+        fresh_only = envelope.noted and (envelope.has(Redispatched) or envelope.has(Revalidating))
+        if fresh_only or not (options["ttl"] or type(envelope.message) in self._stamped):
             await self._run(envelope, call_next, key)
             return None
         data = await self._store.get(key)

@@ -28,7 +28,7 @@ def replay(envelope: Envelope[Any], by: str, results: Sequence[Any], age: float,
     """
     noted = envelope.flush()
     noted.append(FromCache(age, stale, at=at))
-    if len(results) == 1:  # nearly always; made a stamp when somebody looks at it
+    if len(results) == 1:  # nearly always; the envelope makes the stamp when it is read
         envelope.note_result(results[0], by, at)
     else:
         noted.extend([Handled(result, by, at=at) for result in results])
