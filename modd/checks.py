@@ -58,7 +58,7 @@ def checked_subclasses(
     single: accept one type in place of a list. least: the smallest number of types. unique: refuse a type given twice.
     """
     listed = isinstance(value, Iterable) and not isinstance(value, (str, bytes, type))
-    types = tuple(value) if listed else (value,)
+    types: tuple[Any, ...] = tuple(value) if listed else (value,)
     if not (listed or single) or not all(isinstance(kind, type) and issubclass(kind, base) for kind in types):
         cure = "give a message type, or a list of them" if single else "give a list of message types"
         raise InvalidOption(option, value, cure)

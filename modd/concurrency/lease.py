@@ -8,6 +8,9 @@ a lease earlier than its holder expects. A renewal has three outcomes:
 - The store says that another holder has the lease: `Lease.lose` cancels the work.
 - The store fails or does not answer: the keeper retries after a pause that doubles.
 
+Example: a renewal at 10 s sets ``until`` to 40 s. The store does not answer at 20 s and at 30 s. At 40 s the lease is
+lost, and the work under it is cancelled, because another holder may get the lease from then on.
+
 `LeaseKeeper.keep` keeps one lease and loses it when ``until`` passes. `LeaseKeeper.keep_all` keeps many leases in one
 task and leaves it to the store to say that a lease was lost.
 """

@@ -16,9 +16,9 @@ from modd.cqrs.chain import Next
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.intents import Event
 from modd.middleware.bus_keys import Buses
-from modd.middleware.caching.entries import ResultCodec
 from modd.middleware.caching.keys import CacheKeys
 from modd.middleware.caching.replay import Checkpoint, checked_store, replay
+from modd.middleware.caching.result_codec import ResultCodec
 from modd.middleware.caching.single_flight import SingleFlight
 from modd.ports.cache import Cache
 from modd.ports.transaction import transaction_here

@@ -14,9 +14,9 @@ from modd.cqrs.intents import Query
 from modd.cqrs.stamps import Cacheable, Handled, Redispatched, Revalidating
 from modd.errors import InvalidOption
 from modd.middleware.bus_keys import MiddlewareWithKeys
-from modd.middleware.caching.entries import ResultCodec
 from modd.middleware.caching.keys import CacheKeys
 from modd.middleware.caching.replay import Checkpoint, checked_store, replay
+from modd.middleware.caching.result_codec import ResultCodec
 from modd.middleware.caching.revalidation import OnError, Revalidator
 from modd.middleware.caching.single_flight import SingleFlight
 from modd.ports.cache import Cache
