@@ -174,6 +174,14 @@ class NotAnswered(ModdError, RuntimeError):
         )
 
 
+class MissingExtra(ModdError, ImportError):
+    """A feature needs packages that are not installed; ``extra`` is the extra of modd to install."""
+
+    def __init__(self, feature: str, extra: str) -> None:
+        self.extra = extra
+        super().__init__(f"{feature} needs packages that are not installed: pip install modd[{extra}]")
+
+
 def full_name(type_: type) -> str:
     """Module and qualified name of a type, to tell two of one name apart."""
     return f"{type_.__module__}.{type_.__qualname__}"

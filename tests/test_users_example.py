@@ -43,7 +43,7 @@ PRINTED = [
     "listed: ['Ada']",
     "created without a mail: User(id=3, name='Bob', email=***)",
     "listed, from the cache: ['Ada']",
-    "refused: eve may not RemoveUser: its rule has_role('admin') gave False",
+    "refused: eve may not RemoveUser: its rule has_role('admin') returned False",
     "refused: CreateUser is not valid: $.email: Expected `str` matching regex '^[^@\\\\s]+@[^@\\\\s]+$'",
     "refused: CreateUser is switched off; give FeatureFlag a fallback for it, or switch it on",
     "mail:",

@@ -20,7 +20,7 @@ from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import Undecodable
 from modd.cqrs.stamps import Identity, UnknownStamp
 from modd.cqrs.wire import FORMATS, STAMP, TYPE, Head, StampHead
-from modd.middleware.masking import masked
+from modd.middleware.masking import mask_secrets
 
 MASKED = "***"
 
@@ -53,9 +53,9 @@ def hidden(body: bytes, note: str = "give --types, or --raw for all that is in i
     """Its size and, of an envelope, the name of its type, its ids and the names of its stamps."""
     outline, data = _outline(body), _data(body)
     if outline is None:
-        clean = partial(masked, message=Unknown([*_values(data)]))
+        clean = partial(mask_secrets, message=Unknown([*_values(data)]))
         return View(Content(len(body), note=f"no envelope; {note}"), clean)
-    clean = partial(masked, message=Unknown([*_values(data["message"]), *_values(data["stamps"])]))
+    clean = partial(mask_secrets, message=Unknown([*_values(data["message"]), *_values(data["stamps"])]))
     stamps = [stamp.name for stamp in outline.stamps]
     return View(msgspec.structs.replace(_described(body, outline), stamps=stamps, note=note), clean)
 
@@ -109,7 +109,7 @@ def visible(value: Any, clean: Callable[[str], str] = str) -> Any:
 
 
 def _decoded(envelope: Envelope[Any], body: bytes) -> View:
-    clean, message = partial(masked, message=envelope.message), envelope.message
+    clean, message = partial(mask_secrets, message=envelope.message), envelope.message
     outline = Outline(envelope.identity, Head(wire_name(type(message)), type(message).schema_version), [])
     stamps = [visible(stamp, clean) for stamp in envelope.stamps[1:] if not stamp.local]
     shown = {"stamps": stamps, "body": visible(message), "shown": True}

@@ -14,8 +14,7 @@ from modd.cli.arguments import Asked, asked
 from modd.cli.commands import run
 from modd.cli.errors import Misuse, NotConfirmed
 from modd.cli.reports import Health, Moved, Report
-from modd.errors import ModdError
-from modd.middleware.extras import MissingExtra
+from modd.errors import MissingExtra, ModdError
 
 FAILED, MISUSED, STOPPED = 1, 2, 130
 

@@ -11,8 +11,8 @@ from modd.cli.errors import Misuse
 from modd.core import Message, Part
 from modd.cqrs.codec import Codec
 from modd.cqrs.intents import with_derived
-from modd.cqrs.registry import Registry
 from modd.cqrs.stamps import Stamp
+from modd.cqrs.typed_bus import TypedBus
 from modd.errors import ModdError
 
 
@@ -50,7 +50,7 @@ def _found(spec: str) -> list[Any]:
 
 def _each(given: Any) -> Iterator[Any]:
     """Types and codecs in what was given, to any depth."""
-    if isinstance(given, Registry):
+    if isinstance(given, TypedBus):
         yield from with_derived(given.types)
         yield from (kind for each in given.middleware for kind in getattr(each, "stamps", ()))
     elif isinstance(given, Part):

@@ -10,10 +10,11 @@ from weakref import WeakSet
 
 import msgspec
 
+from modd.checks import checked_subclasses
 from modd.core.annotations import Accepts, Component, accepts_of_callable, name_of
 from modd.core.message import Message
 from modd.core.observer import Observer
-from modd.errors import InvalidOption, NotAComponent, NotAMessage
+from modd.errors import NotAComponent, NotAMessage
 
 __all__ = ["Accepts", "Component", "Part", "Receiver", "accepts_of", "inside", "name_of"]
 
@@ -146,12 +147,7 @@ def checked_components(components: Any) -> tuple[Component, ...]:
 
 def checked_types(option: str, types: Any) -> tuple[type[Message], ...]:
     """Return the message types of a list. Raises `InvalidOption` for anything but a list of message types."""
-    listed = tuple(types) if isinstance(types, Iterable) else (types,)
-    if not isinstance(types, Iterable) or not all(
-        isinstance(kind, type) and issubclass(kind, Message) for kind in listed
-    ):
-        raise InvalidOption(option, types, "give a list of message types")
-    return listed
+    return checked_subclasses(option, types, Message)
 
 
 def check_message(message: object) -> None:

@@ -1,4 +1,4 @@
-"""One at a time for each key (MI-32, MI-33)."""
+"""Lock lets in one dispatch at a time for each key."""
 
 from __future__ import annotations
 
@@ -9,24 +9,32 @@ from uuid import uuid4
 
 import anyio
 
-from modd.checks import checked_delay, checked_span
+from modd.checks import checked_delay, checked_methods, checked_span
 from modd.concurrency.backoff import TIME_PRECISION
 from modd.concurrency.lease import LeaseKeeper
 from modd.core import Message, Origin
 from modd.cqrs.chain import Next
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import LockTimeout
-from modd.errors import Deadlock, InvalidOption, ModdError
-from modd.middleware.bus_keys import Buses, Key, checked_key, key_of
-from modd.middleware.options import Options
+from modd.errors import Deadlock, ModdError
+from modd.middleware.bus_keys import Key, MiddlewareWithKeys, check_key, key_of
 from modd.ports.locks import Locks
 from modd.stores.memory.locks import MemoryLocks
 
-_PORT = ("acquire", "renew", "release")
+
+class LockLost(ModdError, RuntimeError):
+    """A lock ended while its dispatch ran, so that another may have begun; the dispatch was cancelled."""
+
+    def __init__(self, key: str, ttl: float) -> None:
+        self.key, self.ttl = key, ttl
+        super().__init__(
+            f"the lock {key!r} was lost: it was not renewed within its ttl of {ttl:g} s; give a longer ttl, and let no "
+            "handler block the loop for that long"
+        )
 
 
 class LockOptions(TypedDict, total=False):
-    """What may differ for a type; see `Lock`."""
+    """The options of `Lock` that may differ by type."""
 
     key: Key
     ttl: float
@@ -34,28 +42,27 @@ class LockOptions(TypedDict, total=False):
     timeout: float
 
 
-class Lock:
-    """Lets in one dispatch at a time for each key, and has the others wait; raises `LockTimeout` for those in vain.
+class Lock(MiddlewareWithKeys):
+    """Lets in one dispatch at a time for each key; other dispatches wait, and raise `LockTimeout` after a while.
 
-    The lock is renewed for as long as it is held, however long that takes. If that fails, because the store has lost
-    the lock or does not answer for ``ttl`` seconds, what is further in is cancelled and `LockLost` is raised. A handler
-    that keeps the loop from running others for as long as that is not protected.
+    Use it for work that must not overlap, also across processes if they share a store of locks. The lock is renewed for
+    as long as the dispatch takes. If that fails, because the store has lost the lock or does not answer for ``ttl``
+    seconds, the dispatch is cancelled and `LockLost` is raised. A handler that blocks the loop for that long is not
+    protected. If the lock cannot be released, a warning is logged, and the lock ends by its ttl.
 
-    The lock is not to be had twice: a handler that dispatches a message under the key of its own lock gets a `Deadlock`
-    at once. It does so from a task that it leaves running, too, unless that was started under `modd.detached()`. Only
-    this very `Lock` sees that: with another one on the same store, and where two handlers wait for each other's locks,
-    the wait is in vain. A failure to release it is logged, and the lock ends by its ttl.
+    A handler that dispatches a message under the key of its own lock gets a `Deadlock` at once, also from a task that
+    it leaves running, unless that was started under `modd.detached()`. This holds for one instance of `Lock`: with two
+    instances on one store, and where two handlers wait for each other's locks, the wait ends in a `LockTimeout`.
 
-    key: a function of the envelope, sync or async, whose text says what is locked. Buses of different names are
-        apart, although they share a store: the name of the bus is part of the key. Buses of one name that share a
-        store, in several processes say, exclude each other.
-    locks: where locks are kept; by default in the memory of this process, where they exclude nothing but what is in it.
-    ttl: for how many seconds a lock is held if it is not renewed, because the process failed; more than 0.
-    poll: how many seconds are between two tries to get it, more than 0.
-    timeout: how many seconds to try for; at least one try is made, and with 0 no more than one.
-    intents: by message type, what differs.
+    key: a function of the envelope, sync or async, that returns the text to lock. Buses of different names do not
+        exclude each other; buses of one name that share a store do, also across processes.
+    locks: a `modd.ports.Locks`; by default `MemoryLocks`, which exclude only dispatches in this process.
+    ttl: seconds after which a lock ends that is not renewed, because its process died; more than 0.
+    poll: seconds between two tries to acquire the lock, more than 0.
+    timeout: seconds to try for; 0 tries once.
+    intents: options by message type.
 
-    Raises `InvalidOption`; while dispatching, `LockTimeout`, `LockLost` and `Deadlock` (MI-32, MI-33, MI-60).
+    Raises: `InvalidOption`; `LockTimeout`, `LockLost` and `Deadlock` while dispatching.
     """
 
     def __init__(
@@ -68,22 +75,13 @@ class Lock:
         timeout: float = 5.0,
         intents: Mapping[type[Message], LockOptions] = {},
     ) -> None:
-        given = LockOptions(key=key, ttl=ttl, poll=poll, timeout=timeout)
-        self._options: Options[Any] = Options("Lock", LockOptions, given, intents, _check)
-        self._locks, self._buses = _checked_locks(locks), Buses("Lock")
+        super().__init__(LockOptions, LockOptions(key=key, ttl=ttl, poll=poll, timeout=timeout), intents, _check)
+        self._locks = _checked_locks(locks)
         self._holders: dict[str, Envelope[Any]] = {}
-        """The dispatches that hold a lock now, by its key."""
-
-    def bind(self, bus: Any) -> None:
-        """Raise `InvalidOption` for a second bus of one name."""
-        self._buses.add(bus)
-
-    def check(self, bus: Any) -> None:
-        """Raise `NoHandler` for options of a type that the bus does not handle."""
-        self._options.check_types(bus)
+        """The dispatches under a lock, by its key."""
 
     async def __call__(self, envelope: Envelope[Any], call_next: Next) -> None:
-        """Go on, as soon as nobody else holds the lock."""
+        """Call the next link under the lock."""
         options = self._options.of(type(envelope.message))
         key = await key_of(options["key"], envelope)
         if _is_within(envelope, self._holders.get(key)):
@@ -100,37 +98,26 @@ class Lock:
 
 
 def _is_within(envelope: Envelope[Any], holder: Envelope[Any] | None) -> bool:
-    """Whether a dispatch goes on inside of another one, or is that."""
+    """True if a dispatch is the holder of a lock, or runs within it."""
     origin: Origin | None = envelope
     while origin is not None and origin is not holder:
         origin = origin.outer
     return origin is not None
 
 
-def _checked_locks(given: Any) -> Locks:
-    if given is None:
+def _checked_locks(locks: Any) -> Locks:
+    """Return the locks, `MemoryLocks` for None. Raises `InvalidOption`."""
+    if locks is None:
         return MemoryLocks()
-    if isinstance(given, type) or not all(callable(getattr(given, name, None)) for name in _PORT):
-        raise InvalidOption("locks", given, "give a modd.ports.Locks, such as modd.stores.MemoryLocks()")
-    return given  # type: ignore[no-any-return]
+    methods, cure = ("acquire", "renew", "release"), "give a modd.ports.Locks, such as modd.stores.MemoryLocks()"
+    return checked_methods("locks", locks, methods, cure, attribute="locks")  # type: ignore[no-any-return]
 
 
 def _check(options: LockOptions) -> None:
-    checked_key(options.get("key"))
+    check_key(options.get("key"))
     checked_span("ttl", options.get("ttl"))
     checked_span("poll", options.get("poll"))
     checked_delay("timeout", options.get("timeout"))
-
-
-class LockLost(ModdError, RuntimeError):
-    """A lock ended while it was held, so that others may have come in; what it was held for was cancelled (MI-33)."""
-
-    def __init__(self, key: str, ttl: float) -> None:
-        self.key, self.ttl = key, ttl
-        super().__init__(
-            f"the lock {key!r} was lost: it could not be renewed in the {ttl:g} s for which it is held; give a longer "
-            "ttl, and let nothing keep the loop from running others for as long as that"
-        )
 
 
 class LockLease:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from types import CoroutineType
 from typing import Any, TypeAlias, TypeVar
 
+from modd.checks import checked_subclasses
 from modd.core import Accepts, Component, Failure, Message, Part, name_of
 from modd.errors import InvalidOption
 
@@ -17,18 +18,9 @@ Types: TypeAlias = type[Message] | Iterable[type[Message]]
 A = TypeVar("A")
 
 
-def checked_types(option: str, given: Any, *, least: int = 1) -> tuple[type[Message], ...]:
-    """One or several message types, each once. Raises `InvalidOption`."""
-    listed = isinstance(given, Iterable) and not isinstance(given, (str, bytes, type))
-    types: tuple[Any, ...] = tuple(given) if listed else (given,)
-    for kind in types:
-        if not (isinstance(kind, type) and issubclass(kind, Message)):
-            raise InvalidOption(option, given, "give a message type, or a list of them")
-    if len(types) < least:
-        raise InvalidOption(option, given, f"name at least {least} message type{'s' * (least > 1)}")
-    if len(set(types)) < len(types):
-        raise InvalidOption(option, given, "name each message type once")
-    return types
+def checked_types(option: str, value: Any, *, least: int = 1) -> tuple[type[Message], ...]:
+    """Return one or several message types as a tuple without duplicates. Raises `InvalidOption`."""
+    return checked_subclasses(option, value, Message, single=True, least=least, unique=True)
 
 
 def checked_function(option: str, given: Any, arguments: int = 1, *, sync: bool = True) -> Callable[..., Any]:

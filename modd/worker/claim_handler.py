@@ -13,7 +13,7 @@ from modd.cqrs.codec import Codec
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import Undecodable
 from modd.cqrs.intents import Event
-from modd.cqrs.stamps import Failed, For
+from modd.cqrs.stamps import Failed, OnlyHandler
 from modd.ports.errors import AlreadyHandled, LeaseLost
 from modd.ports.inbox import Inbox
 from modd.worker.buses import ServedBuses, handler_names
@@ -89,7 +89,7 @@ class ClaimHandler:
         """Dispatch a row of an event to its one handler, or leave it to workers that have the handler."""
         for bus in buses:
             if handler in bus.handler_names(type(envelope.message)):
-                envelope.add(For(handler))
+                envelope.add(OnlyHandler(handler))
                 return await self._dispatch(in_hand, bus, envelope)
         return self._failures.settle_unknown(in_hand, handler)
 

@@ -47,7 +47,7 @@ class EmittedEvents:
 
     def _item(self, bus: str, event: Message, dispatched: Dispatched[Any], key: str | None) -> Item:
         envelope = Envelope(event)
-        envelope.caused_by(dispatched.envelope)
+        envelope.set_cause(dispatched.envelope)
         return Item(self._codec_of(type(event)).encode(envelope), key=key, id=qualify(bus, envelope.id))
 
     def _codec_of(self, kind: type[Message]) -> Codec:

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from modd.concurrency.backoff import Backoff, check_backoff, delays
-from modd.cqrs.retry import Errors, asked, error_types, is_hopeful
+from modd.cqrs.retry import Errors, error_types, is_retryable, requested_delays
 from modd.errors import InvalidOption
 from modd.ports.errors import NoTransaction
 
@@ -39,9 +39,9 @@ class RetryRules(msgspec.Struct, frozen=True):
         Raises: the errors of the user's backoff function.
         """
         give_up_on = (*error_types(self.give_up_on), NoTransaction)
-        if attempt >= self.attempts or not is_hopeful(error, (Exception,), give_up_on):
+        if attempt >= self.attempts or not is_retryable(error, (Exception,), give_up_on):
             return None
-        requested = [*asked(error)]
+        requested = [*requested_delays(error)]
         seconds = max(requested) if requested else self.backoff(attempt)
         return min(max(0.0, seconds), MAX_DELAY)
 

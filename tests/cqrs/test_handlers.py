@@ -220,9 +220,9 @@ def test_a_first_parameter_that_is_no_message_is_refused() -> None:
 def test_a_command_or_query_has_one_handler_unless_several_are_meant() -> None:
     # MI-1
     bus = CommandBus([plain])
-    with pytest.raises(InvalidHandler, match=r"commands has plain for Create; give several=True"):
+    with pytest.raises(InvalidHandler, match=r"commands has plain for Create; give multiple=True"):
         bus.register(Create, coroutine)
-    several = CommandBus([plain, coroutine], several=True)
+    several = CommandBus([plain, coroutine], multiple=True)
     assert several.types == (Create,)
 
 

@@ -1,4 +1,4 @@
-"""One at a time for each key."""
+"""Lock lets in one dispatch at a time for each key."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ async def test_an_error_without_a_text_is_a_failure_like_others() -> None:
     await queue.put(item(Pay()))
     await work_off(Worker(queue, CommandBus({Pay: raising(Silent())}), attempts=1))
     [dead] = await queue.dead()
-    assert dead.reason == "Silent, whose text cannot be had: ValueError"
+    assert dead.reason == "Silent, whose text raises ValueError"
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])

@@ -14,93 +14,90 @@ from modd.cqrs.intents import Event, result_type
 from modd.errors import InvalidOption
 from modd.middleware.caching.keys import types_in
 
-Entry: TypeAlias = tuple[float, float, float, list[Any]]
-"""When it was stored, in seconds since 1970 by the clock of the bus; for how many seconds it is fresh, and for how many
-more it may be served all the same; the results of all handlers, in the order in which these were registered."""
+StoredResults: TypeAlias = tuple[float, float, float, list[Any]]
+"""The time of storing (seconds since 1970 by the clock of the bus), the seconds for which the results are fresh, the
+seconds for which they may be served stale after that, and the results of all handlers in the order of registration."""
 
 
 _encode = msgspec.msgpack.Encoder().encode
 
 
-class Results:
-    """Encodes and decodes results; every decoding gives values of their own, which nobody else holds.
+class ResultCodec:
+    """Encodes and decodes results; every decoding returns new values, which no caller shares.
 
-    middleware: for whom, in errors and in the log.
+    middleware: its name, for errors and the log.
     """
 
     def __init__(self, middleware: str) -> None:
         self._middleware = middleware
-        self._decoders: dict[type, Callable[[bytes], Entry | None]] = {}
+        self._decoders: dict[type, Callable[[bytes], StoredResults | None]] = {}
         self._warned: set[type] = set()
 
     def check(self, kind: type, cure: str) -> None:
-        """Raise `InvalidOption` for an intent whose result msgspec cannot decode; ``cure``: what else may be done."""
+        """Raise `InvalidOption` for an intent whose result msgspec cannot decode; ``cure`` is an alternative."""
         result = result_type(kind)
         try:
-            strange = [each.cls for each in types_in(result) if isinstance(each, shapes.CustomType)]
-            reason = f"msgspec cannot decode {strange[0].__qualname__}" if strange else ""
+            custom = [each.cls for each in types_in(result) if isinstance(each, shapes.CustomType)]
+            reason = f"msgspec cannot decode {custom[0].__qualname__}" if custom else ""
         except Exception as error:
             reason = str(error)
         if reason:
-            wanted = f"{reason}; give a result type of msgspec's (a Struct, a dataclass, ...), or {cure}"
-            raise InvalidOption(f"{self._middleware}: the result type of {kind.__qualname__}", result, wanted)
+            cure = f"{reason}; give a result type of msgspec's (a Struct, a dataclass, ...), or {cure}"
+            raise InvalidOption(f"{self._middleware}: the result type of {kind.__qualname__}", result, cure)
 
-    def encoded(self, kind: type, entry: Entry, bus: str) -> bytes | None:
-        """An entry as bytes; None, and a warning once for each type, when it would not come back as it is."""
-        with suppress(Exception):  # whatever an encoder says to a value that it does not know
-            data = _encode(entry)
-            if _same(entry[3], self._back(kind, data)):
+    def encode(self, kind: type, stored: StoredResults, bus: str) -> bytes | None:
+        """Return results as bytes; return None, and warn once for each type, if they would not decode unchanged."""
+        with suppress(Exception):  # encoders raise any error for a value of a type that they do not know
+            data = _encode(stored)
+            decoded = self.decode(kind, data)
+            if _is_same(stored[3], None if decoded is None else decoded[3]):
                 return data
         self._warn(kind, bus)
         return None
 
-    def decoded(self, kind: type, data: bytes) -> Entry | None:
-        """What was kept; None when it does not fit the type, as after a change of the type."""
+    def decode(self, kind: type, data: bytes) -> StoredResults | None:
+        """Return the results; None if they do not fit the type, for example after a change of the type."""
         try:
-            return (self._decoders.get(kind) or self._make(kind))(data)
+            return (self._decoders.get(kind) or self._add_decoder(kind))(data)
         except msgspec.MsgspecError:
             return None
 
-    def _make(self, kind: type) -> Callable[[bytes], Entry | None]:
+    def _add_decoder(self, kind: type) -> Callable[[bytes], StoredResults | None]:
         decode = self._decoders[kind] = _decoder(kind)
         return decode
-
-    def _back(self, kind: type, data: bytes) -> Any:
-        entry = self.decoded(kind, data)
-        return None if entry is None else entry[3]
 
     def _warn(self, kind: type, bus: str) -> None:
         if kind in self._warned:
             return
         self._warned.add(kind)
         logging.getLogger(f"modd.{bus}").warning(
-            "%s does not keep results of %s: one would not come back from the store as the handler gave it; "
-            "name the type of the result, say Query[list[User]], and give exactly that",
+            "%s does not store results of %s: a result would come back from the store changed; "
+            "name the exact type of the result, such as Query[list[User]], and return that type",
             self._middleware,
             kind.__qualname__,
         )
 
 
-def _decoder(kind: type) -> Callable[[bytes], Entry | None]:
+def _decoder(kind: type) -> Callable[[bytes], StoredResults | None]:
     result = Any if issubclass(kind, Event) else result_type(kind)
     try:
         return msgspec.msgpack.Decoder(tuple[float, float, float, list[result]]).decode  # type: ignore[valid-type]
-    except Exception:  # a result type that msgspec cannot take; `check` has said so unless it was told not to
+    except Exception:  # msgspec does not support the result type; `ResultCodec.check` raises for it, where it is called
         return lambda data: None
 
 
-def _same(given: Any, back: Any) -> bool:
-    """Whether a value came back as it was, types included; a whole float may have been given as an int."""
-    if type(given) is not type(back):
-        return type(given) is int and type(back) is float and given == back
-    if isinstance(given, msgspec.Struct):
-        return all(_same(getattr(given, name), getattr(back, name)) for name in given.__struct_fields__)
-    if isinstance(given, (list, tuple)):
-        return _all_same(given, back)
-    if isinstance(given, dict):
-        return given.keys() == back.keys() and all(_same(item, back[key]) for key, item in given.items())
-    return bool(given == back) or (given != given and back != back)  # NaN
+def _is_same(value: Any, decoded: Any) -> bool:
+    """True if a value was decoded unchanged, types included; a float that was an int counts as unchanged."""
+    if type(value) is not type(decoded):
+        return type(value) is int and type(decoded) is float and value == decoded
+    if isinstance(value, msgspec.Struct):
+        return all(_is_same(getattr(value, name), getattr(decoded, name)) for name in value.__struct_fields__)
+    if isinstance(value, (list, tuple)):
+        return _are_same(value, decoded)
+    if isinstance(value, dict):
+        return value.keys() == decoded.keys() and all(_is_same(item, decoded[key]) for key, item in value.items())
+    return bool(value == decoded) or (value != value and decoded != decoded)  # NaN
 
 
-def _all_same(given: Sequence[Any], back: Sequence[Any]) -> bool:
-    return len(given) == len(back) and all(map(_same, given, back))
+def _are_same(values: Sequence[Any], decoded: Sequence[Any]) -> bool:
+    return len(values) == len(decoded) and all(map(_is_same, values, decoded))
