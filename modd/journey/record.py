@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from modd.core import Delivery, Failure, Message, Observer, Turn, current_delivery, innermost, open_turns
+from modd.concurrency.scopes import open_scopes
+from modd.core import Delivery, Failure, Message, Observer, Turn, current_delivery, innermost
 
 Fate = Literal["received", "unreceived", "unhandled", "left", "abandoned", "queued"]
 """What became of a message in a bus; ``queued`` when the bus has not taken it as far as was seen."""
@@ -130,7 +131,7 @@ class Record(Observer):
 
 def _turn_in(bus: Any) -> Turn | None:
     """The turn of a bus that is going on here: what tells two sends of one message object apart."""
-    return next((turn for turn in open_turns(innermost()) if turn.bus is bus), None)
+    return next((turn for turn in open_scopes(innermost()) if turn.bus is bus), None)
 
 
 def _is_sent_again(delivery: Delivery, taken: Taken) -> bool:
