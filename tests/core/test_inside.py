@@ -271,6 +271,7 @@ async def test_another_key_is_another_turn_and_the_same_key_is_within() -> None:
     assert seen == [N(n) for n in range(5)]
 
 
+@pytest.mark.slow
 async def test_there_is_no_false_alarm_in_a_storm_of_ordinary_traffic() -> None:
     # MO-8
     handled = 0

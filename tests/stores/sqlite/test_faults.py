@@ -105,6 +105,7 @@ async def limit_pages(store: SqliteStore, pages: int) -> None:
         await tx.fetch(f"PRAGMA max_page_count = {pages}")
 
 
+@pytest.mark.slow
 async def test_a_file_that_may_grow_no_more_loses_nothing_and_goes_on_when_it_may(
     path: Path, anyio_backend: str
 ) -> None:
