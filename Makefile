@@ -6,8 +6,9 @@ PYTHONS = $(or $(PYTHON),python3.13 python3.12 python3.11 python3 python)
 RUN = .venv/bin/python -m
 PIP = PIP_CONSTRAINT=requirements.lock PIP_BUILD_CONSTRAINT=requirements.lock PIP_DISABLE_PIP_VERSION_CHECK=1 \
 	$(RUN) pip install --quiet --quiet
-# One process per processor. The tests of a file run in one process: the code blocks of a page share their names.
-PARALLEL = --numprocesses auto --dist loadfile --no-loadscope-reorder
+# One process per processor. The tests of a file run in one process, because the code blocks of a page share their names.
+# A process that ends, as one with a test that hangs does, ends the run.
+PARALLEL = --numprocesses auto --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 LONG = $(RUN) pytest -q -o faulthandler_timeout=7200
 
 .PHONY: demo test check static second-types fast fast-covered slow bench proof proof-properties proof-store format clean
