@@ -73,6 +73,7 @@ async def test_the_run_shows_all_that_the_context_does(capsys: pytest.CaptureFix
     assert capsys.readouterr().out.splitlines() == PRINTED
 
 
+@pytest.mark.slow
 def test_it_runs_as_a_program() -> None:
     assert printed("examples/users.py") == PRINTED
 

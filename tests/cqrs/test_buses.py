@@ -41,6 +41,7 @@ from tests.cqrs.shop import (
     stop,
     swallow,
 )
+from tests.names import stable_id
 
 pytestmark = pytest.mark.anyio
 
@@ -344,7 +345,7 @@ async def test_a_bus_refuses_types_of_another_kind() -> None:
         {"middleware": stop},
         {"handlers": create},
     ],
-    ids=str,
+    ids=stable_id,
 )
 @pytest.mark.parametrize("kind", [CommandBus, EventBus])
 def test_wrong_values_fail_at_once(kind: type[TypedBus], options: dict[str, Any]) -> None:

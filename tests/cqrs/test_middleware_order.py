@@ -28,6 +28,7 @@ from modd.cqrs import (
 from modd.cqrs.chain import ORDER_RULES, OrderRule
 from modd.cqrs.intents import Command
 from tests.cqrs.shop import Create, Created, Get, Noting, Rename, giving, noting, stop
+from tests.names import stable_id
 
 pytestmark = pytest.mark.anyio
 
@@ -163,7 +164,7 @@ async def three_parameters(envelope: Envelope[Any], call_next: Next, more: int) 
     pass
 
 
-@pytest.mark.parametrize("given", [plain, one_parameter, three_parameters, Noting, None, 3, {}.update], ids=str)
+@pytest.mark.parametrize("given", [plain, one_parameter, three_parameters, Noting, None, 3, {}.update], ids=stable_id)
 def test_what_cannot_be_a_middleware_is_refused(given: Any) -> None:
     # MI-12
     with pytest.raises(InvalidMiddleware, match="async def middleware") as info:

@@ -26,6 +26,7 @@ print("Cacher" in there, "Webhook" in there)
 """
 
 
+@pytest.mark.slow
 def test_without_the_extras_all_others_are_there_and_the_error_says_what_to_install() -> None:
     told = subprocess.run([sys.executable, "-c", WITHOUT], capture_output=True, text=True, check=True).stdout
     assert told.splitlines() == [

@@ -258,6 +258,7 @@ async def test_a_cancellation_at_any_point_leaves_the_lock_free(
 
 
 # MI-33
+@pytest.mark.slow
 @given(
     st.lists(st.tuples(*[st.integers(0, 40).map(lambda tenths: tenths / 10)] * 3), max_size=8),
     st.sampled_from([0.3, 0.5, 2.0]),

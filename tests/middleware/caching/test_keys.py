@@ -86,6 +86,7 @@ def chosen(given: Any, *stamps: Stamp, shared: bool = False) -> str:
     return CacheKeys("idempotency").of_text(envelope, given, shared)
 
 
+@pytest.mark.slow
 @given(some.dictionaries(some.text(), some.integers()), some.frozensets(some.integers()))
 def test_the_order_in_which_content_was_put_together_does_not_count(
     words: dict[str, int], among: frozenset[int]
