@@ -55,13 +55,15 @@ class TypedBus(Answerer):
 
     Use it alone, or as a component of a `Bus`; its dispatches may overlap.
 
-    handlers: callables that name their types in the annotation of the first parameter, or a mapping from type to
-    callable. middleware: the links of the chain that every dispatch passes, the first one outermost. resources:
-    arguments for handlers by annotation, each a value or a factory of an async context manager for each call. name: the
-    name in errors, logs and journeys. new_id: a function that makes an id; by default UUIDs of version 7, made when
-    read. clock: a function that returns seconds since 1970. multiple: True to allow more than one handler for a type.
-    concurrent: False to run multiple handlers one after another. drain: seconds that closing waits for work in the
-    background before it is cancelled.
+    handlers: callables with their types in the annotation of the first parameter, or a mapping from type to callable.
+    middleware: the links of the chain that every dispatch passes, the first one outermost.
+    resources: arguments for handlers by annotation: a value, or a factory of an async context manager for each call.
+    name: the name in errors, logs and journeys; by default that of the kind of bus, such as "commands".
+    new_id: a function that makes the id of a dispatch; by default UUIDs of version 7, made when they are read.
+    clock: a function that returns seconds since 1970; by default `time.time`.
+    multiple: True to allow more than one handler for a type; by default False.
+    concurrent: True (default) to run multiple handlers side by side, False to run one after another.
+    drain: seconds that closing waits for work in the background before it is cancelled; by default 30.
 
     Raises `InvalidOption`, `InvalidHandler`, `InvalidMiddleware`, `WrongBus`, `DuplicateName`.
     """
