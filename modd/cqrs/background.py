@@ -19,7 +19,8 @@ class Background:
 
     An error of a task is logged and ends no other task.
 
-    owner: the name in the log. drain: seconds that leaving waits for running tasks before it cancels them.
+    owner: the name in the log.
+    drain: seconds that leaving waits for running tasks before it cancels them.
     """
 
     def __init__(self, owner: str, drain: float) -> None:

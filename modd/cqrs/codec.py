@@ -42,9 +42,11 @@ class Codec:
     was renamed, give the old name: its last upcaster returns the new name too, as ``$type``, and the version, as
     ``$version``, unless it is 1. A message in a field of a message has no version.
 
-    types: the message types to encode and decode. stamps: your own stamp types. format: "json", which is readable, or
-    "msgpack", which is smaller; data of the other format is not decoded. upcasters: by type or old name, then by
-    version. enc_hook, dec_hook: functions for values that msgspec does not know, as msgspec defines them.
+    types: the message types to encode and decode.
+    stamps: your own stamp types; by default none.
+    format: "json" (default), which is readable, or "msgpack", which is smaller; the other format is not decoded.
+    upcasters: functions by type or old name, then by version; by default none.
+    enc_hook, dec_hook: functions for values that msgspec does not know, as msgspec defines them.
 
     Raises `DuplicateName`, `InvalidOption`, `InvalidUpcasters`.
     """

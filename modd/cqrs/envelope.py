@@ -38,7 +38,9 @@ class Envelope(Origin, Generic[M_co]):
     Middleware and handlers add stamps, and read them. Make an envelope yourself to give an intent an id
     of your choice, or stamps from the start: ``Envelope(CreateUser("Ada"), Actor("root"), id="import-7")``.
 
-    message: the intent. stamps: the stamps from the start. id: a text; by default one is made when it is read.
+    message: the intent.
+    stamps: the stamps from the start; by default none.
+    id: a text that is not empty; by default an id is made when it is read.
 
     Raises `NotAMessage` and `InvalidOption`.
     """

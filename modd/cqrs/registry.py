@@ -17,7 +17,9 @@ from modd.errors import DuplicateName, InvalidOption, NoHandler
 class Registry:
     """The handlers of a typed bus by message type, with fakes in their place while an override lasts.
 
-    bus: the name of the bus. kind: the base of the types that it takes. bind: makes a handler of a callable and a name.
+    bus: the name of the bus.
+    kind: the base of the types that it takes.
+    bind: makes a handler of a callable and a name.
     multiple: True if a type may have more than one handler.
     """
 

@@ -55,13 +55,15 @@ class TypedBus(Answerer):
 
     Use it alone, or as a component of a `Bus`; its dispatches may overlap.
 
-    handlers: callables that name their types in the annotation of the first parameter, or a mapping from type to
-    callable. middleware: the links of the chain that every dispatch passes, the first one outermost. resources:
-    arguments for handlers by annotation, each a value or a factory of an async context manager for each call. name: the
-    name in errors, logs and journeys. new_id: a function that makes an id; by default UUIDs of version 7, made when
-    read. clock: a function that returns seconds since 1970. multiple: True to allow more than one handler for a type.
-    concurrent: False to run multiple handlers one after another. drain: seconds that closing waits for work in the
-    background before it is cancelled.
+    handlers: callables with their types in the annotation of the first parameter, or a mapping from type to callable.
+    middleware: the links of the chain that every dispatch passes, the first one outermost.
+    resources: arguments for handlers by annotation: a value, or a factory of an async context manager for each call.
+    name: the name in errors, logs and journeys; by default that of the kind of bus, such as "commands".
+    new_id: a function that makes the id of a dispatch; by default UUIDs of version 7, made when they are read.
+    clock: a function that returns seconds since 1970; by default `time.time`.
+    multiple: True to allow more than one handler for a type; by default False.
+    concurrent: True (default) to run multiple handlers side by side, False to run one after another.
+    drain: seconds that closing waits for work in the background before it is cancelled; by default 30.
 
     Raises `InvalidOption`, `InvalidHandler`, `InvalidMiddleware`, `WrongBus`, `DuplicateName`.
     """
@@ -95,7 +97,7 @@ class TypedBus(Answerer):
         self._registry = Registry(self.name, self.kind, bind, multiple=multiple)
         self._routes = self._registry.routes
         self._releases_results = issubclass(self.kind, Event)
-        self._stack = MiddlewareStack()
+        self._middleware = MiddlewareStack()
         self._lifespan = Lifespan(self.name)
         self._background = Background(self.name, checked_delay("drain", drain))
         self.use(*checked_list("middleware", middleware))
@@ -112,7 +114,7 @@ class TypedBus(Answerer):
     @property
     def middleware(self) -> tuple[Any, ...]:
         """The middleware, the first one outermost."""
-        return tuple(self._stack.items)
+        return tuple(self._middleware.items)
 
     @property
     def accepts(self) -> Accepts:
@@ -133,14 +135,14 @@ class TypedBus(Answerer):
         """Add middleware inside of the present ones. Raises `InvalidMiddleware`, `WrongBus`, `Sealed`."""
         self._registry.refuse_when_sealed("add middleware")
         for each in middleware:
-            self._stack.add(each, self)
+            self._middleware.add(each, self)
 
     def check(self) -> None:
         """Check the order of the middleware, and their options against the types; refuse changes from now on.
 
         Called on opening and by the first dispatch. Raises `UnsafeOrder`, and the errors that a middleware raises.
         """
-        self._stack.check(self)
+        self._middleware.check(self)
         self._registry.sealed = True
 
     def create(self, kind: type[Message] | str, data: Any) -> Any:
@@ -152,7 +154,7 @@ class TypedBus(Answerer):
         return create_intent(self._registry.find_type(kind), data)
 
     def add_handler(self, kind: Any, handler: Any, name: str | None = None) -> None:
-        """Register a handler without a check of its types; `register` of the derived classes calls it."""
+        """Register a handler of a type; `register`, which calls it, has the types that checkers need."""
         self._registry.add(kind, handler, name)
         self.renew()
 
@@ -216,7 +218,7 @@ class TypedBus(Answerer):
             raise
         finally:
             envelope.open = False
-        if envelope.noted or self._releases_results:
+        if envelope.noted or self._releases_results:  # else there is nothing to look for, which would cost a twentieth
             return conclude(envelope, failed_before)
         return Dispatched(envelope, None if envelope.handled is None else envelope.handled[0])
 
@@ -259,10 +261,10 @@ class TypedBus(Answerer):
             handlers = self._registry.handlers_named(only, kind)
         if not self._registry.sealed:
             self.check()
-        work = self._stack.background_work
+        work = self._middleware.background_work
         if work and not self._background.open:
             raise NotOpen(self.name, work)
-        return compose(self._stack.items, handlers, self.clock, self.concurrent)
+        return compose(self._middleware.items, handlers, self.clock, self.concurrent)
 
     def start(self, work: Callable[..., Awaitable[Any]], *args: Any) -> None:
         """Start work in the background, for middleware; it ends with the bus. Raises `NotOpen`."""
@@ -275,7 +277,7 @@ class TypedBus(Answerer):
         async with self._lifespan.opening() as stack:
             stack.callback(self._routes.clear)
             self.check()
-            await self._stack.enter(stack)
+            await self._middleware.enter(stack)
             await stack.enter_async_context(self._background)
         return self
 

@@ -32,8 +32,9 @@ class InvalidUpcasters(ModdError, ValueError):
 class Upcasting:
     """The upcasters of a codec, by name on the wire.
 
-    kinds: the current types, by name. upcasters: for a type, or for a former name, the upcasters from each older
-    version to the next. A type without upcasters has the upcasters of its nearest base.
+    kinds: the current types, by name.
+    upcasters: for a type, or for a former name, the upcasters from each older version to the next. A type without
+        upcasters has the upcasters of its nearest base.
 
     Raises `InvalidOption`, `InvalidUpcasters`.
     """
