@@ -76,7 +76,7 @@ class Entry(msgspec.Struct, eq=False):
 
 
 class Caused:
-    """Messages that a component returns with their cause, where that is not the message that the component was given."""
+    """Messages that a component returns, with a cause that is not the message that the component was given."""
 
     __slots__ = ("by", "messages")
 

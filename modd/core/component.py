@@ -58,8 +58,11 @@ class Part:
     def __init__(self, *components: Component) -> None:
         self._around: WeakSet[Part] = WeakSet()
         self._inside: list[Receiver] = []
+        self.observers: list[Observer] = []
+        """The observers of this part alone; `composition.observe` adds and removes them."""
+        self._watchers: tuple[Observer, ...] | None = None
         for component in components:
-            self._adopt(component)
+            self.adopt(component)
 
     def __call__(self, message: Any, /) -> Any:
         """Give the message to the component inside."""
@@ -92,11 +95,15 @@ class Part:
 
     @property
     def watchers(self) -> tuple[Observer, ...]:
-        """Who observes what happens here: the observers of everything around."""
-        return tuple(dict.fromkeys(watcher for part in tuple(self._around) for watcher in part.watchers))
+        """The observers of this part and of everything around it."""
+        if self._watchers is None:
+            around = (watcher for part in tuple(self._around) for watcher in part.watchers)
+            self._watchers = tuple(dict.fromkeys((*self.observers, *around)))
+        return self._watchers
 
     def renew(self) -> None:
-        """What is inside has changed: have everything around look again."""
+        """Work out anew what depends on the parts inside and around; have everything around do so, too."""
+        self._watchers = None
         for part in tuple(self._around):
             part.renew()
 
@@ -108,11 +115,22 @@ class Part:
         """Forget a part that this part is no component of any more."""
         self._around.discard(part)
 
-    def _adopt(self, component: Component) -> None:
+    def adopt(self, component: Component) -> None:
+        """Take in one more component. Raises `NotAComponent`, `UnresolvedAnnotation`."""
         accepts = accepts_of(component)
         self._inside.append(Receiver(component, call_of(component), accepts))
         if isinstance(component, Part):
             component.attach_to(self)
+
+    def release(self, component: Component) -> bool:
+        """Let a component go, at its first place; returns False if it is not inside."""
+        at = next((i for i, receiver in enumerate(self._inside) if receiver.component is component), None)
+        if at is None:
+            return False
+        del self._inside[at]
+        if isinstance(component, Part) and component not in self.components:
+            component.detach_from(self)
+        return True
 
 
 def inside(component: Component, seen: set[int] | None = None) -> Iterator[Component]:
