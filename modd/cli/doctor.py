@@ -1,4 +1,4 @@
-"""The examination of a file: its problems, and advice for what to do."""
+"""The examination of a file: its problems, and the advice for each."""
 
 from __future__ import annotations
 

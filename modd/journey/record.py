@@ -118,7 +118,7 @@ class Record(Observer):
         return reception
 
     def _cause_of(self, message: Message, bus: Any) -> Delivery | None:
-        """Return the delivery that returned a message in this turn, or else the one in which the turn began."""
+        """Return the delivery that returned a message in this turn, or else the delivery in which the turn began."""
         turn = _current_turn(bus)
         cause = self._producers.get((turn, id(message))) or current_delivery.get()
         return cause if cause in self._reception_of else None

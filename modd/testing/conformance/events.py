@@ -64,7 +64,7 @@ class EventStoreConformance(EventReadingSuite, SnapshotSuite):
             assert (conflict.value.expected, conflict.value.actual) == (0, 1)
 
     async def test_of_several_that_append_at_once_one_wins(self) -> None:
-        """Of several concurrent appends one succeeds, and all others raise with the actual revision."""
+        """Of several concurrent appends one succeeds; the rest raise with the actual revision."""
         won: list[bytes] = []
         actual: list[int] = []
 
@@ -84,7 +84,7 @@ class EventStoreConformance(EventReadingSuite, SnapshotSuite):
             assert await bodies(store.read_all()) == won * 2
 
     async def test_events_are_appended_all_or_none(self) -> None:
-        """An invalid event keeps the others out, and uses up no revision and no position."""
+        """With an invalid event no event is appended, and no revision and no position is used up."""
         async with self.create() as store:
             with pytest.raises(InvalidOption):
                 await store.append("a", [b"1", Item(b"2", key="k"), b"3"], 0)

@@ -73,7 +73,7 @@ class EventReadingSuite(EventStoreSuite):
             assert await bodies(store.read("a", after=2_990)) == numbers[2_990:]
 
     async def test_what_is_appended_while_it_is_read_is_read_too(self) -> None:
-        """An iteration ends after the event that is then the last, not the one that was the last at its start."""
+        """An iteration includes events that are appended while it runs."""
         async with self.create() as store:
             await store.append("a", [b"0"], 0)
             of_stream, of_all = store.read("a"), store.read_all()

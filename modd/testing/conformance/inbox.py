@@ -45,7 +45,7 @@ class InboxConformance(Suite[Inbox]):
             assert await inbox.has("a") and await inbox.has("b")
 
     async def test_of_several_that_add_at_once_one_wins(self) -> None:
-        """Of several concurrent adds one succeeds, and all others raise `AlreadyHandled`."""
+        """Of several concurrent adds one succeeds; the rest raise `AlreadyHandled`."""
         outcomes: list[str] = []
 
         async def add() -> None:

@@ -91,7 +91,7 @@ class OutboxConformance(OutboxLeaseSuite, OutboxTransactionSuite, WaitSuite[Outb
             assert await self.bodies(outbox) == []
 
     async def test_items_are_put_all_or_none(self) -> None:
-        """An invalid item, with a delay or without bytes, keeps the others out."""
+        """With an invalid item, one with a delay or without bytes, no item is added."""
         async with self.create() as outbox:
             text: bytes = "2"  # type: ignore[assignment]
             for wrong in (Item(b"2", delay=1), text):

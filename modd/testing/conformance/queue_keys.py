@@ -76,7 +76,7 @@ class QueueKeySuite(ClaimSuite[Queue]):
             assert await self.bodies(queue) == [b"1"]
 
     async def test_an_item_that_was_tried_before_keeps_its_key_when_released(self) -> None:
-        """A release restores the state before the claim: the item waits for its next attempt, before all others."""
+        """A release restores the state before the claim: the item waits for its next attempt and owns its key."""
         async with self.create() as queue:
             await queue.put(Item(b"1", key="k", delay=2 * self.tick), Item(b"2", key="k"))
             await queue.retry(await self.claim_one(queue))

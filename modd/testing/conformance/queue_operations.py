@@ -47,7 +47,7 @@ class QueueOperatorSuite(ClaimSuite[Queue]):
             assert await self.bodies(queue) == []
 
     async def test_a_redriven_item_begins_anew(self) -> None:
-        """Behind all others and without attempts; it can be cancelled again, and only dead letters are redriven."""
+        """At the end of the queue and without attempts, so it can be cancelled; only dead letters are redriven."""
         async with self.create() as queue:
             await self.bury(queue, "a", "b")
             await queue.put(Item(b"", id="c"))
