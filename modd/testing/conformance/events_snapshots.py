@@ -27,9 +27,9 @@ class SnapshotSuite(EventStoreSuite):
                 await store.append(stream, [b"1", b"2"], 0)
             await store.save_snapshot("a", 2, Item(body, headers=headers))
             await store.save_snapshot("b", 1, b"")
-            saved = await self.saved(store, "a")
+            saved = await self.load_snapshot(store, "a")
             assert saved == Snapshot("a", 2, body, headers, saved.at)
-            saved = await self.saved(store, "b")
+            saved = await self.load_snapshot(store, "b")
             assert saved == Snapshot("b", 1, b"", {}, saved.at)
             assert [event.body async for event in store.read("a")] == [b"1", b"2"]
 
@@ -41,7 +41,7 @@ class SnapshotSuite(EventStoreSuite):
             await store.save_snapshot("a", 1, Item(b"", headers=headers))
             headers["a"] = "2"
             for _ in range(2):
-                saved = await self.saved(store, "a")
+                saved = await self.load_snapshot(store, "a")
                 assert saved.headers == {"a": "1"}
                 saved.headers["a"] = "3"
 
@@ -52,7 +52,7 @@ class SnapshotSuite(EventStoreSuite):
             found = []
             for revision, body in ((2, b"2"), (1, b"1"), (2, b"2 again"), (3, b"3"), (0, b"0")):
                 await store.save_snapshot("a", revision, body)
-                saved = await self.saved(store, "a")
+                saved = await self.load_snapshot(store, "a")
                 found.append((saved.revision, saved.body))
             assert found == [(2, b"2"), (2, b"2"), (2, b"2 again"), (3, b"3"), (3, b"3")]
 
@@ -65,7 +65,7 @@ class SnapshotSuite(EventStoreSuite):
                     await store.save_snapshot("a", 1, item)
             assert await store.snapshot("a") is None
 
-    async def saved(self, store: EventStore, stream: str) -> Snapshot:
+    async def load_snapshot(self, store: EventStore, stream: str) -> Snapshot:
         """Return the snapshot of a stream; there must be one."""
         snapshot = await store.snapshot(stream)
         assert snapshot is not None
