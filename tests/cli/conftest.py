@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.stocked import Shell, stock
+from tests.cli.shell import Shell, stock
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from modd.cli.main import main
 from modd.cli.rendering import escape_control, render
 from modd.ports import Item
 from modd.stores.sqlite.store import SqliteStore
-from tests.cli.stocked import Shell, bury
+from tests.cli.shell import Shell, bury
 
 WITHOUT = """
 import sys

@@ -12,7 +12,7 @@ import pytest
 
 from modd.cli.dead_letters import BATCH, process_in_batches
 from modd.stores.sqlite.store import SqliteStore
-from tests.cli.stocked import Shell, bury
+from tests.cli.shell import Shell, bury
 
 MANY = [f"dead-{number}" for number in range(2 * BATCH + 1)]
 

@@ -13,8 +13,8 @@ from modd.cli.reports import Health
 from modd.stores.sqlite.errors import NewerStore
 from modd.stores.sqlite.journal import is_affected
 from modd.stores.sqlite.store import SqliteStore
-from tests.cli.examined import AFFECTED, REPAIRED, health
-from tests.cli.stocked import Shell
+from tests.cli.health import AFFECTED, REPAIRED, health
+from tests.cli.shell import Shell
 
 
 def test_a_file_that_is_well_is_told_with_all_that_there_is_to_know(orders: Shell) -> None:

@@ -12,7 +12,7 @@ import pytest
 from modd.cli.inspection import Inspector, inspect_file
 from modd.ports import StoreError
 from modd.stores.sqlite.errors import StoreBusy
-from tests.cli.stocked import Shell
+from tests.cli.shell import Shell
 
 
 class Intruder:

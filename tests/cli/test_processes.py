@@ -14,8 +14,8 @@ import pytest
 from modd.cli import doctor
 from modd.cli.processes import find_processes
 from modd.cli.reports import Process
-from tests.cli.examined import REPAIRED, health
-from tests.cli.stocked import Shell
+from tests.cli.health import REPAIRED, health
+from tests.cli.shell import Shell
 
 HOLD = """
 import sqlite3, sys

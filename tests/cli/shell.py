@@ -13,10 +13,10 @@ import pytest
 from modd.cli.main import main
 from modd.ports import Item
 from modd.stores.sqlite.store import SqliteStore
-from tests.cli.desk import SECRET, commands, envelope
+from tests.cli.messages import SECRET, commands, envelope
 
-LOOKS = (["stats"], ["dead", "orders"], ["show", "orders", "dead-1"], ["doctor"])
-"""All commands that only look."""
+READ_ONLY = (["stats"], ["dead", "orders"], ["show", "orders", "dead-1"], ["doctor"])
+"""All commands that only read."""
 
 
 class Shell:
