@@ -1,4 +1,4 @@
-"""The grammar, and what is printed for people."""
+"""The arguments of the command line, and the output on a terminal."""
 
 from __future__ import annotations
 

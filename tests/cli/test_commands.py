@@ -1,4 +1,4 @@
-"""Commands that look: what they tell, and what they leave alone."""
+"""Commands that only read: their reports, and files that stay unchanged."""
 
 from __future__ import annotations
 

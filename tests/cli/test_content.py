@@ -1,4 +1,4 @@
-"""What is shown of bodies, and what is not."""
+"""The visible content of bodies, without their sensitive values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a doctor finds, and what it says to do."""
+"""The findings of the doctor, and its advice."""
 
 from __future__ import annotations
 
@@ -126,4 +126,4 @@ def test_times_are_told_in_the_largest_unit_that_fits(seconds: float, text: str)
 
 
 async def nothing(store: SqliteStore) -> None:
-    """A store with nothing in it."""
+    """Leave a store empty."""

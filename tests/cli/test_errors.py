@@ -1,4 +1,4 @@
-"""Paths and names with nothing behind them."""
+"""Paths and names that do not exist."""
 
 from __future__ import annotations
 
