@@ -14,7 +14,7 @@ from modd.core.component import Accepts, Part, Receiver, check_message
 from modd.core.limits import BEAT
 from modd.core.message import Message
 from modd.core.turn import Turn, end, innermost, publish
-from modd.errors import NoHandler, NotAnswered, SeveralHandlers, TurnFailed
+from modd.errors import MultipleHandlers, NoHandler, NotAnswered, TurnFailed
 
 
 class Answer(Protocol):
@@ -116,7 +116,7 @@ def _give(returned: Any, _: Message) -> Any:
 def find_answerer(bus: Any, intent: Any) -> tuple[Answerer, bool]:
     """Return the one typed bus inside that an intent gets to, and True if it may be asked directly.
 
-    Raises `NoHandler`, `SeveralHandlers`.
+    Raises `NoHandler`, `MultipleHandlers`.
     """
     check_message(intent)
     kind = type(intent)
@@ -124,7 +124,7 @@ def find_answerer(bus: Any, intent: Any) -> tuple[Answerer, bool]:
     if not answerers:
         raise NoHandler(kind, bus.name, {k for part in answerers_in(bus) for k in part.types})
     if len(answerers) > 1:
-        raise SeveralHandlers(kind, bus.name, [part.name for part in answerers])
+        raise MultipleHandlers(kind, bus.name, [part.name for part in answerers])
     alone = [receiver.component for receiver in bus.routing.receivers(kind)] == answerers
     bus.answerers[kind] = answerers[0], alone and bus.gate is bus.keyed_gates is None and not bus.watchers
     return bus.answerers[kind]  # type: ignore[no-any-return]

@@ -162,7 +162,7 @@ class Bus(Part):
     async def ask(self, intent: IntentOf[R], *stamps: Any) -> R:
         """Send an intent to the typed bus inside that handles it, in nested contexts too, and return its result.
 
-        The handler's error is raised as it is. Raises `NoHandler`, `SeveralHandlers`, `NotAnswered` when there was no
+        The handler's error is raised as it is. Raises `NoHandler`, `MultipleHandlers`, `NotAnswered` when there was no
         result, and `TurnFailed`, with the result as ``result``, when something that the intent caused failed.
         """
         return await asking.ask(self, intent, stamps)  # type: ignore[no-any-return]

@@ -1,15 +1,15 @@
-"""What modd asks of the outside, as protocols over bytes.
+"""The interfaces to storage, as protocols over bytes.
 
-`Queue`, `Outbox` and `Inbox` carry work, `EventStore` keeps what has happened, `Cache` and `Locks` help. `modd.stores`
-has makes of them that are ready to use. For a make of your own write the methods, without a base class, and run the
-suite of `modd.testing.conformance` on it.
+`Queue`, `Outbox` and `Inbox` carry work, `EventStore` keeps events for ever, `Cache` and `Locks` support middleware.
+`modd.stores` has implementations in memory and on SQLite. Any object with these methods is an implementation; test your
+own with the suites of `modd.testing.conformance`.
 """
 
 from modd.ports.cache import Cache
 from modd.ports.errors import AlreadyHandled, Conflict, LeaseLost, NoTransaction, StoreError
-from modd.ports.events import EventStore, Recorded, Snapshot
+from modd.ports.events import EventStore, RecordedEvent, Snapshot
 from modd.ports.inbox import Inbox
-from modd.ports.items import Claim, Dead, Item, Stats
+from modd.ports.items import Claim, DeadLetter, Item, Stats
 from modd.ports.locks import Locks
 from modd.ports.outbox import Outbox
 from modd.ports.queue import Queue
@@ -20,7 +20,7 @@ __all__ = [
     "Cache",
     "Claim",
     "Conflict",
-    "Dead",
+    "DeadLetter",
     "EventStore",
     "Inbox",
     "Item",
@@ -29,7 +29,7 @@ __all__ = [
     "NoTransaction",
     "Outbox",
     "Queue",
-    "Recorded",
+    "RecordedEvent",
     "Snapshot",
     "Stats",
     "StoreError",

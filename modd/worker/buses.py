@@ -14,14 +14,14 @@ from modd.cqrs.errors import WrongBus
 from modd.cqrs.intents import Event, Query, with_derived
 from modd.cqrs.typed_bus import TypedBus
 from modd.cqrs.wire import BUS_HEADER
-from modd.errors import InvalidOption, NoHandler, SeveralHandlers
+from modd.errors import InvalidOption, MultipleHandlers, NoHandler
 from modd.worker.errors import DuplicateHandler
 
 
 class ServedBuses:
     """The typed buses that a worker serves: a single one, or all inside a bus, to any depth, but for buses of queries.
 
-    Raises: `InvalidOption`, `WrongBus`, `SeveralHandlers` for a command that two buses handle, `DuplicateHandler`.
+    Raises: `InvalidOption`, `WrongBus`, `MultipleHandlers` for a command that two buses handle, `DuplicateHandler`.
     """
 
     def __init__(self, bus: Any) -> None:
@@ -79,7 +79,7 @@ class ServedBuses:
     def _check(self, kind: type[Message]) -> None:
         buses = self._buses_for(kind)
         if len(buses) > 1 and not issubclass(kind, Event):
-            raise SeveralHandlers(kind, self.name, [bus.name for bus in buses])
+            raise MultipleHandlers(kind, self.name, [bus.name for bus in buses])
         [(name, count), *_] = Counter(handler_names(buses, kind)).most_common(1)
         if count > 1:
             raise DuplicateHandler(kind, name, self.name)

@@ -69,7 +69,7 @@ class Worker:
     retention: seconds after which a row whose handler no worker has becomes a dead letter. By default a week.
     clock: returns the time in seconds since 1970.
 
-    Raises: `InvalidOption`, `WrongBus` for a bus of queries, `SeveralHandlers` for a command that two buses handle,
+    Raises: `InvalidOption`, `WrongBus` for a bus of queries, `MultipleHandlers` for a command that two buses handle,
         `DuplicateHandler` and `DuplicateName` for two handlers or buses of one name.
     """
 

@@ -1,4 +1,4 @@
-"""The grammar, and what is printed for people."""
+"""The arguments of the command line, and the output on a terminal."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import sys
 
 import pytest
 
-from modd.cli.arguments import asked
+from modd.cli.arguments import parse_arguments
 from modd.cli.main import main
-from modd.cli.rendering import printable, render
+from modd.cli.rendering import escape_control, render
 from modd.ports import Item
 from modd.stores.sqlite.store import SqliteStore
-from tests.cli.stocked import Shell, bury
+from tests.cli.shell import Shell, bury
 
 WITHOUT = """
 import sys
@@ -45,8 +45,8 @@ def test_misuse_is_one_line_and_exit_code_2(argv: list[str], told: str, capsys: 
 
 
 def test_json_is_asked_for_before_or_after_the_command() -> None:
-    assert asked(["queue", "x", "--json", "stats"]) == asked(["queue", "x", "stats", "--json"])
-    assert asked(["queue", "x", "--json"]).json and not asked(["queue", "x"]).json
+    assert parse_arguments(["queue", "x", "--json", "stats"]) == parse_arguments(["queue", "x", "stats", "--json"])
+    assert parse_arguments(["queue", "x", "--json"]).json and not parse_arguments(["queue", "x"]).json
 
 
 def test_help_is_had_for_each_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -85,7 +85,7 @@ def test_what_comes_from_a_file_can_neither_style_nor_steer_a_terminal(shell: Sh
     for argv in (["show", "orders", "[bold]\x1b[1mid", "--raw"], ["dead", "orders", "--raw"], []):
         assert "\x1b" not in shell.text(*argv)
     assert "[bold]\\x1b[1mid" in shell.text("show", "orders", "[bold]\x1b[1mid")
-    assert printable("a\x00\u202eb\n") == "a\\x00\\u202eb\n"
+    assert escape_control("a\x00\u202eb\n") == "a\\x00\\u202eb\n"
 
 
 def test_what_is_no_report_is_not_rendered() -> None:
