@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 from modd.concurrency.scopes import open_scope
 from modd.core.causation import Caused, Entry, Question, current_origin
@@ -83,9 +83,10 @@ async def _ask_directly(bus: Any, intent: Any, stamps: tuple[Any, ...], answerer
     bus.unpaused += 1
     turn = Turn(bus, None, bus.watch)
     publish(turn)
-    answer, returned = cast(Any, None), cast(Any, None)
+    result, answered, returned = None, False, None
     try:
         answer = await answerer.dispatch(intent, *stamps)
+        result, answered = answer.result, answer.result is not None or answer.answered
         returned = answer.caused if answer.events else None
     except Exception as error:
         returned = error
@@ -96,14 +97,14 @@ async def _ask_directly(bus: Any, intent: Any, stamps: tuple[Any, ...], answerer
         try:
             await bus(Entry(intent, receivers=(receiver,)))
         except TurnFailed as failed:
-            if answer is not None:
-                failed.result = answer.result
+            if answered:
+                failed.result = result
                 raise
     if isinstance(returned, Exception):
         raise returned
-    if answer.result is None and not answer.answered:
+    if not answered:
         raise NotAnswered(type(intent), bus.name)
-    return answer.result
+    return result
 
 
 def _give(returned: Any, _: Message) -> Any:
