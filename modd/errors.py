@@ -152,7 +152,7 @@ class NoHandler(ModdError, LookupError):
         super().__init__(f"no handler for {name}; {bus} handles: {handled}")
 
 
-class SeveralHandlers(ModdError, LookupError):
+class MultipleHandlers(ModdError, LookupError):
     """More than one typed bus would answer an intent that was asked (MO-27)."""
 
     def __init__(self, intent: type, bus: str, answering: Iterable[str]) -> None:

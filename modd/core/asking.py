@@ -16,7 +16,7 @@ from modd.core.message import IntentOf, Message, Raised
 from modd.core.meter import Meter
 from modd.core.options import check_message
 from modd.core.turn import Turn, innermost, result_of, set_innermost
-from modd.errors import NoHandler, NotAnswered, SeveralHandlers, TurnFailed
+from modd.errors import MultipleHandlers, NoHandler, NotAnswered, TurnFailed
 
 R = TypeVar("R")
 
@@ -72,7 +72,7 @@ class Asking(Admission):
     async def ask(self, intent: IntentOf[R], *stamps: Any) -> R:
         """Send an intent to the typed bus inside that handles it, in nested contexts too; returns its result.
 
-        The handler's error is raised as it is. Raises `NoHandler`, `SeveralHandlers`, `NotAnswered` when there was no
+        The handler's error is raised as it is. Raises `NoHandler`, `MultipleHandlers`, `NotAnswered` when there was no
         result, and `TurnFailed`, with the result on ``result``, when something that the intent caused failed.
         """
         asked: Any = intent
@@ -171,7 +171,7 @@ class Asking(Admission):
         if not answering:
             raise NoHandler(kind, self.name, {k for part in _answering(self, None) for k in part.types})
         if len(answering) > 1:
-            raise SeveralHandlers(kind, self.name, [part.name for part in answering])
+            raise MultipleHandlers(kind, self.name, [part.name for part in answering])
         receivers = self.receivers(kind)
         alone = kind in self._routes and [receiver.component for receiver in receivers] == answering
         self._answers[kind] = answering[0], alone and self._overlaps

@@ -56,7 +56,7 @@ from modd.cqrs.stamps import (
 )
 from modd.cqrs.typed_bus import TypedBus
 from modd.cqrs.upcasting import InvalidUpcasters, Upcaster
-from modd.errors import SeveralHandlers
+from modd.errors import MultipleHandlers
 
 __all__ = [
     "Actor",
@@ -90,6 +90,7 @@ __all__ = [
     "InvalidUpcasters",
     "LockTimeout",
     "Middleware",
+    "MultipleHandlers",
     "Next",
     "NoHandler",
     "NotAnswered",
@@ -104,7 +105,6 @@ __all__ = [
     "RetryLater",
     "Revalidating",
     "Sealed",
-    "SeveralHandlers",
     "Stamp",
     "Tenant",
     "Timings",

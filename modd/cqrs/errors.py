@@ -8,10 +8,10 @@ from modd.errors import (
     AlreadyOpen,
     InvalidOption,
     ModdError,
+    MultipleHandlers,
     NoHandler,
     NotAMessage,
     NotAnswered,
-    SeveralHandlers,
     UnresolvedAnnotation,
     describe,
 )
@@ -210,7 +210,7 @@ MISUSE: tuple[type[Exception], ...] = (
     NoHandler,
     NotAMessage,
     NotAnswered,
-    SeveralHandlers,
+    MultipleHandlers,
     UnresolvedAnnotation,
     GiveUp,
 )

@@ -8,9 +8,9 @@ from typing import Any, Self
 
 from modd.core import Delivery, Failure, Message, Wiring
 from modd.errors import InvalidOption
-from modd.journey.mermaid import sequence
+from modd.journey.mermaid import render_sequence_diagram
 from modd.journey.record import Record
-from modd.journey.tree import tree
+from modd.journey.tree import render_tree
 
 
 class Journey(Record):
@@ -54,17 +54,17 @@ class Journey(Record):
 
     def __str__(self) -> str:
         """The tree: a message from outside, who received it, what that caused, who received that."""
-        return tree(self, self.bus)
+        return render_tree(self, self.bus)
 
     def mermaid(self) -> str:
         """The journey as a Mermaid sequence diagram, for documentation and for anything that draws Mermaid (MO-26)."""
-        return sequence(self, self.bus)
+        return render_sequence_diagram(self, self.bus)
 
     def history(self, message: Message) -> tuple[Delivery, ...]:
         """Where a message has been: the deliveries of this very object, in the order in which they began (MO-11)."""
         return tuple(delivery for delivery in self.deliveries if delivery.message is message)
 
-    def given_back(self, bus: Any = None) -> tuple[Message, ...]:
+    def returned_messages(self, bus: Any = None) -> tuple[Message, ...]:
         """What components gave back, in the order in which it was queued; failures are left out.
 
         bus: the bus inside that is asked for; the observed one if none is given.

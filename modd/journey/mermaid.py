@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from modd.core import Delivery, Message, name_of
-from modd.journey.record import Record, Taken
-from modd.journey.tree import fates, outcome, shown
+from modd.journey.record import Reception, Record
+from modd.journey.tree import fate_notes, outcome_notes, short_repr
 
 _PLAIN = frozenset(" ._-()[]'=,/|")
 """What Mermaid takes as it is, besides letters and digits."""
 
 
-def sequence(record: Record, home: Any) -> str:
+def render_sequence_diagram(record: Record, home: Any) -> str:
     """One arrow for each delivery, from who caused it to who received it; each nested bus is a box."""
     people = _Participants(home)
     steps = [step for taken in record.roots if not taken.deliveries for step in _fate(taken, people)]
@@ -56,21 +56,21 @@ def _begin(delivery: Delivery, people: _Participants) -> Iterator[str]:
 
 
 def _end(delivery: Delivery, record: Record, people: _Participants) -> Iterator[str]:
-    for text in outcome(delivery):
+    for text in outcome_notes(delivery):
         yield f"Note over {people.of(delivery)}: {_escaped(text)}"
     for taken in record.caused(delivery):
         yield from _fate(taken, people)
 
 
-def _fate(taken: Taken, people: _Participants) -> Iterator[str]:
+def _fate(taken: Reception, people: _Participants) -> Iterator[str]:
     """What became of a message, where no arrow shows it: it left the bus, or a note tells."""
     if taken.leaves or taken.fate == "left":
         yield f"{people.of(taken.cause)}-->>{people.of(_entrance(taken))}: {_text(taken.message)}"
-    elif texts := fates(taken):
+    elif texts := fate_notes(taken):
         yield f"Note over {people.of(taken.cause)}: {_text(taken.message)} {', '.join(texts)}"
 
 
-def _entrance(taken: Taken) -> Delivery | None:
+def _entrance(taken: Reception) -> Delivery | None:
     """The delivery with which the turn of a message's bus was begun; None when the sender outside began it."""
     up = taken.cause
     while up is not None and up.bus is taken.bus:
@@ -79,7 +79,7 @@ def _entrance(taken: Taken) -> Delivery | None:
 
 
 def _text(message: Message) -> str:
-    return _escaped(shown(message, 60))
+    return _escaped(short_repr(message, 60))
 
 
 def _escaped(text: str) -> str:

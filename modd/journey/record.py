@@ -13,7 +13,7 @@ Fate = Literal["received", "unreceived", "unhandled", "left", "abandoned", "queu
 """What became of a message in a bus; ``queued`` when the bus has not taken it as far as was seen."""
 
 
-class Taken(msgspec.Struct, eq=False):
+class Reception(msgspec.Struct, eq=False):
     """One message as one bus took it, once: the same object that is sent twice is taken twice."""
 
     message: Message
@@ -33,24 +33,24 @@ class Record(Observer):
         self.deliveries: list[Delivery] = []
         """In the order in which they began."""
         self.steps: list[tuple[Literal["began", "ended"], Delivery]] = []
-        self.finished: dict[Taken, None] = {}
+        self.finished: dict[Reception, None] = {}
         """Messages with a delivery that ended, in the order in which they were done with."""
-        self._caused: dict[Delivery | None, list[Taken]] = {None: []}
-        self._latest: dict[tuple[Turn | None, Delivery | None, int], Taken] = {}
-        self._taken_of: dict[Delivery, tuple[Turn | None, Taken]] = {}
-        self._visits: set[tuple[Taken, int]] = set()
+        self._caused: dict[Delivery | None, list[Reception]] = {None: []}
+        self._latest: dict[tuple[Turn | None, Delivery | None, int], Reception] = {}
+        self._taken_of: dict[Delivery, tuple[Turn | None, Reception]] = {}
+        self._visits: set[tuple[Reception, int]] = set()
         self._givers: dict[tuple[Turn | None, int], Delivery] = {}
         self._failures: dict[tuple[Turn | None, int], Failure] = {}
 
     @property
-    def roots(self) -> Sequence[Taken]:
+    def roots(self) -> Sequence[Reception]:
         """The messages that were sent from outside, in their order."""
         return self._caused[None]
 
-    def caused(self, delivery: Delivery) -> list[Taken]:
+    def caused(self, delivery: Delivery) -> list[Reception]:
         """What followed from a delivery: what was sent inside it, then what was given back, in their order."""
         taken = self._caused.get(delivery, ())
-        back: dict[int, list[Taken]] = {}
+        back: dict[int, list[Reception]] = {}
         for each in reversed(taken):
             if each.bus is delivery.bus:
                 back.setdefault(id(each.message), []).append(each)
@@ -61,7 +61,7 @@ class Record(Observer):
         returned = set(given)
         return [*(each for each in taken if each not in returned), *given]
 
-    def receivers(self, taken: Taken) -> list[Delivery]:
+    def receivers(self, taken: Reception) -> list[Delivery]:
         """The deliveries of a message in the order of the components, in which concurrent ones need not begin."""
         if not taken.bus.concurrent:
             return taken.deliveries
@@ -105,10 +105,10 @@ class Record(Observer):
             taken = self._latest.get((turn, cause, id(message))) or self._take(message, bus, cause)
             taken.fate = "abandoned"
 
-    def _take(self, message: Message, bus: Any, cause: Delivery | None) -> Taken:
+    def _take(self, message: Message, bus: Any, cause: Delivery | None) -> Reception:
         turn = _turn_in(bus)
         given_back = (turn, id(message)) in self._givers
-        taken = Taken(message, bus, cause, leaves=given_back and isinstance(message, bus.outbound))
+        taken = Reception(message, bus, cause, leaves=given_back and isinstance(message, bus.outbound))
         self._latest[turn, cause, id(message)] = taken
         self._caused.setdefault(cause, []).append(taken)
         return taken
@@ -119,13 +119,13 @@ class Record(Observer):
         cause = self._givers.get((turn, id(message))) or current_delivery.get()
         return cause if cause in self._taken_of else None
 
-    def _untaken(self, message: Message, delivery: Delivery) -> Taken:
+    def _untaken(self, message: Message, delivery: Delivery) -> Reception:
         """A message that was given back and that the bus gave to nobody, or not yet."""
         turn, _ = self._taken_of[delivery]
         fate: Fate = "left" if isinstance(message, delivery.bus.outbound) else "queued"
         if isinstance(message, Failure) and not (turn and turn.open):
             fate = "left" if delivery.bus.lets_failures_out else "unhandled"
-        return Taken(message, delivery.bus, delivery, fate)
+        return Reception(message, delivery.bus, delivery, fate)
 
 
 def _turn_in(bus: Any) -> Turn | None:
@@ -133,7 +133,7 @@ def _turn_in(bus: Any) -> Turn | None:
     return next((turn for turn in open_turns(innermost()) if turn.bus is bus), None)
 
 
-def _is_sent_again(delivery: Delivery, taken: Taken) -> bool:
+def _is_sent_again(delivery: Delivery, taken: Reception) -> bool:
     """Whether the component got the message as often as it is in the bus, so that this must be another send."""
     before = _count(delivery.component, (each.component for each in taken.deliveries))
     return before >= _count(delivery.component, delivery.bus.components)

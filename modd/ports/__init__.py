@@ -7,9 +7,9 @@ suite of `modd.testing.conformance` on it.
 
 from modd.ports.cache import Cache
 from modd.ports.errors import AlreadyHandled, Conflict, LeaseLost, NoTransaction, StoreError
-from modd.ports.events import EventStore, Recorded, Snapshot
+from modd.ports.events import EventStore, RecordedEvent, Snapshot
 from modd.ports.inbox import Inbox
-from modd.ports.items import Claim, Dead, Item, Stats
+from modd.ports.items import Claim, DeadLetter, Item, Stats
 from modd.ports.locks import Locks
 from modd.ports.outbox import Outbox
 from modd.ports.queue import Queue
@@ -20,7 +20,7 @@ __all__ = [
     "Cache",
     "Claim",
     "Conflict",
-    "Dead",
+    "DeadLetter",
     "EventStore",
     "Inbox",
     "Item",
@@ -29,7 +29,7 @@ __all__ = [
     "NoTransaction",
     "Outbox",
     "Queue",
-    "Recorded",
+    "RecordedEvent",
     "Snapshot",
     "Stats",
     "StoreError",

@@ -10,7 +10,7 @@ import msgspec
 from modd.ports.items import Item
 
 
-class Recorded(msgspec.Struct, frozen=True):
+class RecordedEvent(msgspec.Struct, frozen=True):
     """An event as it was recorded.
 
     revision: the how many-th event of its stream it is, position: of all streams together, both from 1.
@@ -50,11 +50,11 @@ class EventStore(Protocol):
         """
         ...
 
-    def read(self, stream: str, after: int = 0) -> AsyncIterator[Recorded]:
+    def read(self, stream: str, after: int = 0) -> AsyncIterator[RecordedEvent]:
         """The events of a stream that come after a revision, in order, up to the one that is the last at the end."""
         ...
 
-    def read_all(self, after: int = 0) -> AsyncIterator[Recorded]:
+    def read_all(self, after: int = 0) -> AsyncIterator[RecordedEvent]:
         """The events of all streams that come after a position, in order, up to the one that is the last at the end."""
         ...
 

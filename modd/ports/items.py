@@ -49,7 +49,7 @@ class Claim(msgspec.Struct, frozen=True):
     token: str
 
 
-class Dead(msgspec.Struct, frozen=True):
+class DeadLetter(msgspec.Struct, frozen=True):
     """An item that was buried, for people to look at: why, and after how many attempts."""
 
     id: str

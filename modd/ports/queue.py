@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from modd.ports.items import Claim, Dead, Item, Stats
+from modd.ports.items import Claim, DeadLetter, Item, Stats
 
 
 class Queue(Protocol):
@@ -69,7 +69,7 @@ class Queue(Protocol):
         """How many items there are of each kind."""
         ...
 
-    async def dead(self, limit: int = 100) -> list[Dead]:
+    async def dead(self, limit: int = 100) -> list[DeadLetter]:
         """The buried items, those that were buried first at the front."""
         ...
 

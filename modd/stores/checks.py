@@ -1,4 +1,4 @@
-"""What the makes of the ports check alike of what is given to them."""
+"""Checks of arguments that all implementations of a store share."""
 
 from __future__ import annotations
 
@@ -8,28 +8,31 @@ from modd.errors import InvalidOption
 from modd.ports.items import Item
 
 
-def checked_event(given: bytes | Item) -> Item:
-    """Something to record, as an item of a body and headers.
+def checked_event(event: bytes | Item) -> Item:
+    """Return an event to append as an item that has a body and headers only.
 
     Raises `InvalidOption` for a body that is not bytes, and for a key, a delay or an id.
     """
-    item = given if isinstance(given, Item) else Item(given)
+    item = event if isinstance(event, Item) else Item(event)
     for option, value in (("key", item.key), ("delay", item.delay or None), ("id", item.id)):
         if value is not None:
-            raise InvalidOption(option, value, "an event has a body and headers, and nothing else; put it in there")
+            raise InvalidOption(option, value, "an event has a body and headers only; put this into the headers")
     return item
 
 
-def checked_at_once(given: bytes | Item) -> Item:
-    """Something to pass on, as an item. Raises `InvalidOption` for a body that is not bytes, and for a delay."""
-    item = given if isinstance(given, Item) else Item(given)
+def checked_outbox_item(value: bytes | Item) -> Item:
+    """Return bytes or an item as an item without a delay.
+
+    Raises `InvalidOption` for a body that is not bytes, and for a delay.
+    """
+    item = value if isinstance(value, Item) else Item(value)
     if item.delay:
-        raise InvalidOption("delay", item.delay, "an outbox passes on at once; put what is to wait into a queue")
+        raise InvalidOption("delay", item.delay, "an outbox publishes at once; put delayed work into a queue")
     return item
 
 
-def checked_revision(option: str, given: Any) -> int:
-    """A revision or a position: a whole number, 0 or more. Raises `InvalidOption`."""
-    if not isinstance(given, int) or isinstance(given, bool) or given < 0:
-        raise InvalidOption(option, given, "give a whole number, 0 or more; 0 stands before the first event")
-    return given
+def checked_revision(option: str, revision: Any) -> int:
+    """Return a revision or a position: a whole number, 0 or more. Raises `InvalidOption`."""
+    if not isinstance(revision, int) or isinstance(revision, bool) or revision < 0:
+        raise InvalidOption(option, revision, "give a whole number, 0 or more; 0 stands before the first event")
+    return revision

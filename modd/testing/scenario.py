@@ -56,7 +56,7 @@ class When:
         Returns the journey, for more to be looked at.
         """
         seen = _undisturbed(await self._run())
-        _compare("given back", messages, seen.journey.given_back(), seen)
+        _compare("given back", messages, seen.journey.returned_messages(), seen)
         return seen.journey
 
     async def then_nothing(self) -> Journey:

@@ -13,7 +13,7 @@ from modd.cqrs.enclosing import top_of
 from modd.cqrs.errors import WrongBus
 from modd.cqrs.intents import Event, Query, with_derived
 from modd.cqrs.typed_bus import TypedBus
-from modd.errors import InvalidOption, NoHandler, SeveralHandlers
+from modd.errors import InvalidOption, MultipleHandlers, NoHandler
 from modd.middleware.enqueue import BUS
 from modd.worker.errors import DuplicateHandler
 
@@ -21,7 +21,7 @@ from modd.worker.errors import DuplicateHandler
 class Served:
     """The typed buses in what a worker is given: the one, or those inside a bus, to any depth, but for queries.
 
-    Raises `InvalidOption`, `WrongBus`, `SeveralHandlers` for a command that two of them handle, `DuplicateHandler`.
+    Raises `InvalidOption`, `WrongBus`, `MultipleHandlers` for a command that two of them handle, `DuplicateHandler`.
     """
 
     def __init__(self, bus: Any) -> None:
@@ -79,7 +79,7 @@ class Served:
     def _check(self, kind: type[Message]) -> None:
         takers = self._takers_of(kind)
         if len(takers) > 1 and not issubclass(kind, Event):
-            raise SeveralHandlers(kind, self.name, [bus.name for bus in takers])
+            raise MultipleHandlers(kind, self.name, [bus.name for bus in takers])
         [(name, count), *_] = Counter(names_of(takers, kind)).most_common(1)
         if count > 1:
             raise DuplicateHandler(kind, name, self.name)

@@ -62,7 +62,7 @@ class Worker:
     keep_unknown: for how many seconds a row for a handler that is not here is left to others before it is buried.
     clock: seconds since 1970.
 
-    Raises `InvalidOption`, `WrongBus`, `SeveralHandlers`, `DuplicateHandler`, `DuplicateName`.
+    Raises `InvalidOption`, `WrongBus`, `MultipleHandlers`, `DuplicateHandler`, `DuplicateName`.
     """
 
     def __init__(

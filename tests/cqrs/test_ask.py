@@ -18,11 +18,11 @@ from modd.cqrs import (
     Envelope,
     EventBus,
     Handled,
+    MultipleHandlers,
     Next,
     NoHandler,
     NotAnswered,
     QueryBus,
-    SeveralHandlers,
 )
 from modd.parts import Filter, Outbound, Reaction
 from tests.cqrs.shop import Charge, Create, Created, Find, Get, Plain, Rename, giving, stop
@@ -156,7 +156,7 @@ async def test_nobody_or_more_than_one_is_an_error() -> None:
     with pytest.raises(NoHandler, match="no handler for Charge; shop handles: Create, Get"):
         await bus.ask(Charge())
     two = Bus([QueryBus([get], name="one"), Bus([QueryBus([get], name="two")])], name="shop")
-    with pytest.raises(SeveralHandlers, match="2 typed buses in shop handle Get: one, two") as info:
+    with pytest.raises(MultipleHandlers, match="2 typed buses in shop handle Get: one, two") as info:
         await two.ask(Get())
     assert isinstance(info.value, LookupError) and info.value.answering == ("one", "two")
     closed = Bus([QueryBus([get], name="one"), Bus([QueryBus([get], name="two")], inbound=[Plain])], name="shop")
@@ -184,7 +184,7 @@ async def test_who_answers_is_looked_up_anew_when_the_bus_changes() -> None:
     assert await bus.ask(Get()) == "user 1"
     other = QueryBus({Get: lambda query: "other"}, name="other")
     bus.add(other)
-    with pytest.raises(SeveralHandlers):
+    with pytest.raises(MultipleHandlers):
         await bus.ask(Get())
     bus.remove(queries)
     assert await bus.ask(Get()) == "other"

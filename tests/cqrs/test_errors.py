@@ -18,13 +18,13 @@ from modd.cqrs import (
     HandlersFailed,
     InvalidIntent,
     LockTimeout,
+    MultipleHandlers,
     NoHandler,
     NotAnswered,
     NotOpen,
     RateLimited,
     RetryLater,
     Sealed,
-    SeveralHandlers,
     UnsafeOrder,
     WrongBus,
 )
@@ -33,7 +33,7 @@ from tests.cqrs.shop import Create, Get
 
 ERRORS: list[tuple[Exception, type[Exception], str]] = [
     (NoHandler(Create, "shop", [Get]), LookupError, "no handler for Create; shop handles: Get"),
-    (SeveralHandlers(Get, "shop", ["a", "b"]), LookupError, "2 typed buses in shop handle Get: a, b"),
+    (MultipleHandlers(Get, "shop", ["a", "b"]), LookupError, "2 typed buses in shop handle Get: a, b"),
     (NotAnswered(Get, "shop"), RuntimeError, "Get got no result in shop"),
     (InvalidIntent(Create, [("$.name", "is long")]), ValueError, "Create is not valid: $.name: is long"),
     (Forbidden(Create, "ada", "no admin"), PermissionError, "ada may not Create: no admin"),

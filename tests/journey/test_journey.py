@@ -13,7 +13,7 @@ from anyio.lowlevel import checkpoint
 
 from modd import Bus, Delivery, Failure, InvalidOption, Message, Observer, Part, Sensitive, TurnFailed
 from modd.journey.journey import Journey
-from modd.journey.tree import duration, shown
+from modd.journey.tree import format_duration, short_repr
 from tests.names import A, B, C, N, Start
 
 pytestmark = pytest.mark.anyio
@@ -122,7 +122,7 @@ async def test_concurrent_receivers_have_their_own_branches() -> None:
         "│     └─ sees",
         "└─ sees",
     ]
-    assert journey.given_back() == 20 * (A(), B())
+    assert journey.returned_messages() == 20 * (A(), B())
 
 
 # MO-26
@@ -235,7 +235,7 @@ async def test_a_failure_that_is_let_out_is_shown_where_it_goes() -> None:
         f"      └─ {here}.helps",
         "         └─ B()  unreceived",
     ]
-    assert journey.given_back() == (B(),)
+    assert journey.returned_messages() == (B(),)
 
 
 async def test_a_cancelled_turn_shows_what_was_abandoned() -> None:
@@ -406,7 +406,7 @@ async def test_a_message_that_is_sent_from_inside_is_below_its_sender() -> None:
         "   ├─ N(n=1)  unreceived",
         "   └─ C()  unreceived",
     ]
-    assert journey.given_back() == (B(), Totals(0, Decimal()), C())
+    assert journey.returned_messages() == (B(), Totals(0, Decimal()), C())
 
 
 # MO-11
@@ -472,8 +472,8 @@ async def test_what_components_of_a_nested_bus_gave_back_can_be_asked_for() -> N
     bus = Bus([inner])
     with Journey(bus) as journey:
         await bus(Start())
-    assert journey.given_back(inner) == (A(), B())
-    assert journey.given_back() == (B(),)
+    assert journey.returned_messages(inner) == (A(), B())
+    assert journey.returned_messages() == (B(),)
 
 
 async def test_a_long_chain_is_cut_and_counted() -> None:
@@ -522,7 +522,7 @@ class Lines:
     ],
 )
 def test_a_message_is_shown_in_one_line(text: Any, expected: str) -> None:
-    assert shown(Text(text)) == expected
+    assert short_repr(Text(text)) == expected
 
 
 @pytest.mark.parametrize(
@@ -544,7 +544,7 @@ def test_a_message_is_shown_in_one_line(text: Any, expected: str) -> None:
     ],
 )
 def test_a_duration_is_given_in_a_unit_that_reads_well(seconds: float, expected: str) -> None:
-    assert duration(seconds) == expected
+    assert format_duration(seconds) == expected
 
 
 # MO-26

@@ -26,7 +26,7 @@ class Bare:
 
 class OfBare(OutboxConformance):
     @asynccontextmanager
-    async def make(self) -> AsyncIterator[Outbox]:
+    async def create(self) -> AsyncIterator[Outbox]:
         yield Bare()
 
 

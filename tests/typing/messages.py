@@ -255,7 +255,7 @@ async def watch_a_journey() -> None:
     assert_type(len(journey), int)
     assert_type(str(journey), str)
     assert_type(journey.mermaid(), str)
-    assert_type(journey.given_back(), tuple[Message, ...])
+    assert_type(journey.returned_messages(), tuple[Message, ...])
     assert_type(journey.history(Nothing()), tuple[Delivery, ...])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from modd import Bus, Message, SeveralHandlers
+from modd import Bus, Message, MultipleHandlers
 from modd.cqrs import CommandBus, EventBus
 from modd.middleware import Enqueue
 from modd.ports import Item, Stats
@@ -118,5 +118,5 @@ async def test_two_handlers_of_one_name_are_refused() -> None:
     apart.add("post", PaidAbroad)
     with pytest.raises(DuplicateHandler, match="of PaidAbroad"):
         Worker(MemoryQueue(), apart.bus)
-    with pytest.raises(SeveralHandlers):
+    with pytest.raises(MultipleHandlers):
         Worker(MemoryQueue(), Bus([CommandBus({Pay: print}), CommandBus({Pay: print}, name="other")]))

@@ -91,7 +91,7 @@ async def test_a_row_that_somebody_else_has_by_now_is_not_given_back(caplog: pyt
     await queue.put(row("mail", "0.0"))
     async with at_work(Worker(queue, Books("post").bus, clock=anyio.current_time)):
         await anyio.sleep(0.5)
-        await queue.ack(Claim("7/mail", b"", {}, None, 1, str(queue._entries["7/mail"].token)))
+        await queue.ack(Claim("7/mail", b"", {}, None, 1, str(queue._items["7/mail"].token)))
         await anyio.sleep(5)
     assert (await queue.stats(), caplog.messages) == (EMPTY, [])
 

@@ -1,1 +1,1 @@
-"""The ports in memory: for tests, and where nothing has to outlive the process."""
+"""The ports in memory: for tests, and for data that may be lost with the process."""

@@ -10,46 +10,50 @@ from modd.checks import checked_count
 
 
 class MemoryCache:
-    """A `modd.ports.Cache` of this process.
+    """A `modd.ports.Cache` of this process, with a limited size: the least recently used value is evicted first.
 
-    size: how many values it keeps at most; for one more, the value that was not used for longest goes. To be found by
-    `get` or by `add` is to be used. clock: seconds. Raises `InvalidOption`.
+    Its methods never wait and let no other task run: a hit costs a look-up in a dict. Both `get` and a refused `add`
+    count as a use.
 
-    Its methods never wait, and let nobody else run: what was kept is had at the price of a look into a dictionary.
+    size: the most values at a time, 10 000 by default.
+    clock: a function that returns seconds, ``time.monotonic`` by default.
+
+    Raises:
+        InvalidOption: ``size`` is not a whole number above 0.
     """
 
     def __init__(self, size: int = 10_000, clock: Callable[[], float] = monotonic) -> None:
         self._size = checked_count("size", size)
         self._clock = clock
-        self._kept: OrderedDict[str, tuple[bytes, float]] = OrderedDict()
-        """Value and end of each key, the one that was used last at the end."""
+        self._values: OrderedDict[str, tuple[bytes, float]] = OrderedDict()
+        """Value and end of each key, the most recently used key last."""
 
     async def get(self, key: str) -> bytes | None:
-        """The value of the key; None when there is none or its time is over."""
-        kept = self._kept.get(key)
-        if kept is None or kept[1] <= self._clock():
+        """Return the value of the key; None if there is none or it has expired."""
+        value_and_end = self._values.get(key)
+        if value_and_end is None or value_and_end[1] <= self._clock():
             return None
-        self._kept.move_to_end(key)
-        return kept[0]
+        self._values.move_to_end(key)
+        return value_and_end[0]
 
     async def set(self, key: str, value: bytes, ttl: float) -> None:
-        """Keep the value for ``ttl`` seconds in place of what the key had; for 0 or less, the key has none then."""
-        self._kept.pop(key, None)
-        self._keep(key, value, ttl)
+        """Store the value for ``ttl`` seconds in place of the old one; 0 or less removes the old one only."""
+        self._values.pop(key, None)
+        self._store(key, value, ttl)
 
     async def add(self, key: str, value: bytes, ttl: float) -> bool:
-        """Keep the value for ``ttl`` seconds if the key has none; True if this value is kept now."""
-        return await self.get(key) is None and self._keep(key, value, ttl)
+        """Store the value for ``ttl`` seconds if the key has none; True if it is stored."""
+        return await self.get(key) is None and self._store(key, value, ttl)
 
     async def delete(self, key: str) -> None:
-        """Forget the value of the key, if there is one."""
-        self._kept.pop(key, None)
+        """Remove the value of the key, if there is one."""
+        self._values.pop(key, None)
 
-    def _keep(self, key: str, value: bytes, ttl: float) -> bool:
+    def _store(self, key: str, value: bytes, ttl: float) -> bool:
         if not ttl > 0:
             return False
-        self._kept.pop(key, None)  # to be at the end
-        self._kept[key] = (value, self._clock() + ttl)
-        if len(self._kept) > self._size:
-            self._kept.popitem(last=False)
+        self._values.pop(key, None)  # an expired value must not keep its old place in the order
+        self._values[key] = (value, self._clock() + ttl)
+        if len(self._values) > self._size:
+            self._values.popitem(last=False)
         return True

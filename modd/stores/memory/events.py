@@ -9,31 +9,31 @@ import msgspec
 from anyio.lowlevel import checkpoint
 
 from modd.ports.errors import Conflict
-from modd.ports.events import Recorded, Snapshot
+from modd.ports.events import RecordedEvent, Snapshot
 from modd.ports.items import Item
 from modd.stores.checks import checked_event, checked_revision
 
 RUN = 256
-"""So many events are read before others get a turn."""
+"""Events between two checkpoints, so that other tasks run during a long read."""
 
 
 class MemoryEventStore:
-    """A `modd.ports.EventStore` of this process: for tests, and for what may be lost with the process.
+    """A `modd.ports.EventStore` of this process, for tests and for events that may be lost with the process.
 
-    clock: gives the ``at`` of what is recorded, in seconds since 1970. It orders nothing, so that it may jump.
+    clock: a function that returns seconds since 1970, for the ``at`` of events. It orders nothing, so it may jump.
     """
 
     def __init__(self, clock: Callable[[], float] = time) -> None:
         self._clock = clock
-        self._all: list[Recorded] = []
-        self._streams: dict[str, list[Recorded]] = {}
+        self._all: list[RecordedEvent] = []
+        self._streams: dict[str, list[RecordedEvent]] = {}
         self._snapshots: dict[str, Snapshot] = {}
 
     async def append(self, stream: str, events: Sequence[bytes | Item], expected_revision: int) -> int:
-        """Record events at the end of a stream, all or none, and return its revision after them.
+        """Append events to a stream, all or none, and return its new revision.
 
-        Raises `Conflict` when the stream is not at ``expected_revision``, and `InvalidOption` for a negative one and
-        for an item with a key, a delay or an id.
+        Raises `Conflict` when the stream is not at ``expected_revision``, and `InvalidOption` for a negative revision
+        and for an item with a key, a delay or an id.
         """
         expected = checked_revision("expected_revision", expected_revision)
         items = [checked_event(event) for event in events]
@@ -46,35 +46,35 @@ class MemoryEventStore:
             self._record(stream, item, at)
         return actual + len(items)
 
-    def read(self, stream: str, after: int = 0) -> AsyncIterator[Recorded]:
-        """The events of a stream after a revision, those included that are appended while it is read."""
+    def read(self, stream: str, after: int = 0) -> AsyncIterator[RecordedEvent]:
+        """Iterate over the events of a stream after a revision, events appended meanwhile included."""
         return _Reading(lambda: self._stream(stream), checked_revision("after", after))
 
-    def read_all(self, after: int = 0) -> AsyncIterator[Recorded]:
-        """The events of all streams after a position, those included that are appended while they are read."""
+    def read_all(self, after: int = 0) -> AsyncIterator[RecordedEvent]:
+        """Iterate over the events of all streams after a position, events appended meanwhile included."""
         return _Reading(lambda: self._all, checked_revision("after", after))
 
     async def save_snapshot(self, stream: str, revision: int, body: bytes | Item) -> None:
-        """Keep what a stream had come to at a revision, unless there is something of a later one."""
-        of, item = checked_revision("revision", revision), checked_event(body)
+        """Save the state of a stream at a revision, unless a snapshot of a later revision is saved."""
+        checked, item = checked_revision("revision", revision), checked_event(body)
         await checkpoint()
-        kept = self._snapshots.get(stream)
-        if kept is None or kept.revision <= of:
-            self._snapshots[stream] = Snapshot(stream, of, item.body, dict(item.headers), self._clock())
+        saved = self._snapshots.get(stream)
+        if saved is None or saved.revision <= checked:
+            self._snapshots[stream] = Snapshot(stream, checked, item.body, dict(item.headers), self._clock())
 
     async def snapshot(self, stream: str) -> Snapshot | None:
-        """What was kept of a stream last, None if nothing was."""
+        """Return the snapshot of a stream, None if there is none."""
         await checkpoint()
-        kept = self._snapshots.get(stream)
-        return None if kept is None else msgspec.structs.replace(kept, headers=dict(kept.headers))
+        saved = self._snapshots.get(stream)
+        return None if saved is None else msgspec.structs.replace(saved, headers=dict(saved.headers))
 
-    def _stream(self, name: str) -> Sequence[Recorded]:
+    def _stream(self, name: str) -> Sequence[RecordedEvent]:
         return self._streams.get(name, ())
 
     def _record(self, stream: str, item: Item, at: float) -> None:
         events = self._streams.setdefault(stream, [])
         headers = dict(item.headers)
-        recorded = Recorded(stream, len(events) + 1, len(self._all) + 1, item.body, headers, at)
+        recorded = RecordedEvent(stream, len(events) + 1, len(self._all) + 1, item.body, headers, at)
         events.append(recorded)
         self._all.append(recorded)
 
@@ -85,14 +85,14 @@ class _Reading:
     A class and no generator: one who has read enough leaves the loop, and there is nothing to be closed.
     """
 
-    def __init__(self, source: Callable[[], Sequence[Recorded]], after: int) -> None:
+    def __init__(self, source: Callable[[], Sequence[RecordedEvent]], after: int) -> None:
         self._source, self._at = source, after
         self._read = 0
 
     def __aiter__(self) -> _Reading:
         return self
 
-    async def __anext__(self) -> Recorded:
+    async def __anext__(self) -> RecordedEvent:
         if self._read % RUN == 0:
             await checkpoint()
         events = self._source()

@@ -8,35 +8,37 @@ from anyio.lowlevel import checkpoint
 from modd.checks import checked_span
 from modd.ports.errors import AlreadyHandled
 from modd.ports.inbox import WEEK
-from modd.stores.memory.timers import Ranked
+from modd.stores.memory.timers import IndexedHeap
 
 
 class MemoryInbox:
     """A `modd.ports.Inbox` of this process: for tests, and beside a queue that is lost with the process, too.
 
-    keep: for how many seconds an id is known; longer than anything takes to come again. Raises `InvalidOption`.
+    retention: seconds for which an id is remembered, 7 days by default; choose it longer than the latest redelivery.
+
+    Raises:
+        InvalidOption: ``retention`` is not a number of seconds above 0.
     """
 
-    def __init__(self, keep: float = WEEK) -> None:
-        self._keep = checked_span("keep", keep)
-        self._ends = Ranked()
-        """The ids, by the time until which they are kept."""
+    def __init__(self, retention: float = WEEK) -> None:
+        self._retention = checked_span("retention", retention)
+        self._ends = IndexedHeap()
+        """The ids, by the time at which they are forgotten."""
 
     async def add(self, id: str) -> None:
-        """Note that it is handled. Raises `AlreadyHandled` if it is noted."""
+        """Record an id as handled. Raises `AlreadyHandled` if it is recorded."""
         await checkpoint()
-        self._forget_those_over()
+        self._drop_expired()
         if id in self._ends:
             raise AlreadyHandled(id)
-        self._ends.put(id, anyio.current_time() + self._keep)
+        self._ends.put(id, anyio.current_time() + self._retention)
 
     async def has(self, id: str) -> bool:
-        """Whether it is noted."""
+        """True if the id is recorded."""
         await checkpoint()
-        self._forget_those_over()
+        self._drop_expired()
         return id in self._ends
 
-    def _forget_those_over(self) -> None:
-        now = anyio.current_time()
-        while self._ends.pop(now) is not None:
+    def _drop_expired(self) -> None:
+        for _ in self._ends.pop_all(anyio.current_time()):
             pass

@@ -1,90 +1,126 @@
-"""Which of the items that are due may be claimed: of each key one at a time."""
+"""The items of a queue in memory that may be claimed: of each key one at a time.
+
+Theory of operation. Each key has a lane: the items of the key that are due, ordered by their position in the queue. At
+most one item of a lane may be claimed; it is the front of the lane. A single heap, ``_claimable``, has the items
+without a key and the front of each lane, so the next item to claim is the top of that heap, however many keys there are.
+
+An item owns its key from its first claim until it is acknowledged, buried, or released from that first claim. The owner
+decides about the front:
+
+- no owner: the front is the item with the lowest position;
+- the owner is due (its lease ended, or its retry has come): the front is the owner, so that nothing overtakes it;
+- the owner is not due (it is leased, or waits for its retry): there is no front, and nothing of the key can be claimed.
+
+Example: ``a`` and ``b`` have the key ``k``, ``c`` has none. Their positions are 1, 2 and 3::
+
+    step                    lane k: due   owner   front   claimable
+    put a, b, c             a b           -       a       a c
+    claim: a                b             a       -       c
+    retry a in 10 seconds   b             a       -       c
+    claim: c                b             a       -       -
+    10 seconds later        a b           a       a       a
+    claim: a                b             a       -       -
+    acknowledge a           b             -       b       b
+"""
 
 from __future__ import annotations
 
 import msgspec
 
-from modd.stores.memory.timers import Ranked
+from modd.stores.memory.timers import IndexedHeap
 
 
-class Entry(msgspec.Struct, eq=False):
+class QueueItem(msgspec.Struct, eq=False):
     """An item in a queue in memory.
 
-    place: where it stands, the lowest at the front. attempts: how many count. token: that of its last claim, as long as
-    it was not settled. reason: why it was buried.
+    position: the order in the queue, the lowest number first.
+    attempts: the number of claims that count.
+    token: the token of the latest claim until that claim is settled, then None.
+    reason: the reason for which the item was buried.
     """
 
     id: str
     body: bytes
     headers: dict[str, str]
     key: str | None
-    place: int
+    position: int
     attempts: int = 0
     token: str | None = None
     reason: str = ""
 
 
 class Lane(msgspec.Struct, eq=False):
-    """The items of one key. holder: the id of the one that has the key. front: the one that may be claimed."""
+    """The items of one key.
 
-    due: Ranked
-    holder: str | None = None
+    due: ids of the items that are due, by position.
+    owner: the id of the item that owns the key, due or not.
+    front: the id of the only item that may be claimed.
+    """
+
+    due: IndexedHeap
+    owner: str | None = None
     front: str | None = None
 
 
-class Ready:
-    """Entries that are due and nobody's, in the order of their places, and who has which key."""
+class ReadyItems:
+    """Items that are due and not leased, in the order of their positions, and the owner of each key."""
 
     def __init__(self) -> None:
-        self._claimable = Ranked()
-        """Those without a key, and the front of each lane."""
+        self._claimable = IndexedHeap()
+        """Ids of the items without a key and of the front of each lane."""
         self._lanes: dict[str | None, Lane] = {}
-        self._places: dict[str, int] = {}
+        self._positions: dict[str, int] = {}
 
     def first(self) -> str | None:
-        """The id of the one to be claimed next; None if there is none."""
+        """Return the id of the item to claim next; None if there is none."""
         return self._claimable.first()
 
-    def add(self, entry: Entry) -> None:
-        """It is due."""
-        if entry.key is None:
-            return self._claimable.put(entry.id, entry.place)
-        self._places[entry.id] = entry.place
-        lane = self._lanes.setdefault(entry.key, Lane(Ranked()))
-        lane.due.put(entry.id, entry.place)
-        return self._lead(entry.key, lane)
+    def add(self, item: QueueItem) -> None:
+        """Add an item that is due."""
+        if item.key is None:
+            return self._claimable.put(item.id, item.position)
+        self._positions[item.id] = item.position
+        lane = self._lanes.setdefault(item.key, Lane(IndexedHeap()))
+        lane.due.put(item.id, item.position)
+        return self._update_front(item.key, lane)
 
-    def remove(self, entry: Entry) -> None:
-        """It is not due any more, if it was; if it has its key, it keeps it."""
-        self._places.pop(entry.id, None)
-        lane = self._lanes.get(entry.key)
+    def remove(self, item: QueueItem) -> None:
+        """Remove an item, if it is here; an owner keeps its key."""
+        self._positions.pop(item.id, None)
+        lane = self._lanes.get(item.key)
         if lane is None:
-            return self._claimable.remove(entry.id)
-        lane.due.remove(entry.id)
-        return self._lead(entry.key, lane)
+            return self._claimable.remove(item.id)
+        lane.due.remove(item.id)
+        return self._update_front(item.key, lane)
 
-    def take(self, entry: Entry) -> None:
-        """The first is claimed: it has its key from now on."""
-        lane = self._lanes.get(entry.key)
+    def claim(self, item: QueueItem) -> None:
+        """Remove the first item and make it the owner of its key."""
+        lane = self._lanes.get(item.key)
         if lane is not None:
-            lane.holder = entry.id
-        self.remove(entry)
+            lane.owner = item.id
+        self.remove(item)
 
-    def free(self, entry: Entry) -> None:
-        """It gives its key back, if it has it."""
-        lane = self._lanes.get(entry.key)
-        if lane is not None and lane.holder == entry.id:
-            lane.holder = None
-            self._lead(entry.key, lane)
+    def free_key(self, item: QueueItem) -> None:
+        """Leave the key of an item without an owner, if the item owns it."""
+        lane = self._lanes.get(item.key)
+        if lane is not None and lane.owner == item.id:
+            lane.owner = None
+            self._update_front(item.key, lane)
 
-    def _lead(self, key: str | None, lane: Lane) -> None:
-        """Make the one claimable that is at the front now, and drop a lane in which nothing is left."""
-        front = lane.due.first() if lane.holder is None else lane.holder if lane.holder in lane.due else None
+    def _update_front(self, key: str | None, lane: Lane) -> None:
+        """Choose the front of a lane again, and drop the lane when it is empty and has no owner."""
+        front = _front(lane)
         if front != lane.front:
             if lane.front is not None:
                 self._claimable.remove(lane.front)
             if front is not None:
-                self._claimable.put(front, self._places[front])
+                self._claimable.put(front, self._positions[front])
             lane.front = front
-        if lane.holder is None and not lane.due:
+        if lane.owner is None and not lane.due:
             del self._lanes[key]
+
+
+def _front(lane: Lane) -> str | None:
+    if lane.owner is None:
+        return lane.due.first()
+    return lane.owner if lane.owner in lane.due else None

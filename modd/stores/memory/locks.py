@@ -6,21 +6,22 @@ import anyio
 from anyio.lowlevel import checkpoint
 
 from modd.checks import checked_span
-from modd.stores.memory.timers import Ranked
+from modd.stores.memory.timers import IndexedHeap
 
 
 class MemoryLocks:
-    """A `modd.ports.Locks` of this process: it excludes what runs in the same process, and nothing else."""
+    """A `modd.ports.Locks` of this process: it excludes code in the same process only."""
 
     def __init__(self) -> None:
         self._tokens: dict[str, str] = {}
-        self._ends = Ranked()
+        self._ends = IndexedHeap()
+        """The keys that are locked, by the time at which their locks end."""
 
     async def acquire(self, key: str, ttl: float, token: str) -> bool:
-        """Try once to get the lock for ``ttl`` seconds; True if it is this token's now."""
+        """Try once to lock the key for ``ttl`` seconds; True if the lock is acquired."""
         seconds = checked_span("ttl", ttl)
         await checkpoint()
-        self._end_those_over()
+        self._drop_expired()
         if key in self._tokens:
             return False
         self._tokens[key] = token
@@ -28,23 +29,22 @@ class MemoryLocks:
         return True
 
     async def renew(self, key: str, ttl: float, token: str) -> bool:
-        """Hold the lock for ``ttl`` seconds from now on; False if it is not this token's any more."""
+        """Let the lock end ``ttl`` seconds from now; False if the token does not hold it any more."""
         seconds = checked_span("ttl", ttl)
         await checkpoint()
-        self._end_those_over()
+        self._drop_expired()
         if self._tokens.get(key) != token:
             return False
         self._ends.put(key, anyio.current_time() + seconds)
         return True
 
     async def release(self, key: str, token: str) -> None:
-        """End the lock if it is this token's."""
+        """End the lock if the token holds it."""
         await checkpoint()
         if self._tokens.get(key) == token:
             del self._tokens[key]
             self._ends.remove(key)
 
-    def _end_those_over(self) -> None:
-        now = anyio.current_time()
-        while (key := self._ends.pop(now)) is not None:
+    def _drop_expired(self) -> None:
+        for key in self._ends.pop_all(anyio.current_time()):
             del self._tokens[key]

@@ -11,26 +11,26 @@ from anyio.lowlevel import checkpoint
 
 from modd.checks import checked_count, checked_delay, checked_span
 from modd.ports.errors import LeaseLost
-from modd.ports.items import Claim, Dead, Item, Stats
-from modd.stores.memory.lanes import Entry, Ready
-from modd.stores.memory.timers import Bell, Times
+from modd.ports.items import Claim, DeadLetter, Item, Stats
+from modd.stores.memory.lanes import QueueItem, ReadyItems
+from modd.stores.memory.timers import Bell, IndexedHeap
 
 
 class MemoryQueue:
-    """A `modd.ports.Queue` of this process: what is in it is lost when the process ends.
+    """A `modd.ports.Queue` of this process, for tests and for work that may be lost when the process ends.
 
-    An item takes about as long to claim and to settle when there are many as when there are few.
+    Claiming and settling an item costs O(log n) in the number of items.
     """
 
     def __init__(self) -> None:
-        self._entries: dict[str, Entry] = {}
-        """All of them; each is also in one of the following, or due and waiting for its key."""
-        self._ready, self._delayed, self._leased = Ready(), Times(), Times()
-        self._dead: dict[str, Entry] = {}
-        self._places, self._bell = count(), Bell()
+        self._items: dict[str, QueueItem] = {}
+        """All items by id; each is also ready, delayed, leased or dead."""
+        self._ready, self._delayed, self._leased = ReadyItems(), IndexedHeap(), IndexedHeap()
+        self._dead: dict[str, QueueItem] = {}
+        self._positions, self._bell = count(), Bell()
 
     async def put(self, *items: bytes | Item) -> list[str]:
-        """Add items, all or none, and return their ids; an id that is there is not put again."""
+        """Add items, all or none, and return their ids; an id that the queue has is not added again."""
         checked = [item if isinstance(item, Item) else Item(item) for item in items]
         await checkpoint()
         return [self._put(item) for item in checked]
@@ -39,159 +39,162 @@ class MemoryQueue:
         """Lease up to ``limit`` items for ``lease`` seconds each, without waiting for any."""
         most, seconds = checked_count("limit", limit), checked_span("lease", lease)
         await checkpoint()
-        self._come_due()
+        self._update_due()
         claims: list[Claim] = []
         while len(claims) < most and (first := self._ready.first()) is not None:
-            claims.append(self._lease(self._entries[first], seconds))
+            claims.append(self._lease(self._items[first], seconds))
         return claims
 
     async def extend(self, claim: Claim, lease: float) -> None:
-        """Let the lease end ``lease`` seconds from now."""
+        """Let the lease of a claim end ``lease`` seconds from now."""
         seconds = checked_span("lease", lease)
         await checkpoint()
-        [entry] = self._held(claim)
-        self._withdraw(entry)
-        self._leased.put(entry.id, anyio.current_time() + seconds)
+        [item] = self._claimed_items(claim)
+        self._withdraw(item)
+        self._leased.put(item.id, anyio.current_time() + seconds)
         self._bell.ring()
 
     async def ack(self, *claims: Claim) -> None:
-        """Forget the items; all of them or, with `LeaseLost`, none."""
+        """Acknowledge claims: remove their items, all or, with `LeaseLost`, none."""
         await checkpoint()
-        for entry in self._held(*claims):
-            self._forget(entry)
+        for item in self._claimed_items(*claims):
+            self._forget(item)
         self._bell.ring()
 
     async def retry(self, claim: Claim, delay: float = 0.0) -> None:
-        """Make the item ready again after ``delay`` seconds; it holds its key."""
+        """Make the item ready again after ``delay`` seconds; it keeps its key."""
         seconds = checked_delay("delay", delay)
         await checkpoint()
         self._add(self._settle(claim), seconds)
 
     async def release(self, claim: Claim) -> None:
-        """Make the item ready again as if it had not been claimed."""
+        """Make the item ready again at once; the attempt does not count."""
         await checkpoint()
-        entry = self._settle(claim)
-        entry.attempts -= 1
-        if not entry.attempts:
-            self._ready.free(entry)
-        self._ready.add(entry)
+        item = self._settle(claim)
+        item.attempts -= 1
+        if not item.attempts:
+            self._ready.free_key(item)
+        self._ready.add(item)
         self._bell.ring()
 
     async def bury(self, claim: Claim, reason: str) -> None:
-        """Put the item aside, for people; its key is free."""
+        """Make the item a dead letter; its key is free."""
         await checkpoint()
-        entry = self._settle(claim)
-        self._ready.free(entry)
-        entry.reason = reason
-        self._dead[entry.id] = entry
+        item = self._settle(claim)
+        self._ready.free_key(item)
+        item.reason = reason
+        self._dead[item.id] = item
         self._bell.ring()
 
     async def cancel(self, *ids: str) -> list[str]:
-        """Forget items that have not been claimed, and return the ids of those."""
+        """Remove items that were never claimed, and return the ids of the removed items."""
         await checkpoint()
-        return [each for each in ids if self._cancel(self._entries.get(each))]
+        return [id for id in ids if self._cancel(self._items.get(id))]
 
     async def stats(self) -> Stats:
-        """How many items there are of each kind."""
+        """Count the items of each kind."""
         await checkpoint()
-        self._come_due()
+        self._update_due()
         delayed, leased, dead = len(self._delayed), len(self._leased), len(self._dead)
-        return Stats(len(self._entries) - delayed - leased - dead, delayed, leased, dead)
+        return Stats(len(self._items) - delayed - leased - dead, delayed, leased, dead)
 
-    async def dead(self, limit: int = 100) -> list[Dead]:
-        """The buried items, those that were buried first at the front."""
+    async def dead(self, limit: int = 100) -> list[DeadLetter]:
+        """Return the first dead letters, in the order in which they were buried."""
         most = checked_count("limit", limit)
         await checkpoint()
         first = islice(self._dead.values(), most)
-        return [Dead(each.id, each.body, dict(each.headers), each.reason, each.attempts) for each in first]
+        return [DeadLetter(item.id, item.body, dict(item.headers), item.reason, item.attempts) for item in first]
 
     async def redrive(self, *ids: str) -> list[str]:
-        """Put buried items back, behind all others and with no attempts, and return the ids of those."""
+        """Put dead letters back at the end of the queue, with no attempts, and return their ids."""
         await checkpoint()
-        entries = self._exhume(ids)
-        for entry in entries:
-            entry.attempts, entry.place = 0, next(self._places)
-            self._add(entry, 0)
-        return [entry.id for entry in entries]
+        items = self._pop_dead(ids)
+        for item in items:
+            item.attempts, item.position = 0, next(self._positions)
+            self._add(item, 0)
+        return [item.id for item in items]
 
     async def discard(self, *ids: str) -> list[str]:
-        """Forget buried items, and return the ids of those."""
+        """Remove dead letters, and return their ids."""
         await checkpoint()
-        return [self._entries.pop(entry.id).id for entry in self._exhume(ids)]
+        return [self._items.pop(item.id).id for item in self._pop_dead(ids)]
 
     async def wait(self, seconds: float) -> None:
-        """Return as soon as there may be something to claim, at the latest after so many seconds."""
+        """Return when there may be an item to claim, at the latest after ``seconds``."""
         end = anyio.current_time() + checked_delay("seconds", seconds)
         await checkpoint()
         while not self._is_claimable() and anyio.current_time() < end:
-            await self._bell.wait(min(end, self._delayed.earliest(), self._leased.earliest()))
+            await self._bell.wait(min(end, self._delayed.first_rank(), self._leased.first_rank()))
 
     def _put(self, item: Item) -> str:
-        name = uuid4().hex if item.id is None else item.id
-        if name not in self._entries:
-            entry = Entry(name, item.body, dict(item.headers), item.key, next(self._places))
-            self._entries[name] = entry
-            self._add(entry, item.delay)
-        return name
+        id = uuid4().hex if item.id is None else item.id
+        if id not in self._items:
+            stored = QueueItem(id, item.body, dict(item.headers), item.key, next(self._positions))
+            self._items[id] = stored
+            self._add(stored, item.delay)
+        return id
 
-    def _add(self, entry: Entry, delay: float) -> None:
+    def _add(self, item: QueueItem, delay: float) -> None:
         if delay:
-            self._delayed.put(entry.id, anyio.current_time() + delay)
+            self._delayed.put(item.id, anyio.current_time() + delay)
         else:
-            self._ready.add(entry)
+            self._ready.add(item)
         self._bell.ring()
 
-    def _come_due(self) -> None:
-        """Make ready what is due and what is no longer leased; its token stays good until somebody else claims it."""
+    def _update_due(self) -> None:
+        """Make delayed and leased items ready whose time has come.
+
+        The token stays valid until the item is claimed again, so that a late claim can still be settled.
+        """
         now = anyio.current_time()
-        for waiting in (self._delayed, self._leased):
-            while (due := waiting.pop(now)) is not None:
-                self._ready.add(self._entries[due])
+        for times in (self._delayed, self._leased):
+            for id in times.pop_all(now):
+                self._ready.add(self._items[id])
 
     def _is_claimable(self) -> bool:
-        self._come_due()
+        self._update_due()
         return self._ready.first() is not None
 
-    def _lease(self, entry: Entry, seconds: float) -> Claim:
-        self._ready.take(entry)
-        entry.attempts += 1
-        entry.token = token = uuid4().hex
-        self._leased.put(entry.id, anyio.current_time() + seconds)
-        return Claim(entry.id, entry.body, dict(entry.headers), entry.key, entry.attempts, token)
+    def _lease(self, item: QueueItem, seconds: float) -> Claim:
+        self._ready.claim(item)
+        item.attempts += 1
+        item.token = token = uuid4().hex
+        self._leased.put(item.id, anyio.current_time() + seconds)
+        return Claim(item.id, item.body, dict(item.headers), item.key, item.attempts, token)
 
-    def _held(self, *claims: Claim) -> list[Entry]:
-        """The entries of these claims; raises `LeaseLost` unless all of them are held."""
-        lost = [claim.id for claim in claims if not self._holds(claim)]
+    def _claimed_items(self, *claims: Claim) -> list[QueueItem]:
+        """Return the items of claims. Raises `LeaseLost` for claims that are lost or settled."""
+        lost = [claim.id for claim in claims if not self._is_valid(claim)]
         if lost:
             raise LeaseLost(lost)
-        return [self._entries[claim.id] for claim in claims]
+        return [self._items[claim.id] for claim in claims]
 
-    def _holds(self, claim: Claim) -> bool:
-        entry = self._entries.get(claim.id)
-        return entry is not None and entry.token == claim.token
+    def _is_valid(self, claim: Claim) -> bool:
+        item = self._items.get(claim.id)
+        return item is not None and item.token == claim.token
 
-    def _settle(self, claim: Claim) -> Entry:
-        """The entry of a claim that is at its end; it is nowhere now, but keeps its key."""
-        [entry] = self._held(claim)
-        self._withdraw(entry)
-        entry.token = None
-        return entry
+    def _settle(self, claim: Claim) -> QueueItem:
+        """End a claim and return its item, which is then in no state, but keeps its key."""
+        [item] = self._claimed_items(claim)
+        self._withdraw(item)
+        item.token = None
+        return item
 
-    def _withdraw(self, entry: Entry) -> None:
-        self._delayed.remove(entry.id)
-        self._leased.remove(entry.id)
-        self._ready.remove(entry)
+    def _withdraw(self, item: QueueItem) -> None:
+        self._delayed.remove(item.id)
+        self._leased.remove(item.id)
+        self._ready.remove(item)
 
-    def _forget(self, entry: Entry) -> None:
-        self._withdraw(entry)
-        self._ready.free(entry)
-        self._entries.pop(entry.id, None)
+    def _forget(self, item: QueueItem) -> None:
+        self._withdraw(item)
+        self._ready.free_key(item)
+        self._items.pop(item.id, None)
 
-    def _cancel(self, entry: Entry | None) -> bool:
-        if entry is None or entry.attempts:
+    def _cancel(self, item: QueueItem | None) -> bool:
+        if item is None or item.attempts:
             return False
-        self._forget(entry)
+        self._forget(item)
         return True
 
-    def _exhume(self, ids: Sequence[str]) -> list[Entry]:
-        return [self._dead.pop(each) for each in dict.fromkeys(ids) if each in self._dead]
+    def _pop_dead(self, ids: Sequence[str]) -> list[QueueItem]:
+        return [self._dead.pop(id) for id in dict.fromkeys(ids) if id in self._dead]

@@ -1,21 +1,22 @@
-"""Waiting until what is in memory changes."""
+"""Names ordered by a number, such as a time, and waiting until something in memory changes."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from heapq import heapify, heappop, heappush
 from math import inf
 
 import anyio
 
 SPARE = 16
-"""So many entries may be void however few names there are."""
+"""Stale entries that a heap may have however few names are in it."""
 
 
-class Ranked:
-    """Names, each with a rank: to add, to remove and to find the first takes about as long for many as for few.
+class IndexedHeap:
+    """Names ordered by a rank, such as a time; adding, moving, removing and finding the first cost O(log n).
 
-    A heap, in which the entry of a name that was moved or removed stays, void, until it comes to the top or half of the
-    heap is void.
+    A heap of ``(rank, name)`` beside a dict of ranks. Moving or removing a name leaves a stale entry in the heap; such
+    an entry is dropped when it comes to the top, or when more than half of the heap is stale.
     """
 
     def __init__(self) -> None:
@@ -29,45 +30,46 @@ class Ranked:
         return name in self._ranks
 
     def put(self, name: str, rank: float) -> None:
-        """Add the name, or move it to another rank."""
+        """Add a name, or move it to another rank."""
         self._ranks[name] = rank
         heappush(self._heap, (rank, name))
         self._tidy()
 
     def remove(self, name: str) -> None:
-        """Remove the name, if it is there."""
+        """Remove a name, if it is there."""
         self._ranks.pop(name, None)
         self._tidy()
 
     def first(self, until: float = inf) -> str | None:
-        """The name with the lowest rank, if that is not above ``until``; None if there is none."""
-        while self._heap and self._is_void(*self._heap[0]):
+        """Return the name with the lowest rank; None if there is none or its rank is above ``until``."""
+        while self._heap and self._is_stale(*self._heap[0]):
             heappop(self._heap)
         return self._heap[0][1] if self._heap and self._heap[0][0] <= until else None
 
+    def first_rank(self) -> float:
+        """Return the lowest rank; infinity if there is no name."""
+        name = self.first()
+        return inf if name is None else self._ranks[name]
+
     def pop(self, until: float = inf) -> str | None:
-        """Remove the first and return it."""
+        """Remove the first name and return it; None if there is none or its rank is above ``until``."""
         name = self.first(until)
         if name is not None:
             del self._ranks[name]
         return name
 
-    def _is_void(self, rank: float, name: str) -> bool:
+    def pop_all(self, until: float) -> Iterator[str]:
+        """Remove and yield the names whose rank is not above ``until``, the lowest first."""
+        while (name := self.pop(until)) is not None:
+            yield name
+
+    def _is_stale(self, rank: float, name: str) -> bool:
         return self._ranks.get(name) != rank
 
     def _tidy(self) -> None:
         if len(self._heap) > 2 * len(self._ranks) + SPARE:
             self._heap = [(rank, name) for name, rank in self._ranks.items()]
             heapify(self._heap)
-
-
-class Times(Ranked):
-    """Names in the order of the times at which something happens to them."""
-
-    def earliest(self) -> float:
-        """The time of the first; infinity if there is none."""
-        name = self.first()
-        return inf if name is None else self._ranks[name]
 
 
 class Bell:

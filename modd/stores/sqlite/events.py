@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 from modd.ports.errors import Conflict
-from modd.ports.events import Recorded, Snapshot
+from modd.ports.events import RecordedEvent, Snapshot
 from modd.ports.items import Item
 from modd.stores.checks import checked_event, checked_revision
 from modd.stores.sqlite.base import Part
@@ -69,7 +69,7 @@ class SqliteEventStore(Part):
         await self._host.way("append").note(appended, stream, expected, self._host.clock(), rows)
         return expected + len(rows)
 
-    def read(self, stream: str, after: int = 0) -> AsyncIterator[Recorded]:
+    def read(self, stream: str, after: int = 0) -> AsyncIterator[RecordedEvent]:
         """The events of a stream after a revision, those included that are appended while it is read."""
         return _Reading(
             lambda last: self._read(_recorded, READ, stream, last),
@@ -77,7 +77,7 @@ class SqliteEventStore(Part):
             checked_revision("after", after),
         )
 
-    def read_all(self, after: int = 0) -> AsyncIterator[Recorded]:
+    def read_all(self, after: int = 0) -> AsyncIterator[RecordedEvent]:
         """The events of all streams after a position, those included that are appended while they are read."""
         return _Reading(
             lambda last: self._read(_recorded, READ_ALL, last),
@@ -150,8 +150,10 @@ class _Reading(Generic[T]):
         return next
 
 
-def _recorded(stream: str, revision: int, position: int, body: bytes, headers: bytes | None, at: float) -> Recorded:
-    return Recorded(stream, revision, position, body, unpacked(headers), at)
+def _recorded(
+    stream: str, revision: int, position: int, body: bytes, headers: bytes | None, at: float
+) -> RecordedEvent:
+    return RecordedEvent(stream, revision, position, body, unpacked(headers), at)
 
 
 def _snapshot(stream: str, revision: int, body: bytes, headers: bytes | None, at: float) -> Snapshot:

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from modd.checks import checked_count, checked_span
 from modd.ports.items import Claim, Item
-from modd.stores.checks import checked_at_once
+from modd.stores.checks import checked_outbox_item
 from modd.stores.sqlite.base import Waited, held
 from modd.stores.sqlite.readers import rows_of
 from modd.stores.sqlite.sql import Call, Connection, Insert, Operation, packed, settled, unpacked
@@ -54,7 +54,7 @@ class SqliteOutbox(Waited):
 
     async def put(self, *items: bytes | Item) -> list[str]:
         """Add items, all or none, and return their ids; one that is there is not put again."""
-        rows = [_row(checked_at_once(item)) for item in items]
+        rows = [_row(checked_outbox_item(item)) for item in items]
         await self._note("put", added, rows)
         return [row[0] for row in rows]
 

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from modd.checks import checked_count, checked_delay, checked_span
 from modd.errors import InvalidOption
-from modd.ports.items import Claim, Dead, Item, Stats
+from modd.ports.items import Claim, DeadLetter, Item, Stats
 from modd.stores.sqlite.base import Alone, Host, Waited, Way, held
 from modd.stores.sqlite.positions import Places
 from modd.stores.sqlite.queue_sql import ANY_DUE, BEHIND, DEAD, DELAYED, LEASED, READY, RETRYING, QueueSql
@@ -114,12 +114,12 @@ class SqliteQueue(Waited):
         [counts] = await self._read(COUNTS)
         return Stats(*counts)
 
-    async def dead(self, limit: int = 100) -> list[Dead]:
+    async def dead(self, limit: int = 100) -> list[DeadLetter]:
         """The buried items, those that were buried first at the front."""
         given = (self._sql.number, checked_count("limit", limit))
         rows = await self._host.way("dead").read(rows_of(BURIED, given))
         return [
-            Dead(self._sql.id_of(place, id), body, unpacked(headers), reason, attempts)
+            DeadLetter(self._sql.id_of(place, id), body, unpacked(headers), reason, attempts)
             for place, id, body, headers, reason, attempts in rows
         ]
 

@@ -4,7 +4,7 @@ Derive a class whose name pytest collects, and say how to make what is to be tes
 
     class TestMyQueue(QueueConformance):
         @asynccontextmanager
-        async def make(self) -> AsyncIterator[Queue]:
+        async def create(self) -> AsyncIterator[Queue]:
             yield MyQueue()
 
 The tests are async: run them as you run yours, with `modd.testing.plugin` or with the marker of anyio. Time passes in
@@ -17,12 +17,13 @@ which the suite asks its method ``transaction``.
 import pytest
 
 _MODULES = {
+    "base": ("",),
     "cache": ("",),
-    "events": ("", "_base", "_read", "_snapshots"),
+    "events": ("", "_read", "_snapshots"),
     "inbox": ("",),
     "locks": ("",),
     "outbox": ("", "_leases", "_transactions"),
-    "queue": ("", "_keys", "_leases", "_people"),
+    "queue": ("", "_keys", "_leases", "_operations"),
     "waiting": ("",),
 }
 for _port, _parts in _MODULES.items():  # so that a failure shows what was compared

@@ -13,12 +13,12 @@ class CacheConformance(Suite[Cache]):
 
     async def test_a_key_without_a_value_has_none(self) -> None:
         """There is no error for a key that was never set."""
-        async with self.make() as cache:
+        async with self.create() as cache:
             assert await cache.get("a") is None
 
     async def test_a_value_is_kept_until_its_time_is_over(self) -> None:
         """It is there within its ttl, however often it is asked for, and not after it."""
-        async with self.make() as cache:
+        async with self.create() as cache:
             await cache.set("a", b"1", 4 * self.tick)
             assert await cache.get("a") == b"1"
             await self.ticks(2)
@@ -28,14 +28,14 @@ class CacheConformance(Suite[Cache]):
 
     async def test_values_are_any_bytes(self) -> None:
         """No value is taken for no value, and none is changed."""
-        async with self.make() as cache:
+        async with self.create() as cache:
             for value in (b"", b"\x00", bytes(range(256)), b"x" * 100_000):
                 await cache.set("a", value, 100 * self.tick)
                 assert await cache.get("a") == value
 
     async def test_keys_are_any_text(self) -> None:
         """Keys that are alike are not the same."""
-        async with self.make() as cache:
+        async with self.create() as cache:
             keys = ["a", "A", "a ", "", "a:b", "a%", "ä", "a\N{COMBINING DIAERESIS}", "'; --"]
             for number, key in enumerate(keys):
                 await cache.set(key, b"%d" % number, 100 * self.tick)
@@ -43,7 +43,7 @@ class CacheConformance(Suite[Cache]):
 
     async def test_a_value_that_is_set_again_is_replaced_with_its_time(self) -> None:
         """Value and ttl are those of the last set, be the ttl longer or shorter."""
-        async with self.make() as cache:
+        async with self.create() as cache:
             await cache.set("a", b"1", 2 * self.tick)
             await cache.set("b", b"1", 100 * self.tick)
             await cache.set("a", b"2", 100 * self.tick)
@@ -53,7 +53,7 @@ class CacheConformance(Suite[Cache]):
 
     async def test_nothing_is_stored_for_no_time(self) -> None:
         """With a ttl of 0 or less the key has no value afterwards, and an add is told False."""
-        async with self.make() as cache:
+        async with self.create() as cache:
             for ttl in (0, -1):
                 await cache.set("a", b"1", 100 * self.tick)
                 await cache.set("a", b"2", ttl)
@@ -63,7 +63,7 @@ class CacheConformance(Suite[Cache]):
 
     async def test_add_keeps_what_is_there(self) -> None:
         """An add to a key that has a value changes neither the value nor its time."""
-        async with self.make() as cache:
+        async with self.create() as cache:
             assert await cache.add("a", b"1", 4 * self.tick)
             assert not await cache.add("a", b"2", 100 * self.tick)
             assert await cache.get("a") == b"1"
@@ -72,7 +72,7 @@ class CacheConformance(Suite[Cache]):
 
     async def test_add_sets_what_is_over_or_deleted(self) -> None:
         """A value whose time is over is as good as none."""
-        async with self.make() as cache:
+        async with self.create() as cache:
             await cache.set("a", b"1", 2 * self.tick)
             await cache.set("b", b"1", 100 * self.tick)
             await self.ticks(4)
@@ -88,7 +88,7 @@ class CacheConformance(Suite[Cache]):
         async def add(value: bytes) -> None:
             told[value] = await cache.add("a", value, 100 * self.tick)
 
-        async with self.make() as cache:
+        async with self.create() as cache:
             async with anyio.create_task_group() as tasks:
                 for number in range(10):
                     tasks.start_soon(add, b"%d" % number)
@@ -96,7 +96,7 @@ class CacheConformance(Suite[Cache]):
 
     async def test_a_deleted_value_is_gone(self) -> None:
         """Of this key and no other; to delete what is not there is no error."""
-        async with self.make() as cache:
+        async with self.create() as cache:
             await cache.set("a", b"1", 100 * self.tick)
             await cache.set("b", b"2", 100 * self.tick)
             await cache.delete("a")

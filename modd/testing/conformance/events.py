@@ -8,17 +8,17 @@ import pytest
 from modd.errors import InvalidOption
 from modd.ports.errors import Conflict
 from modd.ports.items import Item
-from modd.testing.conformance.events_base import bodies
-from modd.testing.conformance.events_read import ReadingOfEvents
-from modd.testing.conformance.events_snapshots import SnapshotsOfStreams
+from modd.testing.conformance.base import bodies
+from modd.testing.conformance.events_read import EventReadingSuite
+from modd.testing.conformance.events_snapshots import SnapshotSuite
 
 
-class EventStoreConformance(ReadingOfEvents, SnapshotsOfStreams):
+class EventStoreConformance(EventReadingSuite, SnapshotSuite):
     """The promises of `modd.ports.EventStore`; those about reading and about snapshots are in the bases."""
 
     async def test_a_stream_that_is_unknown_is_empty_and_at_revision_0(self) -> None:
         """There is nothing to read, and the first append expects 0."""
-        async with self.make() as store:
+        async with self.create() as store:
             assert await bodies(store.read("a")) == await bodies(store.read_all()) == []
             with pytest.raises(Conflict) as conflict:
                 await store.append("a", [b"1"], 1)
@@ -27,7 +27,7 @@ class EventStoreConformance(ReadingOfEvents, SnapshotsOfStreams):
 
     async def test_each_stream_has_revisions_of_its_own(self) -> None:
         """An append returns the revision of the last event in its stream."""
-        async with self.make() as store:
+        async with self.create() as store:
             assert await store.append("a", [b"1", b"2"], 0) == 2
             assert await store.append("b", [b"3"], 0) == 1
             assert await store.append("a", [b"4", b"5", b"6"], 2) == 5
@@ -36,7 +36,7 @@ class EventStoreConformance(ReadingOfEvents, SnapshotsOfStreams):
 
     async def test_names_of_streams_are_any_text(self) -> None:
         """Names that are alike are not the same."""
-        async with self.make() as store:
+        async with self.create() as store:
             names = ["a", "A", "a ", "", "a:b", "a%", "ä", "a\N{COMBINING DIAERESIS}", "'; --"]
             for number, name in enumerate(names):
                 await store.append(name, [b"%d" % number], 0)
@@ -44,7 +44,7 @@ class EventStoreConformance(ReadingOfEvents, SnapshotsOfStreams):
 
     async def test_an_append_to_another_revision_is_a_conflict(self) -> None:
         """Behind the stream or ahead of it: the error names stream and both revisions, and nothing is appended."""
-        async with self.make() as store:
+        async with self.create() as store:
             await store.append("a", [b"1", b"2"], 0)
             for expected in (0, 1, 3):
                 with pytest.raises(Conflict) as conflict:
@@ -55,7 +55,7 @@ class EventStoreConformance(ReadingOfEvents, SnapshotsOfStreams):
 
     async def test_to_append_nothing_checks_the_revision(self) -> None:
         """It is a conflict like any other, or leaves the stream where it is."""
-        async with self.make() as store:
+        async with self.create() as store:
             assert await store.append("a", [], 0) == 0
             await store.append("a", [b"1"], 0)
             assert await store.append("a", [], 1) == 1
@@ -75,7 +75,7 @@ class EventStoreConformance(ReadingOfEvents, SnapshotsOfStreams):
             except Conflict as conflict:
                 actual.append(conflict.actual)
 
-        async with self.make() as store:
+        async with self.create() as store:
             async with anyio.create_task_group() as tasks:
                 for number in range(10):
                     tasks.start_soon(append, b"%d" % number)
@@ -85,7 +85,7 @@ class EventStoreConformance(ReadingOfEvents, SnapshotsOfStreams):
 
     async def test_events_are_appended_all_or_none(self) -> None:
         """One that cannot be recorded leaves the others out, and no revision and no position is used up."""
-        async with self.make() as store:
+        async with self.create() as store:
             with pytest.raises(InvalidOption):
                 await store.append("a", [b"1", Item(b"2", key="k"), b"3"], 0)
             await store.append("a", [b"4", b"5"], 0)
@@ -94,7 +94,7 @@ class EventStoreConformance(ReadingOfEvents, SnapshotsOfStreams):
 
     async def test_an_event_has_a_body_and_headers_and_nothing_else(self) -> None:
         """A key, a delay or an id is `InvalidOption`; so is what is not bytes."""
-        async with self.make() as store:
+        async with self.create() as store:
             text: list[bytes] = ["1"]  # type: ignore[list-item]
             for events in ([Item(b"", key="")], [Item(b"", delay=1)], [Item(b"", id="")], text):
                 with pytest.raises(InvalidOption):
@@ -103,7 +103,7 @@ class EventStoreConformance(ReadingOfEvents, SnapshotsOfStreams):
 
     async def test_a_revision_below_0_is_an_error(self) -> None:
         """`InvalidOption`, wherever one is given, and no conflict."""
-        async with self.make() as store:
+        async with self.create() as store:
             with pytest.raises(InvalidOption):
                 await store.append("a", [b"1"], -1)
             with pytest.raises(InvalidOption):

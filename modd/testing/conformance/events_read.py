@@ -7,36 +7,36 @@ from time import time
 import anyio
 from anyio.lowlevel import checkpoint
 
-from modd.ports.events import EventStore, Recorded
+from modd.ports.events import EventStore, RecordedEvent
 from modd.ports.items import Item
-from modd.testing.conformance.events_base import EventStoreSuite, bodies
+from modd.testing.conformance.base import EventStoreSuite, bodies
 
 
-class ReadingOfEvents(EventStoreSuite):
+class EventReadingSuite(EventStoreSuite):
     """The promises about what is read: all of it, as it was, in order."""
 
     async def test_what_is_read_is_what_was_appended(self) -> None:
         """Bytes alone, and bytes with headers, with the stream, the revision and the position of each."""
-        async with self.make() as store:
+        async with self.create() as store:
             body, headers = bytes(range(256)), {"type": "a", "ü": ""}
             await store.append("a", [b"", Item(body, headers=headers)], 0)
             await store.append("b", [b"x" * 100_000], 0)
             first, second, third = [event async for event in store.read_all()]
-            assert first == Recorded("a", 1, 1, b"", {}, first.at)
-            assert second == Recorded("a", 2, 2, body, headers, second.at)
-            assert third == Recorded("b", 1, 3, b"x" * 100_000, {}, third.at)
+            assert first == RecordedEvent("a", 1, 1, b"", {}, first.at)
+            assert second == RecordedEvent("a", 2, 2, body, headers, second.at)
+            assert third == RecordedEvent("b", 1, 3, b"x" * 100_000, {}, third.at)
             assert [event async for event in store.read("a")] == [first, second]
 
     async def test_an_event_says_when_it_was_recorded(self) -> None:
         """In seconds since 1970; clocks may differ a little."""
-        async with self.make() as store:
+        async with self.create() as store:
             await store.append("a", [b"1"], 0)
             [event] = [event async for event in store.read("a")]
             assert abs(event.at - time()) < 3600
 
     async def test_headers_of_events_are_copies(self) -> None:
         """What is done to headers that were appended or read does not change those of the event."""
-        async with self.make() as store:
+        async with self.create() as store:
             headers = {"a": "1"}
             await store.append("a", [Item(b"", headers=headers)], 0)
             headers["a"] = "2"
@@ -47,7 +47,7 @@ class ReadingOfEvents(EventStoreSuite):
 
     async def test_reading_begins_after_a_revision_or_a_position(self) -> None:
         """At the end and beyond it there is nothing."""
-        async with self.make() as store:
+        async with self.create() as store:
             await store.append("a", [b"1", b"2"], 0)
             await store.append("b", [b"3"], 0)
             await store.append("a", [b"4"], 2)
@@ -66,7 +66,7 @@ class ReadingOfEvents(EventStoreSuite):
 
     async def test_a_long_stream_is_read_to_its_end(self) -> None:
         """However many events there are, in order and none twice."""
-        async with self.make() as store:
+        async with self.create() as store:
             numbers = [b"%d" % number for number in range(3_000)]
             await store.append("a", numbers, 0)
             assert await bodies(store.read("a")) == await bodies(store.read_all()) == numbers
@@ -74,7 +74,7 @@ class ReadingOfEvents(EventStoreSuite):
 
     async def test_what_is_appended_while_it_is_read_is_read_too(self) -> None:
         """A reading ends at what is the last event then, not at what was the last when it began."""
-        async with self.make() as store:
+        async with self.create() as store:
             await store.append("a", [b"0"], 0)
             of_stream, of_all = store.read("a"), store.read_all()
             for number in range(1, 5):
@@ -84,7 +84,7 @@ class ReadingOfEvents(EventStoreSuite):
 
     async def test_a_reading_that_is_given_up_holds_nobody_up(self) -> None:
         """Who has read enough drops it, and has nothing to close."""
-        async with self.make() as store:
+        async with self.create() as store:
             await store.append("a", [b"1", b"2"], 0)
             for reading in (store.read("a"), store.read_all()):
                 assert (await anext(reading)).body == b"1"
@@ -94,7 +94,7 @@ class ReadingOfEvents(EventStoreSuite):
 
     async def test_positions_count_all_events_in_the_order_of_their_appends(self) -> None:
         """From 1 and without gaps, also where several append at once and some have conflicts."""
-        async with self.make() as store:
+        async with self.create() as store:
             await self.append_at_once(store)
             events = [event async for event in store.read_all()]
             assert [event.position for event in events] == list(range(1, 101))
@@ -104,7 +104,7 @@ class ReadingOfEvents(EventStoreSuite):
 
     async def test_one_who_reads_on_from_the_last_position_misses_nothing(self) -> None:
         """However often it looks while several append: as soon as an event can be read, all before it can."""
-        seen: list[Recorded] = []
+        seen: list[RecordedEvent] = []
         ended = False
 
         async def follow() -> None:
@@ -116,7 +116,7 @@ class ReadingOfEvents(EventStoreSuite):
             async for event in store.read_all(after=seen[-1].position if seen else 0):
                 seen.append(event)
 
-        async with self.make() as store:
+        async with self.create() as store:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(follow)
                 await self.append_at_once(store)

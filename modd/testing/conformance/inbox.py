@@ -13,12 +13,12 @@ from modd.testing.conformance.base import Suite
 class InboxConformance(Suite[Inbox]):
     """The promises of `modd.ports.Inbox`."""
 
-    kept: float | None = None
+    retention_ticks: float | None = None
     """After how many ticks what is made forgets an id; make it short for the test. None leaves that test out."""
 
     async def test_an_id_is_noted_when_it_is_added(self) -> None:
         """This one and no other."""
-        async with self.make() as inbox:
+        async with self.create() as inbox:
             assert not await inbox.has("a")
             await inbox.add("a")
             assert await inbox.has("a")
@@ -26,7 +26,7 @@ class InboxConformance(Suite[Inbox]):
 
     async def test_ids_are_any_text(self) -> None:
         """Ids that are alike are not the same."""
-        async with self.make() as inbox:
+        async with self.create() as inbox:
             ids = ["a", "A", "a ", "", "a:b", "a%", "ä", "a\N{COMBINING DIAERESIS}", "'; --", "x" * 1_000]
             for each in ids:
                 assert not await inbox.has(each)
@@ -35,7 +35,7 @@ class InboxConformance(Suite[Inbox]):
 
     async def test_an_id_that_is_noted_is_not_added_again(self) -> None:
         """The error names it; it stays noted, and others can be added."""
-        async with self.make() as inbox:
+        async with self.create() as inbox:
             await inbox.add("a")
             for _ in range(2):
                 with pytest.raises(AlreadyHandled) as handled:
@@ -55,7 +55,7 @@ class InboxConformance(Suite[Inbox]):
             except AlreadyHandled:
                 outcomes.append("told")
 
-        async with self.make() as inbox:
+        async with self.create() as inbox:
             async with anyio.create_task_group() as tasks:
                 for _ in range(10):
                     tasks.start_soon(add)
@@ -63,14 +63,14 @@ class InboxConformance(Suite[Inbox]):
 
     async def test_an_id_is_kept_for_its_time(self) -> None:
         """From when it was added; after that it can be added anew, and is kept as long again."""
-        if self.kept is None:
+        if self.retention_ticks is None:
             pytest.skip("kept is None: the suite does not know when an id is forgotten")
-        async with self.make() as inbox:
+        async with self.create() as inbox:
             for _ in range(2):
                 assert not await inbox.has("a")
                 await inbox.add("a")
-                await self.ticks(self.kept / 2)
+                await self.ticks(self.retention_ticks / 2)
                 assert await inbox.has("a")
                 with pytest.raises(AlreadyHandled):
                     await inbox.add("a")
-                await self.ticks(self.kept * 0.75)
+                await self.ticks(self.retention_ticks * 0.75)

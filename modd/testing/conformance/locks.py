@@ -15,7 +15,7 @@ class LocksConformance(Suite[Locks]):
 
     async def test_one_token_has_the_lock(self) -> None:
         """Nobody else gets it, and the one that has it does not get it again."""
-        async with self.make() as locks:
+        async with self.create() as locks:
             assert await locks.acquire("a", 100 * self.tick, "me")
             assert not await locks.acquire("a", 100 * self.tick, "you")
             assert not await locks.acquire("a", 100 * self.tick, "me")
@@ -28,7 +28,7 @@ class LocksConformance(Suite[Locks]):
             if await locks.acquire("a", 100 * self.tick, token):
                 got.append(token)
 
-        async with self.make() as locks:
+        async with self.create() as locks:
             async with anyio.create_task_group() as tasks:
                 for number in range(10):
                     tasks.start_soon(acquire, str(number))
@@ -37,7 +37,7 @@ class LocksConformance(Suite[Locks]):
 
     async def test_each_key_is_a_lock_of_its_own(self) -> None:
         """One token may have several, and to release one leaves the others."""
-        async with self.make() as locks:
+        async with self.create() as locks:
             assert await locks.acquire("a", 100 * self.tick, "me")
             assert await locks.acquire("A", 100 * self.tick, "me")
             await locks.release("a", "me")
@@ -46,14 +46,14 @@ class LocksConformance(Suite[Locks]):
 
     async def test_a_released_lock_is_free(self) -> None:
         """It can be had at once, by the same token too."""
-        async with self.make() as locks:
+        async with self.create() as locks:
             for token in ("me", "me", "you"):
                 assert await locks.acquire("a", 100 * self.tick, token)
                 await locks.release("a", token)
 
     async def test_a_released_lock_is_over_for_good(self) -> None:
         """When its time would have been over nothing happens, whether somebody else has it then or nobody."""
-        async with self.make() as locks:
+        async with self.create() as locks:
             for key in ("a", "b"):
                 assert await locks.acquire(key, 2 * self.tick, "me")
                 await locks.release(key, "me")
@@ -64,7 +64,7 @@ class LocksConformance(Suite[Locks]):
 
     async def test_a_lock_whose_time_is_over_is_free(self) -> None:
         """Within its ttl it is held, after it anybody can have it."""
-        async with self.make() as locks:
+        async with self.create() as locks:
             assert await locks.acquire("a", 4 * self.tick, "me")
             await self.ticks(2)
             assert not await locks.acquire("a", 100 * self.tick, "you")
@@ -73,7 +73,7 @@ class LocksConformance(Suite[Locks]):
 
     async def test_a_stale_token_releases_nothing(self) -> None:
         """Whoever had the lock before leaves it to the one that has it now; a stranger does, too."""
-        async with self.make() as locks:
+        async with self.create() as locks:
             assert await locks.acquire("a", 2 * self.tick, "me")
             await self.ticks(4)
             await locks.release("b", "me")
@@ -84,7 +84,7 @@ class LocksConformance(Suite[Locks]):
 
     async def test_a_renewed_lock_is_held_from_now_on(self) -> None:
         """Its ttl begins with the renewal, be it longer or shorter than what was left."""
-        async with self.make() as locks:
+        async with self.create() as locks:
             assert await locks.acquire("a", 4 * self.tick, "me")
             await self.ticks(2)
             assert await locks.renew("a", 100 * self.tick, "me")
@@ -96,7 +96,7 @@ class LocksConformance(Suite[Locks]):
 
     async def test_a_lock_that_is_not_ones_own_is_not_renewed(self) -> None:
         """Neither one that nobody has, nor another's, nor one's own whose time is over, though nobody else took it."""
-        async with self.make() as locks:
+        async with self.create() as locks:
             assert not await locks.renew("a", 100 * self.tick, "me")
             assert await locks.acquire("a", 2 * self.tick, "me")
             assert not await locks.renew("a", 100 * self.tick, "you")
@@ -106,7 +106,7 @@ class LocksConformance(Suite[Locks]):
 
     async def test_no_lock_is_held_for_no_time(self) -> None:
         """A ttl that is not more than 0 is `InvalidOption`; nothing is acquired then, and nothing changed."""
-        async with self.make() as locks:
+        async with self.create() as locks:
             for ttl in (0, -1, float("nan")):
                 with pytest.raises(InvalidOption):
                     await locks.acquire("a", ttl, "you")

@@ -8,17 +8,17 @@ import pytest
 from modd.errors import InvalidOption
 from modd.ports.items import Item
 from modd.ports.outbox import Outbox
-from modd.testing.conformance.outbox_leases import LeasesOfOutbox
-from modd.testing.conformance.outbox_transactions import TransactionsOfOutbox
-from modd.testing.conformance.waiting import Waiting
+from modd.testing.conformance.outbox_leases import OutboxLeaseSuite
+from modd.testing.conformance.outbox_transactions import OutboxTransactionSuite
+from modd.testing.conformance.waiting import WaitSuite
 
 
-class OutboxConformance(LeasesOfOutbox, TransactionsOfOutbox, Waiting[Outbox]):
+class OutboxConformance(OutboxLeaseSuite, OutboxTransactionSuite, WaitSuite[Outbox]):
     """The promises of `modd.ports.Outbox`; those about leases, transactions and waiting are in the bases."""
 
     async def test_an_empty_outbox_gives_nothing(self) -> None:
         """To claim does not wait; to ack or to release nothing is no error."""
-        async with self.make() as outbox:
+        async with self.create() as outbox:
             assert await self.claim(outbox) == []
             assert await outbox.put() == []
             await outbox.ack()
@@ -27,7 +27,7 @@ class OutboxConformance(LeasesOfOutbox, TransactionsOfOutbox, Waiting[Outbox]):
 
     async def test_what_is_claimed_is_what_was_put_into_it(self) -> None:
         """Bytes alone, and bytes with all that an item may have but a delay."""
-        async with self.make() as outbox:
+        async with self.create() as outbox:
             body, headers = bytes(range(256)), {"type": "a", "ü": ""}
             ids = await outbox.put(b"", Item(body, headers=headers, key="k", id="mine"), b"x" * 100_000)
             first, second, third = await self.claim(outbox)
@@ -37,7 +37,7 @@ class OutboxConformance(LeasesOfOutbox, TransactionsOfOutbox, Waiting[Outbox]):
 
     async def test_headers_of_items_are_copies(self) -> None:
         """What is done to headers that were put or claimed does not change those of the item."""
-        async with self.make() as outbox:
+        async with self.create() as outbox:
             headers = {"a": "1"}
             await outbox.put(Item(b"", headers=headers))
             headers["a"] = "2"
@@ -49,7 +49,7 @@ class OutboxConformance(LeasesOfOutbox, TransactionsOfOutbox, Waiting[Outbox]):
 
     async def test_items_are_claimed_in_the_order_in_which_they_were_put(self) -> None:
         """Up to the limit, the rest when those are passed on; keys hold nothing up."""
-        async with self.make() as outbox:
+        async with self.create() as outbox:
             await outbox.put(Item(b"1", key="k"), Item(b"2", key="k"))
             await outbox.put(b"3", b"4", Item(b"5", key="k"))
             assert await self.passed_on(outbox, 3) == [b"1", b"2", b"3"]
@@ -63,7 +63,7 @@ class OutboxConformance(LeasesOfOutbox, TransactionsOfOutbox, Waiting[Outbox]):
             for number in range(10):
                 await outbox.put(Item(b"%d" % (2 * number), key=name), Item(b"%d" % (2 * number + 1), key=name))
 
-        async with self.make() as outbox:
+        async with self.create() as outbox:
             async with anyio.create_task_group() as tasks:
                 for name in "abcde":
                     tasks.start_soon(put, name)
@@ -74,14 +74,14 @@ class OutboxConformance(LeasesOfOutbox, TransactionsOfOutbox, Waiting[Outbox]):
 
     async def test_every_item_has_an_id_of_its_own(self) -> None:
         """Bodies that are alike are different items."""
-        async with self.make() as outbox:
+        async with self.create() as outbox:
             ids = await outbox.put(*[b"same"] * 10)
             assert len(set(ids)) == 10
             assert [claim.id for claim in await self.claim(outbox)] == ids
 
     async def test_an_id_that_is_known_is_not_put_again(self) -> None:
         """Neither in one put nor later, while it waits or is claimed; it is returned all the same."""
-        async with self.make() as outbox:
+        async with self.create() as outbox:
             assert await outbox.put(Item(b"1", id="a"), Item(b"2", id="a")) == ["a", "a"]
             assert await outbox.put(Item(b"3", id="a"), Item(b"4", id="b")) == ["a", "b"]
             claims = await self.claim(outbox)
@@ -92,7 +92,7 @@ class OutboxConformance(LeasesOfOutbox, TransactionsOfOutbox, Waiting[Outbox]):
 
     async def test_items_are_put_all_or_none(self) -> None:
         """One that cannot be put leaves the others out: one with a delay, and what is not bytes."""
-        async with self.make() as outbox:
+        async with self.create() as outbox:
             text: bytes = "2"  # type: ignore[assignment]
             for wrong in (Item(b"2", delay=1), text):
                 with pytest.raises(InvalidOption):
@@ -101,7 +101,7 @@ class OutboxConformance(LeasesOfOutbox, TransactionsOfOutbox, Waiting[Outbox]):
 
     async def test_options_that_cannot_work_are_errors(self) -> None:
         """A limit below 1 and a lease that is not more than 0 are `InvalidOption`, and claim nothing."""
-        async with self.make() as outbox:
+        async with self.create() as outbox:
             await outbox.put(b"1")
             for limit, lease in ((0, 1), (-1, 1), (1, 0), (1, -1), (1, float("nan"))):
                 with pytest.raises(InvalidOption):

@@ -8,15 +8,15 @@ import pytest
 from modd.ports.errors import LeaseLost
 from modd.ports.items import Claim, Item
 from modd.ports.outbox import Outbox
-from modd.testing.conformance.base import Suite
+from modd.testing.conformance.base import ClaimSuite
 
 
-class LeasesOfOutbox(Suite[Outbox]):
+class OutboxLeaseSuite(ClaimSuite[Outbox]):
     """The promises about claims, and short ways to make them."""
 
     async def test_one_has_items_at_a_time(self) -> None:
         """Until all that it has is passed on or released, nobody gets any, not even those that are not claimed."""
-        async with self.make() as outbox:
+        async with self.create() as outbox:
             await outbox.put(b"1", b"2", b"3", b"4")
             first, second = await self.claim(outbox, 2)
             assert await self.bodies(outbox) == []
@@ -32,7 +32,7 @@ class LeasesOfOutbox(Suite[Outbox]):
         async def claim() -> None:
             claimed.append([claim.body for claim in await self.claim(outbox, 2)])
 
-        async with self.make() as outbox:
+        async with self.create() as outbox:
             await outbox.put(*[b"%d" % number for number in range(20)])
             async with anyio.create_task_group() as tasks:
                 for _ in range(5):
@@ -41,7 +41,7 @@ class LeasesOfOutbox(Suite[Outbox]):
 
     async def test_a_lease_that_ends_lets_another_in(self) -> None:
         """It gets the same items, in their order; until then it gets none."""
-        async with self.make() as outbox:
+        async with self.create() as outbox:
             await outbox.put(b"1", b"2", b"3")
             await self.claim(outbox, 2, lease=4)
             await self.ticks(2)
@@ -51,7 +51,7 @@ class LeasesOfOutbox(Suite[Outbox]):
 
     async def test_one_whose_lease_ended_settles_nothing_that_another_has(self) -> None:
         """It is told which items it has lost, and the other keeps them."""
-        async with self.make() as outbox:
+        async with self.create() as outbox:
             await outbox.put(Item(b"1", id="a"), Item(b"2", id="b"))
             lost = await self.claim(outbox, lease=2)
             await self.ticks(4)
@@ -63,7 +63,7 @@ class LeasesOfOutbox(Suite[Outbox]):
 
     async def test_a_claim_on_an_outbox_is_settled_once(self) -> None:
         """Whatever settled it, a second time is `LeaseLost`, also while the item is with the next."""
-        async with self.make() as outbox:
+        async with self.create() as outbox:
             await outbox.put(Item(b"1", id="a"), Item(b"2", id="b"))
             acked, released = await self.claim(outbox)
             await outbox.ack(acked)
@@ -74,7 +74,7 @@ class LeasesOfOutbox(Suite[Outbox]):
 
     async def test_items_are_settled_all_or_none(self) -> None:
         """One that is not held leaves all as they were; the error names those that are not held, and only them."""
-        async with self.make() as outbox:
+        async with self.create() as outbox:
             await outbox.put(Item(b"1", id="a"), Item(b"2", id="b"), Item(b"3", id="c"))
             first, second, third = await self.claim(outbox)
             await outbox.ack(second)
@@ -86,20 +86,12 @@ class LeasesOfOutbox(Suite[Outbox]):
 
     async def test_released_items_go_to_the_front(self) -> None:
         """They are claimed next, at once and in their order, before what was put meanwhile."""
-        async with self.make() as outbox:
+        async with self.create() as outbox:
             await outbox.put(b"1", b"2", b"3")
             first, second = await self.claim(outbox, 2)
             await outbox.put(b"4")
             await outbox.release(second, first)
             assert await self.bodies(outbox) == [b"1", b"2", b"3", b"4"]
-
-    async def claim(self, outbox: Outbox, limit: int = 100, lease: float = 100) -> list[Claim]:
-        """Claims with a lease of so many ticks."""
-        return await outbox.claim(limit, lease * self.tick)
-
-    async def bodies(self, outbox: Outbox) -> list[bytes]:
-        """Claims all that can be claimed now, and settles nothing."""
-        return [claim.body for claim in await self.claim(outbox)]
 
     async def passed_on(self, outbox: Outbox, limit: int) -> list[bytes]:
         """Claims up to so many and acks them."""

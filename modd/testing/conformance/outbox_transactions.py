@@ -11,7 +11,7 @@ from modd.ports.outbox import Outbox
 from modd.testing.conformance.base import Suite
 
 
-class TransactionsOfOutbox(Suite[Outbox]):
+class OutboxTransactionSuite(Suite[Outbox]):
     """The promises about transactions; override `transaction` for a make that joins them."""
 
     def transaction(self, outbox: Outbox) -> AbstractAsyncContextManager[object] | None:
@@ -23,7 +23,7 @@ class TransactionsOfOutbox(Suite[Outbox]):
 
     async def test_a_transaction_that_ends_keeps_all_that_was_put(self) -> None:
         """In the order in which it was put, behind what was there."""
-        async with self.make() as outbox:
+        async with self.create() as outbox:
             await outbox.put(b"1")
             async with self._begin(outbox):
                 await outbox.put(b"2", Item(b"3", {"type": "a"}, "k", id="mine"))
@@ -34,7 +34,7 @@ class TransactionsOfOutbox(Suite[Outbox]):
 
     async def test_a_transaction_that_fails_leaves_nothing_of_what_was_put(self) -> None:
         """Neither the items nor their ids; what was put before and after is there."""
-        async with self.make() as outbox:
+        async with self.create() as outbox:
             await outbox.put(b"1")
             with suppress(ZeroDivisionError):
                 async with self._begin(outbox):
@@ -45,7 +45,7 @@ class TransactionsOfOutbox(Suite[Outbox]):
 
     async def test_an_id_that_was_known_before_a_transaction_is_not_put_again_in_it(self) -> None:
         """It is returned all the same."""
-        async with self.make() as outbox:
+        async with self.create() as outbox:
             await outbox.put(Item(b"1", id="a"))
             async with self._begin(outbox):
                 assert await outbox.put(Item(b"2", id="a"), Item(b"3", id="b")) == ["a", "b"]

@@ -8,18 +8,18 @@ import pytest
 from modd.errors import InvalidOption
 from modd.ports.items import Item, Stats
 from modd.ports.queue import Queue
-from modd.testing.conformance.queue_keys import KeysOfQueue
-from modd.testing.conformance.queue_leases import LeasesOfQueue
-from modd.testing.conformance.queue_people import PeopleAtQueue
-from modd.testing.conformance.waiting import Waiting
+from modd.testing.conformance.queue_keys import QueueKeySuite
+from modd.testing.conformance.queue_leases import QueueLeaseSuite
+from modd.testing.conformance.queue_operations import QueueOperatorSuite
+from modd.testing.conformance.waiting import WaitSuite
 
 
-class QueueConformance(KeysOfQueue, LeasesOfQueue, PeopleAtQueue, Waiting[Queue]):
+class QueueConformance(QueueKeySuite, QueueLeaseSuite, QueueOperatorSuite, WaitSuite[Queue]):
     """The promises of `modd.ports.Queue`; those about keys, leases, people and waiting are in the bases."""
 
     async def test_an_empty_queue_gives_nothing(self) -> None:
         """To claim does not wait; to ack nothing is no error."""
-        async with self.make() as queue:
+        async with self.create() as queue:
             assert await self.claim(queue) == []
             assert await queue.put() == []
             await queue.ack()
@@ -27,7 +27,7 @@ class QueueConformance(KeysOfQueue, LeasesOfQueue, PeopleAtQueue, Waiting[Queue]
 
     async def test_what_is_claimed_is_what_was_put(self) -> None:
         """Bytes alone, and bytes with all that an item may have."""
-        async with self.make() as queue:
+        async with self.create() as queue:
             body, headers = bytes(range(256)), {"type": "a", "ü": ""}
             ids = await queue.put(b"", Item(body, headers=headers, key="k", id="mine"))
             first, second = await self.claim(queue)
@@ -37,7 +37,7 @@ class QueueConformance(KeysOfQueue, LeasesOfQueue, PeopleAtQueue, Waiting[Queue]
 
     async def test_headers_are_copies(self) -> None:
         """What is done to headers that were put or claimed does not change those of the item."""
-        async with self.make() as queue:
+        async with self.create() as queue:
             headers = {"a": "1"}
             await queue.put(Item(b"", headers=headers))
             headers["a"] = "2"
@@ -49,7 +49,7 @@ class QueueConformance(KeysOfQueue, LeasesOfQueue, PeopleAtQueue, Waiting[Queue]
 
     async def test_items_are_claimed_in_the_order_in_which_they_were_put(self) -> None:
         """Up to the limit, the rest by the next claim; nothing twice."""
-        async with self.make() as queue:
+        async with self.create() as queue:
             await queue.put(b"1", b"2")
             await queue.put(b"3", b"4", b"5")
             assert [claim.body for claim in await self.claim(queue, 3)] == [b"1", b"2", b"3"]
@@ -63,7 +63,7 @@ class QueueConformance(KeysOfQueue, LeasesOfQueue, PeopleAtQueue, Waiting[Queue]
         async def claim() -> None:
             claimed.extend([claim.body for claim in await self.claim(queue, 3)])
 
-        async with self.make() as queue:
+        async with self.create() as queue:
             await queue.put(*[b"%d" % number for number in range(10)])
             async with anyio.create_task_group() as tasks:
                 for _ in range(5):
@@ -72,14 +72,14 @@ class QueueConformance(KeysOfQueue, LeasesOfQueue, PeopleAtQueue, Waiting[Queue]
 
     async def test_every_item_has_an_id_of_its_own(self) -> None:
         """Bodies that are alike are different items."""
-        async with self.make() as queue:
+        async with self.create() as queue:
             ids = await queue.put(*[b"same"] * 10)
             assert len(set(ids)) == 10
             assert [claim.id for claim in await self.claim(queue)] == ids
 
     async def test_a_known_id_is_not_put_twice(self) -> None:
         """Neither in one put nor later, while it is ready, claimed or dead; its id is returned all the same."""
-        async with self.make() as queue:
+        async with self.create() as queue:
             assert await queue.put(Item(b"1", id="a"), Item(b"2", id="a")) == ["a", "a"]
             claim = await self.claim_one(queue)
             assert claim.body == b"1"
@@ -90,7 +90,7 @@ class QueueConformance(KeysOfQueue, LeasesOfQueue, PeopleAtQueue, Waiting[Queue]
 
     async def test_an_acked_id_is_known_no_more(self) -> None:
         """The queue forgets what is done."""
-        async with self.make() as queue:
+        async with self.create() as queue:
             await queue.put(Item(b"1", id="a"))
             await queue.ack(await self.claim_one(queue))
             await queue.put(Item(b"2", id="a"))
@@ -98,7 +98,7 @@ class QueueConformance(KeysOfQueue, LeasesOfQueue, PeopleAtQueue, Waiting[Queue]
 
     async def test_a_delayed_item_is_not_claimed_before_it_is_due(self) -> None:
         """It holds nobody up until then, and stands where it was put from then on."""
-        async with self.make() as queue:
+        async with self.create() as queue:
             await queue.put(Item(b"1", delay=4 * self.tick), b"2")
             assert await self.bodies(queue) == [b"2"]
             await self.ticks(2)
@@ -109,7 +109,7 @@ class QueueConformance(KeysOfQueue, LeasesOfQueue, PeopleAtQueue, Waiting[Queue]
 
     async def test_stats_count_each_item_once(self) -> None:
         """Ready is what is due, though another of its key is claimed; delays and leases that are over do not count."""
-        async with self.make() as queue:
+        async with self.create() as queue:
             await queue.put(b"dead", Item(b"a", key="k"), Item(b"b", key="k"))
             await queue.put(Item(b"soon", delay=4 * self.tick), Item(b"late", delay=100 * self.tick))
             claim, _ = await self.claim(queue, lease=2)
@@ -120,7 +120,7 @@ class QueueConformance(KeysOfQueue, LeasesOfQueue, PeopleAtQueue, Waiting[Queue]
 
     async def test_options_that_cannot_work_are_errors(self) -> None:
         """A limit below 1, a lease that is not more than 0, and a delay below 0 are `InvalidOption`, and do nothing."""
-        async with self.make() as queue:
+        async with self.create() as queue:
             await queue.put(b"1")
             for limit, lease in ((0, 1), (-1, 1), (1, 0), (1, -1), (1, float("nan"))):
                 with pytest.raises(InvalidOption):

@@ -9,15 +9,15 @@ import pytest
 from modd.ports.errors import LeaseLost
 from modd.ports.items import Claim, Item, Stats
 from modd.ports.queue import Queue
-from modd.testing.conformance.queue_base import QueueSuite
+from modd.testing.conformance.base import ClaimSuite
 
 
-class LeasesOfQueue(QueueSuite):
+class QueueLeaseSuite(ClaimSuite[Queue]):
     """The promises about claims and how they are settled."""
 
     async def test_a_lease_that_ends_makes_the_item_ready_again(self) -> None:
         """At its place in the order, with the attempt counted."""
-        async with self.make() as queue:
+        async with self.create() as queue:
             await queue.put(b"1", b"2")
             first = await self.claim_one(queue, lease=4)
             await self.ticks(2)
@@ -29,7 +29,7 @@ class LeasesOfQueue(QueueSuite):
 
     async def test_an_extended_lease_ends_later(self) -> None:
         """Its time begins with the extension, be it longer or shorter than what was left."""
-        async with self.make() as queue:
+        async with self.create() as queue:
             await queue.put(b"1")
             claim = await self.claim_one(queue, lease=4)
             await self.ticks(2)
@@ -42,7 +42,7 @@ class LeasesOfQueue(QueueSuite):
 
     async def test_a_claim_is_good_until_somebody_else_claims_its_item(self) -> None:
         """After its lease it can still be extended, and acked."""
-        async with self.make() as queue:
+        async with self.create() as queue:
             await queue.put(Item(b"1", key="k"), b"2", Item(b"3", key="k"))
             claims = await self.claim(queue, lease=2)
             await self.ticks(4)
@@ -53,7 +53,7 @@ class LeasesOfQueue(QueueSuite):
 
     async def test_a_claim_whose_item_went_to_somebody_else_is_lost(self) -> None:
         """It cannot be extended nor settled in any way, and the other claim is not touched."""
-        async with self.make() as queue:
+        async with self.create() as queue:
             await queue.put(Item(b"1", id="a"))
             lost = await self.claim_one(queue, lease=2)
             await self.ticks(4)
@@ -63,7 +63,7 @@ class LeasesOfQueue(QueueSuite):
 
     async def test_a_claim_is_settled_once(self) -> None:
         """Whatever settled it, a second time is `LeaseLost`."""
-        async with self.make() as queue:
+        async with self.create() as queue:
             await queue.put(b"0", b"1", b"2", b"3")
             acked, retried, released, buried = await self.claim(queue)
             await queue.ack(acked)
@@ -76,7 +76,7 @@ class LeasesOfQueue(QueueSuite):
 
     async def test_an_acked_item_is_done(self) -> None:
         """It does not come again."""
-        async with self.make() as queue:
+        async with self.create() as queue:
             await queue.put(b"1", b"2", b"3")
             first, second, _ = await self.claim(queue, lease=2)
             await queue.ack(first, second)
@@ -85,7 +85,7 @@ class LeasesOfQueue(QueueSuite):
 
     async def test_several_are_acked_or_none(self) -> None:
         """One claim that is lost leaves all; the error names the items that are not held, and only them."""
-        async with self.make() as queue:
+        async with self.create() as queue:
             await queue.put(Item(b"1", id="a"), Item(b"2", id="b"))
             first, second = await self.claim(queue)
             await queue.retry(second)
@@ -98,7 +98,7 @@ class LeasesOfQueue(QueueSuite):
 
     async def test_a_retried_item_comes_again_after_its_delay(self) -> None:
         """At once without one; its attempts count, and it stands where it was put."""
-        async with self.make() as queue:
+        async with self.create() as queue:
             await queue.put(b"1", b"2")
             await queue.retry(await self.claim_one(queue))
             claim = await self.claim_one(queue)
@@ -111,7 +111,7 @@ class LeasesOfQueue(QueueSuite):
 
     async def test_a_released_item_is_as_if_it_had_not_been_claimed(self) -> None:
         """It is ready at once, and the attempt does not count."""
-        async with self.make() as queue:
+        async with self.create() as queue:
             await queue.put(b"1")
             await queue.release(await self.claim_one(queue))
             claim = await self.claim_one(queue)

@@ -17,12 +17,12 @@ LONG = 20.0
 """Seconds after which a wait that was to end has failed."""
 
 
-class Waiting(Suite[T]):
+class WaitSuite(Suite[T]):
     """The promises of ``wait``, which a make need not have. Time for those who wait is that of the loop."""
 
     async def test_nobody_waits_while_there_is_something_to_claim(self) -> None:
         """It returns at once, and again: to wait claims nothing."""
-        async with self.make() as place:
+        async with self.create() as place:
             wait = self._wait_of(place)
             await self._put(place)
             with anyio.fail_after(LONG):
@@ -31,7 +31,7 @@ class Waiting(Suite[T]):
 
     async def test_a_put_ends_the_wait(self) -> None:
         """For all who wait."""
-        async with self.make() as place:
+        async with self.create() as place:
             wait = self._wait_of(place)
             with anyio.fail_after(LONG):
                 async with anyio.create_task_group() as tasks:
@@ -42,7 +42,7 @@ class Waiting(Suite[T]):
 
     async def test_a_wait_ends_after_its_time(self) -> None:
         """With nothing to claim; 0 is no time at all."""
-        async with self.make() as place:
+        async with self.create() as place:
             wait = self._wait_of(place)
             with anyio.fail_after(LONG):
                 await wait(0)
@@ -50,7 +50,7 @@ class Waiting(Suite[T]):
 
     async def test_a_release_ends_the_wait(self) -> None:
         """What somebody else had is there to be claimed."""
-        async with self.make() as place:
+        async with self.create() as place:
             wait, store = self._wait_of(place), self._any(place)
             await self._put(place)
             claims = await store.claim(1, 100 * self.tick)
@@ -62,7 +62,7 @@ class Waiting(Suite[T]):
 
     async def test_one_who_waits_can_be_cancelled(self) -> None:
         """What comes then is there to be claimed."""
-        async with self.make() as place:
+        async with self.create() as place:
             wait = self._wait_of(place)
             with anyio.move_on_after(0.01) as scope:
                 await wait(3 * LONG)
@@ -72,7 +72,7 @@ class Waiting(Suite[T]):
 
     async def test_a_time_to_wait_that_cannot_be_is_an_error(self) -> None:
         """Less than 0, no number, and without an end are `InvalidOption`."""
-        async with self.make() as place:
+        async with self.create() as place:
             wait = self._wait_of(place)
             for seconds in (-1, float("nan"), float("inf")):
                 with pytest.raises(InvalidOption):

@@ -21,15 +21,15 @@ class TestMemoryCache(CacheConformance):
     """The suite of the port."""
 
     @asynccontextmanager
-    async def make(self) -> AsyncIterator[Cache]:
+    async def create(self) -> AsyncIterator[Cache]:
         yield MemoryCache(clock=anyio.current_time)
 
 
 async def test_a_suite_that_makes_nothing_says_so() -> None:
     class TestMine(CacheConformance):
-        """Lacks make."""
+        """Lacks create."""
 
-    with pytest.raises(NotImplementedError, match=r"define TestMine\.make, an async context manager"):
+    with pytest.raises(NotImplementedError, match=r"define TestMine\.create, an async context manager"):
         await TestMine().test_a_key_without_a_value_has_none()
 
 

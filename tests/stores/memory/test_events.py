@@ -22,7 +22,7 @@ class TestMemoryEventStore(EventStoreConformance):
     """The suite of the port."""
 
     @asynccontextmanager
-    async def make(self) -> AsyncIterator[EventStore]:
+    async def create(self) -> AsyncIterator[EventStore]:
         yield MemoryEventStore()
 
 
@@ -65,7 +65,7 @@ async def test_a_revision_that_cannot_be_is_an_error_when_it_is_given(revision: 
 @pytest.mark.parametrize("option", ["key", "delay", "id"])
 async def test_what_is_no_part_of_an_event_is_named(option: str) -> None:
     given: Any = {option: 5 if option == "delay" else "mine"}
-    with pytest.raises(InvalidOption, match=rf"^{option}=.*: an event has a body and headers, and nothing else"):
+    with pytest.raises(InvalidOption, match=rf"^{option}=.*: an event has a body and headers only"):
         await MemoryEventStore().append("a", [Item(b"secret", **given)], 0)
 
 

@@ -20,16 +20,16 @@ pytestmark = pytest.mark.anyio
 class TestMemoryInbox(InboxConformance):
     """The suite of the port."""
 
-    kept = 10
+    retention_ticks = 10
 
     @asynccontextmanager
-    async def make(self) -> AsyncIterator[Inbox]:
-        yield MemoryInbox(keep=10)
+    async def create(self) -> AsyncIterator[Inbox]:
+        yield MemoryInbox(retention=10)
 
 
 async def test_a_suite_that_knows_no_time_leaves_that_test_out() -> None:
     class TestMine(TestMemoryInbox):
-        kept = None  # type: ignore[assignment]
+        retention_ticks = None  # type: ignore[assignment]
 
     with pytest.raises(pytest.skip.Exception, match="the suite does not know when an id is forgotten"):
         await TestMine().test_an_id_is_kept_for_its_time()
@@ -52,10 +52,10 @@ async def test_an_id_that_was_handled_says_what_to_do() -> None:
         await inbox.add("a")
 
 
-@pytest.mark.parametrize("keep", [0, -1, float("nan"), float("inf"), True, None, "1"])
-def test_a_time_to_keep_that_cannot_be_is_an_error(keep: Any) -> None:
-    with pytest.raises(InvalidOption, match=r"keep=.*: give seconds, more than 0"):
-        MemoryInbox(keep)
+@pytest.mark.parametrize("retention", [0, -1, float("nan"), float("inf"), True, None, "1"])
+def test_a_time_to_keep_that_cannot_be_is_an_error(retention: Any) -> None:
+    with pytest.raises(InvalidOption, match=r"retention=.*: give seconds, more than 0"):
+        MemoryInbox(retention)
 
 
 async def test_a_cancelled_add_adds_nothing() -> None:
@@ -68,7 +68,7 @@ async def test_a_cancelled_add_adds_nothing() -> None:
 
 
 async def test_ids_whose_time_is_over_take_no_room() -> None:
-    inbox = MemoryInbox(keep=1)
+    inbox = MemoryInbox(retention=1)
     for number in range(1_000):
         await inbox.add(str(number))
         await anyio.sleep(1)

@@ -21,7 +21,7 @@ class TestMemoryLocks(LocksConformance):
     """The suite of the port."""
 
     @asynccontextmanager
-    async def make(self) -> AsyncIterator[Locks]:
+    async def create(self) -> AsyncIterator[Locks]:
         yield MemoryLocks()
 
 

@@ -20,12 +20,12 @@ class TestMemoryOutbox(OutboxConformance):
     """The suite of the port."""
 
     @asynccontextmanager
-    async def make(self) -> AsyncIterator[Outbox]:
+    async def create(self) -> AsyncIterator[Outbox]:
         yield MemoryOutbox()
 
 
 async def test_a_delay_in_an_outbox_says_where_it_belongs() -> None:
-    with pytest.raises(InvalidOption, match=r"^delay=5.*: an outbox passes on at once; .* into a queue"):
+    with pytest.raises(InvalidOption, match=r"^delay=5.*: an outbox publishes at once; .* into a queue"):
         await MemoryOutbox().put(Item(b"secret", delay=5))
 
 
@@ -47,7 +47,7 @@ async def test_what_is_passed_on_is_forgotten() -> None:
     for _ in range(3):
         await outbox.put(Item(b"", id="a"), b"")
         await outbox.ack(*await outbox.claim(9, 1))
-    assert not outbox._kept and not outbox._claimed
+    assert not outbox._items and not outbox._claimed
 
 
 async def test_a_cancelled_call_does_nothing_to_an_outbox() -> None:

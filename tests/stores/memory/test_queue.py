@@ -22,7 +22,7 @@ class TestMemoryQueue(QueueConformance):
     """The suite of the port."""
 
     @asynccontextmanager
-    async def make(self) -> AsyncIterator[Queue]:
+    async def create(self) -> AsyncIterator[Queue]:
         yield MemoryQueue()
 
 
@@ -99,5 +99,5 @@ async def test_an_empty_queue_keeps_nothing() -> None:
         while claims := await queue.claim(9, 1):
             await queue.ack(*claims)
     ready = queue._ready
-    kept = (queue._entries, queue._delayed, queue._leased, ready._lanes, ready._places)
-    assert [len(each) for each in kept] == [0] * 5
+    parts = (queue._items, queue._delayed, queue._leased, ready._lanes, ready._positions)
+    assert [len(each) for each in parts] == [0] * 5

@@ -25,7 +25,7 @@ class TestSqliteCache(CacheConformance):
         self.path, self.clock = path, clock
 
     @asynccontextmanager
-    async def make(self) -> AsyncIterator[Cache]:
+    async def create(self) -> AsyncIterator[Cache]:
         async with SqliteStore(self.path, clock=self.clock) as store:
             yield store.cache
 

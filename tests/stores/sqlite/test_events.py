@@ -9,7 +9,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from modd.ports import Conflict, EventStore, Item, Recorded, Snapshot
+from modd.ports import Conflict, EventStore, Item, RecordedEvent, Snapshot
 from modd.stores.sqlite.events import PAGE
 from modd.stores.sqlite.store import SqliteStore
 from modd.testing.conformance import EventStoreConformance
@@ -26,7 +26,7 @@ class TestSqliteEventStore(EventStoreConformance):
         self.path = path
 
     @asynccontextmanager
-    async def make(self) -> AsyncIterator[EventStore]:
+    async def create(self) -> AsyncIterator[EventStore]:
         async with SqliteStore(self.path) as store:
             yield store.events
 
@@ -39,9 +39,9 @@ async def test_events_and_snapshots_are_there_when_the_file_is_opened_again(path
     async with SqliteStore(path, clock=clock) as store:
         await store.events.append("a", [b"3"], 2)
         assert [event async for event in store.events.read("a")] == [
-            Recorded("a", 1, 1, b"1", {}, clock.now - 60),
-            Recorded("a", 2, 2, b"2", {"type": "x"}, clock.now - 60),
-            Recorded("a", 3, 3, b"3", {}, clock.now),
+            RecordedEvent("a", 1, 1, b"1", {}, clock.now - 60),
+            RecordedEvent("a", 2, 2, b"2", {"type": "x"}, clock.now - 60),
+            RecordedEvent("a", 3, 3, b"3", {}, clock.now),
         ]
         assert await store.events.snapshot("a") == Snapshot("a", 2, b"s", {"type": "y"}, clock.now - 60)
 

@@ -21,14 +21,14 @@ pytestmark = pytest.mark.anyio
 class TestSqliteInbox(InboxConformance):
     """The suite of the port."""
 
-    kept = 60
+    retention_ticks = 60
 
     @pytest.fixture(autouse=True)
     def _own(self, path: Path, clock: Clock) -> None:
         self.path, self.clock = path, clock
 
     @asynccontextmanager
-    async def make(self) -> AsyncIterator[Inbox]:
+    async def create(self) -> AsyncIterator[Inbox]:
         async with SqliteStore(self.path, clock=self.clock, keep=60) as store:
             yield store.inbox
 

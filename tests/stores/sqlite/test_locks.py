@@ -26,7 +26,7 @@ class TestSqliteLocks(LocksConformance):
         self.path, self.clock = path, clock
 
     @asynccontextmanager
-    async def make(self) -> AsyncIterator[Locks]:
+    async def create(self) -> AsyncIterator[Locks]:
         async with SqliteStore(self.path, clock=self.clock) as store:
             yield store.locks
 

@@ -25,7 +25,7 @@ class TestSqliteOutbox(OutboxConformance):
         self.path, self.clock = path, clock
 
     @asynccontextmanager
-    async def make(self) -> AsyncIterator[Outbox]:
+    async def create(self) -> AsyncIterator[Outbox]:
         async with SqliteStore(self.path, clock=self.clock) as store:
             yield store.outbox
 

@@ -27,7 +27,7 @@ class TestSqliteQueue(QueueConformance):
         self.path, self.clock = path, clock
 
     @asynccontextmanager
-    async def make(self) -> AsyncIterator[Queue]:
+    async def create(self) -> AsyncIterator[Queue]:
         async with SqliteStore(self.path, clock=self.clock) as store:
             yield store.queue("orders")
 

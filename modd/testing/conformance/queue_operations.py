@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from modd.ports.items import Dead, Item
+from modd.ports.items import DeadLetter, Item
 from modd.ports.queue import Queue
-from modd.testing.conformance.queue_base import QueueSuite
+from modd.testing.conformance.base import ClaimSuite
 
 
-class PeopleAtQueue(QueueSuite):
+class QueueOperatorSuite(ClaimSuite[Queue]):
     """The promises about cancelled and buried items."""
 
     async def test_what_has_not_been_claimed_can_be_cancelled(self) -> None:
         """Ready or delayed; the ids of those that were cancelled come back, each once, and are known no more."""
-        async with self.make() as queue:
+        async with self.create() as queue:
             await queue.put(Item(b"1", id="a"), Item(b"2", id="b", delay=2 * self.tick), Item(b"3", id="c"))
             assert await queue.cancel() == []
             assert await queue.cancel("b", "none", "a", "b") == ["b", "a"]
@@ -22,7 +22,7 @@ class PeopleAtQueue(QueueSuite):
 
     async def test_what_has_been_claimed_cannot_be_cancelled(self) -> None:
         """Nor what waits for a retry, what nobody holds any more, what is dead; what was released can."""
-        async with self.make() as queue:
+        async with self.create() as queue:
             await queue.put(*[Item(b"", id=name) for name in ("over", "leased", "retried", "dead", "released")])
             await self.claim_one(queue, lease=2)
             _, retried, dead, released = await self.claim(queue)
@@ -34,21 +34,21 @@ class PeopleAtQueue(QueueSuite):
 
     async def test_buried_items_are_there_to_be_looked_at(self) -> None:
         """With all that people need, those buried first at the front, up to a limit; nobody claims them."""
-        async with self.make() as queue:
+        async with self.create() as queue:
             await queue.put(Item(b"1", {"type": "a"}, id="a"), Item(b"2", id="b"))
             await queue.retry(await self.claim_one(queue))
             first, second = await self.claim(queue, lease=2)
             await queue.bury(second, "not two")
             await queue.bury(first, "")
             await self.ticks(4)
-            buried = [Dead("b", b"2", {}, "not two", 1), Dead("a", b"1", {"type": "a"}, "", 2)]
+            buried = [DeadLetter("b", b"2", {}, "not two", 1), DeadLetter("a", b"1", {"type": "a"}, "", 2)]
             assert await queue.dead() == buried
             assert await queue.dead(1) == buried[:1]
             assert await self.bodies(queue) == []
 
     async def test_a_redriven_item_begins_anew(self) -> None:
         """Behind all others, with no attempts; it can be cancelled again, and nothing else is redriven."""
-        async with self.make() as queue:
+        async with self.create() as queue:
             await self.bury(queue, "a", "b")
             await queue.put(Item(b"", id="c"))
             assert await queue.redrive() == []
@@ -59,7 +59,7 @@ class PeopleAtQueue(QueueSuite):
 
     async def test_a_discarded_item_is_gone(self) -> None:
         """Buried ones only; its id is known no more."""
-        async with self.make() as queue:
+        async with self.create() as queue:
             await self.bury(queue, "a", "b")
             await queue.put(Item(b"", id="c"))
             assert await queue.discard() == []
