@@ -16,7 +16,7 @@ from modd.cli.doctor import Doctor
 from modd.cli.inspection import Reading, looked
 from modd.cli.reports import DeadLetter, DeadLetters, Moved, Overview, Report, Shown, State
 from modd.cli.types import codecs_of
-from modd.stores.sqlite.sql import unpacked
+from modd.stores.sqlite.sql import decode_headers
 
 STATES: tuple[State, ...] = ("ready", "waits for its key", "delayed", "leased", "waits for a retry", "dead")
 """By their numbers in the file."""
@@ -74,7 +74,7 @@ def dead_letters(there: Reading, name: str, limit: int, show: Viewer) -> DeadLet
 def shown(there: Reading, name: str, id: str, show: Viewer, *, is_raw: bool = False) -> Shown:
     """One item. Raises `NoSuchItem`. Its key and the headers of others are masked unless it is shown as it is."""
     state, due, attempts, key, packed, reason, body = there.item(name, id)
-    headers = unpacked(packed)
+    headers = decode_headers(packed)
     if not is_raw:
         key = key and MASKED
         headers = {head: text if head.startswith(OWN_HEADERS) else MASKED for head, text in headers.items()}

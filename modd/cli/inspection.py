@@ -14,10 +14,10 @@ from typing import Any, TypeVar
 from modd.cli.errors import NoSuchFile, NoSuchItem, NoSuchQueue
 from modd.cli.reports import QueueCounts
 from modd.ports.errors import StoreError
-from modd.stores.sqlite.errors import NotAStore, translated
-from modd.stores.sqlite.journal import prepare_reader
-from modd.stores.sqlite.queue import COUNTS
-from modd.stores.sqlite.queue_sql import DEAD, QueueSql
+from modd.stores.sqlite.errors import NotAStore, translate_error
+from modd.stores.sqlite.journal_mode import prepare_reader
+from modd.stores.sqlite.queue_operations import QueueOperations
+from modd.stores.sqlite.queue_sql import COUNTS, DEAD
 from modd.stores.sqlite.schema import check_version
 
 T = TypeVar("T")
@@ -86,7 +86,7 @@ class Reading:
 
     def item(self, name: str, id: str) -> tuple[Any, ...]:
         """State, due, attempts, key, headers, reason and body of an item. Raises `NoSuchItem`."""
-        place = self._sql(name).place_of(self.connection, id)
+        place = self._sql(name).position_of(self.connection, id)
         if place is None:
             raise NoSuchItem(id, name)
         [item] = self.rows(ITEM, place)
@@ -98,8 +98,8 @@ class Reading:
         [[place]] = self.rows(sql if state == 0 else f"{sql} AND due IS NOT NULL", self._sql(name).number)
         return None if place is None else max(0.0, self._clock() - place / 1e6)
 
-    def _sql(self, name: str) -> QueueSql:
-        return QueueSql(name, self._nonce)
+    def _sql(self, name: str) -> QueueOperations:
+        return QueueOperations(name, self._nonce)
 
     def _nonce(self) -> str:
         [[nonce]] = self.rows("SELECT nonce FROM modd_store")
@@ -156,5 +156,5 @@ def _named(path: str, error: sqlite3.Error) -> StoreError:
     if getattr(error, "sqlite_errorname", "") == "SQLITE_READONLY_ROLLBACK":
         cure = "whoever opens the store next undoes it: start what uses it, and look again"
         return StoreError(path, f"a process ended in the middle of a transaction; {cure}")
-    named = translated(path, error)
+    named = translate_error(path, error)
     return named if isinstance(named, StoreError) else StoreError(path, str(error))

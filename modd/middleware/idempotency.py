@@ -22,7 +22,7 @@ from modd.middleware.caching.keys import Keys
 from modd.middleware.caching.replay import Before, checked_store, stand_in
 from modd.middleware.caching.single_flight import Fills
 from modd.ports.cache import Cache
-from modd.ports.transaction import transaction_here
+from modd.ports.transaction import usable_transaction
 
 PATIENCE = 5.0
 """Seconds that a store may take for a result when the dispatch was cancelled meanwhile."""
@@ -101,7 +101,7 @@ class Idempotency:
         return None
 
     async def _keep_if_committed(self, keep: Callable[[], Awaitable[None]]) -> None:
-        transaction = transaction_here()
+        transaction = usable_transaction()
         if transaction is None:
             await keep()
         else:  # else a commit that fails would leave a result of what was not done

@@ -19,7 +19,7 @@ from modd.cqrs.retry import Errors, asked, check_errors, is_hopeful
 from modd.cqrs.stamps import Failed, Retried, Stamp
 from modd.errors import InvalidOption
 from modd.middleware.options import Options
-from modd.ports.transaction import part_here
+from modd.ports.transaction import savepoint_if_open
 
 
 class RetryerOptions(TypedDict, total=False):
@@ -114,7 +114,7 @@ async def _failure(envelope: Envelope[Any], call_next: Next) -> Exception | Fail
     What a failed attempt has written in the open transaction is dropped.
     """
     try:
-        async with part_here():
+        async with savepoint_if_open():
             await _attempt(envelope, call_next)
     except _Undone:
         return envelope.last(Failed)

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from modd.stores.sqlite.processes import Presence
+from modd.stores.sqlite.file_lock import Presence
 from tests.proofs.accounts import problems_of
 from tests.proofs.processes import Job, Outcome, Zygote, zygote
 from tests.proofs.sizes import size_of
@@ -94,7 +94,7 @@ class Trials:
                 shutil.copy(self._accepted, path)
             if setting.shared:
                 leave_wal(path)
-                assert stack.enter_context(closing(Presence(str(path)))).together()
+                assert stack.enter_context(closing(Presence(str(path)))).try_shared()
             outcomes = self._zygote.run(*setting.jobs(path, kill_at, signals))
             [end] = self._zygote.run(Job("tests.proofs.workshop:recover", {"path": str(path)}, setting.backend))
         step = next(iter(outcomes[0].named("killed")), "any moment")

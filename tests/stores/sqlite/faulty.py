@@ -10,7 +10,7 @@ from typing import Any
 
 import anyio
 
-from modd.stores.sqlite.opening import connected
+from modd.stores.sqlite.opening import connect_file
 
 
 class Failing(sqlite3.Connection):
@@ -53,7 +53,7 @@ def of_version(version: str) -> Callable[[str], sqlite3.Connection]:
     """Makes connections that say they are of this version of SQLite."""
 
     def connect(path: str) -> sqlite3.Connection:
-        connection = connected(path)
+        connection = connect_file(path)
         connection.create_function("sqlite_version", 0, lambda: version)
         return connection
 

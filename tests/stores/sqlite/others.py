@@ -10,7 +10,7 @@ from pathlib import Path
 import anyio
 from anyio.abc import TaskGroup
 
-from modd.stores.sqlite.processes import Presence
+from modd.stores.sqlite.file_lock import Presence
 from modd.stores.sqlite.store import SqliteStore
 from tests.stores.sqlite.faulty import of_version
 

@@ -77,7 +77,7 @@ async def test_a_read_that_is_cancelled_while_it_connects_leaves_its_connection_
         assert watch.done["connect"] == before
 
 
-@pytest.mark.parametrize("options", [None, {"own_writes": False}, {"own_writes": True}])
+@pytest.mark.parametrize("options", [None, {"immediate": False}, {"immediate": True}])
 async def test_a_call_in_a_scope_that_is_cancelled_is_done_and_returns_or_leaves_nothing(
     path: Path, options: dict[str, Any] | None
 ) -> None:

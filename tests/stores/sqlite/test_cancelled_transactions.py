@@ -20,7 +20,7 @@ from tests.stores.sqlite.effects import ALL, opened, paid, pay
 
 pytestmark = pytest.mark.anyio
 
-both = pytest.mark.parametrize("own_writes", [False, True])
+both = pytest.mark.parametrize("immediate", [False, True])
 
 
 async def test_a_transaction_that_is_cancelled_before_the_writer_took_it_leaves_nothing(
@@ -35,11 +35,11 @@ async def test_a_transaction_that_is_cancelled_before_the_writer_took_it_leaves_
 
 @both
 async def test_a_transaction_that_is_cancelled_at_its_commit_is_committed(
-    path: Path, natively: bool, own_writes: bool
+    path: Path, natively: bool, immediate: bool
 ) -> None:
     watch = Watch()
     async with opened(path, watch) as store:
-        caller = Caller(lambda: transact(store, own_writes=own_writes))
+        caller = Caller(lambda: transact(store, immediate=immediate))
         await cancelled_when_it_is_taken(watch, "COMMIT", caller, natively)
         assert "went on" not in caller.log
         assert await paid(store) == ALL
@@ -47,11 +47,11 @@ async def test_a_transaction_that_is_cancelled_at_its_commit_is_committed(
 
 @both
 async def test_a_transaction_that_is_cancelled_inside_leaves_nothing_open(
-    path: Path, natively: bool, own_writes: bool
+    path: Path, natively: bool, immediate: bool
 ) -> None:
     # ST-19
     async def stay() -> None:
-        async with store.transaction(own_writes=own_writes) as tx:
+        async with store.transaction(immediate=immediate) as tx:
             await pay(store, tx)
             await tx.fetch("SELECT 1")
             async with store.transaction():
@@ -65,7 +65,7 @@ async def test_a_transaction_that_is_cancelled_inside_leaves_nothing_open(
             caller.cancel(natively)
             await caller.ended.wait()
             assert await paid(store) == caller.log == []
-        await transact(store, own_writes=own_writes)
+        await transact(store, immediate=immediate)
         assert await paid(store) == ALL
 
 
@@ -75,7 +75,7 @@ async def test_a_transaction_with_own_writes_that_is_cancelled_at_a_statement_le
 ) -> None:
     # ST-19
     async def work() -> None:
-        async with store.transaction(own_writes=True) as tx:
+        async with store.transaction(immediate=True) as tx:
             await pay(store, tx)
             await tx.fetch("SELECT 2")
             await anyio.sleep_forever()
@@ -98,7 +98,7 @@ async def test_who_is_cancelled_while_it_waits_for_its_turn_to_write_is_in_nobod
 ) -> None:
     watch = Watch()
     async with opened(path, watch) as store, anyio.create_task_group() as tasks:
-        caller = Caller(lambda: transact(store, own_writes=True))
+        caller = Caller(lambda: transact(store, immediate=True))
         behind = Caller(lambda: put(store))
         async with watch.holding():
             tasks.start_soon(store.cache.set, "k", b"1", 60)

@@ -28,7 +28,7 @@ async def test_a_turn_and_a_transaction_that_wait_for_each_other_are_a_deadlock(
         await store.queue("orders").put(b"1")
 
     async def work() -> None:
-        async with store.transaction(own_writes=True) as tx:
+        async with store.transaction(immediate=True) as tx:
             await pay(store, tx)
             tasks.start_soon(do, bus, Paid())
             await inside.wait()
@@ -67,7 +67,7 @@ async def test_a_turn_that_would_wait_for_a_transaction_that_waits_for_it_fails(
 
     async with opened(path) as store, outsider() as do, anyio.create_task_group() as tasks:
         bus = Bus([handle], name="shop")
-        async with store.transaction(own_writes=True) as tx:
+        async with store.transaction(immediate=True) as tx:
             await pay(store, tx)
             tasks.start_soon(do, send)
             await inside.wait()

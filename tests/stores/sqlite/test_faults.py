@@ -101,7 +101,7 @@ async def test_a_full_disk_loses_nothing_and_it_goes_on_when_there_is_space(path
 
 
 async def limit_pages(store: SqliteStore, pages: int) -> None:
-    async with store.transaction(own_writes=True) as tx:
+    async with store.transaction(immediate=True) as tx:
         await tx.fetch(f"PRAGMA max_page_count = {pages}")
 
 
@@ -119,7 +119,9 @@ async def test_damage_is_told_with_what_to_do(path: Path) -> None:
         await store.queue("a").put(*[bytes(1_000)] * 200)
     damage(path)
     async with SqliteStore(path) as store:
-        with pytest.raises(StoreCorrupt, match=r"store\.db: the file is damaged .* stop what uses it, copy it"):
+        with pytest.raises(
+            StoreCorrupt, match=r"store\.db: the file is damaged .* stop the processes that use it, copy it"
+        ):
             await store.queue("a").claim(100, 60)
         with pytest.raises(StoreCorrupt):
             await store.queue("a").stats()

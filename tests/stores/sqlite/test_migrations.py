@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from modd.stores.sqlite.errors import NewerStore
-from modd.stores.sqlite.opening import connected
+from modd.stores.sqlite.opening import connect_file
 from modd.stores.sqlite.schema import FIRST, STEPS, migrate
 from modd.stores.sqlite.store import SqliteStore
 from tests.stores.sqlite.program import ended, put_one, start
@@ -23,7 +23,7 @@ BAD = "CREATE TABLE modd_bad (a);\nINSERT INTO modd_none VALUES (1)"
 
 @pytest.fixture
 def file(path: Path) -> Iterator[sqlite3.Connection]:
-    with closing(connected(str(path))) as connection:
+    with closing(connect_file(str(path))) as connection:
         yield connection
 
 

@@ -19,7 +19,7 @@ from modd.stores.sqlite.errors import (
     StoreFull,
     StoreReadOnly,
 )
-from modd.stores.sqlite.processes import of_system
+from modd.stores.sqlite.file_lock import translate_os_error
 from modd.stores.sqlite.store import SqliteStore
 from tests.stores.sqlite.faulty import Disk, beside, by_uri, store_threads, until
 
@@ -86,7 +86,7 @@ async def test_a_folder_that_cannot_be_written_is_told_at_once(path: Path) -> No
     [(errno.ENOSPC, StoreFull), (errno.EDQUOT, StoreFull), (errno.EIO, StoreFailed), (errno.EACCES, StoreReadOnly)],
 )
 def test_what_the_system_says_is_told_as_what_it_is(number: int, kind: type[StoreError]) -> None:
-    assert type(of_system("store.db", OSError(number, "as told"))) is kind
+    assert type(translate_os_error("store.db", OSError(number, "as told"))) is kind
 
 
 @pytest.mark.parametrize("step", ["SELECT", "PRAGMA synchronous", "PRAGMA journal_mode", "BEGIN", "CREATE", "COMMIT"])

@@ -19,7 +19,7 @@ from tests.stores.sqlite.effects import ALL, opened, paid, pay
 
 pytestmark = pytest.mark.anyio
 
-both = pytest.mark.parametrize("own_writes", [False, True])
+both = pytest.mark.parametrize("immediate", [False, True])
 LOST = Claim("gone", b"", {}, None, 1, "1.1")
 
 
@@ -69,12 +69,12 @@ async def do(store: SqliteStore, name: str, fail: Any = None, **options: Any) ->
 
 
 @both
-async def test_all_that_a_transaction_writes_is_committed_together(path: Path, own_writes: bool) -> None:
+async def test_all_that_a_transaction_writes_is_committed_together(path: Path, immediate: bool) -> None:
     # ST-10
     watch = Watch()
     async with opened(path, watch) as store:
         before = watch.done["COMMIT"]
-        await do(store, "a", own_writes=own_writes)
+        await do(store, "a", immediate=immediate)
         assert await paid(store) == ALL
         assert watch.done["COMMIT"] == before + 1
     async with opened(path) as store:
@@ -84,13 +84,13 @@ async def test_all_that_a_transaction_writes_is_committed_together(path: Path, o
 @both
 @failures
 async def test_when_one_thing_fails_nothing_is_written(
-    path: Path, fail: Any, error: type[Exception], own_writes: bool
+    path: Path, fail: Any, error: type[Exception], immediate: bool
 ) -> None:
     # ST-10
     async with opened(path) as store:
         await do(store, "before")
         with pytest.raises(error):
-            await do(store, "a", fail, own_writes=own_writes)
+            await do(store, "a", fail, immediate=immediate)
         assert await paid(store) == []
         await do(store, "a")
         assert await paid(store) == ALL
@@ -133,11 +133,11 @@ async def test_what_needs_an_answer_is_refused_while_writes_are_collected(path: 
     async with opened(path) as store:
         async with store.transaction():
             for call in (store.queue("orders").claim(1, 60), store.outbox.claim(1, 60)):
-                with pytest.raises(AnswerNeeded, match=r"^claim needs an answer at once, .*own_writes=True"):
+                with pytest.raises(AnswerNeeded, match=r"^claim needs an answer at once, .*immediate=True"):
                     await call
-            with pytest.raises(AnswerNeeded, match="own_writes=True"):
-                await store.transaction(own_writes=True).__aenter__()
-        async with store.transaction(own_writes=True):
+            with pytest.raises(AnswerNeeded, match="immediate=True"):
+                await store.transaction(immediate=True).__aenter__()
+        async with store.transaction(immediate=True):
             await store.queue("orders").put(b"1")
             [claim] = await store.queue("orders").claim(1, 60)
             await store.queue("orders").ack(claim)
@@ -164,14 +164,14 @@ async def test_parts_have_the_transactions_of_their_store(path: Path) -> None:
 async def test_a_limit_that_cannot_be_is_an_error(path: Path) -> None:
     async with opened(path) as store:
         with pytest.raises(InvalidOption, match=r"limit=0: give seconds, more than 0"):
-            await store.transaction(own_writes=True, limit=0).__aenter__()
+            await store.transaction(immediate=True, max_seconds=0).__aenter__()
 
 
 async def test_there_is_no_transaction_of_a_store_that_is_not_open(path: Path) -> None:
     store = SqliteStore(path)
-    for own_writes in (False, True):
+    for immediate in (False, True):
         with pytest.raises(StoreClosed):
-            await store.transaction(own_writes=own_writes).__aenter__()
+            await store.transaction(immediate=immediate).__aenter__()
 
 
 async def test_an_error_inside_the_store_comes_out_as_it_is(path: Path) -> None:

@@ -55,7 +55,7 @@ async def test_a_transaction_that_collects_does_not_see_its_own_writes(path: Pat
 
 async def test_with_own_writes_it_sees_them_and_nobody_else_does(path: Path) -> None:
     async with opened(path) as store, outsider() as do:
-        async with store.transaction(own_writes=True) as tx:
+        async with store.transaction(immediate=True) as tx:
             await pay(store, tx)
             assert await tx.fetch(HERE) == [("a",)]
             assert await paid(store) == ALL
@@ -69,7 +69,7 @@ async def test_with_own_writes_it_sees_them_and_nobody_else_does(path: Path) -> 
 
 async def test_with_own_writes_the_cache_and_the_locks_are_part_of_it(path: Path) -> None:
     async def work() -> None:
-        async with store.transaction(own_writes=True):
+        async with store.transaction(immediate=True):
             await store.cache.set("k", b"1", 60)
             assert await store.locks.acquire("k", 60, "me")
             raise ZeroDivisionError
@@ -103,7 +103,7 @@ async def test_the_cache_and_the_locks_are_no_part_of_one_that_collects(path: Pa
 async def test_with_own_writes_what_failed_alone_can_be_done_again(path: Path) -> None:
     async with opened(path) as store:
         await add(store, "a")
-        async with store.transaction(own_writes=True) as tx:
+        async with store.transaction(immediate=True) as tx:
             await pay(store, tx, "p")
             with pytest.raises(Conflict) as conflict:
                 await store.events.append("accounts", [b"b"], 0)
@@ -115,7 +115,7 @@ async def test_with_own_writes_what_failed_alone_can_be_done_again(path: Path) -
 async def test_with_own_writes_it_may_not_take_long_and_the_others_go_on(path: Path) -> None:
     # ST-12
     async def work() -> None:
-        async with store.transaction(own_writes=True, limit=0.05) as tx:
+        async with store.transaction(immediate=True, max_seconds=0.05) as tx:
             await pay(store, tx)
             async with store.transaction():
                 await anyio.sleep_forever()
@@ -123,7 +123,7 @@ async def test_with_own_writes_it_may_not_take_long_and_the_others_go_on(path: P
     async with opened(path) as store:
         with pytest.raises(TransactionTimeout, match=r"more than 0.05 s and was rolled back") as late:
             await work()
-        assert (late.value.store, late.value.limit) == (str(path), 0.05)
+        assert (late.value.store, late.value.max_seconds) == (str(path), 0.05)
         assert await paid(store) == []
         await add(store, "a")
         assert await bodies(store) == [b"a"]
@@ -134,7 +134,7 @@ async def test_what_others_write_meanwhile_waits_until_it_has_ended(path: Path) 
         async with (
             anyio.create_task_group() as tasks,
             outsider() as do,
-            store.transaction(own_writes=True) as tx,
+            store.transaction(immediate=True) as tx,
         ):
             await tx.execute(ADD, ("a",))
             tasks.start_soon(do, add, store, "b")

@@ -18,7 +18,7 @@ from tests.stores.sqlite.test_group_commit import together
 
 pytestmark = pytest.mark.anyio
 
-both = pytest.mark.parametrize("own_writes", [False, True])
+both = pytest.mark.parametrize("immediate", [False, True])
 
 
 async def test_values_are_those_that_were_given_though_they_change_before_the_commit(path: Path) -> None:
@@ -37,9 +37,9 @@ async def test_values_are_those_that_were_given_though_they_change_before_the_co
 
 @both
 @pytest.mark.parametrize("sql", ["COMMIT", " begin;", "rollback TO modd", "END", "SAVEPOINT a", "release a"])
-async def test_statements_that_begin_or_end_transactions_are_refused(path: Path, sql: str, own_writes: bool) -> None:
+async def test_statements_that_begin_or_end_transactions_are_refused(path: Path, sql: str, immediate: bool) -> None:
     async with opened(path) as store:
-        async with store.transaction(own_writes=own_writes) as tx:
+        async with store.transaction(immediate=immediate) as tx:
             with pytest.raises(InvalidOption, match=r"sql=.*: begin and end transactions with `async with"):
                 await tx.execute(sql)
             await pay(store, tx)
@@ -52,16 +52,16 @@ async def test_a_statement_that_writes_and_has_rows_needs_own_writes(path: Path)
         async with store.transaction() as tx:
             with pytest.raises(AnswerNeeded, match=r"a statement that writes and has rows needs an answer at once"):
                 await tx.fetch(add)
-        async with store.transaction(own_writes=True) as tx:
+        async with store.transaction(immediate=True) as tx:
             assert await tx.fetch(add) == [(1,)]
         assert await paid(store) == ["account"]
 
 
 @both
 @pytest.mark.parametrize("sql", ["", "--", "SELECT 1; SELECT 2", "nonsense"])
-async def test_what_is_no_statement_is_an_error_and_harms_nothing(path: Path, sql: str, own_writes: bool) -> None:
+async def test_what_is_no_statement_is_an_error_and_harms_nothing(path: Path, sql: str, immediate: bool) -> None:
     async def work() -> None:
-        async with store.transaction(own_writes=own_writes) as tx:
+        async with store.transaction(immediate=immediate) as tx:
             await pay(store, tx)
             await tx.execute(sql)
 
@@ -101,7 +101,7 @@ async def test_a_statement_that_undoes_the_whole_commit_harms_no_other(path: Pat
 
 async def test_with_own_writes_nothing_is_written_after_such_a_statement(path: Path) -> None:
     async def work() -> None:
-        async with store.transaction(own_writes=True) as tx:
+        async with store.transaction(immediate=True) as tx:
             await pay(store, tx)
             with pytest.raises(sqlite3.IntegrityError):
                 await undo(tx)
