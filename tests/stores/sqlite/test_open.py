@@ -61,7 +61,7 @@ async def test_a_file_of_a_newer_modd_is_left_as_it_is(path: Path) -> None:
     error = await opening(path)
     assert isinstance(error, NewerStore)
     assert error.version == 99
-    assert "has version 99 of the schema" in str(error)
+    assert "has schema version 99" in str(error)
     assert "upgrade modd" in str(error)
     assert path.read_bytes() == content  # noqa: ASYNC240
     assert beside(path) == {"", "-modd", "-modd-turn"}

@@ -163,7 +163,7 @@ async def test_parts_have_the_transactions_of_their_store(path: Path) -> None:
 
 async def test_a_limit_that_cannot_be_is_an_error(path: Path) -> None:
     async with opened(path) as store:
-        with pytest.raises(InvalidOption, match=r"limit=0: give seconds, more than 0"):
+        with pytest.raises(InvalidOption, match=r"max_seconds=0: give seconds, more than 0"):
             await store.transaction(immediate=True, max_seconds=0).__aenter__()
 
 
