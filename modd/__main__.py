@@ -1,4 +1,4 @@
-"""``python -m modd``: tools for people who run modd."""
+"""``python -m modd``: tools for the operation of modd."""
 
 from __future__ import annotations
 

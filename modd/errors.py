@@ -1,4 +1,4 @@
-"""Every error modd raises: each takes values, writes its own sentence and names the cure."""
+"""The errors of modd: each takes values, writes its own sentence and names the cure."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import Any
 
 
 class ModdError(Exception):
-    """Base of every error that modd raises; catch it to catch them all."""
+    """The base of all errors that modd raises; catch it to catch them all."""
 
 
 class NotAComponent(ModdError, TypeError):
-    """Something that cannot take a message was given as a component (MO-13)."""
+    """A value that cannot take a message was added to a bus or a part. ``value`` is the value."""
 
-    def __init__(self, given: object, reason: str) -> None:
-        self.given = given
-        super().__init__(f"{describe(given)} cannot be a component: {reason}")
+    def __init__(self, value: object, reason: str) -> None:
+        self.value = value
+        super().__init__(f"{describe(value)} cannot be a component: {reason}")
 
 
 class UnresolvedAnnotation(ModdError, TypeError):
-    """The annotation of a component's first parameter names something that cannot be found."""
+    """The annotation of a component's first parameter names a type that cannot be found."""
 
     def __init__(self, component: str, annotation: object, cause: Exception) -> None:
         self.component, self.annotation = component, annotation
@@ -31,15 +31,15 @@ class UnresolvedAnnotation(ModdError, TypeError):
 
 
 class NotAMessage(ModdError, TypeError):
-    """A message was expected: from a sender, or from what a component gave back (MO-4)."""
+    """A sender sent, or a component returned, a value that is no message. ``value`` is the value."""
 
-    def __init__(self, given: object, giver: str) -> None:
-        self.given = given
-        super().__init__(f"{giver} {_given_as_message(given)}")
+    def __init__(self, value: object, source: str) -> None:
+        self.value = value
+        super().__init__(f"{source} {_explain(value)}")
 
 
 class DuplicateName(ModdError, ValueError):
-    """Two message types of one wire name met in one bus, codec or gateway (MO-4)."""
+    """Two message types with the same wire name are in one bus, codec or gateway."""
 
     def __init__(self, name: str, first: type, second: type, place: str) -> None:
         self.name, self.types = name, (first, second)
@@ -50,7 +50,7 @@ class DuplicateName(ModdError, ValueError):
 
 
 class BusInsideItself(ModdError, ValueError):
-    """A bus was added to itself, directly or through others (MO-13)."""
+    """A bus was added to itself, directly or by way of a bus inside."""
 
     def __init__(self, path: Sequence[str]) -> None:
         self.path = tuple(path)
@@ -61,48 +61,51 @@ class BusInsideItself(ModdError, ValueError):
 
 
 class InvalidOption(ModdError, ValueError):
-    """An option has a value that cannot work."""
+    """An option has a value that cannot work. ``option`` is its name, ``value`` the value."""
 
-    def __init__(self, option: str, given: object, wanted: str) -> None:
-        self.option, self.given = option, given
-        super().__init__(f"{option}={given!r}: {wanted}")
+    def __init__(self, option: str, value: object, cure: str) -> None:
+        self.option, self.value = option, value
+        super().__init__(f"{option}={value!r}: {cure}")
 
 
 class UnknownComponent(ModdError, LookupError):
-    """`find` or `remove` was asked for a component that is not in the bus."""
+    """`find` or `remove` was called for a component that is not in the bus.
 
-    def __init__(self, wanted: str, bus: str, known: Iterable[str]) -> None:
-        self.wanted, self.known = wanted, tuple(known)
-        super().__init__(f"no component {wanted} in {bus}; it has: {', '.join(self.known) or 'none'}")
+    ``component`` is its name, ``components`` the names of the components in the bus.
+    """
+
+    def __init__(self, component: str, bus: str, components: Iterable[str]) -> None:
+        self.component, self.components = component, tuple(components)
+        super().__init__(f"no component {component} in {bus}; it has: {', '.join(self.components) or 'none'}")
 
 
 class AlreadyOpen(ModdError, RuntimeError):
-    """`async with` was used on a bus or a store that is open."""
+    """A bus or a store that is open was opened again."""
 
     def __init__(self, name: str) -> None:
         super().__init__(f"{name} is open; open it once, around everything that uses it")
 
 
 class Deadlock(ModdError, RuntimeError):
-    """Waiting for this bus would never end: its turn waits, by way of others, for the one that asks.
+    """The wait for this bus would never end, because its turn waits, directly or indirectly, for the caller.
 
     ``circle`` has the names of the buses in the order in which they wait for each other.
     """
 
     def __init__(self, circle: Sequence[str]) -> None:
         self.circle = tuple(circle)
-        around = " waits for ".join((*circle, circle[0]))
+        waits = " waits for ".join((*circle, circle[0]))
         super().__init__(
-            f"{around}; return the message in place of awaiting the bus, start the send under modd.detached(), "
+            f"{waits}; return the message instead of awaiting the bus, start the send under modd.detached(), "
             "or let turns overlap (exclusive=False or a key)"
         )
 
 
 class TurnOverflow(ModdError, RuntimeError):
-    """A turn made more messages than its limit, or turns nested deeper than allowed (MO-9).
+    """A turn had more messages than its limit, or turns were nested too deeply.
 
-    ``cycle`` has the edges (message type, component name, message type) of a loop that was seen in the second half of
-    the limit; it is empty when there was none.
+    ``cycle`` has the edges (message type, component name, message type) of a loop in the second half of the limit; it
+    is empty without a loop.
     """
 
     def __init__(self, bus: str, reason: str, cycle: Sequence[tuple[type, str, type]] = ()) -> None:
@@ -111,10 +114,10 @@ class TurnOverflow(ModdError, RuntimeError):
 
 
 class TurnFailed(ModdError, ExceptionGroup[Exception]):
-    """What nobody handled of the failures in a turn, raised to its sender when the turn has ended (MO-8, MO-17).
+    """The unhandled errors of a turn, raised to its sender when the turn has ended.
 
-    ``outbound`` has the messages that left the bus in that turn all the same, ``bus`` is the bus, and ``result`` is
-    what was asked for, when that was had before something that it caused failed.
+    ``outbound`` has the messages that left the bus in that turn, ``bus`` is the bus. ``result`` is the result of the
+    intent, if its handler succeeded and only a later effect of it failed.
     """
 
     outbound: tuple[Any, ...]
@@ -124,7 +127,7 @@ class TurnFailed(ModdError, ExceptionGroup[Exception]):
     def __new__(
         cls, message: str, errors: Sequence[Exception], outbound: Sequence[Any] = (), bus: Any = None
     ) -> TurnFailed:
-        """Made as groups are made: with all that the instance is to hold."""
+        """Create the group with its attributes, as exception groups require."""
         self = super().__new__(cls, message, errors)
         self.outbound = outbound if isinstance(outbound, tuple) else tuple(outbound)
         self.bus = bus
@@ -136,24 +139,24 @@ class TurnFailed(ModdError, ExceptionGroup[Exception]):
         super().__init__(message, errors)
 
     def derive(self, excs: Sequence[Exception]) -> TurnFailed:  # type: ignore[override]  # typeshed: any subclass
-        """The same group with other errors; ``outbound`` is kept."""
+        """Return the same group with other errors; ``outbound``, ``bus`` and ``result`` stay."""
         derived = TurnFailed(self.message, excs, self.outbound, self.bus)
         derived.result = self.result
         return derived
 
 
 class NoHandler(ModdError, LookupError):
-    """Nobody handles intents of this type (MI-2, MI-3)."""
+    """The bus has no handler for intents of this type. ``handled`` has the types that it handles."""
 
-    def __init__(self, intent: type | str, bus: str, known: Iterable[type]) -> None:
-        self.intent, self.bus, self.known = intent, bus, tuple(known)
+    def __init__(self, intent: type | str, bus: str, handled: Iterable[type]) -> None:
+        self.intent, self.bus, self.handled = intent, bus, tuple(handled)
         name = intent if isinstance(intent, str) else intent.__qualname__
-        handled = ", ".join(sorted(kind.__qualname__ for kind in self.known)) or "nothing yet"
-        super().__init__(f"no handler for {name}; {bus} handles: {handled}")
+        names = ", ".join(sorted(kind.__qualname__ for kind in self.handled)) or "nothing yet"
+        super().__init__(f"no handler for {name}; {bus} handles: {names}")
 
 
 class MultipleHandlers(ModdError, LookupError):
-    """More than one typed bus would answer an intent that was asked (MO-27)."""
+    """More than one typed bus handles an intent that was asked. ``answering`` has the names of the buses."""
 
     def __init__(self, intent: type, bus: str, answering: Iterable[str]) -> None:
         self.intent, self.bus, self.answering = intent, bus, tuple(answering)
@@ -164,30 +167,30 @@ class MultipleHandlers(ModdError, LookupError):
 
 
 class NotAnswered(ModdError, RuntimeError):
-    """An intent was asked and got no result: a middleware stopped it, or it was queued for later (MO-27)."""
+    """An intent that was asked got no result, because a middleware stopped it or queued it for later."""
 
     def __init__(self, intent: type, bus: str) -> None:
         self.intent, self.bus = intent, bus
         super().__init__(
             f"{intent.__qualname__} got no result in {bus}: a middleware stopped it or queued it for later; "
-            "use dispatch, or send it to the bus, where no result is waited for"
+            "use dispatch, or send it to the bus, which do not wait for a result"
         )
 
 
 def full_name(type_: type) -> str:
-    """Module and qualified name of a type, to tell two of one name apart."""
+    """Return module and qualified name of a type, to tell two types with the same name apart."""
     return f"{type_.__module__}.{type_.__qualname__}"
 
 
-def describe(given: object) -> str:
-    """A class by its name, anything else by its value and type, shortened."""
-    if isinstance(given, type):
-        return f"the class {given.__qualname__}"
-    text = repr(given)
-    return f"{text if len(text) <= 80 else text[:77] + '...'} ({type(given).__name__})"
+def describe(value: object) -> str:
+    """Return a text for a value: the name of a class, or the repr, shortened, with the type."""
+    if isinstance(value, type):
+        return f"the class {value.__qualname__}"
+    text = repr(value)
+    return f"{text if len(text) <= 80 else text[:77] + '...'} ({type(value).__name__})"
 
 
-def _given_as_message(given: object) -> str:
-    if isinstance(given, type):
-        return f"gave the class {given.__qualname__}; did you mean {given.__qualname__}()?"
-    return f"gave {describe(given)}, which is not a message; derive its type from modd.Message and give an instance"
+def _explain(value: object) -> str:
+    if isinstance(value, type):
+        return f"gave the class {value.__qualname__}; did you mean {value.__qualname__}()?"
+    return f"gave {describe(value)}, which is not a message; derive its type from modd.Message and give an instance"

@@ -1,6 +1,6 @@
-"""The command line: ``python -m modd queue PATH`` looks after the queues in the file of a `SqliteStore`.
+"""The command line: ``python -m modd queue PATH`` inspects and repairs the queues in the file of a `SqliteStore`.
 
-What only looks opens the file for reading and takes no part in who has it; `redrive` and `discard` open the store. The
-functions that do the work return plain values of `modd.cli.reports`, which are printed as JSON, or for people with the
-extra ``cli``.
+The commands ``stats``, ``dead``, ``show`` and ``doctor`` open the file read-only, beside the processes that use it;
+``redrive`` and ``discard`` open the store. Each command returns a plain value of `modd.cli.reports`, which is printed
+as JSON or, with the extra ``cli``, as text and tables.
 """

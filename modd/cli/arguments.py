@@ -1,4 +1,4 @@
-"""The grammar of the command line."""
+"""The arguments of the command line and their parser."""
 
 from __future__ import annotations
 
@@ -8,16 +8,21 @@ from typing import Any, Literal, NoReturn, TypeAlias
 
 import msgspec
 
-from modd.cli.errors import Misuse
+from modd.cli.errors import UsageError
 
 Command: TypeAlias = Literal["stats", "dead", "show", "redrive", "discard", "doctor"]
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """What is asked for: ``command`` for the file at ``path``.
+class Arguments(msgspec.Struct, frozen=True, kw_only=True):
+    """The parsed arguments: a command for the file at ``path``, and its options.
 
-    name: of the queue. id, ids: of items. all: in place of ids. yes: do not ask. types: where types are found, as
-    ``module`` or ``module:name``. raw: show bodies as they are. limit: the most items to list. full: check everything.
+    name: the name of a queue.
+    id, ids: of items. all: all dead letters of the queue, in place of ids.
+    yes: do not ask for confirmation.
+    types: sources of message types, as ``module`` or ``module:name``.
+    raw: show bodies with their sensitive values.
+    limit: the most dead letters to list.
+    full: check the indexes, too.
     """
 
     path: str
@@ -35,81 +40,84 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if self.command in ("redrive", "discard") and bool(self.ids) is self.all:
-            raise Misuse(f"{self.command}: give either ids or --all")
+            raise UsageError(f"{self.command}: give either ids or --all")
         if self.limit < 1:
-            raise Misuse(f"--limit {self.limit}: give a whole number, at least 1")
+            raise UsageError(f"--limit {self.limit}: give a whole number, at least 1")
 
 
-def asked(argv: Sequence[str] | None) -> Asked:
-    """What the arguments ask for; None for those of the process. Raises `Misuse`; ``--help`` ends the process."""
-    given: dict[str, Any] = vars(_parser().parse_args(argv))
-    del given["tool"]
-    given["command"] = given["command"] or "stats"
-    return Asked(**given)
+def parse_arguments(argv: Sequence[str] | None) -> Arguments:
+    """Parse arguments, those of the process for None. Raises `UsageError`; ``--help`` ends the process."""
+    options: dict[str, Any] = vars(_parser().parse_args(argv))
+    del options["tool"]
+    options["command"] = options["command"] or "stats"
+    return Arguments(**options)
 
 
 class _Parser(ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise Misuse(f"{message}; see {self.prog} --help")
+        raise UsageError(f"{message}; see {self.prog} --help")
 
 
 def _parser() -> ArgumentParser:
-    parser = _Parser(prog="python -m modd", description="Tools for people who run modd.")
+    parser = _Parser(prog="python -m modd", description="Tools for the operation of modd.")
     tools = parser.add_subparsers(dest="tool", required=True, metavar="TOOL")
     queue = tools.add_parser(
         "queue",
-        help="look after the queues in the file of a SqliteStore",
-        description="Look after the queues in the file of a SqliteStore. What only looks disturbs nobody.",
+        help="inspect and repair the queues in the file of a SqliteStore",
+        description="Inspect and repair the queues in the file of a SqliteStore. Commands that only read do not "
+        "disturb running processes.",
     )
     queue.add_argument("path", metavar="PATH", help="the file")
-    _json(queue)
-    _commands(queue)
+    _add_json(queue)
+    _add_commands(queue)
     return parser
 
 
-def _commands(queue: ArgumentParser) -> None:
+def _add_commands(queue: ArgumentParser) -> None:
     commands = queue.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
 
     def add(name: Command, help: str) -> ArgumentParser:
-        made = commands.add_parser(name, help=help, description=f"{help[0].upper()}{help[1:]}.")
-        _json(made)
-        return made
+        parser = commands.add_parser(name, help=help, description=f"{help[0].upper()}{help[1:]}.")
+        _add_json(parser)
+        return parser
 
-    add("stats", "how many items the queues and the outbox have (the default)")
-    dead = _named(add("dead", "list the dead letters of a queue"))
-    dead.add_argument("--limit", type=int, default=SUPPRESS, help="the most to list (100)")
-    show = _named(add("show", "show one item, dead or alive"))
-    show.add_argument("id", metavar="ID", help="of the item")
+    add("stats", "count the items of the queues and the outbox (the default)")
+    dead = add("dead", "list the dead letters of a queue")
+    _add_queue(dead)
+    dead.add_argument("--limit", type=int, default=SUPPRESS, help="the most dead letters to list (100)")
+    show = add("show", "show one item of a queue, in any state")
+    _add_queue(show)
+    show.add_argument("id", metavar="ID", help="the id of the item")
     for parser in (dead, show):
-        _bodies(parser)
-    _moving(add("redrive", "put dead letters back into their queue, behind all others"))
-    _moving(add("discard", "forget dead letters"))
-    doctor = add("doctor", "see whether the file is well; ends with 1 if it is not")
+        _add_body_options(parser)
+    _add_dead_letter_options(add("redrive", "put dead letters back at the end of their queue"))
+    _add_dead_letter_options(add("discard", "delete dead letters"))
+    doctor = add("doctor", "check the health of the file; the exit code is 1 if there is a problem")
     doctor.add_argument("--full", action="store_true", default=SUPPRESS, help="check the indexes, too")
 
 
-def _json(parser: ArgumentParser) -> None:
+def _add_json(parser: ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", default=SUPPRESS, help="print JSON")
 
 
-def _named(parser: ArgumentParser) -> ArgumentParser:
-    parser.add_argument("name", metavar="NAME", help="of the queue")
-    return parser
+def _add_queue(parser: ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", help="the name of the queue")
 
 
-def _bodies(parser: ArgumentParser) -> None:
-    ways = parser.add_mutually_exclusive_group()
-    ways.add_argument(
+def _add_body_options(parser: ArgumentParser) -> None:
+    options = parser.add_mutually_exclusive_group()
+    options.add_argument(
         "--types",
         action="append",
         default=SUPPRESS,
         metavar="MODULE[:NAME]",
-        help="show messages of the types, bus or codec that are found there, with *** for what is sensitive",
+        help="decode messages with the types, buses or codecs found there, and mask sensitive fields with ***",
     )
-    ways.add_argument("--raw", action="store_true", default=SUPPRESS, help="show all, with what is sensitive")
+    options.add_argument("--raw", action="store_true", default=SUPPRESS, help="show everything, sensitive values too")
 
 
-def _moving(parser: ArgumentParser) -> None:
-    _named(parser).add_argument("ids", metavar="ID", nargs="*", help="of the items")
+def _add_dead_letter_options(parser: ArgumentParser) -> None:
+    _add_queue(parser)
+    parser.add_argument("ids", metavar="ID", nargs="*", help="the ids of dead letters")
     parser.add_argument("--all", action="store_true", default=SUPPRESS, help="all dead letters of the queue")
-    parser.add_argument("--yes", action="store_true", default=SUPPRESS, help="do not ask")
+    parser.add_argument("--yes", action="store_true", default=SUPPRESS, help="do not ask for confirmation")

@@ -1,4 +1,4 @@
-"""The commands: each finds or does something, and returns a report."""
+"""The commands: each inspects a file or changes its dead letters, and returns a report."""
 
 from __future__ import annotations
 
@@ -9,91 +9,85 @@ from typing import Literal, TypeAlias
 
 import anyio
 
-from modd.cli.arguments import Asked
-from modd.cli.content import MASKED, Viewer, viewer
-from modd.cli.dead_letters import moved
+from modd.cli.arguments import Arguments
+from modd.cli.content import MASK, Viewer, choose_viewer
+from modd.cli.dead_letters import list_dead_letters, process_in_batches
 from modd.cli.doctor import Doctor
-from modd.cli.inspection import Reading, looked
-from modd.cli.reports import DeadLetter, DeadLetters, Moved, Overview, Report, Shown, State
-from modd.cli.types import codecs_of
+from modd.cli.inspection import Inspector, inspect_file
+from modd.cli.reports import BatchResult, ItemDetails, Overview, Report, State
+from modd.cli.types import load_codecs
 from modd.stores.sqlite.sql import decode_headers
 
 STATES: tuple[State, ...] = ("ready", "waits for its key", "delayed", "leased", "waits for a retry", "dead")
-"""By their numbers in the file."""
+"""The states of an item, indexed by their number in the file."""
 
 
 OWN_HEADERS = "modd-"
-"""What the headers begin with of which modd knows the content."""
+"""The prefix of the headers that modd sets; their values are never sensitive."""
 
 
 Progress: TypeAlias = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
-"""Shows how far something is, given what it is and how many steps it has; told of the steps that are done."""
+"""Opens a progress display for a title and a number of steps; call the result with the number of finished steps."""
 
 
 Confirm: TypeAlias = Callable[[str], None]
-"""Asks whether to do something, and raises `NotConfirmed` if not."""
+"""Asks the user a question. Raises `NotConfirmed` unless the answer is yes."""
 
 
-def unseen(what: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
-    """Progress that nobody is shown."""
+def no_progress(title: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
+    """Open a progress display that shows nothing."""
     return nullcontext(lambda _: None)
 
 
-def run(asked: Asked, confirm: Confirm, progress: Progress = unseen) -> Report:
-    """Do what is asked for. Raises `Misuse`, `NoSuchItem`, `NotConfirmed` and `modd.ports.StoreError`."""
-    if asked.command == "redrive" or asked.command == "discard":
-        return _move(asked, asked.command, confirm, progress)
-    show = viewer(codecs_of(asked.types), asked.raw)
-    return looked(asked.path, partial(_report, asked, show))
+def run_command(arguments: Arguments, confirm: Confirm, progress: Progress = no_progress) -> Report:
+    """Run a command. Raises `UsageError`, `NoSuchItem`, `NotConfirmed` and `modd.ports.StoreError`."""
+    if arguments.command == "redrive" or arguments.command == "discard":
+        return _process(arguments, arguments.command, confirm, progress)
+    viewer = choose_viewer(load_codecs(arguments.types), arguments.raw)
+    return inspect_file(arguments.path, partial(_report, arguments, viewer))
 
 
-def _report(asked: Asked, show: Viewer, there: Reading) -> Report:
-    if asked.command == "dead":
-        return dead_letters(there, there.checked(asked.name), asked.limit, show)
-    if asked.command == "show":
-        return shown(there, there.checked(asked.name), asked.id, show, is_raw=asked.raw)
-    if asked.command == "doctor":
-        return Doctor(there, full=asked.full).health()
-    return overview(there)
+def _report(arguments: Arguments, viewer: Viewer, inspector: Inspector) -> Report:
+    if arguments.command == "dead":
+        return list_dead_letters(inspector, inspector.checked(arguments.name), arguments.limit, viewer)
+    if arguments.command == "show":
+        queue = inspector.checked(arguments.name)
+        return show_item(inspector, queue, arguments.id, viewer, is_raw=arguments.raw)
+    if arguments.command == "doctor":
+        return Doctor(inspector, full=arguments.full).examine()
+    return count_items(inspector)
 
 
-def overview(there: Reading) -> Overview:
-    """All queues, and the outbox."""
-    return Overview(there.path, [there.counts(name) for name in there.names()], there.outbox())
+def count_items(inspector: Inspector) -> Overview:
+    """Count the items of all queues and of the outbox."""
+    return Overview(inspector.path, [inspector.counts(name) for name in inspector.queues()], inspector.outbox())
 
 
-def dead_letters(there: Reading, name: str, limit: int, show: Viewer) -> DeadLetters:
-    """The first dead letters of a queue."""
-    items: list[DeadLetter] = []
-    for id, body, reason, attempts in there.dead(name, limit):
-        view = show(body)
-        items.append(DeadLetter(id, view.clean(reason), attempts, view.content))
-    return DeadLetters(name, there.counts(name).dead, items)
-
-
-def shown(there: Reading, name: str, id: str, show: Viewer, *, is_raw: bool = False) -> Shown:
-    """One item. Raises `NoSuchItem`. Its key and the headers of others are masked unless it is shown as it is."""
-    state, due, attempts, key, packed, reason, body = there.item(name, id)
-    headers = decode_headers(packed)
+def show_item(inspector: Inspector, queue: str, id: str, viewer: Viewer, *, is_raw: bool = False) -> ItemDetails:
+    """Return the details of one item, with key and foreign headers masked unless ``is_raw``. Raises `NoSuchItem`."""
+    number, due, attempts, key, packed, reason, body = inspector.item(queue, id)
+    state, headers, view = STATES[number], decode_headers(packed), viewer(body)
     if not is_raw:
-        key = key and MASKED
-        headers = {head: text if head.startswith(OWN_HEADERS) else MASKED for head, text in headers.items()}
-    view = show(body)
-    at = None if STATES[state] == "dead" else due  # of the dead it is the order in which they were buried
-    told = None if reason is None else view.clean(reason)
-    return Shown(name, id, STATES[state], attempts, key, headers, at, told, view.content)
+        key = key and MASK
+        headers = {name: text if name.startswith(OWN_HEADERS) else MASK for name, text in headers.items()}
+    end = None if state == "dead" else due  # the column has another meaning for dead letters: their order
+    masked_reason = None if reason is None else view.mask(reason)
+    return ItemDetails(queue, id, state, attempts, key, headers, end, masked_reason, view.content)
 
 
-def _move(asked: Asked, command: Literal["redrive", "discard"], confirm: Confirm, progress: Progress) -> Moved:
-    ids = looked(asked.path, partial(_ids, asked))
-    if asked.all and ids and not asked.yes:
-        confirm(f"{command} all {len(ids)} dead letters of {asked.name} in {asked.path}?")
+def _process(
+    arguments: Arguments, command: Literal["redrive", "discard"], confirm: Confirm, progress: Progress
+) -> BatchResult:
+    path, queue = arguments.path, arguments.name
+    ids = inspect_file(path, partial(_ids, arguments))
+    if arguments.all and ids and not arguments.yes:
+        confirm(f"{command} all {len(ids)} dead letters of {queue} in {path}?")
     if not ids:
-        return Moved(asked.name, command, 0, [])
+        return BatchResult(queue, command, 0, [])
     with progress(command, len(ids)) as advance:
-        return anyio.run(partial(moved, asked.path, asked.name, command, ids, advance))
+        return anyio.run(partial(process_in_batches, path, queue, command, ids, advance))
 
 
-def _ids(asked: Asked, there: Reading) -> list[str]:
-    name = there.checked(asked.name)
-    return there.dead_ids(name) if asked.all else asked.ids
+def _ids(arguments: Arguments, inspector: Inspector) -> list[str]:
+    queue = inspector.checked(arguments.name)
+    return inspector.dead_ids(queue) if arguments.all else arguments.ids

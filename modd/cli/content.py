@@ -1,7 +1,7 @@
-"""What may be shown of a body: a store knows no types, so that nobody can tell what in it is sensitive.
+"""Views of a body. A store has no message types, so without ``--types`` every value in a body may be sensitive.
 
-So by default only the outline of an envelope is shown, and texts about it, such as the reason of a dead letter, lose
-all values that are in it. With types, everything is shown but what they mark as `Sensitive`.
+By default a view has the outline of an envelope only, and texts about the body, such as the reason of a dead letter,
+lose all values of the body. With types, everything is shown but the fields that are marked as `Sensitive`.
 """
 
 from __future__ import annotations
@@ -22,123 +22,124 @@ from modd.cqrs.stamps import Identity, UnknownStamp
 from modd.cqrs.wire import FORMATS, STAMP, TYPE, Head, StampHead
 from modd.middleware.masking import masked
 
-MASKED = "***"
+MASK = "***"
 
 
-class Outline(msgspec.Struct):
-    """An envelope, without its content."""
+class EnvelopeOutline(msgspec.Struct):
+    """An envelope without the fields of its message and stamps."""
 
     identity: Identity
     message: Head
     stamps: list[StampHead]
 
 
-class Unknown(Message):
-    """Stands for a message of a type that is not known: all of its values may be sensitive."""
+class UnknownMessage(Message):
+    """A message of an unknown type: all of its values count as sensitive."""
 
     values: Annotated[list[Any], Sensitive]
 
 
-class View(NamedTuple):
-    """What may be shown of a body, and what makes texts fit to be shown that were written about it."""
+class BodyView(NamedTuple):
+    """The visible content of a body, and a function that masks values of the body in a text."""
 
     content: Content
-    clean: Callable[[str], str]
+    mask: Callable[[str], str]
 
 
-Viewer: TypeAlias = Callable[[bytes], View]
+Viewer: TypeAlias = Callable[[bytes], BodyView]
 
 
-def hidden(body: bytes, note: str = "give --types, or --raw for all that is in it") -> View:
-    """Its size and, of an envelope, the name of its type, its ids and the names of its stamps."""
-    outline, data = _outline(body), _data(body)
+def view_outline(body: bytes, note: str = "give --types to decode it, or --raw to show everything") -> BodyView:
+    """View the size of a body and, for an envelope, its type, its ids and the names of its stamps."""
+    outline, data = _decode_outline(body), _decode_data(body)
     if outline is None:
-        clean = partial(masked, message=Unknown([*_values(data)]))
-        return View(Content(len(body), note=f"no envelope; {note}"), clean)
-    clean = partial(masked, message=Unknown([*_values(data["message"]), *_values(data["stamps"])]))
+        mask = partial(masked, message=UnknownMessage([*_values(data)]))
+        return BodyView(Content(len(body), note=f"no envelope; {note}"), mask)
+    mask = partial(masked, message=UnknownMessage([*_values(data["message"]), *_values(data["stamps"])]))
     stamps = [stamp.name for stamp in outline.stamps]
-    return View(msgspec.structs.replace(_described(body, outline), stamps=stamps, note=note), clean)
+    return BodyView(msgspec.structs.replace(_describe(body, outline), stamps=stamps, note=note), mask)
 
 
-def raw(body: bytes) -> View:
-    """All that is in it: as data if it is JSON or msgpack, else as text or in hexadecimal digits."""
-    outline, data = _outline(body), _data(body)
+def view_raw(body: bytes) -> BodyView:
+    """View everything in a body: JSON and msgpack as data, else text or hexadecimal digits."""
+    outline, data = _decode_outline(body), _decode_data(body)
     if outline is None:
-        return View(Content(len(body), shown=True, body=visible(data)), str)
-    content = _described(body, outline)
-    shown = {"stamps": visible(data["stamps"]), "body": visible(data["message"]), "shown": True}
-    return View(msgspec.structs.replace(content, **shown), str)
+        return BodyView(Content(len(body), shown=True, body=to_plain_data(data)), str)
+    content = _describe(body, outline)
+    visible = {"stamps": to_plain_data(data["stamps"]), "body": to_plain_data(data["message"]), "shown": True}
+    return BodyView(msgspec.structs.replace(content, **visible), str)
 
 
-def typed(codecs: Sequence[Codec], body: bytes) -> View:
-    """All that is in it, with what is sensitive masked, also in texts about it; its outline if no codec can read it."""
+def view_decoded(codecs: Sequence[Codec], body: bytes) -> BodyView:
+    """View a message without its sensitive fields; the outline if no codec can decode the body."""
     reasons: list[Exception] = []
     for codec in codecs:
         try:
-            return _decoded(codec.decode(body), body)
+            return _view_envelope(codec.decode(body), body)
         except Undecodable as error:
             reasons.append(error.reason)
-    kinds = {type(reason).__name__ for reason in reasons}  # their texts may have something of the content in them
-    unknown = kinds == {"KeyError"}
-    return hidden(body, "none of --types is this type" if unknown else f"not of --types: {', '.join(sorted(kinds))}")
+    names = {type(reason).__name__ for reason in reasons}  # not their texts, which may quote the content
+    if names == {"KeyError"}:
+        return view_outline(body, "--types has no type of this name")
+    return view_outline(body, f"--types cannot decode it: {', '.join(sorted(names))}")
 
 
-def viewer(codecs: Sequence[Codec], is_raw: bool) -> Viewer:
-    """What shows bodies: in full, as these codecs know them or, without any, by their outlines."""
+def choose_viewer(codecs: Sequence[Codec], is_raw: bool) -> Viewer:
+    """Return the function that views bodies: raw, decoded with these codecs or, without any, as outlines."""
     if is_raw:
-        return raw
-    return partial(typed, codecs) if codecs else hidden
+        return view_raw
+    return partial(view_decoded, codecs) if codecs else view_outline
 
 
-def visible(value: Any, clean: Callable[[str], str] = str) -> Any:
-    """A value as plain data, without what is sensitive in it. clean: makes texts fit to be shown."""
-    go = partial(visible, clean=clean)
+def to_plain_data(value: Any, mask: Callable[[str], str] = str) -> Any:
+    """Convert a value to plain data without its sensitive fields. mask: a function for each text in it."""
+    convert = partial(to_plain_data, mask=mask)
     if isinstance(value, (int, float, type(None))):
         return value
-    if isinstance(value, UnknownStamp):  # nobody knows what of it is sensitive
+    if isinstance(value, UnknownStamp):  # its type is unknown, so every field may be sensitive
         return {STAMP: str(value.data.get(STAMP))}
     if isinstance(value, dict):
-        return {clean(key if isinstance(key, str) else str(go(key))): go(part) for key, part in value.items()}
+        return {mask(key if isinstance(key, str) else str(convert(key))): convert(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [go(part) for part in value]
+        return [convert(item) for item in value]
     if isinstance(value, msgspec.Struct):
-        return _tagged(value) | _fields(value, value.__struct_fields__, go)
+        return _tag(value) | _convert_fields(value, value.__struct_fields__, convert)
     if is_dataclass(value) and not isinstance(value, type):
-        return _fields(value, [field.name for field in fields(value)], go)
-    return clean(value.hex() if isinstance(value, bytes) else str(value))
+        return _convert_fields(value, [field.name for field in fields(value)], convert)
+    return mask(value.hex() if isinstance(value, bytes) else str(value))
 
 
-def _decoded(envelope: Envelope[Any], body: bytes) -> View:
-    clean, message = partial(masked, message=envelope.message), envelope.message
-    outline = Outline(envelope.identity, Head(wire_name(type(message)), type(message).schema_version), [])
-    stamps = [visible(stamp, clean) for stamp in envelope.stamps[1:] if not stamp.local]
-    shown = {"stamps": stamps, "body": visible(message), "shown": True}
-    return View(msgspec.structs.replace(_described(body, outline), **shown), clean)
+def _view_envelope(envelope: Envelope[Any], body: bytes) -> BodyView:
+    mask, message = partial(masked, message=envelope.message), envelope.message
+    outline = EnvelopeOutline(envelope.identity, Head(wire_name(type(message)), type(message).schema_version), [])
+    stamps = [to_plain_data(stamp, mask) for stamp in envelope.stamps[1:] if not stamp.local]
+    visible = {"stamps": stamps, "body": to_plain_data(message), "shown": True}
+    return BodyView(msgspec.structs.replace(_describe(body, outline), **visible), mask)
 
 
-def _described(body: bytes, outline: Outline) -> Content:
+def _describe(body: bytes, outline: EnvelopeOutline) -> Content:
     identity = outline.identity
     ids = identity.id, identity.correlation_id, identity.causation_id
     return Content(len(body), outline.message.name, outline.message.version, *ids)
 
 
-def _outline(body: bytes) -> Outline | None:
+def _decode_outline(body: bytes) -> EnvelopeOutline | None:
     for format in FORMATS.values():
         try:
-            outline: Outline = format.decode(body, type=Outline)
+            outline: EnvelopeOutline = format.decode(body, type=EnvelopeOutline)
             return outline
         except (msgspec.MsgspecError, ValueError):
             continue
     return None
 
 
-def _data(body: bytes) -> Any:
+def _decode_data(body: bytes) -> Any:
     for format in FORMATS.values():
         try:
             data = format.decode(body)
         except (msgspec.MsgspecError, ValueError):
             continue
-        if format is msgspec.json or isinstance(data, (dict, list)):  # a letter is a number in msgpack
+        if format is msgspec.json or isinstance(data, (dict, list)):  # a single letter is a number in msgpack
             return data
     try:
         return body.decode()
@@ -147,24 +148,24 @@ def _data(body: bytes) -> Any:
 
 
 def _values(data: Any) -> Iterator[Any]:
-    """What is in data, to any depth, without the names of fields and types."""
+    """Yield the values in decoded data, to any depth, without the names of fields and types."""
     if isinstance(data, dict):
-        for name, part in data.items():
+        for name, item in data.items():
             if name not in (TYPE, STAMP):
-                yield from _values(part)
+                yield from _values(item)
     elif isinstance(data, list):
-        for part in data:
-            yield from _values(part)
+        for item in data:
+            yield from _values(item)
     else:
         yield data
 
 
-def _tagged(value: msgspec.Struct) -> dict[str, Any]:
+def _tag(value: msgspec.Struct) -> dict[str, Any]:
     config = value.__struct_config__
     return {config.tag_field: config.tag} if isinstance(config.tag_field, str) else {}
 
 
-def _fields(value: Any, names: Iterable[str], go: Callable[[Any], Any]) -> dict[str, Any]:
+def _convert_fields(value: Any, names: Iterable[str], convert: Callable[[Any], Any]) -> dict[str, Any]:
     kind: type = type(value)
-    marked = sensitive_fields(kind)
-    return {name: MASKED if name in marked else go(getattr(value, name)) for name in names}
+    sensitive = sensitive_fields(kind)
+    return {name: MASK if name in sensitive else convert(getattr(value, name)) for name in names}

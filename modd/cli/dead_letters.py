@@ -1,4 +1,4 @@
-"""What is done to dead letters: in steps, so that others write between them."""
+"""Dead letters: to list them, and to redrive or discard them in batches, between which other processes write."""
 
 from __future__ import annotations
 
@@ -7,33 +7,47 @@ from typing import Literal
 
 from anyio.lowlevel import checkpoint
 
-from modd.cli.reports import Moved
+from modd.cli.content import Viewer
+from modd.cli.inspection import Inspector
+from modd.cli.reports import BatchResult, DeadLetterList, DeadLetterSummary
 from modd.stores.sqlite.store import SqliteStore
 
-STEP = 200
-"""Items of one transaction."""
+BATCH = 200
+"""Dead letters in one transaction."""
 
 
-async def moved(
+def list_dead_letters(inspector: Inspector, queue: str, limit: int, viewer: Viewer) -> DeadLetterList:
+    """List the first dead letters of a queue."""
+    items: list[DeadLetterSummary] = []
+    for id, body, reason, attempts in inspector.dead(queue, limit):
+        view = viewer(body)
+        items.append(DeadLetterSummary(id, view.mask(reason), attempts, view.content))
+    return DeadLetterList(queue, inspector.counts(queue).dead, items)
+
+
+async def process_in_batches(
     path: str,
     queue: str,
     command: Literal["redrive", "discard"],
     ids: Sequence[str],
     advance: Callable[[int], None] = lambda _: None,
-) -> Moved:
-    """Put dead letters back, or forget them. What is done stays done if it is stopped in the middle.
+) -> BatchResult:
+    """Redrive or discard dead letters. Finished batches stay done if it is cancelled.
 
-    ids: of the items; each is taken once, also if it is buried again meanwhile. advance: called after each step with
-    how many ids that were. Raises `modd.ports.StoreError`.
+    ids: the dead letters; each is processed once, even if it is buried again meanwhile.
+    advance: called after each batch with its number of ids.
+
+    Raises:
+        StoreError: the file cannot be opened or written.
     """
-    left = dict.fromkeys(ids)
+    missing = dict.fromkeys(ids)
     async with SqliteStore(path) as store:
-        part = store.queue(queue)
-        apply = part.redrive if command == "redrive" else part.discard
-        for start in range(0, len(ids), STEP):
-            await checkpoint()  # between two steps is a good moment to be stopped
-            step = ids[start : start + STEP]
-            for id in await apply(*step):
-                left.pop(id, None)
-            advance(len(step))
-    return Moved(queue, command, len({*ids}) - len(left), [*left])
+        store_queue = store.queue(queue)
+        process = store_queue.redrive if command == "redrive" else store_queue.discard
+        for start in range(0, len(ids), BATCH):
+            await checkpoint()  # here a cancellation loses nothing
+            batch = ids[start : start + BATCH]
+            for id in await process(*batch):
+                missing.pop(id, None)
+            advance(len(batch))
+    return BatchResult(queue, command, len({*ids}) - len(missing), [*missing])

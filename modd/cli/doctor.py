@@ -1,4 +1,4 @@
-"""Whether a file is well, and what to do if it is not."""
+"""The examination of a file: its problems, and advice for what to do."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from modd.cli.inspection import Reading
-from modd.cli.processes import openers
+from modd.cli.inspection import Inspector
+from modd.cli.processes import find_processes
 from modd.cli.reports import Health, Journaling, Process, QueueHealth, Sizes
 from modd.stores.sqlite.errors import is_store_failure
 from modd.stores.sqlite.journal_mode import ALONE, NO_WAL, SAFE, SHARED, is_affected, prepare_writer, read_mode
@@ -22,143 +22,147 @@ DAY = 86_400.0
 
 
 OLD = 7 * DAY
-"""Seconds after which a dead letter has been left for long."""
+"""Age in seconds from which on a dead letter seems to be forgotten."""
 
 
 WAITED = 3600.0
-"""Seconds after which nobody seems to claim what is ready."""
+"""Age in seconds from which on a ready item seems to have no worker."""
 
 
 LONG_WAL = 64 * 1024 * 1024
-"""Bytes; a WAL is begun anew when it has 4 MB, unless somebody reads all the time."""
+"""Bytes. SQLite restarts a WAL at 4 MB, unless a process reads all the time."""
 
 
 MUCH_FREE = 0.5
-"""Part of the file; from then on it may be worth to make it smaller."""
+"""The share of free pages from which on a VACUUM may be worth it."""
 
 
 class Doctor:
-    """Looks at a file by way of a `Reading`. ``full`` looks at indexes too, which takes longer.
+    """Examines a file by way of an `Inspector`.
 
-    While the content is checked in TRUNCATE mode, those who write have to wait.
+    While the content is checked in TRUNCATE mode, writers have to wait.
+
+    full: check the indexes too, which takes longer.
     """
 
-    def __init__(self, reading: Reading, *, full: bool = False) -> None:
-        self._reading = reading
+    def __init__(self, inspector: Inspector, *, full: bool = False) -> None:
+        self._inspector = inspector
         self._check: Literal["quick_check", "integrity_check"] = "integrity_check" if full else "quick_check"
         self._damage: list[str] = []
 
-    def health(self) -> Health:
-        """What is found; damage is found, and not raised, as far as anything can be read at all."""
-        reading, none = self._reading, Sizes(0, 0, 0, 0)
-        self._damage += self._tried(lambda: check(reading, self._check), list[str]())
-        queues = [found for name in self._tried(reading.names, list[str]()) for found in self._queue(name)]
-        outbox, journal = self._tried(reading.outbox, 0), journaling(reading)
-        processes, measured = openers(reading.path), self._tried(lambda: sizes(reading), none)
-        wrong = [*_wrong(reading.path, self._damage, journal, processes)]
-        advice = [*_advice(reading, journal, measured, queues)]
+    def examine(self) -> Health:
+        """Return the findings. Damage is a finding, not an error, as long as the file can be read at all."""
+        inspector, empty = self._inspector, Sizes(0, 0, 0, 0)
+        self._damage += self._try(lambda: check_content(inspector, self._check), list[str]())
+        queues = [health for name in self._try(inspector.queues, list[str]()) for health in self._queue(name)]
+        outbox, journal = self._try(inspector.outbox, 0), inspect_journal(inspector)
+        processes, sizes = find_processes(inspector.path), self._try(lambda: measure(inspector), empty)
+        problems = [*_problems(inspector.path, self._damage, journal, processes)]
         return Health(
-            path=reading.path,
-            ok=not wrong,
+            path=inspector.path,
+            ok=not problems,
             journal=journal,
-            schema=reading.version,
+            schema=inspector.version,
             check=self._check,
             damage=self._damage,
-            sizes=measured,
+            sizes=sizes,
             queues=queues,
             outbox=outbox,
             processes=processes,
-            wrong=wrong,
-            advice=advice,
+            problems=problems,
+            advice=[*_advice(inspector, journal, sizes, queues)],
         )
 
     def _queue(self, name: str) -> list[QueueHealth]:
-        return self._tried(lambda: [queue_health(self._reading, name)], list[QueueHealth]())
+        return self._try(lambda: [examine_queue(self._inspector, name)], list[QueueHealth]())
 
-    def _tried(self, look: Callable[[], T], otherwise: T) -> T:
+    def _try(self, query: Callable[[], T], default: T) -> T:
+        """Return the result of a query; the default, with the error noted as damage, if the query fails."""
         try:
-            return look()
+            return query()
         except sqlite3.Error as error:
             if not is_store_failure(error):
                 raise
             self._damage.append(str(error))
-            return otherwise
+            return default
 
 
-def check(reading: Reading, how: str) -> list[str]:
-    """What SQLite finds to be damaged."""
-    found = [text for [text] in reading.rows(f"PRAGMA {how}")]
+def check_content(inspector: Inspector, check: str) -> list[str]:
+    """Return the damage that a check of SQLite finds."""
+    found = [text for [text] in inspector.rows(f"PRAGMA {check}")]
     return [] if found == ["ok"] else found
 
 
-def journaling(reading: Reading) -> Journaling:
-    """How commits are kept in the file, and why so. Raises `NotDurable`."""
-    [[version]] = reading.rows("SELECT sqlite_version()")
-    prepare_writer(reading.path, 0, reading.connection)  # nothing is written by that
+def inspect_journal(inspector: Inspector) -> Journaling:
+    """Return the journal mode of the file and its reason. Raises `NotDurable`."""
+    [[version]] = inspector.rows("SELECT sqlite_version()")
+    prepare_writer(inspector.path, 0, inspector.connection)  # checks the build; it writes nothing
     affected = is_affected(version)
-    return Journaling(version, affected, *_mode(reading, affected), synchronous="full")
+    return Journaling(version, affected, *_mode(inspector, affected), synchronous="full")
 
 
-def _mode(reading: Reading, affected: bool) -> tuple[Literal["wal", "rollback", "none"], str]:
-    if reading.at_rest:
+def _mode(inspector: Inspector, affected: bool) -> tuple[Literal["wal", "rollback", "none"], str]:
+    if inspector.at_rest:
         return "none", "neither a WAL nor a journal is beside the file; the store that opens it next chooses one"
-    if read_mode(reading.connection) == "wal":
+    if read_mode(inspector.connection) == "wal":
         return "wal", (ALONE if affected else SAFE).reason
     return "rollback", (SHARED if affected else NO_WAL).reason
 
 
-def sizes(reading: Reading) -> Sizes:
-    """How large the file is, and how much of it is free."""
-    [[pages]], [[free]] = reading.rows("PRAGMA page_count"), reading.rows("PRAGMA freelist_count")
-    wal = Path(f"{reading.path}-wal")
-    return Sizes(Path(reading.path).stat().st_size, wal.stat().st_size if wal.exists() else 0, pages, free)
+def measure(inspector: Inspector) -> Sizes:
+    """Return the sizes of the file and its WAL, and the number of free pages."""
+    [[pages]], [[free]] = inspector.rows("PRAGMA page_count"), inspector.rows("PRAGMA freelist_count")
+    wal = Path(f"{inspector.path}-wal")
+    return Sizes(Path(inspector.path).stat().st_size, wal.stat().st_size if wal.exists() else 0, pages, free)
 
 
-def queue_health(reading: Reading, name: str) -> QueueHealth:
-    """Counts and ages of one queue."""
-    return QueueHealth(reading.counts(name), reading.oldest(name, READY), reading.oldest(name, DEAD))
+def examine_queue(inspector: Inspector, name: str) -> QueueHealth:
+    """Return the counts and ages of a queue."""
+    return QueueHealth(inspector.counts(name), inspector.oldest(name, READY), inspector.oldest(name, DEAD))
 
 
-def _wrong(path: str, damage: Sequence[str], journal: Journaling, processes: Sequence[Process] | None) -> Iterator[str]:
+def _problems(
+    path: str, damage: Sequence[str], journal: Journaling, processes: Sequence[Process] | None
+) -> Iterator[str]:
     if damage:
         yield (
-            f"the file is damaged: stop what uses it, copy it, and restore a backup or let `sqlite3 {path} .recover` "
-            "save what is there"
+            "the file is damaged: stop the processes that use it, copy it, and restore a backup or let "
+            f"`sqlite3 {path} .recover` save the readable content"
         )
-    writing = [str(each.pid) for each in processes or () if each.writes]
-    if journal.affected and journal.mode == "wal" and len(writing) > 1:
+    writers = [str(process.pid) for process in processes or () if process.writes]
+    if journal.affected and journal.mode == "wal" and len(writers) > 1:
         yield (
-            f"processes {', '.join(writing)} can all write in WAL mode, and SQLite {journal.sqlite} can damage the "
-            "file then: look again in some seconds, and if it is still so, stop all but one of them"
+            f"processes {', '.join(writers)} can all write in WAL mode, in which SQLite {journal.sqlite} can damage "
+            "the file: look again in some seconds, and if nothing has changed, stop all but one of them"
         )
 
 
-def _advice(reading: Reading, journal: Journaling, sizes: Sizes, queues: Sequence[QueueHealth]) -> Iterator[str]:
+def _advice(inspector: Inspector, journal: Journaling, sizes: Sizes, queues: Sequence[QueueHealth]) -> Iterator[str]:
     if journal.affected:
         yield (
-            f"SQLite {journal.sqlite} can damage a WAL that several processes write, so that these get along without "
-            "one, more slowly: use 3.51.3 or later, or 3.50.7 or 3.44.6"
+            f"SQLite {journal.sqlite} can damage a WAL that several processes write, so several processes work without "
+            "a WAL, more slowly: use 3.51.3 or later, or 3.50.7 or 3.44.6"
         )
-    if reading.version < len(STEPS):
-        yield f"the tables have version {reading.version} and become {len(STEPS)} when a store opens the file"
+    if inspector.version < len(STEPS):
+        yield f"the tables have version {inspector.version} and become {len(STEPS)} when a store opens the file"
     if sizes.wal > LONG_WAL:
-        yield f"the WAL has {sizes.wal:_} bytes: look for a process that reads all the time, or has stopped in doing so"
+        yield f"the WAL has {sizes.wal:_} bytes: look for a process that reads all the time or was suspended in a read"
     if sizes.free_pages > MUCH_FREE * max(sizes.pages, 1000):
-        yield f"{sizes.free_pages} of {sizes.pages} pages are free: VACUUM makes the file smaller; it stops all others"
+        yield f"{sizes.free_pages} of {sizes.pages} pages are free: VACUUM shrinks the file; it blocks all processes"
     for queue in queues:
-        yield from _advice_on(queue)
+        yield from _queue_advice(queue)
 
 
-def _advice_on(queue: QueueHealth) -> Iterator[str]:
+def _queue_advice(queue: QueueHealth) -> Iterator[str]:
     name = queue.counts.name
     if queue.oldest_ready is not None and queue.oldest_ready > WAITED:
-        yield f"{name}: what is ready was put {ago(queue.oldest_ready)}; see whether a worker runs for it"
+        yield f"{name}: the oldest ready item was put {ago(queue.oldest_ready)}; check that a worker runs for it"
     if queue.oldest_dead is not None and queue.oldest_dead > OLD:
-        yield f"{name}: of the dead letters one was put {ago(queue.oldest_dead)}; redrive or discard it"
+        yield f"{name}: the oldest dead letter was put {ago(queue.oldest_dead)}; redrive or discard it"
 
 
 def ago(seconds: float) -> str:
-    """How long ago something was, in the largest unit that fits."""
+    """Return an age as text, in the largest unit of which there are two: ``3 hours ago``."""
     for unit, size in (("days", DAY), ("hours", 3600.0), ("minutes", 60.0)):
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit} ago"

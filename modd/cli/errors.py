@@ -1,4 +1,4 @@
-"""What can be wrong with a command, besides what can be wrong with a store."""
+"""The errors of the command line, besides those of a store."""
 
 from __future__ import annotations
 
@@ -7,28 +7,31 @@ from collections.abc import Iterable
 from modd.errors import ModdError
 
 
-class Misuse(ModdError, ValueError):
-    """A command was given that cannot be done, whatever is in the file."""
+class UsageError(ModdError, ValueError):
+    """The arguments of a command are wrong, whatever is in the file."""
 
 
-class NoSuchFile(Misuse):
-    """There is no file at the path; none is made."""
+class NoSuchFile(UsageError):
+    """There is no file at the path; none is created."""
 
     def __init__(self, path: str) -> None:
         self.path = path
-        super().__init__(f"{path} is no file; give the path that a SqliteStore was made with")
+        super().__init__(f"{path} is no file; give the path of a SqliteStore")
 
 
-class NoSuchQueue(Misuse):
-    """The file has no queue of this name."""
+class NoSuchQueue(UsageError):
+    """The file has no queue of this name.
 
-    def __init__(self, wanted: str, path: str, known: Iterable[str]) -> None:
-        self.wanted, self.known = wanted, tuple(known)
-        super().__init__(f"no queue {wanted!r} in {path}; it has: {', '.join(self.known) or 'none'}")
+    ``queue`` is the name, ``queues`` the names of the queues in the file.
+    """
+
+    def __init__(self, queue: str, path: str, queues: Iterable[str]) -> None:
+        self.queue, self.queues = queue, tuple(queues)
+        super().__init__(f"no queue {queue!r} in {path}; it has: {', '.join(self.queues) or 'none'}")
 
 
 class NoSuchItem(ModdError, LookupError):
-    """The queue has no item of this id, or has it no more."""
+    """The queue has no item with this id."""
 
     def __init__(self, id: str, queue: str) -> None:
         self.id = id
@@ -36,7 +39,7 @@ class NoSuchItem(ModdError, LookupError):
 
 
 class NotConfirmed(ModdError, RuntimeError):
-    """Whoever was asked did not say yes."""
+    """The user did not answer yes to a question."""
 
     def __init__(self) -> None:
         super().__init__("nothing was done")

@@ -1,4 +1,4 @@
-"""A file of a store, opened to be looked at beside the processes that use it."""
+"""Read-only access to the file of a store, beside the processes that use it."""
 
 from __future__ import annotations
 
@@ -27,17 +27,22 @@ TIMEOUT = 10.0
 """Seconds to wait for another process that has the file locked."""
 
 
-ITEM = "SELECT state, due, attempts, key, headers, reason, body FROM modd_items WHERE place = ?"
+SELECT_ITEM = "SELECT state, due, attempts, key, headers, reason, body FROM modd_items WHERE place = ?"
 
 
-OF_DEAD = f"FROM modd_items WHERE queue = ? AND state = {DEAD} AND due IS NOT NULL ORDER BY due LIMIT ?"
+FROM_DEAD = f"FROM modd_items WHERE queue = ? AND state = {DEAD} AND due IS NOT NULL ORDER BY due LIMIT ?"
 
 
-class Reading:
-    """Looks at queues by their names, with a connection that only reads.
+class Inspector:
+    """Queries on the queues and the outbox of a file, with a connection that only reads.
 
-    clock: seconds since 1970. at_rest: whether neither a WAL nor a journal is beside the file. Raises `NewerStore`, and
-    `NotAStore` when there is nothing of modd in the file.
+    path: the path of the file, for errors.
+    clock: a function that returns seconds since 1970.
+    at_rest: True if neither a WAL nor a journal is beside the file.
+
+    Raises:
+        NewerStore: a newer version of modd has written the file.
+        NotAStore: the file has no tables of modd.
     """
 
     def __init__(
@@ -48,113 +53,120 @@ class Reading:
         if not self.version:
             raise NotAStore(path, "it has none of modd's tables")
 
-    def rows(self, sql: str, *given: Any) -> list[Any]:
-        """The rows that a statement reads."""
-        return self.connection.execute(sql, given).fetchall()
+    def rows(self, sql: str, *parameters: Any) -> list[Any]:
+        """Return the rows of a query."""
+        return self.connection.execute(sql, parameters).fetchall()
 
-    def names(self) -> list[str]:
-        """The queues, by name."""
+    def queues(self) -> list[str]:
+        """Return the names of the queues, sorted."""
         return [name for [name] in self.rows("SELECT name FROM modd_queues ORDER BY name")]
 
-    def counts(self, name: str) -> QueueCounts:
-        """How many items of each kind a queue has."""
-        given = {"queue": self._sql(name).number, "now": self._clock()}
-        return QueueCounts(name, *self.connection.execute(COUNTS, given).fetchone())
+    def counts(self, queue: str) -> QueueCounts:
+        """Count the items of each kind in a queue."""
+        parameters = {"queue": self._sql(queue).number, "now": self._clock()}
+        return QueueCounts(queue, *self.connection.execute(COUNTS, parameters).fetchone())
 
     def outbox(self) -> int:
-        """How many items the outbox has."""
+        """Count the items in the outbox."""
         [[count]] = self.rows("SELECT count(*) FROM modd_outbox")
         return int(count)
 
-    def checked(self, name: str) -> str:
-        """The name of a queue. Raises `NoSuchQueue`."""
-        known = self.names()
-        if name not in known:
-            raise NoSuchQueue(name, self.path, known)
-        return name
+    def checked(self, queue: str) -> str:
+        """Return the name of a queue that exists. Raises `NoSuchQueue`."""
+        queues = self.queues()
+        if queue not in queues:
+            raise NoSuchQueue(queue, self.path, queues)
+        return queue
 
-    def dead(self, name: str, limit: int) -> list[tuple[str, bytes, str, int]]:
-        """Id, body, reason and attempts of dead letters, those that were buried first at the front."""
-        sql = self._sql(name)
-        rows = self.rows(f"SELECT place, id, body, reason, attempts {OF_DEAD}", sql.number, limit)
+    def dead(self, queue: str, limit: int) -> list[tuple[str, bytes, str, int]]:
+        """Return id, body, reason and attempts of the first dead letters, in the order in which they were buried."""
+        sql = self._sql(queue)
+        rows = self.rows(f"SELECT place, id, body, reason, attempts {FROM_DEAD}", sql.number, limit)
         return [(sql.id_of(place, id), *rest) for place, id, *rest in rows]
 
-    def dead_ids(self, name: str) -> list[str]:
-        """The ids of all dead letters."""
-        sql = self._sql(name)
-        return [sql.id_of(place, id) for place, id in self.rows(f"SELECT place, id {OF_DEAD}", sql.number, -1)]
+    def dead_ids(self, queue: str) -> list[str]:
+        """Return the ids of all dead letters of a queue."""
+        sql = self._sql(queue)
+        return [sql.id_of(place, id) for place, id in self.rows(f"SELECT place, id {FROM_DEAD}", sql.number, -1)]
 
-    def item(self, name: str, id: str) -> tuple[Any, ...]:
-        """State, due, attempts, key, headers, reason and body of an item. Raises `NoSuchItem`."""
-        place = self._sql(name).position_of(self.connection, id)
+    def item(self, queue: str, id: str) -> tuple[Any, ...]:
+        """Return state, due, attempts, key, headers, reason and body of an item. Raises `NoSuchItem`."""
+        place = self._sql(queue).position_of(self.connection, id)
         if place is None:
-            raise NoSuchItem(id, name)
-        [item] = self.rows(ITEM, place)
+            raise NoSuchItem(id, queue)
+        [item] = self.rows(SELECT_ITEM, place)
         return tuple(item)
 
-    def oldest(self, name: str, state: int) -> float | None:
-        """For how many seconds that item of a state has been there that was put first; None if there is none."""
+    def oldest(self, queue: str, state: int) -> float | None:
+        """Return the age in seconds of the oldest item in a state; None if there is none."""
         sql = f"SELECT min(place) FROM modd_items WHERE queue = ? AND state = {state}"
-        [[place]] = self.rows(sql if state == 0 else f"{sql} AND due IS NOT NULL", self._sql(name).number)
+        [[place]] = self.rows(sql if state == 0 else f"{sql} AND due IS NOT NULL", self._sql(queue).number)
         return None if place is None else max(0.0, self._clock() - place / 1e6)
 
-    def _sql(self, name: str) -> QueueOperations:
-        return QueueOperations(name, self._nonce)
+    def _sql(self, queue: str) -> QueueOperations:
+        return QueueOperations(queue, self._nonce)
 
     def _nonce(self) -> str:
         [[nonce]] = self.rows("SELECT nonce FROM modd_store")
         return str(nonce)
 
 
-def looked(
-    path: str, work: Callable[[Reading], T], *, clock: Callable[[], float] = time, timeout: float = TIMEOUT
+def inspect_file(
+    path: str, work: Callable[[Inspector], T], *, clock: Callable[[], float] = time, timeout: float = TIMEOUT
 ) -> T:
-    """Have a look at a file, without a write, a checkpoint, or a part in who has it, and return what that returns.
+    """Call a function with an `Inspector` of the file, and return its result.
 
-    A file at rest is read without locks, as SQLite would make files beside it otherwise that others may be unable to
-    write to; if somebody comes meanwhile, it is looked at again. path: of the file, which is not made. timeout: for how
-    many seconds to wait for others. Raises `NoSuchFile` and `modd.ports.StoreError`.
+    Nothing is written, and other processes do not count the inspector as a user of the file. A file at rest is read
+    without locks, because SQLite would create files beside it, which other users may be unable to write. If a process
+    writes meanwhile, the function is called again.
+
+    path: of a file that exists.
+    timeout: seconds to wait for a lock of another process.
+
+    Raises:
+        NoSuchFile: there is no file at the path.
+        StoreError: the file cannot be read.
     """
     if not Path(path).is_file():
         raise NoSuchFile(path)
-    path = os.path.realpath(path)  # beside which a WAL is
-    look = partial(_looked, path, work=work, clock=clock, timeout=timeout)
-    before = _rest(path)
+    path = os.path.realpath(path)  # SQLite puts the WAL beside the target of a link
+    inspect = partial(_inspect, path, work=work, clock=clock, timeout=timeout)
+    before = _rest_state(path)
     if before is not None:
         try:
-            found = look("immutable=1", at_rest=True)
+            result = inspect("immutable=1", at_rest=True)
         except Exception:
-            if _rest(path) == before:
+            if _rest_state(path) == before:
                 raise
         else:
-            if _rest(path) == before:
-                return found
-    return look("mode=ro", at_rest=False)
+            if _rest_state(path) == before:
+                return result
+    return inspect("mode=ro", at_rest=False)
 
 
-def _looked(
-    path: str, how: str, *, work: Callable[[Reading], T], clock: Callable[[], float], timeout: float, at_rest: bool
+def _inspect(
+    path: str, mode: str, *, work: Callable[[Inspector], T], clock: Callable[[], float], timeout: float, at_rest: bool
 ) -> T:
-    uri = f"{Path(path).absolute().as_uri()}?{how}"
+    uri = f"{Path(path).absolute().as_uri()}?{mode}"
     try:
         with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
             prepare_reader(timeout, connection)
-            return work(Reading(path, connection, clock, at_rest=at_rest))
+            return work(Inspector(path, connection, clock, at_rest=at_rest))
     except sqlite3.Error as error:
-        raise _named(path, error) from error
+        raise _as_store_error(path, error) from error
 
 
-def _rest(path: str) -> tuple[int, ...] | None:
-    """What tells whether the file was changed, if it is at rest: whoever writes has a WAL or a journal beside it."""
+def _rest_state(path: str) -> tuple[int, ...] | None:
+    """Return values that change with each write; None if a WAL or a journal exists, so the file is not at rest."""
     if any(Path(f"{path}{suffix}").exists() for suffix in ("-wal", "-journal")):
         return None
-    told = Path(path).stat()
-    return told.st_ino, told.st_size, told.st_mtime_ns
+    status = Path(path).stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def _named(path: str, error: sqlite3.Error) -> StoreError:
+def _as_store_error(path: str, error: sqlite3.Error) -> StoreError:
     if getattr(error, "sqlite_errorname", "") == "SQLITE_READONLY_ROLLBACK":
-        cure = "whoever opens the store next undoes it: start what uses it, and look again"
+        cure = "the next process that opens the store rolls it back: start one, then look again"
         return StoreError(path, f"a process ended in the middle of a transaction; {cure}")
-    named = translate_error(path, error)
-    return named if isinstance(named, StoreError) else StoreError(path, str(error))
+    store_error = translate_error(path, error)
+    return store_error if isinstance(store_error, StoreError) else StoreError(path, str(error))

@@ -10,10 +10,10 @@ from typing import Any
 
 import msgspec
 
-from modd.cli.arguments import Asked, asked
-from modd.cli.commands import run
-from modd.cli.errors import Misuse, NotConfirmed
-from modd.cli.reports import Health, Moved, Report
+from modd.cli.arguments import Arguments, parse_arguments
+from modd.cli.commands import run_command
+from modd.cli.errors import NotConfirmed, UsageError
+from modd.cli.reports import BatchResult, Health, Report
 from modd.errors import ModdError
 from modd.middleware.extras import MissingExtra
 
@@ -21,60 +21,63 @@ FAILED, MISUSED, STOPPED = 1, 2, 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Do what the arguments ask for, those of the process by default, and return the exit code.
+    """Run a command, print its report, and return the exit code.
 
-    0: it is done. 1: a store failed, an item is not there, something is wrong with the file, or nobody said yes. 2: it
-    cannot be done, whatever is in the file. 130: it was stopped. An error is one line on stderr.
+    0: done. 1: the store failed, an item is missing, the file has a problem, or the user did not confirm. 2: wrong
+    arguments. 130: stopped by a signal. An error is one line on stderr.
+
+    argv: the arguments; None for those of the process.
     """
     try:
-        code = _main(asked(argv))
+        code = _run(parse_arguments(argv))
         sys.stdout.flush()
         return code
-    except (Misuse, MissingExtra) as error:
-        return _told(error, MISUSED)
-    except BrokenPipeError:  # nobody reads on; the interpreter would complain when it flushes
+    except (UsageError, MissingExtra) as error:
+        return _print_error(error, MISUSED)
+    except BrokenPipeError:  # the reader has closed the pipe; without this the interpreter complains when it flushes
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except (ModdError, OSError) as error:
-        return _told(error, FAILED)
+        return _print_error(error, FAILED)
     except KeyboardInterrupt:
-        return _told("stopped; what was done before stays done", STOPPED)
+        return _print_error("stopped; what was done before stays done", STOPPED)
 
 
 def exit_code(report: Report) -> int:
-    """0, or 1 for a file that is not well and for dead letters that were not there."""
-    is_bad = (isinstance(report, Health) and not report.ok) or (isinstance(report, Moved) and bool(report.missing))
-    return FAILED if is_bad else 0
+    """Return 1 for a file with problems and for missing dead letters, else 0."""
+    is_bad = isinstance(report, Health) and not report.ok
+    is_incomplete = isinstance(report, BatchResult) and bool(report.missing)
+    return FAILED if is_bad or is_incomplete else 0
 
 
 def confirm(question: str) -> None:
-    """Ask on the terminal. Raises `NotConfirmed`, and `Misuse` where there is nobody to ask."""
+    """Ask the user on the terminal. Raises `NotConfirmed`, and `UsageError` without a terminal."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise Misuse(f"{question} Give --yes; there is no terminal to ask on")
+        raise UsageError(f"{question} Give --yes; there is no terminal to ask on")
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise NotConfirmed
 
 
-def _main(given: Asked) -> int:
-    if given.json:
-        report = run(given, confirm)
+def _run(arguments: Arguments) -> int:
+    if arguments.json:
+        report = run_command(arguments, confirm)
         text = msgspec.json.format(msgspec.json.encode(report), indent=2).decode()
         print(text)
         return exit_code(report)
-    rendering = _rendering()  # before anything is done that could then not be told
-    report = run(given, confirm, rendering.progress)
+    rendering = _import_rendering()  # before the command runs, so that its report can be printed
+    report = run_command(arguments, confirm, rendering.progress)
     rendering.render(report)
     return exit_code(report)
 
 
-def _rendering() -> Any:
+def _import_rendering() -> Any:
     try:
         return import_module("modd.cli.rendering")
     except ModuleNotFoundError as missing:
         raise MissingExtra("python -m modd queue without --json", "cli") from missing
 
 
-def _told(error: object, code: int) -> int:
+def _print_error(error: object, code: int) -> int:
     print(f"modd: {' '.join(str(error).split())}", file=sys.stderr)
     return code

@@ -1,4 +1,4 @@
-"""Reports for people, with rich. What comes from a file is shown as text: it can neither style nor steer a terminal."""
+"""Reports as text and tables, with rich. Content of a file is escaped, so that it cannot control the terminal."""
 
 from __future__ import annotations
 
@@ -16,69 +16,69 @@ from rich.table import Table
 from rich.text import Text
 
 from modd.cli.doctor import ago
-from modd.cli.reports import Content, DeadLetters, Health, Moved, Overview, QueueHealth, Shown
+from modd.cli.reports import BatchResult, Content, DeadLetterList, Health, ItemDetails, Overview, QueueHealth
 
 WIDE = 160
-"""Columns where there is no terminal to ask for its own."""
+"""Columns of the output if it is not a terminal."""
 
 
 SHORT = 80
-"""Letters of a body or a reason in a list."""
+"""Letters of a body or a reason in a list; longer texts are cut."""
 
 
 def render(report: Any) -> None:
     """Print a report."""
     is_terminal = sys.stdout.isatty()
     console = Console(file=sys.stdout, width=None if is_terminal else WIDE, highlight=False, markup=False, emoji=False)
-    for part in _parts(report):
-        console.print(part if isinstance(part, Table) else Text(printable(part)))
+    for block in _blocks(report):
+        console.print(block if isinstance(block, Table) else Text(printable(block)))
 
 
 @contextmanager
-def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Show how far something is, on a terminal; told of the steps that are done."""
+def progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show a progress bar on a terminal; call the yielded function with the number of finished steps."""
     if not sys.stdout.isatty():
         yield lambda _: None
         return
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=Console(file=sys.stdout)) as bar:
-        task = bar.add_task(what, total=total)
+        task = bar.add_task(title, total=total)
         yield lambda steps: bar.advance(task, steps)
 
 
 def printable(text: str) -> str:
-    """A text without what steers a terminal: such characters are shown by their codes."""
-    return "".join(each if each.isprintable() or each == "\n" else ascii(each)[1:-1] for each in text)
+    """Replace characters that control a terminal by their codes."""
+    return "".join(char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text)
 
 
 @singledispatch
-def _parts(report: Any) -> Iterable[Table | str]:
-    """What is printed for a report, one below the other."""
+def _blocks(report: Any) -> Iterable[Table | str]:
+    """Return the tables and texts of a report, from top to bottom."""
     raise NotImplementedError(type(report))
 
 
-@_parts.register
+@_blocks.register
 def _overview(report: Overview) -> Iterable[Table | str]:
-    rows = [(each.name, each.ready, each.delayed, each.leased, each.dead) for each in report.queues]
+    rows = [(queue.name, queue.ready, queue.delayed, queue.leased, queue.dead) for queue in report.queues]
     yield _table(("queue", "ready", "delayed", "leased", "dead"), rows, numbers=range(1, 5))
     yield f"outbox: {report.outbox}"
 
 
-@_parts.register
-def _dead_letters(report: DeadLetters) -> Iterable[Table | str]:
+@_blocks.register
+def _dead_letters(report: DeadLetterList) -> Iterable[Table | str]:
     rows = [
-        (each.id, each.content.type or "-", each.attempts, _short(each.reason), _short(_line(each.content)))
-        for each in report.items
+        (item.id, item.content.type or "-", item.attempts, _short(item.reason), _short(_line(item.content)))
+        for item in report.items
     ]
     yield _table(("id", "type", "attempts", "reason", "content"), rows, numbers=[2])
     if report.total > len(rows):
         yield f"{len(rows)} of {report.total}; --limit lists more"
 
 
-@_parts.register
-def _shown(report: Shown) -> Iterable[Table | str]:
+@_blocks.register
+def _item(report: ItemDetails) -> Iterable[Table | str]:
     content = report.content
-    known = {
+    values = {
         "queue": report.queue,
         "id": report.id,
         "state": report.state,
@@ -93,21 +93,21 @@ def _shown(report: Shown) -> Iterable[Table | str]:
         "causation": content.causation_id,
         "size": f"{content.size:_} bytes",
     }
-    yield _pairs(known)
+    yield _pairs(values)
     if content.stamps:
-        yield "stamps:\n" + "\n".join(each if isinstance(each, str) else _pretty(each) for each in content.stamps)
+        yield "stamps:\n" + "\n".join(stamp if isinstance(stamp, str) else _pretty(stamp) for stamp in content.stamps)
     yield _pretty(content.body) if content.shown else f"content not shown: {content.note}"
 
 
-@_parts.register
-def _moved(report: Moved) -> Iterable[Table | str]:
-    done = {"redrive": "put back", "discard": "discarded"}[report.command]
-    yield f"{report.queue}: {report.done} {done}"
+@_blocks.register
+def _batch_result(report: BatchResult) -> Iterable[Table | str]:
+    verb = {"redrive": "put back", "discard": "discarded"}[report.command]
+    yield f"{report.queue}: {report.done} {verb}"
     if report.missing:
         yield f"not among the dead letters: {', '.join(report.missing)}"
 
 
-@_parts.register
+@_blocks.register
 def _health(report: Health) -> Iterable[Table | str]:
     journal, sizes = report.journal, report.sizes
     yield _pairs(
@@ -125,25 +125,24 @@ def _health(report: Health) -> Iterable[Table | str]:
     )
     if report.queues:
         names = ("queue", "ready", "delayed", "leased", "dead", "oldest ready put", "oldest dead put")
-        yield _table(names, [_health_row(each) for each in report.queues], numbers=range(1, 5))
-    yield from (f"wrong: {each}" for each in report.wrong)
-    yield from (f"advice: {each}" for each in report.advice)
-    yield "well" if report.ok else "not well"
+        yield _table(names, [_health_row(queue) for queue in report.queues], numbers=range(1, 5))
+    yield from (f"problem: {text}" for text in report.problems)
+    yield from (f"advice: {text}" for text in report.advice)
+    yield "healthy" if report.ok else "not healthy"
 
 
-def _health_row(each: QueueHealth) -> tuple[Any, ...]:
-    counts = each.counts
-    ages = (each.oldest_ready, each.oldest_dead)
+def _health_row(queue: QueueHealth) -> tuple[Any, ...]:
+    counts = queue.counts
+    ages = (queue.oldest_ready, queue.oldest_dead)
     times = ("-" if age is None else ago(age) for age in ages)
     return counts.name, counts.ready, counts.delayed, counts.leased, counts.dead, *times
 
 
 def _processes(report: Health) -> str:
     if report.processes is None:
-        return "not known on this system"
-    return (
-        ", ".join(f"{each.pid}{'' if each.writes else ' (reads)'}" for each in report.processes) or "no other process"
-    )
+        return "unknown on this system"
+    names = [f"{process.pid}{'' if process.writes else ' (reads)'}" for process in report.processes]
+    return ", ".join(names) or "no other process"
 
 
 def _line(content: Content) -> str:
@@ -159,11 +158,11 @@ def _short(text: str) -> str:
     return line if len(line) <= SHORT else f"{line[: SHORT - 3]}..."
 
 
-def _pairs(known: dict[str, Any]) -> Table:
+def _pairs(values: dict[str, Any]) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    for name, value in known.items():
+    for name, value in values.items():
         if value is not None:
             table.add_row(_cell(name), _cell(value))
     return table
@@ -172,8 +171,8 @@ def _pairs(known: dict[str, Any]) -> Table:
 def _table(names: Iterable[str], rows: Iterable[Iterable[Any]], numbers: Iterable[int]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     right = {*numbers}
-    for at, name in enumerate(names):
-        table.add_column(name, justify="right" if at in right else "left", overflow="fold")
+    for column, name in enumerate(names):
+        table.add_column(name, justify="right" if column in right else "left", overflow="fold")
     for row in rows:
         table.add_row(*map(_cell, row))
     return table

@@ -1,4 +1,4 @@
-"""What the commands find, as plain values: printed as JSON as they are, and for people by `modd.cli.rendering`."""
+"""The results of the commands as plain values: printed as JSON as they are, and as text by `modd.cli.rendering`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 
 
 class QueueCounts(msgspec.Struct, frozen=True):
-    """How many items of each kind a queue has; see `modd.ports.Stats`."""
+    """The number of items of each kind in a queue; see `modd.ports.Stats`."""
 
     name: str
     ready: int
@@ -18,7 +18,7 @@ class QueueCounts(msgspec.Struct, frozen=True):
 
 
 class Overview(msgspec.Struct, frozen=True):
-    """All queues of a file. outbox: how many items are still to be passed on."""
+    """All queues of a file. outbox: the number of items that are not published yet."""
 
     path: str
     queues: list[QueueCounts]
@@ -26,11 +26,14 @@ class Overview(msgspec.Struct, frozen=True):
 
 
 class Content(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What may be shown of a body.
+    """The visible content of a body.
 
-    size: of the body, in bytes. type: the name of the message on the wire, with its version; None for what is no
-    envelope. id, correlation_id, causation_id: of the envelope. stamps: names of their types, or the stamps with what
-    may be seen of them. shown: whether ``body`` has the content, masked or not. note: why it has not.
+    size: of the body, in bytes.
+    type, version: the wire name and version of the message; None and 1 if the body is no envelope.
+    id, correlation_id, causation_id: of the envelope.
+    stamps: the names of the stamp types, or the stamps themselves without sensitive values.
+    shown: True if ``body`` has the content, masked or not.
+    note: the reason for which the content is not shown.
     """
 
     size: int
@@ -45,8 +48,8 @@ class Content(msgspec.Struct, frozen=True, omit_defaults=True):
     note: str = ""
 
 
-class DeadLetter(msgspec.Struct, frozen=True):
-    """An item that was buried: why, and after how many attempts."""
+class DeadLetterSummary(msgspec.Struct, frozen=True):
+    """A dead letter in a list. reason: of its burial. attempts: the number of claims before."""
 
     id: str
     reason: str
@@ -54,19 +57,23 @@ class DeadLetter(msgspec.Struct, frozen=True):
     content: Content
 
 
-class DeadLetters(msgspec.Struct, frozen=True):
-    """The dead letters of a queue, those that were buried first at the front. total: how many there are in all."""
+class DeadLetterList(msgspec.Struct, frozen=True):
+    """The first dead letters of a queue, in the order in which they were buried. total: the number of all."""
 
     queue: str
     total: int
-    items: list[DeadLetter]
+    items: list[DeadLetterSummary]
 
 
 State = Literal["ready", "waits for its key", "delayed", "leased", "waits for a retry", "dead"]
 
 
-class Shown(msgspec.Struct, frozen=True):
-    """One item. due: when a delay or a lease ends, in seconds since 1970. reason: why it was buried."""
+class ItemDetails(msgspec.Struct, frozen=True):
+    """One item of a queue.
+
+    due: the end of a delay or a lease, in seconds since 1970; None without one.
+    reason: of the burial; None for an item that is not dead.
+    """
 
     queue: str
     id: str
@@ -79,8 +86,12 @@ class Shown(msgspec.Struct, frozen=True):
     content: Content
 
 
-class Moved(msgspec.Struct, frozen=True):
-    """What was done to dead letters: to how many, and the ids that were given and were not among them."""
+class BatchResult(msgspec.Struct, frozen=True):
+    """The result of ``redrive`` or ``discard``.
+
+    done: the number of processed dead letters.
+    missing: the ids that are no dead letters of the queue.
+    """
 
     queue: str
     command: Literal["redrive", "discard"]
@@ -89,14 +100,14 @@ class Moved(msgspec.Struct, frozen=True):
 
 
 class Process(msgspec.Struct, frozen=True):
-    """Another process that has the file open. writes: whether it has opened it for writing."""
+    """Another process that has the file open. writes: True if it is open for writing."""
 
     pid: int
     writes: bool
 
 
 class QueueHealth(msgspec.Struct, frozen=True):
-    """Counts of a queue, and for how many seconds those have been there that were put first; None if there are none."""
+    """Counts of a queue, and the age in seconds of its oldest ready and dead items; None without such items."""
 
     counts: QueueCounts
     oldest_ready: float | None
@@ -104,11 +115,13 @@ class QueueHealth(msgspec.Struct, frozen=True):
 
 
 class Journaling(msgspec.Struct, frozen=True):
-    """How commits are kept.
+    """The journal mode of a file.
 
-    sqlite: the version. affected: whether it has the error by which two writers can damage a WAL. mode: "wal",
-    "rollback" for all others, or "none" when neither a WAL nor a journal is there, so that it cannot be told.
-    synchronous: what stores set, checked with this build of SQLite.
+    sqlite: the version of SQLite.
+    affected: True if this version has the bug by which two writers can damage a WAL.
+    mode: "wal"; "rollback" for all other modes; "none" if neither a WAL nor a journal exists, so that it is unknown.
+    reason: an explanation of the mode.
+    synchronous: the setting of all stores, checked with this build of SQLite.
     """
 
     sqlite: str
@@ -119,7 +132,7 @@ class Journaling(msgspec.Struct, frozen=True):
 
 
 class Sizes(msgspec.Struct, frozen=True):
-    """The file and its WAL in bytes, its pages, and those of them that are free."""
+    """The file and its WAL in bytes, and the number of its pages and free pages."""
 
     file: int
     wal: int
@@ -128,11 +141,14 @@ class Sizes(msgspec.Struct, frozen=True):
 
 
 class Health(msgspec.Struct, frozen=True):
-    """What a doctor finds.
+    """The findings of ``doctor``.
 
-    schema: version of the tables. check: what SQLite looked for, and in ``damage`` what it found. processes: those that
-    have the file open, of the ones that may be seen; None where the system does not tell. wrong: what has to be put
-    right, advice: what is worth a look.
+    ok: True if there are no problems.
+    schema: the version of the tables.
+    check, damage: the check of SQLite, and the damage that it found.
+    processes: the other processes that have the file open; None if the system does not tell.
+    problems: findings that need action.
+    advice: findings that are worth a look.
     """
 
     path: str
@@ -145,8 +161,8 @@ class Health(msgspec.Struct, frozen=True):
     queues: list[QueueHealth]
     outbox: int
     processes: list[Process] | None
-    wrong: list[str]
+    problems: list[str]
     advice: list[str]
 
 
-Report = Overview | DeadLetters | Shown | Moved | Health
+Report = Overview | DeadLetterList | ItemDetails | BatchResult | Health

@@ -1,4 +1,4 @@
-"""The types that a command is told of, so that it can show messages without what is sensitive in them."""
+"""The message types for ``--types``, with which a command decodes bodies and masks sensitive fields."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from importlib import import_module
 from operator import attrgetter
 from typing import Any
 
-from modd.cli.errors import Misuse
+from modd.cli.errors import UsageError
 from modd.core import Message, Part
 from modd.cqrs.codec import Codec
 from modd.cqrs.intents import with_derived
@@ -16,57 +16,62 @@ from modd.cqrs.stamps import Stamp
 from modd.errors import ModdError
 
 
-def codecs_of(specs: Iterable[str]) -> list[Codec]:
-    """Codecs for what ``module`` or ``module:name`` stand for, the user's own first; none for no specs.
+def load_codecs(specs: Iterable[str]) -> list[Codec]:
+    """Return codecs for the types at ``module`` or ``module:name``, the codecs of the user first.
 
-    A name may stand for a type of messages or stamps, a typed bus, a bus with some inside, a codec, or a list of such;
-    a module for all of these in it. Data of older versions is read by a codec that is given, as it has the upcasters.
-    Raises `Misuse`, also for types that do not go together.
+    A name is a message type, a stamp type, a typed bus, a bus with typed buses inside, a codec, or a list of these; a
+    module stands for all of these in it. Only a codec of the user can decode older versions, as it has the upcasters.
+
+    Raises:
+        UsageError: nothing usable is found, an import fails, or two types have one name.
     """
-    found = [each for spec in specs for each in _found(spec)]
-    types, stamps = _of(found, Message), _of(found, Stamp)
-    own = [each for each in found if isinstance(each, Codec)]
+    found = [value for spec in specs for value in _load(spec)]
+    types, stamps = _subclasses(found, Message), _subclasses(found, Stamp)
+    codecs = [value for value in found if isinstance(value, Codec)]
     if not types:
-        return own
-    older: dict[Any, dict[int, Any]] = {kind: {} for kind in types if kind.schema_version > 1}
+        return codecs
+    no_upcasters: dict[Any, dict[int, Any]] = {kind: {} for kind in types if kind.schema_version > 1}
     try:
-        return [*own, *(Codec(types, stamps, format=format, upcasters=older) for format in ("json", "msgpack"))]
+        return [
+            *codecs,
+            *(Codec(types, stamps, format=format, upcasters=no_upcasters) for format in ("json", "msgpack")),
+        ]
     except ModdError as error:
-        raise Misuse(f"--types: {error}") from error
+        raise UsageError(f"--types: {error}") from error
 
 
-def _found(spec: str) -> list[Any]:
-    module, _, name = spec.partition(":")
+def _load(spec: str) -> list[Any]:
+    module_name, _, name = spec.partition(":")
     try:
-        there: Any = import_module(module)
-        given = attrgetter(name)(there) if name else [*vars(there).values()]
+        module: Any = import_module(module_name)
+        value = attrgetter(name)(module) if name else [*vars(module).values()]
     except Exception as error:  # an import runs code that may raise anything
-        raise Misuse(f"--types {spec}: {type(error).__name__}: {error}; give module or module:name") from error
-    found = [*_each(given)]
+        raise UsageError(f"--types {spec}: {type(error).__name__}: {error}; give module or module:name") from error
+    found = [*_expand(value)]
     if not found:
-        raise Misuse(f"--types {spec}: no types of messages, no bus and no codec is there; name some")
+        raise UsageError(f"--types {spec}: it has no message type, no bus and no codec; name one")
     return found
 
 
-def _each(given: Any) -> Iterator[Any]:
-    """Types and codecs in what was given, to any depth."""
-    if isinstance(given, Registry):
-        yield from with_derived(given.types)
-        yield from (kind for each in given.middleware for kind in getattr(each, "stamps", ()))
-    elif isinstance(given, Part):
-        yield from _each(given.components)
-    elif isinstance(given, (list, tuple)):
-        for part in given:
-            yield from _each(part)
-    elif isinstance(given, Codec) or _is_kind(given):
-        yield given
+def _expand(value: Any) -> Iterator[Any]:
+    """Yield the types and codecs in a value, to any depth."""
+    if isinstance(value, Registry):
+        yield from with_derived(value.types)
+        yield from (kind for middleware in value.middleware for kind in getattr(middleware, "stamps", ()))
+    elif isinstance(value, Part):
+        yield from _expand(value.components)
+    elif isinstance(value, (list, tuple)):
+        for element in value:
+            yield from _expand(element)
+    elif isinstance(value, Codec) or _is_own_type(value):
+        yield value
 
 
-def _is_kind(given: Any) -> bool:
-    """Whether it is a type of messages or stamps, and none of modd's own, which are the bases of these."""
-    is_type = isinstance(given, type) and issubclass(given, (Message, Stamp))
-    return is_type and given.__module__.partition(".")[0] != "modd"
+def _is_own_type(value: Any) -> bool:
+    """True for a type of messages or stamps of the user; those of modd are only their bases."""
+    is_type = isinstance(value, type) and issubclass(value, (Message, Stamp))
+    return is_type and value.__module__.partition(".")[0] != "modd"
 
 
-def _of(found: Iterable[Any], base: type[Any]) -> list[Any]:
-    return [*dict.fromkeys(each for each in found if isinstance(each, type) and issubclass(each, base))]
+def _subclasses(found: Iterable[Any], base: type[Any]) -> list[Any]:
+    return [*dict.fromkeys(value for value in found if isinstance(value, type) and issubclass(value, base))]

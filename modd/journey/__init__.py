@@ -1,4 +1,4 @@
-"""Journeys: an observer that tells what happened in a bus, as text and as a diagram."""
+"""Journeys: an observer that records the messages in a bus, and prints them as text or as a diagram."""
 
 from modd.journey.journey import Journey
 

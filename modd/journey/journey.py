@@ -1,4 +1,4 @@
-"""The journey of messages through a bus: what caused what, who received it, and how long it took (MO-11, MO-26)."""
+"""The journey of messages through a bus: their causes, their receivers and the time that these took."""
 
 from __future__ import annotations
 
@@ -13,63 +13,72 @@ from modd.journey.record import Record
 from modd.journey.tree import render_tree
 
 
-class Journey(Record):
-    """Records what happens in a bus, and in the buses inside, for as long as its block lasts; then print it.
+class Journey:
+    """Records all deliveries in a bus, and in the buses inside it, while its block lasts.
 
-    ``with Journey(bus) as journey: await bus(message)`` and ``print(journey)``, to see what a message causes. In a
-    test, iterate over it: it gives each `Delivery` in the order in which they began. It keeps every message that it
-    saw, so use it for a few messages or a while; for a running system write an `Observer`.
+    Print it to see the effects of a message::
 
-    Messages are shown by their repr, in which sensitive fields are masked; long ones are shortened. Times are real
-    ones, under a virtual clock too.
+        with Journey(bus) as journey:
+            await bus(message)
+        print(journey)
 
-    bus: the bus to observe. Raises `InvalidOption` for anything else.
+    In a test, iterate over it: it yields each `Delivery` in the order in which they began. A journey keeps every
+    message, so use it for a few messages or a short while; for a running system write an `Observer`.
+
+    Messages are shown by their repr, in which sensitive fields are masked; long ones are shortened. Durations are
+    measured with the real clock, even in a test with a virtual clock.
+
+    bus: the bus to observe.
+
+    Raises:
+        InvalidOption: ``bus`` is no bus.
     """
 
     def __init__(self, bus: Wiring) -> None:
         if not isinstance(bus, Wiring):
             raise InvalidOption("bus", bus, "give the Bus to observe: Journey(bus)")
-        super().__init__()
         self.bus = bus
+        self._record = Record()
         self._open = ExitStack()
 
     def __enter__(self) -> Self:
-        """Begin to record; what is sent before is not seen."""
-        self._open.enter_context(self.bus.observe(self))
+        """Begin to record; messages that were sent before are not seen."""
+        self._open.enter_context(self.bus.observe(self._record))
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Stop recording; what was recorded stays. Another ``with`` goes on with it."""
+        """Stop recording. The recorded deliveries stay, and another ``with`` adds to them."""
         self._open.close()
 
     def __iter__(self) -> Iterator[Delivery]:
-        """The deliveries, in the order in which they began."""
-        return iter(self.deliveries)
+        """Iterate over the deliveries, in the order in which they began."""
+        return iter(self._record.deliveries)
 
     def __len__(self) -> int:
-        return len(self.deliveries)
+        return len(self._record.deliveries)
 
     def __repr__(self) -> str:
         return f"<Journey in {self.bus.name}: {len(self)} deliveries>"
 
     def __str__(self) -> str:
-        """The tree: a message from outside, who received it, what that caused, who received that."""
-        return render_tree(self, self.bus)
+        """Return the tree: each message from outside, its receivers, the messages that they caused, and so on."""
+        return render_tree(self._record, self.bus)
 
     def mermaid(self) -> str:
-        """The journey as a Mermaid sequence diagram, for documentation and for anything that draws Mermaid (MO-26)."""
-        return render_sequence_diagram(self, self.bus)
+        """Return the journey as a Mermaid sequence diagram, for documentation."""
+        return render_sequence_diagram(self._record, self.bus)
 
     def history(self, message: Message) -> tuple[Delivery, ...]:
-        """Where a message has been: the deliveries of this very object, in the order in which they began (MO-11)."""
-        return tuple(delivery for delivery in self.deliveries if delivery.message is message)
+        """Return the deliveries of this very message object, in the order in which they began."""
+        return tuple(delivery for delivery in self if delivery.message is message)
 
     def returned_messages(self, bus: Any = None) -> tuple[Message, ...]:
-        """What components gave back, in the order in which it was queued; failures are left out.
+        """Return the messages that components returned, in the order in which they were queued, without failures.
 
-        bus: the bus inside that is asked for; the observed one if none is given.
+        bus: a bus inside the observed one; None, the default, for the observed one itself.
         """
-        where = self.bus if bus is None else bus
-        deliveries = [each for taken in self.finished if taken.bus is where for each in self.receivers(taken)]
+        wanted = self.bus if bus is None else bus
+        receptions = [reception for reception in self._record.finished if reception.bus is wanted]
+        deliveries = [delivery for reception in receptions for delivery in self._record.deliveries_of(reception)]
         returned = [message for delivery in deliveries for message in delivery.returned]
         return tuple(message for message in returned if not isinstance(message, Failure))

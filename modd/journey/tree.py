@@ -1,4 +1,4 @@
-"""A journey as a tree of text."""
+"""A journey as a tree of text, and the short texts that both the tree and the diagram use."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from modd.core import Delivery, Failure, name_of
 from modd.journey.record import Reception, Record
 
 DEEPEST = 50
-"""Messages that are drawn below each other; what lies deeper is counted."""
+"""Levels that are drawn; deliveries further down are counted only."""
 
 
 _UNITS = ((0.9995e-6, 1e-9, "ns", 0), (0.9995e-3, 1e-6, "µs", 0), (0.9995, 1e-3, "ms", 9.95), (59.5, 1.0, "s", 9.95))
-"""Up to how many seconds a unit is used, how many it has, its name, and up to which count it has a decimal."""
+"""For each unit: the duration up to which it is used, its seconds, its name, the count up to which it has a decimal."""
 
 
 def format_duration(seconds: float) -> str:
-    """Seconds in a unit that reads well: ``41 µs``, ``1.2 ms``, ``35 ms``, ``2.5 s``, ``3 min 20 s``."""
-    for below, unit, name, fine in _UNITS:
+    """Return a duration in a readable unit: ``41 µs``, ``1.2 ms``, ``35 ms``, ``2.5 s``, ``3 min 20 s``."""
+    for below, unit, name, decimal_below in _UNITS:
         if seconds < below:
             count = seconds / unit
-            return f"{count:.{int(count < fine)}f} {name}"
+            return f"{count:.{int(count < decimal_below)}f} {name}"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s"
 
 
 def short_repr(value: object, most: int = 100) -> str:
-    """The repr of a message or error in one line, shortened to ``most`` characters; it never raises."""
+    """Return the repr of a message or error in one line, cut to ``most`` characters; it never raises."""
     try:
         text = f"Failure({value.error!r})" if isinstance(value, Failure) else repr(value)
     except Exception as error:
@@ -36,26 +36,26 @@ def short_repr(value: object, most: int = 100) -> str:
     return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
-def fate_notes(taken: Reception) -> list[str]:
-    """What became of a message, where that is not told by its deliveries."""
-    left = [f"left {taken.bus.name}"] if taken.leaves or taken.fate == "left" else []
-    fate = {"queued": ["still queued"], "received": [], "left": []}.get(taken.fate, [taken.fate])
+def fate_notes(reception: Reception) -> list[str]:
+    """Return notes on the fate of a message, where its deliveries do not show it."""
+    left = [f"left {reception.bus.name}"] if reception.leaves or reception.fate == "left" else []
+    fate = {"queued": ["still queued"], "received": [], "left": []}.get(reception.fate, [reception.fate])
     return [*fate, *left]
 
 
 def outcome_notes(delivery: Delivery) -> list[str]:
-    """How a delivery ended, where that is not as it should."""
+    """Return notes on a delivery that did not end well."""
     if delivery.outcome == "failed":
         return [f"failed: {short_repr(delivery.error)}"]
     return [] if delivery.outcome == "done" else [delivery.outcome]
 
 
 def render_tree(record: Record, home: Any) -> str:
-    """Every message from outside, and below it who received it and what that caused, in turn.
+    """Return every message from outside, below it its receivers, and below each of these the messages it caused.
 
-    home: the bus of the journey; components of other buses are shown with the name of theirs.
+    home: the bus of the journey; components of other buses are shown with the name of their bus.
     """
-    return "\n".join(line for taken in record.roots for line in (_label(taken, home), *_below(taken, record, home, "")))
+    return "\n".join(line for root in record.roots for line in (_label(root, home), *_below(root, record, home, "")))
 
 
 def _below(node: Reception | Delivery, record: Record, home: Any, prefix: str) -> Iterator[str]:
@@ -70,18 +70,18 @@ def _below(node: Reception | Delivery, record: Record, home: Any, prefix: str) -
 
 
 def _children(node: Reception | Delivery, record: Record) -> Sequence[Reception | Delivery]:
-    """What is drawn below; a message that a nested bus takes as it was given is not drawn once more."""
+    """Return the nodes below a node; a message that is passed on to a nested bus is not drawn a second time."""
     if isinstance(node, Reception):
-        return record.receivers(node)
+        return record.deliveries_of(node)
     children: list[Reception | Delivery] = []
-    for taken in record.caused(node):
-        handed_on = taken.message is node.message and taken.bus is not node.bus and not fate_notes(taken)
-        children += record.receivers(taken) if handed_on else [taken]
+    for effect in record.effects_of(node):
+        is_passed_on = effect.message is node.message and effect.bus is not node.bus and not fate_notes(effect)
+        children += record.deliveries_of(effect) if is_passed_on else [effect]
     return children
 
 
 def _count(nodes: Sequence[Reception | Delivery], record: Record) -> int:
-    """The deliveries among these and below them; without recursion, because a chain can be long."""
+    """Count the deliveries in a forest; without recursion, because a chain can be long."""
     count, left = 0, list(nodes)
     while left:
         node = left.pop()
@@ -93,6 +93,6 @@ def _count(nodes: Sequence[Reception | Delivery], record: Record) -> int:
 def _label(node: Reception | Delivery, home: Any) -> str:
     if isinstance(node, Reception):
         return "  ".join([short_repr(node.message), *fate_notes(node)])
-    where = "" if node.bus is home else f"{node.bus.name} > "
-    took = [] if node.seconds is None else [format_duration(node.seconds)]
-    return "  ".join([f"{where}{name_of(node.component)}", *took, *outcome_notes(node)])
+    bus = "" if node.bus is home else f"{node.bus.name} > "
+    duration = [] if node.seconds is None else [format_duration(node.seconds)]
+    return "  ".join([f"{bus}{name_of(node.component)}", *duration, *outcome_notes(node)])

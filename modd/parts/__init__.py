@@ -1,9 +1,10 @@
 """Ready-made components; each works with any component, a bus included.
 
-Around a component: `Filter` (some messages only), `Reaction` (changes only), `Remember` (with the latest of other
-types), `Outbound` (not its own messages), `Log` (and tell of it), `threaded` (a blocking one). On their own: `Spawn`
-(components as they are needed), `Merge` (several types into one), `ListDiff` (what came and went), `QuantityStore`
-(how many there are), `ConsoleLog` (show what was logged).
+Around a component: `Filter` (fewer messages), `Reaction` (changes only; distinctUntilChanged), `Remember` (with the
+latest messages of other types; withLatestFrom), `Outbound` (no echo), `Log` (with a log entry for each message),
+`threaded` (in a worker thread). On their own: `Spawn` (creates components at run time), `Merge` (one message from the
+latest of several types; combineLatest), `ListDiff` (changes of a list), `QuantityStore` (a sum per key), `ConsoleLog`
+(prints log entries).
 """
 
 from modd.parts.console import ConsoleLog

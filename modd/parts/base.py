@@ -1,4 +1,4 @@
-"""What the parts share: a name to be read in errors and journeys, and what a part accepts."""
+"""The base of the parts: names for errors and journeys, checks of options, and wider or narrower `Accepts`."""
 
 from __future__ import annotations
 
@@ -11,58 +11,61 @@ from modd.core import Accepts, Component, Failure, Message, Part, name_of
 from modd.errors import InvalidOption
 
 Types: TypeAlias = type[Message] | Iterable[type[Message]]
-"""A message type, or several."""
+"""One message type or several."""
 
 
 A = TypeVar("A")
 
 
-def checked_types(option: str, given: Any, *, least: int = 1) -> tuple[type[Message], ...]:
-    """One or several message types, each once. Raises `InvalidOption`."""
-    listed = isinstance(given, Iterable) and not isinstance(given, (str, bytes, type))
-    types: tuple[Any, ...] = tuple(given) if listed else (given,)
+def checked_types(option: str, value: Any, *, least: int = 1) -> tuple[type[Message], ...]:
+    """Return one or several message types as a tuple without duplicates. Raises `InvalidOption`."""
+    is_list = isinstance(value, Iterable) and not isinstance(value, (str, bytes, type))
+    types: tuple[Any, ...] = tuple(value) if is_list else (value,)
     for kind in types:
         if not (isinstance(kind, type) and issubclass(kind, Message)):
-            raise InvalidOption(option, given, "give a message type, or a list of them")
+            raise InvalidOption(option, value, "give a message type, or a list of them")
     if len(types) < least:
-        raise InvalidOption(option, given, f"name at least {least} message type{'s' * (least > 1)}")
+        raise InvalidOption(option, value, f"name at least {least} message type{'s' * (least > 1)}")
     if len(set(types)) < len(types):
-        raise InvalidOption(option, given, "name each message type once")
+        raise InvalidOption(option, value, "name each message type once")
     return types
 
 
-def checked_function(option: str, given: Any, arguments: int = 1, *, sync: bool = True) -> Callable[..., Any]:
-    """A function of so many arguments, one that need not be awaited if ``sync``. Raises `InvalidOption`."""
-    if not callable(given):
-        raise InvalidOption(option, given, "give a function")
-    if sync and is_async(given):
-        raise InvalidOption(option, given, "give a function that is not async; it is asked in the middle of a turn")
+def checked_function(option: str, value: Any, arguments: int = 1, *, sync: bool = True) -> Callable[..., Any]:
+    """Return a function that takes a number of arguments, and is not async if ``sync``. Raises `InvalidOption`."""
+    if not callable(value):
+        raise InvalidOption(option, value, "give a function")
+    if sync and is_async(value):
+        raise InvalidOption(option, value, "give a function that is not async; it is called in the middle of a turn")
     try:
-        inspect.signature(given).bind(*[None] * arguments)
+        inspect.signature(value).bind(*[None] * arguments)
     except TypeError as error:
-        raise InvalidOption(option, given, f"give a function of {arguments} arguments ({error})") from None
-    except ValueError:  # some builtins tell nothing of their parameters
+        raise InvalidOption(option, value, f"give a function of {arguments} arguments ({error})") from None
+    except ValueError:  # some builtins have no signature
         pass
-    function: Callable[..., Any] = given
+    function: Callable[..., Any] = value
     return function
 
 
 def is_async(function: Any) -> bool:
-    """Whether calling it gives a coroutine or an async generator."""
+    """True if a call of the function returns a coroutine or an async generator."""
     called = (function, type(function).__call__)
     return any(inspect.iscoroutinefunction(f) or inspect.isasyncgenfunction(f) for f in called)
 
 
-def at_once(option: str, function: object, answer: A) -> A:
-    """The answer of a function that must not be async: a coroutine would count as true and as always another."""
-    if isinstance(answer, CoroutineType):
-        answer.close()
-        raise InvalidOption(option, function, "it gave a coroutine; give a function that answers without await")
-    return answer
+def require_sync(option: str, function: object, result: A) -> A:
+    """Return the result of a function that must not be async. Raises `InvalidOption` for a coroutine.
+
+    A coroutine would be true and different from every other value, whatever it returns.
+    """
+    if isinstance(result, CoroutineType):
+        result.close()
+        raise InvalidOption(option, function, "it returned a coroutine; give a function that is not async")
+    return result
 
 
 class NamedPart(Part):
-    """A part that is called after what it is made of: ``Filter(cart)``, ``Merge(Ordered, Paid)``."""
+    """A part with a name made of its type and its components or types: ``Filter(cart)``, ``Merge(Ordered, Paid)``."""
 
     def __init__(self, *components: Component, of: Iterable[Any]) -> None:
         super().__init__(*components)
@@ -73,20 +76,23 @@ class NamedPart(Part):
         return f"<{self.name}>"
 
 
-class Narrowed(Accepts, frozen=True):
-    """What another accepts, as far as it is allowed and not denied."""
+class NarrowedAccepts(Accepts, frozen=True):
+    """Another `Accepts`, limited to the types in ``allow`` without those in ``deny``."""
 
     whole: Accepts = Accepts()
     allow: tuple[type[Message], ...] = ()
     deny: tuple[type[Message], ...] = ()
 
     def takes(self, kind: type) -> bool:
-        """Whether a message of this type is given to the component."""
+        """True if the component gets messages of this type."""
         return self.whole.takes(kind) and issubclass(kind, self.allow) and not issubclass(kind, self.deny)
 
 
-def narrowed(whole: Accepts, allow: tuple[type[Message], ...], deny: tuple[type[Message], ...]) -> Narrowed:
-    """The same with fewer types. ``Failure`` is only among them if it was: to see failures is not to handle them."""
+def narrow(whole: Accepts, allow: tuple[type[Message], ...], deny: tuple[type[Message], ...]) -> NarrowedAccepts:
+    """Return an `Accepts` with fewer types.
+
+    ``Failure`` stays only if ``whole`` names it: a catch-all sees failures, but does not handle them.
+    """
     offered: tuple[type[Message], ...] = (*whole.types, Message) if whole.everything else whole.types
     common = [_narrower(t, a) for t in offered for a in allow if issubclass(a, t) or issubclass(t, a)]
     types = tuple(
@@ -94,24 +100,24 @@ def narrowed(whole: Accepts, allow: tuple[type[Message], ...], deny: tuple[type[
         for kind in dict.fromkeys(common)
         if kind is not Message and not issubclass(kind, deny) and (kind is not Failure or whole.handles_failures)
     )
-    return Narrowed(types, whole.everything and Message in allow, whole.catches, whole, allow, deny)
+    return NarrowedAccepts(types, whole.everything and Message in allow, whole.catches, whole, allow, deny)
 
 
-def _narrower(one: type[Message], other: type[Message]) -> type[Message]:
-    return one if issubclass(one, other) else other
+def _narrower(first: type[Message], second: type[Message]) -> type[Message]:
+    return first if issubclass(first, second) else second
 
 
-class Widened(Accepts, frozen=True):
-    """What another accepts, and types that are seen besides: a failure among them is not handled by that."""
+class WidenedAccepts(Accepts, frozen=True):
+    """Another `Accepts` with more types, which are only seen: a failure among them is not handled."""
 
     seen: tuple[type[Message], ...] = ()
 
     def takes(self, kind: type) -> bool:
-        """Whether a message of this type is given to the component."""
+        """True if the component gets messages of this type."""
         return issubclass(kind, self.seen) or super().takes(kind)
 
 
-def widened(whole: Accepts, seen: tuple[type[Message], ...]) -> Widened:
-    """The same with types that are seen besides."""
-    more = tuple(kind for kind in seen if kind is not Failure and kind not in whole.types)
-    return Widened((*whole.types, *more), whole.everything, whole.catches, seen)
+def widen(whole: Accepts, seen: tuple[type[Message], ...]) -> WidenedAccepts:
+    """Return an `Accepts` with more types, which are only seen."""
+    added = tuple(kind for kind in seen if kind is not Failure and kind not in whole.types)
+    return WidenedAccepts((*whole.types, *added), whole.everything, whole.catches, seen)

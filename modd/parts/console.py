@@ -1,4 +1,4 @@
-"""ConsoleLog: log entries as lines (MO-12)."""
+"""ConsoleLog: a part that prints log entries."""
 
 from __future__ import annotations
 
@@ -12,16 +12,20 @@ from modd.parts.log import Level, Logged, checked_level
 
 
 class ConsoleLog(NamedPart):
-    """Prints each `Logged` as one line (MO-12).
+    """Prints each `Logged` message as one line, on standard error by default.
 
-    Use it next to `Log`, or to show what components log: ``Bus([cart, Log(), ConsoleLog()])``. For another place than
-    the console write a component of your own that accepts `Logged`.
+    Use it next to `Log`, or to print the entries of your components: ``Bus([cart, Log(), ConsoleLog()])``. To send
+    entries elsewhere, write a component that accepts `Logged`.
 
-    minimum: the lowest level to be printed.
-    write: ``(line) -> anything``, not async, given each line without its end; None for a line on standard error.
+    minimum: the lowest level to print, INFO by default.
+    write: ``(line) -> anything``, not async, called with each line without its line break; None, the default, writes to
+        standard error.
 
-    Line breaks and other control characters are shown as escapes, so that no entry can pose as another. A writer that
-    fails changes no outcome: it is reported to the logger ``modd``. Raises `InvalidOption`.
+    Line breaks and other control characters are escaped, so that an entry cannot forge another line. If ``write``
+    raises, the error goes to the logger ``modd`` and the turn goes on.
+
+    Raises:
+        InvalidOption: ``minimum`` is no `Level`, or ``write`` is no function of one argument.
     """
 
     def __init__(self, minimum: Level = Level.INFO, write: Callable[[str], object] | None = None) -> None:
@@ -30,7 +34,7 @@ class ConsoleLog(NamedPart):
         self._write = _to_stderr if write is None else checked_function("write", write)
 
     def __call__(self, entry: Logged, /) -> None:
-        """Print the entry if it matters enough."""
+        """Print the entry if its level is high enough."""
         if entry.level < self._minimum:
             return
         try:
@@ -40,7 +44,7 @@ class ConsoleLog(NamedPart):
 
     @property
     def accepts(self) -> Accepts:
-        """`Logged`, nothing else."""
+        """`Logged` only."""
         return Accepts((Logged,))
 
 

@@ -1,4 +1,4 @@
-"""Filter: a component that gets some messages only (MO-14)."""
+"""Filter: a part that passes only some messages to a component."""
 
 from __future__ import annotations
 
@@ -6,23 +6,28 @@ from collections.abc import Callable
 from typing import Any
 
 from modd.core import Accepts, Component, Failure, Message
-from modd.parts.base import NamedPart, Types, at_once, checked_function, checked_types, narrowed
+from modd.parts.base import NamedPart, Types, checked_function, checked_types, narrow, require_sync
 
 
 class Filter(NamedPart):
-    """Gives a component fewer messages than it accepts, by type, by content or both (MO-14).
+    """Passes fewer messages to a component than it accepts: by type, by content or both (Rx: filter, ofType).
 
     Use it to compose a component that you cannot or do not want to change: ``Filter(mailer, deny=Refunded)``,
     ``Filter(shipping, where=lambda order: order.weight < 30)``.
 
     component: any component; the boundary of a bus is passed on.
-    allow: a message type or several, the only ones to pass; subclasses count. None for all that it accepts.
+    allow: a message type or several; only these and their subclasses pass. None, the default, allows all types.
     deny: a message type or several that do not pass, even if allowed.
-    where: ``(message) -> bool``, not async, asked for what passes by type.
+    where: ``(message) -> bool``, not async, called for each message that passes by type; None passes all.
 
-    What is held back by type is not accepted at all: nobody having received it can be reported. A failure is handled
-    if it passes and the component handles failures; one that ``where`` holds back is left unhandled.
-    Raises `InvalidOption`, `NotAComponent`, `UnresolvedAnnotation`.
+    A message that is filtered by type counts as not accepted, so an observer can report that it was not received. A
+    failure is handled if it passes and the component handles failures; a failure that ``where`` rejects stays
+    unhandled.
+
+    Raises:
+        InvalidOption: an option has a value of a wrong type.
+        NotAComponent: ``component`` cannot take a message.
+        UnresolvedAnnotation: the annotation of its parameter cannot be resolved.
     """
 
     def __init__(
@@ -39,16 +44,16 @@ class Filter(NamedPart):
         self._where = where and checked_function("where", where)
 
     def __call__(self, message: Any, /) -> Any:
-        """Give the message to the component if it passes; raises what `where` raises."""
+        """Pass the message to the component, or drop it. An error of ``where`` is raised."""
         if not isinstance(message, self._allow) or isinstance(message, self._deny):
             return None
-        if self._where is None or at_once("where", self._where, self._where(message)):
+        if self._where is None or require_sync("where", self._where, self._where(message)):
             return self._inside[0].call(message)
         if isinstance(message, Failure) and self.accepts.handles_failures:
-            raise message.error  # to give nothing back would be to handle it
+            raise message.error  # to return nothing would count as handling it
         return None
 
     @property
     def accepts(self) -> Accepts:
-        """What the component accepts and the types let pass."""
-        return narrowed(super().accepts, self._allow, self._deny)
+        """The types that the component accepts, without the filtered ones."""
+        return narrow(super().accepts, self._allow, self._deny)

@@ -1,4 +1,4 @@
-"""ListDiff: what came and what went (MO-22)."""
+"""ListDiff: a part that turns lists into changes."""
 
 from __future__ import annotations
 
@@ -17,20 +17,23 @@ T = TypeVar("T")
 
 
 class ListDiff(NamedPart):
-    """Makes messages of what came into a list and what went from it (MO-22).
+    """Returns messages for the items that were added to a list and removed from it since the previous list.
 
-    Use it where somebody tells the whole list every time and others want to know the changes:
+    Use it where one component sends the whole list each time and others need the changes:
     ``ListDiff(MembersListed, lambda listed: listed.names, added=Joined, removed=Left)``.
 
-    on: the message type that tells the list; subclasses count.
-    items: ``(message) -> items``, the whole list as it is now; the first one is compared with an empty list.
-    added, removed: ``(item)`` gives a message, several or None; at least one of the two is needed.
-    key: ``(item) -> value``, what makes two items the same; None for the item itself. Needed for items that cannot be
-        hashed. An item that stays is remembered as it was told last.
+    on: the message type that has the list; subclasses count.
+    items: ``(message) -> items``, the whole current list; the first list is compared with an empty one.
+    added, removed: ``(item) -> message``, several messages or None; at least one of the two functions is required.
+    key: ``(item) -> value``, the identity of an item; None, the default, for the item itself. Required for items that
+        cannot be hashed. Of an item that stays, the latest version is kept for ``removed``.
 
-    What went comes before what came, each in the order of its list. Equal items count as often as they are there, and
-    the last of them go first. The list is only remembered when all messages could be made. No function may be async.
-    Raises `InvalidOption`; when given a message, whatever the functions raise.
+    Messages for removed items come first, then those for added items, each in the order of their list. Duplicates
+    count, and the last of them are removed first. If a function raises, the previous list stays. No function may be
+    async.
+
+    Raises:
+        InvalidOption: an option has a value of a wrong type, or an item has a key that cannot be hashed.
     """
 
     def __init__(
@@ -43,26 +46,26 @@ class ListDiff(NamedPart):
         key: Callable[[T], Hashable] | None = None,
     ) -> None:
         if added is None and removed is None:
-            raise InvalidOption("added", added, "give added, removed or both; without them nothing is told")
+            raise InvalidOption("added", added, "give added, removed or both; without them there is nothing to send")
         self._on = checked_types("on", on)
         self._items = checked_function("items", items)
         self._added = added and checked_function("added", added)
         self._removed = removed and checked_function("removed", removed)
         self._key = key and checked_function("key", key)
-        self._known: list[tuple[Hashable, Any]] = []
+        self._previous: list[tuple[Hashable, Any]] = []
         super().__init__(of=self._on)
 
     def __call__(self, message: Any, /) -> list[Any]:
-        """Give back the messages for what went and what came since the last list."""
-        now = [(self._key_of(item), item) for item in self._items(message)]
-        removed = _made(self._removed, _besides(self._known, now))
-        added = _made(self._added, _besides(now, self._known))
-        self._known = now
+        """Return the messages for the removed and the added items."""
+        current = [(self._key_of(item), item) for item in self._items(message)]
+        removed = _map(self._removed, _difference(self._previous, current))
+        added = _map(self._added, _difference(current, self._previous))
+        self._previous = current
         return removed + added
 
     @property
     def accepts(self) -> Accepts:
-        """The type that tells the list."""
+        """The type that has the list."""
         return Accepts(self._on)
 
     def _key_of(self, item: Any) -> Hashable:
@@ -70,19 +73,19 @@ class ListDiff(NamedPart):
         try:
             hash(key)
         except TypeError:
-            wanted = f"give a function from an item to a value that can be hashed, which {type(key).__name__} cannot"
-            raise InvalidOption("key", self._key, wanted) from None
+            cure = f"give a function from an item to a value that can be hashed, which {type(key).__name__} cannot"
+            raise InvalidOption("key", self._key, cure) from None
         return key  # type: ignore[no-any-return]
 
 
-def _besides(these: list[tuple[Hashable, Any]], others: list[tuple[Hashable, Any]]) -> Iterator[Any]:
-    """The items of one list that are not in the other, or not as often."""
-    left = Counter(key for key, _ in others)
-    for key, item in these:
+def _difference(items: list[tuple[Hashable, Any]], subtracted: list[tuple[Hashable, Any]]) -> Iterator[Any]:
+    """Yield the items whose key is not in the subtracted list, or not as often."""
+    left = Counter(key for key, _ in subtracted)
+    for key, item in items:
         left[key] -= 1
         if left[key] < 0:
             yield item
 
 
-def _made(make: Callable[[Any], Any] | None, items: Iterable[Any]) -> list[Any]:
-    return [] if make is None else [make(item) for item in items]
+def _map(function: Callable[[Any], Any] | None, items: Iterable[Any]) -> list[Any]:
+    return [] if function is None else [function(item) for item in items]

@@ -1,4 +1,4 @@
-"""Log: a log entry for every message (MO-12)."""
+"""Log: a part that returns a log entry for each message."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 from modd.core import Accepts, Component, Failure, Message, name_of
 from modd.errors import InvalidOption
-from modd.parts.base import NamedPart, checked_function, narrowed
+from modd.parts.base import NamedPart, checked_function, narrow
 
 
 class Level(IntEnum):
-    """How much a log entry matters; the numbers are those of `logging`."""
+    """The severity of a log entry, with the numbers of `logging`."""
 
     DEBUG = 10
     INFO = 20
@@ -21,9 +21,9 @@ class Level(IntEnum):
 
 
 class Logged(Message, tag="modd.Logged"):
-    """A log entry (MO-12): give one back from any component to log, or have `Log` make them; `ConsoleLog` shows them.
+    """A log entry: return one from any component to log, or use `Log`; `ConsoleLog` prints them.
 
-    source: what it is about or who says it; the name of a component as a rule.
+    source: the origin of the entry, as a rule the name of a component.
     """
 
     level: Level
@@ -32,17 +32,22 @@ class Logged(Message, tag="modd.Logged"):
 
 
 class Log(NamedPart):
-    """Gives back a `Logged` for each message it is given; a failure is an ERROR (MO-12).
+    """Returns a `Logged` for each message that it receives; failures are logged as ERROR.
 
-    Use ``Log()`` in a bus to log all that flows there, failures too, without handling them; ``Log(cart)`` in place of
-    ``cart`` to log what that component is given. `Filter` chooses what is logged: ``Filter(Log(), deny=Tick)``.
+    Use ``Log()`` in a bus to log all messages there, failures too, which it does not handle. Use ``Log(cart)`` in place
+    of ``cart`` to log the messages for that component only. To log fewer messages: ``Filter(Log(), deny=Tick)``.
 
-    component: the component to pass messages on to; the boundary of a bus is passed on. None to log only.
-    level: the level of the entries, but for failures.
-    describe: ``(message) -> str``, the text of an entry; repr masks sensitive fields. Of a failure it is given the
-        message that could not be handled, and the error follows. When it raises, the entry says so.
+    component: the component that gets the messages; the boundary of a bus is passed on. None, the default, only logs.
+    level: the level of the entries, INFO by default; failures are always ERROR.
+    describe: ``(message) -> str``, the text of an entry; by default repr, which masks sensitive fields. For a failure
+        it gets the message that could not be handled, and the error is appended. If it raises, the entry says so.
 
-    It never logs a `Logged`. Raises `InvalidOption`, `NotAComponent`, `UnresolvedAnnotation`.
+    A `Logged` message is never logged itself.
+
+    Raises:
+        InvalidOption: ``level`` is no `Level`, or ``describe`` is no function of one argument.
+        NotAComponent: ``component`` cannot take a message.
+        UnresolvedAnnotation: the annotation of its parameter cannot be resolved.
     """
 
     def __init__(
@@ -52,25 +57,25 @@ class Log(NamedPart):
         level: Level = Level.INFO,
         describe: Callable[[Any], str] = repr,
     ) -> None:
-        around = [] if component is None else [component]
-        super().__init__(*around, of=around)
+        components = [] if component is None else [component]
+        super().__init__(*components, of=components)
         self._level = checked_level("level", level)
         self._describe = checked_function("describe", describe)
         self._source = name_of(self if component is None else component)
 
     def __call__(self, message: Any, /) -> Any:
-        """Give back the entry, and what the component gives back."""
+        """Return the entry, and the result of the component if there is one."""
         if not self._inside:
             return None if isinstance(message, Logged) else self._entry(message)
-        return self._inside[0].call(message) if isinstance(message, Logged) else self._around_call(message)
+        return self._inside[0].call(message) if isinstance(message, Logged) else self._log_and_call(message)
 
     @property
     def accepts(self) -> Accepts:
-        """What the component accepts; without one everything but `Logged`."""
-        return super().accepts if self._inside else narrowed(Accepts(everything=True), (Message,), (Logged,))
+        """The types that the component accepts; without one all types but `Logged`."""
+        return super().accepts if self._inside else narrow(Accepts(everything=True), (Message,), (Logged,))
 
-    def _around_call(self, message: Message) -> Iterator[Any]:
-        yield self._entry(message)  # stays, even when the component raises
+    def _log_and_call(self, message: Message) -> Iterator[Any]:
+        yield self._entry(message)  # is logged even if the component raises
         yield self._inside[0].call(message)
 
     def _entry(self, message: Message) -> Logged:
@@ -82,12 +87,12 @@ class Log(NamedPart):
     def _text(self, message: Message) -> str:
         try:
             return self._describe(message)  # type: ignore[no-any-return]
-        except Exception as error:  # a log changes no outcome
+        except Exception as error:  # logging must not fail the turn
             return f"{type(message).__name__} that cannot be described ({error!r})"
 
 
-def checked_level(option: str, given: Any) -> Level:
-    """A level, not a number. Raises `InvalidOption`."""
-    if not isinstance(given, Level):
-        raise InvalidOption(option, given, f"give one of {', '.join(f'Level.{level.name}' for level in Level)}")
-    return given
+def checked_level(option: str, value: Any) -> Level:
+    """Return a `Level`; a plain number is refused. Raises `InvalidOption`."""
+    if not isinstance(value, Level):
+        raise InvalidOption(option, value, f"give one of {', '.join(f'Level.{level.name}' for level in Level)}")
+    return value

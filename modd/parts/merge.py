@@ -1,4 +1,4 @@
-"""Merge: one message from several (MO-19)."""
+"""Merge: a part that combines the latest messages of several types into one."""
 
 from __future__ import annotations
 
@@ -11,17 +11,20 @@ from modd.parts.base import NamedPart, Types, checked_function, checked_types
 
 
 class Merge(NamedPart):
-    """Keeps the latest of each type and makes a message of them once all have been seen (MO-19).
+    """Combines the latest message of each type into a new message (Rx: combineLatest).
 
-    Use it where something follows from several messages together: ``Merge(Rate, Amount, into=Converted.of)``.
+    Use it where a message follows from several others: ``Merge(Rate, Amount, into=Converted.of)``. The first result
+    comes when a message of each type has arrived; every further input gives a new result.
 
-    types: the message types to wait for; subclasses count, and a message that is of two of them counts for both.
-    into: ``(latest of the first type, of the second, ...)`` gives what a component may give back, async too; called
-        once all types have been seen, and on every further one.
-    reset: a message type or several on which all that was seen is forgotten; a message that is also an input resets.
+    types: the input types; subclasses count, and a message of two of these types counts for both.
+    into: ``(latest of the first type, of the second, ...)`` returns anything that a component may return; may be async.
+    reset: a message type or several that clear the stored inputs; a message that is also an input only resets.
 
-    Its own output does not come back to it. What was seen is kept when ``into`` raises: the next input tries again.
-    Raises `InvalidOption`.
+    A merge does not receive its own output. If ``into`` raises, the inputs stay stored, and the next input calls it
+    again.
+
+    Raises:
+        InvalidOption: an option has a value of a wrong type, or ``reset`` covers an input type.
     """
 
     def __init__(self, *types: type[Message], into: Callable[..., Any], reset: Types = ()) -> None:
@@ -31,11 +34,15 @@ class Merge(NamedPart):
         self._latest: dict[type[Message], Message] = {}
         never = next((kind for kind in self._types if issubclass(kind, self._reset)), None)
         if never is not None:
-            raise InvalidOption("reset", reset, f"it covers {never.__name__}, which could then never be merged")
+            raise InvalidOption(
+                "reset",
+                reset,
+                f"it covers the input {never.__name__}, so that Merge could never have a result; leave it out",
+            )
         super().__init__(of=self._types)
 
     def __call__(self, message: Any, /) -> Any:
-        """Note the message; gives back what is made of the latest ones if there is one of each type."""
+        """Store the message; return the result if there is a message of each type."""
         if isinstance(message, self._reset):
             self._latest.clear()
             return None
@@ -48,10 +55,10 @@ class Merge(NamedPart):
 
     @property
     def accepts(self) -> Accepts:
-        """The input types and those that reset."""
+        """The input types and the reset types."""
         return Accepts((*self._types, *self._reset))
 
     @property
     def boundary(self) -> Part | None:
-        """The part itself: what came from it is not given back to it."""
+        """The part itself, so that it does not receive its own messages."""
         return self

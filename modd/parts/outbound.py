@@ -1,4 +1,4 @@
-"""Outbound: a component that does not hear its own messages (MO-15)."""
+"""Outbound: a part that keeps the messages of a component from coming back to it (no echo)."""
 
 from __future__ import annotations
 
@@ -7,17 +7,21 @@ from modd.parts.base import NamedPart
 
 
 class Outbound(NamedPart):
-    """For a component that talks outwards: its own messages do not come back to it (MO-15).
+    """Keeps the messages that a component returns from coming back to it (no echo).
 
-    Use it for whatever both sends messages of a type and takes them in: what came from a socket and was given to the
-    bus is not sent to the socket again. To bring something in, send the bus a message that only this component
-    accepts (``Arrived(frame)``) and have the component give back what is in it.
+    Use it for a component that both returns and accepts messages of a type, such as a socket: a message that arrived at
+    the socket is not written to the socket again. To bring a frame in, send the bus a message that only this component
+    accepts (``Arrived(frame)``), and let the component return its content. It is not related to the option
+    ``outbound``.
 
     component: any component, a bus included.
 
-    What it gave back is known by its place in the queue, not by a mark on the message: an equal message from anybody
-    else, the same object even, is given to it. So is what it *sends* to the bus in place of giving it back.
-    Raises `NotAComponent`, `UnresolvedAnnotation`.
+    The bus recognises a returned message by its entry in the queue: an equal message of another component, even the
+    same object, is delivered. So is a message that the component *sends* to the bus instead of returning it.
+
+    Raises:
+        NotAComponent: ``component`` cannot take a message.
+        UnresolvedAnnotation: the annotation of its parameter cannot be resolved.
     """
 
     def __init__(self, component: Component) -> None:
@@ -25,5 +29,5 @@ class Outbound(NamedPart):
 
     @property
     def boundary(self) -> Part | None:
-        """The part itself: what came from it is not given back to it."""
+        """The part itself, so that it does not receive its own messages."""
         return self

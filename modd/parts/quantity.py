@@ -1,4 +1,4 @@
-"""QuantityStore: how many there are of each (MO-22)."""
+"""QuantityStore: a part that keeps a quantity for each key."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from modd.parts.base import NamedPart, checked_function, checked_types
 
 
 class Amount(Protocol):
-    """What can be added up: int, Decimal, Fraction, timedelta."""
+    """A value that can be added: int, Decimal, Fraction, timedelta."""
 
     def __add__(self, other: Self, /) -> Self: ...
 
@@ -26,19 +26,23 @@ Q = TypeVar("Q", bound=Amount)
 
 
 class QuantityStore(NamedPart, Generic[K, Q]):
-    """Keeps a quantity per key and tells when one changes (MO-22).
+    """Adds up a quantity for each key and returns a message when it changes.
 
-    Use it for what is counted: items in stock, seats taken.
+    Use it to count, such as items in stock or occupied seats:
     ``QuantityStore(Moved, key=lambda m: m.sku, quantity=lambda m: m.count, changed=StockChanged)``
 
     on: the message type that changes quantities; subclasses count.
-    key: ``(message) -> key``, of what the quantity is.
-    quantity: ``(message) -> amount``, what to add, also less than nothing; int or Decimal, since sums of floats rarely
-        come back to 0. Adding 0 changes nothing and tells nothing.
-    changed: ``(key, quantity)`` gives a message, several or None; None to tell nobody.
+    key: ``(message) -> key``, the key whose quantity changes.
+    quantity: ``(message) -> amount``, the amount to add, negative too. Use int or Decimal: sums of floats rarely return
+        to 0. An amount of 0 changes nothing and returns no message.
+    changed: ``(key, quantity) -> message``, several messages or None, with the new quantity; None, the default, returns
+        no messages.
 
-    A key whose quantity comes to 0 is dropped after this was told. The quantity is only kept when the message could
-    be made. No function may be async. Raises `InvalidOption`; when given a message, whatever the functions raise.
+    A key whose quantity becomes 0 is removed after ``changed`` was called. If a function raises, the quantity stays as
+    it was. No function may be async.
+
+    Raises:
+        InvalidOption: an option has a value of a wrong type.
     """
 
     def __init__(
@@ -55,21 +59,21 @@ class QuantityStore(NamedPart, Generic[K, Q]):
         self._changed = changed and checked_function("changed", changed, 2)
         self._quantities: dict[K, Q] = {}
         self.quantities: Mapping[K, Q] = MappingProxyType(self._quantities)
-        """The quantities as they are now, to be read."""
+        """The current quantities, read-only."""
         super().__init__(of=self._on)
 
     def __call__(self, message: Any, /) -> Any:
-        """Add the quantity; gives back what `changed` makes of it."""
+        """Add the quantity and return the result of ``changed``."""
         key, amount = self._key(message), self._quantity(message)
         if not amount:
             return None
         total = self._quantities[key] + amount if key in self._quantities else amount
-        made = None if self._changed is None else self._changed(key, total)
+        message_of_change = None if self._changed is None else self._changed(key, total)
         if total:
             self._quantities[key] = total
         else:
             del self._quantities[key]
-        return made
+        return message_of_change
 
     @property
     def accepts(self) -> Accepts:

@@ -1,4 +1,4 @@
-"""Spawn: components that come into being when they are needed (MO-18)."""
+"""Spawn: a part that creates components at run time."""
 
 from __future__ import annotations
 
@@ -11,43 +11,47 @@ from modd.core import Accepts, Component, Message, Part, accepts_of
 from modd.errors import TurnFailed
 from modd.parts.base import NamedPart, Types, checked_function, checked_types
 
-Built = Component | Iterable[Component] | None
+Components = Component | Iterable[Component] | None
 
 
 _activating: ContextVar[tuple[Spawn, Component] | None] = ContextVar("modd_activating", default=None)
 
 
 class Spawn(NamedPart):
-    """Builds components on an activating message, gives it to each, and adds them to the bus (MO-18).
+    """Builds components when a message arrives, gives each of them the message, and adds them to the bus.
 
-    Use it for what exists once per something: a cart per customer, a context per tenant.
+    Use it for one component per key, such as a cart per customer or a context per tenant:
     ``Spawn(TenantCame, lambda came: tenant_context(came.tenant))``
 
-    on: the activating message type, or several; subclasses count. Each such message builds anew.
-    build: ``(message) -> component``, several in a list or generator, or None; it may be async.
+    on: the activating message type, or several; subclasses count. Every message of these types builds new components.
+    build: ``(message) -> component``, several components in a list or generator, or None; may be async.
 
-    One after another each component is activated, if it accepts the message, then added; what it gives back is kept.
-    When one fails to be activated, it and those after it are not added; when ``build`` fails or gives something that
-    is no component, none is. Components that are async context managers are not entered: enter them where you build.
-    Raises `InvalidOption`; when activated, whatever ``build`` and the components raise, `NotAComponent` among it.
+    Each component in turn gets the message, if it accepts it, and is then added. If a component raises, it and the
+    components after it are not added, but messages that were returned before are kept. If ``build`` raises or returns a
+    value that is no component, none is added. Components that are async context managers are not entered: enter them in
+    ``build``.
+
+    Raises:
+        InvalidOption: an option has a value of a wrong type.
+        NotAComponent: when a message arrives, if ``build`` returns a value that is no component.
     """
 
-    def __init__(self, on: Types, build: Callable[[Any], Built | Awaitable[Built]]) -> None:
+    def __init__(self, on: Types, build: Callable[[Any], Components | Awaitable[Components]]) -> None:
         self._on = checked_types("on", on)
         self._build = checked_function("build", build, sync=False)
         super().__init__(of=self._on)
 
     async def __call__(self, message: Message, /) -> AsyncIterator[Any]:
-        """Yield what each component gives back, then the component itself."""
-        components = await self._built(message)
+        """Yield for each component its result, then the component itself, which the bus adds."""
+        components = await self._build_components(message)
         for component, accepts in [(component, accepts_of(component)) for component in components]:
             if accepts.takes(type(message)):
                 token = _activating.set((self, component))
                 try:
-                    yield await _result(component(message))
+                    yield await _await_result(component(message))
                 except TurnFailed as error:
                     if self.boundary is not None:
-                        yield error.outbound  # it left the spawned bus, whatever failed besides
+                        yield error.outbound  # these messages left the spawned bus before it failed
                     raise
                 finally:
                     _activating.reset(token)
@@ -60,16 +64,16 @@ class Spawn(NamedPart):
 
     @property
     def boundary(self) -> Part | None:
-        """That of the component which is being activated: a spawned bus does not get back what it lets out."""
+        """The boundary of the component that is being activated: a spawned bus does not receive its own messages."""
         spawn, component = _activating.get() or (None, None)
         return component.boundary if spawn is self and isinstance(component, Part) else None
 
-    async def _built(self, message: Message) -> tuple[Component, ...]:
-        built = await _result(self._build(message))
+    async def _build_components(self, message: Message) -> tuple[Component, ...]:
+        built = await _await_result(self._build(message))
         if built is None:
             return ()
         return tuple(built) if isinstance(built, Iterable) and not callable(built) else (built,)
 
 
-async def _result(given: Any) -> Any:
-    return await given if isawaitable(given) else given
+async def _await_result(value: Any) -> Any:
+    return await value if isawaitable(value) else value

@@ -1,4 +1,4 @@
-"""threaded: a blocking component in a worker thread."""
+"""threaded: a part that runs a blocking component in a worker thread."""
 
 from __future__ import annotations
 
@@ -15,27 +15,30 @@ from modd.parts.base import NamedPart, is_async
 
 
 def threaded(component: Component) -> Threaded:
-    """Runs a blocking component in a worker thread, so that the loop goes on meanwhile.
+    """Run a blocking component in a worker thread, so that it does not block the event loop.
 
     Use it for components that read files, call blocking drivers or compute for long: ``Bus([threaded(resize)])``.
 
-    component: a component that is not async; parts made of such components are fine, a bus is not: put ``threaded``
-        around the blocking components inside it.
+    component: a component that is not async, or a part of such components. Not a bus: put ``threaded`` around the
+        blocking components inside it.
 
-    It accepts what the component accepts. The turn waits for the thread; what the component gives back, generators
-    included, is made in the thread and kept when the thread is done, what came before an error too. Context variables
-    are carried over, and ``anyio.from_thread.run(bus, message)`` in the thread counts as sent inside the turn.
+    The part accepts the same messages as the component. The turn waits for the thread. Generators run in the thread to
+    their end; the messages that came before an error are kept. Context variables are copied to the thread, and
+    ``anyio.from_thread.run(bus, message)`` in the thread counts as sent inside the turn.
 
-    Cancellation: a thread cannot be interrupted. A sender that is cancelled waits until the thread is done and ends
-    then; to end sooner call ``anyio.from_thread.check_cancelled()`` in the component now and then. A native asyncio
-    ``task.cancel()`` does not wait: the thread goes on by itself and what it gives back is dropped.
-    Raises `NotAComponent` for what is async or has a bus in it, `UnresolvedAnnotation`.
+    Cancellation: a thread cannot be interrupted, so a cancelled sender waits for its end. To end sooner, call
+    ``anyio.from_thread.check_cancelled()`` in the component at times. A native asyncio ``task.cancel()`` does not wait:
+    the thread goes on alone and its result is dropped.
+
+    Raises:
+        NotAComponent: the component is async or has a bus inside.
+        UnresolvedAnnotation: the annotation of its parameter cannot be resolved.
     """
     return Threaded(component)
 
 
 class Threaded(NamedPart):
-    """The part that `threaded` makes."""
+    """The part that `threaded` returns."""
 
     def __init__(self, component: Component) -> None:
         super().__init__(component, of=[component])
@@ -44,10 +47,10 @@ class Threaded(NamedPart):
             if isinstance(part, Bus):
                 raise NotAComponent(part, "a bus runs on the loop; put threaded() around the components inside it")
             if is_async(part):
-                raise NotAComponent(part, "it is async and blocks no loop; give it without threaded()")
+                raise NotAComponent(part, "it is async and does not block the loop; use it without threaded()")
 
     async def __call__(self, message: Message, /) -> AsyncIterator[Any]:
-        """Run the component in a thread, then yield what it gave back and raise what it raised."""
+        """Run the component in a thread, then yield its messages and raise its error."""
         items, error = await to_thread.run_sync(self._run, message)
         for item in items:
             yield item
@@ -63,14 +66,14 @@ class Threaded(NamedPart):
         return items, None
 
 
-def _drain(given: Any, items: list[Any]) -> None:
-    """Run what is left to run of what a component gave back, keeping what comes."""
-    if inspect.isgenerator(given):
-        with closing(given):
-            for item in given:
+def _drain(result: Any, items: list[Any]) -> None:
+    """Add the messages in the result of a component to a list, running its generators to their end."""
+    if inspect.isgenerator(result):
+        with closing(result):
+            for item in result:
                 _drain(item, items)
-    elif isinstance(given, (list, tuple)):
-        for item in given:
+    elif isinstance(result, (list, tuple)):
+        for item in result:
             _drain(item, items)
-    elif given is not None:
-        items.append(given)
+    elif result is not None:
+        items.append(result)

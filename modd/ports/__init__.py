@@ -1,8 +1,8 @@
-"""What modd asks of the outside, as protocols over bytes.
+"""The interfaces to storage, as protocols over bytes.
 
-`Queue`, `Outbox` and `Inbox` carry work, `EventStore` keeps what has happened, `Cache` and `Locks` help. `modd.stores`
-has makes of them that are ready to use. For a make of your own write the methods, without a base class, and run the
-suite of `modd.testing.conformance` on it.
+`Queue`, `Outbox` and `Inbox` carry work, `EventStore` keeps events for ever, `Cache` and `Locks` support middleware.
+`modd.stores` has implementations in memory and on SQLite. Any object with these methods is an implementation; test your
+own with the suites of `modd.testing.conformance`.
 """
 
 from modd.ports.cache import Cache

@@ -1,4 +1,4 @@
-"""The port for values that may be forgotten."""
+"""The port for cached values."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from typing import Protocol
 
 
 class Cache(Protocol):
-    """Keeps bytes under a key for a while. What it keeps may be gone early, so it is never the only copy.
+    """Stores bytes under a key for a limited time. A value may be evicted early, so keep no only copy here.
 
-    ttl: for how many seconds a value is kept, from now on. With 0 or less nothing is stored.
+    ttl: seconds from now until the value expires. With 0 or less nothing is stored.
     """
 
     async def get(self, key: str) -> bytes | None:
-        """The value of the key; None when there is none or its time is over."""
+        """Return the value of the key; None if there is none or it has expired."""
         ...
 
     async def set(self, key: str, value: bytes, ttl: float) -> None:
-        """Keep the value in place of what the key had; a ttl of 0 or less leaves the key without a value."""
+        """Store the value in place of the old one; a ttl of 0 or less leaves the key without a value."""
         ...
 
     async def add(self, key: str, value: bytes, ttl: float) -> bool:
-        """Keep the value if the key has none or its time is over; True if this value is kept now.
+        """Store the value if the key has none or it has expired; True if this value is stored.
 
-        Of several that add at once, one is told True.
+        Of several concurrent calls, one returns True.
         """
         ...
 
     async def delete(self, key: str) -> None:
-        """Forget the value of the key, if there is one."""
+        """Remove the value of the key, if there is one."""
         ...

@@ -1,4 +1,4 @@
-"""What goes wrong at a port and is no wrong option."""
+"""The errors of ports, besides `modd.errors.InvalidOption`."""
 
 from __future__ import annotations
 
@@ -8,55 +8,55 @@ from modd.errors import ModdError
 
 
 class LeaseLost(ModdError, RuntimeError):
-    """A claim does not hold its item any more: the item went to somebody else, or the claim was settled before.
+    """A claim has lost its item: the item was claimed again after the lease, or the claim was settled before.
 
-    ``ids`` has the items that are not held.
+    ``ids`` has the ids of the lost items.
     """
 
     def __init__(self, ids: Iterable[str]) -> None:
         self.ids = tuple(ids)
         super().__init__(
-            f"no lease on {', '.join(map(repr, self.ids))}: it ran out and the item went to somebody else, or the "
-            "claim was settled before; claim with a longer lease, extend it while you work, and settle each claim once"
+            f"no lease on {', '.join(map(repr, self.ids))}: it ended and the item was claimed again, or the claim was "
+            "settled before; claim with a longer lease, extend it while you work, and settle each claim once"
         )
 
 
 class Conflict(ModdError, RuntimeError):
-    """Events were appended to a stream that is not where the writer took it to be: somebody else was first."""
+    """Events were appended with the wrong expected revision, because another writer was faster."""
 
     def __init__(self, stream: str, expected: int, actual: int) -> None:
         self.stream, self.expected, self.actual = stream, expected, actual
         super().__init__(
-            f"{stream} is at revision {actual}, not at {expected}; read what was appended meanwhile, decide anew, "
-            f"and append with expected_revision={actual}"
+            f"{stream} is at revision {actual}, not at {expected}; read the new events, decide again, and append with "
+            f"expected_revision={actual}"
         )
 
 
 class AlreadyHandled(ModdError, RuntimeError):
-    """An id is in the inbox: what it stands for was done before."""
+    """The id is in the inbox: its message was handled before."""
 
     def __init__(self, id: str) -> None:
         self.id = id
-        super().__init__(f"{id!r} was handled before; acknowledge it, and do nothing else")
+        super().__init__(f"{id!r} was handled before; acknowledge it and do nothing else")
 
 
 class StoreError(ModdError, RuntimeError):
-    """A store cannot do what it was asked for; what it had acknowledged before is not touched.
+    """A store cannot do its work; everything that it acknowledged before is safe.
 
-    Base of the errors of all stores. ``store`` names it: the path of a file, say.
+    The base of the errors of all stores. ``store`` is its name, such as the path of a file.
     """
 
-    def __init__(self, store: str, what: str) -> None:
+    def __init__(self, store: str, problem: str) -> None:
         self.store = store
-        super().__init__(f"{store}: {what}")
+        super().__init__(f"{store}: {problem}")
 
 
 class NoTransaction(ModdError, RuntimeError):
-    """A handler wants the open transaction, and there is none."""
+    """A handler has a parameter for the open transaction, and no transaction is open."""
 
-    def __init__(self, wanted_by: str) -> None:
-        self.wanted_by = wanted_by
+    def __init__(self, handler: str) -> None:
+        self.handler = handler
         super().__init__(
-            f"{wanted_by} takes a transaction and none is open: dispatch inside `async with store.transaction():`, or "
-            "have a worker do it whose queue or inbox is in a store with transactions"
+            f"{handler} takes a transaction and none is open: dispatch inside `async with store.transaction():`, or "
+            "use a worker whose queue or inbox is in a store with transactions"
         )

@@ -1,4 +1,4 @@
-"""The port for what has happened."""
+"""The port for events."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from modd.ports.items import Item
 
 
 class RecordedEvent(msgspec.Struct, frozen=True):
-    """An event as it was recorded.
+    """An event in a store.
 
-    revision: the how many-th event of its stream it is, position: of all streams together, both from 1.
-    at: when it was recorded, in seconds since 1970.
+    revision: its number in its stream, from 1.
+    position: its number in the whole store, from 1.
+    at: the time of the append, in seconds since 1970.
     """
 
     stream: str
@@ -26,7 +27,7 @@ class RecordedEvent(msgspec.Struct, frozen=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """What a stream had come to at a revision, to spare the reading of the events up to there."""
+    """The state of a stream at a revision, so that the events up to it need not be read."""
 
     stream: str
     revision: int
@@ -36,35 +37,35 @@ class Snapshot(msgspec.Struct, frozen=True):
 
 
 class EventStore(Protocol):
-    """Keeps events for ever: each stream in the order of its revisions, all together in the order of their positions.
+    """Stores events for ever: in streams, ordered by revision, and all together, ordered by position.
 
-    Revisions count from 1; a stream that has no event is at 0. Positions have no gap that a reader could jump over: as
-    soon as an event can be read, all those before it can. Of an `Item` the body and the headers are kept; a key, a
-    delay or an id is `InvalidOption`, as are revisions and positions below 0.
+    Revisions count from 1; a stream without events is at 0. If a reader sees an event, it sees all events before it, so
+    that a follower can continue after the last position. Of an `Item` only body and headers are stored; a key, a delay
+    or an id is `InvalidOption`, as are revisions and positions below 0.
     """
 
     async def append(self, stream: str, events: Sequence[bytes | Item], expected_revision: int) -> int:
-        """Record events at the end of a stream, all or none, and return its revision after them.
+        """Append events to a stream, all or none, and return its new revision.
 
-        Raises `Conflict` when the stream is not at ``expected_revision``, also for no events at all.
+        Raises `Conflict` if the stream is not at ``expected_revision``, even if there are no events to append.
         """
         ...
 
     def read(self, stream: str, after: int = 0) -> AsyncIterator[RecordedEvent]:
-        """The events of a stream that come after a revision, in order, up to the one that is the last at the end."""
+        """Iterate over the events of a stream after a revision, events that are appended meanwhile included."""
         ...
 
     def read_all(self, after: int = 0) -> AsyncIterator[RecordedEvent]:
-        """The events of all streams that come after a position, in order, up to the one that is the last at the end."""
+        """Iterate over the events of all streams after a position, events that are appended meanwhile included."""
         ...
 
     async def save_snapshot(self, stream: str, revision: int, body: bytes | Item) -> None:
-        """Keep what a stream had come to at a revision, in place of what was kept of an earlier one.
+        """Save the state of a stream at a revision in place of the saved one.
 
-        One of an earlier revision than what is kept changes nothing.
+        A snapshot of an earlier revision than the saved one changes nothing.
         """
         ...
 
     async def snapshot(self, stream: str) -> Snapshot | None:
-        """What was kept of a stream last, None if nothing was."""
+        """Return the snapshot of a stream; None if there is none."""
         ...

@@ -1,23 +1,23 @@
-"""The port for what has been handled."""
+"""The port for the ids of handled messages."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
 WEEK = 7 * 86_400.0
-"""For how long an inbox knows an id by default, and a row is left to others, in seconds."""
+"""Seconds; the default retention of ids in an inbox."""
 
 
 class Inbox(Protocol):
-    """Knows the ids of what was handled, for a while (7 days by default), so that it is not handled again."""
+    """Remembers the ids of handled messages for a time (7 days by default), so that a message is handled only once."""
 
     async def add(self, id: str) -> None:
-        """Note that it is handled. Raises `AlreadyHandled` if it is noted; in a transaction, when that commits.
+        """Record an id as handled. Raises `AlreadyHandled` if it is recorded.
 
-        So of several that handle the same at once, one commits.
+        In a transaction the error may come at the commit. Of several concurrent handlers of one message, one commits.
         """
         ...
 
     async def has(self, id: str) -> bool:
-        """Whether it is noted."""
+        """True if the id is recorded."""
         ...

@@ -1,4 +1,4 @@
-"""What goes into a queue and what comes out of it."""
+"""The values of queues and outboxes: items, claims, dead letters and counts."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from modd.errors import InvalidOption
 
 
 class Item(msgspec.Struct, frozen=True):
-    """Something to put into a queue. Raises `InvalidOption` for what is not of these types, and for a negative delay.
+    """An item to put into a queue or an outbox.
 
-    body: the content, in bytes that the queue does not look into.
-    headers: what is known about the content, as texts.
-    key: items of one key are claimed one at a time, in the order in which they were put. None: no such order.
-    delay: for how many seconds it is not to be claimed.
-    id: a name that nothing else in the queue has; None has the queue make one.
+    body: the content, in bytes that the queue does not interpret.
+    headers: texts about the content, such as its type; none by default.
+    key: items with the same key are claimed one at a time, in the order in which they were put. None: no such order.
+    delay: seconds until the item may be claimed, 0 by default.
+    id: a unique id in the queue; None lets the queue choose one.
+
+    Raises:
+        InvalidOption: a value has a wrong type, or ``delay`` is negative.
     """
 
     body: bytes
@@ -25,8 +28,8 @@ class Item(msgspec.Struct, frozen=True):
     id: str | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.body, bytes):  # named by its type alone: the content is shown to nobody
-            raise InvalidOption("body", type(self.body), "give bytes; encode what you put")
+        if not isinstance(self.body, bytes):  # the error names the type only, because the content may be sensitive
+            raise InvalidOption("body", type(self.body), "give bytes; encode the content")
         if self.headers or type(self.headers) is not dict:
             check_headers(self.headers)
         for option, text in (("key", self.key), ("id", self.id)):
@@ -36,9 +39,10 @@ class Item(msgspec.Struct, frozen=True):
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """An item that is yours until its lease ends.
+    """A lease on an item: the item is yours until the lease ends.
 
-    attempt: the how many-th claim of the item this is, from 1. token: tells this claim from the others of its item.
+    attempt: the number of the claim, from 1.
+    token: identifies this claim among all claims of the item.
     """
 
     id: str
@@ -50,7 +54,7 @@ class Claim(msgspec.Struct, frozen=True):
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
-    """An item that was buried, for people to look at: why, and after how many attempts."""
+    """An item that was given up and waits for an operator, with the reason and the number of its attempts."""
 
     id: str
     body: bytes
@@ -60,10 +64,12 @@ class DeadLetter(msgspec.Struct, frozen=True):
 
 
 class Stats(msgspec.Struct, frozen=True):
-    """How many items there are of each kind; each item is of one kind.
+    """The number of items in each state; each item is in one state.
 
-    ready: due, and nobody's; those that wait for another of their key are among them.
-    delayed: put or retried with a delay that is not over. leased: claimed. dead: buried.
+    ready: due and not leased, items that wait for their key included.
+    delayed: put or retried with a delay that is not over.
+    leased: claimed.
+    dead: buried.
     """
 
     ready: int

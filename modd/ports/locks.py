@@ -1,4 +1,4 @@
-"""The port for mutual exclusion."""
+"""The port for locks."""
 
 from __future__ import annotations
 
@@ -6,20 +6,21 @@ from typing import Protocol
 
 
 class Locks(Protocol):
-    """Locks that end by themselves, so that one who fails does not hold them for ever.
+    """Locks with an end, so that a process that dies does not hold them for ever.
 
-    key: what is locked. token: who locks it; take another one, that nobody can guess, for each time a lock is acquired.
-    ttl: for how many seconds the lock is held, from now on; more than 0, else `InvalidOption` is raised.
+    key: the name of the lock.
+    token: identifies the holder; use a new random token for each `acquire`.
+    ttl: seconds from now until the lock ends; more than 0, else `InvalidOption` is raised.
     """
 
     async def acquire(self, key: str, ttl: float, token: str) -> bool:
-        """Try once, without waiting; True if the lock is this token's now. Its holder does not get it again."""
+        """Try once to lock the key; True if the lock is acquired, False if any token, this one included, holds it."""
         ...
 
     async def renew(self, key: str, ttl: float, token: str) -> bool:
-        """Hold the lock for so long from now on; False if it is not this token's any more, be it only for its time."""
+        """Let the lock end ``ttl`` seconds from now; False if the token does not hold it any more, as after its end."""
         ...
 
     async def release(self, key: str, token: str) -> None:
-        """End the lock if it is this token's; one whose time is over ends nobody else's."""
+        """End the lock if the token holds it; a token whose lock has ended does not end that of another holder."""
         ...

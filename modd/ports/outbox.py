@@ -1,4 +1,4 @@
-"""The port for what is to be passed on."""
+"""The port for items that a relay publishes."""
 
 from __future__ import annotations
 
@@ -8,29 +8,30 @@ from modd.ports.items import Claim, Item
 
 
 class Outbox(Protocol):
-    """Keeps items, in the order in which they were put, until a relay has passed them on.
+    """Stores items, in the order in which they were put, until a relay has published them.
 
-    ``put`` is for those who write: a make over a database of your own joins the transaction that is open there, so that
-    items are kept if and only if the rest of it is. The other methods are for a relay: there is one at a time, so that
-    the order holds; as long as some items are claimed and the lease has not ended, nobody else gets any. A make may
-    also have ``wait(seconds)``, as a `Queue` may.
+    Handlers call ``put``. An implementation over your database joins the open transaction there, so that items are
+    stored if and only if the transaction commits. The other methods are for the relay. Only one relay at a time has a
+    lease, so
+    that the order holds: while items are claimed and the lease has not ended, `claim` returns none. An implementation
+    may also have ``wait(seconds)``, like a `Queue`.
     """
 
     async def put(self, *items: bytes | Item) -> list[str]:
-        """Add items, all or none, and return their ids; one that is known is not put again.
+        """Add items, all or none, and return their ids; an id that the outbox has is not added again.
 
-        An item with a delay is `InvalidOption`: what waits waits in a queue.
+        An item with a delay is `InvalidOption`: put it into a queue.
         """
         ...
 
     async def claim(self, limit: int, lease: float) -> list[Claim]:
-        """The first items, up to ``limit``, for ``lease`` seconds, in order; none while somebody else has some."""
+        """Lease the first items, up to ``limit``, for ``lease`` seconds; none while another relay has a lease."""
         ...
 
     async def ack(self, *claims: Claim) -> None:
-        """They are passed on: forget them. All of them or, with `LeaseLost`, none."""
+        """Acknowledge claims whose items are published: remove the items, all or, with `LeaseLost`, none."""
         ...
 
     async def release(self, *claims: Claim) -> None:
-        """They are not passed on: somebody else may claim them, and at once. All or, with `LeaseLost`, none."""
+        """Release claims whose items are not published: all or, with `LeaseLost`, none can be claimed at once."""
         ...

@@ -1,4 +1,4 @@
-"""The port for work that must not get lost."""
+"""The port for queues of work."""
 
 from __future__ import annotations
 
@@ -8,75 +8,73 @@ from modd.ports.items import Claim, DeadLetter, Item, Stats
 
 
 class Queue(Protocol):
-    """Keeps items until somebody has done what they ask for: each is done at least once.
+    """Stores items until they are acknowledged: each is processed at least once.
 
-    A claim leases an item for a number of seconds. It is settled with `ack`, `retry`, `release` or `bury`; if its lease
-    ends before, the item is ready again and its attempt counts. As long as nobody else has claimed the item, a claim
-    can be extended and settled even then; after that, and once it is settled, each of these raises `LeaseLost`.
+    Leases. A claim leases an item for a number of seconds. Settle it with `ack`, `retry`, `release` or `bury`. If the
+    lease ends before, the item is ready again and the attempt counts. Until the item is claimed again, the late claim
+    can still be extended and settled; after that, or after it was settled, these methods raise `LeaseLost`.
 
-    Items are claimed in the order in which they were put, as far as they are due. Of the items of one key one is
-    claimed at a time: it holds the key as long as any of its attempts counts, while it waits for a retry too, so until
-    it is acked or buried, or released from its first attempt. An item that was put with a delay takes no part until it
-    is due; then it stands where it was put.
+    Order. Due items are claimed in the order in which they were put. Of the items with one key, one at a time is
+    claimed. It owns the key from its first claim, even while it waits for a retry, until it is acknowledged, buried, or
+    released from its first attempt. An item with a delay does not block its key before it is due; then it has the
+    position at which it was put.
 
-    Times are in seconds. Raises `InvalidOption` for those that cannot be, and for a limit below 1.
+    Times are in seconds. Methods raise `InvalidOption` for impossible times, and for a limit below 1.
 
-    A make may have one more method, ``async def wait(self, seconds: float) -> None``, which returns as soon as there
-    may be something to claim, at the latest after so many seconds. Workers then need not look again and again.
+    An implementation may have one more method, ``async def wait(self, seconds: float) -> None``, which returns when
+    there may be an item to claim, at the latest after ``seconds``. Without it workers poll.
     """
 
     async def put(self, *items: bytes | Item) -> list[str]:
-        """Add items, all or none, and return their ids, in their order, when they are safe.
+        """Add items, all or none, and return their ids in order as soon as the items are safe.
 
-        An id that the queue knows is not put again, and is returned all the same. The queue knows an id as long as it
-        has the item, dead or alive.
+        An item with an id that the queue has, in any state, is not added again; its id is returned nevertheless.
         """
         ...
 
     async def claim(self, limit: int, lease: float) -> list[Claim]:
-        """Lease up to ``limit`` items for ``lease`` seconds each, without waiting for any; their attempts count now."""
+        """Lease up to ``limit`` items for ``lease`` seconds each, without waiting for any; each claim is an attempt."""
         ...
 
     async def extend(self, claim: Claim, lease: float) -> None:
-        """Let the lease end ``lease`` seconds from now."""
+        """Let the lease of a claim end ``lease`` seconds from now."""
         ...
 
     async def ack(self, *claims: Claim) -> None:
-        """What the items asked for is done: forget them. All of them or, with `LeaseLost`, none."""
+        """Acknowledge claims whose work is done: remove the items, all or, with `LeaseLost`, none."""
         ...
 
     async def retry(self, claim: Claim, delay: float = 0.0) -> None:
-        """It failed: make the item ready again after ``delay`` seconds. Meanwhile it holds its key."""
+        """Make an item whose work failed ready again after ``delay`` seconds. Meanwhile it owns its key."""
         ...
 
     async def release(self, claim: Claim) -> None:
-        """It was not tried: make the item ready again as if it had not been claimed; the attempt does not count."""
+        """Make an item whose work was not begun ready again at once; the attempt does not count."""
         ...
 
     async def bury(self, claim: Claim, reason: str) -> None:
-        """It is no use to try again: put the item aside, for people, with the reason. Its key is free."""
+        """Make the item a dead letter, with the reason for which it is not retried. Its key is free."""
         ...
 
     async def cancel(self, *ids: str) -> list[str]:
-        """Forget items that have not been claimed, and return the ids of those.
+        """Remove items without attempts, and return the ids of the removed items.
 
-        An item counts as not claimed while none of its attempts counts: one that waits for a retry or whose lease ended
-        stays, as what it asks for may have been done in part.
+        An item that waits for a retry or whose lease ended stays, because its work may have been done in part.
         """
         ...
 
     async def stats(self) -> Stats:
-        """How many items there are of each kind."""
+        """Count the items in each state."""
         ...
 
     async def dead(self, limit: int = 100) -> list[DeadLetter]:
-        """The buried items, those that were buried first at the front."""
+        """Return the first dead letters, in the order in which they were buried."""
         ...
 
     async def redrive(self, *ids: str) -> list[str]:
-        """Put buried items back, behind all others and with no attempts, and return the ids of those."""
+        """Put dead letters back at the end of the queue, with no attempts, and return the ids of these."""
         ...
 
     async def discard(self, *ids: str) -> list[str]:
-        """Forget buried items, and return the ids of those."""
+        """Remove dead letters, and return the ids of the removed ones."""
         ...

@@ -1,7 +1,7 @@
-"""Help for your tests: a component that records, given/when/then for a bus, a clock that jumps, a pytest plugin.
+"""Helpers for tests: a recording component, given/when/then for a bus, a virtual clock and a pytest plugin.
 
-`modd.testing.conformance` has a suite for each port, which every store has to pass. It and `modd.testing.plugin`, which
-is opt-in, are what needs pytest here.
+`modd.testing.conformance` has a suite for each port, which every implementation has to pass. Only the suites and
+`modd.testing.plugin`, which is opt-in, need pytest.
 """
 
 from modd.testing.clock import run_virtual, virtual_backend

@@ -1,4 +1,4 @@
-"""The fixture of `modd.testing.plugin`, which registers this module after all other plugins, so that it counts."""
+"""The fixture of `modd.testing.plugin`, in a module of its own that is registered last, so that it takes precedence."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ LOOPS = ("asyncio", "trio")
 
 
 class Virtual(msgspec.Struct, frozen=True):
-    """The parameter for a loop with a clock that jumps; each run gets a clock of its own."""
+    """A fixture parameter: an event loop with a virtual clock, a new one for each run."""
 
     loop: str
 
 
 @pytest.fixture(params=LOOPS)
 def anyio_backend(request: pytest.FixtureRequest) -> Any:
-    """The loop that an async test runs on; one for each test, so that each has a clock of its own."""
+    """Return the event loop of an async test, with a new clock for each test."""
     loop = request.param
     return virtual_backend(loop.loop) if isinstance(loop, Virtual) else loop

@@ -1,13 +1,13 @@
-"""A pytest plugin that runs every ``async def`` test on asyncio and on trio; opt-in, built upon that of anyio.
+"""A pytest plugin that runs every ``async def`` test on asyncio and on trio; opt-in, built on the plugin of anyio.
 
-Switch it on with ``pytest -p modd.testing.plugin`` or, in the topmost ``conftest.py``,
+Enable it with ``pytest -p modd.testing.plugin`` or, in the topmost ``conftest.py``,
 ``pytest_plugins = ["modd.testing.plugin"]``. Async fixtures run on the loop of the test.
 
 To run tests on one loop, or to have async fixtures of a wider scope than a function, override the fixture
 ``anyio_backend`` in a module or a ``conftest.py``; async fixtures of a wider scope must then name it as a parameter.
 
-Tests marked ``@pytest.mark.virtual_clock`` (a function, a class or, with ``pytestmark``, a module) run with a clock
-that jumps and begins at 0, their async fixtures too; see `modd.testing.virtual_backend` for its limits.
+Tests marked ``@pytest.mark.virtual_clock`` (a function, a class or, with ``pytestmark``, a module) and their async
+fixtures run with a virtual clock, which begins at 0; see `modd.testing.virtual_backend` for its limits.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from modd.testing.fixtures import LOOPS, Virtual
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known. Raises ``UsageError`` when anyio's plugin, which does the work, is not loaded."""
+    """Register the marker and the fixture. Raises ``UsageError`` if the plugin of anyio is not loaded."""
     if not config.pluginmanager.has_plugin("anyio"):
         raise pytest.UsageError("modd.testing.plugin needs the plugin of anyio: add -p anyio, or do not block it")
-    config.addinivalue_line("markers", "virtual_clock: run the async test with a clock that jumps (modd.testing).")
+    config.addinivalue_line("markers", "virtual_clock: run the async test with a virtual clock (modd.testing).")
     config.pluginmanager.register(fixtures, "modd-fixtures")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pycollect_makeitem(collector: Any, name: str, obj: Any) -> None:
-    """Have every async test, hypothesis' included, use the fixture, by which anyio's plugin knows what to run."""
+    """Let every async test, those of hypothesis included, use the fixture, which marks it for the plugin of anyio."""
     if collector.istestfunction(obj, name):
         function = obj.hypothesis.inner_test if hasattr(obj, "hypothesis") else obj
         if iscoroutinefunction(function):
@@ -40,7 +40,7 @@ def pytest_pycollect_makeitem(collector: Any, name: str, obj: Any) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Give the fixture other parameters for tests with the virtual clock."""
+    """Parametrize the fixture for tests with the virtual clock."""
     test = metafunc.definition
     if "anyio_backend" in metafunc.fixturenames and test.get_closest_marker("virtual_clock"):
         loops = [pytest.param(Virtual(loop), id=f"{loop}-virtual") for loop in LOOPS]
@@ -49,7 +49,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> None:
-    """Fail a test whose marker is void because its module brings a fixture of its own."""
+    """Fail a test whose marker has no effect because another ``anyio_backend`` fixture overrides the one of modd."""
     backend = getattr(item, "funcargs", {}).get("anyio_backend", ())
     if item.get_closest_marker("virtual_clock") and not isinstance(backend, tuple):
         cure = "let it return modd.testing.virtual_backend(...)"

@@ -1,4 +1,4 @@
-"""A component that keeps what it receives."""
+"""Recorder: a component that stores the messages that it receives."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from modd.errors import InvalidOption
 
 
 class Recorder(Part):
-    """Put it into a bus and look at ``.messages`` afterwards: what came by, in the order in which it came.
+    """A component that stores the messages that it receives, in order, in ``.messages``.
 
-    types: the message types to accept, subclasses included; without any it sees everything, failures too.
-        A recorder that is given ``Failure`` handles failures, as any component does that names it.
-    name: what journeys and graphs call it.
+    Put it into a bus and compare ``.messages`` after the test.
 
-    Raises `InvalidOption` for anything but message types.
+    types: the message types to accept, subclasses included; none, the default, accepts all messages and sees failures.
+        A recorder with the type ``Failure`` handles failures, like any component that names it.
+    name: its name in journeys and graphs.
+
+    Raises:
+        InvalidOption: a type is no message type.
     """
 
     def __init__(self, *types: type[Message], name: str = "Recorder") -> None:
@@ -27,14 +30,14 @@ class Recorder(Part):
         self._accepts = Accepts(types, everything=not types)
 
     def __call__(self, message: Any, /) -> None:
-        """Keep the message."""
+        """Store the message."""
         self.messages.append(message)
 
     @property
     def accepts(self) -> Accepts:
-        """The types that were given, or everything."""
+        """The types of the recorder, or all types."""
         return self._accepts
 
     def clear(self) -> None:
-        """Forget what came by so far."""
+        """Remove all stored messages."""
         self.messages.clear()

@@ -1,4 +1,4 @@
-"""Given, when, then: what a bus makes of messages, as a test that reads like a sentence."""
+"""Given, when, then: a test of a bus that reads like a sentence."""
 
 from __future__ import annotations
 
@@ -18,8 +18,11 @@ E = TypeVar("E", bound=BaseException)
 def given(bus: Bus, *messages: Message) -> Given:
     """Begin a scenario: ``await given(bus, Added("a")).when(Paid()).then(Shipped("a"))``.
 
-    bus: the bus to test. messages: what is sent first, one after another, to bring the bus into its state.
-    Raises `InvalidOption` for anything but a bus.
+    bus: the bus to test.
+    messages: messages that are sent first, one after another, to set up the state of the bus.
+
+    Raises:
+        InvalidOption: ``bus`` is no bus.
     """
     if not isinstance(bus, Bus):
         raise InvalidOption("bus", bus, "give the Bus to test: given(bus, ...)")
@@ -27,102 +30,102 @@ def given(bus: Bus, *messages: Message) -> Given:
 
 
 class Given:
-    """A bus and what happened before."""
+    """A bus and the messages that set up its state."""
 
     def __init__(self, bus: Bus, messages: Sequence[Message]) -> None:
         self._bus, self._messages = bus, messages
 
     def when(self, *messages: Message) -> When:
-        """What is sent now, one after another, up to the first that raises. Raises `InvalidOption` for none."""
+        """Set the messages to send, one after another, up to the first that raises. Raises `InvalidOption` for none."""
         if not messages:
             raise InvalidOption("messages", messages, "give the messages to send: when(Paid())")
         return When(self._bus, self._messages, messages)
 
 
 class When:
-    """A scenario that lacks its expectation; each of the methods runs it, and is to be awaited.
+    """A scenario without its expectation: await one of the methods to run it.
 
-    They raise `AssertionError` with the difference and the journey of the messages that were sent. What is raised
-    while the bus is brought into its state goes through as it is.
+    The methods raise `AssertionError` with the difference and the journey of the sent messages. An error of a message
+    that sets up the state is raised unchanged.
     """
 
-    def __init__(self, bus: Bus, before: Sequence[Message], messages: Sequence[Message]) -> None:
-        self._bus, self._before, self._messages = bus, before, messages
+    def __init__(self, bus: Bus, setup: Sequence[Message], messages: Sequence[Message]) -> None:
+        self._bus, self._setup, self._messages = bus, setup, messages
 
     async def then(self, *messages: Message) -> Journey:
-        """These messages, and no others, were given back by components of the bus, in this order.
+        """Expect that the components of the bus return exactly these messages, in this order.
 
-        What components of buses inside give back counts only if it is let out. Failures do not count here.
-        Returns the journey, for more to be looked at.
+        Messages of components in a bus inside count only if they leave that bus. Failures do not count. Returns the
+        journey, for further checks.
         """
-        seen = _undisturbed(await self._run())
-        _compare("given back", messages, seen.journey.returned_messages(), seen)
-        return seen.journey
+        run = _without_error(await self._run())
+        _compare("returned", messages, run.journey.returned_messages(), run)
+        return run.journey
 
     async def then_nothing(self) -> Journey:
-        """No component of the bus gave a message back. Returns the journey."""
+        """Expect that no component of the bus returns a message. Returns the journey."""
         return await self.then()
 
     async def then_left(self, *messages: Message) -> Journey:
-        """These messages, and no others, left the bus, in this order. Returns the journey."""
-        seen = _undisturbed(await self._run())
-        _compare("let out", messages, seen.left, seen)
-        return seen.journey
+        """Expect that exactly these messages leave the bus, in this order. Returns the journey."""
+        run = _without_error(await self._run())
+        _compare("outbound", messages, run.outbound, run)
+        return run.journey
 
     async def then_raises(self, kind: type[E]) -> E:
-        """An error of this type was raised to the sender, alone or within `TurnFailed`; returns the first such."""
-        seen = await self._run()
-        for error in _within(seen.error):
+        """Expect that an error of this type is raised to the sender, alone or in a group. Returns the first of them."""
+        run = await self._run()
+        for error in _flatten(run.error):
             if isinstance(error, kind):
                 return error
-        what = "nothing was raised" if seen.error is None else f"{seen.error!r} was raised"
-        raise AssertionError(f"{kind.__name__} was expected, but {what}{_story(seen)}") from seen.error
+        actual = "nothing was raised" if run.error is None else f"{run.error!r} was raised"
+        raise AssertionError(f"{kind.__name__} was expected, but {actual}{_story(run)}") from run.error
 
-    async def _run(self) -> Seen:
-        for message in self._before:
+    async def _run(self) -> ScenarioRun:
+        for message in self._setup:
             await self._bus(message)
-        seen = Seen(Journey(self._bus))
-        with seen.journey:
+        run = ScenarioRun(Journey(self._bus))
+        with run.journey:
             try:
                 for message in self._messages:
-                    seen.left += await self._bus(message)
+                    run.outbound += await self._bus(message)
             except Exception as error:
-                seen.error = error
-        return seen
+                run.error = error
+        return run
 
 
-class Seen(msgspec.Struct):
-    """What was seen of a scenario."""
+class ScenarioRun(msgspec.Struct):
+    """The result of a scenario. outbound: the messages that left the bus. error: the error that was raised."""
 
     journey: Journey
-    left: tuple[Message, ...] = ()
+    outbound: tuple[Message, ...] = ()
     error: Exception | None = None
 
 
-def _undisturbed(seen: Seen) -> Seen:
-    if seen.error is not None:
-        raise AssertionError(f"{seen.error!r} was raised; was then_raises meant?{_story(seen)}") from seen.error
-    return seen
+def _without_error(run: ScenarioRun) -> ScenarioRun:
+    if run.error is not None:
+        raise AssertionError(f"{run.error!r} was raised; use then_raises to expect it{_story(run)}") from run.error
+    return run
 
 
-def _compare(what: str, expected: Sequence[Message], got: Sequence[Message], seen: Seen) -> None:
-    if list(expected) == list(got):
+def _compare(kind: str, expected: Sequence[Message], actual: Sequence[Message], run: ScenarioRun) -> None:
+    if list(expected) == list(actual):
         return
-    lines = [*ndiff([*map(repr, expected)], [*map(repr, got)])]
+    lines = [*ndiff([*map(repr, expected)], [*map(repr, actual)])]
     if all(line.startswith("  ") for line in lines):
-        lines.append("They look alike and are not equal: a sensitive field differs, or they are of two types.")
-    head = f"other messages were {what} than expected (- expected, + {what}):"
-    raise AssertionError("\n".join([head, *(line.rstrip("\n") for line in lines)]) + _story(seen))
+        lines.append("They look alike and are not equal: a sensitive field differs, or their types differ.")
+    head = f"the {kind} messages differ from the expected ones (- expected, + {kind}):"
+    raise AssertionError("\n".join([head, *(line.rstrip("\n") for line in lines)]) + _story(run))
 
 
-def _within(error: BaseException | None) -> Iterator[BaseException]:
-    """The error and those in it, if it is a group."""
+def _flatten(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and, if it is a group, the errors in it."""
     if error is not None:
         yield error
     if isinstance(error, BaseExceptionGroup):
         for inner in error.exceptions:
-            yield from _within(inner)
+            yield from _flatten(inner)
 
 
-def _story(seen: Seen) -> str:
-    return f"\n\nThe journey:\n{seen.journey}"
+def _story(run: ScenarioRun) -> str:
+    return f"\n\nThe journey:\n{run.journey}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from modd.cli.doctor import Doctor
-from modd.cli.inspection import Reading, looked
+from modd.cli.inspection import Inspector, inspect_file
 from modd.cli.reports import Health
 
 AFFECTED, REPAIRED = "3.40.1", "3.51.3"
@@ -14,11 +14,11 @@ AFFECTED, REPAIRED = "3.40.1", "3.51.3"
 def health(path: Path, version: str = AFFECTED, later: float = 0.0) -> Health:
     """What is found with this version of SQLite, so many seconds later."""
 
-    def look(reading: Reading) -> Health:
-        reading.connection.create_function("sqlite_version", 0, lambda: version)
-        return Doctor(reading).health()
+    def look(inspector: Inspector) -> Health:
+        inspector.connection.create_function("sqlite_version", 0, lambda: version)
+        return Doctor(inspector).examine()
 
-    return looked(str(path), look, clock=lambda: LATER + later)
+    return inspect_file(str(path), look, clock=lambda: LATER + later)
 
 
 LATER = 4_000_000_000.0

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from modd.cli.arguments import asked
+from modd.cli.arguments import parse_arguments
 from modd.cli.main import main
 from modd.cli.rendering import printable, render
 from modd.ports import Item
@@ -45,8 +45,8 @@ def test_misuse_is_one_line_and_exit_code_2(argv: list[str], told: str, capsys: 
 
 
 def test_json_is_asked_for_before_or_after_the_command() -> None:
-    assert asked(["queue", "x", "--json", "stats"]) == asked(["queue", "x", "stats", "--json"])
-    assert asked(["queue", "x", "--json"]).json and not asked(["queue", "x"]).json
+    assert parse_arguments(["queue", "x", "--json", "stats"]) == parse_arguments(["queue", "x", "stats", "--json"])
+    assert parse_arguments(["queue", "x", "--json"]).json and not parse_arguments(["queue", "x"]).json
 
 
 def test_help_is_had_for_each_command(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from modd import Message, Sensitive
-from modd.cli.content import hidden, raw, typed, visible
-from modd.cli.types import codecs_of
+from modd.cli.content import to_plain_data, view_decoded, view_outline, view_raw
+from modd.cli.types import load_codecs
 from modd.cqrs import Codec, Envelope
 from modd.cqrs.stamps import UnknownStamp
 from tests.cli.desk import SECRET, Card, Mood, Paid, Pay, Wise, commands, envelope, packed
@@ -26,7 +26,7 @@ def test_without_types_an_envelope_is_shown_by_its_type_its_ids_and_the_names_of
     # ST-58
     given = envelope()
     body = codec.encode(given)
-    content = hidden(body).content
+    content = view_outline(body).content
     assert (content.size, content.type, content.version) == (len(body), "Pay", 1)
     assert (content.id, content.correlation_id, content.causation_id) == ("pay-1", "pay-1", None)
     assert content.stamps == ["Actor", "Failed", "Mood"]
@@ -36,14 +36,14 @@ def test_without_types_an_envelope_is_shown_by_its_type_its_ids_and_the_names_of
 
 @pytest.mark.parametrize("body", [JSON.encode(envelope()), b"4242-4242", b'{"cards": [{"number": "4242-4242"}]}'])
 def test_without_types_texts_about_a_body_lose_all_values_that_are_in_it(body: bytes) -> None:
-    clean = hidden(body).clean
-    assert clean(f"number {SECRET} of Pay refused") == "number *** of Pay refused"
-    assert raw(body).clean(SECRET) == SECRET
+    mask = view_outline(body).mask
+    assert mask(f"number {SECRET} of Pay refused") == "number *** of Pay refused"
+    assert view_raw(body).mask(SECRET) == SECRET
 
 
 @pytest.mark.parametrize("body", [b"", b"4242-4242", b'{"card": "4242-4242"}', b"\xff\xfe", b'"4242-4242"', b"[1]"])
 def test_without_types_only_the_size_is_shown_of_what_is_no_envelope(body: bytes) -> None:
-    content = hidden(body).content
+    content = view_outline(body).content
     assert (content.size, content.type, content.shown) == (len(body), None, False)
     assert "no envelope" in content.note and SECRET not in str(content)
 
@@ -51,28 +51,28 @@ def test_without_types_only_the_size_is_shown_of_what_is_no_envelope(body: bytes
 @pytest.mark.parametrize("codec", [JSON, packed])
 def test_with_types_all_is_shown_but_what_they_mark_as_sensitive(codec: Codec) -> None:
     # ST-58
-    view = typed([JSON, packed], codec.encode(envelope()))
+    view = view_decoded([JSON, packed], codec.encode(envelope()))
     assert view.content.shown and view.content.body == {"$type": "Pay", "amount": 3, "card": "***"}
     actor, failed, mood = view.content.stamps
     assert (actor["$stamp"], actor["id"], actor["claims"]) == ("Actor", "ada", "***")
     assert failed["error"] == "*** was refused" and mood["word"] == "fine"
-    assert view.clean(f"no {SECRET}") == "no ***"
+    assert view.mask(f"no {SECRET}") == "no ***"
     assert SECRET not in str(view.content)
 
 
 def test_what_no_codec_can_read_is_shown_by_its_outline_with_the_reason() -> None:
-    other = hidden(Codec([Paid]).encode(Envelope(Paid(), id="paid-1")))
-    view = typed([JSON], Codec([Paid]).encode(Envelope(Paid(), id="paid-1")))
+    other = view_outline(Codec([Paid]).encode(Envelope(Paid(), id="paid-1")))
+    view = view_decoded([JSON], Codec([Paid]).encode(Envelope(Paid(), id="paid-1")))
     assert view.content.type == other.content.type == "Paid"
-    assert "none of --types is this type" in view.content.note
+    assert "--types has no type of this name" in view.content.note
     broken = JSON.encode(envelope()).replace(b'"amount":3', b'"amount":"4242-4242"')
-    content = typed([JSON], broken).content
-    assert content.note == "not of --types: ValidationError" and SECRET not in str(content)
+    content = view_decoded([JSON], broken).content
+    assert content.note == "--types cannot decode it: ValidationError" and SECRET not in str(content)
 
 
 @pytest.mark.parametrize("codec", [JSON, packed])
 def test_all_that_is_in_an_envelope_is_shown_to_who_asks_for_it_as_it_is(codec: Codec) -> None:
-    content = raw(codec.encode(envelope())).content
+    content = view_raw(codec.encode(envelope())).content
     assert content.shown and content.body == {"$type": "Pay", "amount": 3, "card": SECRET}
     assert content.stamps[0]["claims"] == {"sub": SECRET} and content.type == "Pay"
 
@@ -88,7 +88,7 @@ def test_all_that_is_in_an_envelope_is_shown_to_who_asks_for_it_as_it_is(codec: 
     ],
 )
 def test_what_is_no_envelope_is_shown_as_data_text_or_digits(body: bytes, shown: Any) -> None:
-    content = raw(body).content
+    content = view_raw(body).content
     assert content.type is None and content.body == shown
 
 
@@ -110,28 +110,28 @@ class Address:
     ],
 )
 def test_what_is_sensitive_is_masked_at_any_depth(value: Any, shown: Any) -> None:
-    assert visible(value) == shown
+    assert to_plain_data(value) == shown
 
 
 @pytest.mark.parametrize("spec", [f"{DESK}:{name}" for name in ("Pay", "commands", "surrounding", "several")])
 def test_types_are_given_by_type_bus_or_list_and_mask_in_every_format(spec: str) -> None:
     for codec in (commands.codec, packed):
-        content = typed(codecs_of([spec]), codec.encode(envelope())).content
+        content = view_decoded(load_codecs([spec]), codec.encode(envelope())).content
         assert content.body["card"] == "***"
 
 
 def test_a_module_stands_for_all_types_and_codecs_in_it() -> None:
-    codecs = codecs_of([DESK])
+    codecs = load_codecs([DESK])
     assert codecs[0] is packed
     for message in (Pay(), Paid(), Wise()):
         body = Codec([type(message)], upcasters={Wise: {}} if type(message) is Wise else {}).encode(Envelope(message))
-        assert typed(codecs, body).content.shown
-    assert typed(codecs, Codec([Wise], upcasters={Wise: {}}).encode(Envelope(Wise()))).content.version == 2
+        assert view_decoded(codecs, body).content.shown
+    assert view_decoded(codecs, Codec([Wise], upcasters={Wise: {}}).encode(Envelope(Wise()))).content.version == 2
 
 
 def test_a_codec_is_used_as_it_is() -> None:
-    assert codecs_of([f"{DESK}:packed"]) == [packed]
-    assert codecs_of([]) == []
+    assert load_codecs([f"{DESK}:packed"]) == [packed]
+    assert load_codecs([]) == []
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from tests.cli.stocked import Shell
 
 def test_a_file_that_is_well_is_told_with_all_that_there_is_to_know(orders: Shell) -> None:
     told = orders.json("doctor")
-    assert told["ok"] and told["damage"] == told["wrong"] == told["processes"] == []
+    assert told["ok"] and told["damage"] == told["problems"] == told["processes"] == []
     assert told["check"] == "quick_check" and told["schema"] == 1 and told["outbox"] == 1
     assert told["journal"]["sqlite"] == sqlite3.sqlite_version
     assert told["journal"]["affected"] is is_affected(sqlite3.sqlite_version)
@@ -34,7 +34,7 @@ def test_a_file_that_is_well_is_told_with_all_that_there_is_to_know(orders: Shel
     assert mails["counts"]["name"] == "mails" and mails["oldest_dead"] is None and mails["oldest_ready"] < 60
     assert own["counts"]["dead"] == 2 and own["oldest_dead"] < 60
     out = orders.text("doctor", "--full")
-    assert "integrity_check" in out and "no other process" in out and out.endswith("well\n")
+    assert "integrity_check" in out and "no other process" in out and out.endswith("healthy\n")
 
 
 def test_the_journal_mode_is_told_with_the_reason_for_it(shell: Shell) -> None:
@@ -91,9 +91,9 @@ def test_a_damaged_file_is_told_with_what_to_do_and_exit_code_1(orders: Shell) -
     code, out, err = orders.run("doctor", "--full", "--json")
     told = msgspec.json.decode(out, type=Health)
     assert (code, err, told.ok) == (1, "", False)
-    assert told.damage and ".recover" in told.wrong[0]
+    assert told.damage and ".recover" in told.problems[0]
     code, out, _ = orders.run("doctor")
-    assert code == 1 and "not well" in out and "wrong: " in out
+    assert code == 1 and "not healthy" in out and "problem: " in out
     code, err = orders.error("stats")
     assert code == 1 and "is damaged" in err
 

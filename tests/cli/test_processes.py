@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from modd.cli import doctor
-from modd.cli.processes import openers
+from modd.cli.processes import find_processes
 from modd.cli.reports import Process
 from tests.cli.examined import REPAIRED, health
 from tests.cli.stocked import Shell
@@ -53,7 +53,7 @@ def test_several_that_write_in_wal_mode_with_an_sqlite_that_can_damage_it_are_wr
     connection.execute("PRAGMA journal_mode = WAL")
     with opened(orders.path, "rw") as first, opened(orders.path, "rw") as second:
         told = health(orders.path)
-        assert not told.ok and str(first) in told.wrong[0] and str(second) in told.wrong[0]
+        assert not told.ok and str(first) in told.problems[0] and str(second) in told.problems[0]
         assert health(orders.path, REPAIRED).ok
     connection.close()
 
@@ -61,12 +61,12 @@ def test_several_that_write_in_wal_mode_with_an_sqlite_that_can_damage_it_are_wr
 def test_where_nothing_tells_who_has_the_file_open_it_is_not_known(
     orders: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert openers(str(orders.path), tmp_path) is None
-    monkeypatch.setattr(doctor, "openers", lambda path: None)
-    assert "not known on this system" in orders.text("doctor")
+    assert find_processes(str(orders.path), tmp_path) is None
+    monkeypatch.setattr(doctor, "find_processes", lambda path: None)
+    assert "unknown on this system" in orders.text("doctor")
 
 
 def test_a_process_that_has_ended_meanwhile_has_nothing_open(orders: Shell, tmp_path: Path) -> None:
     (tmp_path / "self" / "fd").mkdir(parents=True)
     (tmp_path / "99999999").mkdir()
-    assert openers(str(orders.path), tmp_path) == []
+    assert find_processes(str(orders.path), tmp_path) == []

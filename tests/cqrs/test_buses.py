@@ -125,7 +125,7 @@ def test_making_an_intent_of_an_unknown_type_names_it_and_what_is_handled(kind: 
     with pytest.raises(NoHandler, match="no handler for Create; shop handles: Charge, Rename") as info:
         bus.create(kind, {})
     assert isinstance(info.value, LookupError)
-    assert (info.value.bus, info.value.intent, set(info.value.known)) == ("shop", kind, {Rename, Charge})
+    assert (info.value.bus, info.value.intent, set(info.value.handled)) == ("shop", kind, {Rename, Charge})
 
 
 @pytest.mark.parametrize("intent", [Create(), Plain(), Get()], ids=repr)

@@ -138,8 +138,8 @@ async def test_what_was_seen_is_kept_when_into_fails() -> None:
         ((Rate, "Amount"), {"into": Converted}, "give a message type"),
         ((Rate, Amount), {"into": lambda rate: rate}, r"a function of 2 arguments"),
         ((Rate, Amount), {"into": None}, "give a function"),
-        ((Rate, Amount), {"into": Converted, "reset": Amount}, "covers Amount, which could then never be merged"),
-        ((Rate, Amount), {"into": Converted, "reset": Message}, "covers Rate"),
+        ((Rate, Amount), {"into": Converted, "reset": Amount}, "covers the input Amount, so that Merge could never"),
+        ((Rate, Amount), {"into": Converted, "reset": Message}, "covers the input Rate"),
         ((Rate, Amount), {"into": Converted, "reset": 1}, "reset=1"),
     ],
 )

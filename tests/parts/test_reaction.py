@@ -231,4 +231,4 @@ async def test_a_key_has_to_answer_at_once() -> None:
     bus = Bus([Reaction(show, key=lambda message: a_key(message))])
     with pytest.raises(TurnFailed) as info:
         await bus(Total(1))
-    assert "it gave a coroutine" in str(info.value.exceptions[0])
+    assert "it returned a coroutine" in str(info.value.exceptions[0])

@@ -170,7 +170,7 @@ async def test_a_component_that_takes_the_message_alone_has_to_accept_the_types(
     await bus(Total(1))
     await bus(Checkout())
     assert given == [Total(1), Total(1), Checkout()]
-    with pytest.raises(InvalidOption, match="take could not be given Address; have it take one more argument per type"):
+    with pytest.raises(InvalidOption, match="take cannot take Address; add a parameter for each type"):
         Remember(take, Address)
 
 

@@ -287,7 +287,7 @@ class Slow(Worker):
 )
 async def test_async_components_are_refused(component: Any) -> None:
     # MO-13
-    with pytest.raises(NotAComponent, match=r"it is async and blocks no loop; give it without threaded\(\)"):
+    with pytest.raises(NotAComponent, match=r"it is async and does not block the loop; use it without threaded\(\)"):
         threaded(component)
 
 

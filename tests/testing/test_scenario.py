@@ -50,7 +50,7 @@ async def test_a_difference_is_shown_with_the_journey() -> None:
         await given(counter()).when(A(), C()).then(N(2), B())
     before, journey = str(caught.value).split("\n\nThe journey:\n")
     assert before.splitlines() == [
-        "other messages were given back than expected (- expected, + given back):",
+        "the returned messages differ from the expected ones (- expected, + returned):",
         "- N(n=2)",
         "?     ^",
         "+ N(n=1)",
@@ -77,7 +77,7 @@ async def test_what_left_the_bus_is_as_expected() -> None:
 
 
 async def test_something_else_left_the_bus() -> None:
-    with pytest.raises(AssertionError, match=r"other messages were let out than expected[^$]*\n- A\(\)\n\+ B\(\)"):
+    with pytest.raises(AssertionError, match=r"the outbound messages differ[^$]*\n- A\(\)\n\+ B\(\)"):
         await given(counter()).when(C()).then_left(A())
 
 
@@ -113,10 +113,10 @@ async def test_an_error_was_expected_and_nothing_was_raised() -> None:
 
 
 async def test_an_error_that_was_not_expected_is_shown_with_the_journey() -> None:
-    with pytest.raises(AssertionError, match=r"was then_raises meant[^$]*fails .* failed: ValueError") as caught:
+    with pytest.raises(AssertionError, match=r"use then_raises to expect it[^$]*fails .* failed: ValueError") as caught:
         await given(counter()).when(Start()).then(B())
     assert isinstance(caught.value.__cause__, TurnFailed)
-    with pytest.raises(AssertionError, match="was then_raises meant"):
+    with pytest.raises(AssertionError, match="use then_raises to expect it"):
         await given(counter()).when(Start()).then_left(B())
 
 

@@ -1,8 +1,9 @@
 """The items of a queue in memory that may be claimed: of each key one at a time.
 
-Theory of operation. Each key has a lane: the items of the key that are due, ordered by their position in the queue. At
-most one item of a lane may be claimed; it is the front of the lane. A single heap, ``_claimable``, has the items
-without a key and the front of each lane, so the next item to claim is the top of that heap, however many keys it has.
+Theory of operation. Each key has a lane: the items of the key that are due, ordered by their position in the queue.
+At most one item of a lane may be claimed; it is the front of the lane. A single heap, ``_claimable``, has the items
+without a key and the front of each lane. So the next item to claim is the top of that heap, for any number of
+keys.
 
 An item owns its key from its first claim until it is acknowledged, buried, or released from that first claim. The owner
 decides about the front:

@@ -107,7 +107,7 @@ class MemoryQueue:
         return [DeadLetter(item.id, item.body, dict(item.headers), item.reason, item.attempts) for item in first]
 
     async def redrive(self, *ids: str) -> list[str]:
-        """Put dead letters back at the end of the queue, with no attempts, and return their ids."""
+        """Put dead letters back at the end of the queue, with no attempts, and return the ids of these."""
         await checkpoint()
         items = self._pop_dead(ids)
         for item in items:
@@ -116,7 +116,7 @@ class MemoryQueue:
         return [item.id for item in items]
 
     async def discard(self, *ids: str) -> list[str]:
-        """Remove dead letters, and return their ids."""
+        """Remove dead letters, and return the ids of the removed ones."""
         await checkpoint()
         return [self._items.pop(item.id).id for item in self._pop_dead(ids)]
 

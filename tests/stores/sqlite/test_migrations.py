@@ -74,7 +74,9 @@ def test_a_step_that_fails_leaves_the_file_as_it_was(file: sqlite3.Connection, b
 
 def test_a_newer_file_is_an_error_at_every_step(file: sqlite3.Connection) -> None:
     migrate("store.db", file, (FIRST, MORE))
-    with pytest.raises(NewerStore, match=r"store\.db: the file has schema version 2 .* knows versions up to 1; it was left"):
+    with pytest.raises(
+        NewerStore, match=r"store\.db: the file has schema version 2 .* knows versions up to 1; it was left"
+    ):
         migrate("store.db", file, (FIRST,))
 
 

@@ -10,11 +10,11 @@ from typing import Any
 import anyio
 import pytest
 
-from modd.cli.dead_letters import STEP, moved
+from modd.cli.dead_letters import BATCH, process_in_batches
 from modd.stores.sqlite.store import SqliteStore
 from tests.cli.stocked import Shell, bury
 
-MANY = [f"dead-{number}" for number in range(2 * STEP + 1)]
+MANY = [f"dead-{number}" for number in range(2 * BATCH + 1)]
 
 
 class Terminal(io.StringIO):
@@ -127,18 +127,18 @@ class TestSteps:
         path, steps = str(tmp_path / "store.db"), list[int]()
         async with SqliteStore(path) as store:
             await many(store)
-        done = await moved(path, "orders", "redrive", MANY, steps.append)
-        assert (done.done, done.missing, steps) == (len(MANY), [], [STEP, STEP, 1])
+        done = await process_in_batches(path, "orders", "redrive", MANY, steps.append)
+        assert (done.done, done.missing, steps) == (len(MANY), [], [BATCH, BATCH, 1])
 
     async def test_what_was_done_stays_done_when_it_is_cancelled(self, tmp_path: Path) -> None:
         path = str(tmp_path / "store.db")
         async with SqliteStore(path) as store:
             await many(store)
         with anyio.CancelScope() as scope:
-            await moved(path, "orders", "discard", MANY, cancelling(scope))
+            await process_in_batches(path, "orders", "discard", MANY, cancelling(scope))
         assert scope.cancelled_caught
         async with SqliteStore(path) as store:
-            assert (await store.queue("orders").stats()).dead == len(MANY) - STEP
+            assert (await store.queue("orders").stats()).dead == len(MANY) - BATCH
 
 
 def cancelling(scope: anyio.CancelScope) -> Callable[[int], Any]:

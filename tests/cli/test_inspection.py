@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from modd.cli.inspection import Reading, looked
+from modd.cli.inspection import Inspector, inspect_file
 from modd.ports import StoreError
 from modd.stores.sqlite.errors import StoreBusy
 from tests.cli.stocked import Shell
@@ -23,15 +23,15 @@ class Intruder:
         self.connection = sqlite3.connect(path)
         self.at_rest: list[bool] = []
 
-    def __call__(self, reading: Reading) -> int:
-        self.at_rest.append(reading.at_rest)
-        if reading.at_rest:
+    def __call__(self, inspector: Inspector) -> int:
+        self.at_rest.append(inspector.at_rest)
+        if inspector.at_rest:
             self.connection.execute(f"PRAGMA journal_mode = {self.mode}")
             self.connection.execute("INSERT INTO modd_queues VALUES (1, 'new')")
             self.connection.commit()
             if self.error is not None:
                 raise self.error
-        return len(reading.names())
+        return len(inspector.queues())
 
 
 @pytest.mark.parametrize("mode", ["WAL", "TRUNCATE", "DELETE"])
@@ -40,7 +40,7 @@ def test_a_file_at_rest_is_looked_at_again_when_somebody_writes_meanwhile(
     orders: Shell, mode: str, error: Exception | None
 ) -> None:
     intruder = Intruder(orders.path, mode, error)
-    assert looked(str(orders.path), intruder) == 3
+    assert inspect_file(str(orders.path), intruder) == 3
     assert intruder.at_rest == [True, False]
     intruder.connection.close()
 
@@ -48,12 +48,12 @@ def test_a_file_at_rest_is_looked_at_again_when_somebody_writes_meanwhile(
 def test_an_error_of_a_file_at_rest_is_told_at_once(orders: Shell) -> None:
     seen: list[bool] = []
 
-    def look(reading: Reading) -> None:
-        seen.append(reading.at_rest)
-        reading.rows("SELECT * FROM gone")
+    def look(inspector: Inspector) -> None:
+        seen.append(inspector.at_rest)
+        inspector.rows("SELECT * FROM gone")
 
     with pytest.raises(StoreError, match="gone"):
-        looked(str(orders.path), look)
+        inspect_file(str(orders.path), look)
     assert seen == [True]
 
 
@@ -63,7 +63,7 @@ def test_a_file_that_somebody_keeps_locked_is_busy(orders: Shell) -> None:
     connection.execute("BEGIN EXCLUSIVE")
     connection.execute("INSERT INTO modd_queues VALUES (1, 'new')")
     with pytest.raises(StoreBusy):
-        looked(str(orders.path), Reading.names, timeout=0)
+        inspect_file(str(orders.path), Inspector.queues, timeout=0)
     connection.close()
 
 
@@ -81,5 +81,5 @@ def test_a_transaction_that_a_process_left_half_done_is_told_with_who_undoes_it(
     connection.close()
     before = os.stat(crashed / "store.db").st_mtime_ns
     with pytest.raises(StoreError, match="in the middle of a transaction"):
-        looked(str(crashed / "store.db"), Reading.names)
+        inspect_file(str(crashed / "store.db"), Inspector.queues)
     assert os.stat(crashed / "store.db").st_mtime_ns == before
