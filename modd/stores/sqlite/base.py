@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class Access(Protocol):
-    """Reads and writes of the file: each call in a commit of its own, or all in the open transaction."""
+    """Reads and writes of the file, outside of a transaction or in the open one."""
 
     is_deferred: ClassVar[bool]
     """True if writes are applied only when the transaction commits, so that they have no result before."""

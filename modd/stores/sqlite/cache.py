@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from modd.stores.sqlite.base import StorePart
-from modd.stores.sqlite.sql import Arguments, Connection, select
+from modd.stores.sqlite.sql import CallArgs, Connection, select
 
 GET = "SELECT value FROM modd_cache WHERE key = ? AND until > ?"
 
@@ -51,18 +51,18 @@ class SqliteCache(StorePart):
         await self._store.access("delete", at_once=True).write(delete_values, key)
 
 
-def set_values(connection: Connection, calls: Sequence[Arguments]) -> Sequence[None]:
+def set_values(connection: Connection, calls: Sequence[CallArgs]) -> Sequence[None]:
     """Store values; each call has the key, the value, and the time at which it expires."""
     connection.executemany(SET, calls)
     return [None] * len(calls)
 
 
-def add_values(connection: Connection, calls: Sequence[Arguments]) -> Sequence[bool]:
+def add_values(connection: Connection, calls: Sequence[CallArgs]) -> Sequence[bool]:
     """Store values of keys that have none, and return if each was stored; a call ends with the current time."""
     return [connection.execute(ADD, call).rowcount > 0 for call in calls]
 
 
-def delete_values(connection: Connection, calls: Sequence[Arguments]) -> Sequence[None]:
+def delete_values(connection: Connection, calls: Sequence[CallArgs]) -> Sequence[None]:
     """Delete the values of keys."""
     connection.executemany(DELETE, calls)
     return [None] * len(calls)

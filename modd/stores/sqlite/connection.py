@@ -1,4 +1,4 @@
-"""A connection to the file, in a thread of its own, for asyncio and trio alike.
+"""Connections to the file, each in its own thread, for asyncio and trio alike.
 
 aiosqlite runs the thread; it needs an asyncio loop to call back to. Under trio that is a `LoopThread`.
 """
@@ -44,7 +44,7 @@ class SqliteProxy:
 
 
 class ConnectionThread:
-    """A connection and the thread in which pieces of work run on it, one after another.
+    """A connection and its thread, in which pieces of work run in the order of their submission.
 
     connect: makes the connection. loop: runs aiosqlite where the current loop is not asyncio's.
     """
@@ -122,7 +122,7 @@ class ConnectionThread:
 
 
 class LoopThread:
-    """An asyncio loop in a thread of its own, for aiosqlite under trio."""
+    """A thread that runs an asyncio loop, for aiosqlite under trio."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -150,7 +150,7 @@ def start_loop_thread() -> LoopThread | None:
 
 
 async def run_to_end(work: Coroutine[Any, Any, None]) -> None:
-    """Run a coroutine in a task of its own, to its end, however often this task is cancelled natively.
+    """Run a coroutine in a new task, to its end, however often the calling task is cancelled natively.
 
     A connection that is half opened or half closed would never be closed.
     """

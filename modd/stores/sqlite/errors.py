@@ -37,7 +37,7 @@ class StoreForked(StoreError):
 
 
 class StoreInOtherThread(StoreError):
-    """The store was used in another thread than the one that opened it."""
+    """The store was used outside of the thread that opened it."""
 
     def __init__(self, store: str) -> None:
         super().__init__(
@@ -48,7 +48,7 @@ class StoreInOtherThread(StoreError):
 
 
 class StoreBusy(StoreError):
-    """Another process kept the file locked for longer than the store's ``timeout``."""
+    """The file stayed locked by a different process for longer than the store's ``timeout``."""
 
     def __init__(self, store: str, cause: object = "") -> None:
         super().__init__(
@@ -124,7 +124,7 @@ class NewerStore(StoreError):
 
 
 class TransactionInUse(ModdError, RuntimeError):
-    """A transaction was used by another task than the one that began it, or after its end.
+    """A transaction was used outside of the task that began it, or after its end.
 
     A transaction belongs to one task, so that it is known which writes it commits. ``call`` names the refused call.
     """
@@ -222,6 +222,6 @@ def translate_error(store: str, error: E) -> E | StoreError:
 
 
 def _code(error: BaseException) -> int:
-    """Return the primary result code of SQLite; -1 for an error of another kind."""
+    """Return the primary result code of SQLite; -1 for other errors."""
     code: int = getattr(error, "sqlite_errorcode", -1)
     return code & 0xFF if code >= 0 else -1

@@ -12,7 +12,7 @@ from modd.ports.items import Item
 from modd.stores.checks import checked_event, checked_revision
 from modd.stores.paging import PAGE, PagedReader
 from modd.stores.sqlite.base import StorePart
-from modd.stores.sqlite.sql import Arguments, BulkInsert, Connection, decode_headers, encode_headers, select
+from modd.stores.sqlite.sql import BulkInsert, CallArgs, Connection, decode_headers, encode_headers, select
 
 T = TypeVar("T")
 
@@ -91,7 +91,7 @@ class SqliteEventStore(StorePart):
         return [from_row(*row) for row in await self._store.access("read").read(select(sql, parameters))]
 
 
-def append_events(connection: Connection, calls: Sequence[Arguments]) -> Sequence[None]:
+def append_events(connection: Connection, calls: Sequence[CallArgs]) -> Sequence[None]:
     """Record events; each call has the stream, its expected revision, the time, and rows of headers and body."""
     [[position]] = connection.execute(LAST_POSITION).fetchall()
     values: list[Any] = []
@@ -109,7 +109,7 @@ def append_events(connection: Connection, calls: Sequence[Arguments]) -> Sequenc
     return [None] * len(calls)
 
 
-def save_snapshots(connection: Connection, calls: Sequence[Arguments]) -> Sequence[None]:
+def save_snapshots(connection: Connection, calls: Sequence[CallArgs]) -> Sequence[None]:
     """Store snapshots; each call has the stream, the revision, the time, headers and body."""
     connection.executemany(SAVE_SNAPSHOT, calls)
     return [None] * len(calls)

@@ -26,7 +26,7 @@ LOCK_SH, LOCK_EX, LOCK_NB, LOCK_UN = 1, 2, 4, 8
 
 
 def flock(file: int, operation: int) -> None:
-    """Lock an open file. Raises BlockingIOError while another holder is in the way, OSError where there are no locks.
+    """Lock an open file. Raises BlockingIOError if it is locked already, OSError where there are no locks.
 
     A lock of ``fcntl.lockf`` would not do: it belongs to the process, so that two stores of one process share it.
     """
@@ -82,7 +82,7 @@ class FileLock:
 
 
 class Presence(FileLock):
-    """The lock that a store holds while it uses a file: exclusive if it is the only one, shared with others.
+    """The lock that a store holds while it uses a file: exclusive if no other store uses the file, else shared.
 
     A store that waits for a shared lock knocks: it makes the locked file one byte long, which the holder of the
     exclusive lock sees.
@@ -98,7 +98,7 @@ class Presence(FileLock):
         os.ftruncate(self._file, 1)
 
     def is_knocked(self) -> bool:
-        """True if another store asks to share the file."""
+        """True if a store asks to share the file."""
         return os.fstat(self._file).st_size > 0
 
     def clear_knock(self) -> None:
@@ -111,7 +111,7 @@ ERRORS: dict[int | None, type[StoreFull | StoreFailed | StoreReadOnly]] = {
     errno.EDQUOT: StoreFull,
     errno.EIO: StoreFailed,
 }
-"""The error of the store for error numbers of the system; all others mean that a file cannot be written."""
+"""The error of the store for error numbers of the system; every other number means that a file cannot be written."""
 
 
 def translate_os_error(store: str, error: OSError) -> StoreError:

@@ -1,8 +1,8 @@
 """Group commit: the calls of concurrent tasks become one transaction, because a commit costs more than its writes.
 
 Example: three tasks call `ack`, `put` and `ack` at once. `Batch` runs each operation once, `ack` with two calls and
-`put` with one, and commits. If one call fails, say with `LeaseLost`, all is rolled back and each call runs again in
-a savepoint of its own, so that the failing call raises and the other two are committed.
+`put` with one, and commits. If one call fails, say with `LeaseLost`, the transaction is rolled back, and a second one
+runs each call in a savepoint: the failing call raises, and the other two are committed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from modd.concurrency.signals import Signal, set_signal
 from modd.stores.sqlite.errors import is_store_failure, translate_error
 from modd.stores.sqlite.savepoint import savepoint, transaction
-from modd.stores.sqlite.sql import Arguments, Connection, Operation
+from modd.stores.sqlite.sql import CallArgs, Connection, Operation
 
 
 class RolledBack(Exception):
@@ -28,7 +28,7 @@ class Write:
 
     __slots__ = ("arguments", "done", "error", "operation", "result")
 
-    def __init__(self, operation: Operation, arguments: Arguments, done: Signal) -> None:
+    def __init__(self, operation: Operation, arguments: CallArgs, done: Signal) -> None:
         self.operation, self.arguments, self.done = operation, arguments, done
         self.result: Any = None
         self.error: BaseException | None = None

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from modd.ports.errors import AlreadyHandled
 from modd.stores.sqlite.base import Store, StorePart
-from modd.stores.sqlite.sql import Arguments, Connection, select
+from modd.stores.sqlite.sql import CallArgs, Connection, select
 
 ADD = """INSERT INTO modd_inbox (id, at) VALUES (?, ?)
     ON CONFLICT (id) DO UPDATE SET at = excluded.at WHERE at <= ?"""
@@ -36,7 +36,7 @@ class SqliteInbox(StorePart):
         return bool(rows)
 
 
-def add_ids(connection: Connection, calls: Sequence[Arguments]) -> Sequence[None]:
+def add_ids(connection: Connection, calls: Sequence[CallArgs]) -> Sequence[None]:
     """Note ids; each call has the id, the time now, and the time up to which earlier ids have expired."""
     for call in calls:
         if not connection.execute(ADD, call).rowcount:

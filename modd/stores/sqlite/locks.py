@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from modd.checks import checked_span
 from modd.stores.sqlite.base import StorePart
-from modd.stores.sqlite.sql import Arguments, Connection
+from modd.stores.sqlite.sql import CallArgs, Connection
 
 ACQUIRE = """INSERT INTO modd_locks (key, token, until) VALUES (?, ?, ?)
     ON CONFLICT (key) DO UPDATE SET token = excluded.token, until = excluded.until WHERE until <= ?"""
@@ -43,17 +43,17 @@ class SqliteLocks(StorePart):
         await self._store.access("release", at_once=True).write(release_locks, key, token)
 
 
-def acquire_locks(connection: Connection, calls: Sequence[Arguments]) -> Sequence[bool]:
+def acquire_locks(connection: Connection, calls: Sequence[CallArgs]) -> Sequence[bool]:
     """Acquire locks that are free; each call has the key, the token, the time at which the lock ends, and now."""
     return [connection.execute(ACQUIRE, call).rowcount > 0 for call in calls]
 
 
-def renew_locks(connection: Connection, calls: Sequence[Arguments]) -> Sequence[bool]:
+def renew_locks(connection: Connection, calls: Sequence[CallArgs]) -> Sequence[bool]:
     """Extend locks; each call has the new end, the key, the token, and the time now."""
     return [connection.execute(RENEW, call).rowcount > 0 for call in calls]
 
 
-def release_locks(connection: Connection, calls: Sequence[Arguments]) -> Sequence[None]:
+def release_locks(connection: Connection, calls: Sequence[CallArgs]) -> Sequence[None]:
     """Release locks; each call has the key and the token."""
     connection.executemany(RELEASE, calls)
     return [None] * len(calls)

@@ -41,7 +41,7 @@ def checked_path(path: Any) -> str:
 
 
 class OpenFile(msgspec.Struct, frozen=True):
-    """The connections of an open store. thread: the one that writes. nonce: text that differs from file to file."""
+    """The connections of an open store. thread: has the connection that writes. nonce: differs from file to file."""
 
     thread: ConnectionThread
     readers: PausableReaders
@@ -73,7 +73,7 @@ class FileOpener:
     async def open(self, stack: AsyncExitStack) -> OpenFile:
         """Open the file until the stack ends, but for the readers, which the caller closes.
 
-        The file is looked at first, so that a file of another program is left as it is. Raises
+        The file is looked at first, so that the file of a different program is left as it is. Raises
         `modd.ports.StoreError`.
         """
         check_fork(self._store)
@@ -138,7 +138,7 @@ class FileOpener:
 
 
 class FailedConnection:
-    """Stands in for a connection that could not be made, so that its thread ends as others do; raises the error."""
+    """Stands in for a connection that could not be made, so that its thread is ended as usual; raises the error."""
 
     in_transaction = False
 
@@ -189,7 +189,7 @@ def check_fork(path: str) -> None:
 
 
 def sync_folder(path: str) -> None:
-    """Write the name of a new file to the disk, on systems where that is a step of its own."""
+    """Write the name of a new file to the disk, on systems where that is a separate step."""
     if hasattr(os, "O_DIRECTORY"):
         folder = os.open(os.path.dirname(os.path.abspath(path)), os.O_RDONLY | os.O_DIRECTORY)
         try:

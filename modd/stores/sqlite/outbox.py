@@ -12,10 +12,11 @@ from modd.stores.checks import checked_outbox_item
 from modd.stores.sqlite.base import Claimable
 from modd.stores.sqlite.lease import LEASED, claim_token, leased_row, new_lease_number, update_leased
 from modd.stores.sqlite.sql import (
-    Arguments,
     BulkInsert,
+    CallArgs,
     Connection,
     Operation,
+    Row,
     decode_headers,
     encode_headers,
     select,
@@ -52,7 +53,7 @@ RELEASE = f"UPDATE modd_outbox SET token = NULL, until = NULL WHERE {LEASED}"
 class SqliteOutbox(Claimable):
     """A `modd.ports.Outbox` in the file of a `SqliteStore`: ``store.outbox``.
 
-    Put items into it in a transaction, to have them passed on if and only if that commits. Until another relay claims,
+    Put items into it in a transaction, to have them passed on if and only if that commits. Until the next claim,
     a claim can be acknowledged or released even after its lease has ended.
     """
 
@@ -63,7 +64,7 @@ class SqliteOutbox(Claimable):
         return [row[0] for row in rows]
 
     async def claim(self, limit: int, lease: float) -> list[Claim]:
-        """Lease the first items, up to ``limit``, for ``lease`` seconds; none while another lease lasts."""
+        """Lease the first items, up to ``limit``, for ``lease`` seconds; none while an earlier lease lasts."""
         count, seconds = checked_count("limit", limit), checked_span("lease", lease)
         access, now = self._store.access("claim"), self._store.clock()
         claims: list[Claim] = await access.write_for_result("claim", claim_items, count, now, now + seconds)
@@ -74,7 +75,7 @@ class SqliteOutbox(Claimable):
         await self._write("ack", ack_items, [leased_row(claim) for claim in claims])
 
     async def release(self, *claims: Claim) -> None:
-        """End the leases, so that another relay may claim: all of them or, with `modd.ports.LeaseLost`, none."""
+        """End the leases, so that the items can be claimed again: all of them or, with `modd.ports.LeaseLost`, none."""
         await self._write("release", release_items, [leased_row(claim) for claim in claims])
 
     async def is_claimable(self) -> bool:
@@ -82,13 +83,13 @@ class SqliteOutbox(Claimable):
         [[result]] = await self._store.access("wait").read(select(IS_CLAIMABLE, (self._store.clock(),)))
         return bool(result)
 
-    async def _write(self, call: str, operation: Operation, rows: Sequence[Arguments]) -> None:
+    async def _write(self, call: str, operation: Operation, rows: Sequence[Row]) -> None:
         access = self._store.access(call)
         if rows:
             await access.write(operation, rows)
 
 
-def insert_items(connection: Connection, calls: Sequence[Arguments]) -> Sequence[None]:
+def insert_items(connection: Connection, calls: Sequence[CallArgs]) -> Sequence[None]:
     """Insert rows of id, key, headers and body; rows whose id is there are left out."""
     [[position]] = connection.execute(LAST_POSITION).fetchall()
     values: list[Any] = []
@@ -99,24 +100,24 @@ def insert_items(connection: Connection, calls: Sequence[Arguments]) -> Sequence
     return [None] * len(calls)
 
 
-def claim_items(connection: Connection, calls: Sequence[Arguments]) -> Sequence[list[Claim]]:
+def claim_items(connection: Connection, calls: Sequence[CallArgs]) -> Sequence[list[Claim]]:
     """Claim items; each call has a limit, the time now, and the time at which the lease ends."""
     return [_claim(connection, *call) for call in calls]
 
 
-def ack_items(connection: Connection, calls: Sequence[Arguments]) -> Sequence[None]:
+def ack_items(connection: Connection, calls: Sequence[CallArgs]) -> Sequence[None]:
     """Delete leased items; each call has their rows."""
     update_leased(connection, ACK, (row for [rows] in calls for row in rows))
     return [None] * len(calls)
 
 
-def release_items(connection: Connection, calls: Sequence[Arguments]) -> Sequence[None]:
+def release_items(connection: Connection, calls: Sequence[CallArgs]) -> Sequence[None]:
     """End leases; each call has the rows of their items."""
     update_leased(connection, RELEASE, (row for [rows] in calls for row in rows))
     return [None] * len(calls)
 
 
-def _to_row(item: Item) -> Arguments:
+def _to_row(item: Item) -> Row:
     return uuid4().hex if item.id is None else item.id, item.key, encode_headers(item.headers), item.body
 
 

@@ -1,8 +1,4 @@
-"""Positions of queue items in the file: their order, and the source of their ids.
-
-An item without an id of its own is called by the file's nonce and its position in hexadecimal: nonce ``9f0c17a2b4d1``
-and position 0x6127 make ``9f0c17a2b4d16127``. The column of the position is ``place``.
-"""
+"""Positions of queue items in the file: their order, and the source of their ids. Their column is ``place``."""
 
 from __future__ import annotations
 
@@ -10,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from time import time_ns
 
-from modd.stores.sqlite.sql import Arguments, Connection
+from modd.stores.sqlite.sql import CallArgs, Connection
 from modd.stores.sqlite.writer import Writer
 
 SAVE = "UPDATE modd_store SET last = ? WHERE last < ?"
@@ -59,6 +55,6 @@ class Positions:
         except Exception:
             _log.exception("%s: could not save the last id; it may come again if the clock is set back", store)
 
-    def _save_last(self, connection: Connection, calls: Sequence[Arguments]) -> Sequence[None]:
+    def _save_last(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[None]:
         connection.execute(SAVE, (self._last, self._last))
         return [None] * len(calls)

@@ -13,7 +13,7 @@ from modd.stores.sqlite.lease import leased_row
 from modd.stores.sqlite.positions import Positions
 from modd.stores.sqlite.queue_operations import QueueOperations
 from modd.stores.sqlite.queue_sql import BLOCKED, COUNTS, DEAD_LETTERS, DELAYED, IS_CLAIMABLE, READY
-from modd.stores.sqlite.sql import Arguments, decode_headers, encode_headers, select
+from modd.stores.sqlite.sql import Row, decode_headers, encode_headers, select
 
 
 class SqliteQueue(Claimable):
@@ -27,7 +27,7 @@ class SqliteQueue(Claimable):
     def __init__(self, store: Store, name: str, outbox: Any, positions: Positions) -> None:
         super().__init__(store)
         self.name, self.outbox = name, outbox
-        self._operations = operations = QueueOperations(name, lambda: positions.nonce, positions)
+        self._operations = operations = QueueOperations(name, positions)
         # bound once: the writer groups calls by operation, and each access would make another bound method
         self._put, self._claim, self._ack = operations.put, operations.claim, operations.ack
         self._wake_count = 0
@@ -104,7 +104,7 @@ class SqliteQueue(Claimable):
         parameters = (self._operations.number, checked_count("limit", limit))
         rows = await self._store.access("dead").read(select(DEAD_LETTERS, parameters))
         return [
-            DeadLetter(self._operations.id_of(position, id), body, decode_headers(headers), reason, attempts)
+            DeadLetter(self._operations.ids.id_of(position, id), body, decode_headers(headers), reason, attempts)
             for position, id, body, headers, reason, attempts in rows
         ]
 
@@ -134,7 +134,7 @@ class SqliteQueue(Claimable):
         if isinstance(access, Autocommit):
             self._registered = access
 
-    def _to_row(self, item: Any) -> Arguments:
+    def _to_row(self, item: Any) -> Row:
         if not isinstance(item, Item):  # the error shows the type alone, because a body is confidential
             raise InvalidOption("body", type(item), "give bytes; encode what you put")
         state = DELAYED if item.delay else READY if item.key is None else BLOCKED
@@ -142,7 +142,7 @@ class SqliteQueue(Claimable):
         return state, due, item.id, item.key, encode_headers(item.headers), item.body
 
 
-def _with_id(row: bytes | Arguments) -> Arguments:
+def _with_id(row: bytes | Row) -> Row:
     """Return the row with an id that is known before it is written."""
     if isinstance(row, bytes):
         return READY, None, uuid4().hex, None, None, row

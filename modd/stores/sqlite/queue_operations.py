@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from hashlib import blake2b
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from modd.ports.errors import LeaseLost
 from modd.ports.items import Claim
+from modd.stores.sqlite.item_ids import ItemIds
 from modd.stores.sqlite.lease import LeasedRow, claim_token, new_lease_number, update_leased
 from modd.stores.sqlite.positions import Positions
 from modd.stores.sqlite.queue_sql import (
@@ -30,27 +30,22 @@ from modd.stores.sqlite.queue_sql import (
     RETRYING,
 )
 from modd.stores.sqlite.savepoint import savepoint
-from modd.stores.sqlite.sql import Arguments, BulkInsert, Connection, decode_headers
+from modd.stores.sqlite.sql import BulkInsert, CallArgs, Connection, decode_headers
 
 FEW = 4
 """Most items that are acknowledged one by one; for more of them, one statement for each lease is faster."""
 
 
-def number_of(queue: str) -> int:
-    """Return the number that stands for a queue in the file: 48 bits of a hash of its name, known without a query."""
-    return int.from_bytes(blake2b(queue.encode(), digest_size=6).digest(), "big")
-
-
 class QueueOperations:
     """The operations of one queue on the table of items.
 
-    nonce: returns the nonce of the file, with which the ids of items begin. positions: those of the file; only needed
-    to put and to redrive items.
+    positions: the source of positions for new items.
     """
 
-    def __init__(self, name: str, nonce: Callable[[], str], positions: Positions | None = None) -> None:
-        self.name, self.number, self._nonce = name, number_of(name), nonce
-        self._positions = positions or Positions()
+    def __init__(self, name: str, positions: Positions) -> None:
+        self.name, self._positions = name, positions
+        self.ids = ItemIds(name, lambda: positions.nonce)
+        self.number = self.ids.number
         self.has_news = False
         """True if there may be more to claim than at the last commit; set in the writer's thread, unset in the loop
         after a commit."""
@@ -63,18 +58,18 @@ class QueueOperations:
             "ON CONFLICT (queue, id) WHERE id IS NOT NULL DO NOTHING",
         )
 
-    def register(self, connection: Connection, calls: Sequence[Arguments]) -> Sequence[None]:
+    def register(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[None]:
         """Note the name of the queue beside its number, for the command line."""
         connection.execute("INSERT OR IGNORE INTO modd_queues VALUES (?, ?)", (self.number, self.name))
         return [None] * len(calls)
 
-    def put(self, connection: Connection, calls: Sequence[Arguments]) -> Sequence[list[str]]:
+    def put(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[list[str]]:
         """Insert items, and return the ids of each call; items whose id is there are left out.
 
         An item is its body, or a row of state, due, id, key, headers and body.
         """
         self.has_news = True
-        position, nonce = self._positions.next_free(connection), self._nonce()
+        position, nonce = self._positions.next_free(connection), self._positions.nonce
         plain: list[Any] = []
         full: list[Any] = []
         results: list[list[str]] = []
@@ -85,8 +80,8 @@ class QueueOperations:
                     ids.append(f"{nonce}{position:x}")
                     plain += (position, item)
                 else:
-                    ids.append(self.id_of(position, item[2]))
-                    if item[2] is not None and self.position_of(connection, item[2]) is not None:
+                    ids.append(self.ids.id_of(position, item[2]))
+                    if item[2] is not None and self.ids.position_of(connection, item[2]) is not None:
                         continue
                     full += (position, *item)
                 position += 1
@@ -97,11 +92,11 @@ class QueueOperations:
         self._promote(connection, _blocked_keys(calls))
         return results
 
-    def claim(self, connection: Connection, calls: Sequence[Arguments]) -> Sequence[list[Claim]]:
+    def claim(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[list[Claim]]:
         """Claim items; each call has a limit, the time now, and the time at which the lease ends."""
         return [self._claim(connection, *call) for call in calls]
 
-    def ack(self, connection: Connection, calls: Sequence[Arguments]) -> Sequence[None]:
+    def ack(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[None]:
         """Delete leased items; each call has their rows."""
         rows = list(dict.fromkeys(row for [rows] in calls for row in rows))
         if len(calls) > 1 and len(rows) < sum(len(rows) for [rows] in calls):
@@ -113,20 +108,20 @@ class QueueOperations:
         self._promote(connection, {row.key for row in rows})
         return [None] * len(calls)
 
-    def extend(self, connection: Connection, calls: Sequence[Arguments]) -> Sequence[None]:
+    def extend(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[None]:
         """Extend leases; each call has the row, and the time at which the lease ends."""
         for row, until in calls:
             _update(connection, EXTEND, row, until)
         return [None] * len(calls)
 
-    def retry(self, connection: Connection, calls: Sequence[Arguments]) -> Sequence[None]:
+    def retry(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[None]:
         """Make items claimable again; each call has the row, and the time at which it is due, None for now."""
         self.has_news = True
         for row, due in calls:
             _update(connection, RETRY, row, READY if due is None else RETRYING, due)
         return [None] * len(calls)
 
-    def release(self, connection: Connection, calls: Sequence[Arguments]) -> Sequence[None]:
+    def release(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[None]:
         """Make items claimable again as if they had not been claimed; each call has the row."""
         self.has_news = True
         for [row] in calls:
@@ -134,52 +129,35 @@ class QueueOperations:
         self._promote(connection, {row.key for [row] in calls}, give_way=True)
         return [None] * len(calls)
 
-    def bury(self, connection: Connection, calls: Sequence[Arguments]) -> Sequence[None]:
+    def bury(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[None]:
         """Make items dead letters; each call has the row and the reason."""
         for row, reason in calls:
             _update(connection, BURY, row, reason)
         self._promote(connection, {row.key for row, _ in calls})
         return [None] * len(calls)
 
-    def cancel(self, connection: Connection, calls: Sequence[Arguments]) -> Sequence[list[str]]:
-        """Delete items of which no attempt counts; each call has ids, and returns those that were deleted."""
+    def cancel(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[list[str]]:
+        """Delete items of which no attempt counts; each call has ids, and returns the deleted ones."""
         return [self._delete(connection, ids, "attempts = 0 AND state IN (0, 1, 2)") for [ids] in calls]
 
-    def discard(self, connection: Connection, calls: Sequence[Arguments]) -> Sequence[list[str]]:
-        """Delete dead letters; each call has ids, and returns those that were deleted."""
+    def discard(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[list[str]]:
+        """Delete dead letters; each call has ids, and returns the deleted ones."""
         return [self._delete(connection, ids, "state = 5") for [ids] in calls]
 
-    def redrive(self, connection: Connection, calls: Sequence[Arguments]) -> Sequence[list[str]]:
-        """Put dead letters back; each call has ids, and returns those that were put back."""
+    def redrive(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[list[str]]:
+        """Put dead letters back; each call has ids, and returns the ones put back."""
         self.has_news = True
         return [[id for id in dict.fromkeys(ids) if self._redrive(connection, id)] for [ids] in calls]
 
-    def id_of(self, position: int, id: str | None) -> str:
-        """Return the id of an item: its own, or the one made of nonce and position."""
-        return id if id is not None else f"{self._nonce()}{position:x}"
-
-    def position_of(self, connection: Connection, id: str) -> int | None:
-        """Return the position of the item with this id; None if there is none."""
-        nonce, text = self._nonce(), id.removeprefix(self._nonce())
-        position = _parse_hex(text)
-        if text != id and len(text) < 16 and f"{nonce}{position:x}" == id:  # an id made of nonce and position
-            row = connection.execute(
-                "SELECT 1 FROM modd_items WHERE place = ? AND queue = ? AND id IS NULL", (position, self.number)
-            )
-            if row.fetchone():
-                return position
-        row = connection.execute("SELECT place FROM modd_items WHERE queue = ? AND id = ?", (self.number, id))
-        return next((position for [position] in row.fetchall()), None)
-
     def _claim(self, connection: Connection, limit: int, now: float, until: float) -> list[Claim]:
         self._make_due_items_ready(connection, now)
-        number, nonce = new_lease_number(), self._nonce()
+        number = new_lease_number()
         parameters = {"queue": self.number, "until": until, "token": number, "limit": limit}
         rows = connection.execute(CLAIM, parameters).fetchall()
         rows.sort()  # the rows that an UPDATE returns have no order
         return [
             Claim(
-                f"{nonce}{position:x}" if id is None else id,
+                self.ids.id_of(position, id),
                 body,
                 decode_headers(headers),
                 key,
@@ -226,11 +204,11 @@ class QueueOperations:
 
     def _execute_for(self, connection: Connection, sql: str, id: str, *values: Any) -> list[Any]:
         """Execute a statement, whose last value is a position, for the item with this id; return its rows."""
-        position = self.position_of(connection, id)
+        position = self.ids.position_of(connection, id)
         return [] if position is None else connection.execute(sql, (*values, position)).fetchall()
 
 
-def _blocked_keys(calls: Sequence[Arguments]) -> set[str]:
+def _blocked_keys(calls: Sequence[CallArgs]) -> set[str]:
     return {item[3] for [items] in calls for item in items if type(item) is not bytes and item[0] == BLOCKED}
 
 
@@ -251,10 +229,3 @@ def _ack_many(connection: Connection, rows: Sequence[LeasedRow]) -> None:
                     raise LeaseLost([])
     except LeaseLost:  # again one by one, to name the items that are lost
         update_leased(connection, ACK, rows)
-
-
-def _parse_hex(text: str) -> int:
-    try:
-        return int(text, 16)
-    except ValueError:
-        return -1

@@ -30,8 +30,8 @@ bury of 1                   dead    R0     B0     B0    PROMOTE: 2
 claim, ack of 2             dead     -     R0     B0    PROMOTE: 3
 ==========================  =====  =====  =====  =====  ==================================================
 
-The lease of an item ends like a delay: when it is due, the item is READY, and its token stays good until another claim
-replaces it. Nothing runs at that time; the next claim of the queue makes due items READY.
+The lease of an item ends like a delay: when it is due, the item is READY, and its token stays valid until the next
+claim replaces it. Nothing runs at that time; the next claim of the queue makes due items READY.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from modd.stores.sqlite.lease import LEASED as IS_LEASED
 from modd.stores.sqlite.sql import BulkStatement
 
 READY, BLOCKED, DELAYED, LEASED, RETRYING, DEAD = range(6)
-"""READY: can be claimed. BLOCKED: behind another item of its key. DELAYED: put with a delay that is not over. LEASED:
+"""READY: can be claimed. BLOCKED: behind the head of its lane. DELAYED: put with a delay that is not over. LEASED:
 claimed. RETRYING: waits for its next attempt. DEAD: a dead letter."""
 
 

@@ -1,4 +1,4 @@
-"""Read-only connections, beside the one that writes."""
+"""Read-only connections, beside the connection that writes."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import anyio
 
 from modd.stores.sqlite.base import Store
 from modd.stores.sqlite.errors import StoreClosed
-from modd.stores.sqlite.sql import Arguments, Connection
+from modd.stores.sqlite.sql import CallArgs, Connection
 
 INTERVAL = 60.0
 """Seconds between two sweeps."""
@@ -39,7 +39,8 @@ class Sweeper:
     """Deletes expired values of the cache, locks that have ended, and ids older than the retention of the inbox.
 
     It works in small steps, so that it blocks no other writer for long. SQLite uses the freed pages for the next
-    writes; the file does not shrink. To shrink it, run ``VACUUM`` by hand: it rewrites the file and blocks all others.
+    writes; the file does not shrink. To shrink it, run ``VACUUM`` by hand: it rewrites the file, and blocks every
+    reader and writer meanwhile.
 
     retention: seconds for which the inbox remembers an id. interval: seconds between two sweeps.
     """
@@ -79,7 +80,7 @@ class Sweeper:
         return result
 
 
-def delete_expired(connection: Connection, calls: Sequence[Arguments]) -> Sequence[tuple[int, bool]]:
+def delete_expired(connection: Connection, calls: Sequence[CallArgs]) -> Sequence[tuple[int, bool]]:
     """Delete up to `STEP` expired rows of each table; return their number, and True if none are left.
 
     Each call has the time now, and the time up to which ids of the inbox have expired.

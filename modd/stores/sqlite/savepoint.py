@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from modd.stores.sqlite.errors import TransactionInUse, is_corrupt
-from modd.stores.sqlite.sql import Arguments, Connection, Operation
+from modd.stores.sqlite.sql import CallArgs, Connection, Operation
 
 
 def begin(connection: Connection) -> None:
@@ -54,7 +54,7 @@ def undo_savepoint(connection: Connection, name: str) -> None:
         connection.execute(f"RELEASE {name}")
 
 
-def run_in_savepoint(connection: Connection, operation: Operation, arguments: Arguments) -> Any:
+def run_in_savepoint(connection: Connection, operation: Operation, arguments: CallArgs) -> Any:
     """Run one call of an operation in the open transaction, and return its result; undo its writes if it fails.
 
     Raises `TransactionInUse` if a statement such as ``INSERT OR ROLLBACK`` has ended the transaction, because a write

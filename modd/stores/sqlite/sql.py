@@ -48,11 +48,15 @@ class Connection(Protocol):
         ...
 
 
-Arguments: TypeAlias = tuple[Any, ...]
+CallArgs: TypeAlias = tuple[Any, ...]
 """The arguments of one call of an operation."""
 
 
-Operation: TypeAlias = Callable[[Connection, Sequence[Arguments]], Sequence[Any]]
+Row: TypeAlias = tuple[Any, ...]
+"""The values of one row, in the order of a statement's columns."""
+
+
+Operation: TypeAlias = Callable[[Connection, Sequence[CallArgs]], Sequence[Any]]
 """Writes for several callers at once, inside the open transaction: given the arguments of each call, returns the
 result of each call.
 

@@ -20,8 +20,10 @@ from modd.ports.inbox import WEEK
 from modd.stores.sqlite.base import Access, Autocommit
 from modd.stores.sqlite.cache import SqliteCache
 from modd.stores.sqlite.connection import LoopThread, start_loop_thread
+from modd.stores.sqlite.deferred_transaction import DeferredTransaction
 from modd.stores.sqlite.errors import AnswerNeeded, StoreClosed, StoreForked, StoreInOtherThread, translate_errors
 from modd.stores.sqlite.events import SqliteEventStore
+from modd.stores.sqlite.immediate_transaction import ImmediateTransaction
 from modd.stores.sqlite.inbox import SqliteInbox
 from modd.stores.sqlite.journal_mode import Journal
 from modd.stores.sqlite.locks import SqliteLocks
@@ -30,12 +32,7 @@ from modd.stores.sqlite.outbox import SqliteOutbox
 from modd.stores.sqlite.positions import Positions
 from modd.stores.sqlite.queue import SqliteQueue
 from modd.stores.sqlite.retention import Sweeper
-from modd.stores.sqlite.transaction import (
-    DeferredTransaction,
-    ImmediateTransaction,
-    SqliteTransaction,
-    find_transaction,
-)
+from modd.stores.sqlite.transaction import SqliteTransaction, find_transaction
 from modd.stores.sqlite.writer import Writer
 
 
@@ -45,15 +42,19 @@ class SqliteStore:
     Use it when work must survive the process, and one machine is enough. When a call returns, its effect is on the
     disk. Concurrent calls are committed together, so that many of them cost little more than one.
 
-    path: the file, which is created if it is missing; its folder must exist. clock: returns seconds since 1970, and is
-    the same for all processes that use the file. timeout: seconds to wait for a lock of another process, 10 by default.
+    path: the file; it is created if it is missing, in a folder that exists.
+    clock: a function that returns seconds since 1970, the same for all processes that use the file.
+    timeout: seconds to wait for a lock of another process, 10 by default.
     retention: seconds for which the inbox remembers an id, 7 days by default; longer than any redelivery takes.
-    connect: makes a connection from a path, for another build of SQLite than that of `sqlite3`.
+    connect: a function that makes a connection from a path, for a build of SQLite other than that of `sqlite3`.
 
     Acknowledged items are deleted at once. Expired values of the cache, ended locks and old ids of the inbox are
     deleted within a few minutes, in small steps. SQLite uses the freed space again; the file does not shrink.
 
-    Raises `InvalidOption`; `AlreadyOpen` and `modd.ports.StoreError` when it is opened.
+    Raises:
+        InvalidOption: an option has no valid value.
+        AlreadyOpen: the store is opened a second time.
+        modd.ports.StoreError: the file cannot be opened; `modd.stores` has an error for each reason.
     """
 
     def __init__(
@@ -96,14 +97,17 @@ class SqliteStore:
         short commit, and reads see the state of the file at the first read. The cache and the locks are not part of a
         deferred transaction: their writes are visible at once.
 
-        immediate: write at once, so that the block reads its own writes, the cache and locks take part, and calls that
-        need a result work. No other caller can write meanwhile. max_seconds: seconds after which an immediate
-        transaction is rolled back with `TransactionTimeout`, 5 by default.
-
         A transaction in a transaction is a savepoint: if it alone fails, its writes are undone.
 
-        Raises `AnswerNeeded` for an immediate transaction in a deferred one, `TransactionInUse` in another task than
-        that of the surrounding transaction, and `StoreClosed`.
+        immediate: True to write at once, so that the block reads its own writes, the cache and locks take part, and
+            calls that need a result work. No other caller can write meanwhile.
+        max_seconds: seconds after which an immediate transaction is rolled back, 5 by default.
+
+        Raises:
+            AnswerNeeded: an immediate transaction is begun in a deferred one.
+            TransactionInUse: a task begins one inside the transaction of a different task.
+            TransactionTimeout: the block of an immediate transaction took longer than ``max_seconds``.
+            StoreClosed: the store is not open.
         """
         outer = find_transaction(self)
         if outer is not None:

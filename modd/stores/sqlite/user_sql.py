@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from modd.errors import InvalidOption
-from modd.stores.sqlite.sql import Arguments, Connection
+from modd.stores.sqlite.sql import CallArgs, Connection
 
 TRANSACTION_WORDS = frozenset({"BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"})
 """Statements that only the store executes, because writes of other callers are in the same commit."""
@@ -57,7 +57,7 @@ def checked_sql(sql: Any) -> str:
     return sql
 
 
-def execute_statements(connection: Connection, calls: Sequence[Arguments]) -> Sequence[None]:
+def execute_statements(connection: Connection, calls: Sequence[CallArgs]) -> Sequence[None]:
     """Execute statements in order; each call has the SQL and its parameters."""
     for sql, parameters in calls:
         connection.execute(sql, parameters)

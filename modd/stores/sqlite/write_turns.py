@@ -17,10 +17,10 @@ T = TypeVar("T")
 
 
 class WriteTurns:
-    """A lock on a file of its own, held for each transaction.
+    """A lock on a separate file, held for each transaction.
 
     It is for fairness alone: SQLite's own locks keep the file whole, but SQLite polls for them in growing pauses, so
-    that a busy process could starve the others. Here every process polls about once per millisecond.
+    that a busy process could starve every other one. Here every process polls about once per millisecond.
 
     path: the store's file. timeout: seconds to wait for a turn; after that the work starts without one, and SQLite
     says that the file is locked.

@@ -1,4 +1,4 @@
-"""The one task that writes to the file: it commits the writes of concurrent callers together."""
+"""The task that writes to the file: it commits the writes of concurrent callers together."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class Writer:
                     pending.refuse(StoreClosed(self._store))
 
     def close(self) -> None:
-        """Accept no more writes, and let `run` end when those that were submitted are committed."""
+        """Accept no more writes, and let `run` end when the submitted ones are committed."""
         self._closed = True
         self._submitted.set()
 

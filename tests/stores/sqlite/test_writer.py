@@ -16,7 +16,7 @@ from modd.ports import AlreadyHandled
 from modd.stores.sqlite.connection import start_loop_thread
 from modd.stores.sqlite.errors import StoreClosed, StoreFailed, StoreFull
 from modd.stores.sqlite.opening import connect_file
-from modd.stores.sqlite.sql import Arguments, Connection
+from modd.stores.sqlite.sql import CallArgs, Connection
 from modd.stores.sqlite.store import SqliteStore
 from modd.stores.sqlite.write_turns import FairConnectionThread, WriteTurns
 from modd.stores.sqlite.writer import Writer
@@ -61,13 +61,13 @@ async def running(writer: Writer) -> AsyncIterator[None]:
             writer.close()
 
 
-def insert_numbers(connection: Connection, calls: Sequence[Arguments]) -> Sequence[int]:
+def insert_numbers(connection: Connection, calls: Sequence[CallArgs]) -> Sequence[int]:
     connection.execute("CREATE TABLE IF NOT EXISTS numbers (number INTEGER)")
     connection.executemany("INSERT INTO numbers VALUES (?)", calls)
     return [number for [number] in calls]
 
 
-def stop(connection: Connection, calls: Sequence[Arguments]) -> Sequence[None]:
+def stop(connection: Connection, calls: Sequence[CallArgs]) -> Sequence[None]:
     raise Stop
 
 
