@@ -10,12 +10,12 @@ class AddedToCart(Message):
 
     sku: str
     price: Decimal
-    """The price of one."""
+    """The price of one unit."""
     quantity: int
 
 
 class CartTotalsUpdated(Message):
-    """What is in the cart now."""
+    """The cart has changed: the number of items and their total."""
 
     items: int
     total: Decimal

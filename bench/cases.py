@@ -69,8 +69,8 @@ def dispatch(name: str, *, handlers: int, types: int, sync: bool, must: float, a
     kinds, plain = components.number_types(types), floors.number_types(types)
     bus = Bus([components.counter(kind, count, sync=sync) for kind in kinds for _ in range(handlers)])
     floor = Floor(floors.counter(kind, count) for kind in plain for _ in range(handlers))
-    run, base = _sends(bus, kinds[0], count, handlers), _sends(floor.send, plain[0], count, handlers)
-    return Case(name, run, base, _times_as_fast, must, aim)
+    run, base = sends(bus, kinds[0], count, handlers), sends(floor.send, plain[0], count, handlers)
+    return Case(name, run, base, times_as_fast, must, aim)
 
 
 def shopping(name: str, *, idle: int, must: float, aim: float) -> Case:
@@ -86,25 +86,25 @@ def shopping(name: str, *, idle: int, must: float, aim: float) -> Case:
         return Floor([floors.cart(), floors.checkout(seen), *others]).send
 
     run, base = _purchases(bus, components.Added, seen), _purchases(floor, floors.Added, seen)
-    return Case(name, run, base, _times_as_fast, must, aim, messages=2)
+    return Case(name, run, base, times_as_fast, must, aim, messages=2)
 
 
 def depth(name: str, length: int, *, must: float, aim: float) -> Case:
     """A chain: each message causes the next one, down to zero."""
     count, each = Count(), length + 1
     bus, floor = Bus([components.down(count)], limit=NO_LIMIT), Floor([floors.down(count)])
-    run = _sends(bus, lambda _: components.Number(length), count, each)
-    base = _sends(floor.send, lambda _: floors.Number(length), count, each)
-    return Case(name, run, base, _times_as_fast, must, aim, messages=each)
+    run = sends(bus, lambda _: components.Number(length), count, each)
+    base = sends(floor.send, lambda _: floors.Number(length), count, each)
+    return Case(name, run, base, times_as_fast, must, aim, messages=each)
 
 
 def fan(name: str, width: int, *, must: float, aim: float) -> Case:
     """One message causes many at once."""
     count = Count()
     bus, floor = Bus([components.spread(count)], limit=NO_LIMIT), Floor([floors.spread(count)])
-    run = _sends(bus, lambda _: components.Wide(width), count, width)
-    base = _sends(floor.send, lambda _: floors.Wide(width), count, width)
-    return Case(name, run, base, _times_as_fast, must, aim, messages=width)
+    run = sends(bus, lambda _: components.Wide(width), count, width)
+    base = sends(floor.send, lambda _: floors.Wide(width), count, width)
+    return Case(name, run, base, times_as_fast, must, aim, messages=width)
 
 
 def nested(name: str, *, levels: int) -> Case:
@@ -113,7 +113,7 @@ def nested(name: str, *, levels: int) -> Case:
     plain, deep = (Bus([components.counter(components.Number, count)]) for _ in range(2))
     for _ in range(levels):
         deep = Bus([deep])
-    run, base = _sends(deep, components.Number, count, 1), _sends(plain, components.Number, count, 1)
+    run, base = sends(deep, components.Number, count, 1), sends(plain, components.Number, count, 1)
     return Case(name, run, base, lambda one, other: (one / other - 1) / levels, must=1.3, aim=0.9, at_most=True)
 
 
@@ -131,27 +131,37 @@ async def peak_of_chain(length: int) -> int:
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    _expect(count.n, length + 1)
+    expect(count.n, length + 1)
     return peak
 
 
-def _times_as_fast(one: float, other: float) -> float:
-    return other / one
+def times_as_fast(seconds: float, base: float) -> float:
+    """Return how many times as fast as the base a run is."""
+    return base / seconds
 
 
-def _expect(handled: int, wanted: int) -> None:
-    if handled != wanted:
-        raise RuntimeError(f"{handled} were handled, not {wanted}")
+def times_as_slow(seconds: float, base: float) -> float:
+    """Return the seconds of a run as a multiple of the base."""
+    return seconds / base
 
 
-def _sends(send: Any, make: Callable[[int], Any], count: Count, each: int) -> Run:
-    """Build a message and send it, over and over; each causes so many messages to be handled."""
+def expect(counted: object, wanted: object) -> None:
+    """Raise an error unless a run has counted the number that it has to."""
+    if counted != wanted:
+        raise RuntimeError(f"counted {counted} instead of {wanted}")
+
+
+def sends(send: Any, make: Callable[[int], Any], count: Count, each: int) -> Run:
+    """Return a run that builds and sends messages.
+
+    each: messages that are handled per send.
+    """
 
     async def run(times: int) -> None:
         count.n = 0
         for i in range(times):
             await send(make(i))
-        _expect(count.n, times * each)
+        expect(count.n, times * each)
 
     return run
 
@@ -164,6 +174,6 @@ def _purchases(open_shop: Callable[[], Any], make: Callable[..., Any], seen: lis
             send, purchases = open_shop(), min(CART, times - start)
             for _ in range(purchases):
                 await send(make(sku="KAY-123-YOLO", price=10.99, quantity=2))
-            _expect(seen[0].items, 2 * purchases)
+            expect(seen[0].items, 2 * purchases)
 
     return run

@@ -9,9 +9,11 @@ from typing import Any
 
 import msgspec
 
-from bench.cases import Case, Run
+from bench.cases import Case, Run, expect, sends, times_as_fast, times_as_slow
+from bench.components import Number, counter
+from bench.floors import Count
 from modd import Bus
-from modd.cqrs import Command, CommandBus, Query, QueryBus
+from modd.cqrs import Command, CommandBus, Emit, Query, QueryBus
 from modd.middleware import Cacher
 
 
@@ -66,7 +68,9 @@ def command_cases() -> list[Case]:
         dispatch("dispatch, 3 middleware", layers=3, must=0.60, aim=0.80),
         dispatch("dispatch, 9 middleware", layers=9, must=0.70, aim=0.85),
         default_ids("dispatch, default ids beside a counter's"),
-        ask("ask through an overlapping Bus"),
+        event("command with an event", must=0.15, aim=0.25),
+        ask("ask through an overlapping Bus", exclusive=False, must=0.30, aim=0.40),
+        ask("ask through an exclusive Bus", exclusive=True, must=0.20, aim=0.30),
         hit("cache hit beside a trivial handler in the same bus"),
         hit_alone("cache hit beside a trivial handler in a bus without middleware"),
         resources("two resources beside none"),
@@ -76,48 +80,61 @@ def command_cases() -> list[Case]:
 def dispatch(name: str, *, layers: int, must: float, aim: float) -> Case:
     """A command through so many middleware that pass it on."""
     bus = CommandBus({Take: take}, middleware=[layer] * layers)
-    return Case(name, _results(bus.dispatch), _floor(layers), _times_as_fast, must, aim)
+    return Case(name, _results(bus.dispatch), _floor(layers), times_as_fast, must, aim)
 
 
 def default_ids(name: str) -> Case:
     """The ids that are made when they are read, and numbers that are there at once."""
     bus, counting = CommandBus({Take: take}), CommandBus({Take: take}, new_id=map(str, count()).__next__)
-    return Case(name, _results(bus.dispatch), _results(counting.dispatch), _times_as_slow, 1.1, 1.1, at_most=True)
+    return Case(name, _results(bus.dispatch), _results(counting.dispatch), times_as_slow, 1.1, 1.1, at_most=True)
 
 
-def ask(name: str) -> Case:
+def event(name: str, *, must: float, aim: float) -> Case:
+    """A command whose handler emits an event, which a component beside the typed bus counts."""
+    count = Count()
+    bus = Bus([CommandBus({Take: take_and_emit}), counter(Number, count)])
+    run = sends(bus, lambda n: Take(n, "two"), count, 1)
+    return Case(name, run, _floor(0), times_as_fast, must, aim, messages=2)
+
+
+def ask(name: str, *, exclusive: bool, must: float, aim: float) -> Case:
     """The result of a command in a typed bus, asked of the bus around it."""
-    bus = Bus([CommandBus({Take: take})], exclusive=False)
+    bus = Bus([CommandBus({Take: take})], exclusive=exclusive)
 
     async def run(times: int) -> None:
         for i in range(times):
-            _expect(await bus.ask(Take(i, "two")), i)
+            expect(await bus.ask(Take(i, "two")), i)
 
-    return Case(name, run, _floor(0), _times_as_fast, must=0.30, aim=0.40)
+    return Case(name, run, _floor(0), times_as_fast, must, aim)
 
 
 def hit(name: str) -> Case:
     """A result that is in the cache, and one that a handler gives at once in the same bus."""
     bus = QueryBus({Look: look, Trivial: look}, middleware=[Cacher(intents={Trivial: {"ttl": 0}})])
-    return Case(name, _looks(bus, Look), _looks(bus, Trivial), _times_as_slow, must=2.0, aim=1.2, at_most=True)
+    return Case(name, _looks(bus, Look), _looks(bus, Trivial), times_as_slow, must=2.0, aim=1.2, at_most=True)
 
 
 def hit_alone(name: str) -> Case:
     """A result that is in the cache, and one that a handler gives at once in a bus without middleware."""
     cached, plain = QueryBus({Look: look}, middleware=[Cacher()]), QueryBus({Look: look})
-    return Case(name, _looks(cached, Look), _looks(plain, Look), _times_as_slow, must=2.0, aim=1.2, at_most=True)
+    return Case(name, _looks(cached, Look), _looks(plain, Look), times_as_slow, must=2.0, aim=1.2, at_most=True)
 
 
 def resources(name: str) -> Case:
     """A handler that gets two plain values besides the command, and one that gets none."""
     given: dict[Any, Any] = {First: First(), Second: Second()}
     both, none = CommandBus({Take: take_with_both}, resources=given), CommandBus({Take: take})
-    return Case(name, _results(both.dispatch), _results(none.dispatch), _times_as_slow, 1.2, 1.05, at_most=True)
+    return Case(name, _results(both.dispatch), _results(none.dispatch), times_as_slow, 1.2, 1.05, at_most=True)
 
 
 async def take(command: Take) -> int:
     """The handler."""
     return command.a
+
+
+async def take_and_emit(command: Take, emit: Emit) -> None:
+    """The handler that emits an event."""
+    emit(Number(command.a))
 
 
 async def take_with_both(command: Take, first: First, second: Second) -> int:
@@ -160,7 +177,7 @@ def _floor(layers: int) -> Run:
 
     async def run(times: int) -> None:
         for i in range(times):
-            _expect(await send(Plain(i, "two")), i)
+            expect(await send(Plain(i, "two")), i)
 
     return run
 
@@ -168,7 +185,7 @@ def _floor(layers: int) -> Run:
 def _results(send: Any) -> Run:
     async def run(times: int) -> None:
         for i in range(times):
-            _expect((await send(Take(i, "two"))).result, i)
+            expect((await send(Take(i, "two"))).result, i)
 
     return run
 
@@ -178,19 +195,6 @@ def _looks(bus: Any, kind: Any) -> Run:
         opened: AbstractAsyncContextManager[Any] = bus
         async with opened:
             for _ in range(times):
-                _expect((await bus.dispatch(kind(1))).result, 1)
+                expect((await bus.dispatch(kind(1))).result, 1)
 
     return run
-
-
-def _times_as_fast(one: float, other: float) -> float:
-    return other / one
-
-
-def _times_as_slow(one: float, other: float) -> float:
-    return one / other
-
-
-def _expect(result: Any, wanted: int) -> None:
-    if result != wanted:
-        raise RuntimeError(f"the result was {result}, not {wanted}")

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from bench.floors import Count
-from modd import Component, Message
+from modd import Component, Failure, Message
 
 
 class Number(Message):
@@ -78,6 +78,33 @@ def spread(count: Count) -> Component:
             return [Number(i) for i in range(message.n)]
         count.n += 1
         return None
+
+    return handle
+
+
+def reply() -> Component:
+    """Answers each request with a number."""
+
+    async def handle(message: Wide) -> Number:
+        return Number(message.n)
+
+    return handle
+
+
+def broken() -> Component:
+    """Raises an error for each number."""
+
+    async def handle(message: Number) -> None:
+        raise ValueError
+
+    return handle
+
+
+def rescue(count: Count) -> Component:
+    """Counts failures and thereby handles them."""
+
+    async def handle(failure: Failure) -> None:
+        count.n += 1
 
     return handle
 

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Self
 
-from bench.cases import Case
+from bench.cases import Case, expect, times_as_fast
 from bench.raw import Raw
 from modd.cqrs import Codec, Command, CommandBus, Envelope
 from modd.ports import Stats
@@ -70,13 +70,13 @@ class Pair:
         async with self._opened:
             if kind is None:
                 stats = await self.queue.stats()
-                _expect([stats, self.raw.waiting()], [Stats(self.expected[0], 0, 0, 0), self.expected[1]])
+                expect([stats, self.raw.waiting()], [Stats(self.expected[0], 0, 0, 0), self.expected[1]])
 
     async def open(self, stack: AsyncExitStack, folder: Path) -> None:
         """Open both in this folder, until the stack is left. modd's file must be in WAL mode, as the other one."""
         self.raw = stack.enter_context(closing(Raw(folder / "raw.db")))
         store = await stack.enter_async_context(SqliteStore(folder / "modd.db"))
-        _expect(store.journal.mode, "wal")
+        expect(store.journal.mode, "wal")
         self.queue = store.queue("bench")
 
     async def run(self, messages: int) -> float | None:
@@ -135,13 +135,13 @@ class Handled(Pair):
         await spread(messages, self._at_once, self._handled)
         while (left := await self.queue.stats()).leased:
             pass
-        _expect(left, Stats(0, 0, 0, 0))
+        expect(left, Stats(0, 0, 0, 0))
 
     async def base(self, messages: int) -> None:
         """Put, claim and acknowledge one after another."""
         for _ in range(messages):
             self.raw.put(self._bodies[0])
-            _expect(self.raw.ack(self.raw.claim()), 1)
+            expect(self.raw.ack(self.raw.claim()), 1)
 
     async def _handled(self, producer: int) -> None:
         done = self._waiting[producer] = asyncio.get_running_loop().create_future()
@@ -168,7 +168,7 @@ class Claims(Pair):
         self.raw.fill([payload()] * messages)
         began = perf_counter()
         for _ in range(messages):
-            _expect(self.raw.ack(self.raw.claim()), 1)
+            expect(self.raw.ack(self.raw.claim()), 1)
         return perf_counter() - began
 
 
@@ -186,13 +186,4 @@ async def spread(messages: int, producers: int, send: Callable[[int], Awaitable[
 
 
 def _case(name: str, pair: Pair, *, must: float, aim: float) -> Case:
-    return Case(name, pair.run, pair.base, _times_as_fast, must, aim, opening=pair)
-
-
-def _times_as_fast(one: float, other: float) -> float:
-    return other / one
-
-
-def _expect(found: object, wanted: object) -> None:
-    if found != wanted:
-        raise RuntimeError(f"there is {found}, not {wanted}")
+    return Case(name, pair.run, pair.base, times_as_fast, must, aim, opening=pair)

@@ -50,6 +50,12 @@ class Wide(msgspec.Struct, frozen=True, gc=False):
     n: int
 
 
+class Failed(msgspec.Struct, frozen=True, gc=False):
+    """An error as a message."""
+
+    error: Exception
+
+
 class Added(msgspec.Struct, frozen=True, gc=False):
     """Something was put into the cart."""
 
@@ -115,6 +121,39 @@ def spread(count: Count) -> Component:
         if isinstance(message, Number):
             count.n += 1
         return None
+
+    return handle
+
+
+def reply() -> Component:
+    """Answers each request with a number."""
+
+    async def handle(message: Any) -> Any:
+        return Number(message.n) if isinstance(message, Wide) else None
+
+    return handle
+
+
+def broken() -> Component:
+    """Raises an error for each number, and catches it itself."""
+
+    async def handle(message: Any) -> Any:
+        try:
+            if isinstance(message, Number):
+                raise ValueError
+        except ValueError as error:
+            return Failed(error)
+        return None
+
+    return handle
+
+
+def rescue(count: Count) -> Component:
+    """Counts errors."""
+
+    async def handle(message: Any) -> None:
+        if isinstance(message, Failed):
+            count.n += 1
 
     return handle
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from bench.cases import Case, Run, all_cases, peak_of_chain
 from bench.commands import command_cases
+from bench.deliveries import delivery_cases
 from bench.durable import durable_cases
 
 CHAIN = 1_000_000
@@ -35,7 +36,7 @@ async def main() -> None:
     print(f"{machine()}\n\n| {' | '.join(HEAD)} |\n|{'---|' * len(HEAD)}", flush=True)
     rows = []
     options.folder.mkdir(exist_ok=True)
-    for case in (*all_cases(), *command_cases(), *durable_cases(options.folder)):
+    for case in (*all_cases(), *delivery_cases(), *command_cases(), *durable_cases(options.folder)):
         if options.only in case.name:
             async with case.opening:
                 rows.append(row(case, await measure(case, options.rounds, options.seconds)))

@@ -1,4 +1,4 @@
-"""A shop of three contexts: cart, stock and shipping know nothing of each other, only of what they let in and out."""
+"""A shop of three contexts: cart, stock and shipping share message types only, and do not know each other."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -16,7 +16,7 @@ class Ordered(Message):
 
 
 class Priced(Message):
-    """Inside the cart only: what the order costs."""
+    """Inside the cart only: the price of the order."""
 
     sku: str
     quantity: int
@@ -24,7 +24,7 @@ class Priced(Message):
 
 
 class OrderPlaced(Message):
-    """Leaves the cart: the order stands."""
+    """Leaves the cart: the order is placed."""
 
     sku: str
     quantity: int
@@ -38,7 +38,7 @@ class Reserved(Message):
 
 
 class OutOfStock(Message):
-    """Leaves the stock, and the shop: there is not enough of it."""
+    """Leaves the stock, and the shop: there are too few of the product."""
 
     sku: str
 
@@ -51,7 +51,7 @@ class Shipped(Message):
 
 
 def Cart(prices: dict[str, Decimal]) -> Bus:
-    """Prices an order and places it."""
+    """Create the cart context, which prices an order and places it."""
 
     def price(message: Ordered) -> Priced:
         return Priced(message.sku, message.quantity, prices[message.sku] * message.quantity)
@@ -63,7 +63,7 @@ def Cart(prices: dict[str, Decimal]) -> Bus:
 
 
 def Stock(shelf: dict[str, int]) -> Bus:
-    """Sets goods aside as long as there are enough."""
+    """Create the stock context, which sets goods aside as long as there are enough."""
 
     def reserve(message: OrderPlaced) -> Reserved | OutOfStock:
         if shelf.get(message.sku, 0) < message.quantity:
@@ -75,7 +75,7 @@ def Stock(shelf: dict[str, int]) -> Bus:
 
 
 def Shipping() -> Bus:
-    """Packs what was set aside."""
+    """Create the shipping context, which packs reserved goods."""
 
     def pack() -> Callable[[Reserved], Shipped]:
         parcels = 0
@@ -91,13 +91,13 @@ def Shipping() -> Bus:
 
 
 def Shop() -> Bus:
-    """The three contexts as one."""
+    """Create the shop, which has the three contexts inside."""
     contexts = [Cart({"yoyo": Decimal("10.99"), "rope": Decimal("14.99")}), Stock({"yoyo": 3, "rope": 1}), Shipping()]
     return Bus(contexts, name="shop", inbound=[Ordered], outbound=[Shipped, OutOfStock])
 
 
 async def main() -> None:
-    """Order more than there is."""
+    """Order more than there is in stock."""
     shop = Shop()
     print(shop.graph())
     with Journey(shop) as journey:

@@ -1,4 +1,4 @@
-"""Two yoyos, one skipping rope, checkout: what is to be paid, and the journey of each message."""
+"""Two yoyos, one skipping rope, checkout: the total cost, and the journey of each message."""
 
 from decimal import Decimal
 

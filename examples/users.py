@@ -1,4 +1,4 @@
-"""A registration context: users are created, removed and looked up; a mail and a webhook tell of it."""
+"""A registration context: users are created, removed and looked up, with a mail and a webhook for each change."""
 
 import hmac
 import secrets
@@ -50,7 +50,7 @@ GUEST = Actor(id="eve")
 
 
 class User(Message):
-    """What is known of a user."""
+    """The data of a user."""
 
     id: int
     name: Name
@@ -58,7 +58,7 @@ class User(Message):
 
 
 class CreateUser(Command[int]):
-    """Results in the id of the new user."""
+    """Create a user; the result is the id."""
 
     name: Name
     email: Email
@@ -93,7 +93,7 @@ class EmailTaken(ValueError):
 
 
 class Database:
-    """What is stored. As many commits fail as `fail` says, as those of a real one do now and then."""
+    """The stored users. The next ``fail`` commits fail, as commits of a real database do at times."""
 
     def __init__(self) -> None:
         self.users: dict[int, User] = {}
@@ -102,13 +102,13 @@ class Database:
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator["Session"]:
-        """A unit of work: it is committed when the block ends well, and forgotten when it does not."""
+        """Open a unit of work, which is committed at the end of the block, or dropped if the block raises."""
         session = Session(self)
         yield session
         await anyio.lowlevel.checkpoint()
         if self.fail:
             self.fail -= 1
-            raise ConnectionError("the database is not there")
+            raise ConnectionError("the database cannot be reached")
         self.users = session.users
 
 
@@ -121,7 +121,7 @@ class Session:
 
 
 class Mailbox:
-    """Mail that was sent, and whether more can be sent now."""
+    """The sent mails. While ``down`` is True, sending fails."""
 
     def __init__(self) -> None:
         self.sent: list[str] = []
@@ -130,7 +130,7 @@ class Mailbox:
     async def send(self, to: str, text: str) -> None:
         await anyio.lowlevel.checkpoint()
         if self.down:
-            raise ConnectionError("the mail server is not there")
+            raise ConnectionError("the mail server cannot be reached")
         self.sent.append(f"{to}: {text}")
 
 
@@ -169,14 +169,14 @@ async def goodbye(event: UserRemoved, mailbox: Mailbox) -> None:
 
 
 class Backlog:
-    """Events that had a reaction fail. What they tell of has happened all the same; send them again later."""
+    """Events whose reaction failed. The event itself has happened, so send it again later."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
 
     def __call__(self, failure: Failure) -> None:
         if not isinstance(failure.message, Event):
-            raise failure.error  # that is for whoever sent it
+            raise failure.error  # the sender has to see it
         self.events.append(failure.message)
 
 
@@ -187,7 +187,7 @@ def Users(
     webhook: Webhook | None = None,
     off: Container[type[Message]] = (),
 ) -> Bus:
-    """The context. Open it around its use; ``off`` has the types of messages that are switched off."""
+    """Create the context; open it with ``async with``. off: the message types that are switched off."""
     commands = CommandBus(
         middleware=[
             Authorizer({CreateUser: has_role("clerk", "admin"), RemoveUser: has_role("admin")}),
@@ -222,15 +222,15 @@ def Users(
 
 
 class Receiver:
-    """Takes webhooks at a free port of this machine, and drops those that are not signed with the secret."""
+    """Receives webhooks at a free port of this machine, and rejects requests without a signature by the secret."""
 
     def __init__(self, secret: str) -> None:
         self._key = b64decode(secret.removeprefix("whsec_"))
         self.url = ""
         self.received: list[str] = []
 
-    async def take(self, stream: SocketStream) -> None:
-        """Read one request, and answer it."""
+    async def serve(self, stream: SocketStream) -> None:
+        """Read one request and respond."""
         async with stream:
             reader = BufferedByteReceiveStream(stream)
             _, *lines = (await reader.receive_until(b"\r\n\r\n", 65536)).decode().split("\r\n")
@@ -248,12 +248,12 @@ class Receiver:
 
 
 @asynccontextmanager
-async def receiving(secret: str) -> AsyncIterator[Receiver]:
-    """A receiver that is there for as long as the block lasts."""
+async def run_receiver(secret: str) -> AsyncIterator[Receiver]:
+    """Run a receiver for the time of the block."""
     receiver = Receiver(secret)
     async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener, anyio.create_task_group() as tasks:
         receiver.url = f"http://127.0.0.1:{listener.extra(SocketAttribute.local_port)}/users"
-        tasks.start_soon(listener.serve, receiver.take)
+        tasks.start_soon(listener.serve, receiver.serve)
         yield receiver
         tasks.cancel_scope.cancel()
 
@@ -262,22 +262,22 @@ async def main() -> None:
     """Open the context, with a receiver of its webhooks, and use it."""
     secret = f"whsec_{b64encode(secrets.token_bytes(24)).decode()}"
     database, mailbox, backlog, off = Database(), Mailbox(), Backlog(), set[type[Message]]()
-    async with receiving(secret) as receiver:
+    async with run_receiver(secret) as receiver:
         webhook = Webhook([Endpoint(url=receiver.url, secret=secret)], allow=["127.0.0.1"])
         async with Users(database, mailbox, backlog, webhook, off) as users:
             ada = await create_and_list(users, database)
             await lose_a_mail(users, mailbox, backlog)
             off.add(CreateUser)
-            await refused(users.ask(RemoveUser(ada), GUEST))
-            await refused(users.ask(CreateUser("Cid", "nowhere"), ADMIN))
-            await refused(users.ask(CreateUser("Cid", "cid@example.com"), ADMIN))
+            await print_refusal(users.ask(RemoveUser(ada), GUEST))
+            await print_refusal(users.ask(CreateUser("Cid", "nowhere"), ADMIN))
+            await print_refusal(users.ask(CreateUser("Cid", "cid@example.com"), ADMIN))
             await users.ask(RemoveUser(ada), ADMIN)
         print("mail:", *mailbox.sent, sep="\n  ")
         print("webhooks:", *receiver.received)
 
 
 async def create_and_list(users: Bus, database: Database) -> int:
-    """The first commit fails, so that the command is tried again; the list is cached."""
+    """Create a user whose first commit fails, so that the command is retried; list the users, which is cached."""
     database.fail = 1
     id = await users.ask(CreateUser("Ada", "ada@example.com"), ADMIN)
     user = await users.ask(GetUser(id), GUEST)
@@ -287,7 +287,7 @@ async def create_and_list(users: Bus, database: Database) -> int:
 
 
 async def lose_a_mail(users: Bus, mailbox: Mailbox, backlog: Backlog) -> None:
-    """The user is created although the mail cannot be sent; the event is sent again later."""
+    """Create a user whose mail cannot be sent, and send the event again later."""
     mailbox.down = True
     id = await users.ask(CreateUser("Bob", "bob@example.com"), ADMIN)
     user = await users.ask(GetUser(id), GUEST)
@@ -297,10 +297,10 @@ async def lose_a_mail(users: Bus, mailbox: Mailbox, backlog: Backlog) -> None:
     print("listed, from the cache:", [user.name for user in await users.ask(ListUsers(), GUEST)])
 
 
-async def refused(asked: Awaitable[Any]) -> None:
-    """By the rules, for what a field has in it, or because it is switched off."""
+async def print_refusal(result: Awaitable[Any]) -> None:
+    """Await a result that is refused: by a rule, for an invalid field, or because the feature is off."""
     try:
-        await asked
+        await result
     except (Forbidden, InvalidIntent, FeatureDisabled) as error:
         print("refused:", error)
 

@@ -54,14 +54,14 @@ STATUS: dict[type[Exception], int] = {
     LockTimeout: 503,
     DispatchTimeout: 504,
 }
-"""Which error is which answer. What is not here is a 500, and its text stays in the log."""
+"""The status for each error. An error that is not here is a 500, and its text stays in the log."""
 
 RETRY_AFTER = 1
-"""Seconds that a client is to wait when it may come again, and the error does not say when."""
+"""Seconds for the header Retry-After if the error has no such time."""
 
 
-async def answer(request: Request, error: Exception) -> JSONResponse:
-    """The answer for an error of the table."""
+async def error_response(request: Request, error: Exception) -> JSONResponse:
+    """Return the response for an error of the table."""
     status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
     detail = [{"path": path, "message": text} for path, text in getattr(error, "errors", ())]
     wait = ceil(getattr(error, "retry_after", RETRY_AFTER))
@@ -69,27 +69,27 @@ async def answer(request: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"error": type(error).__name__, "detail": detail or str(error)}, status, headers)
 
 
-async def unfit(request: Request, error: RequestValidationError) -> JSONResponse:
-    """The answer to what fits no message; unlike FastAPI's own, it does not repeat what was sent."""
+async def validation_response(request: Request, error: RequestValidationError) -> JSONResponse:
+    """Return the response for an invalid body; unlike the default of FastAPI, it does not repeat the input."""
     detail = [{"path": ".".join(map(str, each["loc"])), "message": each["msg"]} for each in error.errors()]
     return JSONResponse({"error": "InvalidIntent", "detail": detail}, STATUS[InvalidIntent])
 
 
 async def actor_of(request: Request, bearer: Annotated[HTTPAuthorizationCredentials, Depends(HTTPBearer())]) -> Actor:
-    """Who sends a request: the one whose token it has."""
+    """Return the actor for the token of a request."""
     actor: Actor | None = request.app.state.tokens.get(bearer.credentials)
     if actor is None:
-        raise HTTPException(401, "this token is not known", {"WWW-Authenticate": "Bearer"})
+        raise HTTPException(401, "unknown token", {"WWW-Authenticate": "Bearer"})
     return actor
 
 
-Known = Annotated[Actor, Depends(actor_of)]
+CurrentActor = Annotated[Actor, Depends(actor_of)]
 
 
 def App(users: Bus, tokens: Mapping[str, Actor]) -> FastAPI:
-    """The interface of a context. It is open from the start of the server to its end.
+    """Create the HTTP interface of a context, which is open while the server runs.
 
-    tokens: who is who, by the bearer token of a request.
+    tokens: the actors by their bearer tokens.
     """
 
     @asynccontextmanager
@@ -99,24 +99,24 @@ def App(users: Bus, tokens: Mapping[str, Actor]) -> FastAPI:
 
     app = FastAPI(title="users", lifespan=lifespan)
     app.state.tokens = tokens
-    app.exception_handler(RequestValidationError)(unfit)
+    app.exception_handler(RequestValidationError)(validation_response)
     for kind in STATUS:
-        app.add_exception_handler(kind, answer)
+        app.add_exception_handler(kind, error_response)
 
     @app.post("/users", status_code=201)
-    async def create(command: Annotated[CreateUser, Body()], actor: Known) -> int:
+    async def create(command: Annotated[CreateUser, Body()], actor: CurrentActor) -> int:
         return await users.ask(command, actor)
 
     @app.get("/users")
-    async def find_all(actor: Known) -> tuple[User, ...]:
+    async def find_all(actor: CurrentActor) -> tuple[User, ...]:
         return await users.ask(ListUsers(), actor)
 
     @app.get("/users/{id}")
-    async def find(id: int, actor: Known) -> User:
+    async def find(id: int, actor: CurrentActor) -> User:
         return await users.ask(GetUser(id), actor)
 
     @app.delete("/users/{id}", status_code=204)
-    async def remove(id: int, actor: Known) -> None:
+    async def remove(id: int, actor: CurrentActor) -> None:
         await users.ask(RemoveUser(id), actor)
 
     return app

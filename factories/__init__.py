@@ -1,4 +1,4 @@
-"""Factories of the shopping context: each makes a component that keeps its own state."""
+"""Factories of the shopping context: each creates a component with its own state."""
 
 from factories.cart import Cart
 from factories.checkout import Checkout

@@ -1,4 +1,4 @@
-"""The cart: what is in it, and what that costs."""
+"""The cart: its items and their total."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -7,7 +7,7 @@ from taxonomy import AddedToCart, CartTotalsUpdated
 
 
 def Cart() -> Callable[[AddedToCart], CartTotalsUpdated]:
-    """A cart that tells its new totals whenever something is added."""
+    """Create a cart that returns its new totals when a product is added."""
     items, total = 0, Decimal(0)
 
     def cart(message: AddedToCart) -> CartTotalsUpdated:

@@ -1,4 +1,4 @@
-"""The checkout: shows what is to be paid."""
+"""The checkout: shows the total."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -7,7 +7,7 @@ from taxonomy import AtCheckout, CartTotalsUpdated
 
 
 def Checkout(show: Callable[[str], object] = print) -> Callable[[CartTotalsUpdated | AtCheckout], None]:
-    """A checkout that remembers the latest totals and shows them when the customer wants to pay."""
+    """Create a checkout that remembers the latest totals and shows them when the customer wants to pay."""
     items, total = 0, Decimal(0)
 
     def checkout(message: CartTotalsUpdated | AtCheckout) -> None:

@@ -27,7 +27,7 @@ from examples.users import (
     UserRemoved,
     Users,
     main,
-    receiving,
+    run_receiver,
 )
 from modd import Bus, TurnFailed
 from modd.cqrs import Forbidden, InvalidIntent
@@ -160,7 +160,7 @@ async def test_a_fake_stands_in_for_a_handler_in_the_composed_context() -> None:
 
 
 async def test_a_webhook_that_is_refused_changes_nothing_for_the_command() -> None:
-    async with receiving(secret()) as receiver:
+    async with run_receiver(secret()) as receiver:
         hook = Endpoint(url=receiver.url, secret=secret(), attempts=1)
         context = Context(Webhook([hook], allow=["127.0.0.1"]))
         async with context.users:

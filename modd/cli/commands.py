@@ -49,9 +49,9 @@ def run_command(arguments: Arguments, confirm: Confirm, progress: Progress = no_
 
 def _report(arguments: Arguments, viewer: Viewer, inspector: Inspector) -> Report:
     if arguments.command == "dead":
-        return list_dead_letters(inspector, inspector.checked(arguments.name), arguments.limit, viewer)
+        return list_dead_letters(inspector, inspector.checked_queue(arguments.name), arguments.limit, viewer)
     if arguments.command == "show":
-        queue = inspector.checked(arguments.name)
+        queue = inspector.checked_queue(arguments.name)
         return show_item(inspector, queue, arguments.id, viewer, is_raw=arguments.raw)
     if arguments.command == "doctor":
         return Doctor(inspector, full=arguments.full).examine()
@@ -89,5 +89,5 @@ def _process(
 
 
 def _ids(arguments: Arguments, inspector: Inspector) -> list[str]:
-    queue = inspector.checked(arguments.name)
+    queue = inspector.checked_queue(arguments.name)
     return inspector.dead_ids(queue) if arguments.all else arguments.ids

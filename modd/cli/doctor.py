@@ -1,4 +1,4 @@
-"""The examination of a file: its problems, and advice for what to do."""
+"""The examination of a file: its problems, and the advice for each."""
 
 from __future__ import annotations
 
@@ -156,12 +156,12 @@ def _advice(inspector: Inspector, journal: Journaling, sizes: Sizes, queues: Seq
 def _queue_advice(queue: QueueHealth) -> Iterator[str]:
     name = queue.counts.name
     if queue.oldest_ready is not None and queue.oldest_ready > WAITED:
-        yield f"{name}: the oldest ready item was put {ago(queue.oldest_ready)}; check that a worker runs for it"
+        yield f"{name}: the oldest ready item was put {format_age(queue.oldest_ready)}; check that a worker runs for it"
     if queue.oldest_dead is not None and queue.oldest_dead > OLD:
-        yield f"{name}: the oldest dead letter was put {ago(queue.oldest_dead)}; redrive or discard it"
+        yield f"{name}: the oldest dead letter was put {format_age(queue.oldest_dead)}; redrive or discard it"
 
 
-def ago(seconds: float) -> str:
+def format_age(seconds: float) -> str:
     """Return an age as text, in the largest unit of which there are two: ``3 hours ago``."""
     for unit, size in (("days", DAY), ("hours", 3600.0), ("minutes", 60.0)):
         if seconds >= 2 * size:

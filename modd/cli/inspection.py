@@ -71,7 +71,7 @@ class Inspector:
         [[count]] = self.rows("SELECT count(*) FROM modd_outbox")
         return int(count)
 
-    def checked(self, queue: str) -> str:
+    def checked_queue(self, queue: str) -> str:
         """Return the name of a queue that exists. Raises `NoSuchQueue`."""
         queues = self.queues()
         if queue not in queues:

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from modd.cli.doctor import ago
+from modd.cli.doctor import format_age
 from modd.cli.reports import BatchResult, Content, DeadLetterList, Health, ItemDetails, Overview, QueueHealth
 
 WIDE = 160
@@ -31,7 +31,7 @@ def render(report: Any) -> None:
     is_terminal = sys.stdout.isatty()
     console = Console(file=sys.stdout, width=None if is_terminal else WIDE, highlight=False, markup=False, emoji=False)
     for block in _blocks(report):
-        console.print(block if isinstance(block, Table) else Text(printable(block)))
+        console.print(block if isinstance(block, Table) else Text(escape_control(block)))
 
 
 @contextmanager
@@ -46,7 +46,7 @@ def progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
         yield lambda steps: bar.advance(task, steps)
 
 
-def printable(text: str) -> str:
+def escape_control(text: str) -> str:
     """Replace characters that control a terminal by their codes."""
     return "".join(char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text)
 
@@ -134,7 +134,7 @@ def _health(report: Health) -> Iterable[Table | str]:
 def _health_row(queue: QueueHealth) -> tuple[Any, ...]:
     counts = queue.counts
     ages = (queue.oldest_ready, queue.oldest_dead)
-    times = ("-" if age is None else ago(age) for age in ages)
+    times = ("-" if age is None else format_age(age) for age in ages)
     return counts.name, counts.ready, counts.delayed, counts.leased, counts.dead, *times
 
 
@@ -179,4 +179,4 @@ def _table(names: Iterable[str], rows: Iterable[Iterable[Any]], numbers: Iterabl
 
 
 def _cell(value: Any) -> Text:
-    return Text(printable(str(value)))
+    return Text(escape_control(str(value)))

@@ -1,4 +1,4 @@
-"""What a message was caused by, noted beside it and handed on to whoever asks; the core never looks into it (MI-15)."""
+"""Causation: the cause of a message, noted beside the message and handed on. The core never looks into it."""
 
 from __future__ import annotations
 
@@ -6,27 +6,32 @@ from collections.abc import Iterable
 from contextvars import ContextVar
 from typing import Any
 
+import msgspec
+
+from modd.concurrency.scopes import open_scope
+from modd.core.component import Receiver
 from modd.core.message import Message
+from modd.core.observer import Delivery
 
 
 class Origin:
-    """What is being handled here: what is sent or given back meanwhile is caused by it.
+    """A scope for the work on a message: messages that are sent or returned inside it are caused by it.
 
-    As a turn it is set and never reset, and knows whether it is still open.
+    See `modd.concurrency.scopes`.
     """
 
     __slots__ = ("open", "outer")
 
     open: bool
     outer: Origin | None
-    """What was open around it."""
+    """The origin that was open around it."""
 
     by: Any
-    """What is noted beside the messages that are caused here."""
+    """The cause that is noted beside messages."""
 
 
-class Held(Origin):
-    """What was noted beside a message, for as long as that message is being handled."""
+class QueuedOrigin(Origin):
+    """The origin that was noted beside a queued message, open while the message is handled."""
 
     __slots__ = ("by",)
 
@@ -37,12 +42,12 @@ class Held(Origin):
 
 
 class Question(Origin):
-    """An intent whose result is waited for: who handles it notes the result, or the error, here."""
+    """An intent whose result is waited for: its typed bus, the answerer, notes the result or the error here."""
 
-    __slots__ = ("answer", "answered", "by", "error", "intent", "stamps", "who")
+    __slots__ = ("answer", "answered", "answerer", "by", "error", "intent", "stamps")
 
-    def __init__(self, intent: Message, stamps: tuple[Any, ...], who: Any) -> None:
-        self.intent, self.stamps, self.who = intent, stamps, who
+    def __init__(self, intent: Message, stamps: tuple[Any, ...], answerer: Any) -> None:
+        self.intent, self.stamps, self.answerer = intent, stamps, answerer
         self.answer: Any = None
         self.answered = False
         self.error: Exception | None = None
@@ -51,8 +56,22 @@ class Question(Origin):
         self.open = True
 
 
+class Entry(msgspec.Struct, eq=False):
+    """A message in the queue of a turn, with facts that belong to its way and not to the message."""
+
+    message: Message
+    source: Any = None
+    """The bus that let the message out; it does not get the message back."""
+    cause: Delivery | None = None
+    """The observed delivery in which the message was returned or sent."""
+    origin: Any = None
+    """The cause of the message for typed buses, opaque here (`Origin`)."""
+    receivers: tuple[Receiver, ...] | None = None
+    """The only components that get the message, in place of all that accept it."""
+
+
 class Caused:
-    """Messages that a component gives back with what caused them, where that is not what the component was given."""
+    """Messages that a component returns with their cause, where that is not the message that the component was given."""
 
     __slots__ = ("by", "messages")
 
@@ -62,18 +81,15 @@ class Caused:
 
 
 class Released(tuple[Message, ...]):
-    """Messages that left a bus; ``origins`` says by position what caused them, for those of which that was noted."""
+    """Messages that left a bus, with their causes by position in ``origins``, where these were noted."""
 
     origins: dict[int, Any]
 
 
 current_origin: ContextVar[Origin | None] = ContextVar("modd_origin", default=None)
-"""The origin that was set last here."""
+"""The origin that was set last in this task or a task around it."""
 
 
 def open_origin() -> Origin | None:
-    """The innermost origin that is still open."""
-    origin = current_origin.get()
-    while origin is not None and not origin.open:
-        origin = origin.outer
-    return origin
+    """Return the innermost origin that is still open."""
+    return open_scope(current_origin.get())

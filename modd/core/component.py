@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from types import BuiltinFunctionType, FunctionType, MethodType
-from typing import Any
+from typing import Any, ClassVar
 from weakref import WeakSet
 
 import msgspec
 
 from modd.core.annotations import Accepts, Component, accepts_of_callable, name_of
+from modd.core.message import Message
 from modd.core.observer import Observer
+from modd.errors import InvalidOption, NotAComponent, NotAMessage
 
 __all__ = ["Accepts", "Component", "Part", "Receiver", "accepts_of", "inside", "name_of"]
 
@@ -20,7 +22,7 @@ _PLAIN = (FunctionType, MethodType, BuiltinFunctionType, partial)
 
 
 class Receiver(msgspec.Struct, frozen=True, eq=False):
-    """A component in its place: the quickest way to call it, and what it accepts."""
+    """A component in its place in a part or bus: how to call it most quickly, and its declared types."""
 
     component: Component
     call: Component
@@ -28,12 +30,17 @@ class Receiver(msgspec.Struct, frozen=True, eq=False):
 
     @property
     def accepts(self) -> Accepts:
-        """What it accepts; a part is asked anew, because what is inside it may have changed."""
+        """The message types; a part is asked anew, because the components inside it may have changed."""
         return self.component.accepts if isinstance(self.component, Part) else self.declared
 
     @property
+    def is_bus(self) -> bool:
+        """True for a bus, which always returns a tuple of the messages that left it."""
+        return isinstance(self.component, Part) and self.component.is_bus
+
+    @property
     def boundary(self) -> Part | None:
-        """The bus that the component is or passes on, if any."""
+        """The bus that the component is or wraps, if any."""
         return self.component.boundary if isinstance(self.component, Part) else None
 
 
@@ -44,6 +51,8 @@ class Part:
     ``__call__``, and set `accepts` when it is not what the one component inside accepts. A part that wraps a bus
     passes on its boundary: what the bus let out is not given back to it (MO-16).
     """
+
+    is_bus: ClassVar[bool] = False
 
     def __init__(self, *components: Component) -> None:
         self._around: WeakSet[Part] = WeakSet()
@@ -90,11 +99,19 @@ class Part:
         for part in tuple(self._around):
             part.renew()
 
+    def attach_to(self, part: Part) -> None:
+        """Note a part that this part is a component of."""
+        self._around.add(part)
+
+    def detach_from(self, part: Part) -> None:
+        """Forget a part that this part is no component of any more."""
+        self._around.discard(part)
+
     def _adopt(self, component: Component) -> None:
         accepts = accepts_of(component)
-        self._inside.append(Receiver(component, _entry_of(component), accepts))
+        self._inside.append(Receiver(component, call_of(component), accepts))
         if isinstance(component, Part):
-            component._around.add(self)
+            component.attach_to(self)
 
 
 def inside(component: Component, seen: set[int] | None = None) -> Iterator[Component]:
@@ -115,6 +132,29 @@ def accepts_of(component: Any) -> Accepts:
     return component.accepts if isinstance(component, Part) else accepts_of_callable(component)
 
 
-def _entry_of(component: Component) -> Component:
+def call_of(component: Component) -> Component:
     """The quickest way to call a component: an object by its bound ``__call__``."""
     return component if isinstance(component, _PLAIN) else component.__call__  # type: ignore[operator]
+
+
+def checked_components(components: Any) -> tuple[Component, ...]:
+    """Return the components of a list. Raises `NotAComponent` for anything but a list."""
+    if isinstance(components, Part) or callable(components) or not isinstance(components, Iterable):
+        raise NotAComponent(components, "components are given in a list: Bus([...])")
+    return tuple(components)
+
+
+def checked_types(option: str, types: Any) -> tuple[type[Message], ...]:
+    """Return the message types of a list. Raises `InvalidOption` for anything but a list of message types."""
+    listed = tuple(types) if isinstance(types, Iterable) else (types,)
+    if not isinstance(types, Iterable) or not all(
+        isinstance(kind, type) and issubclass(kind, Message) for kind in listed
+    ):
+        raise InvalidOption(option, types, "give a list of message types")
+    return listed
+
+
+def check_message(message: object) -> None:
+    """Raise `NotAMessage` unless a message was sent."""
+    if not isinstance(message, Message):
+        raise NotAMessage(message, "the sender")

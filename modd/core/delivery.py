@@ -1,90 +1,269 @@
-"""Giving a message to its receivers: the careful way, for all that the loop of `Bus` does not do itself."""
+"""Delivery: giving a message to its receivers, and queueing what follows from the values that they return.
+
+The loop of `Bus` does the usual case in place: it calls the receivers, and queues one message of a type that stays inside.
+It asks `receivers_of` for the receivers of all other messages, and hands all other returned values to `settle`. A delivery
+that needs care (it is observed, its message has an origin or is a `Failure`) is one more call in the same loop: `deliver`,
+bound to the `Handling` of the message by one component.
+"""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence, Set
+from contextlib import suppress
+from functools import partial
+from time import perf_counter
 from typing import Any
 
 import anyio
+import msgspec
+from anyio.lowlevel import checkpoint
 
-from modd.core.message import Failure, Message
-from modd.core.observer import current_delivery, tell
-from modd.core.options import check_message
-from modd.core.routing import carefully
-from modd.core.take import Entry, Queued, Take
+from modd.concurrency.cancellation import raise_if_cancelled
+from modd.core.causation import Entry, QueuedOrigin, current_origin
+from modd.core.component import Receiver, check_message, inside, name_of
+from modd.core.flatten import flatten, keep_at_once
+from modd.core.limits import BEAT, check_limits, is_overflow
+from modd.core.message import Failure, Message, note
+from modd.core.observer import Delivery, current_delivery, tell
 from modd.core.turn import Turn
+from modd.errors import DuplicateName, TurnFailed
+
+Queue = deque[Message | Entry]
 
 
-async def deliver(turn: Turn, queued: Queued, queue: deque[Queued]) -> None:
-    """Give one message to every receiver, and queue what they give back, in component order."""
-    entry = queued if isinstance(queued, Entry) else Entry(queued, None, current_delivery.get())
-    message, bus = entry.message, turn.bus
-    receivers = [r for r in bus.receivers(type(message)) if entry.source is None or r.boundary is not entry.source]
-    if not receivers and not (isinstance(message, Failure) or _has_left(turn, message)):
+class Raised:
+    """An error that a component raised, on its way to become a `Failure`."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+
+def receivers_of(turn: Turn, queued: Any, queue: Queue) -> tuple[Message, Sequence[Callable[[Any], Any]]]:
+    """Return a message, and the calls that deliver it in their order. Raises `NotAMessage` if it is none."""
+    entry = queued if type(queued) is Entry else Entry(queued, None, current_delivery.get())
+    message, bus, failure = entry.message, turn.bus, isinstance(entry.message, Failure)
+    check_message(message)
+    receivers = bus.routing.receivers(type(message)) if entry.receivers is None else entry.receivers
+    if entry.source is not None:
+        receivers = tuple(receiver for receiver in receivers if receiver.boundary is not entry.source)
+    side_by_side = bus.concurrent and len(receivers) > 1
+    if not (failure or side_by_side or bus.watchers or entry.origin or entry.receivers):
+        direct = bus.routing.direct_calls(type(message))
+        if direct is not None:
+            return message, direct if entry.source is None else [receiver.call for receiver in receivers]
+    if bus.watchers and not (receivers or failure or _has_left(turn, message)):
         tell(bus.watchers, lambda watcher: watcher.unreceived(message, bus))
-    takes = [Take(turn, receiver, entry) for receiver in receivers]
+    handlings = [Handling(turn, receiver, message, queue, entry.cause, entry.origin) for receiver in receivers]
+    calls: list[Callable[[Any], Any]] = [partial(deliver, handling) for handling in handlings]
+    if side_by_side:
+        calls = [partial(deliver_side_by_side, handlings, queue)]
+    if failure:
+        calls.append(partial(judge, turn, handlings, type(queued) is not Entry))
+    return message, calls
+
+
+def settle(turn: Turn, message: Message, call: Any, returned: Any, queue: Queue) -> Awaitable[None] | None:
+    """Queue what follows from a value that a component returned to the loop, or from an error that it raised.
+
+    Returns an awaitable for the rest of the work if there is any.
+    """
+    handling = Handling(turn, turn.bus.routing.receiver_of(type(message), call), message, queue)
     try:
-        if bus.concurrent and len(takes) > 1:
-            await _side_by_side([take.run for take in takes])
-        else:
-            for take in takes:
-                await take.run()
-    finally:
-        for take in takes:
-            queue += take.items
-    if isinstance(message, Failure):
-        _judge(turn, message, takes, from_outside=entry is not queued)
+        if keep_at_once(returned, handling):
+            return None
+    except Exception as error:
+        returned = Raised(error)
+    return handling.settle(returned)
 
 
-async def settle(turn: Turn, message: Message, call: Any, given: Any, queue: deque[Queued]) -> None:
-    """Queue what follows from what a component gave back to the loop of `Bus`, or raised there."""
-    if given is carefully:
-        if not isinstance(message, Entry):
-            check_message(message)
-        await deliver(turn, message, queue)
+async def deliver(handling: Handling, message: Message) -> None:
+    """Give a message to one component and queue what follows from it; observers are told if there are any."""
+    watchers = handling.turn.bus.watchers
+    if not watchers:
+        await handling.run()
         return
-    take = Take(turn, turn.bus.receiver_of(call), Entry(message))
+    delivery = Delivery(message, handling.receiver.component, handling.turn.bus, handling.cause)
+    handling.delivery = delivery
+    tell(watchers, lambda watcher: watcher.began(delivery))
+    surrounding = current_delivery.set(delivery)
     try:
-        await take.settle(given)
+        await handling.run()
+        delivery.error, delivery.outcome = handling.error, "failed" if handling.error else "done"
+    except BaseException as error:
+        delivery.error, delivery.outcome = error, "failed" if isinstance(error, Exception) else "cancelled"
+        raise
     finally:
-        queue += take.items
+        with suppress(ValueError):  # closed in another context, which has nothing to be set back
+            current_delivery.reset(surrounding)
+        delivery.seconds = perf_counter() - delivery.began
+        tell(watchers, lambda watcher: watcher.ended(delivery))
 
 
-def _has_left(turn: Turn, message: Message) -> bool:
-    return turn.ledger is not None and any(message is left for left in turn.ledger.out)
+async def deliver_side_by_side(handlings: Sequence[Handling], queue: Queue, message: Message) -> None:
+    """Give a message to several components at once, and queue what follows in component order.
 
-
-def _judge(turn: Turn, failure: Failure, takes: Sequence[Take], *, from_outside: bool) -> None:
-    """Keep for the sender what nobody handled; a failure in handling a failure is not queued but raised."""
-    book = turn.book
-    if not any(take.error is None and take.receiver.accepts.handles_failures for take in takes):
-        if turn.bus.lets_failures_out and not from_outside:
-            book.out.append(failure)
-        else:
-            book.errors.append(failure.error)
-    clumsy = {id(take.error): take.error for take in takes if take.error is not None}
-    clumsy.pop(id(failure.error), None)  # who raises it again does not want it, and somebody else may
-    book.errors += clumsy.values()
-
-
-async def _side_by_side(calls: Sequence[Callable[[], Awaitable[None]]]) -> None:
-    """Run all to the end at once; the error of one that cuts the turn short is raised bare."""
+    The error of a turn that a limit cuts short is raised bare.
+    """
     finished = 0
 
-    async def run(call: Callable[[], Awaitable[None]]) -> None:
+    async def run(handling: Handling) -> None:
         nonlocal finished
-        await call()
+        await deliver(handling, message)
         finished += 1
 
     try:
         async with anyio.create_task_group() as tasks:
-            for call in calls:
-                tasks.start_soon(run, call)
+            for handling in handlings:
+                handling.queue = deque()
+                tasks.start_soon(run, handling)
     except BaseExceptionGroup as group:
         first, *more = group.exceptions
         if more and not isinstance(group, ExceptionGroup):
             raise
         raise first from None  # errors come here only from turns that a limit cuts short: one tells it
-    if finished < len(calls):  # a component let a cancellation of its own doing pass
+    finally:
+        for handling in handlings:
+            queue += handling.queue
+    if finished < len(handlings):  # a component let a cancellation of its own doing pass
         raise anyio.get_cancelled_exc_class()
+
+
+def judge(turn: Turn, handlings: Sequence[Handling], from_outside: bool, failure: Failure) -> None:
+    """Keep for the sender a failure that no component handled; an error in handling a failure is raised, not queued."""
+    book = turn.book
+    if not any(each.error is None and each.receiver.accepts.handles_failures for each in handlings):
+        if turn.bus.lets_failures_out and not from_outside:
+            book.out.append(failure)
+        else:
+            book.errors.append(failure.error)
+    clumsy = {id(each.error): each.error for each in handlings if each.error is not None}
+    clumsy.pop(id(failure.error), None)  # a component that raises it again leaves it to the others
+    book.errors += clumsy.values()
+
+
+class Handling(msgspec.Struct, eq=False):
+    """The handling of one message by one component."""
+
+    turn: Turn
+    receiver: Receiver
+    message: Message
+    queue: Queue
+    """The queue for messages that come of it."""
+    cause: Delivery | None = None
+    origin: Any = None
+    error: Exception | None = None
+    delivery: Delivery | None = None
+    """The delivery, if it is observed."""
+    unpaused: int = 0
+    """Messages since other tasks could run."""
+
+    @property
+    def giver(self) -> str:
+        """The component's name."""
+        return name_of(self.receiver.component)
+
+    async def run(self) -> None:
+        """Call the component, under the origin of the message if it has one, and queue what follows."""
+        origin = None
+        if self.origin is not None:
+            origin = QueuedOrigin(self.origin)
+            current_origin.set(origin)
+        try:
+            try:
+                returned = self.receiver.call(self.message)
+            except Exception as error:
+                returned = Raised(error)
+            await self.settle(returned)
+        finally:
+            if origin is not None:
+                origin.open = False
+
+    async def settle(self, returned: Any) -> None:
+        """Queue what follows from a returned value, or from an error."""
+        if isinstance(returned, Raised):
+            self.error = returned.error
+        else:
+            try:
+                await flatten(returned, self)
+            except Exception as error:
+                self.error = error
+        if self.error is not None:
+            await self._fail(self.error)
+
+    async def _fail(self, error: Exception) -> None:
+        if is_overflow(error):
+            raise error
+        try:
+            await raise_if_cancelled(error)
+        except BaseException:
+            self.turn.book.errors.append(error)  # observers are told that no sender gets it
+            raise
+        message, component = self.message, self.receiver.component
+        if isinstance(error, TurnFailed) and error.bus in inside(component):
+            await self._keep_what_left(error)
+        if not isinstance(message, Failure):
+            note(error, self.giver, message, self.turn.bus.name)
+            self._queue((Failure(message, component, error),), {Failure}, self._origin_of_failure())
+        elif isinstance(error, TurnFailed) and error.exceptions == (message.error,):
+            self.error = message.error  # nothing in a nested bus handled it
+        elif error is not message.error:
+            note(error, self.giver, message, self.turn.bus.name)
+
+    def _origin_of_failure(self) -> Any:
+        """Return the envelope that failed in a typed bus inside, if this message is in it; else the message's origin."""
+        origin = current_origin.get()
+        if origin is not None and getattr(origin, "message", None) is self.message:
+            return origin.by
+        return self.origin
+
+    async def _keep_what_left(self, error: TurnFailed) -> None:
+        try:
+            await flatten(error.outbound, self)
+        except DuplicateName as clash:
+            self._queue((Failure(self.message, self.receiver.component, clash),), {Failure})
+
+    def keep(self, messages: Sequence[Message], origin: Any = None) -> None:
+        """Queue messages that the component returned; messages that the bus lets out leave it, too."""
+        origin = self.origin if origin is None else origin
+        bus = self.turn.bus
+        kinds = set(map(type, messages))
+        for kind in kinds:
+            bus.routing.know(kind)
+        if bus.outbound:
+            leaving = [message for message in messages if isinstance(message, bus.outbound)]
+            if leaving:
+                self.turn.book.let_out(leaving, origin)
+        self._queue(messages, kinds, origin)
+
+    def _queue(self, messages: Sequence[Message], kinds: Set[type[Message]], origin: Any = None) -> None:
+        turn, source, delivery = self.turn, self.receiver.boundary, self.delivery
+        if source is None and delivery is None and origin is None and Failure not in kinds:
+            self.queue += messages
+        else:
+            self.queue += [Entry(message, source, delivery, origin) for message in messages]
+        if delivery is not None:
+            delivery.returned += tuple(messages)
+        root = turn.root or turn
+        if root.edges is not None:
+            root.edges.update({(type(self.message), self.giver, kind): None for kind in kinds})
+        self.unpaused += len(messages)
+        root.count += len(messages)
+        if root.count >= turn.watch:
+            check_limits(turn)
+
+    def add(self, component: Any) -> None:
+        """Add a returned component to the bus."""
+        self.turn.bus.add(component)
+
+    async def breathe(self) -> None:
+        """Let other tasks run when it is time, however much one component returns."""
+        if self.unpaused >= BEAT:
+            self.unpaused = 0
+            await checkpoint()
+
+
+def _has_left(turn: Turn, message: Message) -> bool:
+    return turn.outcome is not None and any(message is left for left in turn.outcome.out)

@@ -1,38 +1,128 @@
-"""Waiting for a turn to end, and the deadlock that is found before anybody waits for ever (MO-8)."""
+"""Gates keep turns apart, and a deadlock is found before a turn waits for ever.
+
+Theory of operation
+-------------------
+A gate has a `holder`, the turn that is let in, and a `line` of turns that wait for it: first come, first served. An
+exclusive bus has one gate, a bus with a key function has a gate for each key that a turn has now, and a bus whose turns
+overlap has none.
+
+A component that awaits its own bus is inside the turn that holds the gate, so waiting for that gate would never end. The
+new turn goes *within* the old one: the old turn gets a gate for the turns inside it (`Turn.within`), which has the gate of
+the bus as its `base`. Turns inside one turn keep apart at that gate, and so on, to any depth.
+
+Example: turn 1 of the bus ``shop`` starts two tasks, and each task sends to ``shop``; turn 2 comes from outside::
+
+    gate of shop:    held by turn 1,  in line: turn 2
+    gate in turn 1:  held by turn 1a, in line: turn 1b
+
+If turn 1 ends while 1a still runs (a task that was left running), turn 2 still has to wait. So the gate of ``shop`` is handed
+to 1a, and the gate in turn 1 remembers the gate of ``shop`` as `behind`. When 1a ends, 1b gets both gates; when 1b ends,
+nothing is left inside turn 1, and the gate of ``shop`` goes to turn 2.
+
+Deadlock: before a turn waits, `find_circle` looks for a way back to the caller: from the gate to its holder, to the turns
+that wait inside the holder (`Turn.waits`), to the gate of each, to its holder, and so on. A holder that the caller is inside
+of closes a circle. A caller from outside is inside no turn, so no circle can lead back to it and there is nothing to search.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Hashable
+from inspect import iscoroutinefunction
+from typing import Any
 
 from anyio import Event
 
-from modd.core.meter import Meter
-from modd.core.turn import Gate, Turn, innermost, open_turns, set_innermost
-from modd.errors import Deadlock
+from modd.concurrency.scopes import open_scopes
+from modd.core.causation import Entry
+from modd.core.component import check_message
+from modd.errors import Deadlock, InvalidOption
 
 
-def gate_for(base: Gate, outer: Turn | None) -> Gate:
-    """Where to wait: at the gate itself, or inside one of its turns at the gate of that turn."""
-    for turn in open_turns(outer):
+class Gate:
+    """A gate that lets in one turn at a time; the next ones wait in the order in which they came.
+
+    name: the bus, or the thing that is waited for, in the text of a `Deadlock`.
+    base: the gate of the bus, for a gate inside one of its turns.
+    """
+
+    __slots__ = ("__weakref__", "base", "behind", "holder", "line", "name", "on_free")
+
+    def __init__(self, name: str, base: Gate | None = None, on_free: Callable[[], object] | None = None) -> None:
+        self.name = name
+        self.base = base or self
+        self.behind: Gate | None = None
+        """The gate of a turn that ended before the turns inside it, which hold both gates now."""
+        self.holder: Any = None
+        self.line: dict[Any, Event] = {}
+        self.on_free = on_free
+        """Called when the last turn has left."""
+
+
+class KeyedGates:
+    """A gate for each key: turns with the same key run one after another, turns with different keys overlap.
+
+    name: the bus. key: from a message to something that can be hashed, or None for a turn that overlaps with all turns.
+    """
+
+    def __init__(self, name: str, key: Callable[[Any], object]) -> None:
+        self._name, self._key = name, key
+        self._gates: dict[Hashable, Gate] = {}
+
+    def gate_of(self, message: Any) -> Gate | None:
+        """Return the gate of a message's key. Raises `InvalidOption` for a key that cannot be hashed."""
+        message = message.message if type(message) is Entry else message
+        check_message(message)
+        key: Any = self._key(message)
+        if key is None:
+            return None
+        try:
+            gate = self._gates.get(key)
+        except TypeError as error:
+            cure = f"its key for {type(message).__qualname__} cannot be hashed; give a text, a number or a tuple"
+            raise InvalidOption("exclusive", self._key, f"{self._name}: {cure}") from error
+        if gate is None:
+            gate = self._gates[key] = Gate(self._name, on_free=lambda: self._gates.pop(key))
+        return gate
+
+    def __len__(self) -> int:
+        return len(self._gates)
+
+
+def gates_for(name: str, exclusive: Any) -> tuple[Gate | None, KeyedGates | None]:
+    """Return the one gate of a bus or its gates by key, as its option ``exclusive`` asks. Raises `InvalidOption`."""
+    if isinstance(exclusive, bool):
+        return (Gate(name) if exclusive else None), None
+    call = getattr(exclusive, "__call__", None)  # noqa: B004  # of an object with an async __call__
+    if not callable(exclusive) or iscoroutinefunction(exclusive) or iscoroutinefunction(call):
+        raise InvalidOption("exclusive", exclusive, "give True, False, or a plain function from message to key")
+    return None, KeyedGates(name, exclusive)
+
+
+def gate_within(base: Gate, outer: Any) -> Gate:
+    """Return the gate to wait at: the gate itself, or inside a turn that holds it the gate within that turn."""
+    for turn in open_scopes(outer):
         if turn.gate is not None and turn.gate.base is base:
-            book = turn.book
-            book.within = book.within or Gate(base.bus, base)
-            return book.within
+            turn.within = turn.within or Gate(base.name, base)
+            return turn.within  # type: ignore[no-any-return]
     return base
 
 
-async def wait(turn: Turn, gate: Gate) -> None:
-    """Wait for a gate that is held, behind all who came before; raises `Deadlock` when that would never end.
+async def enter(turn: Any, gate: Gate) -> None:
+    """Let a turn in, behind all turns that came before. Raises `Deadlock` when the wait would never end.
 
-    On cancellation the place in the line is given up, or the gate passed on if it had just been handed over.
+    On cancellation the turn gives up its place in the line, or passes on the gate that was handed to it meanwhile.
     """
+    turn.gate = gate
+    if gate.holder is None:
+        gate.holder = turn
+        return
     circle = find_circle(gate, turn.outer)
     if circle:
         raise Deadlock(circle)
     event = gate.line[turn] = Event()
-    for around in open_turns(turn.outer):
-        around.book.waits[turn] = None
+    for around in open_scopes(turn.outer):
+        around.waits = around.waits or {}
+        around.waits[turn] = None
     try:
         await event.wait()
     except BaseException:
@@ -40,20 +130,25 @@ async def wait(turn: Turn, gate: Gate) -> None:
             leave(gate)
         else:
             del gate.line[turn]
-            _note_wait_over(turn)
+            _end_wait(turn)
         raise
 
 
 def leave(gate: Gate, within: Gate | None = None) -> None:
-    """Hand a gate to the first in the line, or, while turns within go on that were left running, to these."""
+    """Hand a gate to the next turn: one inside the turn that ends, if it was left running, else the first in line.
+
+    within: the gate inside the turn that ends.
+    """
     if within is not None and within.holder is not None:
         gate.holder = within.holder
         within.behind = gate
         return
     gate.holder = next(iter(gate.line), None)
     if gate.holder is not None:
-        _note_wait_over(gate.holder)
+        _end_wait(gate.holder)
         gate.line.pop(gate.holder).set()
+    elif gate.on_free is not None:
+        gate.on_free()
     if gate.behind is not None:
         if gate.holder is not None:
             gate.behind.holder = gate.holder
@@ -62,61 +157,27 @@ def leave(gate: Gate, within: Gate | None = None) -> None:
             gate.behind = None
 
 
-def find_circle(gate: Gate, caller: Turn | None) -> tuple[str, ...]:
-    """The names of the buses that would wait for each other if the caller waited at this gate; empty if none would.
+def find_circle(gate: Gate, caller: Any) -> tuple[str, ...]:
+    """Return the names of the buses that would wait for each other if the caller waited at this gate; empty if none.
 
-    Searched depth first from the gate to its holder, to all that waits in the holder's turn, to their holders; a
-    circle is closed by a turn that the caller is in. A caller from outside is in none.
+    Searched depth first; see the head of this file.
     """
-    mine = set(open_turns(caller))
-    ways: list[tuple[Gate, tuple[str, ...]]] = [(gate, ())] if mine else []
+    inside_of = set(open_scopes(caller))
+    paths: list[tuple[Gate, tuple[str, ...]]] = [(gate, ())] if inside_of else []
     seen: set[Gate] = set()
-    while ways:
-        gate, path = ways.pop()
-        holder = gate.holder
-        if holder in mine:
-            return (gate.bus, *path)
-        if holder is not None and holder.ledger is not None and gate not in seen:
+    while paths:
+        gate, path = paths.pop()
+        if gate.holder in inside_of:
+            return (gate.name, *path)
+        if gate.holder is not None and gate not in seen:
             seen.add(gate)
-            ways += [(t.gate, (*path, gate.bus)) for t in holder.ledger.waits if t.gate is not None]
+            paths += [(turn.gate, (*path, gate.name)) for turn in gate.holder.waits or ()]
     return ()
 
 
-def _note_wait_over(turn: Turn) -> None:
+def _end_wait(turn: Any) -> None:
     outer = turn.outer
     while outer is not None:
-        if outer.ledger is not None:
-            outer.ledger.waits.pop(turn, None)
+        if outer.waits:
+            outer.waits.pop(turn, None)
         outer = outer.outer
-
-
-class NamedHolder:
-    """What holds a gate when it is no bus: it has a name, and no limits of its own."""
-
-    limit = None
-    watchers = ()
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-
-@asynccontextmanager
-async def hold(gate: Gate) -> AsyncIterator[None]:
-    """Hold a gate for as long as the block lasts; those who want it wait in the order in which they came.
-
-    Make the gate with the name that is to stand in the error: ``Gate("the cache of GetUser")``. Raises `Deadlock` when
-    the wait would never end, because the one who holds it waits for the one who asks.
-    """
-    outer = next(open_turns(innermost()), None)
-    meter = Meter() if outer is None else outer.meter
-    turn = Turn(NamedHolder(gate.bus), meter, meter.count, gate, outer, 1 if outer is None else outer.depth + 1)
-    if gate.holder is None:
-        gate.holder = turn
-    else:
-        await wait(turn, gate)
-    set_innermost(turn)
-    try:
-        yield
-    finally:
-        turn.open = False
-        leave(gate)

@@ -1,66 +1,94 @@
-"""Counting the messages of a turn: when to let others run, and when it is too many (MO-8, MO-9)."""
+"""Limits of a turn: how many messages, how deep, and the loop that made too many of them.
+
+Every count of a turn lives here and in `Turn`. The outermost turn counts the messages of all turns inside it, those still
+queued included. From `Turn.watch` on, half of the lowest limit around, each message is looked at: what led to it is noted
+as an edge, so that the error of a turn with too many messages can name the cycle.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable
+from typing import Any
 
-from anyio.lowlevel import checkpoint
-
-from modd.core.loops import Edge, cycle_in, overflow_reason
-from modd.core.meter import BEAT
-from modd.core.turn import Turn, open_turns, outermost, set_innermost
+from modd.concurrency.scopes import open_scopes
 from modd.errors import TurnOverflow
 
+BEAT = 256
+"""Messages of a bus between two moments at which other tasks may run."""
+MAX_DEPTH = 100
+"""The most turns within turns."""
 
-def begin(turn: Turn) -> None:
-    """Start to count from here on, and be the turn that what is sent from here is inside of."""
-    turn.start = turn.meter.count
-    _give_room(turn)
-    set_innermost(turn)
-
-
-async def look(turn: Turn) -> None:
-    """Hold a turn to its limits, and let others run when it is time."""
-    check_limits(turn)
-    meter = turn.meter
-    due = meter.count >= meter.beat
-    if due:
-        meter.beat = meter.count + BEAT
-    _give_room(turn)
-    if due:
-        await checkpoint()
+Edge = tuple[type, str, type]
+"""Message type, component, and the type of the message that the component returned."""
 
 
-def check_limits(turn: Turn) -> None:
-    """Raise `TurnOverflow` when the turn, or one around it, has more messages than its limit (MO-9)."""
-    count = turn.meter.count
-    for bounded, limit, mark in _marks(turn):
-        if count >= mark:
-            book = outermost(turn).book
-            edges = book.edges = book.edges or {}
-            if mark > bounded.start + limit:
-                cycle = cycle_in(edges)
-                raise TurnOverflow(bounded.bus.name, overflow_reason(limit, cycle), cycle)
+def watch_from(limit: int | None) -> int:
+    """Return the count from which on messages are looked at, for a turn that begins at 0."""
+    return sys.maxsize if limit is None else limit // 2 + 1
 
 
-def edges_of(turn: Turn) -> dict[Edge, None] | None:
-    """What led to what, or None as long as that is not noted."""
-    ledger = outermost(turn).ledger
-    return None if ledger is None else ledger.edges
+def check_limits(turn: Any) -> None:
+    """Raise `TurnOverflow` if the turn, or a turn around it, has more messages than the limit of its bus."""
+    root = turn.root or turn
+    for bounded in open_scopes(turn):
+        limit, messages = bounded.bus.limit, root.count - bounded.start
+        if limit is None or messages <= limit // 2:
+            continue
+        root.edges = {} if root.edges is None else root.edges
+        if messages > limit:
+            cycle = find_cycle(root.edges)
+            raise TurnOverflow(bounded.bus.name, _reason(limit, cycle), cycle)
 
 
-def _marks(turn: Turn) -> Iterator[tuple[Turn, int, int]]:
-    """The counts that matter: half of a limit, where edges begin to be noted, and one more than the limit."""
-    for bounded in open_turns(turn):
-        limit = bounded.bus.limit
-        if limit is not None:
-            yield bounded, limit, bounded.start + limit // 2 + 1
-            yield bounded, limit, bounded.start + limit + 1
+def check_depth(turn: Any) -> None:
+    """Raise `TurnOverflow` if turns are nested too deep. Turns that have ended do not count and are let go of."""
+    if turn.depth <= MAX_DEPTH:
+        return
+    around = [*open_scopes(turn.outer)]
+    for inner, outer in zip([turn, *around], [*around, None], strict=True):
+        inner.outer = outer
+    for depth, each in enumerate([*reversed(around), turn], start=1):
+        each.depth = depth
+    if turn.depth > MAX_DEPTH:
+        buses = " > ".join([each.bus.name for each in around[3::-1]])
+        deep = f"turns are nested more than {MAX_DEPTH} deep (... > {buses})"
+        raise TurnOverflow(turn.bus.name, f"{deep}; return messages in place of awaiting a bus")
 
 
-def _give_room(turn: Turn) -> None:
-    """Let the turn go on to the next count that matters."""
-    meter = turn.meter
-    count = meter.count
-    meter.horizon = min([meter.beat, *[mark for _, _, mark in _marks(turn) if mark > count]])
-    meter.room = meter.horizon - count
+def is_overflow(error: Exception) -> bool:
+    """Return True if a limit cut a turn short: this turn, or one that was awaited."""
+    return isinstance(error, TurnOverflow) or (
+        isinstance(error, ExceptionGroup) and error.subgroup(TurnOverflow) is not None
+    )
+
+
+def find_cycle(edges: Iterable[Edge]) -> tuple[Edge, ...]:
+    """Return a cycle among the edges, as the edges along it; empty if there is none. Searched depth first."""
+    following: dict[type, list[Edge]] = {}
+    for edge in edges:
+        following.setdefault(edge[0], []).append(edge)
+    done: set[type] = set()
+    for start, first in following.items():
+        path: list[Edge] = []
+        branches = [iter(first)]
+        on_path = [start]
+        while branches:
+            step = next(branches[-1], None)
+            if step is None:
+                branches.pop()
+                done.add(on_path.pop())
+                del path[-1:]
+            elif step[2] in on_path:
+                return (*path[on_path.index(step[2]) :], step)
+            elif step[2] not in done:
+                path.append(step)
+                on_path.append(step[2])
+                branches.append(iter(following.get(step[2], ())))
+    return ()
+
+
+def _reason(limit: int, cycle: Iterable[Edge]) -> str:
+    steps = [f"{message.__name__} -> {component} -> {returned.__name__}" for message, component, returned in cycle]
+    seen = f"a loop: {', '.join(steps)}" if steps else "a wide fan-out, not a loop: raise limit if it is meant"
+    return f"more than {limit} messages in a turn (limit={limit}); {seen}"

@@ -152,15 +152,6 @@ class Failure(Message):
     error: Exception
 
 
-class Raised:
-    """What a component raised, on its way to become a `Failure`."""
-
-    __slots__ = ("error",)
-
-    def __init__(self, error: Exception) -> None:
-        self.error = error
-
-
 def note(error: Exception, component: str, message: Message, bus: str) -> None:
     """Say on the error where it was raised last, in one note; never the content of the message."""
     with suppress(Exception):  # whatever add_note does, the error must reach its sender

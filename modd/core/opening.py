@@ -1,55 +1,55 @@
-"""Opening: components that hold something are entered with the bus and left in reverse (MO-16)."""
+"""Opening a bus: the components that are async context managers are entered with it and left in reverse."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, cast
 
-from modd.core.component import inside
-from modd.core.routing import Wiring
+from modd.core.component import Component
 from modd.errors import AlreadyOpen
 
 
-class Openable(Wiring):
-    """A wiring that is opened with ``async with``, around everything that uses it.
+class Opening:
+    """The state of a bus that is open or not, and the components that were entered with it.
 
-    One that holds no async context manager needs no opening. What is added to an open bus is entered by who adds it.
+    name: the bus, for errors.
     """
 
-    _opened: AsyncExitStack | None = None
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._stack: AsyncExitStack | None = None
 
     @property
     def is_open(self) -> bool:
-        """Whether it is open, by itself or with a bus around."""
-        return self._opened is not None
+        """True while the bus is open, by itself or with a bus around it."""
+        return self._stack is not None
 
-    async def __aenter__(self) -> Self:
-        """Enter every component inside, to any depth, that is an async context manager; each once, in their order.
-
-        Raises `AlreadyOpen` when this bus or one inside is open; what had been entered is left again on any error.
-        """
-        async with AsyncExitStack() as stack:
-            for component in inside(self):
-                if isinstance(component, Openable):
-                    component._open(stack)
-                elif hasattr(type(component), "__aenter__"):
-                    await stack.enter_async_context(cast(AbstractAsyncContextManager[Any], component))
-            self._opened = stack.pop_all()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool | None:
-        """Leave what was entered, in reverse."""
-        assert self._opened is not None  # only reached after __aenter__
-        return await self._opened.__aexit__(kind, error, trace)
-
-    def _open(self, stack: AsyncExitStack) -> None:
-        if self._opened is not None:
-            raise AlreadyOpen(self.name)
-        self._opened = stack
+    def open_with(self, stack: AsyncExitStack) -> None:
+        """Be open until a stack is left. Raises `AlreadyOpen`."""
+        if self._stack is not None:
+            raise AlreadyOpen(self._name)
+        self._stack = stack
         stack.callback(self._close)
 
+    async def enter(self, components: Iterable[Component]) -> None:
+        """Enter every component that is an async context manager, in their order; a bus among them is open, too.
+
+        Raises `AlreadyOpen` when a bus is open already. On any error the components that were entered are left again.
+        """
+        async with AsyncExitStack() as stack:
+            for component in components:
+                opening = getattr(component, "opening", None)
+                if isinstance(opening, Opening):
+                    opening.open_with(stack)
+                elif hasattr(type(component), "__aenter__"):
+                    await stack.enter_async_context(cast(AbstractAsyncContextManager[Any], component))
+            self._stack = stack.pop_all()
+
+    async def leave(self, *error: Any) -> bool | None:
+        """Leave the components that were entered, in reverse."""
+        assert self._stack is not None  # only reached after enter
+        return await self._stack.__aexit__(*error)
+
     def _close(self) -> None:
-        self._opened = None
+        self._stack = None

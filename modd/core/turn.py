@@ -1,69 +1,51 @@
-"""A turn: all that one message from outside causes in a bus, until its queue is empty (MO-1, MO-8, MO-9)."""
+"""A turn: all that one message from outside causes in a bus, until the bus's queue is empty.
+
+A turn is made when a message is sent, counts its messages (`limits`), may hold a gate of its bus (`gate`), and has an
+outcome when there is something to tell its sender. Turns are inside each other as the sends are: a component that awaits a
+bus starts a turn inside its own.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+import sys
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from typing import Any
 
 import msgspec
-from anyio import Event
 
-from modd.core.causation import Released, current_origin
-from modd.core.loops import Edge
-from modd.core.message import Message
-from modd.core.meter import Meter
-from modd.core.observer import current_delivery
+from modd.concurrency.scopes import open_scope, open_scopes
+from modd.core.causation import Entry, Released, current_origin
+from modd.core.gate import Gate, enter, gate_within, leave
+from modd.core.limits import MAX_DEPTH, Edge, check_depth, check_limits, is_overflow
+from modd.core.message import Failure, Message
+from modd.core.observer import current_delivery, tell
 from modd.errors import TurnFailed, TurnOverflow
 
-DEEPEST = 100
-"""Turns within turns."""
 
-
-class Gate:
-    """Lets one turn in at a time; the others wait in the order in which they came."""
-
-    __slots__ = ("__weakref__", "base", "behind", "bus", "holder", "line")
-
-    def __init__(self, bus: str, base: Gate | None = None) -> None:
-        self.bus = bus
-        self.base = base or self
-        """The gate of the bus (and key), also for a gate within one of its turns."""
-        self.behind: Gate | None = None
-        """The gate of a turn that ended before those within it, and which these hold now."""
-        self.holder: Turn | None = None
-        self.line: dict[Turn, Event] = {}
-
-
-class Ledger:
-    """What a turn has to remember beyond its count; most turns need none."""
+class Outcome:
+    """The outcome of a turn, made when there is something to tell: messages that left, and errors for the sender."""
 
     def __init__(self) -> None:
         self.out: list[Message] = []
-        """What left the bus."""
+        """The messages that left the bus."""
         self.origins: dict[int, Any] = {}
-        """What caused it, by its place in ``out``, where that was noted."""
+        """By position in `out`: what caused the message, where that was noted."""
         self.errors: list[Exception] = []
-        """What is raised to the sender in the end."""
+        """The errors that are raised to the sender in the end."""
         self.overflow: Exception | None = None
-        """What cut a turn within this one short, and with it this one."""
-        self.edges: dict[Edge, None] | None = None
-        """What led to what: noted by the outermost turn in the second half of a limit."""
-        self.within: Gate | None = None
-        """The gate for turns within this one that have the same base."""
-        self.waits: dict[Turn, None] = {}
-        """The turns within this one that wait at a gate now."""
+        """The error of a limit that cut short a turn inside this turn, and this turn with it."""
 
     def let_out(self, messages: Sequence[Message], origin: Any) -> None:
-        """Note what leaves the bus, and what caused it."""
+        """Note messages that leave the bus, and their origin."""
         if origin is not None:
             self.origins |= dict.fromkeys(range(len(self.out), len(self.out) + len(messages)), origin)
         self.out += messages
 
     @property
     def outbound(self) -> tuple[Message, ...]:
-        """What left the bus, for the sender and for the surrounding bus."""
+        """The messages that left the bus, for the sender and for the surrounding bus."""
         if not self.origins:
             return tuple(self.out)
         released = Released(self.out)
@@ -72,40 +54,49 @@ class Ledger:
 
 
 class Turn(msgspec.Struct, eq=False):
-    """The state of a turn, made before its first await."""
+    """The state of a turn."""
 
     bus: Any
-    meter: Meter
-    start: int = 0
-    """The count when it began."""
     gate: Gate | None = None
-    """What it holds or waits for; None when it overlaps with all others."""
+    """The gate that the turn holds or waits for; None for a turn that overlaps with all turns."""
+    watch: int = sys.maxsize
+    """The count from which on each message is looked at (`limits`)."""
     outer: Turn | None = None
-    """The turn that was open around it when it began."""
+    """The turn around it, which was open when this turn began."""
+    root: Turn | None = None
+    """The outermost turn, which counts for all turns inside it; None for the outermost turn itself."""
     depth: int = 1
+    start: int = 0
+    """The count of the outermost turn when this turn began."""
+    count: int = 1
+    """The messages so far, in this turn and all turns inside it; only the outermost turn counts."""
     open: bool = True
-    ledger: Ledger | None = None
+    outcome: Outcome | None = None
+    edges: dict[Edge, None] | None = None
+    """Causes and effects by type, noted by the outermost turn in the second half of a limit."""
+    within: Gate | None = None
+    """The gate for turns inside this turn that want the same gate."""
+    waits: dict[Turn, None] | None = None
+    """The turns inside this turn that wait at a gate now."""
 
     @property
-    def book(self) -> Ledger:
-        """The ledger, made when it is needed."""
-        if self.ledger is None:
-            self.ledger = Ledger()
-        return self.ledger
+    def book(self) -> Outcome:
+        """The outcome, made when it is needed."""
+        if self.outcome is None:
+            self.outcome = Outcome()
+        return self.outcome
 
 
 current_turn: ContextVar[Turn | None] = ContextVar("modd_turn", default=None)
-"""The turn that was entered last here. Never reset: a turn knows whether it is still open."""
-
-
-innermost, set_innermost = current_turn.get, current_turn.set
+"""The turn that was entered last in this task or a task around it; see `modd.concurrency.scopes`."""
+innermost, publish = current_turn.get, current_turn.set
 
 
 @contextmanager
 def detached() -> Iterator[None]:
-    """Start work in here that is to outlive the turn: it counts as outside, and its sends wait like anybody's.
+    """Start work that is to outlive the turn: the work counts as outside, and its sends wait like any other.
 
-    ``with detached(): task_group.start_soon(work)`` inside a component (MO-8).
+    Inside a component: ``with detached(): task_group.start_soon(work)``.
     """
     turn, delivery, origin = current_turn.set(None), current_delivery.set(None), current_origin.set(None)
     try:
@@ -116,75 +107,127 @@ def detached() -> Iterator[None]:
         current_turn.reset(turn)
 
 
-def open_turns(turn: Turn | None) -> Iterator[Turn]:
-    """The turn and those around it, innermost first, as far as they are still open."""
-    while turn is not None:
-        if turn.open:
-            yield turn
-        turn = turn.outer
-
-
-def outermost(turn: Turn) -> Turn:
-    """The turn around all others, which keeps what they have in common."""
-    while turn.outer is not None:
-        turn = turn.outer
+async def wait_for_turn(bus: Any, gate: Gate, outer: Turn | None, item: Any) -> Turn:
+    """Begin a turn when its gate lets it in; see `gate`. Raises `Deadlock`, and `TurnFailed` when a limit forbids it."""
+    turn = Turn(bus, None, bus.watch) if outer is None else _nested(bus, None, outer)
+    await enter(turn, gate_within(gate, outer))
+    _count_first(turn, item)
     return turn
 
 
-def new_turn(bus: Any, outer: Turn | None, gate: Gate | None) -> Turn:
-    """A turn that may have to wait before it begins; raises `TurnFailed` when turns are nested too deep."""
-    if outer is None:
-        return Turn(bus, bus.meter if bus.one_at_a_time else bus.meter.copy(), gate=gate)
-    turn = Turn(bus, outer.meter, 0, gate, outer, outer.depth + 1)
-    around = _let_go_of_ended(turn) if turn.depth > DEEPEST else []
-    if turn.depth > DEEPEST:
-        buses = " > ".join([each.bus.name for each in around[3::-1]])
-        reason = (
-            f"turns are nested more than {DEEPEST} deep (... > {buses}); return messages in place of awaiting a bus"
-        )
-        raise ended(turn, turn.book, TurnOverflow(bus.name, reason))
+def turn_inside(bus: Any, gate: Gate | None, outer: Turn, item: Any) -> Turn:
+    """Begin a turn inside another one, whose gate is free. Raises `TurnFailed` when a limit forbids it."""
+    turn = _nested(bus, gate, outer)
+    _count_first(turn, item)
     return turn
 
 
-def _let_go_of_ended(turn: Turn) -> list[Turn]:
-    """Count anew how deep a turn is, without the turns around it that have ended; returns the others."""
-    around = [*open_turns(turn.outer)]
-    for inner, outer in zip([turn, *around], [*around, None], strict=True):
-        inner.outer = outer
-    for depth, each in enumerate([*reversed(around), turn], start=1):
-        each.depth = depth
-    return around
+def _nested(bus: Any, gate: Gate | None, outer: Turn) -> Turn:
+    turn = Turn(bus, gate, bus.watch, outer, outer.root or outer, outer.depth + 1)
+    if turn.depth > MAX_DEPTH:
+        try:
+            check_depth(turn)
+        except TurnOverflow as error:
+            raise cut_short(turn, error, ()) from None
+    return turn
 
 
-def ended(turn: Turn, ledger: Ledger, error: Exception, failures: Iterable[Exception] = ()) -> TurnFailed:
-    """What to raise when a limit cuts a turn short; it ends the turns around it too, whoever catches the error."""
-    for around in open_turns(turn.outer):
-        around.book.overflow = around.book.overflow or error
-    ledger.errors += [*failures, error]
-    return failed(ledger, turn.bus)
+def _count_first(turn: Turn, item: Any) -> None:
+    root, outer = turn.root, turn.outer
+    if root is None or outer is None:
+        return
+    turn.start = root.count
+    turn.watch = min(turn.start + turn.watch, outer.watch)
+    root.count += 1
+    if root.count >= turn.watch:
+        try:
+            check_limits(turn)
+        except TurnOverflow as error:
+            raise cut_short(turn, error, (item,)) from None
 
 
-def failed(ledger: Ledger, bus: Any) -> TurnFailed:
-    """The error for the sender: what nobody handled, and what left the bus all the same."""
-    count = "1 failure" if len(ledger.errors) == 1 else f"{len(ledger.errors)} failures"
-    return TurnFailed(f"{count} in a turn of {bus.name}", ledger.errors, ledger.outbound, bus)
-
-
-def pass_on(turn: Turn, ledger: Ledger) -> None:
-    """What left the bus in a turn leaves with the turn of the same bus around it, too."""
-    around = next((t for t in open_turns(turn.outer) if t.bus is turn.bus), None)
-    if around is not None:
-        for at, message in enumerate(ledger.out):
-            around.book.let_out((message,), ledger.origins.get(at))
-
-
-def result_of(turn: Turn) -> tuple[Message, ...]:
-    """What left the bus in a turn that has ended; raises `TurnFailed` for what nobody handled."""
-    ledger, turn.ledger = turn.ledger, None
-    if ledger is None:
+def end(turn: Turn) -> tuple[Message, ...]:
+    """End a turn, let the next one in, and return the messages that left. Raises `TurnFailed` for unhandled errors."""
+    _close(turn)
+    outcome, turn.outcome = turn.outcome, None
+    if outcome is None:
         return ()
-    if ledger.overflow is not None:
-        raise ended(turn, ledger, ledger.overflow)
-    if ledger.errors:
-        raise failed(ledger, turn.bus)
-    return ledger.outbound
+    if outcome.overflow is not None:
+        raise _overflowed(turn, outcome, outcome.overflow)
+    if outcome.errors:
+        raise _failed(outcome, turn.bus)
+    return outcome.outbound
+
+
+def cut_short(turn: Turn, error: BaseException, queue: Iterable[Any]) -> BaseException:
+    """End a turn that cannot go on, tell observers what is left undone, and return the error to raise."""
+    left = [item.message if isinstance(item, Entry) else item for item in queue]
+    failures = [message.error for message in left if isinstance(message, Failure)]
+    messages = tuple(message for message in left if isinstance(message, Message) and not isinstance(message, Failure))
+    lost: tuple[Exception, ...] = ()
+    if isinstance(error, Exception) and is_overflow(error):
+        turn.book.errors += failures
+        error = _overflowed(turn, turn.book, error)
+    else:
+        lost = (*(turn.outcome.errors if turn.outcome else ()), *failures)
+    try:
+        tell(turn.bus.watchers, lambda watcher: watcher.abandoned(messages, lost, turn.bus))
+    finally:
+        _close(turn)
+        turn.outcome = None
+    return error
+
+
+def _close(turn: Turn) -> None:
+    turn.open = False
+    if turn.outcome is not None:
+        around = next((t for t in open_scopes(turn.outer) if t.bus is turn.bus), None)
+        if around is not None:  # what left the bus in a turn leaves with the turn of the same bus around it, too
+            for at, message in enumerate(turn.outcome.out):
+                around.book.let_out((message,), turn.outcome.origins.get(at))
+    if turn.gate is not None:
+        leave(turn.gate, turn.within)
+
+
+def _overflowed(turn: Turn, outcome: Outcome, error: Exception) -> TurnFailed:
+    """Return the error of a turn that a limit cut short; the turns around it end, too, whoever catches the error."""
+    for around in open_scopes(turn.outer):
+        around.book.overflow = around.book.overflow or error
+    outcome.errors.append(error)
+    return _failed(outcome, turn.bus)
+
+
+def _failed(outcome: Outcome, bus: Any) -> TurnFailed:
+    failures = "1 failure" if len(outcome.errors) == 1 else f"{len(outcome.errors)} failures"
+    return TurnFailed(f"{failures} in a turn of {bus.name}", outcome.errors, outcome.outbound, bus)
+
+
+class NamedHolder:
+    """The holder of a gate that belongs to no bus: it has a name for errors, and no limit."""
+
+    limit = None
+    watchers = ()
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+@asynccontextmanager
+async def hold(gate: Gate) -> AsyncIterator[None]:
+    """Hold a gate for as long as the block lasts; other tasks wait for it in the order in which they came.
+
+    Make the gate with the name for the error: ``Gate("the cache of GetUser")``. Raises `Deadlock` when the wait would
+    never end, because the holder waits for the caller.
+    """
+    outer = open_scope(innermost())
+    turn = Turn(NamedHolder(gate.name), outer=outer)
+    if outer is not None:
+        turn.root, turn.depth, turn.watch = outer.root or outer, outer.depth + 1, outer.watch
+        turn.start = turn.root.count
+    await enter(turn, gate)
+    publish(turn)
+    try:
+        yield
+    finally:
+        turn.open = False
+        leave(gate)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any, ClassVar, TypeVar
 
 from modd.checks import checked_name
-from modd.core import Accepts, Answering, IntentOf, Message, name_of, wire_name
+from modd.core import Accepts, Answerer, IntentOf, Message, name_of, wire_name
 from modd.cqrs.chain import Route, check_middleware, check_order
 from modd.cqrs.codec import Codec, codec_of
 from modd.cqrs.errors import InvalidHandler, Sealed, WrongBus
@@ -19,7 +19,7 @@ from modd.errors import DuplicateName, InvalidOption, NoHandler
 R = TypeVar("R")
 
 
-class Registry(Answering):
+class Registry(Answerer):
     """The still part of a typed bus: everything but its dispatches."""
 
     kind: ClassVar[type[Message]]

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, overload
 from modd.checks import checked_callable
 from modd.core import Caused, Intent, IntentOf, Message, Question, check_message, current_origin, open_origin
 from modd.cqrs.chain import Route, composed, route_of
-from modd.cqrs.enclosing import top_of
+from modd.cqrs.enclosing import root_bus
 from modd.cqrs.envelope import Envelope, checked_stamps
 from modd.cqrs.handlers import Resources
 from modd.cqrs.ids import Ids
@@ -76,7 +76,9 @@ class TypedBus(Opening):
     async def __call__(self, message: Any, /) -> Caused | None:
         """Handle a message of a surrounding bus; what is released flows on there."""
         origin = open_origin()
-        question = origin if isinstance(origin, Question) and origin.who is self and origin.intent is message else None
+        question = (
+            origin if isinstance(origin, Question) and origin.answerer is self and origin.intent is message else None
+        )
         try:
             dispatched = await self.dispatch(message, *(question.stamps if question is not None else ()))
         except Exception as error:
@@ -153,7 +155,7 @@ class TypedBus(Opening):
         return dispatched.result
 
     async def _ask_around(self, intent: IntentOf[R], /, *stamps: Stamp) -> R:
-        return await top_of(self).ask(intent, *stamps)  # type: ignore[no-any-return]
+        return await root_bus(self).ask(intent, *stamps)  # type: ignore[no-any-return]
 
     def _prepared(self, intent: Any) -> tuple[Envelope[Any] | None, Route]:
         """The way for what has not gone it yet; an envelope that was dispatched before is given anew."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any, Self
 
-from modd.core import Delivery, Failure, Message, Wiring
+from modd.core import Bus, Delivery, Failure, Message
 from modd.errors import InvalidOption
 from modd.journey.mermaid import render_sequence_diagram
 from modd.journey.record import Record
@@ -34,8 +34,8 @@ class Journey:
         InvalidOption: ``bus`` is no bus.
     """
 
-    def __init__(self, bus: Wiring) -> None:
-        if not isinstance(bus, Wiring):
+    def __init__(self, bus: Bus) -> None:
+        if not isinstance(bus, Bus):
             raise InvalidOption("bus", bus, "give the Bus to observe: Journey(bus)")
         self.bus = bus
         self._record = Record()

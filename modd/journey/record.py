@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from modd.core import Delivery, Failure, Message, Observer, Turn, current_delivery, innermost, open_turns
+from modd.concurrency.scopes import open_scopes
+from modd.core import Delivery, Failure, Message, Observer, Turn, current_delivery, innermost
 
 Fate = Literal["received", "unreceived", "unhandled", "left", "abandoned", "queued"]
 """The fate of a message in a bus; ``queued`` if the bus has not taken it from its queue yet."""
@@ -118,7 +119,7 @@ class Record(Observer):
         return reception
 
     def _cause_of(self, message: Message, bus: Any) -> Delivery | None:
-        """Return the delivery that returned a message in this turn, or else the one in which the turn began."""
+        """Return the delivery that returned a message in this turn, or else the delivery in which the turn began."""
         turn = _current_turn(bus)
         cause = self._producers.get((turn, id(message))) or current_delivery.get()
         return cause if cause in self._reception_of else None
@@ -134,7 +135,7 @@ class Record(Observer):
 
 def _current_turn(bus: Any) -> Turn | None:
     """Return the open turn of a bus, which tells two sends of one message object apart."""
-    return next((turn for turn in open_turns(innermost()) if turn.bus is bus), None)
+    return next((turn for turn in open_scopes(innermost()) if turn.bus is bus), None)
 
 
 def _is_sent_again(delivery: Delivery, reception: Reception) -> bool:

@@ -102,7 +102,7 @@ def _parameters(component: Component) -> list[Parameter]:
 
 
 def _accepts_of_first(component: Component) -> Accepts:
-    """Return what the component accepts with its first parameter, as if there were no other positional ones."""
+    """Return the types of the first parameter, as if the component had no other positional parameters."""
     head = partial(component)
     first, *rest = _parameters(component)
     keyword_only = [parameter for parameter in rest if parameter.kind is parameter.KEYWORD_ONLY]

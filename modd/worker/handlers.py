@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from modd.core import Asking, Message, Part, inside
+from modd.core import Bus, Message, Part, inside
 from modd.cqrs.codec import Codec, codec_of
-from modd.cqrs.enclosing import top_of
+from modd.cqrs.enclosing import root_bus
 from modd.cqrs.errors import WrongBus
 from modd.cqrs.intents import Event, Query, with_derived
 from modd.cqrs.typed_bus import TypedBus
@@ -70,7 +70,7 @@ class Served:
         if self.bus.is_open:
             yield
             return
-        async with top_of(self.bus):
+        async with root_bus(self.bus):
             yield
 
     def _takers_of(self, kind: type[Message]) -> list[Any]:
@@ -95,8 +95,8 @@ def _typed_buses(bus: Any) -> tuple[Any, ...]:
         if issubclass(bus.kind, Query):
             raise WrongBus("a worker", bus.name, "who asks waits for the answer; serve commands and events")
         return (bus,)
-    parts = inside(bus) if isinstance(bus, (Asking, Part)) else ()
+    parts = inside(bus) if isinstance(bus, (Bus, Part)) else ()
     found = tuple(each for each in parts if isinstance(each, TypedBus) and not issubclass(each.kind, Query))
-    if not found or not isinstance(bus, Asking):
+    if not found or not isinstance(bus, Bus):
         raise InvalidOption("bus", bus, "give a CommandBus, an EventBus, or a modd.Bus with some inside")
     return found

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from modd.cli import doctor
-from modd.cli.doctor import ago
+from modd.cli.doctor import format_age
 from modd.cli.reports import Health
 from modd.stores.sqlite.errors import NewerStore
 from modd.stores.sqlite.journal_mode import is_affected
@@ -122,7 +122,7 @@ def test_an_error_that_is_not_of_the_file_is_raised(orders: Shell) -> None:
     [(0.4, "0 seconds"), (119, "119 seconds"), (120, "2 minutes"), (7200, "2 hours"), (172800, "2 days")],
 )
 def test_times_are_told_in_the_largest_unit_that_fits(seconds: float, text: str) -> None:
-    assert ago(seconds) == f"{text} ago"
+    assert format_age(seconds) == f"{text} ago"
 
 
 async def nothing(store: SqliteStore) -> None:

@@ -6,8 +6,7 @@ import anyio
 import pytest
 
 from modd import Bus, Deadlock, Message
-from modd.core.gate import hold
-from modd.core.turn import Gate
+from modd.core import Gate, hold
 from tests.cqrs.shop import Plain
 
 pytestmark = pytest.mark.anyio

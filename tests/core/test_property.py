@@ -268,7 +268,8 @@ async def run_real(tree: Any, steps: Any) -> tuple[list[Any], list[Any]]:
         if scope.cancelled_caught:
             outcomes.append("cancelled")
         for bus in world.buses.values():
-            assert bus._gate.holder is None and not bus._gate.line, "nothing is left over"
+            assert bus.gate is None or (bus.gate.holder is None and not bus.gate.line), "nothing is left over"
+            assert not bus.keyed_gates, "nothing is left over"
     return world.log, outcomes
 
 

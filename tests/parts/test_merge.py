@@ -1,4 +1,4 @@
-"""Merge makes one message of several."""
+"""Merge combines the latest messages into one."""
 
 from __future__ import annotations
 

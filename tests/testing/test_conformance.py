@@ -1,4 +1,4 @@
-"""The suites of ports, where a make does not have all that it might."""
+"""The suites of ports, for an implementation without the optional features."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class OfBare(OutboxConformance):
         yield Bare()
 
 
-async def test_what_a_make_need_not_have_is_skipped_without_it() -> None:
+async def test_optional_features_are_skipped_without_them() -> None:
     suite = OfBare()
     for test, reason in (
-        (suite.test_a_put_ends_the_wait, "one cannot wait at it"),
-        (suite.test_a_transaction_that_ends_keeps_all_that_was_put, "it takes part in no transactions"),
+        (suite.test_a_put_ends_the_wait, "it has no method wait"),
+        (suite.test_a_transaction_that_ends_keeps_all_that_was_put, "it has no transactions"),
     ):
         with pytest.raises(pytest.skip.Exception, match=reason):
             await test()

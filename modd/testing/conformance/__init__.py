@@ -1,17 +1,19 @@
-"""What every make of a port must do, as tests for a make of your own; needs pytest.
+"""The behaviour of each port as tests for your implementation; needs pytest.
 
-Derive a class whose name pytest collects, and say how to make what is to be tested, empty each time::
+Derive a class that pytest collects, and define ``create``, which opens a new and empty implementation::
 
     class TestMyQueue(QueueConformance):
         @asynccontextmanager
         async def create(self) -> AsyncIterator[Queue]:
             yield MyQueue()
 
-The tests are async: run them as you run yours, with `modd.testing.plugin` or with the marker of anyio. Time passes in
-them. On a clock that jumps (the marker ``virtual_clock`` of the plugin, or `modd.testing.virtual_backend`) that takes
-no time; for a store with a clock of its own, override ``pass_time`` to move it or set ``tick`` to wait for less long.
-What a make need not have is skipped without it: ``wait`` of queues and outboxes, and transactions of outboxes, for
-which the suite asks its method ``transaction``.
+The tests are async: run them like your own, with `modd.testing.plugin` or with the marker of anyio. They let time pass,
+which costs nothing on a virtual clock (the marker ``virtual_clock`` of the plugin, or `modd.testing.virtual_backend`).
+For a store with a clock of its own, override ``pass_time`` to advance it, or set ``tick`` to a shorter time.
+
+Tests of optional features are skipped without them: ``wait`` of queues and outboxes, and transactions of outboxes, for
+which a suite defines ``transaction``.
+
 """
 
 import pytest
@@ -26,8 +28,8 @@ _MODULES = {
     "queue": ("", "_keys", "_leases", "_operations"),
     "waiting": ("",),
 }
-for _port, _parts in _MODULES.items():  # so that a failure shows what was compared
-    pytest.register_assert_rewrite(*(f"{__name__}.{_port}{_part}" for _part in _parts))
+for _port, _suffixes in _MODULES.items():  # so that a failure shows what was compared
+    pytest.register_assert_rewrite(*(f"{__name__}.{_port}{_suffix}" for _suffix in _suffixes))
 
 from modd.testing.conformance.cache import CacheConformance  # noqa: E402
 from modd.testing.conformance.events import EventStoreConformance  # noqa: E402

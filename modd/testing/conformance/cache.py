@@ -1,4 +1,4 @@
-"""What every cache must do."""
+"""The conformance suite for caches."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ class CacheConformance(Suite[Cache]):
     """The promises of `modd.ports.Cache`."""
 
     async def test_a_key_without_a_value_has_none(self) -> None:
-        """There is no error for a key that was never set."""
+        """A key that was never set is no error."""
         async with self.create() as cache:
             assert await cache.get("a") is None
 
     async def test_a_value_is_kept_until_its_time_is_over(self) -> None:
-        """It is there within its ttl, however often it is asked for, and not after it."""
+        """The value is returned within its ttl, however often it is read, and not after it."""
         async with self.create() as cache:
             await cache.set("a", b"1", 4 * self.tick)
             assert await cache.get("a") == b"1"
@@ -27,14 +27,14 @@ class CacheConformance(Suite[Cache]):
             assert await cache.get("a") is None
 
     async def test_values_are_any_bytes(self) -> None:
-        """No value is taken for no value, and none is changed."""
+        """An empty value is a value, and no byte is changed."""
         async with self.create() as cache:
             for value in (b"", b"\x00", bytes(range(256)), b"x" * 100_000):
                 await cache.set("a", value, 100 * self.tick)
                 assert await cache.get("a") == value
 
     async def test_keys_are_any_text(self) -> None:
-        """Keys that are alike are not the same."""
+        """Similar keys are different keys."""
         async with self.create() as cache:
             keys = ["a", "A", "a ", "", "a:b", "a%", "ä", "a\N{COMBINING DIAERESIS}", "'; --"]
             for number, key in enumerate(keys):
@@ -42,7 +42,7 @@ class CacheConformance(Suite[Cache]):
             assert [await cache.get(key) for key in keys] == [b"%d" % number for number in range(len(keys))]
 
     async def test_a_value_that_is_set_again_is_replaced_with_its_time(self) -> None:
-        """Value and ttl are those of the last set, be the ttl longer or shorter."""
+        """The latest set determines value and ttl, whether the new ttl is longer or shorter."""
         async with self.create() as cache:
             await cache.set("a", b"1", 2 * self.tick)
             await cache.set("b", b"1", 100 * self.tick)
@@ -52,7 +52,7 @@ class CacheConformance(Suite[Cache]):
             assert [await cache.get("a"), await cache.get("b")] == [b"2", None]
 
     async def test_nothing_is_stored_for_no_time(self) -> None:
-        """With a ttl of 0 or less the key has no value afterwards, and an add is told False."""
+        """After a set with a ttl of 0 or less the key has no value, and such an add returns False."""
         async with self.create() as cache:
             for ttl in (0, -1):
                 await cache.set("a", b"1", 100 * self.tick)
@@ -62,7 +62,7 @@ class CacheConformance(Suite[Cache]):
                 assert await cache.get("a") is None
 
     async def test_add_keeps_what_is_there(self) -> None:
-        """An add to a key that has a value changes neither the value nor its time."""
+        """An add to a key with a value changes neither the value nor its time."""
         async with self.create() as cache:
             assert await cache.add("a", b"1", 4 * self.tick)
             assert not await cache.add("a", b"2", 100 * self.tick)
@@ -71,7 +71,7 @@ class CacheConformance(Suite[Cache]):
             assert await cache.get("a") is None
 
     async def test_add_sets_what_is_over_or_deleted(self) -> None:
-        """A value whose time is over is as good as none."""
+        """A key whose value has expired or was deleted is free."""
         async with self.create() as cache:
             await cache.set("a", b"1", 2 * self.tick)
             await cache.set("b", b"1", 100 * self.tick)
@@ -82,7 +82,7 @@ class CacheConformance(Suite[Cache]):
             assert [await cache.get("a"), await cache.get("b")] == [b"2", b"2"]
 
     async def test_of_several_that_add_at_once_one_is_told_true(self) -> None:
-        """And it is the value of that one that is kept."""
+        """Of several concurrent adds one returns True, and its value is stored."""
         told: dict[bytes, bool] = {}
 
         async def add(value: bytes) -> None:
@@ -95,7 +95,7 @@ class CacheConformance(Suite[Cache]):
             assert [value for value, added in told.items() if added] == [await cache.get("a")]
 
     async def test_a_deleted_value_is_gone(self) -> None:
-        """Of this key and no other; to delete what is not there is no error."""
+        """A delete removes the value of its key only; to delete a missing value is no error."""
         async with self.create() as cache:
             await cache.set("a", b"1", 100 * self.tick)
             await cache.set("b", b"2", 100 * self.tick)

@@ -1,4 +1,4 @@
-"""What every event store must do."""
+"""The conformance suite for event stores."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from modd.testing.conformance.events_snapshots import SnapshotSuite
 
 
 class EventStoreConformance(EventReadingSuite, SnapshotSuite):
-    """The promises of `modd.ports.EventStore`; those about reading and about snapshots are in the bases."""
+    """The promises of `modd.ports.EventStore`; those about reading and snapshots are in the base classes."""
 
     async def test_a_stream_that_is_unknown_is_empty_and_at_revision_0(self) -> None:
-        """There is nothing to read, and the first append expects 0."""
+        """An unknown stream has no events, and its first append expects revision 0."""
         async with self.create() as store:
             assert await bodies(store.read("a")) == await bodies(store.read_all()) == []
             with pytest.raises(Conflict) as conflict:
@@ -35,7 +35,7 @@ class EventStoreConformance(EventReadingSuite, SnapshotSuite):
             assert await bodies(store.read("b")) == [b"3"]
 
     async def test_names_of_streams_are_any_text(self) -> None:
-        """Names that are alike are not the same."""
+        """Similar names are different streams."""
         async with self.create() as store:
             names = ["a", "A", "a ", "", "a:b", "a%", "ä", "a\N{COMBINING DIAERESIS}", "'; --"]
             for number, name in enumerate(names):
@@ -43,7 +43,7 @@ class EventStoreConformance(EventReadingSuite, SnapshotSuite):
             assert [await bodies(store.read(name)) for name in names] == [[b"%d" % n] for n in range(len(names))]
 
     async def test_an_append_to_another_revision_is_a_conflict(self) -> None:
-        """Behind the stream or ahead of it: the error names stream and both revisions, and nothing is appended."""
+        """Behind or ahead of the stream: the error has the stream and both revisions, and nothing is appended."""
         async with self.create() as store:
             await store.append("a", [b"1", b"2"], 0)
             for expected in (0, 1, 3):
@@ -54,7 +54,7 @@ class EventStoreConformance(EventReadingSuite, SnapshotSuite):
             assert await bodies(store.read("a")) == await bodies(store.read_all()) == [b"1", b"2"]
 
     async def test_to_append_nothing_checks_the_revision(self) -> None:
-        """It is a conflict like any other, or leaves the stream where it is."""
+        """An append without events raises `Conflict` like any other, or leaves the stream at its revision."""
         async with self.create() as store:
             assert await store.append("a", [], 0) == 0
             await store.append("a", [b"1"], 0)
@@ -64,7 +64,7 @@ class EventStoreConformance(EventReadingSuite, SnapshotSuite):
             assert (conflict.value.expected, conflict.value.actual) == (0, 1)
 
     async def test_of_several_that_append_at_once_one_wins(self) -> None:
-        """The others are told where the stream is now."""
+        """Of several concurrent appends one succeeds; the rest raise with the actual revision."""
         won: list[bytes] = []
         actual: list[int] = []
 
@@ -84,7 +84,7 @@ class EventStoreConformance(EventReadingSuite, SnapshotSuite):
             assert await bodies(store.read_all()) == won * 2
 
     async def test_events_are_appended_all_or_none(self) -> None:
-        """One that cannot be recorded leaves the others out, and no revision and no position is used up."""
+        """With an invalid event no event is appended, and no revision and no position is used up."""
         async with self.create() as store:
             with pytest.raises(InvalidOption):
                 await store.append("a", [b"1", Item(b"2", key="k"), b"3"], 0)
@@ -93,7 +93,7 @@ class EventStoreConformance(EventReadingSuite, SnapshotSuite):
             assert [(event.body, event.revision, event.position) for event in events] == [(b"4", 1, 1), (b"5", 2, 2)]
 
     async def test_an_event_has_a_body_and_headers_and_nothing_else(self) -> None:
-        """A key, a delay or an id is `InvalidOption`; so is what is not bytes."""
+        """A key, a delay or an id is `InvalidOption`; so is a body that is not bytes."""
         async with self.create() as store:
             text: list[bytes] = ["1"]  # type: ignore[list-item]
             for events in ([Item(b"", key="")], [Item(b"", delay=1)], [Item(b"", id="")], text):
@@ -102,7 +102,7 @@ class EventStoreConformance(EventReadingSuite, SnapshotSuite):
             assert await bodies(store.read_all()) == []
 
     async def test_a_revision_below_0_is_an_error(self) -> None:
-        """`InvalidOption`, wherever one is given, and no conflict."""
+        """A negative revision is `InvalidOption` in every method, not a conflict."""
         async with self.create() as store:
             with pytest.raises(InvalidOption):
                 await store.append("a", [b"1"], -1)

@@ -1,4 +1,4 @@
-"""What every event store must do for those who read."""
+"""The conformance suite for reading events."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from modd.testing.conformance.base import EventStoreSuite, bodies
 
 
 class EventReadingSuite(EventStoreSuite):
-    """The promises about what is read: all of it, as it was, in order."""
+    """The promises about reading: complete, unchanged, in order."""
 
     async def test_what_is_read_is_what_was_appended(self) -> None:
-        """Bytes alone, and bytes with headers, with the stream, the revision and the position of each."""
+        """A read event has its bytes, headers, stream, revision and position."""
         async with self.create() as store:
             body, headers = bytes(range(256)), {"type": "a", "ü": ""}
             await store.append("a", [b"", Item(body, headers=headers)], 0)
@@ -28,14 +28,14 @@ class EventReadingSuite(EventStoreSuite):
             assert [event async for event in store.read("a")] == [first, second]
 
     async def test_an_event_says_when_it_was_recorded(self) -> None:
-        """In seconds since 1970; clocks may differ a little."""
+        """The time is in seconds since 1970; clocks may differ a little."""
         async with self.create() as store:
             await store.append("a", [b"1"], 0)
             [event] = [event async for event in store.read("a")]
             assert abs(event.at - time()) < 3600
 
     async def test_headers_of_events_are_copies(self) -> None:
-        """What is done to headers that were appended or read does not change those of the event."""
+        """A later change of appended or read headers does not change the event."""
         async with self.create() as store:
             headers = {"a": "1"}
             await store.append("a", [Item(b"", headers=headers)], 0)
@@ -46,7 +46,7 @@ class EventReadingSuite(EventStoreSuite):
                 event.headers["a"] = "3"
 
     async def test_reading_begins_after_a_revision_or_a_position(self) -> None:
-        """At the end and beyond it there is nothing."""
+        """At the end and beyond there are no events."""
         async with self.create() as store:
             await store.append("a", [b"1", b"2"], 0)
             await store.append("b", [b"3"], 0)
@@ -65,7 +65,7 @@ class EventReadingSuite(EventStoreSuite):
             ]
 
     async def test_a_long_stream_is_read_to_its_end(self) -> None:
-        """However many events there are, in order and none twice."""
+        """Any number of events is read in order, and none twice."""
         async with self.create() as store:
             numbers = [b"%d" % number for number in range(3_000)]
             await store.append("a", numbers, 0)
@@ -73,7 +73,7 @@ class EventReadingSuite(EventStoreSuite):
             assert await bodies(store.read("a", after=2_990)) == numbers[2_990:]
 
     async def test_what_is_appended_while_it_is_read_is_read_too(self) -> None:
-        """A reading ends at what is the last event then, not at what was the last when it began."""
+        """An iteration includes events that are appended while it runs."""
         async with self.create() as store:
             await store.append("a", [b"0"], 0)
             of_stream, of_all = store.read("a"), store.read_all()
@@ -83,7 +83,7 @@ class EventReadingSuite(EventStoreSuite):
             assert await bodies(of_stream) == await bodies(of_all) == [b"4"]
 
     async def test_a_reading_that_is_given_up_holds_nobody_up(self) -> None:
-        """Who has read enough drops it, and has nothing to close."""
+        """An unfinished iteration can be dropped without closing it."""
         async with self.create() as store:
             await store.append("a", [b"1", b"2"], 0)
             for reading in (store.read("a"), store.read_all()):
@@ -93,9 +93,9 @@ class EventReadingSuite(EventStoreSuite):
             assert await bodies(store.read_all()) == [b"1", b"2", b"3"]
 
     async def test_positions_count_all_events_in_the_order_of_their_appends(self) -> None:
-        """From 1 and without gaps, also where several append at once and some have conflicts."""
+        """Positions start at 1 and have no gaps, even with concurrent appends and conflicts."""
         async with self.create() as store:
-            await self.append_at_once(store)
+            await self.append_concurrently(store)
             events = [event async for event in store.read_all()]
             assert [event.position for event in events] == list(range(1, 101))
             for stream in "abcde":
@@ -103,7 +103,7 @@ class EventReadingSuite(EventStoreSuite):
                 assert [event.revision for event in events if event.stream == stream] == list(range(1, 21))
 
     async def test_one_who_reads_on_from_the_last_position_misses_nothing(self) -> None:
-        """However often it looks while several append: as soon as an event can be read, all before it can."""
+        """A follower misses no event during concurrent appends: an event is visible only with all events before it."""
         seen: list[RecordedEvent] = []
         ended = False
 
@@ -119,13 +119,13 @@ class EventReadingSuite(EventStoreSuite):
         async with self.create() as store:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(follow)
-                await self.append_at_once(store)
+                await self.append_concurrently(store)
                 ended = True
             await read_on()
             assert seen == [event async for event in store.read_all()]
 
-    async def append_at_once(self, store: EventStore) -> None:
-        """Twenty events to each of five streams, two at a time, by tasks that run at the same time."""
+    async def append_concurrently(self, store: EventStore) -> None:
+        """Append twenty events to each of five streams, two at a time, in concurrent tasks."""
 
         async def append(stream: str) -> None:
             for revision in range(0, 20, 2):

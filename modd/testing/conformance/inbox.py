@@ -1,4 +1,4 @@
-"""What every inbox must do."""
+"""The conformance suite for inboxes."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class InboxConformance(Suite[Inbox]):
     """The promises of `modd.ports.Inbox`."""
 
     retention_ticks: float | None = None
-    """After how many ticks what is made forgets an id; make it short for the test. None leaves that test out."""
+    """The ticks after which the implementation forgets an id; choose it short. None, the default, skips that test."""
 
     async def test_an_id_is_noted_when_it_is_added(self) -> None:
-        """This one and no other."""
+        """An add records its id and no other."""
         async with self.create() as inbox:
             assert not await inbox.has("a")
             await inbox.add("a")
@@ -25,7 +25,7 @@ class InboxConformance(Suite[Inbox]):
             assert not await inbox.has("b")
 
     async def test_ids_are_any_text(self) -> None:
-        """Ids that are alike are not the same."""
+        """Similar ids are different ids."""
         async with self.create() as inbox:
             ids = ["a", "A", "a ", "", "a:b", "a%", "ä", "a\N{COMBINING DIAERESIS}", "'; --", "x" * 1_000]
             for each in ids:
@@ -34,7 +34,7 @@ class InboxConformance(Suite[Inbox]):
             assert all([await inbox.has(each) for each in ids])
 
     async def test_an_id_that_is_noted_is_not_added_again(self) -> None:
-        """The error names it; it stays noted, and others can be added."""
+        """The error has the id; the id stays recorded, and other ids can be added."""
         async with self.create() as inbox:
             await inbox.add("a")
             for _ in range(2):
@@ -45,7 +45,7 @@ class InboxConformance(Suite[Inbox]):
             assert await inbox.has("a") and await inbox.has("b")
 
     async def test_of_several_that_add_at_once_one_wins(self) -> None:
-        """All others are told."""
+        """Of several concurrent adds one succeeds; the rest raise `AlreadyHandled`."""
         outcomes: list[str] = []
 
         async def add() -> None:
@@ -53,18 +53,18 @@ class InboxConformance(Suite[Inbox]):
                 await inbox.add("a")
                 outcomes.append("added")
             except AlreadyHandled:
-                outcomes.append("told")
+                outcomes.append("refused")
 
         async with self.create() as inbox:
             async with anyio.create_task_group() as tasks:
                 for _ in range(10):
                     tasks.start_soon(add)
-            assert sorted(outcomes) == ["added"] + ["told"] * 9
+            assert sorted(outcomes) == ["added"] + ["refused"] * 9
 
     async def test_an_id_is_kept_for_its_time(self) -> None:
-        """From when it was added; after that it can be added anew, and is kept as long again."""
+        """The retention begins at the add; after it the id can be added again, for the same time."""
         if self.retention_ticks is None:
-            pytest.skip("kept is None: the suite does not know when an id is forgotten")
+            pytest.skip("retention_ticks is None: the suite does not know when an id is forgotten")
         async with self.create() as inbox:
             for _ in range(2):
                 assert not await inbox.has("a")

@@ -1,4 +1,4 @@
-"""What all locks must do."""
+"""The conformance suite for locks."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ class LocksConformance(Suite[Locks]):
     """The promises of `modd.ports.Locks`."""
 
     async def test_one_token_has_the_lock(self) -> None:
-        """Nobody else gets it, and the one that has it does not get it again."""
+        """No other token acquires a held lock, and its holder does not acquire it twice."""
         async with self.create() as locks:
             assert await locks.acquire("a", 100 * self.tick, "me")
             assert not await locks.acquire("a", 100 * self.tick, "you")
             assert not await locks.acquire("a", 100 * self.tick, "me")
 
     async def test_of_several_that_try_at_once_one_gets_the_lock(self) -> None:
-        """And it is the one that can renew it."""
+        """Of several concurrent calls one acquires the lock, and only its token can renew it."""
         got: list[str] = []
 
         async def acquire(token: str) -> None:
@@ -36,7 +36,7 @@ class LocksConformance(Suite[Locks]):
             assert len(got) == 1
 
     async def test_each_key_is_a_lock_of_its_own(self) -> None:
-        """One token may have several, and to release one leaves the others."""
+        """A token may hold several locks, and a release ends only one of them."""
         async with self.create() as locks:
             assert await locks.acquire("a", 100 * self.tick, "me")
             assert await locks.acquire("A", 100 * self.tick, "me")
@@ -45,14 +45,14 @@ class LocksConformance(Suite[Locks]):
             assert not await locks.acquire("A", 100 * self.tick, "you")
 
     async def test_a_released_lock_is_free(self) -> None:
-        """It can be had at once, by the same token too."""
+        """A released lock can be acquired at once, by the same token too."""
         async with self.create() as locks:
             for token in ("me", "me", "you"):
                 assert await locks.acquire("a", 100 * self.tick, token)
                 await locks.release("a", token)
 
     async def test_a_released_lock_is_over_for_good(self) -> None:
-        """When its time would have been over nothing happens, whether somebody else has it then or nobody."""
+        """The old end of a released lock has no effect, whether the lock is held again or free."""
         async with self.create() as locks:
             for key in ("a", "b"):
                 assert await locks.acquire(key, 2 * self.tick, "me")
@@ -63,7 +63,7 @@ class LocksConformance(Suite[Locks]):
             assert await locks.acquire("b", 100 * self.tick, "me")
 
     async def test_a_lock_whose_time_is_over_is_free(self) -> None:
-        """Within its ttl it is held, after it anybody can have it."""
+        """Within its ttl a lock is held; after it any token can acquire it."""
         async with self.create() as locks:
             assert await locks.acquire("a", 4 * self.tick, "me")
             await self.ticks(2)
@@ -72,7 +72,7 @@ class LocksConformance(Suite[Locks]):
             assert await locks.acquire("a", 100 * self.tick, "you")
 
     async def test_a_stale_token_releases_nothing(self) -> None:
-        """Whoever had the lock before leaves it to the one that has it now; a stranger does, too."""
+        """A token whose lock has ended, or that never had one, does not release the lock of another holder."""
         async with self.create() as locks:
             assert await locks.acquire("a", 2 * self.tick, "me")
             await self.ticks(4)
@@ -83,7 +83,7 @@ class LocksConformance(Suite[Locks]):
             assert await locks.renew("a", 100 * self.tick, "you")
 
     async def test_a_renewed_lock_is_held_from_now_on(self) -> None:
-        """Its ttl begins with the renewal, be it longer or shorter than what was left."""
+        """The ttl begins with the renewal, whether it is longer or shorter than the rest of the old one."""
         async with self.create() as locks:
             assert await locks.acquire("a", 4 * self.tick, "me")
             await self.ticks(2)
@@ -95,7 +95,7 @@ class LocksConformance(Suite[Locks]):
             assert await locks.acquire("a", 100 * self.tick, "you")
 
     async def test_a_lock_that_is_not_ones_own_is_not_renewed(self) -> None:
-        """Neither one that nobody has, nor another's, nor one's own whose time is over, though nobody else took it."""
+        """A renewal fails for a free lock, for the lock of another token, and for an ended lock that is still free."""
         async with self.create() as locks:
             assert not await locks.renew("a", 100 * self.tick, "me")
             assert await locks.acquire("a", 2 * self.tick, "me")
@@ -105,7 +105,7 @@ class LocksConformance(Suite[Locks]):
             assert await locks.acquire("a", 100 * self.tick, "you")
 
     async def test_no_lock_is_held_for_no_time(self) -> None:
-        """A ttl that is not more than 0 is `InvalidOption`; nothing is acquired then, and nothing changed."""
+        """A ttl that is not above 0 is `InvalidOption`, and acquires and changes nothing."""
         async with self.create() as locks:
             for ttl in (0, -1, float("nan")):
                 with pytest.raises(InvalidOption):

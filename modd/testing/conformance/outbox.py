@@ -1,4 +1,4 @@
-"""What every outbox must do."""
+"""The conformance suite for outboxes."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from modd.testing.conformance.waiting import WaitSuite
 
 
 class OutboxConformance(OutboxLeaseSuite, OutboxTransactionSuite, WaitSuite[Outbox]):
-    """The promises of `modd.ports.Outbox`; those about leases, transactions and waiting are in the bases."""
+    """The promises of `modd.ports.Outbox`; those about leases, transactions and waiting are in the base classes."""
 
     async def test_an_empty_outbox_gives_nothing(self) -> None:
-        """To claim does not wait; to ack or to release nothing is no error."""
+        """A claim does not wait; to acknowledge or release no claims is no error."""
         async with self.create() as outbox:
             assert await self.claim(outbox) == []
             assert await outbox.put() == []
@@ -26,7 +26,7 @@ class OutboxConformance(OutboxLeaseSuite, OutboxTransactionSuite, WaitSuite[Outb
             assert await self.claim(outbox) == []
 
     async def test_what_is_claimed_is_what_was_put_into_it(self) -> None:
-        """Bytes alone, and bytes with all that an item may have but a delay."""
+        """A claim has the bytes and all values of its item."""
         async with self.create() as outbox:
             body, headers = bytes(range(256)), {"type": "a", "ü": ""}
             ids = await outbox.put(b"", Item(body, headers=headers, key="k", id="mine"), b"x" * 100_000)
@@ -36,7 +36,7 @@ class OutboxConformance(OutboxLeaseSuite, OutboxTransactionSuite, WaitSuite[Outb
             assert (ids[1], third.id, third.body) == ("mine", ids[2], b"x" * 100_000)
 
     async def test_headers_of_items_are_copies(self) -> None:
-        """What is done to headers that were put or claimed does not change those of the item."""
+        """A later change of put or claimed headers does not change the item."""
         async with self.create() as outbox:
             headers = {"a": "1"}
             await outbox.put(Item(b"", headers=headers))
@@ -48,16 +48,16 @@ class OutboxConformance(OutboxLeaseSuite, OutboxTransactionSuite, WaitSuite[Outb
                 await outbox.release(claim)
 
     async def test_items_are_claimed_in_the_order_in_which_they_were_put(self) -> None:
-        """Up to the limit, the rest when those are passed on; keys hold nothing up."""
+        """A claim has items up to the limit, the next claim has the rest; keys block nothing."""
         async with self.create() as outbox:
             await outbox.put(Item(b"1", key="k"), Item(b"2", key="k"))
             await outbox.put(b"3", b"4", Item(b"5", key="k"))
-            assert await self.passed_on(outbox, 3) == [b"1", b"2", b"3"]
-            assert await self.passed_on(outbox, 3) == [b"4", b"5"]
-            assert await self.passed_on(outbox, 3) == []
+            assert await self.publish(outbox, 3) == [b"1", b"2", b"3"]
+            assert await self.publish(outbox, 3) == [b"4", b"5"]
+            assert await self.publish(outbox, 3) == []
 
     async def test_what_several_put_at_once_is_all_there(self) -> None:
-        """What one of them put is in its order."""
+        """Concurrent puts lose nothing, and the items of each task stay in their order."""
 
         async def put(name: str) -> None:
             for number in range(10):
@@ -73,14 +73,14 @@ class OutboxConformance(OutboxLeaseSuite, OutboxTransactionSuite, WaitSuite[Outb
                 assert [claim.body for claim in claims if claim.key == name] == [b"%d" % n for n in range(20)]
 
     async def test_every_item_has_an_id_of_its_own(self) -> None:
-        """Bodies that are alike are different items."""
+        """Equal bodies are different items."""
         async with self.create() as outbox:
             ids = await outbox.put(*[b"same"] * 10)
             assert len(set(ids)) == 10
             assert [claim.id for claim in await self.claim(outbox)] == ids
 
     async def test_an_id_that_is_known_is_not_put_again(self) -> None:
-        """Neither in one put nor later, while it waits or is claimed; it is returned all the same."""
+        """A known id is returned but not added, in one put or later, waiting or claimed."""
         async with self.create() as outbox:
             assert await outbox.put(Item(b"1", id="a"), Item(b"2", id="a")) == ["a", "a"]
             assert await outbox.put(Item(b"3", id="a"), Item(b"4", id="b")) == ["a", "b"]
@@ -91,7 +91,7 @@ class OutboxConformance(OutboxLeaseSuite, OutboxTransactionSuite, WaitSuite[Outb
             assert await self.bodies(outbox) == []
 
     async def test_items_are_put_all_or_none(self) -> None:
-        """One that cannot be put leaves the others out: one with a delay, and what is not bytes."""
+        """With an invalid item, one with a delay or without bytes, no item is added."""
         async with self.create() as outbox:
             text: bytes = "2"  # type: ignore[assignment]
             for wrong in (Item(b"2", delay=1), text):
@@ -100,7 +100,7 @@ class OutboxConformance(OutboxLeaseSuite, OutboxTransactionSuite, WaitSuite[Outb
             assert await self.bodies(outbox) == []
 
     async def test_options_that_cannot_work_are_errors(self) -> None:
-        """A limit below 1 and a lease that is not more than 0 are `InvalidOption`, and claim nothing."""
+        """A limit below 1 and a lease that is not above 0 are `InvalidOption`, and claim nothing."""
         async with self.create() as outbox:
             await outbox.put(b"1")
             for limit, lease in ((0, 1), (-1, 1), (1, 0), (1, -1), (1, float("nan"))):

@@ -1,4 +1,4 @@
-"""What every outbox must do about who has its items."""
+"""The conformance suite for the leases of an outbox."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from modd.testing.conformance.base import ClaimSuite
 
 
 class OutboxLeaseSuite(ClaimSuite[Outbox]):
-    """The promises about claims, and short ways to make them."""
+    """The promises about claims."""
 
     async def test_one_has_items_at_a_time(self) -> None:
-        """Until all that it has is passed on or released, nobody gets any, not even those that are not claimed."""
+        """No items can be claimed until all claims of the relay are acknowledged or released."""
         async with self.create() as outbox:
             await outbox.put(b"1", b"2", b"3", b"4")
             first, second = await self.claim(outbox, 2)
@@ -26,7 +26,7 @@ class OutboxLeaseSuite(ClaimSuite[Outbox]):
             assert await self.bodies(outbox) == [b"2", b"3", b"4"]
 
     async def test_of_several_that_claim_at_once_one_gets_items(self) -> None:
-        """The others get none."""
+        """Of several concurrent claims all but one are empty."""
         claimed: list[list[bytes]] = []
 
         async def claim() -> None:
@@ -40,7 +40,7 @@ class OutboxLeaseSuite(ClaimSuite[Outbox]):
             assert sorted(claimed) == [[], [], [], [], [b"0", b"1"]]
 
     async def test_a_lease_that_ends_lets_another_in(self) -> None:
-        """It gets the same items, in their order; until then it gets none."""
+        """After the lease, not before, the same items can be claimed again in their order."""
         async with self.create() as outbox:
             await outbox.put(b"1", b"2", b"3")
             await self.claim(outbox, 2, lease=4)
@@ -50,7 +50,7 @@ class OutboxLeaseSuite(ClaimSuite[Outbox]):
             assert await self.bodies(outbox) == [b"1", b"2", b"3"]
 
     async def test_one_whose_lease_ended_settles_nothing_that_another_has(self) -> None:
-        """It is told which items it has lost, and the other keeps them."""
+        """A late claim raises `LeaseLost` with its items, and the new claims stay valid."""
         async with self.create() as outbox:
             await outbox.put(Item(b"1", id="a"), Item(b"2", id="b"))
             lost = await self.claim(outbox, lease=2)
@@ -62,7 +62,7 @@ class OutboxLeaseSuite(ClaimSuite[Outbox]):
             assert await self.bodies(outbox) == []
 
     async def test_a_claim_on_an_outbox_is_settled_once(self) -> None:
-        """Whatever settled it, a second time is `LeaseLost`, also while the item is with the next."""
+        """To settle a claim twice is `LeaseLost`, even after the item was claimed again."""
         async with self.create() as outbox:
             await outbox.put(Item(b"1", id="a"), Item(b"2", id="b"))
             acked, released = await self.claim(outbox)
@@ -73,7 +73,7 @@ class OutboxLeaseSuite(ClaimSuite[Outbox]):
             await self.check_lost(outbox, [acked, released], "a", "b")
 
     async def test_items_are_settled_all_or_none(self) -> None:
-        """One that is not held leaves all as they were; the error names those that are not held, and only them."""
+        """A lost claim leaves all items as they were; the error has the lost ones only."""
         async with self.create() as outbox:
             await outbox.put(Item(b"1", id="a"), Item(b"2", id="b"), Item(b"3", id="c"))
             first, second, third = await self.claim(outbox)
@@ -85,7 +85,7 @@ class OutboxLeaseSuite(ClaimSuite[Outbox]):
             assert await self.bodies(outbox) == [b"3"]
 
     async def test_released_items_go_to_the_front(self) -> None:
-        """They are claimed next, at once and in their order, before what was put meanwhile."""
+        """Released items are claimed next, in their order, before items that were put meanwhile."""
         async with self.create() as outbox:
             await outbox.put(b"1", b"2", b"3")
             first, second = await self.claim(outbox, 2)
@@ -93,14 +93,14 @@ class OutboxLeaseSuite(ClaimSuite[Outbox]):
             await outbox.release(second, first)
             assert await self.bodies(outbox) == [b"1", b"2", b"3", b"4"]
 
-    async def passed_on(self, outbox: Outbox, limit: int) -> list[bytes]:
-        """Claims up to so many and acks them."""
+    async def publish(self, outbox: Outbox, limit: int) -> list[bytes]:
+        """Claim up to ``limit`` items, acknowledge them, and return their bodies."""
         claims = await self.claim(outbox, limit)
         await outbox.ack(*claims)
         return [claim.body for claim in claims]
 
     async def check_lost(self, outbox: Outbox, claims: list[Claim], *ids: str) -> None:
-        """To settle these raises `LeaseLost`, which names these items."""
+        """Check that settling the claims raises `LeaseLost` with these ids."""
         for settle in (outbox.ack, outbox.release):
             with pytest.raises(LeaseLost) as lost:
                 await settle(*claims)

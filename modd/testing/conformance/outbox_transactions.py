@@ -1,4 +1,4 @@
-"""What every outbox must do that takes part in transactions; for others these tests are skipped."""
+"""The conformance suite for outboxes with transactions; skipped for others."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from modd.testing.conformance.base import Suite
 
 
 class OutboxTransactionSuite(Suite[Outbox]):
-    """The promises about transactions; override `transaction` for a make that joins them."""
+    """The promises about transactions; override `transaction` for an implementation that joins them."""
 
     def transaction(self, outbox: Outbox) -> AbstractAsyncContextManager[object] | None:
-        """A transaction that ``put`` joins, as those begin it who write: rolled back when the block raises.
+        """Begin a transaction that ``put`` joins, as a handler does; it rolls back if the block raises.
 
-        None for a make that has none.
+        Return None, the default, for an implementation without transactions.
         """
         return None
 
     async def test_a_transaction_that_ends_keeps_all_that_was_put(self) -> None:
-        """In the order in which it was put, behind what was there."""
+        """Committed items stand in their order behind older ones."""
         async with self.create() as outbox:
             await outbox.put(b"1")
             async with self._begin(outbox):
@@ -33,7 +33,7 @@ class OutboxTransactionSuite(Suite[Outbox]):
             assert (claims[2].id, claims[2].headers, claims[2].key) == ("mine", {"type": "a"}, "k")
 
     async def test_a_transaction_that_fails_leaves_nothing_of_what_was_put(self) -> None:
-        """Neither the items nor their ids; what was put before and after is there."""
+        """A rollback removes the items and their ids; items that were put before and after stay."""
         async with self.create() as outbox:
             await outbox.put(b"1")
             with suppress(ZeroDivisionError):
@@ -44,7 +44,7 @@ class OutboxTransactionSuite(Suite[Outbox]):
             assert [claim.body for claim in await outbox.claim(9, 100 * self.tick)] == [b"1", b"4"]
 
     async def test_an_id_that_was_known_before_a_transaction_is_not_put_again_in_it(self) -> None:
-        """It is returned all the same."""
+        """A known id is returned but not added."""
         async with self.create() as outbox:
             await outbox.put(Item(b"1", id="a"))
             async with self._begin(outbox):
@@ -54,5 +54,5 @@ class OutboxTransactionSuite(Suite[Outbox]):
     def _begin(self, outbox: Outbox) -> AbstractAsyncContextManager[object]:
         transaction = self.transaction(outbox)
         if transaction is None:
-            pytest.skip("it takes part in no transactions")
+            pytest.skip("it has no transactions")
         return transaction

@@ -1,4 +1,4 @@
-"""What every queue must do."""
+"""The conformance suite for queues."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from modd.testing.conformance.waiting import WaitSuite
 
 
 class QueueConformance(QueueKeySuite, QueueLeaseSuite, QueueOperatorSuite, WaitSuite[Queue]):
-    """The promises of `modd.ports.Queue`; those about keys, leases, people and waiting are in the bases."""
+    """The promises of `modd.ports.Queue`; those about keys, leases, operators and waiting are in the base classes."""
 
     async def test_an_empty_queue_gives_nothing(self) -> None:
-        """To claim does not wait; to ack nothing is no error."""
+        """A claim does not wait; to acknowledge no claims is no error."""
         async with self.create() as queue:
             assert await self.claim(queue) == []
             assert await queue.put() == []
@@ -26,7 +26,7 @@ class QueueConformance(QueueKeySuite, QueueLeaseSuite, QueueOperatorSuite, WaitS
             assert await queue.stats() == Stats(ready=0, delayed=0, leased=0, dead=0)
 
     async def test_what_is_claimed_is_what_was_put(self) -> None:
-        """Bytes alone, and bytes with all that an item may have."""
+        """A claim has the bytes and all values of its item."""
         async with self.create() as queue:
             body, headers = bytes(range(256)), {"type": "a", "ü": ""}
             ids = await queue.put(b"", Item(body, headers=headers, key="k", id="mine"))
@@ -36,7 +36,7 @@ class QueueConformance(QueueKeySuite, QueueLeaseSuite, QueueOperatorSuite, WaitS
             assert ids[1] == "mine"
 
     async def test_headers_are_copies(self) -> None:
-        """What is done to headers that were put or claimed does not change those of the item."""
+        """A later change of put or claimed headers does not change the item."""
         async with self.create() as queue:
             headers = {"a": "1"}
             await queue.put(Item(b"", headers=headers))
@@ -48,7 +48,7 @@ class QueueConformance(QueueKeySuite, QueueLeaseSuite, QueueOperatorSuite, WaitS
             assert (await self.claim_one(queue)).headers == {"a": "1"}
 
     async def test_items_are_claimed_in_the_order_in_which_they_were_put(self) -> None:
-        """Up to the limit, the rest by the next claim; nothing twice."""
+        """A claim has items up to the limit, the next claim has the rest, and no item is claimed twice."""
         async with self.create() as queue:
             await queue.put(b"1", b"2")
             await queue.put(b"3", b"4", b"5")
@@ -57,7 +57,7 @@ class QueueConformance(QueueKeySuite, QueueLeaseSuite, QueueOperatorSuite, WaitS
             assert await self.bodies(queue) == []
 
     async def test_of_several_that_claim_at_once_each_gets_others(self) -> None:
-        """Every item is claimed once."""
+        """Concurrent claims have different items."""
         claimed: list[bytes] = []
 
         async def claim() -> None:
@@ -71,14 +71,14 @@ class QueueConformance(QueueKeySuite, QueueLeaseSuite, QueueOperatorSuite, WaitS
             assert sorted(claimed) == [b"%d" % number for number in range(10)]
 
     async def test_every_item_has_an_id_of_its_own(self) -> None:
-        """Bodies that are alike are different items."""
+        """Equal bodies are different items."""
         async with self.create() as queue:
             ids = await queue.put(*[b"same"] * 10)
             assert len(set(ids)) == 10
             assert [claim.id for claim in await self.claim(queue)] == ids
 
     async def test_a_known_id_is_not_put_twice(self) -> None:
-        """Neither in one put nor later, while it is ready, claimed or dead; its id is returned all the same."""
+        """A known id is returned but not added, in one put or later, ready, claimed or dead."""
         async with self.create() as queue:
             assert await queue.put(Item(b"1", id="a"), Item(b"2", id="a")) == ["a", "a"]
             claim = await self.claim_one(queue)
@@ -89,7 +89,7 @@ class QueueConformance(QueueKeySuite, QueueLeaseSuite, QueueOperatorSuite, WaitS
             assert await self.bodies(queue) == []
 
     async def test_an_acked_id_is_known_no_more(self) -> None:
-        """The queue forgets what is done."""
+        """The id of an acknowledged item can be put again."""
         async with self.create() as queue:
             await queue.put(Item(b"1", id="a"))
             await queue.ack(await self.claim_one(queue))
@@ -97,7 +97,7 @@ class QueueConformance(QueueKeySuite, QueueLeaseSuite, QueueOperatorSuite, WaitS
             assert await self.bodies(queue) == [b"2"]
 
     async def test_a_delayed_item_is_not_claimed_before_it_is_due(self) -> None:
-        """It holds nobody up until then, and stands where it was put from then on."""
+        """A delayed item blocks no other, and when it is due it has the position at which it was put."""
         async with self.create() as queue:
             await queue.put(Item(b"1", delay=4 * self.tick), b"2")
             assert await self.bodies(queue) == [b"2"]
@@ -108,7 +108,7 @@ class QueueConformance(QueueKeySuite, QueueLeaseSuite, QueueOperatorSuite, WaitS
             assert await self.bodies(queue) == [b"1", b"3"]
 
     async def test_stats_count_each_item_once(self) -> None:
-        """Ready is what is due, though another of its key is claimed; delays and leases that are over do not count."""
+        """A due item is ready even if its key is owned; ended delays and leases do not count."""
         async with self.create() as queue:
             await queue.put(b"dead", Item(b"a", key="k"), Item(b"b", key="k"))
             await queue.put(Item(b"soon", delay=4 * self.tick), Item(b"late", delay=100 * self.tick))
@@ -119,7 +119,7 @@ class QueueConformance(QueueKeySuite, QueueLeaseSuite, QueueOperatorSuite, WaitS
             assert await queue.stats() == Stats(ready=3, delayed=1, leased=0, dead=1)
 
     async def test_options_that_cannot_work_are_errors(self) -> None:
-        """A limit below 1, a lease that is not more than 0, and a delay below 0 are `InvalidOption`, and do nothing."""
+        """A limit below 1, a lease that is not above 0 and a negative delay are `InvalidOption` and change nothing."""
         async with self.create() as queue:
             await queue.put(b"1")
             for limit, lease in ((0, 1), (-1, 1), (1, 0), (1, -1), (1, float("nan"))):

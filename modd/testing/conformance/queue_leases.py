@@ -1,4 +1,4 @@
-"""What every queue must do about leases."""
+"""The conformance suite for the leases of a queue."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class QueueLeaseSuite(ClaimSuite[Queue]):
     """The promises about claims and how they are settled."""
 
     async def test_a_lease_that_ends_makes_the_item_ready_again(self) -> None:
-        """At its place in the order, with the attempt counted."""
+        """The item keeps its position, and the attempt counts."""
         async with self.create() as queue:
             await queue.put(b"1", b"2")
             first = await self.claim_one(queue, lease=4)
@@ -28,7 +28,7 @@ class QueueLeaseSuite(ClaimSuite[Queue]):
             assert first.token != second.token
 
     async def test_an_extended_lease_ends_later(self) -> None:
-        """Its time begins with the extension, be it longer or shorter than what was left."""
+        """The time begins with the extension, whether it is longer or shorter than the rest of the old one."""
         async with self.create() as queue:
             await queue.put(b"1")
             claim = await self.claim_one(queue, lease=4)
@@ -41,7 +41,7 @@ class QueueLeaseSuite(ClaimSuite[Queue]):
             assert await self.bodies(queue) == [b"1"]
 
     async def test_a_claim_is_good_until_somebody_else_claims_its_item(self) -> None:
-        """After its lease it can still be extended, and acked."""
+        """After its lease a claim can still be extended and acknowledged."""
         async with self.create() as queue:
             await queue.put(Item(b"1", key="k"), b"2", Item(b"3", key="k"))
             claims = await self.claim(queue, lease=2)
@@ -52,7 +52,7 @@ class QueueLeaseSuite(ClaimSuite[Queue]):
             assert await self.bodies(queue) == []
 
     async def test_a_claim_whose_item_went_to_somebody_else_is_lost(self) -> None:
-        """It cannot be extended nor settled in any way, and the other claim is not touched."""
+        """A lost claim can be neither extended nor settled, and the new claim stays valid."""
         async with self.create() as queue:
             await queue.put(Item(b"1", id="a"))
             lost = await self.claim_one(queue, lease=2)
@@ -62,7 +62,7 @@ class QueueLeaseSuite(ClaimSuite[Queue]):
             await queue.ack(claim)
 
     async def test_a_claim_is_settled_once(self) -> None:
-        """Whatever settled it, a second time is `LeaseLost`."""
+        """To settle a claim twice is `LeaseLost`, whichever method was first."""
         async with self.create() as queue:
             await queue.put(b"0", b"1", b"2", b"3")
             acked, retried, released, buried = await self.claim(queue)
@@ -75,7 +75,7 @@ class QueueLeaseSuite(ClaimSuite[Queue]):
             assert await queue.stats() == Stats(ready=2, delayed=0, leased=0, dead=1)
 
     async def test_an_acked_item_is_done(self) -> None:
-        """It does not come again."""
+        """An acknowledged item is not claimed again."""
         async with self.create() as queue:
             await queue.put(b"1", b"2", b"3")
             first, second, _ = await self.claim(queue, lease=2)
@@ -84,7 +84,7 @@ class QueueLeaseSuite(ClaimSuite[Queue]):
             assert await self.bodies(queue) == [b"3"]
 
     async def test_several_are_acked_or_none(self) -> None:
-        """One claim that is lost leaves all; the error names the items that are not held, and only them."""
+        """A lost claim leaves all items as they were; the error has the lost ones only."""
         async with self.create() as queue:
             await queue.put(Item(b"1", id="a"), Item(b"2", id="b"))
             first, second = await self.claim(queue)
@@ -97,7 +97,7 @@ class QueueLeaseSuite(ClaimSuite[Queue]):
             assert await queue.stats() == Stats(ready=0, delayed=0, leased=0, dead=0)
 
     async def test_a_retried_item_comes_again_after_its_delay(self) -> None:
-        """At once without one; its attempts count, and it stands where it was put."""
+        """Without a delay it comes at once; its attempts count, and it keeps its position."""
         async with self.create() as queue:
             await queue.put(b"1", b"2")
             await queue.retry(await self.claim_one(queue))
@@ -110,7 +110,7 @@ class QueueLeaseSuite(ClaimSuite[Queue]):
             assert [(claim.body, claim.attempt) for claim in await self.claim(queue)] == [(b"1", 3), (b"2", 1)]
 
     async def test_a_released_item_is_as_if_it_had_not_been_claimed(self) -> None:
-        """It is ready at once, and the attempt does not count."""
+        """A released item is ready at once, and the attempt does not count."""
         async with self.create() as queue:
             await queue.put(b"1")
             await queue.release(await self.claim_one(queue))
@@ -121,7 +121,7 @@ class QueueLeaseSuite(ClaimSuite[Queue]):
             assert (await self.claim_one(queue)).attempt == 2
 
     async def check_lost(self, queue: Queue, claim: Claim) -> None:
-        """Everything that takes a claim raises `LeaseLost` and names the item."""
+        """Check that every method with a claim raises `LeaseLost` with the id of its item."""
         calls = (
             partial(queue.extend, claim, self.tick),
             partial(queue.ack, claim),

@@ -1,4 +1,4 @@
-"""What every queue must do for people: cancel, and see to what was buried."""
+"""The conformance suite for the operator of a queue: cancel items, and inspect, redrive and discard dead letters."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from modd.testing.conformance.base import ClaimSuite
 
 
 class QueueOperatorSuite(ClaimSuite[Queue]):
-    """The promises about cancelled and buried items."""
+    """The promises about cancelled items and dead letters."""
 
     async def test_what_has_not_been_claimed_can_be_cancelled(self) -> None:
-        """Ready or delayed; the ids of those that were cancelled come back, each once, and are known no more."""
+        """Ready and delayed items; each cancelled id is returned once and can be put again."""
         async with self.create() as queue:
             await queue.put(Item(b"1", id="a"), Item(b"2", id="b", delay=2 * self.tick), Item(b"3", id="c"))
             assert await queue.cancel() == []
@@ -21,7 +21,7 @@ class QueueOperatorSuite(ClaimSuite[Queue]):
             assert await self.bodies(queue) == [b"3", b"4"]
 
     async def test_what_has_been_claimed_cannot_be_cancelled(self) -> None:
-        """Nor what waits for a retry, what nobody holds any more, what is dead; what was released can."""
+        """Not an item with an ended lease, one that waits for a retry, or a dead one; a released one can."""
         async with self.create() as queue:
             await queue.put(*[Item(b"", id=name) for name in ("over", "leased", "retried", "dead", "released")])
             await self.claim_one(queue, lease=2)
@@ -33,7 +33,7 @@ class QueueOperatorSuite(ClaimSuite[Queue]):
             assert await queue.cancel("over", "leased", "retried", "dead", "released") == ["released"]
 
     async def test_buried_items_are_there_to_be_looked_at(self) -> None:
-        """With all that people need, those buried first at the front, up to a limit; nobody claims them."""
+        """Dead letters have all their values, come in the order of their burial up to a limit, and are not claimed."""
         async with self.create() as queue:
             await queue.put(Item(b"1", {"type": "a"}, id="a"), Item(b"2", id="b"))
             await queue.retry(await self.claim_one(queue))
@@ -47,7 +47,7 @@ class QueueOperatorSuite(ClaimSuite[Queue]):
             assert await self.bodies(queue) == []
 
     async def test_a_redriven_item_begins_anew(self) -> None:
-        """Behind all others, with no attempts; it can be cancelled again, and nothing else is redriven."""
+        """At the end of the queue and without attempts, so it can be cancelled; only dead letters are redriven."""
         async with self.create() as queue:
             await self.bury(queue, "a", "b")
             await queue.put(Item(b"", id="c"))
@@ -58,7 +58,7 @@ class QueueOperatorSuite(ClaimSuite[Queue]):
             assert [(claim.id, claim.attempt) for claim in await self.claim(queue)] == [("c", 1), ("b", 1)]
 
     async def test_a_discarded_item_is_gone(self) -> None:
-        """Buried ones only; its id is known no more."""
+        """Only dead letters are discarded, and their ids can be put again."""
         async with self.create() as queue:
             await self.bury(queue, "a", "b")
             await queue.put(Item(b"", id="c"))
