@@ -16,9 +16,9 @@ from modd.stores.memory.locks import MemoryLocks
 from modd.stores.memory.outbox import MemoryOutbox
 from modd.stores.memory.queue import MemoryQueue
 from modd.stores.sqlite.errors import (
-    AnswerNeeded,
     NewerStore,
     NotAStore,
+    ResultNeeded,
     StoreBusy,
     StoreClosed,
     StoreCorrupt,
@@ -34,7 +34,6 @@ from modd.stores.sqlite.journal_mode import NotDurable
 from modd.stores.sqlite.store import SqliteStore
 
 __all__ = [
-    "AnswerNeeded",
     "MemoryCache",
     "MemoryEventStore",
     "MemoryInbox",
@@ -44,6 +43,7 @@ __all__ = [
     "NewerStore",
     "NotAStore",
     "NotDurable",
+    "ResultNeeded",
     "SqliteStore",
     "StoreBusy",
     "StoreClosed",

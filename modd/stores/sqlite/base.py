@@ -31,7 +31,7 @@ class Access(Protocol):
     async def write_for_result(self, call: str, operation: Operation, *arguments: Any) -> Any:
         """Run one call of an operation, and return its result.
 
-        Raises `AnswerNeeded`, which names the ``call``, where writes are deferred.
+        Raises `ResultNeeded`, which names the ``call``, where writes are deferred.
         """
         ...
 

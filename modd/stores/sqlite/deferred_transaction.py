@@ -9,7 +9,7 @@ from typing import Any, ClassVar, TypeVar
 
 from modd.ports.transaction import Parameters, open_transaction
 from modd.stores.sqlite.connection import ConnectionThread
-from modd.stores.sqlite.errors import AnswerNeeded, StoreReadOnly, is_refused_write
+from modd.stores.sqlite.errors import ResultNeeded, StoreReadOnly, is_refused_write
 from modd.stores.sqlite.readers import Readers
 from modd.stores.sqlite.sql import CallArgs, Connection, Operation
 from modd.stores.sqlite.transaction import SqliteTransaction
@@ -38,17 +38,17 @@ class DeferredTransaction(SqliteTransaction):
         self._writes.append((operation, arguments))
 
     async def write_for_result(self, call: str, operation: Operation, *arguments: Any) -> Any:
-        """Raise `AnswerNeeded`, because nothing is written before the commit."""
-        raise AnswerNeeded(call)
+        """Raise `ResultNeeded`, because nothing is written before the commit."""
+        raise ResultNeeded(call)
 
     async def fetch(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
-        """Execute a statement that reads, and return its rows. Raises `AnswerNeeded` for one that writes."""
+        """Execute a statement that reads, and return its rows. Raises `ResultNeeded` for one that writes."""
         try:
             return await super().fetch(sql, parameters)
         except StoreReadOnly as error:
             if not is_refused_write(error.__cause__):
                 raise
-            raise AnswerNeeded("a statement that writes and has rows") from error
+            raise ResultNeeded("a statement that writes and has rows") from error
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Do work that reads the snapshot, and return its result."""

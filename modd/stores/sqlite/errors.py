@@ -139,7 +139,7 @@ class TransactionInUse(ModdError, RuntimeError):
         )
 
 
-class AnswerNeeded(ModdError, RuntimeError):
+class ResultNeeded(ModdError, RuntimeError):
     """A call needs its result at once, and the open transaction defers its writes to the commit.
 
     ``call`` names the refused call.
@@ -148,7 +148,7 @@ class AnswerNeeded(ModdError, RuntimeError):
     def __init__(self, call: str) -> None:
         self.call = call
         super().__init__(
-            f"{call} needs an answer at once, and this transaction defers its writes until it commits; use "
+            f"{call} needs its result at once, and this transaction defers its writes until it commits; use "
             "store.transaction(immediate=True), or call it before the transaction"
         )
 

@@ -21,7 +21,7 @@ from modd.stores.sqlite.base import Access, Autocommit
 from modd.stores.sqlite.cache import SqliteCache
 from modd.stores.sqlite.connection import LoopThread, start_loop_thread
 from modd.stores.sqlite.deferred_transaction import DeferredTransaction
-from modd.stores.sqlite.errors import AnswerNeeded, StoreClosed, StoreForked, StoreInOtherThread, translate_errors
+from modd.stores.sqlite.errors import ResultNeeded, StoreClosed, StoreForked, StoreInOtherThread, translate_errors
 from modd.stores.sqlite.events import SqliteEventStore
 from modd.stores.sqlite.immediate_transaction import ImmediateTransaction
 from modd.stores.sqlite.inbox import SqliteInbox
@@ -104,7 +104,7 @@ class SqliteStore:
         max_seconds: seconds after which an immediate transaction is rolled back, 5 by default.
 
         Raises:
-            AnswerNeeded: an immediate transaction is begun in a deferred one.
+            ResultNeeded: an immediate transaction is begun in a deferred one.
             TransactionInUse: a task begins one inside the transaction of a different task.
             TransactionTimeout: the block of an immediate transaction took longer than ``max_seconds``.
             StoreClosed: the store is not open.
@@ -113,7 +113,7 @@ class SqliteStore:
         if outer is not None:
             outer.check_usable("transaction")
             if immediate and outer.is_deferred:
-                raise AnswerNeeded("a transaction with immediate=True")
+                raise ResultNeeded("a transaction with immediate=True")
             return outer.savepoint()
         self.access("transaction")
         if immediate:

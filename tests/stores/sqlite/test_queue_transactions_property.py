@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from modd.stores.sqlite.errors import AnswerNeeded
+from modd.stores.sqlite.errors import ResultNeeded
 from tests.stores.histories import Step, expected, outcome, steps
 from tests.stores.sqlite.laws import StoreBoth, queue_in_file
 
@@ -75,7 +75,7 @@ class Transactions:
         """A step whose write is done at the end: it fails then, and what is read is as it was at the beginning."""
         queue, model, claims = self.both.queue, self.both.model, self.both.claims
         if name in ANSWERS:
-            with pytest.raises(AnswerNeeded):
+            with pytest.raises(ResultNeeded):
                 await getattr(queue, name)(*arguments)
         elif name != "pass" and all(number < len(claims) for number in which):
             real = await outcome(getattr(queue, name), *[claims[-1 - number] for number in which], *arguments)

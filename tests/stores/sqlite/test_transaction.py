@@ -12,7 +12,7 @@ import pytest
 
 from modd.errors import InvalidOption
 from modd.ports import AlreadyHandled, Claim, Conflict, LeaseLost, Transaction, Transactional
-from modd.stores.sqlite.errors import AnswerNeeded, StoreClosed
+from modd.stores.sqlite.errors import ResultNeeded, StoreClosed
 from modd.stores.sqlite.store import SqliteStore
 from tests.stores.sqlite.connections import Watch
 from tests.stores.sqlite.effects import ALL, opened, paid, pay
@@ -133,9 +133,9 @@ async def test_what_needs_an_answer_is_refused_while_writes_are_collected(path: 
     async with opened(path) as store:
         async with store.transaction():
             for call in (store.queue("orders").claim(1, 60), store.outbox.claim(1, 60)):
-                with pytest.raises(AnswerNeeded, match=r"^claim needs an answer at once, .*immediate=True"):
+                with pytest.raises(ResultNeeded, match=r"^claim needs its result at once, .*immediate=True"):
                     await call
-            with pytest.raises(AnswerNeeded, match="immediate=True"):
+            with pytest.raises(ResultNeeded, match="immediate=True"):
                 await store.transaction(immediate=True).__aenter__()
         async with store.transaction(immediate=True):
             await store.queue("orders").put(b"1")

@@ -42,7 +42,7 @@ async def test_a_transaction_sees_what_was_committed_when_it_read_first(path: Pa
         assert await bodies(store) == [b"a", b"b", b"c"]
 
 
-async def test_a_transaction_that_collects_does_not_see_its_own_writes(path: Path) -> None:
+async def test_a_deferred_transaction_does_not_see_its_own_writes(path: Path) -> None:
     async with opened(path) as store:
         async with store.transaction() as tx:
             await pay(store, tx)
@@ -53,7 +53,7 @@ async def test_a_transaction_that_collects_does_not_see_its_own_writes(path: Pat
         assert await paid(store) == ALL
 
 
-async def test_with_own_writes_it_sees_them_and_nobody_else_does(path: Path) -> None:
+async def test_when_immediate_it_sees_them_and_nobody_else_does(path: Path) -> None:
     async with opened(path) as store, outsider() as do:
         async with store.transaction(immediate=True) as tx:
             await pay(store, tx)
@@ -67,7 +67,7 @@ async def test_with_own_writes_it_sees_them_and_nobody_else_does(path: Path) -> 
         assert await do(store.cache.get, "k") == b"1"
 
 
-async def test_with_own_writes_the_cache_and_the_locks_are_part_of_it(path: Path) -> None:
+async def test_when_immediate_the_cache_and_the_locks_are_part_of_it(path: Path) -> None:
     async def work() -> None:
         async with store.transaction(immediate=True):
             await store.cache.set("k", b"1", 60)
@@ -100,7 +100,7 @@ async def test_the_cache_and_the_locks_are_no_part_of_one_that_collects(path: Pa
         assert not await store.locks.acquire("k", 60, "you")
 
 
-async def test_with_own_writes_what_failed_alone_can_be_done_again(path: Path) -> None:
+async def test_when_immediate_what_failed_alone_can_be_done_again(path: Path) -> None:
     async with opened(path) as store:
         await add(store, "a")
         async with store.transaction(immediate=True) as tx:
@@ -112,7 +112,7 @@ async def test_with_own_writes_what_failed_alone_can_be_done_again(path: Path) -
         assert await bodies(store) == [b"a", b"c"]
 
 
-async def test_with_own_writes_it_may_not_take_long_and_the_others_go_on(path: Path) -> None:
+async def test_when_immediate_it_may_not_take_long_and_the_others_go_on(path: Path) -> None:
     # ST-12
     async def work() -> None:
         async with store.transaction(immediate=True, max_seconds=0.05) as tx:

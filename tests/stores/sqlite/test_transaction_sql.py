@@ -11,7 +11,7 @@ import pytest
 
 from modd.errors import InvalidOption
 from modd.ports import Transaction
-from modd.stores.sqlite.errors import AnswerNeeded, TransactionInUse
+from modd.stores.sqlite.errors import ResultNeeded, TransactionInUse
 from tests.stores.sqlite.connections import Watch
 from tests.stores.sqlite.effects import ALL, opened, paid, pay
 from tests.stores.sqlite.test_group_commit import together
@@ -46,11 +46,11 @@ async def test_statements_that_begin_or_end_transactions_are_refused(path: Path,
         assert await paid(store) == ALL
 
 
-async def test_a_statement_that_writes_and_has_rows_needs_own_writes(path: Path) -> None:
+async def test_a_statement_that_writes_and_has_rows_needs_an_immediate_transaction(path: Path) -> None:
     add = "INSERT INTO accounts VALUES ('a', 1) RETURNING balance"
     async with opened(path) as store:
         async with store.transaction() as tx:
-            with pytest.raises(AnswerNeeded, match=r"a statement that writes and has rows needs an answer at once"):
+            with pytest.raises(ResultNeeded, match=r"a statement that writes and has rows needs its result at once"):
                 await tx.fetch(add)
         async with store.transaction(immediate=True) as tx:
             assert await tx.fetch(add) == [(1,)]
@@ -99,7 +99,7 @@ async def test_a_statement_that_undoes_the_whole_commit_harms_no_other(path: Pat
         assert [await paid(store, name) for name in "abcdef"] == [ALL, [], ALL, [], ALL, ALL]
 
 
-async def test_with_own_writes_nothing_is_written_after_such_a_statement(path: Path) -> None:
+async def test_when_immediate_nothing_is_written_after_such_a_statement(path: Path) -> None:
     async def work() -> None:
         async with store.transaction(immediate=True) as tx:
             await pay(store, tx)

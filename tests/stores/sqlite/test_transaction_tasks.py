@@ -99,7 +99,7 @@ async def test_other_tasks_inside_may_use_the_cache_and_the_locks_which_are_no_p
         assert await store.cache.get("k") == b"1"
 
 
-async def test_other_tasks_cannot_use_the_cache_of_one_that_has_own_writes(path: Path) -> None:
+async def test_other_tasks_cannot_use_the_cache_of_an_immediate_transaction(path: Path) -> None:
     async def other() -> None:
         with pytest.raises(TransactionInUse):
             await store.cache.get("k")
