@@ -8,9 +8,9 @@ from types import TracebackType
 from typing import Any, ClassVar, TypeVar
 
 from modd.ports.transaction import Parameters, open_transaction
-from modd.stores.sqlite.connection import ConnectionThread
+from modd.stores.sqlite.base import Store
 from modd.stores.sqlite.errors import ResultNeeded, StoreReadOnly, is_refused_write
-from modd.stores.sqlite.readers import Readers
+from modd.stores.sqlite.readers import Readers, ReadSession
 from modd.stores.sqlite.sql import CallArgs, Connection, Operation
 from modd.stores.sqlite.transaction import SqliteTransaction
 from modd.stores.sqlite.writer import Writer
@@ -26,12 +26,12 @@ class DeferredTransaction(SqliteTransaction):
 
     is_deferred: ClassVar[bool] = True
 
-    def __init__(self, store: Any, writer: Writer, readers: Readers) -> None:
+    def __init__(self, store: Store, writer: Writer, readers: Readers) -> None:
         super().__init__(store)
         self._writer, self._readers = writer, readers
         self._writes: list[tuple[Operation, CallArgs]] = []
         self._stack: AsyncExitStack | None = None
-        self._snapshot: ConnectionThread | None = None
+        self._snapshot: ReadSession | None = None
 
     async def write(self, operation: Operation, *arguments: Any) -> Any:
         """Collect one call of an operation for the commit."""

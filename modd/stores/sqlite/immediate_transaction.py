@@ -9,6 +9,7 @@ from typing import Any, ClassVar, TypeVar
 import anyio
 
 from modd.ports.transaction import open_transaction
+from modd.stores.sqlite.base import Store
 from modd.stores.sqlite.connection import ConnectionThread
 from modd.stores.sqlite.errors import TransactionTimeout, translate_errors
 from modd.stores.sqlite.savepoint import begin, roll_back, run_in_savepoint, undo_savepoint
@@ -28,7 +29,7 @@ class ImmediateTransaction(SqliteTransaction):
 
     is_deferred: ClassVar[bool] = False
 
-    def __init__(self, store: Any, writer: Writer, max_seconds: float) -> None:
+    def __init__(self, store: Store, writer: Writer, max_seconds: float) -> None:
         super().__init__(store)
         self._writer, self._max_seconds = writer, max_seconds
         self._thread: ConnectionThread | None = None

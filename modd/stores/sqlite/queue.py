@@ -10,6 +10,7 @@ from modd.errors import InvalidOption
 from modd.ports.items import Claim, DeadLetter, Item, Stats
 from modd.stores.sqlite.base import Access, Autocommit, Claimable, Store
 from modd.stores.sqlite.lease import leased_row
+from modd.stores.sqlite.outbox import SqliteOutbox
 from modd.stores.sqlite.positions import Positions
 from modd.stores.sqlite.queue_operations import QueueOperations
 from modd.stores.sqlite.queue_sql import BLOCKED, COUNTS, DEAD_LETTERS, DELAYED, IS_CLAIMABLE, READY
@@ -24,7 +25,7 @@ class SqliteQueue(Claimable):
 
     notifies_only_claimable: ClassVar[bool] = True
 
-    def __init__(self, store: Store, name: str, outbox: Any, positions: Positions) -> None:
+    def __init__(self, store: Store, name: str, outbox: SqliteOutbox, positions: Positions) -> None:
         super().__init__(store)
         self.name, self.outbox = name, outbox
         self._operations = operations = QueueOperations(name, positions)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, TypeVar, cast
+from typing import Protocol, TypeVar
 
 import anyio
 
@@ -19,6 +19,14 @@ T = TypeVar("T")
 
 IDLE = 4
 """Connections that stay open for the next read; also the number of reads at the same time outside of transactions."""
+
+
+class ReadSession(Protocol):
+    """Does work that reads: a `ConnectionThread`, or `FreshReads`."""
+
+    async def run(self, work: Callable[[Connection], T]) -> T:
+        """Do the work, and return its result."""
+        ...
 
 
 class Readers:
@@ -42,10 +50,10 @@ class Readers:
         async with self._limiter, self.borrow() as thread:
             return await self.run(thread, work)
 
-    async def run(self, thread: ConnectionThread, work: Callable[[Connection], T]) -> T:
+    async def run(self, session: ReadSession, work: Callable[[Connection], T]) -> T:
         """Do work that reads on a borrowed connection. Raises `StoreClosed` if the store was closed meanwhile."""
         with self._count_as_active(), translate_errors(self._store):
-            return await thread.run(work)
+            return await session.run(work)
 
     @asynccontextmanager
     async def borrow(self) -> AsyncIterator[ConnectionThread]:
@@ -58,7 +66,7 @@ class Readers:
                 await self._put_back(thread)
 
     @asynccontextmanager
-    async def snapshot(self) -> AsyncIterator[ConnectionThread]:
+    async def snapshot(self) -> AsyncIterator[ReadSession]:
         """Lend a connection that sees the same state of the file during the whole block: that of its first read."""
         async with self.borrow() as thread:
             await self.run(thread, lambda connection: connection.execute("BEGIN"))
@@ -157,15 +165,15 @@ class PausableReaders(Readers):
             self._changed.set()
 
     @asynccontextmanager
-    async def snapshot(self) -> AsyncIterator[ConnectionThread]:
+    async def snapshot(self) -> AsyncIterator[ReadSession]:
         """Lend a connection that sees one state of the file, or `FreshReads` where there are no snapshots."""
         if not self.has_snapshots:
-            yield cast(ConnectionThread, FreshReads(self))
+            yield FreshReads(self)
             return
         self._open_snapshots += 1
         try:
-            async with super().snapshot() as thread:
-                yield thread
+            async with super().snapshot() as session:
+                yield session
         finally:
             self._open_snapshots -= 1
             self._changed.set()
@@ -201,5 +209,4 @@ class FreshReads:
 
     async def run(self, work: Callable[[Connection], T]) -> T:
         """Do work that reads, and return its result."""
-        result: Any = await self._readers.read(work)
-        return cast(T, result)
+        return await self._readers.read(work)

@@ -23,6 +23,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar, TypeVar
 
 from modd.ports.transaction import Parameters, open_transaction
+from modd.stores.sqlite.base import Store
 from modd.stores.sqlite.connection import current_task
 from modd.stores.sqlite.errors import TransactionInUse
 from modd.stores.sqlite.sql import Connection, Operation, select
@@ -39,7 +40,7 @@ class SqliteTransaction(ABC):
 
     is_deferred: ClassVar[bool]
 
-    def __init__(self, store: Any) -> None:
+    def __init__(self, store: Store) -> None:
         self.store, self.is_open = store, True
         self.outer: Any = open_transaction.get()
         """The transaction around this one: of a different store, or ended."""
