@@ -36,7 +36,7 @@ class Other:
             await self._over.wait()
 
 
-def present(path: Path) -> Presence:
+def create_presence(path: Path) -> Presence:
     """What a process holds that uses the file."""
     path.touch()
     return Presence(str(path))

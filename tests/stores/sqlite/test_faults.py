@@ -12,7 +12,7 @@ from modd.ports.errors import StoreError
 from modd.stores.sqlite.errors import NotAStore, StoreBusy, StoreCorrupt, StoreFailed, StoreFull, StoreReadOnly
 from modd.stores.sqlite.store import SqliteStore
 from tests.stores.sqlite.faulty import Disk, damage
-from tests.stores.sqlite.program import ended, quota, start
+from tests.stores.sqlite.program import quota, start, wait_for_end
 
 pytestmark = pytest.mark.anyio
 
@@ -108,7 +108,7 @@ async def limit_pages(store: SqliteStore, pages: int) -> None:
 async def test_a_file_that_may_grow_no_more_loses_nothing_and_goes_on_when_it_may(
     path: Path, anyio_backend: str
 ) -> None:
-    told = json.loads(ended(start(quota, path, anyio_backend)))
+    told = json.loads(wait_for_end(start(quota, path, anyio_backend)))
     assert told["error"] in ("StoreFull", "StoreFailed")
     assert told["ready"] == [told["put"], told["put"] + 1]
 

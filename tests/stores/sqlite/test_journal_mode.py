@@ -13,7 +13,7 @@ from modd.stores.sqlite import file_lock
 from modd.stores.sqlite.errors import StoreClosed
 from modd.stores.sqlite.journal_mode import ALONE, NO_LOCKS, NO_WAL, SAFE, NotDurable, is_affected
 from modd.stores.sqlite.store import SqliteStore
-from tests.stores.sqlite.faulty import Disk, beside, by_uri, has_wal, of_version
+from tests.stores.sqlite.faulty import Disk, by_uri, files_beside, has_wal, of_version
 
 pytestmark = pytest.mark.anyio
 
@@ -38,7 +38,7 @@ async def test_who_is_alone_uses_wal(path: Path) -> None:
         assert store.journal == ALONE
         assert str(store.journal) == "wal: one process uses the file"
         assert has_wal(path)
-    assert beside(path) == {"", "-modd", "-modd-turn"}
+    assert files_beside(path) == {"", "-modd", "-modd-turn"}
 
 
 async def test_the_journal_is_told_while_the_store_is_open(path: Path) -> None:
@@ -67,7 +67,7 @@ async def test_a_repaired_sqlite_uses_wal_with_several(path: Path) -> None:
         await second.queue("a").put(b"2")
         assert first.journal == second.journal == SAFE
         assert (await first.queue("a").stats()).ready == 2
-    assert "-modd" not in beside(path)
+    assert "-modd" not in files_beside(path)
 
 
 async def test_what_cannot_be_locked_is_not_written_with_wal(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

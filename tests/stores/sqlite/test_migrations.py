@@ -13,7 +13,7 @@ from modd.stores.sqlite.errors import NewerStore
 from modd.stores.sqlite.opening import connect_file
 from modd.stores.sqlite.schema import FIRST, STEPS, migrate
 from modd.stores.sqlite.store import SqliteStore
-from tests.stores.sqlite.program import ended, put_one, start
+from tests.stores.sqlite.program import put_one, start, wait_for_end
 
 pytestmark = pytest.mark.anyio
 
@@ -99,6 +99,6 @@ def test_who_comes_second_does_nothing_again(path: Path, file: sqlite3.Connectio
 
 async def test_several_processes_make_one_file_at_once(path: Path, anyio_backend: str) -> None:
     for process in [start(put_one, path, anyio_backend) for _ in range(6)]:
-        ended(process)
+        wait_for_end(process)
     async with SqliteStore(path) as store:
         assert (await store.queue("a").stats()).ready == 6

@@ -12,14 +12,14 @@ from modd.stores.sqlite.journal_mode import ALONE
 from modd.stores.sqlite.store import SqliteStore
 from modd.stores.sqlite.write_turns import WriteTurns
 from tests.stores.sqlite.faulty import has_wal, mode_in_header
-from tests.stores.sqlite.program import ITEMS, TASKS, ended, put_and_stay, start, work
+from tests.stores.sqlite.program import ITEMS, TASKS, put_and_stay, start, wait_for_end, work
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_four_processes_share_the_work_and_nobody_waits_long(path: Path, anyio_backend: str) -> None:
     processes = [start(work, path, anyio_backend) for _ in range(4)]
-    told = [json.loads(ended(process)) for process in processes]
+    told = [json.loads(wait_for_end(process)) for process in processes]
     done = [each for one in told for each in one["done"]]
     assert len(done) == len(set(done)) == 4 * TASKS * ITEMS
     assert max(one["longest"] for one in told) < 5

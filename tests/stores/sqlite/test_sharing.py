@@ -12,7 +12,7 @@ from modd.stores.sqlite.errors import StoreBusy
 from modd.stores.sqlite.journal_mode import ALONE, SHARED
 from modd.stores.sqlite.store import SqliteStore
 from tests.stores.sqlite.faulty import Disk, has_wal, until
-from tests.stores.sqlite.others import Other, affected, present
+from tests.stores.sqlite.others import Other, affected, create_presence
 
 pytestmark = pytest.mark.anyio
 
@@ -102,7 +102,7 @@ async def test_others_read_and_write_while_one_is_let_in(path: Path) -> None:
 
 
 async def test_one_who_does_not_let_others_in_is_told_of(path: Path) -> None:
-    alone = present(path)
+    alone = create_presence(path)
     assert alone.try_exclusive()
     with pytest.raises(
         StoreBusy, match=r"store\.db: another process keeps the file locked \(the process that has it alone"
@@ -111,7 +111,7 @@ async def test_one_who_does_not_let_others_in_is_told_of(path: Path) -> None:
     alone.close()
     async with affected(path) as store:  # that somebody knocked and has gone is forgotten
         assert store.journal == ALONE
-    alone = present(path)
+    alone = create_presence(path)
     assert not alone.is_knocked()
     alone.close()
 
@@ -119,7 +119,7 @@ async def test_one_who_does_not_let_others_in_is_told_of(path: Path) -> None:
 async def test_who_shares_a_file_that_a_crash_left_in_wal_puts_it_in_order(path: Path) -> None:
     async with affected(path) as store:
         await store.queue("a").put(b"1")
-    other, disk = present(path), Disk()
+    other, disk = create_presence(path), Disk()
     assert other.try_shared()
 
     async def leave_when_waited_for() -> None:

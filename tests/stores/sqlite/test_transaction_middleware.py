@@ -12,7 +12,7 @@ from modd.middleware import Idempotency, Retryer
 from modd.ports import Transaction
 from modd.stores import SqliteStore
 from modd.worker import Worker
-from tests.stores.sqlite.effects import opened
+from tests.stores.sqlite.effects import open_store
 
 pytestmark = pytest.mark.anyio
 
@@ -51,7 +51,7 @@ async def test_of_several_attempts_only_what_the_last_one_wrote_is_kept(
             envelope.add(Failed("later"))
 
     bus = CommandBus([pay], middleware=[Retryer(backoff="none")])
-    async with opened(path) as store:
+    async with open_store(path) as store:
         await table(store)
         async with store.transaction(immediate=immediate):
             await bus.dispatch(Pay())
@@ -71,7 +71,7 @@ async def test_a_result_is_kept_when_the_transaction_is_committed_and_not_before
                 raise ZeroDivisionError
 
     bus = CommandBus([pay], middleware=[Idempotency()])
-    async with opened(path) as store:
+    async with open_store(path) as store:
         await table(store)
         with pytest.raises(ZeroDivisionError):
             await in_transaction(store, fails=True)
@@ -96,7 +96,7 @@ async def test_what_is_to_be_done_after_a_commit_is_dropped_with_its_part(path: 
             tx.on_commit(lambda: note("b"))
             raise ConnectionError
 
-    async with opened(path) as store:
+    async with open_store(path) as store:
         async with store.transaction(immediate=immediate) as tx:
             tx.on_commit(lambda: note("a"))
             with pytest.raises(ConnectionError):
@@ -117,7 +117,7 @@ async def test_under_a_worker_a_commit_that_fails_leaves_no_result_behind(path: 
         await tx.execute("INSERT INTO paid VALUES (?)" if calls > 1 else "INSERT INTO missing VALUES (?)", (calls,))
 
     bus = CommandBus([pay], middleware=[Idempotency()])
-    async with opened(path) as store:
+    async with open_store(path) as store:
         await table(store)
         queue = store.queue("payments")
         await queue.put(bus.codec.encode(Envelope(Pay())))

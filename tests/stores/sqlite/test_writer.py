@@ -39,7 +39,7 @@ async def told(call: Do) -> None:
 
 
 @asynccontextmanager
-async def opened(path: Path, has_others: Callable[[], bool]) -> AsyncIterator[FairConnectionThread]:
+async def open_thread(path: Path, has_others: Callable[[], bool]) -> AsyncIterator[FairConnectionThread]:
     path.touch()  # noqa: ASYNC240
     loop, turns = start_loop_thread(), WriteTurns(str(path), 1)
     thread = FairConnectionThread(partial(connect_file, str(path)), loop, turns, has_others)
@@ -86,7 +86,7 @@ async def test_when_the_connection_cannot_even_be_asked_all_callers_are_told_and
         failed += 1
 
     errors: list[Exception] = [RuntimeError("can't start new thread")]
-    async with opened(path, has_others) as thread:
+    async with open_thread(path, has_others) as thread:
         writer = Writer("store.db", thread, lambda: None)
         async with anyio.create_task_group() as tasks:
             for number in (1, 2):
@@ -99,7 +99,7 @@ async def test_when_the_connection_cannot_even_be_asked_all_callers_are_told_and
 
 
 async def test_work_that_a_connection_did_not_take_is_not_done_in_place_of_the_next(path: Path) -> None:
-    async with opened(path, lambda: False) as thread:
+    async with open_thread(path, lambda: False) as thread:
         await thread.close()
         for _ in range(2):
             with pytest.raises(ValueError, match=r"active|closed"):
@@ -127,7 +127,7 @@ async def test_what_ends_the_writer_comes_out_and_its_callers_are_told(path: Pat
         async with writer.reserve():
             pass
 
-    async with opened(path, lambda: False) as thread:
+    async with open_thread(path, lambda: False) as thread:
         writer = Writer("store.db", thread, lambda: None)
         calls = (partial(writer.submit, stop), reserve)
         async with anyio.create_task_group() as tasks:
@@ -162,7 +162,7 @@ async def test_who_waits_for_a_turn_when_the_writer_is_closed_is_told(path: Path
 
     begun, over = anyio.Event(), anyio.Event()
     with anyio.fail_after(20):
-        async with opened(path, lambda: False) as thread, anyio.create_task_group() as tasks:
+        async with open_thread(path, lambda: False) as thread, anyio.create_task_group() as tasks:
             writer = Writer("store.db", thread, lambda: None)
             async with running(writer):
                 tasks.start_soon(reserve)
