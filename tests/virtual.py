@@ -1,4 +1,4 @@
-"""For modules whose tests move time: import `anyio_backend` from here."""
+"""The fixture `anyio_backend` for modules whose tests let time pass."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ from modd.testing import virtual_backend
 
 @pytest.fixture(params=["asyncio", "trio"])
 def anyio_backend(request: Any) -> Any:
-    """The loop that the test runs on, with a clock that jumps."""
+    """Return the loop of the test, with a virtual clock."""
     return virtual_backend(request.param)

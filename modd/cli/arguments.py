@@ -10,7 +10,7 @@ import msgspec
 
 from modd.cli.errors import UsageError
 
-Command: TypeAlias = Literal["stats", "dead", "show", "redrive", "discard", "doctor"]
+CommandName: TypeAlias = Literal["stats", "dead", "show", "redrive", "discard", "doctor"]
 
 
 class Arguments(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,7 +26,7 @@ class Arguments(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     path: str
-    command: Command = "stats"
+    command: CommandName = "stats"
     json: bool = False
     name: str = ""
     id: str = ""
@@ -76,7 +76,7 @@ def _parser() -> ArgumentParser:
 def _add_commands(queue: ArgumentParser) -> None:
     commands = queue.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
 
-    def add(name: Command, help: str) -> ArgumentParser:
+    def add(name: CommandName, help: str) -> ArgumentParser:
         parser = commands.add_parser(name, help=help, description=f"{help[0].upper()}{help[1:]}.")
         _add_json(parser)
         return parser

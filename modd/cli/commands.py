@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 import anyio
 
 from modd.cli.arguments import Arguments
-from modd.cli.content import MASK, Viewer, choose_viewer
+from modd.cli.content import MASK_TEXT, Viewer, choose_viewer
 from modd.cli.dead_letters import list_dead_letters, process_in_batches
 from modd.cli.doctor import Doctor
 from modd.cli.inspection import Inspector, inspect_file
@@ -68,8 +68,8 @@ def show_item(inspector: Inspector, queue: str, id: str, viewer: Viewer, *, is_r
     number, due, attempts, key, packed, reason, body = inspector.item(queue, id)
     state, headers, view = STATES[number], decode_headers(packed), viewer(body)
     if not is_raw:
-        key = key and MASK
-        headers = {name: text if name.startswith(OWN_HEADERS) else MASK for name, text in headers.items()}
+        key = key and MASK_TEXT
+        headers = {name: text if name.startswith(OWN_HEADERS) else MASK_TEXT for name, text in headers.items()}
     end = None if state == "dead" else due  # the column has another meaning for dead letters: their order
     masked_reason = None if reason is None else view.mask(reason)
     return ItemDetails(queue, id, state, attempts, key, headers, end, masked_reason, view.content)

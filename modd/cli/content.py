@@ -22,7 +22,7 @@ from modd.cqrs.stamps import Identity, UnknownStamp
 from modd.cqrs.wire import FORMATS, STAMP, TYPE, Head, StampHead
 from modd.middleware.masking import masked
 
-MASK = "***"
+MASK_TEXT = "***"
 
 
 class EnvelopeOutline(msgspec.Struct):
@@ -168,4 +168,4 @@ def _tag(value: msgspec.Struct) -> dict[str, Any]:
 def _convert_fields(value: Any, names: Iterable[str], convert: Callable[[Any], Any]) -> dict[str, Any]:
     kind: type = type(value)
     sensitive = sensitive_fields(kind)
-    return {name: MASK if name in sensitive else convert(getattr(value, name)) for name in names}
+    return {name: MASK_TEXT if name in sensitive else convert(getattr(value, name)) for name in names}

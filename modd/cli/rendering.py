@@ -22,7 +22,7 @@ WIDE = 160
 """Columns of the output if it is not a terminal."""
 
 
-SHORT = 80
+LINE_LENGTH = 80
 """Letters of a body or a reason in a list; longer texts are cut."""
 
 
@@ -155,7 +155,7 @@ def _pretty(data: Any) -> str:
 
 def _short(text: str) -> str:
     line = " ".join(text.split())
-    return line if len(line) <= SHORT else f"{line[: SHORT - 3]}..."
+    return line if len(line) <= LINE_LENGTH else f"{line[: LINE_LENGTH - 3]}..."
 
 
 def _pairs(values: dict[str, Any]) -> Table:

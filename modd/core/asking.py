@@ -5,11 +5,15 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
 from typing import Any, Protocol
 
-from modd.core.causation import Caused, Question, current_origin
-from modd.core.component import Part, check_message
+from modd.concurrency.scopes import open_scope
+from modd.core.causation import Caused, Entry, Question, current_origin
+from modd.core.component import Accepts, Part, Receiver, check_message
+from modd.core.limits import BEAT
 from modd.core.message import Message
+from modd.core.turn import Turn, end, innermost, publish
 from modd.errors import MultipleHandlers, NoHandler, NotAnswered, TurnFailed
 
 
@@ -51,7 +55,10 @@ class Answerer(Part):
 
 async def ask(bus: Any, intent: Any, stamps: tuple[Any, ...]) -> Any:
     """Send an intent to a bus and return the result that its answerer notes; see `Bus.ask`."""
-    question = Question(intent, stamps, bus.answerers.get(type(intent)) or find_answerer(bus, intent))
+    answerer, alone = bus.answerers.get(type(intent)) or find_answerer(bus, intent)
+    if alone and bus.unpaused < BEAT - 1 and open_scope(innermost()) is None:
+        return await _ask_directly(bus, intent, stamps, answerer)
+    question = Question(intent, stamps, answerer)
     current_origin.set(question)
     try:
         await bus(intent)
@@ -68,8 +75,49 @@ async def ask(bus: Any, intent: Any, stamps: tuple[Any, ...]) -> Any:
     return question.answer
 
 
-def find_answerer(bus: Any, intent: Any) -> Answerer:
-    """Return the one typed bus inside that an intent gets to. Raises `NoHandler`, `MultipleHandlers`."""
+async def _ask_directly(bus: Any, intent: Any, stamps: tuple[Any, ...], answerer: Answerer) -> Any:
+    """Ask the only receiver of an intent without a queue, in half the time; its error or events go through the loop.
+
+    Contract: the turns of the bus overlap, the caller is in no turn, and nothing observes the bus.
+    """
+    bus.unpaused += 1
+    turn = Turn(bus, None, bus.watch)
+    publish(turn)
+    answer: Answer | None = None
+    returned: Any = None
+    try:
+        answer = await answerer.dispatch(intent, *stamps)
+        returned = answer.caused if answer.events else None
+    except Exception as error:
+        returned = error
+    finally:
+        end(turn)
+    if returned is not None:
+        receiver = Receiver(answerer, partial(_give, returned), Accepts())
+        try:
+            await bus(Entry(intent, receivers=(receiver,)))
+        except TurnFailed as failed:
+            if answer is not None:
+                failed.result = answer.result
+                raise
+    if answer is None:
+        raise returned
+    if answer.result is None and not answer.answered:
+        raise NotAnswered(type(intent), bus.name)
+    return answer.result
+
+
+def _give(returned: Any, _: Message) -> Any:
+    if isinstance(returned, Exception):
+        raise returned
+    return returned
+
+
+def find_answerer(bus: Any, intent: Any) -> tuple[Answerer, bool]:
+    """Return the one typed bus inside that an intent gets to, and True if it may be asked directly.
+
+    Raises `NoHandler`, `MultipleHandlers`.
+    """
     check_message(intent)
     kind = type(intent)
     answerers = [*answerers_in(bus, kind)]
@@ -77,8 +125,9 @@ def find_answerer(bus: Any, intent: Any) -> Answerer:
         raise NoHandler(kind, bus.name, {k for part in answerers_in(bus) for k in part.types})
     if len(answerers) > 1:
         raise MultipleHandlers(kind, bus.name, [part.name for part in answerers])
-    bus.answerers[kind] = answerers[0]
-    return answerers[0]
+    alone = [receiver.component for receiver in bus.routing.receivers(kind)] == answerers
+    bus.answerers[kind] = answerers[0], alone and bus.gate is bus.keyed_gates is None and not bus.watchers
+    return bus.answerers[kind]  # type: ignore[no-any-return]
 
 
 def answerers_in(part: Part, kind: type[Message] | None = None) -> Iterator[Answerer]:

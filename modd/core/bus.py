@@ -42,6 +42,8 @@ from modd.errors import BusInsideItself, InvalidOption, UnknownComponent
 
 R = TypeVar("R")
 
+_NOTHING: tuple[()] = ()
+
 
 class Bus(Part):
     """A component made of components, with a queue: a bounded context, or a part of one.
@@ -85,12 +87,12 @@ class Bus(Part):
         self.gate, self.keyed_gates = gates_for(self.name, exclusive)
         self.routing = Routing(self.name, self._inside, self.outbound)
         self.opening = Opening(self.name)
-        self.answerers: dict[type, asking.Answerer] = {}
+        self.answerers: dict[type, tuple[asking.Answerer, bool]] = {}
         self._observers: list[Observer] = []
         self._watchers: tuple[Observer, ...] | None = None
         self.watch = watch_from(self.limit)
         self._unseen: Turn | None = None
-        self._unpaused = 0
+        self.unpaused = 0
         """Messages since other tasks could run, counted across turns."""
         known: tuple[type[Message], ...] = (Failure, *(self.inbound or ()), *let_out)
         for kind in known:
@@ -131,9 +133,9 @@ class Bus(Part):
         queue: Queue | None = None
         try:
             while True:
-                self._unpaused = unpaused = self._unpaused + 1
+                self.unpaused = unpaused = self.unpaused + 1
                 if unpaused >= BEAT:
-                    self._unpaused = 0
+                    self.unpaused = 0
                     await checkpoint()
                 try:
                     receivers: Any = calls[type(item)]
@@ -157,7 +159,7 @@ class Bus(Part):
                     if type(returned) in routing.stays and counter.count < turn.watch:
                         counter.count += 1
                         queue.append(returned)
-                    elif returned != ():
+                    elif returned is not _NOTHING:
                         if not seen:
                             publish(turn)
                             seen = True
@@ -172,14 +174,16 @@ class Bus(Part):
             if cut is not error:
                 raise cut from None
             raise
-        if turn.outcome is None and gate is self.gate and not (gate is not None and (gate.line or turn.within)):
+        if turn.outcome is None and (gate is None or not (gate.line or gate.behind or turn.within)):
             if gate is not None:
                 gate.holder = None
+                if gate.gates is not None:
+                    del gate.gates[gate.key]
             if seen:
                 turn.open = False
-            else:  # nothing refers to a turn that was not published: the next send takes it, at half the cost
-                turn.count, self._unseen = 1, turn
-            return ()
+            elif outer is None and gate is self.gate and queue is None:
+                self._unseen = turn  # nothing refers to the turn: the next send takes it, at half the cost
+            return _NOTHING
         return end(turn)
 
     async def ask(self, intent: IntentOf[R], *stamps: Any) -> R:

@@ -55,6 +55,11 @@ class Question(Origin):
         self.by = None if self.outer is None else self.outer.by
         self.open = True
 
+    def note(self, answer: Any) -> None:
+        """Note an `Answer`."""
+        self.answer = answer.result
+        self.answered = self.answer is not None or answer.answered  # to look for stamps costs a fifth of an ask
+
 
 class Entry(msgspec.Struct, eq=False):
     """A message in the queue of a turn, with facts that belong to its way and not to the message."""

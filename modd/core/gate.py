@@ -43,19 +43,24 @@ class Gate:
 
     name: the bus, or the thing that is waited for, in the text of a `Deadlock`.
     base: the gate of the bus, for a gate inside one of its turns.
+    gates, key: the gates by key that this gate is removed from when the last turn has left.
     """
 
-    __slots__ = ("__weakref__", "base", "behind", "holder", "line", "name", "on_free")
+    __slots__ = ("__weakref__", "base", "behind", "gates", "holder", "key", "line", "name")
 
-    def __init__(self, name: str, base: Gate | None = None, on_free: Callable[[], object] | None = None) -> None:
-        self.name = name
-        self.base = base or self
-        self.behind: Gate | None = None
-        """The gate of a turn that ended before the turns inside it, which hold both gates now."""
-        self.holder: Any = None
-        self.line: dict[Any, Event] = {}
-        self.on_free = on_free
-        """Called when the last turn has left."""
+    behind: Gate | None
+    """The gate of a turn that ended before the turns inside it, which hold both gates now."""
+    holder: Any
+    """The turn that is let in."""
+    line: dict[Any, Event]
+    """The turns that wait, in their order."""
+
+    def __init__(
+        self, name: str, base: Gate | None = None, gates: dict[Any, Gate] | None = None, key: Hashable = None
+    ) -> None:
+        self.name, self.base, self.gates, self.key = name, base or self, gates, key
+        self.behind = self.holder = None
+        self.line = {}
 
 
 class KeyedGates:
@@ -81,7 +86,7 @@ class KeyedGates:
             cure = f"its key for {type(message).__qualname__} cannot be hashed; give a text, a number or a tuple"
             raise InvalidOption("exclusive", self._key, f"{self._name}: {cure}") from error
         if gate is None:
-            gate = self._gates[key] = Gate(self._name, on_free=lambda: self._gates.pop(key))
+            gate = self._gates[key] = Gate(self._name, None, self._gates, key)
         return gate
 
     def __len__(self) -> int:
@@ -147,8 +152,8 @@ def leave(gate: Gate, within: Gate | None = None) -> None:
     if gate.holder is not None:
         _end_wait(gate.holder)
         gate.line.pop(gate.holder).set()
-    elif gate.on_free is not None:
-        gate.on_free()
+    elif gate.gates is not None:
+        del gate.gates[gate.key]
     if gate.behind is not None:
         if gate.holder is not None:
             gate.behind.holder = gate.holder

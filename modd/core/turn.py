@@ -107,43 +107,34 @@ def detached() -> Iterator[None]:
         current_turn.reset(turn)
 
 
-async def wait_for_turn(bus: Any, gate: Gate, outer: Turn | None, item: Any) -> Turn:
-    """Begin a turn when its gate lets it in; see `gate`. Raises `Deadlock`, and `TurnFailed` when a limit forbids it."""
-    turn = Turn(bus, None, bus.watch) if outer is None else _nested(bus, None, outer)
-    await enter(turn, gate_within(gate, outer))
-    _count_first(turn, item)
-    return turn
-
-
 def turn_inside(bus: Any, gate: Gate | None, outer: Turn, item: Any) -> Turn:
-    """Begin a turn inside another one, whose gate is free. Raises `TurnFailed` when a limit forbids it."""
-    turn = _nested(bus, gate, outer)
-    _count_first(turn, item)
-    return turn
-
-
-def _nested(bus: Any, gate: Gate | None, outer: Turn) -> Turn:
-    turn = Turn(bus, gate, bus.watch, outer, outer.root or outer, outer.depth + 1)
-    if turn.depth > MAX_DEPTH:
+    """Begin a turn inside another one. Raises `TurnFailed` when a limit forbids it."""
+    root = outer.root or outer
+    start, watch = root.count, root.count + bus.watch
+    root.count = start + 1
+    turn = Turn(bus, gate, watch if watch < outer.watch else outer.watch, outer, root, outer.depth + 1, start)
+    if start >= turn.watch - 1 or turn.depth > MAX_DEPTH:
         try:
             check_depth(turn)
-        except TurnOverflow as error:
-            raise cut_short(turn, error, ()) from None
-    return turn
-
-
-def _count_first(turn: Turn, item: Any) -> None:
-    root, outer = turn.root, turn.outer
-    if root is None or outer is None:
-        return
-    turn.start = root.count
-    turn.watch = min(turn.start + turn.watch, outer.watch)
-    root.count += 1
-    if root.count >= turn.watch:
-        try:
             check_limits(turn)
         except TurnOverflow as error:
             raise cut_short(turn, error, (item,)) from None
+    return turn
+
+
+async def wait_for_turn(bus: Any, gate: Gate, outer: Turn | None, item: Any) -> Turn:
+    """Begin a turn when its gate lets it in; see `gate`. Raises `Deadlock`, and `TurnFailed` when a limit forbids it."""
+    if outer is None:
+        turn = Turn(bus, None, bus.watch)
+        await enter(turn, gate)
+        return turn
+    turn = turn_inside(bus, None, outer, item)
+    root = turn.root or turn
+    before = root.count
+    await enter(turn, gate_within(gate, outer))
+    turn.start += root.count - before  # messages of other turns do not count for this one
+    turn.watch = min(turn.start + bus.watch, outer.watch)
+    return turn
 
 
 def end(turn: Turn) -> tuple[Message, ...]:

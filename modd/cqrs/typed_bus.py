@@ -86,8 +86,7 @@ class TypedBus(Opening):
                 question.error = error
             raise
         if question is not None:
-            question.answered = dispatched.answered
-            question.answer = dispatched.result
+            question.note(dispatched)
         return dispatched.caused if dispatched.events else None
 
     @overload

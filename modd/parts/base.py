@@ -17,7 +17,7 @@ Types: TypeAlias = type[Message] | Iterable[type[Message]]
 A = TypeVar("A")
 
 
-def checked_types(option: str, value: Any, *, least: int = 1) -> tuple[type[Message], ...]:
+def checked_message_types(option: str, value: Any, *, least: int = 1) -> tuple[type[Message], ...]:
     """Return one or several message types as a tuple without duplicates. Raises `InvalidOption`."""
     is_list = isinstance(value, Iterable) and not isinstance(value, (str, bytes, type))
     types: tuple[Any, ...] = tuple(value) if is_list else (value,)

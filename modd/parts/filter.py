@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from modd.core import Accepts, Component, Failure, Message
-from modd.parts.base import NamedPart, Types, checked_function, checked_types, narrow, require_sync
+from modd.parts.base import NamedPart, Types, checked_function, checked_message_types, narrow, require_sync
 
 
 class Filter(NamedPart):
@@ -39,8 +39,8 @@ class Filter(NamedPart):
         where: Callable[[Any], bool] | None = None,
     ) -> None:
         super().__init__(component, of=[component])
-        self._allow = (Message,) if allow is None else checked_types("allow", allow, least=0)
-        self._deny = checked_types("deny", deny, least=0)
+        self._allow = (Message,) if allow is None else checked_message_types("allow", allow, least=0)
+        self._deny = checked_message_types("deny", deny, least=0)
         self._where = where and checked_function("where", where)
 
     def __call__(self, message: Any, /) -> Any:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from modd.core import Accepts, Message
 from modd.errors import InvalidOption
-from modd.parts.base import NamedPart, checked_function, checked_types
+from modd.parts.base import NamedPart, checked_function, checked_message_types
 
 M = TypeVar("M", bound=Message)
 
@@ -47,7 +47,7 @@ class ListDiff(NamedPart):
     ) -> None:
         if added is None and removed is None:
             raise InvalidOption("added", added, "give added, removed or both; without them there is nothing to send")
-        self._on = checked_types("on", on)
+        self._on = checked_message_types("on", on)
         self._items = checked_function("items", items)
         self._added = added and checked_function("added", added)
         self._removed = removed and checked_function("removed", removed)

@@ -7,7 +7,7 @@ from typing import Any
 
 from modd.core import Accepts, Message, Part
 from modd.errors import InvalidOption
-from modd.parts.base import NamedPart, Types, checked_function, checked_types
+from modd.parts.base import NamedPart, Types, checked_function, checked_message_types
 
 
 class Merge(NamedPart):
@@ -28,9 +28,9 @@ class Merge(NamedPart):
     """
 
     def __init__(self, *types: type[Message], into: Callable[..., Any], reset: Types = ()) -> None:
-        self._types = checked_types("types", types)
+        self._types = checked_message_types("types", types)
         self._into = checked_function("into", into, len(types), sync=False)
-        self._reset = checked_types("reset", () if reset is None else reset, least=0)
+        self._reset = checked_message_types("reset", () if reset is None else reset, least=0)
         self._latest: dict[type[Message], Message] = {}
         never = next((kind for kind in self._types if issubclass(kind, self._reset)), None)
         if never is not None:

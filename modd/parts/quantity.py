@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any, Generic, Protocol, Self, TypeVar
 
 from modd.core import Accepts, Message
-from modd.parts.base import NamedPart, checked_function, checked_types
+from modd.parts.base import NamedPart, checked_function, checked_message_types
 
 
 class Amount(Protocol):
@@ -53,7 +53,7 @@ class QuantityStore(NamedPart, Generic[K, Q]):
         quantity: Callable[[M], Q],
         changed: Callable[[K, Q], Any] | None = None,
     ) -> None:
-        self._on = checked_types("on", on)
+        self._on = checked_message_types("on", on)
         self._key = checked_function("key", key)
         self._quantity = checked_function("quantity", quantity)
         self._changed = changed and checked_function("changed", changed, 2)

@@ -10,7 +10,7 @@ from typing import Any
 
 from modd.core import Accepts, Component, Message, Part, Receiver, accepts_of, name_of
 from modd.errors import InvalidOption
-from modd.parts.base import NamedPart, checked_types, widen
+from modd.parts.base import NamedPart, checked_message_types, widen
 
 _POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 
@@ -37,7 +37,7 @@ class Remember(NamedPart):
     """
 
     def __init__(self, component: Callable[..., Any], *types: type[Message]) -> None:
-        self._types = checked_types("types", types)
+        self._types = checked_message_types("types", types)
         self._latest: dict[type[Message], Message] = {}
         self._as_arguments = _takes_latest(component, self._types)
         super().__init__(*[] if self._as_arguments else [component], of=[component])

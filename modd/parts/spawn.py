@@ -9,7 +9,7 @@ from typing import Any
 
 from modd.core import Accepts, Component, Message, Part, accepts_of
 from modd.errors import TurnFailed
-from modd.parts.base import NamedPart, Types, checked_function, checked_types
+from modd.parts.base import NamedPart, Types, checked_function, checked_message_types
 
 Components = Component | Iterable[Component] | None
 
@@ -37,7 +37,7 @@ class Spawn(NamedPart):
     """
 
     def __init__(self, on: Types, build: Callable[[Any], Components | Awaitable[Components]]) -> None:
-        self._on = checked_types("on", on)
+        self._on = checked_message_types("on", on)
         self._build = checked_function("build", build, sync=False)
         super().__init__(of=self._on)
 

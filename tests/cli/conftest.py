@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.stocked import Shell, stock
+from tests.cli.shell import Shell, stock
 
 
 @pytest.fixture
 def shell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Shell:
-    """A shell for a file that is not there yet."""
+    """Return a shell for a file that does not exist yet."""
     return Shell(tmp_path / "store.db", capsys)
 
 
 @pytest.fixture
 def orders(shell: Shell) -> Shell:
-    """A shell for a file with something of each kind in the queue "orders"."""
+    """Return a shell for a file with an item of each kind in the queue "orders"."""
     shell.fill(stock)
     return shell

@@ -1,4 +1,4 @@
-"""The grammar, and what is printed for people."""
+"""The arguments of the command line, and the output on a terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from modd.cli.main import main
 from modd.cli.rendering import escape_control, render
 from modd.ports import Item
 from modd.stores.sqlite.store import SqliteStore
-from tests.cli.stocked import Shell, bury
+from tests.cli.shell import Shell, bury
 
 WITHOUT = """
 import sys

@@ -1,4 +1,4 @@
-"""Commands that look: what they tell, and what they leave alone."""
+"""Commands that only read: their reports, and files that stay unchanged."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import anyio
 import pytest
 
 from modd.stores.sqlite.store import SqliteStore
-from tests.cli.desk import SECRET
-from tests.cli.stocked import LOOKS, Shell, bury, stock
+from tests.cli.messages import SECRET
+from tests.cli.shell import READ_ONLY, Shell, bury, stock
 
 
 def test_stats_are_told_when_nothing_else_is_asked_for_and_count_all_queues_and_the_outbox(orders: Shell) -> None:
@@ -106,7 +106,7 @@ def test_looking_changes_nothing_and_leaves_no_file_behind(shell: Shell, is_open
 
     def looked() -> None:
         before = state()
-        for argv in LOOKS:
+        for argv in READ_ONLY:
             shell.text(*argv)
         assert state() == before
 

@@ -1,4 +1,4 @@
-"""What is shown of bodies, and what is not."""
+"""The visible content of bodies, without their sensitive values."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from modd.cli.content import to_plain_data, view_decoded, view_outline, view_raw
 from modd.cli.types import load_codecs
 from modd.cqrs import Codec, Envelope
 from modd.cqrs.stamps import UnknownStamp
-from tests.cli.desk import SECRET, Card, Mood, Paid, Pay, Wise, commands, envelope, packed
-from tests.cli.stocked import Shell
+from tests.cli.messages import SECRET, Card, Mood, Paid, Pay, Wise, commands, envelope, packed
+from tests.cli.shell import Shell
 
-DESK = "tests.cli.desk"
+MESSAGES = "tests.cli.messages"
 JSON = Codec([Pay], [Mood])
 
 
@@ -113,7 +113,7 @@ def test_what_is_sensitive_is_masked_at_any_depth(value: Any, shown: Any) -> Non
     assert to_plain_data(value) == shown
 
 
-@pytest.mark.parametrize("spec", [f"{DESK}:{name}" for name in ("Pay", "commands", "surrounding", "several")])
+@pytest.mark.parametrize("spec", [f"{MESSAGES}:{name}" for name in ("Pay", "commands", "surrounding", "several")])
 def test_types_are_given_by_type_bus_or_list_and_mask_in_every_format(spec: str) -> None:
     for codec in (commands.codec, packed):
         content = view_decoded(load_codecs([spec]), codec.encode(envelope())).content
@@ -121,7 +121,7 @@ def test_types_are_given_by_type_bus_or_list_and_mask_in_every_format(spec: str)
 
 
 def test_a_module_stands_for_all_types_and_codecs_in_it() -> None:
-    codecs = load_codecs([DESK])
+    codecs = load_codecs([MESSAGES])
     assert codecs[0] is packed
     for message in (Pay(), Paid(), Wise()):
         body = Codec([type(message)], upcasters={Wise: {}} if type(message) is Wise else {}).encode(Envelope(message))
@@ -130,12 +130,21 @@ def test_a_module_stands_for_all_types_and_codecs_in_it() -> None:
 
 
 def test_a_codec_is_used_as_it_is() -> None:
-    assert load_codecs([f"{DESK}:packed"]) == [packed]
+    assert load_codecs([f"{MESSAGES}:packed"]) == [packed]
     assert load_codecs([]) == []
 
 
 @pytest.mark.parametrize(
-    "spec", ["no.such.module", f"{DESK}:gone", f"{DESK}:nothing", f"{DESK}:events", "modd.core.message", "", ":Pay"]
+    "spec",
+    [
+        "no.such.module",
+        f"{MESSAGES}:gone",
+        f"{MESSAGES}:nothing",
+        f"{MESSAGES}:events",
+        "modd.core.message",
+        "",
+        ":Pay",
+    ],
 )
 def test_types_that_are_not_to_be_found_are_an_error_that_names_them(orders: Shell, spec: str) -> None:
     code, err = orders.error("dead", "orders", "--types", spec)
@@ -146,14 +155,14 @@ def test_types_that_do_not_go_together_are_an_error(orders: Shell, monkeypatch: 
     class Other(Message, tag="Pay"):
         pass
 
-    monkeypatch.setattr("tests.cli.desk.clashing", [Pay, Other], raising=False)
-    code, err = orders.error("dead", "orders", "--types", f"{DESK}:clashing")
+    monkeypatch.setattr("tests.cli.messages.clashing", [Pay, Other], raising=False)
+    code, err = orders.error("dead", "orders", "--types", f"{MESSAGES}:clashing")
     assert code == 2 and "two message types named 'Pay'" in err
 
 
 def test_dead_letters_and_items_are_shown_with_types_and_texts_about_them_masked(orders: Shell) -> None:
     for argv in (["dead", "orders"], ["show", "orders", "dead-1"]):
-        for out in (orders.text(*argv, "--types", DESK), orders.text(*argv, "--types", DESK, "--json")):
+        for out in (orders.text(*argv, "--types", MESSAGES), orders.text(*argv, "--types", MESSAGES, "--json")):
             assert "***" in out and "Refused: ***" in out and SECRET not in out and "amount" in out
         for out in (orders.text(*argv), orders.text(*argv, "--json")):
             assert "Refused: ***" in out and SECRET not in out and "amount" not in out

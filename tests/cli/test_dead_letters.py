@@ -12,7 +12,7 @@ import pytest
 
 from modd.cli.dead_letters import BATCH, process_in_batches
 from modd.stores.sqlite.store import SqliteStore
-from tests.cli.stocked import Shell, bury
+from tests.cli.shell import Shell, bury
 
 MANY = [f"dead-{number}" for number in range(2 * BATCH + 1)]
 
@@ -25,7 +25,7 @@ class Terminal(io.StringIO):
 
 
 def at_terminal(monkeypatch: pytest.MonkeyPatch, answer: str) -> Terminal:
-    """Somebody sits there and gives this answer; what is asked goes to the stream that is returned."""
+    """Simulate a user at a terminal who gives this answer; return the stream with the question."""
     asked = Terminal()
     monkeypatch.setattr("sys.stdin", Terminal(answer))
     monkeypatch.setattr("sys.stderr", asked)
@@ -33,12 +33,12 @@ def at_terminal(monkeypatch: pytest.MonkeyPatch, answer: str) -> Terminal:
 
 
 async def many(store: SqliteStore) -> None:
-    """More dead letters than are moved at once."""
+    """Put more dead letters than fit in a batch."""
     await bury(store, *MANY, body=b"one")
 
 
 def dead(shell: Shell) -> int:
-    """How many dead letters there are."""
+    """Return the number of dead letters."""
     counts: int = next(each["dead"] for each in shell.json()["queues"] if each["name"] == "orders")
     return counts
 
@@ -142,5 +142,5 @@ class TestSteps:
 
 
 def cancelling(scope: anyio.CancelScope) -> Callable[[int], Any]:
-    """Cancels when the first step is done."""
+    """Return a function that cancels the scope after the first batch."""
     return lambda _: scope.cancel()

@@ -1,4 +1,4 @@
-"""What a doctor finds, and what it says to do."""
+"""The findings of the doctor, and its advice."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from modd.cli.reports import Health
 from modd.stores.sqlite.errors import NewerStore
 from modd.stores.sqlite.journal_mode import is_affected
 from modd.stores.sqlite.store import SqliteStore
-from tests.cli.examined import AFFECTED, REPAIRED, health
-from tests.cli.stocked import Shell
+from tests.cli.health import AFFECTED, REPAIRED, health
+from tests.cli.shell import Shell
 
 
 def test_a_file_that_is_well_is_told_with_all_that_there_is_to_know(orders: Shell) -> None:
@@ -126,4 +126,4 @@ def test_times_are_told_in_the_largest_unit_that_fits(seconds: float, text: str)
 
 
 async def nothing(store: SqliteStore) -> None:
-    """A store with nothing in it."""
+    """Leave a store empty."""

@@ -1,4 +1,4 @@
-"""Paths and names with nothing behind them."""
+"""Paths and names that do not exist."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import sqlite3
 from pathlib import Path
 
 from modd.cli.main import main
-from tests.cli.stocked import LOOKS, Shell
+from tests.cli.shell import READ_ONLY, Shell
 
 
 def test_a_path_without_a_file_is_an_error_and_none_is_made(shell: Shell) -> None:
-    for argv in (*LOOKS, ["redrive", "orders", "--all", "--yes"]):
+    for argv in (*READ_ONLY, ["redrive", "orders", "--all", "--yes"]):
         code, err = shell.error(*argv)
         assert code == 2 and str(shell.path) in err
     assert not shell.path.exists()

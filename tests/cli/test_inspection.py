@@ -1,4 +1,4 @@
-"""Files that are looked at while others use them."""
+"""Files that are inspected while other processes use them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import pytest
 from modd.cli.inspection import Inspector, inspect_file
 from modd.ports import StoreError
 from modd.stores.sqlite.errors import StoreBusy
-from tests.cli.stocked import Shell
+from tests.cli.shell import Shell
 
 
 class Intruder:
-    """Counts the queues of a file, while somebody else writes for the first time."""
+    """Counts the queues of a file, while another connection writes to it for the first time."""
 
     def __init__(self, path: Path, mode: str, error: Exception | None = None) -> None:
         self.path, self.mode, self.error = path, mode, error

@@ -1,4 +1,4 @@
-"""Who else has a file open."""
+"""The other processes that have a file open."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import pytest
 from modd.cli import doctor
 from modd.cli.processes import find_processes
 from modd.cli.reports import Process
-from tests.cli.examined import REPAIRED, health
-from tests.cli.stocked import Shell
+from tests.cli.health import REPAIRED, health
+from tests.cli.shell import Shell
 
 HOLD = """
 import sqlite3, sys
@@ -28,7 +28,7 @@ sys.stdin.read()
 
 @contextmanager
 def opened(path: Path, mode: str) -> Iterator[int]:
-    """Another process that has the file open; its id."""
+    """Start another process that has the file open, and yield its pid."""
     argv = [sys.executable, "-c", HOLD, str(path), mode]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None

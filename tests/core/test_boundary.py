@@ -8,7 +8,7 @@ import pytest
 
 from modd import Accepts, Bus, Failure, Message, Part, TurnFailed
 from tests.names import A, B, C, N, Start
-from tests.parts.heard import Heard
+from tests.parts.components import Listener
 
 pytestmark = pytest.mark.anyio
 
@@ -19,7 +19,7 @@ def give_a(message: Start) -> A:
 
 async def test_inbound_says_what_a_bus_gets_and_outbound_what_the_surrounding_bus_gets() -> None:
     # MO-16
-    inside, outside = Heard(), Heard()
+    inside, outside = Listener(), Listener()
 
     def work(message: Start) -> list[Message]:
         return [A(), B()]
@@ -33,7 +33,7 @@ async def test_inbound_says_what_a_bus_gets_and_outbound_what_the_surrounding_bu
 
 async def test_by_default_a_bus_takes_what_its_components_accept_and_lets_nothing_out() -> None:
     # MO-16
-    inside = Heard()
+    inside = Listener()
     inner = Bus([give_a, inside])
     outer = Bus([inner])
     assert inner.accepts == Accepts((Start,), everything=False, catches=False)
@@ -47,7 +47,7 @@ async def test_a_bus_of_catch_alls_alone_takes_everything_but_failures() -> None
     def boom(message: C) -> None:
         raise ValueError
 
-    inside = Heard()
+    inside = Listener()
     outer = Bus([Bus([inside]), boom])
     await outer(A())
     with pytest.raises(TurnFailed):
@@ -64,30 +64,30 @@ async def test_subclasses_of_a_listed_type_count() -> None:
         return Special()
 
     assert await Bus([work], outbound=[A])(Start()) == (Special(),)
-    inside = Heard()
+    inside = Listener()
     await Bus([Bus([inside], inbound=[A])])(Special())
     assert inside.messages == [Special()]
 
 
 async def test_message_in_inbound_lets_everything_in() -> None:
     # MO-16
-    inside = Heard()
+    inside = Listener()
     await Bus([Bus([inside, give_a], inbound=[Message])])(B())
     assert inside.messages == [B()]
 
 
 async def test_what_was_let_in_does_not_go_out_again() -> None:
     # MO-10
-    inner = Bus([Heard()], inbound=[A], outbound=[A])
+    inner = Bus([Listener()], inbound=[A], outbound=[A])
     assert await inner(A()) == ()
-    outside = Heard()
+    outside = Listener()
     await Bus([inner, outside])(A())
     assert outside.messages == [A()]
 
 
 async def test_what_a_bus_let_out_is_not_given_back_to_it_with_one_type_in_both_lists() -> None:
     # MO-10
-    inside, outside = Heard(), Heard()
+    inside, outside = Listener(), Listener()
 
     def work(message: Start) -> A:
         return A()
@@ -103,7 +103,7 @@ async def test_what_a_bus_let_out_is_not_given_back_to_it_with_one_type_in_both_
 
 async def test_an_equal_value_or_the_same_object_from_anybody_else_is_another_entry() -> None:
     # MO-10
-    inside = Heard()
+    inside = Listener()
     the_same = A()
 
     def work(message: Start) -> A:
@@ -124,13 +124,13 @@ async def test_one_object_let_out_by_two_buses_reaches_each_of_them_once() -> No
     # MO-10
     the_same = A()
 
-    def context(name: str, heard: Heard) -> Bus:
+    def context(name: str, heard: Listener) -> Bus:
         def work(message: Start) -> A:
             return the_same
 
         return Bus([work, heard], name=name, inbound=[Start, A], outbound=[A])
 
-    left, right, outside = Heard(), Heard(), Heard()
+    left, right, outside = Listener(), Listener(), Listener()
     await Bus([context("left", left), context("right", right), outside])(Start())
     assert left.messages == [Start(), the_same, the_same]
     assert right.messages == [Start(), the_same, the_same]
@@ -144,7 +144,7 @@ async def test_one_object_let_out_twice_by_one_bus_arrives_twice_outside() -> No
     def work(message: Start) -> list[A]:
         return [the_same, the_same]
 
-    inside, outside = Heard(), Heard()
+    inside, outside = Listener(), Listener()
     await Bus([Bus([work, inside], inbound=[Start, A], outbound=[A]), outside])(Start())
     assert inside.messages == [Start(), the_same, the_same] == outside.messages
 
@@ -152,7 +152,7 @@ async def test_one_object_let_out_twice_by_one_bus_arrives_twice_outside() -> No
 async def test_an_object_that_comes_back_by_way_of_a_third_bus_is_let_in_again() -> None:
     # MO-10
     the_same = A()
-    inside, third_heard = Heard(), Heard()
+    inside, third_heard = Listener(), Listener()
 
     def work(message: Start) -> A:
         return the_same
@@ -175,7 +175,7 @@ async def test_a_part_around_a_bus_passes_on_its_boundary() -> None:
     class Wrapped(Part):
         """Adds nothing."""
 
-    inside, outside = Heard(), Heard()
+    inside, outside = Listener(), Listener()
     inner = Bus([give_a, inside], name="inner", inbound=[Start, A], outbound=[A])
     wrapped = Wrapped(Wrapped(inner))
     outer = Bus([wrapped, outside])
@@ -188,7 +188,7 @@ async def test_a_part_around_a_bus_passes_on_its_boundary() -> None:
 
 async def test_a_bus_and_a_part_around_it_in_one_bus_do_not_echo() -> None:
     # MO-10
-    inside = Heard()
+    inside = Listener()
     inner = Bus([give_a, inside], name="inner", inbound=[Start, A], outbound=[A])
     await Bus([inner, Part(inner)])(Start())
     assert inside.messages == [Start(), A(), Start(), A()]
@@ -196,7 +196,7 @@ async def test_a_bus_and_a_part_around_it_in_one_bus_do_not_echo() -> None:
 
 async def test_contexts_talk_through_several_levels() -> None:
     # MO-16
-    heard = Heard()
+    heard = Listener()
 
     def deep(message: Start) -> N:
         return N(1)
@@ -244,7 +244,7 @@ async def test_an_added_component_counts_in_a_running_turn_of_a_surrounding_bus(
 
 async def test_the_messages_of_a_direct_send_are_the_senders() -> None:
     # MO-16
-    heard = Heard()
+    heard = Listener()
     inner = Bus([give_a], name="inner", outbound=[A])
     Bus([inner, heard])
     assert await inner(Start()) == (A(),)

@@ -1,4 +1,4 @@
-"""Journeys: what caused what, as a tree, as a sequence diagram, and as a list to assert on."""
+"""Journeys as a tree, as a sequence diagram, and as a list to assert on."""
 
 from __future__ import annotations
 

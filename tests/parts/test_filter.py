@@ -1,4 +1,4 @@
-"""Filter gives a component some messages only."""
+"""Filter passes fewer messages to a component."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from modd import (
     UnresolvedAnnotation,
 )
 from modd.parts import Filter, Reaction
-from tests.parts.heard import Heard, Held
+from tests.parts.components import Listener, Resource
 
 pytestmark = pytest.mark.anyio
 
@@ -42,7 +42,7 @@ class Told(Message):
 
 async def test_only_the_listed_types_pass_and_subclasses_count() -> None:
     # MO-14
-    heard = Heard()
+    heard = Listener()
     bus = Bus([Filter(heard, allow=[Event])])
     for message in (Event(1), Special(2), Other()):
         await bus(message)
@@ -51,7 +51,7 @@ async def test_only_the_listed_types_pass_and_subclasses_count() -> None:
 
 async def test_denied_types_do_not_pass_even_if_allowed() -> None:
     # MO-14
-    heard = Heard()
+    heard = Listener()
     bus = Bus([Filter(heard, allow=[Event, Other], deny=Special)])
     for message in (Event(1), Special(2), Other()):
         await bus(message)
@@ -60,14 +60,14 @@ async def test_denied_types_do_not_pass_even_if_allowed() -> None:
 
 async def test_an_empty_allow_list_lets_nothing_pass() -> None:
     # MO-14
-    heard = Heard()
+    heard = Listener()
     await Bus([Filter(heard, allow=[])])(Other())
     assert heard.messages == []
 
 
 async def test_a_predicate_is_asked_for_what_passes_by_type() -> None:
     # MO-14
-    heard, asked = Heard(), list[int]()
+    heard, asked = Listener(), list[int]()
 
     def odd(message: Event) -> bool:
         asked.append(message.n)
@@ -97,7 +97,7 @@ async def test_what_is_held_back_by_type_can_be_reported_as_not_received() -> No
         def unreceived(self, message: Message, bus: Any) -> None:
             missed.append(message)
 
-    bus = Bus([Filter(Heard(), deny=Other)])
+    bus = Bus([Filter(Listener(), deny=Other)])
     with bus.observe(Watch()):
         await bus(Event())
         await bus(Other())
@@ -106,7 +106,7 @@ async def test_what_is_held_back_by_type_can_be_reported_as_not_received() -> No
 
 async def test_what_is_held_back_by_type_is_held_back_from_a_direct_call_too() -> None:
     # MO-14
-    heard = Heard()
+    heard = Listener()
     denying = Filter(heard, deny=Other)
     denying(Other())
     denying(Event())
@@ -132,14 +132,14 @@ async def work_async_generator(message: Event) -> AsyncIterator[Told]:
 @pytest.mark.parametrize("component", [work, work_async, work_generator, work_async_generator])
 async def test_results_of_every_kind_of_component_are_passed_on(component: Callable[..., Any]) -> None:
     # MO-14
-    heard = Heard()
+    heard = Listener()
     await Bus([Filter(component, where=lambda message: message.n > 1), Filter(heard, allow=Told)])(Event(2))
     assert heard.messages == [Told(2)]
 
 
 async def test_a_bus_in_filters_does_not_get_back_what_it_let_out() -> None:
     # MO-14 MO-6
-    inside = Heard()
+    inside = Listener()
     inner = Bus([work, inside], inbound=[Event, Told], outbound=[Told])
     await Bus([Filter(Reaction(inner), deny=Other)])(Event(1))
     assert inside.messages == [Event(1), Told(1)], "Told only from within"
@@ -147,7 +147,7 @@ async def test_a_bus_in_filters_does_not_get_back_what_it_let_out() -> None:
 
 async def test_a_component_added_to_the_bus_inside_is_reached() -> None:
     # MO-14 MO-5
-    heard = Heard()
+    heard = Listener()
     inner = Bus([work])
     outer = Bus([Filter(inner, deny=Told)])
     await outer(Other())
@@ -165,7 +165,7 @@ async def test_a_catch_all_in_a_filter_sees_failures_and_does_not_handle_them() 
     def boom(message: Event) -> None:
         raise ValueError("boom")
 
-    heard, kept_out = Heard(), Heard()
+    heard, kept_out = Listener(), Listener()
     with pytest.raises(TurnFailed):
         await Bus([boom, Filter(heard, allow=Failure), Filter(kept_out, deny=Failure)])(Event())
     assert [type(message) for message in heard.messages] == [Failure]
@@ -205,7 +205,7 @@ async def test_a_predicate_that_holds_a_failure_back_from_a_catch_all_changes_no
 
     def handle(failure: Failure) -> None: ...
 
-    heard = Heard()
+    heard = Listener()
     await Bus([boom, handle, Filter(heard, where=lambda message: isinstance(message, Event))])(Event())
     assert heard.messages == [Event()]
 
@@ -222,7 +222,7 @@ async def test_an_error_in_the_predicate_is_a_failure_of_the_filter() -> None:
 
 async def test_filters_are_opened_with_what_is_inside() -> None:
     # MO-14
-    held = Held()
+    held = Resource()
     async with Bus([Filter(Filter(held), deny=Other)]) as bus:
         await bus(Event())
     assert held.log == ["opened", "Event", "closed"]
@@ -276,14 +276,14 @@ async def test_options_that_cannot_work_fail_when_the_filter_is_made(options: An
 
 async def test_a_function_that_tells_nothing_of_its_parameters_is_taken_as_it_is() -> None:
     # MO-14
-    heard = Heard()
+    heard = Listener()
     await Bus([Filter(heard, where=bool)])(Other())
     assert heard.messages == [Other()]
 
 
 async def test_a_predicate_that_gives_a_coroutine_is_an_error_and_does_not_let_all_pass() -> None:
     # MO-14
-    heard = Heard()
+    heard = Listener()
     bus = Bus([Filter(heard, allow=Event, where=lambda message: truthy(message))])  # type: ignore[arg-type,return-value]  # pyright: ignore
     with pytest.raises(TurnFailed) as info:
         await bus(Event())

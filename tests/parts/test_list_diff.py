@@ -1,4 +1,4 @@
-"""ListDiff tells what came and what went."""
+"""ListDiff returns messages for added and removed items."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from modd import Bus, InvalidOption, Message, TurnFailed
 from modd.parts import Filter, ListDiff
-from tests.parts.heard import Heard
+from tests.parts.components import Listener
 
 pytestmark = pytest.mark.anyio
 
@@ -39,7 +39,7 @@ def names(message: Members) -> list[str]:
 
 async def test_it_tells_what_went_then_what_came_each_in_order() -> None:
     # MO-22
-    heard = Heard()
+    heard = Listener()
     bus = Bus([ListDiff(Members, names, added=Joined, removed=Left), Filter(heard, deny=Members)])
     await bus(Members(["ann", "bob", "cid"]))
     assert heard.messages == [Joined("ann"), Joined("bob"), Joined("cid")]
@@ -53,7 +53,7 @@ async def test_it_tells_what_went_then_what_came_each_in_order() -> None:
 
 async def test_equal_items_count_as_often_as_they_are_there() -> None:
     # MO-22
-    heard = Heard()
+    heard = Listener()
     bus = Bus([ListDiff(Members, names, added=Joined, removed=Left), Filter(heard, deny=Members)])
     for members in (["a", "a"], ["a", "a", "a"], ["b", "a"]):
         await bus(Members(members))
@@ -62,7 +62,7 @@ async def test_equal_items_count_as_often_as_they_are_there() -> None:
 
 async def test_either_of_added_and_removed_may_be_left_out() -> None:
     # MO-22
-    heard = Heard()
+    heard = Listener()
     only_added, only_removed = ListDiff(Members, names, added=Joined), ListDiff(Members, names, removed=Left)
     bus = Bus([only_added, only_removed, Filter(heard, deny=Members)])
     await bus(Members(["a"]))
@@ -72,7 +72,7 @@ async def test_either_of_added_and_removed_may_be_left_out() -> None:
 
 async def test_a_key_says_what_is_the_same_and_the_item_is_the_one_told_last() -> None:
     # MO-22
-    heard = Heard()
+    heard = Listener()
     diff = ListDiff(
         Basket,
         lambda basket: (line for line in basket.lines),
@@ -100,7 +100,7 @@ async def test_items_that_cannot_be_hashed_need_a_key() -> None:
 
 async def test_the_list_is_not_remembered_when_a_message_could_not_be_made() -> None:
     # MO-22
-    heard = Heard()
+    heard = Listener()
 
     def join(name: str) -> Joined:
         if name == "bad":

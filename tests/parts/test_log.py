@@ -10,7 +10,7 @@ import pytest
 
 from modd import Bus, Failure, InvalidOption, Message, NotAComponent, Sensitive, TurnFailed
 from modd.parts import ConsoleLog, Filter, Level, Log, Logged
-from tests.parts.heard import Heard, Held
+from tests.parts.components import Listener, Resource
 
 pytestmark = pytest.mark.anyio
 
@@ -40,13 +40,13 @@ async def cart_async_generator(message: Added) -> AsyncIterator[Total]:
     yield Total(1)
 
 
-def entries(heard: Heard) -> list[Message]:
+def entries(heard: Listener) -> list[Message]:
     return [message for message in heard.messages if isinstance(message, Logged)]
 
 
 async def test_each_message_in_the_bus_is_logged_but_log_entries() -> None:
     # MO-12
-    heard = Heard()
+    heard = Listener()
     await Bus([cart, Log(), Log(level=Level.DEBUG, describe=lambda message: type(message).__name__), heard])(Added("a"))
     added, total = "Added(sku='a', card=***)", "Total(n=1)"
     assert entries(heard) == [
@@ -64,7 +64,7 @@ async def test_around_a_component_it_logs_what_that_is_given_and_gives_back_its_
     component: Callable[..., Any],
 ) -> None:
     # MO-12
-    heard = Heard()
+    heard = Listener()
     bus = Bus([Log(component), heard])
     await bus(Added("a"))
     assert heard.messages == [
@@ -77,9 +77,9 @@ async def test_around_a_component_it_logs_what_that_is_given_and_gives_back_its_
 
 async def test_around_a_component_that_accepts_log_entries_it_passes_them_on_and_does_not_log_them() -> None:
     # MO-12
-    heard = Heard()
+    heard = Listener()
     await Bus([Log(heard)])(Added("a"))
-    assert heard.messages == [Added("a"), Logged(Level.INFO, "Added(sku='a', card=***)", "Heard")]
+    assert heard.messages == [Added("a"), Logged(Level.INFO, "Added(sku='a', card=***)", "Listener")]
 
 
 async def test_a_component_that_raises_was_logged_before() -> None:
@@ -87,7 +87,7 @@ async def test_a_component_that_raises_was_logged_before() -> None:
     def boom(message: Added) -> None:
         raise ValueError("boom")
 
-    heard = Heard()
+    heard = Listener()
     with pytest.raises(TurnFailed):
         await Bus([Log(boom, describe=lambda message: "given"), heard])(Added("a"))
     assert entries(heard) == [Logged(Level.INFO, "given", "test_a_component_that_raises_was_logged_before.boom")]
@@ -99,7 +99,7 @@ async def test_a_failure_is_an_error_that_was_seen_and_not_handled() -> None:
         raise ValueError("boom")
 
     boom.name = "boom"  # type: ignore[attr-defined]  # pyright: ignore
-    heard = Heard()
+    heard = Listener()
     bus = Bus([boom, Log(), heard])
     with pytest.raises(TurnFailed) as info:
         await bus(Added("a"))
@@ -117,7 +117,7 @@ async def test_around_a_handler_of_failures_it_logs_them_and_the_handler_handles
     def handle(failure: Failure) -> None:
         handled.append(failure)
 
-    heard = Heard()
+    heard = Listener()
     await Bus([boom, Log(handle), heard])(Added("a"))
     assert len(handled) == 1
     assert [entry.level for entry in heard.messages if isinstance(entry, Logged)] == [Level.ERROR]
@@ -125,7 +125,7 @@ async def test_around_a_handler_of_failures_it_logs_them_and_the_handler_handles
 
 async def test_a_message_that_cannot_be_described_changes_no_outcome() -> None:
     # MO-12
-    heard = Heard()
+    heard = Listener()
     await Bus([Log(cart, describe=lambda message: message.missing), Filter(heard, allow=[Logged, Total])])(Added("a"))
     first, *rest = heard.messages
     assert isinstance(first, Logged)
@@ -135,7 +135,7 @@ async def test_a_message_that_cannot_be_described_changes_no_outcome() -> None:
 
 async def test_a_bus_in_a_log_keeps_its_boundary_and_is_opened() -> None:
     # MO-12 MO-6
-    held, inside = Held(), Heard()
+    held, inside = Resource(), Listener()
     inner = Bus([cart, inside, Filter(held, allow=Total)], name="inner", inbound=[Added, Total], outbound=[Total])
     log = Log(inner)
     async with Bus([log]) as outer:
@@ -186,7 +186,7 @@ async def test_a_writer_that_fails_changes_no_outcome(caplog: pytest.LogCaptureF
     def broken(line: str) -> None:
         raise BrokenPipeError
 
-    heard = Heard()
+    heard = Listener()
     with caplog.at_level(logging.ERROR, "modd"):
         await Bus([cart, Log(), ConsoleLog(write=broken), heard])(Added("secret"))
     assert len(entries(heard)) == 2

@@ -9,7 +9,7 @@ import pytest
 
 from modd import Bus, InvalidOption, Message, TurnFailed
 from modd.parts import Filter, Merge
-from tests.parts.heard import Heard
+from tests.parts.components import Listener
 
 pytestmark = pytest.mark.anyio
 
@@ -35,13 +35,13 @@ class Converted(Message):
     amount: Amount
 
 
-def results(heard: Heard) -> list[Message]:
+def results(heard: Listener) -> list[Message]:
     return [message for message in heard.messages if isinstance(message, Converted)]
 
 
 async def test_it_waits_for_all_inputs_and_then_follows_every_further_one() -> None:
     # MO-19
-    heard = Heard()
+    heard = Listener()
     bus = Bus([Merge(Rate, Amount, into=Converted), heard])
     for message in (Amount(1), Amount(2), Rate(10)):
         await bus(message)
@@ -54,7 +54,7 @@ async def test_it_waits_for_all_inputs_and_then_follows_every_further_one() -> N
 @pytest.mark.parametrize("reset", [Cleared, [Cleared]])
 async def test_a_reset_forgets_what_was_seen(reset: Any) -> None:
     # MO-19
-    heard = Heard()
+    heard = Listener()
     bus = Bus([Merge(Rate, Amount, into=Converted, reset=reset), heard])
     for message in (Rate(1), Amount(1), Cleared(), Amount(2)):
         await bus(message)
@@ -65,7 +65,7 @@ async def test_a_reset_forgets_what_was_seen(reset: Any) -> None:
 
 async def test_a_message_that_is_an_input_and_resets_resets() -> None:
     # MO-19
-    heard = Heard()
+    heard = Listener()
     bus = Bus([Merge(Rate, Amount, into=Converted, reset=Estimate), heard])
     for message in (Amount(1), Estimate(2), Rate(3)):
         await bus(message)
@@ -74,7 +74,7 @@ async def test_a_message_that_is_an_input_and_resets_resets() -> None:
 
 async def test_its_own_output_is_ignored() -> None:
     # MO-19
-    heard = Heard()
+    heard = Listener()
     bus = Bus([Filter(Merge(Rate, Amount, into=lambda rate, amount: Amount(rate.n * amount.n))), heard])
     await bus(Rate(2))
     await bus(Amount(3))
@@ -85,7 +85,7 @@ async def test_its_own_output_is_ignored() -> None:
 
 async def test_a_message_of_two_of_the_types_counts_for_both() -> None:
     # MO-19
-    heard = Heard()
+    heard = Listener()
     await Bus([Merge(Amount, Estimate, into=lambda *latest: Rate(len(latest))), heard])(Estimate(1))
     assert heard.messages == [Estimate(1), Rate(2)]
 
@@ -105,7 +105,7 @@ async def convert_async_generator(rate: Rate, amount: Amount) -> AsyncIterator[C
 @pytest.mark.parametrize("into", [convert_async, convert_generator, convert_async_generator])
 async def test_into_may_be_of_every_kind(into: Callable[..., Any]) -> None:
     # MO-19
-    heard = Heard()
+    heard = Listener()
     bus = Bus([Merge(Rate, Amount, into=into), heard])
     await bus(Rate(1))
     await bus(Amount(2))
@@ -114,7 +114,7 @@ async def test_into_may_be_of_every_kind(into: Callable[..., Any]) -> None:
 
 async def test_what_was_seen_is_kept_when_into_fails() -> None:
     # MO-19
-    heard = Heard()
+    heard = Listener()
 
     def into(rate: Rate, amount: Amount) -> Converted:
         if amount.n < 0:

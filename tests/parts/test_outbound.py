@@ -1,4 +1,4 @@
-"""Outbound: a component does not hear its own messages."""
+"""Outbound: a component does not receive its own messages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from modd import Bus, Failure, Message, NotAComponent, TurnFailed
 from modd.parts import Filter, Outbound, Reaction
-from tests.parts.heard import Heard, Held
+from tests.parts.components import Listener, Resource
 
 pytestmark = pytest.mark.anyio
 
@@ -38,7 +38,7 @@ class Socket:
 @pytest.mark.parametrize("wrap", [lambda part: part, Filter, lambda part: Filter(Reaction(part))])
 async def test_its_own_messages_do_not_come_back(wrap: Callable[[Any], Any]) -> None:
     # MO-15
-    socket, heard = Socket(), Heard()
+    socket, heard = Socket(), Listener()
     bus = Bus([wrap(Outbound(socket)), heard])
     await bus(Arrived("hello"))
     await bus(Said("mine"))
@@ -85,7 +85,7 @@ async def talk_async_generator(message: Arrived | Said) -> AsyncIterator[Said]:
 @pytest.mark.parametrize("talk", [talk_async, talk_generator, talk_async_generator])
 async def test_results_of_every_kind_stay_away(talk: Callable[..., Any]) -> None:
     # MO-15
-    heard = Heard()
+    heard = Listener()
     bus = Bus([Outbound(talk), heard])
     await bus(Arrived("x"))
     await bus(Said("y"))
@@ -97,7 +97,7 @@ async def test_a_bus_that_talks_outwards_keeps_what_left_it_when_its_turn_fails(
     def boom(message: Arrived) -> None:
         raise ValueError("boom")
 
-    heard = Heard()
+    heard = Listener()
     inner = Bus([Socket(), boom], inbound=[Arrived, Said], outbound=[Said])
     with pytest.raises(TurnFailed):
         await Bus([Outbound(inner), heard])(Arrived("hello"))
@@ -121,11 +121,11 @@ async def test_its_own_failure_is_not_given_to_it_to_handle() -> None:
 
 async def test_it_is_opened_and_named_with_its_component() -> None:
     # MO-15
-    held = Held()
+    held = Resource()
     part = Outbound(held)
     async with Bus([part]) as bus:
         await bus(Said("x"))
     assert held.log == ["opened", "Said", "closed"]
-    assert part.name == "Outbound(Held)"
+    assert part.name == "Outbound(Resource)"
     with pytest.raises(NotAComponent):
         Outbound(Socket)  # type: ignore[arg-type]  # pyright: ignore

@@ -10,7 +10,7 @@ import pytest
 
 from modd import Bus, InvalidOption, Message, TurnFailed
 from modd.parts import Filter, QuantityStore
-from tests.parts.heard import Heard
+from tests.parts.components import Listener
 
 pytestmark = pytest.mark.anyio
 
@@ -41,7 +41,7 @@ def store_of(changed: Any) -> QuantityStore[str, int]:
 
 async def test_each_message_adds_and_the_new_quantity_is_told() -> None:
     # MO-22
-    heard = Heard()
+    heard = Listener()
     store = store_of(Changed)
     bus = Bus([Filter(store), Filter(heard, allow=Changed)])
     for message in (Moved("a", 2), Moved("b", 1), Returned("a", 3), Moved("a", -1), Moved("b", -4)):
@@ -53,7 +53,7 @@ async def test_each_message_adds_and_the_new_quantity_is_told() -> None:
 
 async def test_a_quantity_that_comes_to_0_is_told_and_dropped() -> None:
     # MO-22
-    heard = Heard()
+    heard = Listener()
     store = store_of(Changed)
     bus = Bus([store, Filter(heard, allow=Changed)])
     for count in (2, -2, 1):
@@ -64,7 +64,7 @@ async def test_a_quantity_that_comes_to_0_is_told_and_dropped() -> None:
 
 async def test_to_add_0_changes_nothing_and_tells_nothing() -> None:
     # MO-22
-    heard = Heard()
+    heard = Listener()
     store = store_of(Changed)
     await Bus([store, Filter(heard, allow=Changed)])(Moved("a", 0))
     assert (heard.messages, store.quantities) == ([], {})

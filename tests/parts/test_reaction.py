@@ -1,4 +1,4 @@
-"""Reaction passes changes on."""
+"""Reaction passes changes only."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from anyio.lowlevel import checkpoint
 
 from modd import Bus, Failure, InvalidOption, Message, TurnFailed
 from modd.parts import Filter, Reaction
-from tests.parts.heard import Heard, Held
+from tests.parts.components import Listener, Resource
 
 pytestmark = pytest.mark.anyio
 
@@ -31,7 +31,7 @@ class Shown(Message):
 
 async def test_a_message_passes_only_if_it_differs_from_the_one_of_its_type_before() -> None:
     # MO-20
-    heard = Heard()
+    heard = Listener()
     bus = Bus([Reaction(heard)])
     for message in (Total(1), Total(1), Stock(1), Total(1), Total(2), Stock(1), Total(1)):
         await bus(message)
@@ -40,7 +40,7 @@ async def test_a_message_passes_only_if_it_differs_from_the_one_of_its_type_befo
 
 async def test_the_key_says_what_has_to_differ() -> None:
     # MO-20
-    heard = Heard()
+    heard = Listener()
     bus = Bus([Reaction(heard, key=lambda message: message.amount)])
     for message in (Total(1, "a"), Total(1, "b"), Total(2, "b")):
         await bus(message)
@@ -49,7 +49,7 @@ async def test_the_key_says_what_has_to_differ() -> None:
 
 async def test_a_key_of_none_is_a_key() -> None:
     # MO-20
-    heard = Heard()
+    heard = Listener()
     bus = Bus([Reaction(heard, key=lambda message: None)])
     await bus(Total(1))
     await bus(Total(2))
@@ -76,7 +76,7 @@ async def show_async_generator(message: Total) -> AsyncIterator[Shown]:
 @pytest.mark.parametrize("component", [show, show_async, show_generator, show_async_generator])
 async def test_results_of_every_kind_of_component_are_passed_on(component: Callable[..., Any]) -> None:
     # MO-20
-    heard = Heard()
+    heard = Listener()
     bus = Bus([Filter(Reaction(component)), heard])
     await bus(Total(1))
     await bus(Total(1))
@@ -122,7 +122,7 @@ def boom_at_first() -> list[Callable[..., Any]]:
 @pytest.mark.parametrize("kind", range(5))
 async def test_a_message_that_the_component_failed_on_passes_again(kind: int) -> None:
     # MO-20
-    heard = Heard()
+    heard = Listener()
     bus = Bus([Reaction(boom_at_first()[kind]), heard])
     with pytest.raises(TurnFailed):
         await bus(Total(1))
@@ -199,19 +199,19 @@ async def test_failures_always_pass() -> None:
 
 async def test_a_key_that_fails_changes_nothing() -> None:
     # MO-20
-    heard = Heard()
+    heard = Listener()
     bus = Bus([Reaction(heard, key=lambda message: 10 // message.amount)])
     await bus(Total(1))
     with pytest.raises(TurnFailed) as info:
         await bus(Total(0))
-    assert info.value.exceptions[0].__notes__ == ["modd: raised by Reaction(Heard) when given Total in bus"]
+    assert info.value.exceptions[0].__notes__ == ["modd: raised by Reaction(Listener) when given Total in bus"]
     await bus(Total(1))
     assert [message for message in heard.messages if isinstance(message, Total)] == [Total(1)]
 
 
 async def test_a_bus_keeps_its_boundary_and_is_opened() -> None:
     # MO-20 MO-6
-    held, inside = Held(), Heard()
+    held, inside = Resource(), Listener()
     inner = Bus([show, inside, Filter(held, allow=Total)], inbound=[Total, Shown], outbound=[Shown])
     async with Bus([Reaction(inner)]) as bus:
         await bus(Total(1))
@@ -227,7 +227,7 @@ async def a_key(message: Message) -> int:
 async def test_a_key_has_to_answer_at_once() -> None:
     # MO-20 MO-13
     with pytest.raises(InvalidOption, match="not async"):
-        Reaction(Heard(), key=a_key)
+        Reaction(Listener(), key=a_key)
     bus = Bus([Reaction(show, key=lambda message: a_key(message))])
     with pytest.raises(TurnFailed) as info:
         await bus(Total(1))

@@ -1,4 +1,4 @@
-"""Remember gives a component the latest of other types."""
+"""Remember gives a component the latest messages of other types."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from modd import Bus, Failure, InvalidOption, Message, NotAComponent, Part, TurnFailed
 from modd.parts import Filter, Remember
-from tests.parts.heard import Heard
+from tests.parts.components import Listener
 
 pytestmark = pytest.mark.anyio
 
@@ -103,7 +103,7 @@ class Till:
 )
 async def test_further_arguments_get_the_latest_in_the_order_of_the_types(component: Callable[..., Any]) -> None:
     # MO-21
-    heard = Heard()
+    heard = Listener()
     bus = Bus([Remember(component, Total, Address), Filter(heard, allow=Paid)])
     await bus(Checkout())
     for message in (Total(1), Address("here"), Final(2)):
@@ -137,13 +137,13 @@ async def test_it_accepts_what_the_component_does_and_the_types() -> None:
     assert part.name == "Remember(pay)"
 
 
-def shop(inside: Heard, **boundary: Any) -> Bus:
+def shop(inside: Listener, **boundary: Any) -> Bus:
     return Bus([inside], name="shop", **boundary)
 
 
 async def test_a_bus_is_given_the_latest_as_messages_just_ahead_of_the_message() -> None:
     # MO-21
-    inside = Heard()
+    inside = Listener()
     bus = Bus([Filter(Remember(shop(inside, inbound=[Checkout]), Total, Address))])
     for message in (Checkout(), Address("here"), Total(1), Total(2), Checkout()):
         await bus(message)
@@ -152,7 +152,7 @@ async def test_a_bus_is_given_the_latest_as_messages_just_ahead_of_the_message()
 
 async def test_a_message_is_not_given_ahead_of_itself_and_one_of_two_types_only_once() -> None:
     # MO-21
-    inside = Heard()
+    inside = Listener()
     bus = Bus([Remember(shop(inside), Total, Final, Address)])
     await bus(Final(1))
     await bus(Address("here"))
@@ -181,7 +181,7 @@ async def test_a_function_that_tells_nothing_of_its_parameters_takes_the_message
 
 async def test_a_bus_keeps_its_boundary() -> None:
     # MO-21 MO-6
-    inside = Heard()
+    inside = Listener()
 
     def total(message: Checkout) -> Total:
         return Total(1)
@@ -193,7 +193,7 @@ async def test_a_bus_keeps_its_boundary() -> None:
 
 async def test_what_was_remembered_stays_when_the_component_fails() -> None:
     # MO-21
-    heard = Heard()
+    heard = Listener()
 
     def fail(message: Checkout | Total, total: Total | None) -> Paid:
         if isinstance(message, Total):
@@ -320,6 +320,6 @@ async def test_a_part_of_ones_own_can_be_inside() -> None:
         def __call__(self, message: Any, /) -> Any:
             return [super().__call__(message), super().__call__(message)]
 
-    heard = Heard()
+    heard = Listener()
     await Bus([Remember(Twice(heard), Total)])(Checkout())
     assert heard.messages == [Checkout(), Checkout()]

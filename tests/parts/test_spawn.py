@@ -1,4 +1,4 @@
-"""Spawn builds components when they are needed."""
+"""Spawn builds components at run time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from anyio.lowlevel import checkpoint
 
 from modd import Bus, Failure, InvalidOption, Message, NotAComponent, TurnFailed
 from modd.parts import Filter, Spawn
-from tests.parts.heard import Heard
+from tests.parts.components import Listener
 
 pytestmark = pytest.mark.anyio
 
@@ -44,7 +44,7 @@ class Guest:
 
 async def test_a_component_is_built_activated_and_added() -> None:
     # MO-18
-    heard = Heard()
+    heard = Listener()
     bus = Bus([Spawn(Came, lambda came: Guest(came.who)), heard])
     await bus(Came("ann"))
     assert heard.messages == [Came("ann"), Greeted("ann")]
@@ -54,7 +54,7 @@ async def test_a_component_is_built_activated_and_added() -> None:
 
 async def test_several_are_activated_in_their_order_and_each_message_builds_anew() -> None:
     # MO-18
-    heard = Heard()
+    heard = Listener()
     bus = Bus([Spawn([Came, Asked], lambda _: [Guest("a"), Guest("b")]), heard])
     await bus(CameBack("x"))
     assert heard.messages == [CameBack("x"), Greeted("a"), Greeted("b")]
@@ -76,7 +76,7 @@ def build_generator(came: Came) -> Iterator[Guest]:
 @pytest.mark.parametrize("build", [build_async, build_generator, lambda came: (Guest("a"), Guest("b"))])
 async def test_build_may_be_async_or_a_generator(build: Callable[[Any], Any]) -> None:
     # MO-18
-    heard = Heard()
+    heard = Listener()
     await Bus([Spawn(Came, build), heard])(Came("x"))
     assert heard.messages == [Came("x"), Greeted("a"), Greeted("b")]
 
@@ -97,7 +97,7 @@ async def greet_async_generator(message: Came) -> AsyncIterator[Greeted]:
 @pytest.mark.parametrize("component", [greet_async, greet_generator, greet_async_generator])
 async def test_what_every_kind_of_component_gives_back_on_activation_is_kept(component: Callable[..., Any]) -> None:
     # MO-18
-    heard = Heard()
+    heard = Listener()
     await Bus([Spawn(Came, lambda _: component), heard])(Came("x"))
     assert heard.messages == [Came("x"), Greeted("x")]
 
@@ -122,7 +122,7 @@ async def test_a_component_that_fails_is_not_added_nor_are_those_after_it() -> N
     def boom(message: Came | Asked) -> None:
         raise ValueError("boom")
 
-    heard, first, last = Heard(), Guest("first"), Guest("last")
+    heard, first, last = Listener(), Guest("first"), Guest("last")
     bus = Bus([Spawn(Came, lambda _: [first, boom, last]), heard])
     with pytest.raises(TurnFailed) as info:
         await bus(Came("x"))
@@ -134,7 +134,7 @@ async def test_a_component_that_fails_is_not_added_nor_are_those_after_it() -> N
 
 async def test_none_is_activated_when_build_fails_or_gives_something_else() -> None:
     # MO-18 MO-13
-    heard = Heard()
+    heard = Listener()
 
     def build(came: Came) -> Any:
         if came.who == "error":
@@ -171,7 +171,7 @@ async def test_a_cancelled_activation_adds_nothing_and_leaves_the_bus_usable() -
     assert len(bus.components) == 2
 
 
-def tenant(inside: Heard, *more: Callable[..., Any]) -> Bus:
+def tenant(inside: Listener, *more: Callable[..., Any]) -> Bus:
     def welcome(message: Came) -> Greeted:
         return Greeted(message.who)
 
@@ -181,7 +181,7 @@ def tenant(inside: Heard, *more: Callable[..., Any]) -> Bus:
 @pytest.mark.parametrize("wrap", [lambda part: part, Filter])
 async def test_a_spawned_bus_does_not_get_back_what_it_let_out(wrap: Callable[[Any], Any]) -> None:
     # MO-18 MO-6
-    inside, outside = Heard(), Heard()
+    inside, outside = Listener(), Listener()
     await Bus([wrap(Spawn(Came, lambda _: tenant(inside))), outside])(Came("x"))
     assert inside.messages == [Came("x"), Greeted("x")]
     assert outside.messages == [Came("x"), Greeted("x")]
@@ -192,8 +192,8 @@ async def test_what_left_a_spawned_bus_is_kept_when_its_turn_fails() -> None:
     def boom(message: Came) -> None:
         raise ValueError("boom")
 
-    outside = Heard()
-    bus = Bus([Spawn(Came, lambda _: tenant(Heard(), boom)), outside], outbound=[Greeted])
+    outside = Listener()
+    bus = Bus([Spawn(Came, lambda _: tenant(Listener(), boom)), outside], outbound=[Greeted])
     with pytest.raises(TurnFailed) as info:
         await bus(Came("x"))
     assert info.value.outbound == (Greeted("x"),)
@@ -206,8 +206,8 @@ async def test_what_another_bus_let_out_in_a_failed_turn_is_not_taken_for_the_co
     def boom(message: Came) -> None:
         raise ValueError("boom")
 
-    other = tenant(Heard(), boom)
-    heard = Heard()
+    other = tenant(Listener(), boom)
+    heard = Listener()
 
     async def ask_other(message: Came) -> None:
         await other(message)
@@ -221,7 +221,7 @@ async def test_overlapping_turns_do_not_mix_up_what_they_spawn() -> None:
     # MO-18 MO-6
     doors: dict[str, anyio.Event] = {"a": anyio.Event(), "b": anyio.Event()}
     waiting: dict[str, anyio.Event] = {"a": anyio.Event(), "b": anyio.Event()}
-    insides: dict[str, Heard] = {"a": Heard(), "b": Heard()}
+    insides: dict[str, Listener] = {"a": Listener(), "b": Listener()}
 
     def room(came: Came) -> Bus:
         async def wait(message: Came) -> None:

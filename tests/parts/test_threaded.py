@@ -15,7 +15,7 @@ from anyio.lowlevel import checkpoint
 
 from modd import Bus, Failure, Message, NotAComponent, Part, TurnFailed
 from modd.parts import Filter, Log, Logged, Merge, Outbound, Reaction, Spawn, threaded
-from tests.parts.heard import Heard, Held
+from tests.parts.components import Listener, Resource
 
 pytestmark = pytest.mark.anyio
 
@@ -59,7 +59,7 @@ def work_nested(message: Ordered) -> Iterator[Any]:
 @pytest.mark.parametrize("component", [work, work_list, work_generator, work_nested])
 async def test_the_component_and_what_it_yields_run_in_a_thread(component: Callable[..., Any]) -> None:
     # MO-1
-    heard = Heard()
+    heard = Listener()
     await Bus([threaded(component), heard])(Ordered(1))
     assert heard.messages == [Ordered(1), Made(1)]
 
@@ -73,7 +73,7 @@ async def test_the_loop_goes_on_while_the_thread_works() -> None:
         there.wait()
         return made(message.n)
 
-    heard = Heard()
+    heard = Listener()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(Bus([threaded(block), heard]), Ordered(1))
         await here.wait()
@@ -86,14 +86,14 @@ async def test_it_accepts_what_the_component_accepts_and_has_its_name() -> None:
     part = threaded(work)
     assert part.accepts.types == (Ordered,)
     assert (part.name, part.components) == ("threaded(work)", (work,))
-    heard = Heard()
+    heard = Listener()
     await Bus([part, heard])(Other())
     assert heard.messages == [Other()]
 
 
 async def test_parts_of_blocking_components_run_in_a_thread_too() -> None:
     # MO-1 MO-12 MO-15 MO-20
-    heard = Heard()
+    heard = Listener()
     bus = Bus([threaded(Log(Outbound(Filter(Reaction(work), allow=Ordered)))), heard])
     await bus(Ordered(1))
     await bus(Ordered(1))
@@ -121,7 +121,7 @@ async def test_what_came_before_an_error_is_kept() -> None:
         finally:
             closed.append(threading.current_thread().name)
 
-    heard = Heard()
+    heard = Listener()
     with pytest.raises(TurnFailed) as info:
         await Bus([threaded(fail), heard])(Ordered(1))
     assert [type(message) for message in heard.messages] == [Ordered, Made, Failure]
@@ -146,7 +146,7 @@ async def test_failures_are_handled_in_a_thread_only_by_a_handler() -> None:
     await Bus([boom, threaded(handle)])(Ordered(1))
     assert len(handled) == 1
     with pytest.raises(TurnFailed):
-        await Bus([boom, threaded(Heard())])(Ordered(1))
+        await Bus([boom, threaded(Listener())])(Ordered(1))
 
 
 context: ContextVar[str] = ContextVar("context")
@@ -166,7 +166,7 @@ async def test_context_variables_are_carried_over() -> None:
 
 async def test_a_send_from_the_thread_counts_as_inside_the_turn() -> None:
     # MO-8
-    heard = Heard()
+    heard = Listener()
 
     def ask(message: Ordered) -> None:
         anyio.from_thread.run(bus, Other())
@@ -253,7 +253,7 @@ async def test_a_native_cancel_does_not_wait_for_the_thread() -> None:
 
 async def test_components_inside_are_opened_on_the_loop() -> None:
     # MO-1
-    held = Held()
+    held = Resource()
     async with Bus([threaded(held)]) as bus:
         await bus(Other())
     assert held.log == ["opened", "Other", "closed"]
@@ -300,7 +300,7 @@ async def test_a_bus_is_refused(component: Part) -> None:
 
 async def test_state_is_kept_across_threads() -> None:
     # MO-19
-    heard = Heard()
+    heard = Listener()
     bus = Bus([threaded(Merge(Ordered, Other, into=lambda ordered, other: made(ordered.n))), heard])
     await bus(Ordered(1))
     await bus(Other())

@@ -1,4 +1,4 @@
-"""Every async test here runs on asyncio and on trio, on a clock that jumps."""
+"""Every async test here runs on asyncio and on trio, with a virtual clock."""
 
 from __future__ import annotations
 

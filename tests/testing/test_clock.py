@@ -1,4 +1,4 @@
-"""A clock that jumps, on both loops."""
+"""The virtual clock, on both loops."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A component that keeps what it receives."""
+"""A component that stores the messages that it receives."""
 
 from __future__ import annotations
 

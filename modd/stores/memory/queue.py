@@ -88,7 +88,7 @@ class MemoryQueue:
         self._notifier.notify()
 
     async def cancel(self, *ids: str) -> list[str]:
-        """Remove items that were never claimed, and return the ids of the removed items."""
+        """Remove items without attempts, and return the ids of the removed items."""
         await checkpoint()
         return [id for id in ids if self._cancel(self._items.get(id))]
 

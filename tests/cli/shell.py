@@ -1,4 +1,4 @@
-"""Files of stores with something in them, and the command line on them."""
+"""Files of stores with items in them, and a shell that runs commands on them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import pytest
 from modd.cli.main import main
 from modd.ports import Item
 from modd.stores.sqlite.store import SqliteStore
-from tests.cli.desk import SECRET, commands, envelope
+from tests.cli.messages import SECRET, commands, envelope
 
-LOOKS = (["stats"], ["dead", "orders"], ["show", "orders", "dead-1"], ["doctor"])
-"""All commands that only look."""
+READ_ONLY = (["stats"], ["dead", "orders"], ["show", "orders", "dead-1"], ["doctor"])
+"""All commands that only read."""
 
 
 class Shell:
@@ -26,29 +26,29 @@ class Shell:
         self.path, self._capsys = path, capsys
 
     def run(self, *argv: str) -> tuple[int, str, str]:
-        """Exit code, stdout and stderr of ``queue PATH ...``."""
+        """Return exit code, stdout and stderr of ``queue PATH ...``."""
         code = main(["queue", str(self.path), *argv])
         told = self._capsys.readouterr()
         return code, told.out, told.err
 
     def text(self, *argv: str) -> str:
-        """What a command prints that ends well."""
+        """Return the output of a command that succeeds."""
         code, out, err = self.run(*argv)
         assert (code, err) == (0, "")
         return out
 
     def json(self, *argv: str) -> Any:
-        """What a command prints as JSON that ends well."""
+        """Return the JSON output of a command that succeeds, decoded."""
         return msgspec.json.decode(self.text(*argv, "--json"))
 
     def error(self, *argv: str) -> tuple[int, str]:
-        """Exit code and message of a command that fails: one line, and nothing on stdout."""
+        """Return exit code and message of a command that fails, with one line on stderr and an empty stdout."""
         code, out, err = self.run(*argv)
         assert out == "" and err.startswith("modd: ") and err.count("\n") == 1
         return code, err
 
     def fill(self, work: Callable[[SqliteStore], Coroutine[Any, Any, None]]) -> None:
-        """Do something with the store."""
+        """Open the store and call a function with it."""
 
         async def filled() -> None:
             async with SqliteStore(self.path) as store:
@@ -58,7 +58,7 @@ class Shell:
 
 
 async def stock(store: SqliteStore) -> None:
-    """One item of each kind in the queue "orders", two dead ones, and something in the outbox."""
+    """Put one item of each kind into the queue "orders", with two dead letters, and one item into the outbox."""
     orders = store.queue("orders")
     await bury(store, "dead-1", "dead-2")
     await orders.put(Item(b"leased", id="leased-1"))

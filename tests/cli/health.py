@@ -1,4 +1,4 @@
-"""A doctor at another time, and with another version of SQLite."""
+"""The examination of a file at a later time, and with another version of SQLite."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ AFFECTED, REPAIRED = "3.40.1", "3.51.3"
 
 
 def health(path: Path, version: str = AFFECTED, later: float = 0.0) -> Health:
-    """What is found with this version of SQLite, so many seconds later."""
+    """Examine a file with this version of SQLite, a number of seconds later."""
 
     def look(inspector: Inspector) -> Health:
         inspector.connection.create_function("sqlite_version", 0, lambda: version)

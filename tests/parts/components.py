@@ -7,8 +7,8 @@ from types import TracebackType
 from modd import Message
 
 
-class Heard:
-    """A catch-all that keeps what it got."""
+class Listener:
+    """A catch-all that stores the messages that it receives."""
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
@@ -17,8 +17,8 @@ class Heard:
         self.messages.append(message)
 
 
-class Held:
-    """A component that is to be opened and closed."""
+class Resource:
+    """A component that is opened and closed, and logs it."""
 
     def __init__(self) -> None:
         self.log: list[str] = []
@@ -26,7 +26,7 @@ class Held:
     def __call__(self, message: Message) -> None:
         self.log.append(type(message).__name__)
 
-    async def __aenter__(self) -> Held:
+    async def __aenter__(self) -> Resource:
         self.log.append("opened")
         return self
 

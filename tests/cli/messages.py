@@ -1,4 +1,4 @@
-"""What the tests of the command line put into queues, and what they give as ``--types``."""
+"""The messages in the queues of these tests, which ``--types`` decodes."""
 
 from __future__ import annotations
 
@@ -57,6 +57,6 @@ events = EventBus([])
 
 
 def envelope(id: str = "pay-1") -> Envelope[Pay]:
-    """An envelope with something sensitive in its message, in a stamp, and in the text of another."""
+    """Return an envelope with sensitive values in its message, in a stamp, and in the text of another stamp."""
     stamps = Actor(id="ada", claims={"sub": SECRET}), Failed(error=f"{SECRET} was refused"), Mood()
     return Envelope(Pay(), *stamps, id=id)
