@@ -12,9 +12,9 @@ from modd.stores.sqlite.base import Access, Autocommit, Claimable, Store
 from modd.stores.sqlite.lease import leased_row
 from modd.stores.sqlite.outbox import SqliteOutbox
 from modd.stores.sqlite.positions import Positions
-from modd.stores.sqlite.queue_operations import QueueOperations
+from modd.stores.sqlite.queue_operations import ItemRow, QueueOperations
 from modd.stores.sqlite.queue_sql import BLOCKED, COUNTS, DEAD_LETTERS, DELAYED, IS_CLAIMABLE, READY
-from modd.stores.sqlite.sql import Row, decode_headers, encode_headers, select
+from modd.stores.sqlite.sql import decode_headers, encode_headers, select
 
 
 class SqliteQueue(Claimable):
@@ -48,9 +48,10 @@ class SqliteQueue(Claimable):
         if not access.is_deferred:
             ids: list[str] = await access.write(self._put, rows)
             return ids
-        with_ids = [_with_id(row) for row in rows]
-        await access.write(self._put, with_ids)
-        return [row[2] for row in with_ids]
+        # a deferred write has no result, so that the ids are made before it
+        ids = [uuid4().hex if isinstance(row, bytes) or row.id is None else row.id for row in rows]
+        await access.write(self._put, [_with_id(row, id) for row, id in zip(rows, ids, strict=True)])
+        return ids
 
     async def claim(self, limit: int, lease: float) -> list[Claim]:
         """Lease up to ``limit`` items for ``lease`` seconds each, without waiting for any."""
@@ -135,16 +136,13 @@ class SqliteQueue(Claimable):
         if isinstance(access, Autocommit):
             self._registered = access
 
-    def _to_row(self, item: Any) -> Row:
+    def _to_row(self, item: Any) -> ItemRow:
         if not isinstance(item, Item):  # the error shows the type alone, because a body is confidential
             raise InvalidOption("body", type(item), "give bytes; encode what you put")
         state = DELAYED if item.delay else READY if item.key is None else BLOCKED
         due = self._store.clock() + item.delay if item.delay else None
-        return state, due, item.id, item.key, encode_headers(item.headers), item.body
+        return ItemRow(state, due, item.id, item.key, encode_headers(item.headers), item.body)
 
 
-def _with_id(row: bytes | Row) -> Row:
-    """Return the row with an id that is known before it is written."""
-    if isinstance(row, bytes):
-        return READY, None, uuid4().hex, None, None, row
-    return (*row[:2], uuid4().hex if row[2] is None else row[2], *row[3:])
+def _with_id(row: bytes | ItemRow, id: str) -> ItemRow:
+    return ItemRow(READY, None, id, None, None, row) if isinstance(row, bytes) else row._replace(id=id)

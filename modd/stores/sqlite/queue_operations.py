@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from modd.ports.errors import LeaseLost
 from modd.ports.items import Claim
@@ -36,6 +36,17 @@ FEW = 4
 """Most items that are acknowledged one by one; for more of them, one statement for each lease is faster."""
 
 
+class ItemRow(NamedTuple):
+    """An item to insert; its due time is in seconds since 1970."""
+
+    state: int
+    due: float | None
+    id: str | None
+    key: str | None
+    headers: bytes | None
+    body: bytes
+
+
 class QueueOperations:
     """The operations of one queue on the table of items.
 
@@ -66,7 +77,7 @@ class QueueOperations:
     def put(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[list[str]]:
         """Insert items, and return the ids of each call; items whose id is there are left out.
 
-        An item is its body, or a row of state, due, id, key, headers and body.
+        An item is its body alone, which is faster, or an `ItemRow`.
         """
         self.has_news = True
         position, nonce = self._positions.next_free(connection), self._positions.nonce
@@ -80,8 +91,8 @@ class QueueOperations:
                     ids.append(f"{nonce}{position:x}")
                     plain += (position, item)
                 else:
-                    ids.append(self.ids.id_of(position, item[2]))
-                    if item[2] is not None and self.ids.position_of(connection, item[2]) is not None:
+                    ids.append(self.ids.id_of(position, item.id))
+                    if item.id is not None and self.ids.position_of(connection, item.id) is not None:
                         continue
                     full += (position, *item)
                 position += 1
@@ -209,7 +220,7 @@ class QueueOperations:
 
 
 def _blocked_keys(calls: Sequence[CallArgs]) -> set[str]:
-    return {item[3] for [items] in calls for item in items if type(item) is not bytes and item[0] == BLOCKED}
+    return {item.key for [items] in calls for item in items if type(item) is not bytes and item.state == BLOCKED}
 
 
 def _update(connection: Connection, sql: str, row: LeasedRow, *values: Any) -> None:

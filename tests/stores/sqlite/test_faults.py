@@ -86,6 +86,14 @@ async def test_who_reads_is_told_and_can_read_again(path: Path, name: str) -> No
         assert (await store.queue("a").stats()).ready == 1
 
 
+async def test_a_file_that_cannot_be_opened_for_a_read_is_no_missing_result(path: Path) -> None:
+    disk = Disk()
+    async with SqliteStore(path, connect=disk.connect) as store, store.transaction() as tx:
+        disk.fail("SELECT", "SQLITE_CANTOPEN")
+        with pytest.raises(StoreReadOnly):
+            await tx.fetch("SELECT 1")
+
+
 async def test_a_full_disk_loses_nothing_and_it_goes_on_when_there_is_space(path: Path) -> None:
     # ST-25
     async with SqliteStore(path) as store:

@@ -35,6 +35,4 @@ async def test_the_store_and_its_file_know_the_process(path: Path, monkeypatch: 
 def test_the_error_names_file_processes_and_cure() -> None:
     error = StoreForked("orders.db", 17, 18)
     assert (error.store, error.opened_by, error.process) == ("orders.db", 17, 18)
-    assert str(error).startswith(
-        "orders.db: process 17 had the file open when process 18, which uses it, was forked"
-    )
+    assert str(error).startswith("orders.db: process 17 had the file open when process 18, which uses it, was forked")
