@@ -174,15 +174,18 @@ class Bus(Part):
             if cut is not error:
                 raise cut from None
             raise
+        if turn.outcome is None and not seen and outer is None and gate is self.gate and not (gate and gate.line):
+            if gate is not None:
+                gate.holder = None
+            if queue is None:  # nothing refers to the turn: the next send takes it, which saves a fifth of a send
+                self._unseen = turn
+            return _NOTHING
         if turn.outcome is None and (gate is None or not (gate.line or gate.behind or turn.within)):
+            turn.open = False  # as `end` does: its call costs a seventh of a send
             if gate is not None:
                 gate.holder = None
                 if gate.gates is not None:
                     del gate.gates[gate.key]
-            if seen:
-                turn.open = False
-            elif outer is None and gate is self.gate and queue is None:
-                self._unseen = turn  # nothing refers to the turn: the next send takes it, at half the cost
             return _NOTHING
         return end(turn)
 

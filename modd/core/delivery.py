@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence, Set
 from contextlib import suppress
 from functools import partial
 from time import perf_counter
+from types import CoroutineType
 from typing import Any
 
 import anyio
@@ -71,11 +72,12 @@ def settle(turn: Turn, message: Message, call: Any, returned: Any, queue: Queue)
     Returns an awaitable for the rest of the work if there is any.
     """
     handling = Handling(turn, turn.bus.routing.receiver_of(type(message), call), message, queue)
-    try:
-        if keep_at_once(returned, handling):
-            return None
-    except Exception as error:
-        returned = Raised(error)
+    if type(returned) is not Raised:
+        try:
+            if keep_at_once(returned, handling):
+                return None
+        except Exception as error:
+            returned = Raised(error)
     return handling.settle(returned)
 
 
@@ -174,16 +176,19 @@ class Handling(msgspec.Struct, eq=False):
         try:
             try:
                 returned = self.receiver.call(self.message)
+                if type(returned) is CoroutineType:
+                    returned = await returned
             except Exception as error:
                 returned = Raised(error)
-            await self.settle(returned)
+            if returned is not None:
+                await self.settle(returned)
         finally:
             if origin is not None:
                 origin.open = False
 
     async def settle(self, returned: Any) -> None:
         """Queue what follows from a returned value, or from an error."""
-        if isinstance(returned, Raised):
+        if type(returned) is Raised:
             self.error = returned.error
         else:
             try:

@@ -35,6 +35,7 @@ from anyio import Event
 from modd.concurrency.scopes import open_scopes
 from modd.core.causation import Entry
 from modd.core.component import check_message
+from modd.core.message import Message
 from modd.errors import Deadlock, InvalidOption
 
 
@@ -75,8 +76,9 @@ class KeyedGates:
 
     def gate_of(self, message: Any) -> Gate | None:
         """Return the gate of a message's key. Raises `InvalidOption` for a key that cannot be hashed."""
-        message = message.message if type(message) is Entry else message
-        check_message(message)
+        if not isinstance(message, Message):
+            message = message.message if type(message) is Entry else message
+            check_message(message)
         key: Any = self._key(message)
         if key is None:
             return None
