@@ -1,6 +1,6 @@
-"""Orders that survive: a worker process is killed in the middle, another goes on, and the totals are right.
+"""Orders that survive: a worker process is killed in the middle, a second one goes on, and the totals are right.
 
-Run it: ``python examples/orders.py``. It keeps everything in one file, in a new folder or where you say.
+Run ``python examples/orders.py``. It keeps all data in one file, in a new folder or at the path that you pass.
 """
 
 import sys
@@ -19,12 +19,12 @@ from modd.worker import Worker, run_workers
 
 ORDERS = 300
 LEASE = 1.0
-"""Seconds after which what a killed worker had claimed is given to another; the default is half a minute."""
+"""Seconds until the messages of a killed worker can be claimed again; the default is half a minute."""
 CUSTOMERS = ("Ada", "Grace", "Kay")
 
 
 class PlaceOrder(Command[None]):
-    """Somebody orders something for so many cents."""
+    """Place an order of a customer."""
 
     number: int
     customer: str
@@ -32,7 +32,7 @@ class PlaceOrder(Command[None]):
 
 
 class OrderPlaced(Event):
-    """An order stands."""
+    """An order was placed."""
 
     number: int
     customer: str
@@ -40,23 +40,23 @@ class OrderPlaced(Event):
 
 
 async def place_order(order: PlaceOrder, tx: Transaction, emit: Emit) -> None:
-    """Keeps the order. The row, the event and the end of the command are one transaction."""
+    """Store the order. The row, the event and the acknowledgement of the command are one transaction."""
     await tx.execute("INSERT INTO orders VALUES (?, ?, ?)", (order.number, order.customer, order.cents))
     emit(OrderPlaced(order.number, order.customer, order.cents))
 
 
 async def add_to_total(order: OrderPlaced, tx: Transaction) -> None:
-    """Counts for each customer; done twice, the totals would be wrong."""
+    """Add to the total of the customer; done twice, the total would be wrong."""
     await tx.execute("UPDATE totals SET cents = cents + ? WHERE customer = ?", (order.cents, order.customer))
 
 
 async def count_order(order: OrderPlaced, tx: Transaction) -> None:
-    """Another handler of the same event, which is done and retried for itself."""
+    """Count the order: a second handler of the same event, which is retried by itself."""
     await tx.execute("UPDATE totals SET orders = orders + 1 WHERE customer = ?", (order.customer,))
 
 
 async def work(path: str) -> None:
-    """What the worker process does: commands, the events that they cause, and the way from one to the other."""
+    """Run the worker process: a worker for commands, one for events, and the relay between them."""
     async with SqliteStore(path) as store:
         commands, events = store.queue("commands"), store.queue("events")
         await run_workers(
@@ -67,7 +67,7 @@ async def work(path: str) -> None:
 
 
 async def accept(store: SqliteStore) -> None:
-    """What the web process does: commands are safe in the queue before anybody is told so."""
+    """Do the work of a web process: queue commands, which are safe on disk when `dispatch` returns."""
     async with store.transaction() as tx:
         await tx.execute("CREATE TABLE orders (number INTEGER PRIMARY KEY, customer TEXT, cents INTEGER)")
         await tx.execute("CREATE TABLE totals (customer TEXT PRIMARY KEY, orders INTEGER, cents INTEGER)")
@@ -80,36 +80,36 @@ async def accept(store: SqliteStore) -> None:
             tasks.start_soon(desk.dispatch, PlaceOrder(number, CUSTOMERS[number % 3], 100 + number))
 
 
-async def counted(store: SqliteStore) -> int:
-    """How many orders are in the totals."""
+async def count_orders(store: SqliteStore) -> int:
+    """Return the number of orders in the totals."""
     async with store.transaction() as tx:
         [[orders]] = await tx.fetch("SELECT sum(orders) FROM totals")
     return int(orders)
 
 
-async def started(path: str) -> Process:
-    """A worker in a process of its own."""
+async def start_worker(path: str) -> Process:
+    """Start a worker in a process of its own."""
     command = [sys.executable, __file__, "work", path]
     return await anyio.open_process(command, stdin=None, stdout=None, stderr=None)
 
 
 async def kill_in_the_middle(store: SqliteStore, worker: Process) -> None:
-    """Lets the worker do a part of the work, and kills it without a warning."""
-    while await counted(store) < ORDERS // 3:  # noqa: ASYNC110  # another process counts
+    """Kill the worker without a warning, after a third of the work."""
+    while await count_orders(store) < ORDERS // 3:  # noqa: ASYNC110  # the worker process counts
         await anyio.sleep(0.01)
     worker.kill()
     await worker.wait()
-    print(f"killed a worker: {'some' if await counted(store) < ORDERS else 'all'} of {ORDERS} orders are counted")
+    print(f"killed a worker: {'some' if await count_orders(store) < ORDERS else 'all'} of {ORDERS} orders are counted")
 
 
 async def main(path: str) -> None:
-    """Accepts orders, has them worked on by a process that is killed and one that is not, and adds up."""
+    """Accept orders, have them handled by a process that is killed and by a second one, and print the totals."""
     async with SqliteStore(path) as store:
         await accept(store)
         print(f"accepted {ORDERS} orders")
-        await kill_in_the_middle(store, await started(path))
-        worker = await started(path)
-        while await unfinished(store):  # noqa: ASYNC110  # another process works
+        await kill_in_the_middle(store, await start_worker(path))
+        worker = await start_worker(path)
+        while await count_unfinished(store):  # noqa: ASYNC110  # the worker process works
             await anyio.sleep(0.01)
         worker.terminate()
         print(f"the next worker has ended: {await worker.wait()}")
@@ -118,10 +118,10 @@ async def main(path: str) -> None:
                 print("{}: {} orders, {} cents".format(*row))
 
 
-async def unfinished(store: SqliteStore) -> int:
-    """How much is left to do."""
+async def count_unfinished(store: SqliteStore) -> int:
+    """Return the number of orders and messages that are not done."""
     queues = [await store.queue(name).stats() for name in ("commands", "events")]
-    return ORDERS - await counted(store) + sum(each.ready + each.delayed + each.leased for each in queues)
+    return ORDERS - await count_orders(store) + sum(each.ready + each.delayed + each.leased for each in queues)
 
 
 if __name__ == "__main__":

@@ -1,80 +1,119 @@
-"""Options of the ports, checked alike by every make."""
+"""Checks of options: each returns the value, or raises `InvalidOption` with the cure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from math import inf
-from typing import Any
+from typing import Any, TypeVar
 
 from modd.errors import InvalidOption
 
+T = TypeVar("T")
+
 
 def checked_name(name: Any) -> str:
-    """A text that is not empty."""
+    """Return a name that is a text and not empty."""
     if not isinstance(name, str) or not name:
         raise InvalidOption("name", name, "give a text that is not empty")
     return name
 
 
 def checked_limit(limit: Any) -> int | None:
-    """A positive number, or None."""
-    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
+    """Return the limit of a turn: a positive number of messages, or None."""
+    if limit is not None and not is_count(limit):
         raise InvalidOption("limit", limit, "give the most messages of a turn, at least 1, or None for no limit")
-    return limit
+    return limit  # type: ignore[no-any-return]
 
 
-def checked_callable(option: str, given: Any) -> Any:
-    """Something that can be called."""
-    if not callable(given):
-        raise InvalidOption(option, given, "give a function")
-    return given
+def checked_callable(option: str, value: Any, cure: str = "give a function") -> Any:
+    """Return a value that can be called."""
+    if not callable(value):
+        raise InvalidOption(option, value, cure)
+    return value
 
 
-def checked_methods(option: str, given: Any, methods: Iterable[str], wanted: str) -> Any:
-    """Something that has these methods, and is no type of such things."""
-    if isinstance(given, type) or not all(callable(getattr(given, name, None)) for name in methods):
-        raise InvalidOption(option, given, wanted)
-    return given
+def checked_methods(option: str, value: Any, methods: Iterable[str], cure: str, *, attribute: str = "") -> Any:
+    """Return an object that has these methods; a class does not count.
 
-
-def checked_flag(option: str, given: Any) -> None:
-    """Raise `InvalidOption` unless it is True or False."""
-    if not isinstance(given, bool):
-        raise InvalidOption(option, given, "give True or False")
-
-
-def checked_delay(option: str, given: Any) -> float:
-    """Seconds, 0 or more. Raises `InvalidOption`."""
-    if not (_is_number(given) and 0 <= given < inf):
-        raise InvalidOption(option, given, "give seconds, 0 or more")
-    return float(given)
-
-
-def checked_span(option: str, given: Any) -> float:
-    """Seconds, more than 0. Raises `InvalidOption`."""
-    if not (_is_number(given) and 0 < given < inf):
-        raise InvalidOption(option, given, "give seconds, more than 0")
-    return float(given)
-
-
-def checked_count(option: str, given: Any) -> int:
-    """A whole number, at least 1. Raises `InvalidOption`."""
-    if not isinstance(given, int) or isinstance(given, bool) or given < 1:
-        raise InvalidOption(option, given, "give a whole number, at least 1")
-    return given
-
-
-def check_headers(given: Any) -> None:
-    """Raise `InvalidOption` unless they are texts by texts; it names the types alone, as what is in them is for nobody.
-
-    What is no text would be found out by the one who claims it, and stand in the way of all others.
+    attribute: the attribute of a store that is such an object; the cure names it if ``value`` is the store itself.
     """
-    if not isinstance(given, dict):
-        raise InvalidOption("headers", type(given), "give a dict of texts")
-    for name, value in given.items():
+    methods = tuple(methods)
+    if has_methods(value, methods):
+        return value
+    if attribute and has_methods(getattr(value, attribute, None), methods):
+        cure = f"this is a store; give store.{attribute}"
+    raise InvalidOption(option, value, cure)
+
+
+def has_methods(value: Any, methods: Iterable[str]) -> bool:
+    """True if the value is an object, not a class, with all these methods."""
+    return not isinstance(value, type) and all(callable(getattr(value, name, None)) for name in methods)
+
+
+def checked_subclasses(
+    option: str, value: Any, base: type[T], *, single: bool = False, least: int = 0, unique: bool = False
+) -> tuple[type[T], ...]:
+    """Return types that are derived from ``base``, as a tuple.
+
+    single: accept one type in place of a list. least: the smallest number of types. unique: refuse a type given twice.
+    """
+    listed = isinstance(value, Iterable) and not isinstance(value, (str, bytes, type))
+    types: tuple[Any, ...] = tuple(value) if listed else (value,)
+    if not (listed or single) or not all(isinstance(kind, type) and issubclass(kind, base) for kind in types):
+        cure = "give a message type, or a list of them" if single else "give a list of message types"
+        raise InvalidOption(option, value, cure)
+    if len(types) < least:
+        raise InvalidOption(option, value, f"name at least {least} message type{'s' * (least > 1)}")
+    if unique and len(set(types)) < len(types):
+        raise InvalidOption(option, value, "name each message type once")
+    return types
+
+
+def checked_flag(option: str, value: Any) -> None:
+    """Raise `InvalidOption` unless the value is True or False."""
+    if not isinstance(value, bool):
+        raise InvalidOption(option, value, "give True or False")
+
+
+def checked_delay(option: str, value: Any) -> float:
+    """Return a number of seconds, 0 or more."""
+    if not (is_number(value) and 0 <= value < inf):
+        raise InvalidOption(option, value, "give seconds, 0 or more")
+    return float(value)
+
+
+def checked_span(option: str, value: Any) -> float:
+    """Return a number of seconds, more than 0."""
+    if not (is_number(value) and 0 < value < inf):
+        raise InvalidOption(option, value, "give seconds, more than 0")
+    return float(value)
+
+
+def checked_count(option: str, value: Any) -> int:
+    """Return a whole number, at least 1."""
+    if not is_count(value):
+        raise InvalidOption(option, value, "give a whole number, at least 1")
+    return value  # type: ignore[no-any-return]
+
+
+def check_headers(headers: Any) -> None:
+    """Raise `InvalidOption` unless the headers are a dict of texts.
+
+    The error names types only, because a value may be a secret. Headers are checked when an item is made: a consumer
+    that could not read them would stop at this item and block the items behind it.
+    """
+    if not isinstance(headers, dict):
+        raise InvalidOption("headers", type(headers), "give a dict of texts")
+    for name, value in headers.items():
         if not (isinstance(name, str) and isinstance(value, str)):
             raise InvalidOption("headers", {type(name): type(value)}, "give texts for names and values")
 
 
-def _is_number(given: object) -> bool:
-    return isinstance(given, (int, float)) and not isinstance(given, bool)
+def is_count(value: object) -> bool:
+    """True if the value is a whole number, at least 1; a bool is no number."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def is_number(value: object) -> bool:
+    """True if the value is a number; a bool is no number."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -177,6 +177,14 @@ class NotAnswered(ModdError, RuntimeError):
         )
 
 
+class MissingExtra(ModdError, ImportError):
+    """A feature needs packages that are not installed; ``extra`` is the extra of modd to install."""
+
+    def __init__(self, feature: str, extra: str) -> None:
+        self.extra = extra
+        super().__init__(f"{feature} needs packages that are not installed: pip install modd[{extra}]")
+
+
 def full_name(type_: type) -> str:
     """Return module and qualified name of a type, to tell two types with the same name apart."""
     return f"{type_.__module__}.{type_.__qualname__}"

@@ -1,4 +1,4 @@
-"""From an outbox to where its items are to go."""
+"""The `Relay`: passes on the items of an outbox to a queue, in order."""
 
 from __future__ import annotations
 
@@ -17,57 +17,54 @@ from modd.errors import InvalidOption
 from modd.ports.errors import LeaseLost
 from modd.ports.items import Claim, Item
 from modd.ports.outbox import Outbox
+from modd.ports.settlement import settle_shielded
 from modd.ports.transaction import Transactional
 
-LONGEST = 10.0
-"""No pause after a failure is longer, in seconds."""
-
-
-PATIENCE = 1.0
-"""For so many seconds a relay that gives up tries to give back what it has claimed; after that the lease must end."""
+MAX_PAUSE = 10.0
+"""Upper limit of the pause after a failure, in seconds."""
 
 
 _log = logging.getLogger("modd.relay")
 
 
-class Target(Protocol):
-    """Where a relay puts items: a `modd.ports.Queue`, or anything else that has its ``put``."""
+class RelayTarget(Protocol):
+    """The target of a relay: a `modd.ports.Queue`, or any object with its ``put``."""
 
     async def put(self, *items: Item) -> object:
-        """Take items, all or none; return when they are safe. An id that is known need not be taken again."""
+        """Add all items or none, and return when they are safe. Items whose id is known may be skipped."""
         ...
 
 
 class Relay:
-    """Passes on what is in an outbox to a queue, in order: the items of each key, and all of them together.
+    """Passes on the items of an outbox to a queue: all of them in order, and those of each key in order.
 
-    Use it for messages that are to leave if and only if what caused them was committed: handlers put them into the
-    outbox in their transaction, and a relay, here or in another process, passes them on. There may be several for one
-    outbox; they take turns, so that the order holds, and when one dies the next goes on when its lease ends.
+    Use it for messages that must leave if and only if their cause was committed: handlers put them into the outbox in
+    their transaction, and a relay, here or in a process apart, passes them on. Several relays may serve one outbox.
+    They take turns, so that the order holds; if one dies, the next goes on when its lease ends.
 
-    Each item is put at least once. When outbox and target are in one store with transactions, it is put exactly once.
-    Ids, keys and headers stay as they are, so that a target that knows an id does not take it a second time.
+    Each item is put at least once; if outbox and target are in one store with transactions, exactly once. Ids, keys and
+    headers stay the same, so that a target recognises an item that it has.
 
-    What the target does not take holds up all that comes after it: it is logged (logger ``modd.relay``) and tried again
-    after a pause, for as long as it takes.
+    An item that the target refuses holds up all items behind it. The failure is logged (logger ``modd.relay``), and the
+    relay tries again, after growing pauses of at most 10 s, until the target takes the item.
 
-    outbox: where items come from; with a method ``transaction`` what is put and what is acknowledged is one. With a
-        method ``wait(seconds)``, which returns as soon as there may be something to claim, it is not polled.
-    target: a `modd.ports.Queue` or anything else with ``put``.
-    batch: how many items are passed on together at most.
-    lease: for how many seconds a batch is claimed; a target that takes longer is given up, and the batch tried again.
-    poll: how many seconds to wait when there is nothing to pass on.
-    drain: for how many seconds `stop` lets the target take a batch before that is cancelled and the batch given back.
-        For this there is one second more; a store that others have locked may take longer, as its own timeout says.
-    clock: seconds since 1970.
+    outbox: a `modd.ports.Outbox`. If it has a method ``transaction``, putting and acknowledging are one transaction. If
+        it has a method ``wait(seconds)``, which returns as soon as there may be an item, it is not polled.
+    target: a `modd.ports.Queue`, or any object with its ``put``.
+    batch: most items that are passed on together.
+    lease: seconds for which a batch is claimed. If the target takes longer, it is cancelled and the batch tried again.
+    poll: seconds to wait when there is nothing to pass on.
+    drain: seconds that the target has after `stop` to take a batch; then it is cancelled and the batch released. That
+        takes at most one second more, or the timeout of a locked store.
+    clock: returns the time in seconds since 1970.
 
-    Raises `InvalidOption`.
+    Raises: `InvalidOption`.
     """
 
     def __init__(
         self,
         outbox: Outbox,
-        target: Target,
+        target: RelayTarget,
         *,
         batch: int = 100,
         lease: float = 30.0,
@@ -77,7 +74,7 @@ class Relay:
     ) -> None:
         checked_methods("outbox", outbox, ("claim", "ack", "release"), "give a modd.ports.Outbox")
         checked_methods("target", target, ("put",), "give a modd.ports.Queue, or something else with its put")
-        if target is outbox:  # it would know each id, take nothing, and be told to forget it
+        if target is outbox:  # it has each id already, so it would skip the items, and then forget them
             raise InvalidOption("target", target, "it is the outbox itself; give the queue that its items are for")
         self._outbox, self._target = outbox, target
         self._batch, self._lease = checked_count("batch", batch), checked_span("lease", lease)
@@ -88,114 +85,107 @@ class Relay:
         )
         self._wait: Callable[[float], Awaitable[None]] = getattr(outbox, "wait", anyio.sleep)
         self._runs, self._stopped = 0, False
-        self._ends: dict[anyio.CancelScope, float] = {}
-        """What ends when it is stopped, and after how many seconds."""
+        self._stoppable: dict[anyio.CancelScope, float] = {}
+        """The scopes that `stop` cancels, with the seconds until then."""
         self._last_polled: float | None = None
 
     @property
     def last_polled(self) -> float | None:
-        """When the outbox last told what there is to pass on, by its clock; None before the first time.
+        """The time of the last answer of the outbox, by ``clock``, for health checks; None before the first.
 
-        For health checks: while it runs and all is well, this is no longer ago than a batch and ``poll`` take.
+        While the relay runs well, it is no older than a batch and ``poll`` take.
         """
         return self._last_polled
 
     async def run(self) -> None:
-        """Pass on batch after batch until it is stopped, whatever fails. Cancelling it gives back what it claimed."""
+        """Pass on batch after batch until the relay is stopped; failures are logged.
+
+        If the run is cancelled, the items that it has claimed are released.
+        """
         self._runs += 1
         try:
-            await self._run()
+            await self._run_until_stopped()
         finally:
             self._runs -= 1
             if not self._runs:
                 self._stopped = False
 
     def stop(self) -> None:
-        """Have `run` end when the batch that it is at is passed on, or as long after this as ``drain`` says.
+        """Have `run` end when its present batch is passed on, at the latest ``drain`` seconds from now.
 
-        While it does not run, the next `run` ends at once; the one after that works again. Call it from anywhere in the
-        loop.
+        If the relay does not run, its next `run` ends at once, and later runs work again. Call `stop` from any
+        task of the loop.
         """
         self._stopped = True
-        for scope, seconds in self._ends.items():
+        for scope, seconds in self._stoppable.items():
             scope.deadline = min(scope.deadline, anyio.current_time() + seconds)
 
     async def pass_on(self) -> int:
-        """Pass on one batch, and return how many items that were; 0 when there are none, or another relay is at them.
+        """Pass on one batch, and return the number of its items; 0 if there are none, or a second relay has them.
 
-        Raises what the target or the outbox raises, and `LeaseLost` when the target takes longer than the lease. Then,
-        and when this is cancelled, nothing is acknowledged, and the items are given back for the next who tries.
+        If this fails or is cancelled, nothing is acknowledged, and the items are released.
+
+        Raises: the errors of the target and the outbox; `LeaseLost` if the target takes longer than the lease.
         """
-        claims, end = await self._claim()
-        await self._pass(claims, end)
+        claims, lease_end = await self._claim()
+        await self._pass_on(claims, lease_end)
         return len(claims)
 
-    async def _run(self) -> None:
+    async def _run_until_stopped(self) -> None:
         pauses = delays()
         while not self._stopped:
-            error = await error_of(self._round)
+            error = await error_of(self._pass_on_or_wait)
             if error is None:
                 pauses = delays()
                 continue
-            pause = min(next(pauses), LONGEST)
-            _log.error("could not pass on what is in the outbox; it is tried again in %.1f s", pause, exc_info=error)
-            with self._ending(0.0):
+            pause = min(next(pauses), MAX_PAUSE)
+            _log.error("could not pass on the items of the outbox; next try in %.1f s", pause, exc_info=error)
+            with self._cancelled_by_stop(0.0):
                 await anyio.sleep(pause)
 
-    async def _round(self) -> None:
+    async def _pass_on_or_wait(self) -> None:
         """Pass on a batch, or wait until there may be one."""
         claims: Sequence[Claim] = ()
-        with self._ending(0.0):
-            claims, end = await self._claim()
+        with self._cancelled_by_stop(0.0):
+            claims, lease_end = await self._claim()
             if not claims:
                 await self._wait(self._poll)
         if claims:
-            with self._ending(self._drain) as draining:
-                await self._pass(claims, end)
-            if draining.cancelled_caught:
-                _log.warning("the target took over %g s after the stop; what was claimed is given back", self._drain)
+            with self._cancelled_by_stop(self._drain) as scope:
+                await self._pass_on(claims, lease_end)
+            if scope.cancelled_caught:
+                _log.warning("the target took over %g s after the stop; its items are released", self._drain)
 
     @contextmanager
-    def _ending(self, seconds: float) -> Iterator[anyio.CancelScope]:
-        """What is done in the block ends so many seconds after it is stopped."""
+    def _cancelled_by_stop(self, seconds: float) -> Iterator[anyio.CancelScope]:
+        """Cancel the block so many seconds after `stop`."""
         with anyio.CancelScope() as scope:
-            self._ends[scope] = seconds
+            self._stoppable[scope] = seconds
             if self._stopped:
                 scope.deadline = anyio.current_time() + seconds
             try:
                 yield scope
             finally:
-                del self._ends[scope]
+                del self._stoppable[scope]
 
     async def _claim(self) -> tuple[Sequence[Claim], float]:
-        """A batch, and when its lease ends by the clock of the loop."""
-        end = anyio.current_time() + self._lease
+        """Claim a batch; return it and the end of its lease, by the clock of the loop."""
+        lease_end = anyio.current_time() + self._lease
         claims = await self._outbox.claim(self._batch, self._lease)
         self._last_polled = self._clock()
-        return claims, end
+        return claims, lease_end
 
-    async def _pass(self, claims: Sequence[Claim], end: float) -> None:
+    async def _pass_on(self, claims: Sequence[Claim], lease_end: float) -> None:
+        """Put a batch into the target and acknowledge it; release it if that fails."""
         if not claims:
             return
         try:
-            with anyio.CancelScope(deadline=end) as leased:  # another may be at them after that, and further on
+            with anyio.CancelScope(deadline=lease_end) as scope:  # after that a second relay may pass on the items
                 async with self._transaction():
                     await self._target.put(*[Item(each.body, each.headers, each.key, 0.0, each.id) for each in claims])
                     await self._outbox.ack(*claims)
-            if leased.cancelled_caught:
+            if scope.cancelled_caught:
                 raise LeaseLost(claim.id for claim in claims)
         except BaseException:
-            await self._give_back(claims)
+            await settle_shielded(self._outbox.release, claims, log=_log)
             raise
-
-    async def _give_back(self, claims: Sequence[Claim]) -> None:
-        """As far as possible: what raised matters more than what goes wrong here."""
-        with anyio.move_on_after(PATIENCE, shield=True) as trying:
-            try:
-                await self._outbox.release(*claims)
-            except LeaseLost:
-                pass  # another relay has them already, or they were acknowledged after all
-            except Exception:
-                _log.warning("what was claimed could not be given back; it is free when its lease ends", exc_info=True)
-        if trying.cancelled_caught:
-            _log.warning("giving back what was claimed took over %g s; it is free when its lease ends", PATIENCE)

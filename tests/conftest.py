@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
 from hypothesis import settings
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Processes that tests start are not measured: this would slow them down, and many of them are killed.
+    os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
 
 settings.register_profile("modd", settings(), deadline=None)  # how long an example takes is no property of the code
 settings.load_profile("modd")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from modd import Message
 
 
@@ -25,6 +27,11 @@ class N(Message):
     """A message with a number."""
 
     n: int
+
+
+def stable_id(value: object) -> str:
+    """Return a value as text without addresses, which differ from one worker of pytest-xdist to the next."""
+    return re.sub(r" at 0x[0-9a-f]+", "", str(value))
 
 
 def failures_of(group: BaseExceptionGroup[BaseException]) -> list[str]:

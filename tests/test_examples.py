@@ -138,6 +138,7 @@ def test_the_composed_bus_is_made_of_a_cart_and_a_checkout() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_orders_survive_a_worker_that_is_killed_and_the_totals_are_right() -> None:
     accepted, killed, ended, *totals = printed("examples/orders.py")
     assert accepted == "accepted 300 orders"

@@ -43,7 +43,7 @@ PRINTED = [
     "listed: ['Ada']",
     "created without a mail: User(id=3, name='Bob', email=***)",
     "listed, from the cache: ['Ada']",
-    "refused: eve may not RemoveUser: its rule has_role('admin') gave False",
+    "refused: eve may not RemoveUser: its rule has_role('admin') returned False",
     "refused: CreateUser is not valid: $.email: Expected `str` matching regex '^[^@\\\\s]+@[^@\\\\s]+$'",
     "refused: CreateUser is switched off; give FeatureFlag a fallback for it, or switch it on",
     "mail:",
@@ -73,6 +73,7 @@ async def test_the_run_shows_all_that_the_context_does(capsys: pytest.CaptureFix
     assert capsys.readouterr().out.splitlines() == PRINTED
 
 
+@pytest.mark.slow
 def test_it_runs_as_a_program() -> None:
     assert printed("examples/users.py") == PRINTED
 

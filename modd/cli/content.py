@@ -20,7 +20,7 @@ from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import Undecodable
 from modd.cqrs.stamps import Identity, UnknownStamp
 from modd.cqrs.wire import FORMATS, STAMP, TYPE, Head, StampHead
-from modd.middleware.masking import masked
+from modd.middleware.masking import mask_secrets
 
 MASK_TEXT = "***"
 
@@ -53,9 +53,9 @@ def view_outline(body: bytes, note: str = "give --types to decode it, or --raw t
     """View the size of a body and, for an envelope, its type, its ids and the names of its stamps."""
     outline, data = _decode_outline(body), _decode_data(body)
     if outline is None:
-        mask = partial(masked, message=UnknownMessage([*_values(data)]))
+        mask = partial(mask_secrets, message=UnknownMessage([*_values(data)]))
         return BodyView(Content(len(body), note=f"no envelope; {note}"), mask)
-    mask = partial(masked, message=UnknownMessage([*_values(data["message"]), *_values(data["stamps"])]))
+    mask = partial(mask_secrets, message=UnknownMessage([*_values(data["message"]), *_values(data["stamps"])]))
     stamps = [stamp.name for stamp in outline.stamps]
     return BodyView(msgspec.structs.replace(_describe(body, outline), stamps=stamps, note=note), mask)
 
@@ -110,7 +110,7 @@ def to_plain_data(value: Any, mask: Callable[[str], str] = str) -> Any:
 
 
 def _view_envelope(envelope: Envelope[Any], body: bytes) -> BodyView:
-    mask, message = partial(masked, message=envelope.message), envelope.message
+    mask, message = partial(mask_secrets, message=envelope.message), envelope.message
     outline = EnvelopeOutline(envelope.identity, Head(wire_name(type(message)), type(message).schema_version), [])
     stamps = [to_plain_data(stamp, mask) for stamp in envelope.stamps[1:] if not stamp.local]
     visible = {"stamps": stamps, "body": to_plain_data(message), "shown": True}

@@ -14,8 +14,7 @@ from modd.cli.arguments import Arguments, parse_arguments
 from modd.cli.commands import run_command
 from modd.cli.errors import NotConfirmed, UsageError
 from modd.cli.reports import BatchResult, Health, Report
-from modd.errors import ModdError
-from modd.middleware.extras import MissingExtra
+from modd.errors import MissingExtra, ModdError
 
 FAILED, MISUSED, STOPPED = 1, 2, 130
 

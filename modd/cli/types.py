@@ -11,8 +11,8 @@ from modd.cli.errors import UsageError
 from modd.core import Message, Part
 from modd.cqrs.codec import Codec
 from modd.cqrs.intents import with_derived
-from modd.cqrs.registry import Registry
 from modd.cqrs.stamps import Stamp
+from modd.cqrs.typed_bus import TypedBus
 from modd.errors import ModdError
 
 
@@ -55,7 +55,7 @@ def _load(spec: str) -> list[Any]:
 
 def _expand(value: Any) -> Iterator[Any]:
     """Yield the types and codecs in a value, to any depth."""
-    if isinstance(value, Registry):
+    if isinstance(value, TypedBus):
         yield from with_derived(value.types)
         yield from (kind for middleware in value.middleware for kind in getattr(middleware, "stamps", ()))
     elif isinstance(value, Part):

@@ -1,1 +1,1 @@
-"""Cancellation, signals and pauses between attempts: on asyncio and trio alike, what anyio does not have."""
+"""Cancellation, signals, backoff and leases, on asyncio and trio: the parts that anyio lacks."""

@@ -1,4 +1,4 @@
-"""Cancellations that must not get lost: where a component failed meanwhile, or where work is done to its end (MO-3)."""
+"""Cancellations that must not get lost, because an error replaced them or because work had to be finished first."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from anyio.lowlevel import checkpoint_if_cancelled
 
 
 async def raise_if_cancelled(error: Exception) -> None:
-    """Raise the cancellation that a component's error took the place of, if there was one.
+    """Raise the cancellation that an error replaced, if there was one.
 
-    Trio and anyio scopes stay cancelled and are asked. A native ``task.cancel()`` is delivered once; it is found among
-    the errors during whose handling the component raised, unless the sender was handling that one before. So call it
-    after the ``except`` block, or use `error_of`.
+    Call this after the ``except`` block, or use `error_of`. Trio and anyio scopes stay cancelled and can be asked. A
+    native ``task.cancel()`` is delivered once: this function finds it in the context of the error, unless the caller
+    was already handling the same cancellation.
     """
     await checkpoint_if_cancelled()
     handled = _cancellations(sys.exc_info()[1])
@@ -27,7 +27,7 @@ async def raise_if_cancelled(error: Exception) -> None:
 
 
 async def error_of(action: Callable[..., Awaitable[object]], *args: Any) -> Exception | None:
-    """Do something; returns its error, if any. A cancellation that this took the place of is raised."""
+    """Run an action and return its error, if any; raise a cancellation that the error replaced."""
     raised: Exception | None = None
     try:
         await action(*args)
@@ -39,9 +39,9 @@ async def error_of(action: Callable[..., Awaitable[object]], *args: Any) -> Exce
 
 
 def put_off(cancelled: BaseException) -> None:
-    """Have a cancellation that was caught raised at the next point where this task waits.
+    """Postpone a caught cancellation to the next point at which this task waits.
 
-    Trio and anyio scopes stay cancelled and do that by themselves; a native ``task.cancel()`` is asked for anew.
+    Trio and anyio scopes stay cancelled and do this by themselves; a native ``task.cancel()`` is requested again.
     """
     task = _current_task()
     if task is not None and anyio.current_effective_deadline() != -inf and task.cancelling():
@@ -62,7 +62,7 @@ def _current_task() -> asyncio.Task[object] | None:
 
 
 def _cancellations(error: BaseException | None) -> list[asyncio.CancelledError]:
-    """The cancellations among an error and those during whose handling it was raised, but those made by a time-out."""
+    """Return the cancellations among an error and its contexts, without cancellations of a time-out."""
     found: list[asyncio.CancelledError] = []
     seen: set[int] = set()
     while error is not None and id(error) not in seen:

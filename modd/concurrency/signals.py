@@ -1,4 +1,4 @@
-"""Waiting for one thing, in as little time as the loop allows: this is on the way of every write."""
+"""One-shot signals between tasks, as fast as the loop allows, because every write to a store waits for one."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any, TypeAlias
 import anyio
 
 Signal: TypeAlias = Any
-"""What one task waits for: it is awaited, and set once."""
+"""A one-shot signal: one task awaits it, and another task sets it once."""
 
 
 class EventSignal:
-    """A signal on any loop."""
+    """A signal that works on any loop."""
 
     def __init__(self) -> None:
         self._event = anyio.Event()
@@ -22,16 +22,16 @@ class EventSignal:
         return self._event.wait().__await__()
 
     def done(self) -> bool:
-        """Whether it is set."""
+        """True if the signal is set."""
         return self._event.is_set()
 
     def set_result(self, result: None) -> None:
-        """Let the one who waits go on."""
+        """Wake the waiting task."""
         self._event.set()
 
 
 def signals() -> Callable[[], Signal]:
-    """What makes signals for the loop that runs here: on asyncio a future, at half the price of an event."""
+    """Return the constructor of signals for the running loop; on asyncio a future, at half the cost of an event."""
     try:
         return asyncio.get_running_loop().create_future
     except RuntimeError:
@@ -39,6 +39,6 @@ def signals() -> Callable[[], Signal]:
 
 
 def set_signal(signal: Signal) -> None:
-    """Set it, unless it is set, or was cancelled with the one who waited for it."""
+    """Set a signal, unless it is set already or the waiting task was cancelled."""
     if not signal.done():
         signal.set_result(None)

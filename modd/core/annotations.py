@@ -1,4 +1,4 @@
-"""What a callable accepts, read from the annotation of its first parameter, and what it is called (MO-4)."""
+"""The message types that a callable accepts, read from the annotation of its first parameter, and its name."""
 
 from __future__ import annotations
 
@@ -16,38 +16,38 @@ from modd.core.message import Failure, Message
 from modd.errors import NotAComponent, UnresolvedAnnotation
 
 Component: TypeAlias = Callable[[Any], Any]
-"""Takes a message; gives back nothing, a message, several, a component, or awaits / yields them."""
+"""A callable that takes a message and returns nothing, a message, a list or generator of messages, or awaits them."""
 
 
 _EVERYTHING = (Any, object, Message, inspect.Parameter.empty)
 
 
 class Accepts(msgspec.Struct, frozen=True):
-    """What a component accepts: message types (subclasses count), or ``everything``."""
+    """The message types that a component accepts (subclasses count), or ``everything``."""
 
     types: tuple[type[Message], ...] = ()
     everything: bool = False
     catches: bool = True
-    """Whether ``everything`` has failures in it: for a component it has, for a bus only if it lists ``Failure``."""
+    """True if ``everything`` includes failures: for a component it does, for a bus only if it lists ``Failure``."""
 
     def takes(self, kind: type) -> bool:
-        """Whether a message of this type is given to the component."""
+        """Return True if the component gets messages of this type."""
         if issubclass(kind, Failure):
             return self.handles_failures or (self.everything and self.catches)
         return self.everything or issubclass(kind, self.types)
 
     @property
     def handles_failures(self) -> bool:
-        """Whether ``Failure`` is named, so that a failure given to the component counts as handled."""
+        """True if ``Failure`` is named, so that a failure which the component gets counts as handled."""
         return Failure in self.types
 
     def without_failures(self) -> Accepts:
-        """The same as the default boundary of a bus: failures stay inside."""
+        """Return the same types as the default boundary of a bus: failures stay inside."""
         return Accepts(tuple(t for t in self.types if t is not Failure), self.everything, catches=False)
 
 
 def name_of(component: Any) -> str:
-    """What a component is called in errors, journeys and graphs: its ``name``, else that of the function or class."""
+    """Return a component's name for errors and journeys: its ``name``, else the name of its function or class."""
     if isinstance(component, partial):
         return name_of(component.func)
     name = getattr(component, "name", None) or getattr(component, "__qualname__", None) or type(component).__qualname__
@@ -55,7 +55,7 @@ def name_of(component: Any) -> str:
 
 
 def accepts_of_callable(component: Any) -> Accepts:
-    """What a callable accepts. Raises `NotAComponent` or `UnresolvedAnnotation`."""
+    """Return the message types that a callable accepts. Raises `NotAComponent`, `UnresolvedAnnotation`."""
     if isinstance(component, type):
         cure = (
             "give it in a list of types" if issubclass(component, Message) else f"did you mean {component.__name__}()?"
@@ -94,7 +94,7 @@ def _accepts_of_annotation(component: Component, annotation: Any) -> Accepts:
 
 
 def members(hint: Any) -> Iterator[Any]:
-    """The plain types in a hint: unions, Annotated, NewType, type variables and generics are looked into."""
+    """Yield the plain types in a hint: unions, Annotated, NewType, type variables and generics are taken apart."""
     origin = get_origin(hint)
     if origin is Union or origin is UnionType:
         for member in get_args(hint):
@@ -111,7 +111,7 @@ def members(hint: Any) -> Iterator[Any]:
 
 
 def resolved(component: Component, annotation: Any) -> Any:
-    """An annotation of a callable with its names looked up; raises `UnresolvedAnnotation`."""
+    """Return an annotation of a callable with its names looked up. Raises `UnresolvedAnnotation`."""
     function = _function_of(component)
     try:
         holder: Any = type("holder", (), {"__annotations__": {"message": annotation}})
@@ -121,7 +121,7 @@ def resolved(component: Component, annotation: Any) -> Any:
 
 
 def _function_of(component: Any) -> Any:
-    """The function whose annotations those of the component are."""
+    """Return the function that has the annotations of a component."""
     while isinstance(component, partial):
         component = component.func
     if not isinstance(component, (FunctionType, MethodType)):
@@ -131,7 +131,7 @@ def _function_of(component: Any) -> Any:
 
 
 def _namespaces(function: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Where a postponed annotation looks names up: the function's module, and what its closure holds."""
+    """Return the namespaces of a postponed annotation: the globals of the function's module, and its closure."""
     closure: dict[str, Any] = {}
     if isinstance(function, FunctionType):
         for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):

@@ -1,44 +1,31 @@
-"""The bus: begin reading here. A bus gives each message to its components and queues the messages that they return.
-
-`Bus.__call__` is the whole of it: one loop over a queue. Every message goes through this loop, in a turn (`turn`), past a
-gate (`gate`), to the components that the routing table names (`routing`). `delivery` does everything that is not "call the
-component and queue the one message that it returns".
+"""The bus: begin reading here. `Bus.__call__` is the one loop over a queue that every message goes through: in a
+`turn`, past a `gate`, to the components in the table of `routing`. `delivery` does all that is not "call the component,
+and queue the one message that it returns".
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
-from types import CoroutineType, TracebackType
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from types import CoroutineType
 from typing import Any, Self, TypeVar
 
 from anyio.lowlevel import checkpoint
 
 from modd.checks import checked_limit, checked_name
+from modd.concurrency.lifespan import Lifespan
 from modd.concurrency.scopes import open_scope
-from modd.core import asking
-from modd.core.component import (
-    Accepts,
-    Component,
-    Part,
-    Receiver,
-    accepts_of,
-    checked_components,
-    checked_types,
-    inside,
-    name_of,
-)
+from modd.core import asking, composition
+from modd.core.component import Accepts, Component, Part, checked_components, checked_types, name_of
 from modd.core.delivery import Queue, Raised, receivers_of, settle
 from modd.core.gate import gates_for
 from modd.core.graph import Graph
 from modd.core.limits import BEAT, watch_from
 from modd.core.message import Failure, IntentOf, Message
-from modd.core.observer import Observer, tell
-from modd.core.opening import Opening
-from modd.core.routing import Routing, path_to
+from modd.core.observer import Observer
+from modd.core.routing import Routing
 from modd.core.turn import Turn, cut_short, end, innermost, publish, turn_inside, wait_for_turn
-from modd.errors import BusInsideItself, InvalidOption, UnknownComponent
 
 R = TypeVar("R")
 
@@ -53,11 +40,12 @@ class Bus(Part):
 
     components: callables that take one message; the annotation of the first parameter says which types.
     name: the name in errors, journeys and graphs; "bus" by default.
-    inbound: the message types that the bus takes as a component of another bus; by default all that its components accept.
+    inbound: the message types that it takes as a component of another bus; by default all that its components accept.
     outbound: the message types that it lets out there; by default none.
-    exclusive: True (default), turns run one after another; False, turns overlap; a function from message to key, turns with
-        the same key run one after another, and a key of None overlaps with everything.
-    concurrent: True, the receivers of one message run side by side; False (default), one after another.
+    exclusive: True (default), turns run one after another; False, they overlap; a function from message to key, turns
+    of
+        one key run one after another, and a key of None overlaps with everything.
+    concurrent: True, the receivers of a message run side by side; False (default), one after another.
     limit: the most messages in a turn, 100 000 by default; None for no limit.
 
     Raises `NotAComponent`, `UnresolvedAnnotation`, `DuplicateName`, `BusInsideItself`, `InvalidOption`.
@@ -77,26 +65,18 @@ class Bus(Part):
         limit: int | None = 100_000,
     ) -> None:
         super().__init__()
-        self.name = checked_name(name)
-        self.limit = checked_limit(limit)
-        self.concurrent = bool(concurrent)
+        self.name, self.limit, self.concurrent = checked_name(name), checked_limit(limit), bool(concurrent)
         self.inbound = None if inbound is None else checked_types("inbound", inbound)
         let_out = checked_types("outbound", outbound)
         self.outbound = tuple(kind for kind in let_out if kind is not Failure)
         self.lets_failures_out = Failure in let_out
         self.gate, self.keyed_gates = gates_for(self.name, exclusive)
-        self.routing = Routing(self.name, self._inside, self.outbound)
-        self.opening = Opening(self.name)
+        self.routing = Routing(self.name, self._inside, self.inbound or (), self.outbound)
+        self.lifespan = Lifespan(self.name)
         self.answerers: dict[type, tuple[asking.Answerer, bool]] = {}
-        self._observers: list[Observer] = []
-        self._watchers: tuple[Observer, ...] | None = None
         self.watch = watch_from(self.limit)
         self._unseen: Turn | None = None
-        self.unpaused = 0
-        """Messages since other tasks could run, counted across turns."""
-        known: tuple[type[Message], ...] = (Failure, *(self.inbound or ()), *let_out)
-        for kind in known:
-            self.routing.know(kind)
+        self.unpaused = 0  # messages since other tasks could run, counted across turns
         for component in checked_components(components):
             self.add(component)
 
@@ -104,10 +84,9 @@ class Bus(Part):
         return f"<{type(self).__name__} {self.name}: {', '.join(map(name_of, self.components))}>"
 
     async def __call__(self, message: Message, /) -> tuple[Message, ...]:
-        """Send a message, wait until everything that it caused inside is done, and return the messages that left the bus.
+        """Send a message, and return the messages that left the bus when everything that it caused inside is done.
 
-        Raises `TurnFailed` with the failures that no component handled, `NotAMessage` for anything but a message, and
-        `Deadlock` inside a turn that could never go on.
+        Raises `TurnFailed` with the failures that no component handled, `NotAMessage`, and `Deadlock`.
         """
         item: Any = message
         outer = innermost()
@@ -117,19 +96,17 @@ class Bus(Part):
         if gate is not None and gate.holder is not None:
             turn = await wait_for_turn(self, gate, outer, item)
             gate = turn.gate
+        elif outer is not None:
+            turn = turn_inside(self, gate, outer, item)
+        elif self._unseen is None:
+            turn = Turn(self, gate, self.watch)
         else:
-            if outer is not None:
-                turn = turn_inside(self, gate, outer, item)
-            elif self._unseen is None:
-                turn = Turn(self, gate, self.watch)
-            else:
-                turn, self._unseen = self._unseen, None
-            if gate is not None:
-                gate.holder = turn
-        seen = False  # publishing a turn costs a quarter of a send, and is of use only if a component awaits
+            turn, self._unseen = self._unseen, None
+        if gate is not None:
+            gate.holder = turn
         counter: Any = turn if outer is None else turn.root
+        seen = False  # publishing a turn costs a quarter of a send, and is of use only if a component awaits
         routing = self.routing
-        calls = routing.calls
         queue: Queue | None = None
         try:
             while True:
@@ -137,9 +114,8 @@ class Bus(Part):
                 if unpaused >= BEAT:
                     self.unpaused = 0
                     await checkpoint()
-                try:
-                    receivers: Any = calls[type(item)]
-                except KeyError:
+                receivers: Any = routing.calls.get(type(item))
+                if receivers is None:
                     queue = deque() if queue is None else queue
                     item, receivers = receivers_of(turn, item, queue)
                 for receive in receivers:
@@ -154,15 +130,14 @@ class Bus(Part):
                             continue
                     except Exception as error:
                         returned = Raised(error)
-                    if queue is None:
+                    if queue is None:  # most sends end before
                         queue = deque()
                     if type(returned) in routing.stays and counter.count < turn.watch:
                         counter.count += 1
                         queue.append(returned)
                     elif returned is not _NOTHING:
-                        if not seen:
-                            publish(turn)
-                            seen = True
+                        publish(turn)
+                        seen = True
                         rest = settle(turn, item, receive, returned, queue)
                         if rest is not None:
                             await rest
@@ -170,24 +145,19 @@ class Bus(Part):
                     break
                 item = queue.popleft()
         except BaseException as error:
-            cut = cut_short(turn, error, (item, *(queue or ())))
-            if cut is not error:
-                raise cut from None
+            cut_short(turn, error, (item, *(queue or ())))
             raise
-        if turn.outcome is None and not seen and outer is None and gate is self.gate and not (gate and gate.line):
-            if gate is not None:
-                gate.holder = None
-            if queue is None:  # nothing refers to the turn: the next send takes it, which saves a fifth of a send
-                self._unseen = turn
-            return _NOTHING
-        if turn.outcome is None and (gate is None or not (gate.line or gate.behind or turn.within)):
-            turn.open = False  # as `end` does: its call costs a seventh of a send
-            if gate is not None:
-                gate.holder = None
-                if gate.gates is not None:
-                    del gate.gates[gate.key]
-            return _NOTHING
-        return end(turn)
+        if turn.outcome is not None or (gate is not None and (gate.line or gate.behind or turn.within)):
+            return end(turn)
+        if gate is not None:  # as `end` does: its call costs a seventh of a send
+            gate.holder = None
+            if gate.gates is not None:
+                del gate.gates[gate.key]
+        if seen:
+            turn.open = False
+        elif outer is None and gate is self.gate and queue is None:
+            self._unseen = turn  # nothing refers to the turn: the next send takes it, which saves a fifth of a send
+        return _NOTHING
 
     async def ask(self, intent: IntentOf[R], *stamps: Any) -> R:
         """Send an intent to the typed bus inside that handles it, in nested contexts too, and return its result.
@@ -209,107 +179,51 @@ class Bus(Part):
 
         Raises `NotAComponent`, `UnresolvedAnnotation`, `DuplicateName`, `BusInsideItself`.
         """
-        if self in inside(component):
-            raise BusInsideItself([self.name, *path_to(self, component)])
-        for kind in accepts_of(component).types:
-            self.routing.know(kind)
-        self._adopt(component)
-        self._renew_all(self)
-        tell(self.watchers, lambda watcher: watcher.added(component, self))
+        composition.add(self, component)
 
     def remove(self, component: Component) -> None:
         """Remove a component; it gets no message any more. Raises `UnknownComponent`."""
-        at = next((i for i, receiver in enumerate(self._inside) if receiver.component is component), None)
-        if at is None:
-            raise UnknownComponent(name_of(component), self.name, map(name_of, self.components))
-        watchers = self.watchers
-        del self._inside[at]
-        if isinstance(component, Part) and component not in self.components:
-            component.detach_from(self)
-        self._renew_all(self)
-        self._renew_all(component)
-        tell(watchers, lambda watcher: watcher.removed(component, self))
+        composition.remove(self, component)
 
     def find(self, name: str) -> Component:
         """Return the first component of that name in the bus, to any depth. Raises `UnknownComponent`."""
-        known = [part for component in self.components for part in inside(component)]
-        for component in known:
-            if name_of(component) == name:
-                return component
-        raise UnknownComponent(repr(name), self.name, dict.fromkeys(map(name_of, known)))
+        return composition.find(self, name)
 
     def graph(self) -> Graph:
         """Return the wiring as it is now, to print (``str``) or to draw (``.mermaid()``)."""
         return Graph(self)
 
-    @contextmanager
-    def observe(self, observer: Observer) -> Iterator[None]:
+    def observe(self, observer: Observer) -> AbstractContextManager[None]:
         """Tell the observer of every delivery here and in nested buses, for as long as the block lasts."""
-        if not isinstance(observer, Observer):
-            raise InvalidOption("observer", observer, "give an instance of a class derived from modd.Observer")
-        self._observers.append(observer)
-        self._renew_all(self)
-        try:
-            yield
-        finally:
-            self._observers.remove(observer)
-            self._renew_all(self)
+        return composition.observe(self, observer)
 
     @property
     def accepts(self) -> Accepts:
-        """The message types that the bus takes as a component of another bus: ``inbound``, or all of its components."""
-        if self.inbound is not None:
-            return Accepts(self.inbound, everything=Message in self.inbound, catches=False)
-        offers = [receiver.accepts.without_failures() for receiver in self._inside]
-        narrow = [offer for offer in offers if not offer.everything]
-        types = tuple(dict.fromkeys(kind for offer in narrow for kind in offer.types))
-        alone = not types and any(offer.everything for offer in offers)
-        return Accepts(types, everything=alone, catches=False)
+        """The message types that the bus takes as a component of another bus."""
+        return composition.accepted_by(self, self.inbound)
 
     @property
-    def boundary(self) -> Part | None:
+    def boundary(self) -> Part:
         """The bus itself: a message that it let out does not come back to it."""
         return self
-
-    @property
-    def watchers(self) -> tuple[Observer, ...]:
-        """The observers of this bus and of everything around it."""
-        if self._watchers is None:
-            self._watchers = tuple(dict.fromkeys((*self._observers, *super().watchers)))
-        return self._watchers
-
-    def receivers(self, kind: type) -> tuple[Receiver, ...]:
-        """Return the components that accept a message type, in their order."""
-        return self.routing.receivers(kind)
 
     def renew(self) -> None:
         """Work out anew who receives, observes and answers, here and around."""
         self.routing.renew()
         self.answerers.clear()
-        self._watchers = None
         super().renew()
-
-    def _renew_all(self, component: Component) -> None:
-        for part in inside(component):
-            if isinstance(part, Part):
-                part.renew()
 
     @property
     def is_open(self) -> bool:
         """True while the bus is open, by itself or with a bus around it."""
-        return self.opening.is_open
+        return self.lifespan.is_open
 
     async def __aenter__(self) -> Self:
-        """Enter every component inside, to any depth, that is an async context manager; each once, in their order.
-
-        A bus without such components needs no opening. A component that is added to an open bus is entered by whoever
-        adds it. Raises `AlreadyOpen` when this bus or one inside it is open.
-        """
-        await self.opening.enter(inside(self))
+        """Enter every component inside that is an async context manager, to any depth. Raises `AlreadyOpen`."""
+        async with self.lifespan.opening() as stack:
+            await composition.enter_inside(self, stack)
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool | None:
+    async def __aexit__(self, *error: Any) -> bool | None:
         """Leave the components that were entered, in reverse."""
-        return await self.opening.leave(kind, error, trace)
+        return await self.lifespan.close(*error)

@@ -72,11 +72,11 @@ class Entry(msgspec.Struct, eq=False):
     origin: Any = None
     """The cause of the message for typed buses, opaque here (`Origin`)."""
     receivers: tuple[Receiver, ...] | None = None
-    """The only components that get the message, in place of all that accept it."""
+    """The only components that get the message, in place of every component that accepts its type."""
 
 
 class Caused:
-    """Messages that a component returns with their cause, where that is not the message that the component was given."""
+    """Messages that a component returns, with a cause that is not the message that the component was given."""
 
     __slots__ = ("by", "messages")
 

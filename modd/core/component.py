@@ -1,4 +1,4 @@
-"""Components in their places, and parts: components that are made of components (MO-16)."""
+"""Components in their places, and parts: components that are made of components."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from weakref import WeakSet
 
 import msgspec
 
+from modd.checks import checked_subclasses
 from modd.core.annotations import Accepts, Component, accepts_of_callable, name_of
 from modd.core.message import Message
 from modd.core.observer import Observer
-from modd.errors import InvalidOption, NotAComponent, NotAMessage
+from modd.errors import NotAComponent, NotAMessage
 
 __all__ = ["Accepts", "Component", "Part", "Receiver", "accepts_of", "inside", "name_of"]
 
@@ -47,9 +48,9 @@ class Receiver(msgspec.Struct, frozen=True, eq=False):
 class Part:
     """A component made around other components; a bus is one, and so is each of `modd.parts`.
 
-    Derive from it to write a part of your own: give the components inside to ``super().__init__``, define
-    ``__call__``, and set `accepts` when it is not what the one component inside accepts. A part that wraps a bus
-    passes on its boundary: what the bus let out is not given back to it (MO-16).
+    Derive from it to write your own part: give the components inside to ``super().__init__``, define ``__call__``, and
+    set `accepts` if the part accepts other types than its first component. A part that wraps a bus passes on the
+    boundary of the bus: a message that the bus let out does not come back through the part.
     """
 
     is_bus: ClassVar[bool] = False
@@ -57,8 +58,11 @@ class Part:
     def __init__(self, *components: Component) -> None:
         self._around: WeakSet[Part] = WeakSet()
         self._inside: list[Receiver] = []
+        self.observers: list[Observer] = []
+        """The observers of this part alone; `composition.observe` adds and removes them."""
+        self._watchers: tuple[Observer, ...] | None = None
         for component in components:
-            self._adopt(component)
+            self.adopt(component)
 
     def __call__(self, message: Any, /) -> Any:
         """Give the message to the component inside."""
@@ -76,26 +80,30 @@ class Part:
 
     @property
     def inside(self) -> tuple[Receiver, ...]:
-        """The components inside with what each accepts."""
+        """The components inside, each with the types that it accepts."""
         return tuple(self._inside)
 
     @property
     def accepts(self) -> Accepts:
-        """What a surrounding bus gives to this part."""
+        """The message types that a surrounding bus gives to this part."""
         return self._inside[0].accepts if self._inside else Accepts(everything=True)
 
     @property
     def boundary(self) -> Part | None:
-        """The bus whose boundary this part is or passes on: what came from it is not given back to it."""
+        """The bus that this part is or wraps: a message from that bus does not come back to it."""
         return next((receiver.boundary for receiver in self._inside if receiver.boundary), None)
 
     @property
     def watchers(self) -> tuple[Observer, ...]:
-        """Who observes what happens here: the observers of everything around."""
-        return tuple(dict.fromkeys(watcher for part in tuple(self._around) for watcher in part.watchers))
+        """The observers of this part and of everything around it."""
+        if self._watchers is None:
+            around = (watcher for part in tuple(self._around) for watcher in part.watchers)
+            self._watchers = tuple(dict.fromkeys((*self.observers, *around)))
+        return self._watchers
 
     def renew(self) -> None:
-        """What is inside has changed: have everything around look again."""
+        """Work out anew what depends on the parts inside and around; have everything around do so, too."""
+        self._watchers = None
         for part in tuple(self._around):
             part.renew()
 
@@ -107,15 +115,26 @@ class Part:
         """Forget a part that this part is no component of any more."""
         self._around.discard(part)
 
-    def _adopt(self, component: Component) -> None:
+    def adopt(self, component: Component) -> None:
+        """Take in one more component. Raises `NotAComponent`, `UnresolvedAnnotation`."""
         accepts = accepts_of(component)
         self._inside.append(Receiver(component, call_of(component), accepts))
         if isinstance(component, Part):
             component.attach_to(self)
 
+    def release(self, component: Component) -> bool:
+        """Let a component go, at its first place; returns False if it is not inside."""
+        at = next((i for i, receiver in enumerate(self._inside) if receiver.component is component), None)
+        if at is None:
+            return False
+        del self._inside[at]
+        if isinstance(component, Part) and component not in self.components:
+            component.detach_from(self)
+        return True
+
 
 def inside(component: Component, seen: set[int] | None = None) -> Iterator[Component]:
-    """The component and everything in it, depth first, each once."""
+    """Yield a component and every component inside it, depth first, each once."""
     seen = set() if seen is None else seen
     if id(component) not in seen:
         seen.add(id(component))
@@ -125,15 +144,15 @@ def inside(component: Component, seen: set[int] | None = None) -> Iterator[Compo
 
 
 def accepts_of(component: Any) -> Accepts:
-    """What a component accepts: a part says it itself, of a callable it is read (MO-13).
+    """Return the message types that a component accepts: a part says so itself, a callable by its annotation.
 
-    Raises `NotAComponent` for what cannot take a message, `UnresolvedAnnotation` for a name that cannot be found.
+    Raises `NotAComponent` for an object that takes no message, `UnresolvedAnnotation` for a name that cannot be found.
     """
     return component.accepts if isinstance(component, Part) else accepts_of_callable(component)
 
 
 def call_of(component: Component) -> Component:
-    """The quickest way to call a component: an object by its bound ``__call__``."""
+    """Return the quickest call of a component: for an object its bound ``__call__``."""
     return component if isinstance(component, _PLAIN) else component.__call__  # type: ignore[operator]
 
 
@@ -146,12 +165,7 @@ def checked_components(components: Any) -> tuple[Component, ...]:
 
 def checked_types(option: str, types: Any) -> tuple[type[Message], ...]:
     """Return the message types of a list. Raises `InvalidOption` for anything but a list of message types."""
-    listed = tuple(types) if isinstance(types, Iterable) else (types,)
-    if not isinstance(types, Iterable) or not all(
-        isinstance(kind, type) and issubclass(kind, Message) for kind in listed
-    ):
-        raise InvalidOption(option, types, "give a list of message types")
-    return listed
+    return checked_subclasses(option, types, Message)
 
 
 def check_message(message: object) -> None:

@@ -1,9 +1,9 @@
 """Delivery: giving a message to its receivers, and queueing what follows from the values that they return.
 
-The loop of `Bus` does the usual case in place: it calls the receivers, and queues one message of a type that stays inside.
-It asks `receivers_of` for the receivers of all other messages, and hands all other returned values to `settle`. A delivery
-that needs care (it is observed, its message has an origin or is a `Failure`) is one more call in the same loop: `deliver`,
-bound to the `Handling` of the message by one component.
+The loop of `Bus` does the usual case in place: it calls the receivers, and queues one message of a type that stays
+inside. It asks `receivers_of` for the receivers of all other messages, and hands all other returned values to `settle`.
+A delivery that needs care (it is observed, its message has an origin or is a `Failure`) is one more call in the same
+loop: `deliver`, bound to the `Handling` of the message by one component.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from modd.core.observer import Delivery, current_delivery, tell
 from modd.core.turn import Turn
 from modd.errors import DuplicateName, TurnFailed
 
-Queue = deque[Message | Entry]
+Queue = deque[Any]
 
 
 class Raised:
@@ -218,7 +218,7 @@ class Handling(msgspec.Struct, eq=False):
             note(error, self.giver, message, self.turn.bus.name)
 
     def _origin_of_failure(self) -> Any:
-        """Return the envelope that failed in a typed bus inside, if this message is in it; else the message's origin."""
+        """Return the envelope of this message that failed in a typed bus inside, if any; else the message's origin."""
         origin = current_origin.get()
         if origin is not None and getattr(origin, "message", None) is self.message:
             return origin.by

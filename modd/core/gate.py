@@ -6,22 +6,23 @@ A gate has a `holder`, the turn that is let in, and a `line` of turns that wait 
 exclusive bus has one gate, a bus with a key function has a gate for each key that a turn has now, and a bus whose turns
 overlap has none.
 
-A component that awaits its own bus is inside the turn that holds the gate, so waiting for that gate would never end. The
-new turn goes *within* the old one: the old turn gets a gate for the turns inside it (`Turn.within`), which has the gate of
-the bus as its `base`. Turns inside one turn keep apart at that gate, and so on, to any depth.
+A component that awaits its own bus is inside the turn that holds the gate, so waiting for that gate would never end.
+The new turn goes *within* the old one: the old turn gets a gate for the turns inside it (`Turn.within`), which has the
+gate of the bus as its `base`. Turns inside one turn keep apart at that gate, and so on, to any depth.
 
 Example: turn 1 of the bus ``shop`` starts two tasks, and each task sends to ``shop``; turn 2 comes from outside::
 
     gate of shop:    held by turn 1,  in line: turn 2
     gate in turn 1:  held by turn 1a, in line: turn 1b
 
-If turn 1 ends while 1a still runs (a task that was left running), turn 2 still has to wait. So the gate of ``shop`` is handed
-to 1a, and the gate in turn 1 remembers the gate of ``shop`` as `behind`. When 1a ends, 1b gets both gates; when 1b ends,
-nothing is left inside turn 1, and the gate of ``shop`` goes to turn 2.
+If turn 1 ends while 1a still runs (a task that was left running), turn 2 still has to wait. So the gate of ``shop`` is
+handed to 1a, and the gate in turn 1 remembers the gate of ``shop`` as `behind`. When 1a ends, 1b gets both gates; when
+1b ends, nothing is left inside turn 1, and the gate of ``shop`` goes to turn 2.
 
-Deadlock: before a turn waits, `find_circle` looks for a way back to the caller: from the gate to its holder, to the turns
-that wait inside the holder (`Turn.waits`), to the gate of each, to its holder, and so on. A holder that the caller is inside
-of closes a circle. A caller from outside is inside no turn, so no circle can lead back to it and there is nothing to search.
+Deadlock: before a turn waits, `find_circle` looks for a way back to the caller: from the gate to its holder, to the
+turns that wait inside the holder (`Turn.waits`), to the gate of each, to its holder, and so on. A holder that the
+caller is inside of closes a circle. A caller from outside is inside no turn, so no circle can lead back to it and there
+is nothing to search.
 """
 
 from __future__ import annotations

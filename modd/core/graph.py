@@ -1,4 +1,4 @@
-"""The wiring of a bus as a picture (MO-26)."""
+"""The wiring of a bus, to print or to draw."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from modd.core.component import Accepts, Part, name_of
 
 
 class Graph:
-    """Who is inside what, and what each accepts, as it was when the graph was asked for.
+    """The components inside a bus and the types that each accepts, at the moment when the graph was made.
 
     ``str(graph)`` is a tree; ``graph.mermaid()`` a flow chart for anything that draws Mermaid; ``graph.nodes`` has
     (path of names, names of the accepted types) for every component, depth first.
@@ -22,7 +22,7 @@ class Graph:
         return "\n".join(f"{'  ' * (len(path) - 1)}{path[-1]}: {_accepted(types)}" for path, types in self.nodes)
 
     def mermaid(self) -> str:
-        """The wiring as a Mermaid flow chart: an arrow from a bus to each component, named by what it accepts."""
+        """Return the wiring as a Mermaid flow chart: an arrow from a bus to each component, labelled with its types."""
         lines = ["flowchart LR"]
         above: list[int] = []
         for number, (path, types) in enumerate(self.nodes):

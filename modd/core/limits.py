@@ -1,8 +1,8 @@
 """Limits of a turn: how many messages, how deep, and the loop that made too many of them.
 
-Every count of a turn lives here and in `Turn`. The outermost turn counts the messages of all turns inside it, those still
-queued included. From `Turn.watch` on, half of the lowest limit around, each message is looked at: what led to it is noted
-as an edge, so that the error of a turn with too many messages can name the cycle.
+Every count of a turn lives here and in `Turn`. The outermost turn counts the messages of all turns inside it, those
+still queued included. From `Turn.watch` on, half of the lowest limit around, each message is looked at: what led to it
+is noted as an edge, so that the error of a turn with too many messages can name the cycle.
 """
 
 from __future__ import annotations

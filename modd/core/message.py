@@ -1,4 +1,4 @@
-"""Messages: immutable values, each of a type of its own (MO-4)."""
+"""Messages: immutable values, and `Failure`, the message about an error in a component."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ R_co = TypeVar("R_co", covariant=True)
 
 
 class Sensitive:
-    """Marks a field whose content is shown to nobody: ``card: Annotated[str, Sensitive]`` prints as ``***``.
+    """A mark for a field with a secret: ``card: Annotated[str, Sensitive]`` prints as ``***``.
 
-    It is masked in repr and in everything that is made from it (journeys, logs, tools); encoding keeps the content.
+    The field is masked in repr, journeys, logs and tools; encoding keeps the content.
     """
 
 
 class Value(msgspec.Struct, frozen=True):
-    """A frozen value that shows ``***`` in place of what is sensitive."""
+    """A frozen value, for the fields of messages; it shows ``***`` in place of fields that are `Sensitive`."""
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
         """Field names and shown values, for repr and for pretty printers."""
@@ -52,7 +52,7 @@ class Value(msgspec.Struct, frozen=True):
 
 @dataclass_transform(frozen_default=True, field_specifiers=(msgspec.field,))
 class Message(Value, frozen=True, tag=True, tag_field="$type"):
-    """Base of all messages: a frozen value that says what happened or what is wanted.
+    """The base of all messages: a frozen value that tells of an event or asks for something.
 
     Declare the fields as in a dataclass. Its name on the wire is the class name, or the one that you give:
     ``class Placed(Message, tag="order-placed")``; a subclass of a type with a name of its own inherits that name.
@@ -65,36 +65,36 @@ class Message(Value, frozen=True, tag=True, tag_field="$type"):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
-        """How pydantic makes a message from data, and data from a message."""
+        """Return the schema by which pydantic makes a message from data, and data from a message."""
         return pydantic_schema(cls)
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> Any:
-        """What the data looks like, for the documentation of an interface."""
+        """Return the JSON schema of the data, for the documentation of an interface."""
         return json_schema(cls)
 
 
 class IntentOf(Protocol[R_co]):
-    """An intent with this result, as type checkers see one that is asked."""
+    """An intent with this result, as type checkers see it."""
 
     def _result(self) -> R_co: ...
 
 
 class Intent(Message, Generic[R]):
-    """Base of messages that have a result of type ``R``: ``class PriceOf(Intent[Decimal]): sku: str``."""
+    """The base of messages that have a result of type ``R``: ``class PriceOf(Intent[Decimal]): sku: str``."""
 
     @classmethod
     def _meta(cls) -> tuple[type[Self], Callable[[R], R]]:
-        """Never called: by its type, type checkers hold a handler's result to ``R``, no more and no less."""
+        """Have type checkers hold the result of a handler to ``R``, no more and no less; never called."""
         raise NotImplementedError
 
     def _result(self) -> R:
-        """Never called: by its type, type checkers know what an answer is, wherever it is used."""
+        """Tell type checkers the type of the result; never called."""
         raise NotImplementedError
 
 
 def wire_name(kind: Any) -> str:
-    """What a type of messages or stamps is called on the wire."""
+    """Return the name of a type of messages or stamps on the wire."""
     return str(kind.__struct_config__.tag)
 
 
@@ -108,7 +108,7 @@ MASK = _Mask()
 
 @lru_cache(maxsize=1024)
 def sensitive_fields(type_: type) -> frozenset[str]:
-    """Names of the fields of a message type that must not be shown; by their text if hints cannot be resolved."""
+    """Return the names of the `Sensitive` fields of a type; by the text of a hint if it cannot be resolved."""
     return frozenset(name for name, hint in _hints(type_).items() if _is_sensitive(hint))
 
 
@@ -133,7 +133,7 @@ def _is_sensitive(hint: Any, around: tuple[Any, ...] = ()) -> bool:
 
 
 def _shows_all(kind: type) -> bool:
-    """Whether it is made of fields and its repr masks none of them."""
+    """Return True if a type is made of fields, and its repr masks none of them."""
     return is_dataclass(kind) or (issubclass(kind, msgspec.Struct) and not issubclass(kind, Value))
 
 
@@ -141,7 +141,7 @@ _MARK = "modd: "
 
 
 class Failure(Message):
-    """A component raised an error while it handled a message.
+    """A message about an error that a component raised while it handled a message.
 
     A component that names ``Failure`` in its annotation handles it; to leave it unhandled, raise ``failure.error``.
     A failure that nobody handled is raised to the sender, inside ``TurnFailed``, when the turn has ended.
@@ -153,8 +153,8 @@ class Failure(Message):
 
 
 def note(error: Exception, component: str, message: Message, bus: str) -> None:
-    """Say on the error where it was raised last, in one note; never the content of the message."""
-    with suppress(Exception):  # whatever add_note does, the error must reach its sender
+    """Note on an error where it was raised last, in one line, without the content of the message."""
+    with suppress(Exception):  # even if add_note fails, the error must reach the sender
         for stale in [line for line in getattr(error, "__notes__", ()) if line.startswith(_MARK)]:
             error.__notes__.remove(stale)
         error.add_note(f"{_MARK}raised by {component} when given {type(message).__qualname__} in {bus}")

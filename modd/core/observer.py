@@ -1,4 +1,4 @@
-"""Observing: what is told of each delivery, here and in nested buses (MO-26)."""
+"""Observers: objects that a bus tells of each delivery, here and in nested buses."""
 
 from __future__ import annotations
 
@@ -16,39 +16,39 @@ Outcome = Literal["running", "done", "failed", "cancelled"]
 
 
 class Delivery(msgspec.Struct, eq=False):
-    """One message given to one component: what caused it, how long it took, and how it ended."""
+    """The delivery of one message to one component: its cause, its duration, and its end."""
 
     message: Message
     component: Any
     bus: Any
     cause: Delivery | None = None
-    """The delivery in which the message was given back or sent; None for a message from outside."""
+    """The delivery in which the message was returned or sent; None for a message from outside."""
     began: float = msgspec.field(default_factory=perf_counter)
     seconds: float | None = None
-    """How long it took, with all that was awaited; None while it runs."""
+    """Its duration, with everything that was awaited; None while it runs."""
     outcome: Outcome = "running"
     returned: tuple[Message, ...] = ()
     error: BaseException | None = None
 
 
 class Observer:
-    """Base of observers: override what you want to be told; give an instance to ``bus.observe``.
+    """The base of observers: override the methods that you need, and give an instance to ``bus.observe``.
 
-    The methods are called in the middle of a turn and must be quick and not wait. What they raise is logged and
-    changes no outcome.
+    The methods are called in the middle of a turn, so they must be quick and must not wait. An error in one is logged
+    and changes no outcome.
     """
 
     def began(self, delivery: Delivery) -> None:
-        """A component is about to be given a message."""
+        """A component is about to get a message."""
 
     def ended(self, delivery: Delivery) -> None:
         """The component is done: ``delivery.outcome`` tells how."""
 
     def unreceived(self, message: Message, bus: Any) -> None:
-        """No component in the bus took the message (MO-24)."""
+        """No component in the bus accepts the message."""
 
     def abandoned(self, messages: tuple[Message, ...], failures: tuple[Exception, ...], bus: Any) -> None:
-        """A turn was cut short: these messages will not be handled, these failures reach nobody."""
+        """A turn was cut short: these messages will not be handled, and no sender gets these failures."""
 
     def added(self, component: Any, bus: Any) -> None:
         """A component was added to the bus."""
@@ -58,11 +58,11 @@ class Observer:
 
 
 current_delivery: ContextVar[Delivery | None] = ContextVar("modd_delivery", default=None)
-"""The observed delivery that is going on here; what is sent inside it is caused by it."""
+"""The observed delivery of this task: the cause of messages that are sent inside it."""
 
 
 def tell(watchers: Iterable[Observer], happening: Callable[[Observer], None]) -> None:
-    """Tell every observer; one that fails is logged and changes nothing."""
+    """Tell every observer. An error of an observer is logged and changes nothing."""
     for watcher in watchers:
         try:
             happening(watcher)

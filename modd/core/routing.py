@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from modd.core.component import Accepts, Component, Part, Receiver, inside, name_of
-from modd.core.message import Message, wire_name
+from modd.core.component import Accepts, Component, Receiver
+from modd.core.message import Failure, Message, wire_name
 from modd.errors import DuplicateName
 
 Calls = tuple[Component, ...]
@@ -16,10 +16,16 @@ class Routing:
     """The routing table of a bus. A message costs its receivers, however many components the bus has.
 
     bus: the name of the bus, for errors. inside: the receivers of the bus, which change as components come and go;
-    call `renew` then. outbound: the message types that leave the bus.
+    call `renew` then. inbound, outbound: the message types that are let in and out. Raises `DuplicateName`.
     """
 
-    def __init__(self, bus: str, inside: Sequence[Receiver], outbound: tuple[type[Message], ...]) -> None:
+    def __init__(
+        self,
+        bus: str,
+        inside: Sequence[Receiver],
+        inbound: tuple[type[Message], ...],
+        outbound: tuple[type[Message], ...],
+    ) -> None:
         self.calls: dict[type, Calls] = {}
         """The calls by message type, for types that the loop of `Bus` delivers by itself."""
         self.stays: set[type] = set()
@@ -27,6 +33,8 @@ class Routing:
         self._bus, self._inside, self._outbound = bus, inside, outbound
         self._receivers: dict[type, tuple[Receiver, ...]] = {}
         self._names: dict[str, type] = {}
+        for kind in (Failure, *inbound, *outbound):
+            self.know(kind)
 
     def receivers(self, kind: type) -> tuple[Receiver, ...]:
         """Return the components that accept a message type, in their order. Raises `DuplicateName`."""
@@ -38,7 +46,8 @@ class Routing:
         return receivers
 
     def direct_calls(self, kind: type) -> Calls | None:
-        """Return the calls that the loop makes for a type by itself from now on; None if a part with a boundary is called.
+        """Return the calls that the loop makes for a type by itself from now on; None if a part with a boundary is
+        called.
 
         Such a part may return a single message, which must not go back to it; a bus returns a tuple, which the loop
         hands on.
@@ -61,7 +70,7 @@ class Routing:
                 return receiver
         return Receiver(getattr(call, "__self__", call), call, Accepts())
 
-    def know(self, kind: type) -> None:
+    def know(self, kind: Any) -> None:
         """Hold message types to one name each. Raises `DuplicateName`."""
         if kind in self._receivers:
             return
@@ -75,11 +84,3 @@ class Routing:
         self.calls.clear()
         self.stays.clear()
         self._receivers.clear()
-
-
-def path_to(bus: Part, component: Component) -> list[str]:
-    """Return the names from a component down to a bus inside it."""
-    if component is bus:
-        return [name_of(bus)]
-    parts = component.components if isinstance(component, Part) else ()
-    return next([name_of(component), *path_to(bus, part)] for part in parts if bus in inside(part))

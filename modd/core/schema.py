@@ -1,4 +1,4 @@
-"""Messages and raw data: what is unknown in it, and messages as pydantic sees them, imported when it asks (MO-28)."""
+"""Schemas: unknown fields in raw data, and messages as pydantic models. Pydantic is imported when it asks for one."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ _VALUE = re.compile(r"^(Invalid (?:enum )?value) .*", re.DOTALL)
 
 
 def pydantic_schema(kind: type[msgspec.Struct]) -> Any:
-    """A core schema that makes and takes apart values of a struct type by msgspec."""
+    """Return a pydantic core schema that converts a struct type by msgspec, both ways."""
     core = import_module("pydantic_core.core_schema")
     return core.no_info_plain_validator_function(
-        lambda given: _made(kind, given),
-        serialization=core.plain_serializer_function_ser_schema(_taken_apart),
+        lambda data: _convert(kind, data),
+        serialization=core.plain_serializer_function_ser_schema(_to_builtins),
     )
 
 
 def misfit_of(error: Exception, path: str) -> tuple[str, str]:
-    """Path and text of what msgspec says does not fit, without the value in it: that may be nobody's business.
+    """Return the path and text of msgspec's error about a value that does not fit, without the value: it may be secret.
 
-    path: where the value is that msgspec calls ``$``.
+    path: the path of the value that msgspec calls ``$``.
     """
     said = str(error)
     text, found, where = said.rpartition(" - at `")  # then: $.sizes`, or: key` in `$.sizes`
@@ -35,7 +35,7 @@ def misfit_of(error: Exception, path: str) -> tuple[str, str]:
 
 
 def unknown_fields(made: Any, raw: Any, path: str = "$") -> Iterator[str]:
-    """The paths in raw data that nothing was made of: fields that a struct or dataclass does not have."""
+    """Yield the paths in raw data that no field was made of, because the struct or dataclass does not have them."""
     names = _fields_of(made)
     if names is not None and isinstance(raw, Mapping):
         for key, value in raw.items():
@@ -57,7 +57,7 @@ def unknown_fields(made: Any, raw: Any, path: str = "$") -> Iterator[str]:
 
 
 def _fields_of(made: Any) -> dict[str, str] | None:
-    """By the names in data, the attributes of a struct or dataclass."""
+    """Return the attributes of a struct or dataclass by their names in data."""
     if isinstance(made, msgspec.Struct):
         return dict(zip(made.__struct_encode_fields__, made.__struct_fields__, strict=True))
     if dataclasses.is_dataclass(made):
@@ -69,29 +69,29 @@ def _tag_of(made: Any) -> str | None:
     return made.__struct_config__.tag_field if isinstance(made, msgspec.Struct) else None
 
 
-def _taken_apart(value: Any) -> Any:
+def _to_builtins(value: Any) -> Any:
     return msgspec.to_builtins(value, str_keys=True)
 
 
-def _made(kind: type[msgspec.Struct], given: Any) -> Any:
-    if isinstance(given, kind):
-        return given
-    made = msgspec.convert(given, kind, str_keys=True)
-    unknown = [*unknown_fields(made, given)]
+def _convert(kind: type[msgspec.Struct], data: Any) -> Any:
+    if isinstance(data, kind):
+        return data
+    made = msgspec.convert(data, kind, str_keys=True)
+    unknown = [*unknown_fields(made, data)]
     if unknown:
         raise ValueError(f"unknown fields: {', '.join(unknown)}")
     return made
 
 
 def json_schema(kind: type[msgspec.Struct]) -> dict[str, Any]:
-    """The JSON schema of a struct type in one piece; the tag may be left out of what is sent in."""
+    """Return the JSON schema of a struct type in one piece; the tag is optional in data."""
     (whole,), parts = msgspec.json.schema_components([kind], ref_template="{name}")
     inlined: dict[str, Any] = _inlined(whole, parts, ())
     return inlined
 
 
 def _inlined(schema: Any, parts: dict[str, Any], around: tuple[str, ...]) -> Any:
-    """The same with every reference replaced by what it refers to; a type within itself is any object."""
+    """Return a schema with every reference replaced by its target; a type inside itself is any object."""
     if isinstance(schema, list):
         return [_inlined(each, parts, around) for each in schema]
     if not isinstance(schema, dict):

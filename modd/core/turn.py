@@ -1,8 +1,8 @@
-"""A turn: all that one message from outside causes in a bus, until the bus's queue is empty.
+"""A turn: everything that one message from outside causes in a bus, until the queue of the bus is empty.
 
 A turn is made when a message is sent, counts its messages (`limits`), may hold a gate of its bus (`gate`), and has an
-outcome when there is something to tell its sender. Turns are inside each other as the sends are: a component that awaits a
-bus starts a turn inside its own.
+outcome when there is something to tell its sender. Turns are inside each other as the sends are: a component that
+awaits a bus starts a turn inside its own.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Outcome:
         self.out: list[Message] = []
         """The messages that left the bus."""
         self.origins: dict[int, Any] = {}
-        """By position in `out`: what caused the message, where that was noted."""
+        """The causes of messages by position in `out`, where these were noted."""
         self.errors: list[Exception] = []
         """The errors that are raised to the sender in the end."""
         self.overflow: Exception | None = None
@@ -118,12 +118,13 @@ def turn_inside(bus: Any, gate: Gate | None, outer: Turn, item: Any) -> Turn:
             check_depth(turn)
             check_limits(turn)
         except TurnOverflow as error:
-            raise cut_short(turn, error, (item,)) from None
+            cut_short(turn, error, (item,))
+            raise
     return turn
 
 
 async def wait_for_turn(bus: Any, gate: Gate, outer: Turn | None, item: Any) -> Turn:
-    """Begin a turn when its gate lets it in; see `gate`. Raises `Deadlock`, and `TurnFailed` when a limit forbids it."""
+    """Begin a turn when its gate lets it in. Raises `Deadlock`, and `TurnFailed` when a limit forbids it."""
     if outer is None:
         turn = Turn(bus, None, bus.watch)
         await enter(turn, gate)
@@ -150,23 +151,21 @@ def end(turn: Turn) -> tuple[Message, ...]:
     return outcome.outbound
 
 
-def cut_short(turn: Turn, error: BaseException, queue: Iterable[Any]) -> BaseException:
-    """End a turn that cannot go on, tell observers what is left undone, and return the error to raise."""
+def cut_short(turn: Turn, error: BaseException, queue: Iterable[Any]) -> None:
+    """End a turn that cannot go on, and tell observers which messages are left. Raises `TurnFailed` on overflow."""
     left = [item.message if isinstance(item, Entry) else item for item in queue]
     failures = [message.error for message in left if isinstance(message, Failure)]
     messages = tuple(message for message in left if isinstance(message, Message) and not isinstance(message, Failure))
-    lost: tuple[Exception, ...] = ()
-    if isinstance(error, Exception) and is_overflow(error):
-        turn.book.errors += failures
-        error = _overflowed(turn, turn.book, error)
-    else:
-        lost = (*(turn.outcome.errors if turn.outcome else ()), *failures)
+    overflowed = isinstance(error, Exception) and is_overflow(error)
+    lost = () if overflowed else (*(turn.outcome.errors if turn.outcome else ()), *failures)
+    failed = _overflowed(turn, turn.book, error, failures) if overflowed else None
     try:
         tell(turn.bus.watchers, lambda watcher: watcher.abandoned(messages, lost, turn.bus))
     finally:
         _close(turn)
         turn.outcome = None
-    return error
+    if failed is not None:
+        raise failed from None
 
 
 def _close(turn: Turn) -> None:
@@ -180,11 +179,11 @@ def _close(turn: Turn) -> None:
         leave(turn.gate, turn.within)
 
 
-def _overflowed(turn: Turn, outcome: Outcome, error: Exception) -> TurnFailed:
+def _overflowed(turn: Turn, outcome: Outcome, error: Any, failures: Iterable[Exception] = ()) -> TurnFailed:
     """Return the error of a turn that a limit cut short; the turns around it end, too, whoever catches the error."""
     for around in open_scopes(turn.outer):
         around.book.overflow = around.book.overflow or error
-    outcome.errors.append(error)
+    outcome.errors += [*failures, error]
     return _failed(outcome, turn.bus)
 
 

@@ -1,7 +1,7 @@
 """Typed buses for commands, queries and events, with envelopes, stamps and middleware (`docs/cqrs.md`).
 
-To read it: `intents` and `buses` (what is used), `typed` (the one dispatch), `chain` (middleware around handlers),
-`parameters` (what handlers take), `envelope` and `stamps`, `release` (what comes of it).
+Read it in this order: `intents` and `buses`, `typed_bus` (the dispatch), `registry` and `handlers`, `chain` (middleware
+around handlers), `envelope` and `stamps`, `result`.
 """
 
 from modd.cqrs.buses import CommandBus, EventBus, QueryBus
@@ -39,13 +39,13 @@ from modd.cqrs.stamps import (
     Emitted,
     Failed,
     FallbackUsed,
-    For,
     FromCache,
     Handled,
     Identity,
+    OnlyHandler,
     Queued,
     Received,
-    Reprocessed,
+    Redispatched,
     Retried,
     Revalidating,
     Stamp,
@@ -77,7 +77,6 @@ __all__ = [
     "Failed",
     "FallbackUsed",
     "FeatureDisabled",
-    "For",
     "Forbidden",
     "FromCache",
     "GiveUp",
@@ -95,12 +94,13 @@ __all__ = [
     "NoHandler",
     "NotAnswered",
     "NotOpen",
+    "OnlyHandler",
     "Query",
     "QueryBus",
     "Queued",
     "RateLimited",
     "Received",
-    "Reprocessed",
+    "Redispatched",
     "Retried",
     "RetryLater",
     "Revalidating",

@@ -1,10 +1,9 @@
-"""Work that goes on after the dispatch that started it, inside an open bus and never longer (MI-27)."""
+"""Background work of a typed bus: it goes on after the dispatch that started it, and ends with the bus."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self
 
@@ -16,30 +15,32 @@ from modd.ports.transaction import open_transaction
 
 
 class Background:
-    """Runs work beside its owner; leaving waits for what is running, and cancels what takes longer than the timeout.
+    """Tasks beside their owner; leaving the block waits for them.
 
-    An error is logged and ends only the work that raised it.
+    An error of a task is logged and ends no other task.
+
+    owner: the name in the log.
+    drain: seconds that leaving waits for running tasks before it cancels them.
     """
 
-    def __init__(self, owner: str, close_timeout: float) -> None:
-        self._owner, self._close_timeout = owner, close_timeout
-        self._stack: AsyncExitStack | None = None
+    def __init__(self, owner: str, drain: float) -> None:
+        self._owner, self._drain = owner, drain
         self._tasks: TaskGroup | None = None
 
     @property
     def open(self) -> bool:
-        """Whether work can be started."""
+        """True if tasks can be started."""
         return self._tasks is not None
 
     def start(self, work: Callable[..., Awaitable[Any]], *args: Any) -> None:
-        """Start work; it counts as outside of the turn and of the transaction that it is started in."""
+        """Start a task, outside of the turn and of the transaction in which it is started."""
         assert self._tasks is not None  # the owner asks before
-        around = open_transaction.set(None)
+        transaction = open_transaction.set(None)
         try:
             with detached():
                 self._tasks.start_soon(self._run, work, args)
         finally:
-            open_transaction.reset(around)
+            open_transaction.reset(transaction)
 
     async def _run(self, work: Callable[..., Awaitable[Any]], args: tuple[Any, ...]) -> None:
         try:
@@ -48,20 +49,20 @@ class Background:
             logging.getLogger(f"modd.{self._owner}").exception("work in the background of %s failed", self._owner)
 
     async def __aenter__(self) -> Self:
-        async with AsyncExitStack() as stack:
-            self._tasks = await stack.enter_async_context(anyio.create_task_group())
-            self._stack = stack.pop_all()
+        tasks = anyio.create_task_group()
+        await tasks.__aenter__()
+        self._tasks = tasks
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
-        assert self._stack is not None and self._tasks is not None  # only reached after __aenter__
-        self._tasks.cancel_scope.deadline = anyio.current_time() + self._close_timeout
-        try:  # work that is running may start more, and dispatch, until all of it has ended
-            if isinstance(error, Exception):  # it comes out as it is, and the work is waited for all the same
-                await self._stack.__aexit__(None, None, None)
+        assert self._tasks is not None  # __aexit__ only follows __aenter__
+        self._tasks.cancel_scope.deadline = anyio.current_time() + self._drain
+        try:  # running tasks may start more, and dispatch, until all of them have ended
+            if isinstance(error, Exception):  # it is raised as it is, and the tasks are waited for all the same
+                await self._tasks.__aexit__(None, None, None)
                 return None
-            return await self._stack.__aexit__(kind, error, trace)
+            return await self._tasks.__aexit__(kind, error, trace)
         finally:
             self._tasks = None

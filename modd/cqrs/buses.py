@@ -1,10 +1,9 @@
-"""The three typed buses (MI-1)."""
+"""The three typed buses: for commands, for queries and for events."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from time import time
-from typing import Any, ClassVar, Concatenate, Protocol, TypeVar, overload
+from typing import Any, ClassVar, Concatenate, Protocol, TypedDict, TypeVar, Unpack, overload
 
 from modd.core import Message
 from modd.cqrs.envelope import Envelope
@@ -25,13 +24,13 @@ M_co = TypeVar("M_co", bound=Message, covariant=True)
 
 
 class IntentType(Protocol[M_co, R]):
-    """A class of intents, with its result, as type checkers see it."""
+    """A class of intents, with the type of its result, as type checkers see it."""
 
     def _meta(self) -> tuple[type[M_co], Callable[[R], R]]: ...
 
 
 class Register(Protocol[M_co, R]):
-    """A decorator for handlers of ``M`` with the result ``R``; gives the handler back as it is."""
+    """A decorator for handlers of ``M`` with the result ``R``; it returns the handler as it is."""
 
     @overload
     def __call__(self, handler: Callable[Concatenate[M_co, ...], Awaitable[R]], /) -> Callable[..., Awaitable[R]]: ...
@@ -45,68 +44,88 @@ class Register(Protocol[M_co, R]):
     def __call__(self, handler: Callable[Concatenate[Envelope[M_co], ...], R], /) -> Callable[..., R]: ...
 
 
-class _ResultBus(TypedBus):
-    @overload
-    def register(
-        self,
-        type_: IntentType[M, R],
-        handler: Callable[Concatenate[M, ...], Awaitable[R]],
-        name: str | None = None,
-    ) -> None: ...
-    @overload
-    def register(
-        self,
-        type_: IntentType[M, R],
-        handler: Callable[Concatenate[Envelope[M], ...], Awaitable[R]],
-        name: str | None = None,
-    ) -> None: ...
-    @overload
-    def register(
-        self, type_: IntentType[M, R], handler: Callable[Concatenate[M, ...], R], name: str | None = None
-    ) -> None: ...
-    @overload
-    def register(
-        self, type_: IntentType[M, R], handler: Callable[Concatenate[Envelope[M], ...], R], name: str | None = None
-    ) -> None: ...
-    def register(self, type_: Any, handler: Any, name: str | None = None) -> None:
-        """Have a type handled by a callable, which takes the message or its envelope first.
+@overload
+def _register(
+    self: TypedBus,
+    type_: IntentType[M, R],
+    handler: Callable[Concatenate[M, ...], Awaitable[R]],
+    name: str | None = ...,
+) -> None: ...
+@overload
+def _register(
+    self: TypedBus,
+    type_: IntentType[M, R],
+    handler: Callable[Concatenate[Envelope[M], ...], Awaitable[R]],
+    name: str | None = ...,
+) -> None: ...
+@overload
+def _register(
+    self: TypedBus, type_: IntentType[M, R], handler: Callable[Concatenate[M, ...], R], name: str | None = ...
+) -> None: ...
+@overload
+def _register(
+    self: TypedBus, type_: IntentType[M, R], handler: Callable[Concatenate[Envelope[M], ...], R], name: str | None = ...
+) -> None: ...
+def _register(self: TypedBus, type_: Any, handler: Any, name: str | None = None) -> None:
+    """Have a callable handle a type; it takes the message or its envelope first.
 
-        Raises `InvalidHandler` for one that cannot be called so, or when there is one already, `WrongBus`, `Sealed`.
-        """
-        self._add(type_, handler, name)
-
-    def handles(self, type_: IntentType[M, R], name: str | None = None) -> Register[M, R]:
-        """The same as a decorator: ``@commands.handles(CreateUser)``."""
-
-        def register(handler: Any) -> Any:
-            self._add(type_, handler, name)
-            return handler
-
-        return register
+    name: the name of the handler; by default that of the callable. Raises `InvalidHandler` for a callable that cannot
+    handle the type, and for a second one without ``multiple=True``; `WrongBus`, `Sealed`, `DuplicateName`.
+    """
+    self.add_handler(type_, handler, name)
 
 
-class CommandBus(_ResultBus):
-    """Gives each command to its handler, and releases the events that it emits (MI-1, MI-15).
+def _handles(self: TypedBus, type_: IntentType[M, R], name: str | None = None) -> Register[M, R]:
+    """Return a decorator that registers a handler: ``@commands.handles(CreateUser)``."""
 
-    ``commands = CommandBus([create_user])`` and ``(await commands.dispatch(CreateUser("Ada"))).result``.
+    def register(handler: Any) -> Any:
+        self.add_handler(type_, handler, name)
+        return handler
+
+    return register
+
+
+class CommandBus(TypedBus):
+    """A bus that gives each command to its handler, and releases the events that the handler emits.
+
+    ``commands = CommandBus([create_user])`` and ``(await commands.dispatch(CreateUser("Ada"))).result``. For the
+    parameters see `TypedBus`.
     """
 
     kind: ClassVar[type[Message]] = Command
     default_name: ClassVar[str] = "commands"
+    register, handles = _register, _handles
 
 
-class QueryBus(_ResultBus):
-    """Gives each query to its handler: ``user = await queries.ask(GetUser(1))`` (MI-1)."""
+class QueryBus(TypedBus):
+    """A bus that gives each query to its handler: ``user = await queries.ask(GetUser(1))``.
+
+    For the parameters see `TypedBus`.
+    """
 
     kind: ClassVar[type[Message]] = Query
     default_name: ClassVar[str] = "queries"
+    register, handles = _register, _handles
+
+
+class BusOptions(TypedDict, total=False):
+    """The options of a typed bus that every kind of bus has; see `TypedBus`."""
+
+    middleware: Iterable[Any]
+    resources: Resources | None
+    name: str | None
+    new_id: Callable[[], str] | None
+    clock: Callable[[], float]
+    concurrent: bool
+    drain: float
 
 
 class EventBus(TypedBus):
-    """Gives each event to all its handlers, side by side by default (MI-1, MI-6).
+    """A bus that gives each event to all its handlers, side by side by default.
 
-    strict: an event without a handler is an error. Handlers of a base class get the events derived from it, too. What a
-    handler gives back as messages is released.
+    A handler of a base class gets the events of derived types, too. Messages that a handler returns are released.
+
+    strict: True to raise `NoHandler` for an event without a handler. For the other parameters see `TypedBus`.
     """
 
     kind: ClassVar[type[Message]] = Event
@@ -116,26 +135,10 @@ class EventBus(TypedBus):
         self,
         handlers: Iterable[Any] | Mapping[Any, Any] = (),
         *,
-        middleware: Iterable[Any] = (),
-        resources: Resources | None = None,
-        name: str | None = None,
-        new_id: Callable[[], str] | None = None,
-        clock: Callable[[], float] = time,
-        concurrent: bool = True,
         strict: bool = False,
-        close_timeout: float = 30.0,
+        **options: Unpack[BusOptions],
     ) -> None:
-        super().__init__(
-            handlers,
-            middleware=middleware,
-            resources=resources,
-            name=name,
-            new_id=new_id,
-            clock=clock,
-            several=True,
-            concurrent=concurrent,
-            close_timeout=close_timeout,
-        )
+        super().__init__(handlers, multiple=True, **options)
         self.strict = strict
 
     def register(
@@ -144,14 +147,14 @@ class EventBus(TypedBus):
         handler: Callable[Concatenate[M, ...], Any] | Callable[Concatenate[Envelope[M], ...], Any],
         name: str | None = None,
     ) -> None:
-        """Have a type of event handled by one more callable, which takes the event or its envelope first."""
-        self._add(type_, handler, name)
+        """Have one more callable handle a type of event; it takes the event or its envelope first."""
+        self.add_handler(type_, handler, name)
 
     def handles(self, type_: type[M], name: str | None = None) -> Callable[[H], H]:
-        """The same as a decorator: ``@events.handles(UserCreated)``."""
+        """Return a decorator that registers a handler: ``@events.handles(UserCreated)``."""
 
         def register(handler: H) -> H:
-            self._add(type_, handler, name)
+            self.add_handler(type_, handler, name)
             return handler
 
         return register

@@ -1,9 +1,10 @@
-"""Handlers at the end of a chain of middleware, composed once for each type of message (MI-12)."""
+"""The chain of a message type: the middleware of a bus around its handlers, composed once for each type."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack
 from functools import partial
 from types import CoroutineType
 from typing import Any, Protocol, TypeAlias
@@ -19,132 +20,148 @@ from modd.cqrs.handlers import Handler
 from modd.cqrs.stamps import Handled
 
 Next: TypeAlias = Callable[[Envelope[Any]], Awaitable[None]]
-"""Goes on with all that is further in: ``await call_next(envelope)``."""
+"""The rest of the chain, for a middleware: ``await call_next(envelope)``."""
 
 
 class Middleware(Protocol):
-    """What dispatches go through: ``async def middleware(envelope, call_next): ... await call_next(envelope)``."""
+    """A link of the chain: ``async def middleware(envelope, call_next): ... await call_next(envelope)``."""
 
     async def __call__(self, envelope: Envelope[Any], call_next: Next, /) -> None:
-        """Do something before, after or in place of what is further in."""
+        """Do something before, after or in place of the rest of the chain."""
 
 
-class Route(msgspec.Struct, frozen=True):
-    """How the messages of one type are handled."""
+def compose(
+    middleware: Sequence[Any], handlers: Sequence[Handler], clock: Callable[[], float], concurrent: bool
+) -> Next:
+    """Return the chain: the first middleware outermost, the handlers as its last link.
 
-    chain: Next
-    alone: Callable[[Any], Any] | None
-    """The handler, where it is the only one, takes the message alone, and no middleware is around it."""
-    name: str
-    quick: bool
-    """Whether a result is all that there is to see to when it is the only stamp."""
-
-
-def route_of(chain: Next, middleware: Sequence[Any], handlers: Sequence[Handler], *, quick: bool) -> Route:
-    """The route along a composed chain."""
-    if len(handlers) == 1 and not middleware and handlers[0].call is None:
-        return Route(chain, handlers[0].function, handlers[0].name, quick)
-    return Route(chain, None, "", quick)
-
-
-def composed(middleware: Sequence[Any], handlers: Sequence[Handler], clock: Callable[[], float], beside: bool) -> Next:
-    """All middleware, the first one outermost, around the handlers."""
-    chain = _one(handlers[0], clock) if len(handlers) == 1 else _several(handlers, clock, beside)
+    clock: seconds since 1970, for `Handled`. concurrent: True to run multiple handlers side by side.
+    """
+    link = _handle_by_one(handlers[0], clock) if len(handlers) == 1 else _handle_by_all(handlers, clock, concurrent)
     for each in reversed(middleware):
-        chain = _link(each if inspect.isroutine(each) or isinstance(each, partial) else each.__call__, chain)
-    return chain
+        link = _wrap(each if inspect.isroutine(each) or isinstance(each, partial) else each.__call__, link)
+    return link
 
 
-def check_middleware(given: Any) -> None:
-    """Raise `InvalidMiddleware` unless it can be awaited with an envelope and what comes next."""
-    usable = not isinstance(given, type) and (
-        inspect.iscoroutinefunction(given) or inspect.iscoroutinefunction(getattr(given, "__call__", None))  # noqa: B004
+def check_middleware(middleware: Any) -> None:
+    """Raise `InvalidMiddleware` unless it is an async callable of an envelope and the rest of the chain."""
+    usable = not isinstance(middleware, type) and (
+        inspect.iscoroutinefunction(middleware) or inspect.iscoroutinefunction(getattr(middleware, "__call__", None))  # noqa: B004
     )
     try:
-        inspect.signature(given).bind(None, None)
+        inspect.signature(middleware).bind(None, None)
     except (TypeError, ValueError):
         usable = False
     if not usable:
-        raise InvalidMiddleware(given)
+        raise InvalidMiddleware(middleware)
 
 
-def _link(middleware: Any, further: Next) -> Next:
-    def call(envelope: Envelope[Any]) -> Awaitable[None]:  # no coroutine of its own: it costs a third of a link
-        return middleware(envelope, further)  # type: ignore[no-any-return]
+class MiddlewareStack:
+    """The middleware of a typed bus, the first one outermost."""
+
+    def __init__(self) -> None:
+        self.items: list[Any] = []
+
+    @property
+    def background_work(self) -> list[str]:
+        """Names of the work for which the bus must be open."""
+        return [each.background_work for each in self.items if getattr(each, "background_work", "")]
+
+    def add(self, middleware: Any, bus: Any) -> None:
+        """Add a middleware inside of the present ones, and tell it its bus. Raises `InvalidMiddleware`."""
+        check_middleware(middleware)
+        if hasattr(middleware, "bind"):
+            middleware.bind(bus)
+        self.items.append(middleware)
+
+    def check(self, bus: Any) -> None:
+        """Check the order, and have each middleware check its options against the bus. Raises `UnsafeOrder`."""
+        check_order(self.items, bus.name)
+        for each in self.items:
+            if hasattr(each, "check"):
+                each.check(bus)
+
+    async def enter(self, stack: AsyncExitStack) -> None:
+        """Enter the middleware that are async context managers."""
+        for each in self.items:
+            if hasattr(type(each), "__aenter__"):
+                await stack.enter_async_context(each)
+
+
+def _wrap(middleware: Any, rest: Next) -> Next:
+    def call(envelope: Envelope[Any]) -> Awaitable[None]:  # not async: a coroutine more costs a third of a link
+        return middleware(envelope, rest)  # type: ignore[no-any-return]
 
     return call
 
 
-def _one(handler: Handler, clock: Callable[[], float]) -> Next:
+def _handle_by_one(handler: Handler, clock: Callable[[], float]) -> Callable[..., Coroutine[Any, Any, None]]:
+    """Return the last link of a chain: the only place where handlers are called.
+
+    Its second parameter takes the result in place of the envelope, for one of multiple handlers.
+    """
     name, function, call = handler.name, handler.function, handler.call
 
-    async def handle(envelope: Envelope[Any]) -> None:
-        if envelope._noted and not envelope._ran and envelope.has(Handled):
+    async def handle(envelope: Envelope[Any], outcome: _Outcome | None = None) -> None:
+        if outcome is None and envelope.noted and not envelope.ran and envelope.has(Handled):
             return
-        before = len(envelope._noted)
+        start = len(envelope.noted)
         try:
             result = function(envelope.message) if call is None else call(envelope)
-            if type(result) is CoroutineType or inspect.isawaitable(result):
+            if type(result) is CoroutineType or inspect.isawaitable(result):  # the first test is quicker
                 result = await result
         except BaseException:
-            envelope.forget_events(before)
+            envelope.drop_events(start)
             raise
-        if envelope._done is not None:  # it runs once more
-            envelope._stamps  # noqa: B018
-        envelope._ran = True
-        envelope._done = result, name, clock()
+        if outcome is not None:
+            outcome.handled = Handled(result, name, at=clock())
+        else:
+            envelope.ran = True
+            envelope.note_result(result, name, clock())
 
     return handle
 
 
-def _several(handlers: Sequence[Handler], clock: Callable[[], float], beside: bool) -> Next:
+def _handle_by_all(handlers: Sequence[Handler], clock: Callable[[], float], concurrent: bool) -> Next:
+    links = [(handler.name, _handle_by_one(handler, clock)) for handler in handlers]
+
     async def handle(envelope: Envelope[Any]) -> None:
-        if not envelope._ran and envelope.has(Handled):
+        if not envelope.ran and envelope.has(Handled):
             return
-        before = len(envelope._stamps)
-        outcomes = [Outcome(handler, clock) for handler in handlers]
-        await _run_all([partial(outcome.run, envelope) for outcome in outcomes], beside)
+        start = len(envelope.flush())
+        outcomes = [_Outcome(name, link) for name, link in links]
+        await _call_all([partial(outcome.wait_for, envelope) for outcome in outcomes], concurrent)
         handled = [outcome.handled for outcome in outcomes if outcome.handled is not None]
-        envelope._ran = envelope._ran or bool(handled) or not handlers
-        envelope._stamps.extend(handled)
-        errors = [outcome.error for outcome in outcomes if outcome.error is not None]
+        envelope.ran = envelope.ran or bool(handled) or not handlers
+        envelope.noted.extend(handled)
         if len(handled) < len(outcomes):
-            envelope.forget_events(before)
-        if len(handled) + len(errors) < len(outcomes):  # a handler let a cancellation of its own doing pass
-            raise anyio.get_cancelled_exc_class()
-        if len(errors) == 1:
-            raise errors[0]
-        if errors:
-            raise HandlersFailed(f"{len(errors)} handlers of {type(envelope.message).__qualname__} failed", errors)
+            envelope.drop_events(start)
+            _raise_errors(envelope.message, outcomes)
 
     return handle
 
 
-class Outcome:
-    """What became of one of several handlers."""
+class _Outcome:
+    """The stamp or the error of one of multiple handlers."""
 
-    def __init__(self, handler: Handler, clock: Callable[[], float]) -> None:
-        self.handler, self.clock = handler, clock
+    def __init__(self, name: str, link: Callable[..., Coroutine[Any, Any, None]]) -> None:
+        self.name, self.link = name, link
         self.handled: Handled | None = None
         self.error: Exception | None = None
 
-    async def run(self, envelope: Envelope[Any]) -> None:
-        """Run the handler to its end, whatever becomes of it."""
-        handler = self.handler
+    async def wait_for(self, envelope: Envelope[Any]) -> None:
+        """Run the handler; store its error until the other handlers have run."""
         try:
-            result = handler.function(envelope.message) if handler.call is None else handler.call(envelope)
-            if inspect.isawaitable(result):
-                result = await result
-            self.handled = Handled(result, handler.name, at=self.clock())
+            await self.link(envelope, self)
         except Exception as error:
             self.error = error
         if self.error is not None:
             await raise_if_cancelled(self.error)
-            note(self.error, handler.name, envelope.message, envelope.bus.name)
+            note(self.error, self.name, envelope.message, envelope.bus.name)
 
 
-async def _run_all(calls: Sequence[Callable[[], Coroutine[Any, Any, None]]], beside: bool) -> None:
-    if not beside or len(calls) < 2:
+async def _call_all(calls: Sequence[Callable[[], Coroutine[Any, Any, None]]], concurrent: bool) -> None:
+    if not concurrent or len(calls) < 2:
         for call in calls:
             await call()
         return
@@ -153,34 +170,44 @@ async def _run_all(calls: Sequence[Callable[[], Coroutine[Any, Any, None]]], bes
             tasks.start_soon(call)
 
 
-class Rule(msgspec.Struct, frozen=True):
-    """A middleware that plays the one role must not be outside one that plays the other."""
+def _raise_errors(message: Any, outcomes: Sequence[_Outcome]) -> None:
+    """Raise the only error, or a group of them, or the cancellation that a handler swallowed."""
+    errors = [outcome.error for outcome in outcomes if outcome.error is not None]
+    if len(errors) < sum(outcome.handled is None for outcome in outcomes):
+        raise anyio.get_cancelled_exc_class()
+    if len(errors) == 1:
+        raise errors[0]
+    raise HandlersFailed(f"{len(errors)} handlers of {type(message).__qualname__} failed", errors)
+
+
+class OrderRule(msgspec.Struct, frozen=True):
+    """A middleware of the first role must not be outside a middleware of the second."""
 
     outer: str
     inner: str
     reason: str
 
 
-RULES = (
-    Rule("cacher", "authorizer", "a result from the cache would go to those who may not see it"),
-    Rule("idempotency", "authorizer", "a result kept would go to those who may not see it"),
-    Rule("enqueue", "authorizer", "what nobody may do would be queued, and done"),
-    Rule("enqueue", "validator", "what is not valid would be queued, and fail where nobody waits for it"),
-    Rule("transaction", "idempotency", "the result would be kept though the transaction may still fail"),
-    Rule("transaction", "retryer", "every attempt would run in the one transaction, which the first error has ended"),
+ORDER_RULES = (
+    OrderRule("cacher", "authorizer", "a cached result would be returned to actors who may not see it"),
+    OrderRule("idempotency", "authorizer", "a stored result would be returned to actors who may not see it"),
+    OrderRule("enqueue", "authorizer", "a forbidden intent would be queued and then handled"),
+    OrderRule("enqueue", "validator", "an invalid intent would be queued, and fail when no caller waits for it"),
+    OrderRule("transaction", "idempotency", "the result would be stored although the transaction may still fail"),
+    OrderRule("transaction", "retryer", "every attempt would run in one transaction, which the first error has ended"),
 )
-"""Roles are named by the class variable ``role`` of a middleware."""
-
-
-def role_of(middleware: Any) -> str:
-    """What a middleware is for, as far as the order matters: its ``role``."""
-    return str(getattr(middleware, "role", ""))
+"""Middleware have their role in the class variable ``role``."""
 
 
 def check_order(middleware: Sequence[Any], bus: str) -> None:
-    """Raise `UnsafeOrder` for the first rule that is broken."""
-    for at, outer in enumerate(middleware):
-        for inner in middleware[at + 1 :]:
-            for rule in RULES:
-                if (role_of(outer), role_of(inner)) == (rule.outer, rule.inner):
-                    raise UnsafeOrder(name_of(outer), name_of(inner), bus, rule.reason)
+    """Raise `UnsafeOrder` for the first rule that the middleware of a bus break."""
+    reasons = {(rule.outer, rule.inner): rule.reason for rule in ORDER_RULES}
+    for position, outer in enumerate(middleware):
+        for inner in middleware[position + 1 :]:
+            reason = reasons.get((_role_of(outer), _role_of(inner)))
+            if reason is not None:
+                raise UnsafeOrder(name_of(outer), name_of(inner), bus, reason)
+
+
+def _role_of(middleware: Any) -> str:
+    return str(getattr(middleware, "role", ""))

@@ -1,4 +1,4 @@
-"""What is around a typed bus: whom its handlers ask, and the turn that what it releases flows on in (MO-27)."""
+"""The buses around a typed bus: its handlers ask the outermost, and its events flow on there in one turn."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from modd.core import Accepts, Answerer, Bus, Caused, Component, Entry, Part, Re
 
 
 def root_bus(part: Part) -> Any:
-    """The outermost bus that the part is in, of several one that is in a turn now; without any, the part itself."""
-    tops = [each for each in _around(part) if isinstance(each, Bus) and not any(_buses(each))]
-    busy = [turn.bus for turn in open_scopes(innermost()) if turn.bus in tops]
-    return next(iter([*busy, *tops]), part)
+    """Return the outermost bus around a part, or the part itself without one; prefer a bus in a turn."""
+    roots = [bus for bus in _buses_around(part) if not _buses_around(bus)]
+    busy = [turn.bus for turn in open_scopes(innermost()) if turn.bus in roots]
+    return next(iter([*busy, *roots]), part)
 
 
 async def dispatch_in_turn(answerer: Answerer, envelope: Any) -> Any:
     """Have a typed bus alone handle an envelope, in a turn of the outermost bus around it, if there is one.
 
-    Events that it releases flow on there as if the bus had given the message to it. Returns the `Dispatched`; raises the
-    error of the handler, and `TurnFailed` for errors that nothing handled of all that it caused.
+    The events that it releases flow on there as if the bus had sent the message to it. Returns the `Dispatched`. Raises
+    the error of the handler, and `TurnFailed` for unhandled errors of the messages that the dispatch caused.
     """
     answer: Any = None
     failed: Exception | None = None
@@ -40,7 +40,7 @@ async def dispatch_in_turn(answerer: Answerer, envelope: Any) -> Any:
 
 
 def _through(part: Any, answerer: Part, dispatch: Component) -> Component:
-    """Return a call that sends a message through each bus on the way from a part to the answerer, and to no other part."""
+    """Return a call that sends a message through each bus from a part down to the answerer, and to no other part."""
     if part is answerer:
         return dispatch
     inner = next(each for each in part.components if isinstance(each, Part) and answerer in inside(each))
@@ -52,17 +52,13 @@ def _through(part: Any, answerer: Part, dispatch: Component) -> Component:
     return lambda message: send(Entry(message, receivers=(receiver,)))
 
 
-def _buses(part: Part) -> list[Part]:
-    return [each for each in _around(part) if isinstance(each, Bus)]
-
-
-def _around(part: Part) -> list[Part]:
-    """All parts around, each once."""
+def _buses_around(part: Part) -> list[Bus]:
+    """Return all buses that a part is in, at any depth, each once."""
     found: dict[Part, None] = {}
-    ways = [*part.around]
-    while ways:
-        each = ways.pop()
-        if each not in found:
-            found[each] = None
-            ways += each.around
-    return [*found]
+    pending = [*part.around]
+    while pending:
+        outer = pending.pop()
+        if outer not in found:
+            found[outer] = None
+            pending += outer.around
+    return [outer for outer in found if isinstance(outer, Bus)]

@@ -1,79 +1,29 @@
-"""The envelope: an intent on its way, and what has been noted on it (MI-8)."""
+"""The envelope: an intent on its way through a typed bus, with its stamps and its ids."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from time import time
 from typing import Any, Generic, TypeVar
 
 from modd.core import Message, Origin
 from modd.cqrs.errors import WrongBus
-from modd.cqrs.ids import Ids
+from modd.cqrs.ids import Ids, LazyId, read_id
 from modd.cqrs.intents import Query
-from modd.cqrs.stamps import Emitted, Handled, Identity, Received, Reprocessed, Stamp
+from modd.cqrs.stamps import (
+    Emitted,
+    Handled,
+    Identity,
+    Received,
+    Redispatched,
+    Stamp,
+    checked_stamps,
+    last_of_each,
+    without_identity,
+)
 from modd.errors import InvalidOption, NotAMessage
 
 S = TypeVar("S", bound=Stamp)
-
-
-class Stamped(Origin):
-    """Something with stamps, in the order in which they were added."""
-
-    __slots__ = ("_at", "_done", "_noted")
-
-    _noted: list[Stamp]
-    _done: tuple[Any, str, float] | None
-    """The last stamp, as long as nobody has read it: result, handler and time of a `Handled`."""
-    _at: float | None
-
-    @property
-    def _stamps(self) -> list[Stamp]:
-        if self._done is not None:
-            result, handler, at = self._done
-            self._at = at if self._at is None else self._at
-            self._done = None
-            self._noted.append(Handled(result, handler, at=at))
-        return self._noted
-
-    @property
-    def noted(self) -> Sequence[Stamp]:
-        """All stamps but the last if that is a `Handled` that nobody has read: it is not made for this."""
-        return self._noted
-
-    def add(self, stamp: Stamp) -> None:
-        """Note something."""
-        self._stamps.extend(checked_stamps((stamp,)))
-
-    def first(self, kind: type[S]) -> S | None:
-        """The first stamp of a type, or None."""
-        return next(self._of(kind), None)
-
-    def last(self, kind: type[S]) -> S | None:
-        """The last stamp of a type, or None."""
-        return self.all(kind)[-1] if self.has(kind) else None
-
-    def all(self, kind: type[S]) -> tuple[S, ...]:
-        """The stamps of a type, in the order in which they were added."""
-        return tuple(self._of(kind))
-
-    def has(self, kind: type[Stamp]) -> bool:
-        """Whether there is a stamp of a type."""
-        return next(self._of(kind), None) is not None
-
-    def forget_events(self, before: int) -> None:
-        """Drop what was emitted since there were so many stamps: what emitted it has failed after all."""
-        self._noted[before:] = [stamp for stamp in self._noted[before:] if not isinstance(stamp, Emitted)]
-
-    def _of(self, kind: type[S]) -> Iterator[S]:
-        return (stamp for stamp in self._stamps if isinstance(stamp, kind))
-
-
-def checked_stamps(stamps: tuple[Any, ...]) -> tuple[Stamp, ...]:
-    """Stamps, and nothing else; raises `InvalidOption`."""
-    for stamp in stamps:
-        if not isinstance(stamp, Stamp):
-            raise InvalidOption("stamp", stamp, "give instances of types derived from modd.cqrs.Stamp")
-    return stamps
 
 
 M = TypeVar("M", bound=Message)
@@ -82,89 +32,108 @@ M = TypeVar("M", bound=Message)
 M_co = TypeVar("M_co", bound=Message, covariant=True)
 
 
-Name = tuple[Ids, int, float] | str
-"""An id: ready to be read, or what it will be made of."""
+class Envelope(Origin, Generic[M_co]):
+    """An intent on its way through a typed bus, with its stamps.
 
+    Middleware and handlers add stamps, and read them. Make an envelope yourself to give an intent an id
+    of your choice, or stamps from the start: ``Envelope(CreateUser("Ada"), Actor("root"), id="import-7")``.
 
-class Envelope(Stamped, Generic[M_co]):
-    """An intent on its way through a typed bus, with what is noted on it.
+    message: the intent.
+    stamps: the stamps from the start; by default none.
+    id: a text that is not empty; by default an id is made when it is read.
 
-    Middleware and handlers add stamps and look for those of others. Make one to give an intent an id of its own, or
-    stamps that are there from the start: ``Envelope(CreateUser("Ada"), Actor("root"), id="import-7")``.
-
-    message: the intent. stamps: what is noted already. id: by default one is made when it is needed.
+    Raises `NotAMessage` and `InvalidOption`.
     """
 
-    __slots__ = ("_causation", "_correlation", "_id", "_ran", "_sent", "bus", "message")
+    __slots__ = ("_at", "_causation", "_correlation", "_id", "_sent", "bus", "handled", "message", "noted", "ran")
 
     message: M_co
     """The intent."""
     bus: Any
-    """The typed bus that it is in; None outside."""
+    """The typed bus that the envelope is in; None outside."""
+    noted: list[Stamp]
+    """The stamps in the order in which they were added, without the identity and without the result in `handled`."""
+    handled: tuple[Any, str, float] | None
+    """Result, handler and time of the newest `Handled` until its stamp is made, which happens when it is read."""
+    ran: bool
+    """True if handlers have run in this dispatch, and nothing stood in for them."""
 
     def __init__(self, message: M_co, *stamps: Stamp, id: str | None = None) -> None:
         if not isinstance(message, Message):
             raise NotAMessage(message, "the maker of an envelope")
+        if id is not None:
+            _check_id(id)
+        self.start(message, without_identity(checked_stamps(stamps)), id, time())
+
+    def start(
+        self,
+        message: Any,
+        noted: list[Stamp],
+        id: str | None,
+        at: float | None = None,
+        correlation: LazyId | None = None,
+        causation: LazyId | None = None,
+    ) -> None:
+        """Set every field, unchecked: every way to make an envelope ends here. at: by default read later."""
         self.message = message
-        self._done = None
-        self._noted = [stamp for stamp in checked_stamps(stamps) if not isinstance(stamp, Identity)]
-        if id is not None and not (isinstance(id, str) and id):
-            raise InvalidOption("id", id, "give a text that is not empty")
-        self._at: float | None = time()
-        self._id: int | str | None = id
-        """A number as long as nobody has read it, and None until the bus gives one."""
-        self._correlation: Name | None = None
-        self._causation: Name | None = None
-        self._ran = self._sent = False
-        self.bus = None
-        self.open, self.outer = False, None
+        self.noted = noted
+        self.handled = self.bus = self.outer = None
+        self._id: int | str | None = id  # a number once the bus has given one, a text once it was read
+        self._at = at
+        self._correlation, self._causation = correlation, causation
+        self.ran = self._sent = self.open = False
+
+    @staticmethod
+    def restore(message: M, identity: Identity, stamps: Iterable[Stamp]) -> Envelope[M]:
+        """Return an envelope as it was before it was encoded. Raises `InvalidOption` for an empty id."""
+        _check_id(identity.id)
+        envelope: Envelope[M] = _blank(Envelope)
+        noted = without_identity(stamps)
+        envelope.start(message, noted, identity.id, identity.at, identity.correlation_id, identity.causation_id)
+        envelope._sent = envelope.has(Handled)
+        return envelope
 
     def __repr__(self) -> str:
-        stamps = ", ".join(type(stamp).__name__ for stamp in self._stamps)
+        stamps = ", ".join(type(stamp).__name__ for stamp in self.flush())
         return f"<Envelope of {self.message!r}: {stamps or 'no stamps'}>"
 
     @property
     def by(self) -> Envelope[M_co]:  # a slot would make every envelope refer to itself
-        """What is noted beside the messages that are caused here: the envelope."""
+        """The cause of the messages that are sent or emitted while it is handled: the envelope."""
         return self
 
     @property
     def at(self) -> float:
-        """When its id was made, in seconds since 1970: when that was first read, at the latest when it was handled."""
+        """The time of the id, in seconds since 1970: its first reading, or the end of the handling if earlier."""
         if self._at is None:
-            self._at = self._now() if self._done is None else self._done[2]
+            self._at = self._now() if self.handled is None else self.handled[2]
         return self._at
 
     @property
     def id(self) -> str:
-        """The id of this dispatch; a redispatch keeps it (MI-9)."""
+        """The id of this dispatch; a redispatch has the same."""
         if not isinstance(self._id, str):
-            self._id = _read(self.name)
+            self._id = read_id(self.lazy_id)
         return self._id
 
     @property
     def correlation_id(self) -> str:
-        """The id of the first envelope of the line: the same for all that one dispatch from outside has caused."""
-        if self._correlation is None:  # not kept: it may yet get a cause
+        """The id of the first envelope in the line: the same for everything that a dispatch from outside causes."""
+        if self._correlation is None:  # not stored: the envelope may yet get a cause
             return self.id
-        self._correlation = _read(self._correlation)
+        self._correlation = read_id(self._correlation)
         return self._correlation
 
     @property
     def causation_id(self) -> str | None:
-        """The id of the envelope that caused this one; None for one from outside."""
+        """The id of the envelope that caused this one; None for a dispatch from outside."""
         if self._causation is not None:
-            self._causation = _read(self._causation)
+            self._causation = read_id(self._causation)
         return self._causation
 
     @property
-    def ran(self) -> bool:
-        """Whether handlers have run in this dispatch, and nothing stood in for them."""
-        return self._ran
-
-    @property
     def sent(self) -> bool:
-        """Whether it was handled before, so that it is dispatched anew."""
+        """True if it was dispatched before, so that the next dispatch is a redispatch."""
         return self.bus is not None or self._sent
 
     @property
@@ -175,10 +144,45 @@ class Envelope(Stamped, Generic[M_co]):
     @property
     def stamps(self) -> tuple[Stamp, ...]:
         """All stamps, in the order in which they were added."""
-        return (self.identity, *self._stamps)
+        return (self.identity, *self.flush())
+
+    def add(self, stamp: Stamp) -> None:
+        """Add a stamp. Raises `InvalidOption` for anything else."""
+        self.flush().extend(checked_stamps((stamp,)))
+
+    def first(self, kind: type[S]) -> S | None:
+        """Return the first stamp of a type, or None."""
+        return next(self._of(kind), None)
+
+    def last(self, kind: type[S]) -> S | None:
+        """Return the last stamp of a type, or None."""
+        return self.all(kind)[-1] if self.has(kind) else None
+
+    def all(self, kind: type[S]) -> tuple[S, ...]:
+        """Return the stamps of a type, in the order in which they were added."""
+        return tuple(self._of(kind))
+
+    def has(self, kind: type[Stamp]) -> bool:
+        """Return True if there is a stamp of this type."""
+        return next(self._of(kind), None) is not None
+
+    def flush(self) -> list[Stamp]:
+        """Make the stamp of the newest result, if it is not made yet; return all stamps but the identity."""
+        if self.handled is not None:
+            result, handler, at = self.handled
+            self._at = at if self._at is None else self._at
+            self.handled = None
+            self.noted.append(Handled(result, handler, at=at))
+        return self.noted
+
+    def note_result(self, result: Any, handler: str, at: float) -> None:
+        """Note the result of a handler, or of a middleware in its place, as `Handled`; the time is in seconds."""
+        if self.handled is not None:
+            self.flush()
+        self.handled = result, handler, at
 
     def emit(self, *events: Message) -> None:
-        """Have events released when all has gone well; they are dropped when it fails after all (MI-15).
+        """Emit events: they are released when the dispatch has succeeded, and dropped when it fails.
 
         Raises `NotAMessage`, and `WrongBus` for a query: it changes nothing, so nothing has happened.
         """
@@ -187,81 +191,77 @@ class Envelope(Stamped, Generic[M_co]):
                 raise NotAMessage(event, type(self.message).__qualname__)
         if isinstance(self.message, Query):
             raise WrongBus(f"an event of {type(self.message).__qualname__}", "a query", "emit events from a command")
-        self._stamps.extend([Emitted(event, at=self._now()) for event in events])
+        self.flush().extend([Emitted(event, at=self._now()) for event in events])
+
+    def drop_events(self, start: int) -> None:
+        """Drop the events among the stamps from this position on: their handler has failed after all."""
+        self.noted[start:] = [stamp for stamp in self.noted[start:] if not isinstance(stamp, Emitted)]
 
     def reset(self, stamps: Iterable[Stamp], *, ran: bool = False) -> None:
-        """Go back to the stamps that were there before, and to whether handlers had `ran`, to try anew (MI-40)."""
-        self._done = None
-        self._noted = [stamp for stamp in stamps if not isinstance(stamp, Identity)]
-        self._ran = ran
+        """Go back to earlier stamps, and to the earlier value of `ran`, before a further attempt."""
+        self.handled = None
+        self.noted = without_identity(stamps)
+        self.ran = ran
 
     def again(self, *stamps: Stamp, at: float | None = None) -> Envelope[M_co]:
-        """The same intent under the same id, to be dispatched anew; what it carried is kept aside (MI-10)."""
-        at = self._now() if at is None else at
-        kept = _last_of_each(stamp for stamp in self._stamps if stamp.inherited or isinstance(stamp, Received))
-        envelope = Envelope(self.message, *kept, Reprocessed(tuple(self._history()), at=at), *stamps, id=self.id)
-        envelope._at = at
-        envelope._correlation, envelope._causation = self.line, self._causation
-        return envelope
+        """Return an envelope of the same intent and id for a redispatch; its earlier stamps are in `Redispatched`.
 
-    @staticmethod
-    def restored(message: M, identity: Identity, stamps: Iterable[Stamp]) -> Envelope[M]:
-        """An envelope as it was before it was encoded."""
-        if not identity.id:
-            raise InvalidOption("id", identity.id, "give a text that is not empty")
-        envelope: Envelope[M] = Envelope.__new__(Envelope)  # the rest that __init__ checks is as a codec makes it
-        envelope.message, envelope.bus = message, None
-        envelope._done, envelope._noted = None, [stamp for stamp in stamps if not isinstance(stamp, Identity)]
-        envelope._id, envelope._at = identity.id, identity.at
-        envelope._correlation, envelope._causation = identity.correlation_id, identity.causation_id
-        envelope._ran, envelope._sent = False, envelope.has(Handled)
-        envelope.open, envelope.outer = False, None
+        stamps: further stamps for it. at: seconds since 1970; by default now.
+        """
+        at = self._now() if at is None else at
+        passed = last_of_each(stamp for stamp in self.flush() if stamp.inherited or isinstance(stamp, Received))
+        noted = [*passed, Redispatched(tuple(self._history()), at=at), *checked_stamps(stamps)]
+        envelope: Envelope[M_co] = _blank(Envelope)
+        envelope.start(self.message, without_identity(noted), self.id, at, self.lazy_correlation_id, self._causation)
         return envelope
 
     @property
-    def name(self) -> Name:
-        """The id, read or not, for those that this one causes."""
+    def lazy_id(self) -> LazyId:
+        """The id, without making its text."""
         if self._id is None and self.bus is None:
             self._id = Ids().text(0, self.at)
         if isinstance(self._id, str):
             return self._id
-        source: Ids = self.bus.ids  # pyright: ignore[reportOptionalMemberAccess]  # it has a bus, or a text
+        source: Ids = self.bus.ids  # pyright: ignore[reportOptionalMemberAccess]  # without a bus it is a text
         if self._id is None:
             self._id = source.next()
         return source, self._id, self.at
 
     @property
-    def line(self) -> Name:
-        """The correlation id, read or not, for those that this one causes."""
-        return self.name if self._correlation is None else self._correlation
+    def lazy_correlation_id(self) -> LazyId:
+        """The correlation id, without making its text."""
+        return self.lazy_id if self._correlation is None else self._correlation
 
-    def caused_by(self, cause: Envelope[Any]) -> None:
-        """Note what caused it, and take over what is passed on."""
-        self._correlation, self._causation = cause.line, cause.name
-        given = {type(stamp) for stamp in self._stamps}
-        passed = _last_of_each(stamp for stamp in cause._stamps if stamp.inherited)
-        self._stamps[:0] = [stamp for stamp in passed if type(stamp) not in given]
+    def set_id(self, new_id: Callable[[], str]) -> None:
+        """Give it an id of this function, unless it has one already."""
+        if self._id is None:
+            self._id = new_id()
+
+    def set_cause(self, cause: Envelope[Any]) -> None:
+        """Take the correlation and the inherited stamps of its cause, unless it has one already."""
+        if self._correlation is not None:
+            return
+        self._correlation, self._causation = cause.lazy_correlation_id, cause.lazy_id
+        own = {type(stamp) for stamp in self.flush()}
+        inherited = last_of_each(stamp for stamp in cause.flush() if stamp.inherited)
+        self.noted[:0] = [stamp for stamp in inherited if type(stamp) not in own]
 
     def _history(self) -> Iterator[Stamp]:
-        """All stamps, and in their places those that were kept aside before: flat, however often it is dispatched."""
-        for stamp in self._stamps:
-            yield from stamp.stamps if isinstance(stamp, Reprocessed) else (stamp,)
+        """The stamps, with those of earlier dispatches in their places: flat, however often it is dispatched."""
+        for stamp in self.flush():
+            yield from stamp.stamps if isinstance(stamp, Redispatched) else (stamp,)
 
     def _now(self) -> float:
         return time() if self.bus is None else float(self.bus.clock())
 
     def _of(self, kind: type[Any]) -> Iterator[Any]:
-        return super()._of(kind) if kind is not Identity else iter((self.identity,))
+        stamps = [self.identity] if kind is Identity else self.flush()
+        return (stamp for stamp in stamps if isinstance(stamp, kind))
 
 
-def _last_of_each(stamps: Iterable[Stamp]) -> list[Stamp]:
-    """The last stamp of each type, in the order in which these were added."""
-    last: dict[type, Stamp] = {}
-    for stamp in stamps:
-        last.pop(type(stamp), None)
-        last[type(stamp)] = stamp
-    return [*last.values()]
+_blank = Envelope.__new__
 
 
-def _read(name: Name) -> str:
-    return name if isinstance(name, str) else name[0].text(*name[1:])
+def _check_id(id: Any) -> None:
+    if not (isinstance(id, str) and id):
+        raise InvalidOption("id", id, "give a text that is not empty")

@@ -1,4 +1,4 @@
-"""The errors of typed buses and middleware."""
+"""Errors of typed buses and middleware."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Forbidden(ModdError, PermissionError):
 
 
 class FeatureDisabled(ModdError, RuntimeError):
-    """The feature is off, and there is no fallback (MI-51)."""
+    """The feature is off, and there is no fallback."""
 
     def __init__(self, intent: type) -> None:
         self.intent = intent
@@ -34,7 +34,7 @@ class FeatureDisabled(ModdError, RuntimeError):
 
 
 class LockTimeout(ModdError, TimeoutError):
-    """The lock was held by others all the time (MI-33)."""
+    """Other processes or tasks held the lock until the timeout."""
 
     def __init__(self, key: str, timeout: float) -> None:
         self.key, self.timeout = key, timeout
@@ -42,7 +42,7 @@ class LockTimeout(ModdError, TimeoutError):
 
 
 class DispatchTimeout(ModdError, TimeoutError):
-    """It took longer than it was allowed to."""
+    """The dispatch took longer than its timeout."""
 
     def __init__(self, intent: type, seconds: float) -> None:
         self.intent, self.seconds = intent, seconds
@@ -50,7 +50,7 @@ class DispatchTimeout(ModdError, TimeoutError):
 
 
 class RateLimited(ModdError, RuntimeError):
-    """Too many in a given time; ``retry_after`` is in seconds."""
+    """The limit of dispatches in a period is reached; ``retry_after`` is in seconds."""
 
     def __init__(self, intent: type, retry_after: float) -> None:
         self.intent, self.retry_after = intent, retry_after
@@ -58,7 +58,7 @@ class RateLimited(ModdError, RuntimeError):
 
 
 class CircuitOpen(ModdError, RuntimeError):
-    """It failed so often lately that it is not tried now; ``retry_after`` is in seconds."""
+    """The intent failed so often lately that it is not tried now; ``retry_after`` is in seconds."""
 
     def __init__(self, intent: type, retry_after: float) -> None:
         self.intent, self.retry_after = intent, retry_after
@@ -89,7 +89,7 @@ __all__ = [
 
 
 class InvalidIntent(ModdError, ValueError):
-    """Data, a field or a result does not fit the intent; ``errors`` has a path and a message for each."""
+    """Data, a field or a result does not fit the intent; ``errors`` has a path and a message for each error."""
 
     def __init__(self, intent: type, errors: Sequence[tuple[str, str]]) -> None:
         self.intent, self.errors = intent, tuple(errors)
@@ -98,16 +98,16 @@ class InvalidIntent(ModdError, ValueError):
 
 
 class Undecodable(ModdError, ValueError):
-    """Bytes are no envelope of the registered types; ``reason`` is what was wrong with them."""
+    """Bytes are no envelope of the registered types; ``reason`` is the error of the decoder."""
 
     def __init__(self, reason: Exception, known: Iterable[str]) -> None:
         self.reason = reason
-        what = f"no type {reason}" if isinstance(reason, KeyError) else str(reason)
-        super().__init__(f"these bytes are no envelope: {what}; the codec knows: {', '.join(known) or 'no types'}")
+        text = f"no type {reason}" if isinstance(reason, KeyError) else str(reason)
+        super().__init__(f"these bytes are no envelope: {text}; the codec knows: {', '.join(known) or 'no types'}")
 
 
 class InvalidHandler(ModdError, TypeError):
-    """Something that cannot handle an intent was registered."""
+    """A callable cannot handle the intent that it was registered for."""
 
     def __init__(self, handler: str, reason: str) -> None:
         self.handler, self.reason = handler, reason
@@ -115,26 +115,26 @@ class InvalidHandler(ModdError, TypeError):
 
 
 class InvalidMiddleware(ModdError, TypeError):
-    """Something that cannot be a middleware was given to a typed bus."""
+    """An object given to a typed bus as middleware cannot be one."""
 
-    def __init__(self, given: object) -> None:
-        self.given = given
+    def __init__(self, middleware: object) -> None:
+        self.middleware = middleware
         super().__init__(
-            f"{describe(given)} cannot be a middleware; give an `async def middleware(envelope, call_next)` "
-            "or an object with such a __call__, several of them in a list"
+            f"{describe(middleware)} cannot be a middleware; give an `async def middleware(envelope, call_next)` "
+            "or an object with such a __call__, multiple middleware in a list"
         )
 
 
 class Sealed(ModdError, RuntimeError):
-    """A typed bus was to be changed after it was checked (on opening, at its first dispatch, or by ``check()``)."""
+    """A change of a typed bus after its check: on opening, at its first dispatch, or by ``check()``."""
 
-    def __init__(self, bus: str, what: str) -> None:
-        self.bus, self.what = bus, what
-        super().__init__(f"{bus} is in use: {what} before it is opened and before its first dispatch")
+    def __init__(self, bus: str, action: str) -> None:
+        self.bus, self.action = bus, action
+        super().__init__(f"{bus} is in use: {action} before it is opened and before its first dispatch")
 
 
 class NotOpen(ModdError, RuntimeError):
-    """A typed bus that works in the background was used without having been opened."""
+    """A typed bus with work in the background was used before it was opened."""
 
     def __init__(self, bus: str, because: Iterable[str]) -> None:
         self.bus, self.because = bus, tuple(because)
@@ -145,15 +145,15 @@ class NotOpen(ModdError, RuntimeError):
 
 
 class WrongBus(ModdError, TypeError):
-    """Something was given to a typed bus of a kind that it does not work with (MI-14)."""
+    """A type or a middleware does not go with this kind of typed bus."""
 
-    def __init__(self, what: str, bus: str, reason: str) -> None:
-        self.what, self.bus, self.reason = what, bus, reason
-        super().__init__(f"{what} in {bus}: {reason}")
+    def __init__(self, subject: str, bus: str, reason: str) -> None:
+        self.subject, self.bus, self.reason = subject, bus, reason
+        super().__init__(f"{subject} in {bus}: {reason}")
 
 
 class UnsafeOrder(ModdError, ValueError):
-    """Middleware are in an order in which one undoes what another is for."""
+    """A middleware is outside a middleware that it makes useless, such as a cache outside an authorizer."""
 
     def __init__(self, outer: str, inner: str, bus: str, reason: str) -> None:
         self.outer, self.inner, self.bus, self.reason = outer, inner, bus, reason
@@ -161,7 +161,7 @@ class UnsafeOrder(ModdError, ValueError):
 
 
 class GiveUp(ModdError):
-    """For handlers to raise: it will never work, so that it is not retried."""
+    """For handlers to raise: the work will never succeed, so do not retry it."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
@@ -169,7 +169,7 @@ class GiveUp(ModdError):
 
 
 class RetryLater(ModdError):
-    """For handlers to raise: it may work after so many seconds."""
+    """For handlers to raise: the work may succeed after this many seconds, so retry it then."""
 
     def __init__(self, seconds: float, reason: str = "") -> None:
         self.seconds = seconds
@@ -177,20 +177,20 @@ class RetryLater(ModdError):
 
 
 class HandlersFailed(ModdError, ExceptionGroup[Exception]):
-    """Several of the handlers of one intent failed; all have run to their ends (MI-6)."""
+    """Multiple handlers of one intent failed; every handler has run to its end."""
 
     def derive(self, excs: Sequence[Exception]) -> HandlersFailed:  # type: ignore[override]  # typeshed: any subclass
-        """The same group with other errors."""
+        """Return the same group with other errors."""
         return HandlersFailed(self.message, excs)
 
 
 def text_of(error: BaseException) -> str:
-    """An error as a stamp holds it: its type and its text. It can be kept, whatever the error is."""
+    """Return type and text of an error, for a stamp: a text that can be encoded, whatever the error is."""
     name = type(error).__name__
     try:
         text = str(error)
-    except Exception as wrong:
-        return f"{name}, whose text cannot be had: {type(wrong).__name__}"
+    except Exception as failure:
+        return f"{name}, whose text raises {type(failure).__name__}"
     return (f"{name}: {text}" if text else name).encode(errors="backslashreplace").decode()  # half a character, perhaps
 
 
@@ -214,4 +214,4 @@ MISUSE: tuple[type[Exception], ...] = (
     UnresolvedAnnotation,
     GiveUp,
 )
-"""What happens again however often it is tried: never retried."""
+"""Errors that every attempt would raise again: never retried."""

@@ -1,28 +1,61 @@
-"""Ids that cost almost nothing until somebody reads them (MI-9)."""
+"""Ids: numbers until they are read, which costs almost nothing, and UUIDs then."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import count
 from os import getpid
 from secrets import randbits
+from typing import Any, TypeAlias
+
+from modd.checks import checked_callable
+from modd.errors import InvalidOption
 
 
 class Ids:
-    """Makes time-ordered ids (UUIDs of version 7): a number when one is needed, a text when one is read.
+    """A source of time-ordered ids (UUIDs of version 7): a number when an id is needed, a text when it is read.
 
-    The text holds the time to a quarter of a microsecond, the number, and what tells this source from all others:
-    chance, and the process, so that a fork makes no id twice.
+    The text holds the time to a quarter of a microsecond, the number, a random part of the source, and the process, so
+    that a fork makes no id twice.
     """
 
     def __init__(self) -> None:
         self.next = count().__next__
-        """The number of the next id."""
-        self._chance = randbits(30)
+        """Returns the number of the next id."""
+        self._random = randbits(30)
 
     def text(self, number: int, at: float) -> str:
-        """The id of this number, made at this time (seconds since 1970)."""
-        source = (self._chance ^ (getpid() * 0x9E3779B1)) & 0x3FFFFFFF
+        """Return the id of a number and of the time at which it was drawn, in seconds since 1970."""
+        source = (self._random ^ (getpid() * 0x9E3779B1)) & 0x3FFFFFFF
         quarters = int(at * 4_096_000)
         time, fraction = quarters >> 12 & 0xFFFFFFFFFFFF, quarters & 0xFFF
         digits = f"{time:012x}7{fraction:03x}{2 << 62 | (number & 0xFFFFFFFF) << 30 | source:016x}"
         return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+LazyId: TypeAlias = tuple[Ids, int, float] | str
+"""An id as text, or the source, number and time that the text is made from when it is read."""
+
+
+def read_id(id: LazyId) -> str:
+    """Return the text of an id."""
+    return id if isinstance(id, str) else id[0].text(*id[1:])
+
+
+def checked_ids(new_id: Any) -> Callable[[], str]:
+    """Return the function with a check of each id that it returns. Raises `InvalidOption`."""
+    checked_callable("new_id", new_id)
+
+    def make_id() -> str:
+        id = new_id()
+        if not (isinstance(id, str) and id):
+            raise InvalidOption("new_id", id, "give a function that returns a text that is not empty")
+        return id
+
+    return make_id
+
+
+def qualify(bus: str, text: str) -> str:
+    """Return a text behind the name of a bus, ``commands:user-1``, which no bus of another name can produce."""
+    escaped = bus.replace("%", "%25").replace(":", "%3A") if ":" in bus or "%" in bus else bus
+    return f"{escaped}:{text}"

@@ -1,4 +1,4 @@
-"""Commands, queries and events (MI-1)."""
+"""Commands, queries and events."""
 
 from __future__ import annotations
 
@@ -14,51 +14,51 @@ R = TypeVar("R")
 
 
 class Command(Intent[R]):
-    """Asks for a change: ``class CreateUser(Command[int]): name: str`` is handled once, and results in an ``int``.
+    """A request for a change: ``class CreateUser(Command[int]): name: str`` is handled once, with an ``int`` as result.
 
     A command without a result is a ``Command[None]``.
     """
 
 
 class Query(Intent[R]):
-    """Asks for information and changes nothing: ``class GetUser(Query[User]): id: int``."""
+    """A request for information, which changes nothing: ``class GetUser(Query[User]): id: int``."""
 
 
 class Event(Message):
-    """Says what has happened; any number of handlers may take it: ``class UserCreated(Event): id: int``."""
+    """A fact that has happened, for any number of handlers: ``class UserCreated(Event): id: int``."""
 
 
 def result_type(kind: type) -> Any:
-    """The type of an intent's result; ``Any`` where none was given. Raises ``NameError`` for one that is not there."""
-    result = _argument(kind, {})
+    """Return the type of an intent's result, ``Any`` without one. Raises ``NameError`` for an undefined name."""
+    result = _result_argument(kind, {})
     if isinstance(result, ForwardRef):
         holder = type("holder", (), {"__annotations__": {"result": result}, "__module__": kind.__module__})
         result = get_type_hints(holder, include_extras=True)["result"]
     return type(None) if result is None else Any if isinstance(result, TypeVar) else result
 
 
-def _argument(kind: Any, given: dict[Any, Any]) -> Any:
-    """What stands for the result type in a class, where its own type variables have been given these types."""
+def _result_argument(kind: Any, arguments: dict[Any, Any]) -> Any:
+    """Return the result type of a class, with these types in place of its type variables."""
     if kind is Intent:
-        return next(iter(given.values()), Any)
+        return next(iter(arguments.values()), Any)
     for base in vars(kind).get("__orig_bases__", kind.__bases__):
         origin = get_origin(base) or base
         if isinstance(origin, type) and issubclass(origin, Intent):
-            arguments = [_filled(hint, given) for hint in get_args(base)]
+            values = [_substitute(hint, arguments) for hint in get_args(base)]
             variables = getattr(origin, "__parameters__", ())
-            return _argument(origin, dict(zip(variables, arguments or [Any] * len(variables), strict=True)))
+            return _result_argument(origin, dict(zip(variables, values or [Any] * len(variables), strict=True)))
     return Any
 
 
-def _filled(hint: Any, given: dict[Any, Any]) -> Any:
+def _substitute(hint: Any, arguments: dict[Any, Any]) -> Any:
     if isinstance(hint, TypeVar):
-        return given.get(hint, Any)
+        return arguments.get(hint, Any)
     variables = getattr(hint, "__parameters__", ())
-    return hint[tuple(given.get(variable, Any) for variable in variables)] if variables else hint
+    return hint[tuple(arguments.get(variable, Any) for variable in variables)] if variables else hint
 
 
-def created(kind: type[Message], data: Any) -> Message:
-    """An intent from a mapping, or from JSON as text or bytes; raises `InvalidIntent`, for unknown fields too."""
+def create_intent(kind: type[Message], data: Any) -> Message:
+    """Return an intent from a mapping, or from JSON. Raises `InvalidIntent`, also for unknown fields."""
     try:
         if isinstance(data, (str, bytes, bytearray, memoryview)):
             intent, raw = msgspec.json.decode(data, type=kind), msgspec.json.decode(data)
@@ -75,11 +75,11 @@ def created(kind: type[Message], data: Any) -> Message:
 
 
 def with_derived(types: Iterable[type[Message]]) -> list[type[Message]]:
-    """The types and those derived from them, which have the same handlers; of one wire name the first."""
+    """Return the types and all types derived from them, which have the same handlers; the first of each wire name."""
     named: dict[str, type[Message]] = {}
-    ways = [*types]
-    while ways:
-        kind = ways.pop(0)
+    pending = [*types]
+    while pending:
+        kind = pending.pop(0)
         named.setdefault(wire_name(kind), kind)
-        ways += kind.__subclasses__()
+        pending += kind.__subclasses__()
     return [*named.values()]

@@ -1,4 +1,4 @@
-"""Which errors are worth another attempt: what retrying middleware and workers decide alike."""
+"""The decision whether an error is worth a further attempt, for retrying middleware and workers."""
 
 from __future__ import annotations
 
@@ -10,41 +10,41 @@ from modd.cqrs.stamps import Failed
 from modd.errors import Deadlock, InvalidOption, TurnOverflow
 
 Errors: TypeAlias = tuple[type[Exception], ...] | type[Exception]
-"""Types of errors, or one."""
+"""A type of errors, or a tuple of them."""
 
 
 NEVER: tuple[type[Exception], ...] = (*MISUSE, Deadlock, TurnOverflow)
-"""What no further attempt can mend."""
+"""Errors that no further attempt can cure."""
 
 
-def check_errors(option: str, given: Any) -> None:
-    """Raise `InvalidOption` for anything but types of errors."""
-    if not all(isinstance(each, type) and issubclass(each, Exception) for each in error_types(given)):
-        raise InvalidOption(option, given, "give a type derived from Exception, or a tuple of them")
+def check_errors(option: str, errors: Any) -> None:
+    """Raise `InvalidOption` for anything but a type of errors or a tuple of them."""
+    if not all(isinstance(each, type) and issubclass(each, Exception) for each in error_types(errors)):
+        raise InvalidOption(option, errors, "give a type derived from Exception, or a tuple of them")
 
 
-def error_types(given: Any) -> tuple[Any, ...]:
-    """One type of errors, or several, as several."""
-    return given if isinstance(given, tuple) else (given,)
+def error_types(errors: Any) -> tuple[Any, ...]:
+    """Return a tuple of error types, for a single one too."""
+    return errors if isinstance(errors, tuple) else (errors,)
 
 
-def is_hopeful(failure: Exception | Failed, retry_on: Errors, give_up_on: Errors) -> bool:
-    """Whether it is of any use to try again; of errors in a group it is enough that it is for one of them."""
+def is_retryable(failure: Exception | Failed, retry_on: Errors, give_up_on: Errors) -> bool:
+    """Return True if a further attempt may succeed; for a group, if it may for at least one error."""
     if isinstance(failure, (*NEVER, *error_types(give_up_on))):
         return False
     if not isinstance(failure, ExceptionGroup):
         return isinstance(failure, (Failed, RetryLater, *error_types(retry_on)))
-    if failure.subgroup(TurnOverflow) is not None:  # it ends the turns around it as well, whoever catches it
+    if failure.subgroup(TurnOverflow) is not None:  # it ends the surrounding turns as well, even if it is caught
         return False
     wanted = (Exception,) if isinstance(failure, retry_on) else retry_on
-    return any(is_hopeful(each, wanted, give_up_on) for each in failure.exceptions)
+    return any(is_retryable(each, wanted, give_up_on) for each in failure.exceptions)
 
 
-def asked(failure: BaseException | Failed) -> Iterator[float]:
-    """For how many seconds the errors in a failure ask to wait, each that does."""
+def requested_delays(failure: BaseException | Failed) -> Iterator[float]:
+    """Yield the seconds that the errors in a failure ask to wait."""
     if isinstance(failure, RetryLater):
         yield failure.seconds
     if isinstance(failure, (CircuitOpen, RateLimited)):
         yield failure.retry_after
     for each in failure.exceptions if isinstance(failure, BaseExceptionGroup) else ():
-        yield from asked(each)
+        yield from requested_delays(each)

@@ -1,7 +1,8 @@
-"""Stamps: what has been noted on an envelope on its way (MI-8)."""
+"""Stamps: the notes on an envelope about its way."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from time import time
 from typing import Annotated, Any, ClassVar, dataclass_transform
 
@@ -14,21 +15,19 @@ from modd.errors import InvalidOption
 
 @dataclass_transform(frozen_default=True, field_specifiers=(msgspec.field,))
 class Stamp(Value, frozen=True, kw_only=True, tag=True, tag_field="$stamp"):
-    """Base of all stamps: a frozen value that carries its time. Derive your own: ``class Priority(Stamp): level: int``.
-
-    Set ``inherited`` for what is passed on to everything that the envelope causes, and ``local`` for what stays in the
-    process: it is left out when the envelope is encoded. Both are class variables.
-    """
+    """Base of all stamps: a frozen value with its time. Derive your own: ``class Priority(Stamp): level: int``."""
 
     inherited: ClassVar[bool] = False
+    """True if the stamp is passed on to every envelope that its envelope causes."""
     local: ClassVar[bool] = False
+    """True if the stamp stays in the process: it is not encoded with the envelope."""
 
     at: float = msgspec.field(default_factory=time)
-    """When it was stamped, in seconds since 1970."""
+    """The time of stamping, in seconds since 1970."""
 
 
 class Identity(Stamp):
-    """Who the envelope is: the id of this dispatch, of the first in its line, and of the one that caused it (MI-9)."""
+    """The ids of this dispatch, of the first dispatch in its line, and of the dispatch that caused it."""
 
     id: str
     correlation_id: str
@@ -36,57 +35,56 @@ class Identity(Stamp):
 
 
 class Handled(Stamp):
-    """A handler is done, or something stood in for it: handlers are skipped when it is there before (MI-5, MI-7)."""
+    """A handler has returned, or a middleware stood in for it; with this stamp from the start, handlers are skipped."""
 
     result: Any = None
     handler: str = ""
     """The name of the handler, or of the middleware that stood in for it."""
 
 
-class Reprocessed(Stamp):
-    """The envelope was dispatched before; what it carried then, without its identity (MI-10)."""
+class Redispatched(Stamp):
+    """The envelope was dispatched before, with these stamps beside its identity."""
 
     stamps: tuple[Stamp, ...] = ()
 
 
 class FromCache(Stamp):
-    """The result came from the cache; its age in seconds, and whether that is past its time to live (MI-23)."""
+    """The result came from the cache; its age in seconds, and True for `stale` if it is past its time to live."""
 
     age: float
     stale: bool = False
 
 
 class Cacheable(Stamp):
-    """The result may be kept so many seconds, and served stale for so many more (MI-25, MI-26)."""
+    """The result may be cached for `ttl` seconds, and served stale for `stale_ttl` more; None: as the cacher says."""
 
     ttl: float | None = None
     stale_ttl: float | None = None
 
     def __post_init__(self) -> None:
-        for option, given in (("ttl", self.ttl), ("stale_ttl", self.stale_ttl)):
-            if given is not None:
-                checked_delay(option, given)
+        for option, seconds in (("ttl", self.ttl), ("stale_ttl", self.stale_ttl)):
+            if seconds is not None:
+                checked_delay(option, seconds)
 
 
 class Revalidating(Stamp):
-    """A pass in the background that renews a stale cache entry (MI-27)."""
+    """The dispatch runs in the background, to renew a stale cache entry."""
 
 
 class Queued(Stamp):
-    """The envelope was given to a queue, to be handled later (MI-54)."""
+    """The envelope was put in a queue, to be handled later."""
 
 
 class Received(Stamp):
-    """The envelope was decoded, from a queue for example: it is not given to a queue again."""
+    """The envelope was decoded, for example from a queue, so that it is not queued again."""
 
     local: ClassVar[bool] = True
 
 
-class For(Stamp):
-    """Only this handler of the message's type is to run; it is named by ``Registry.handler_names``.
+class OnlyHandler(Stamp):
+    """Only the handler of this name is to run, one of `TypedBus.handler_names`.
 
-    It counts on the envelope that is dispatched (``Envelope(event, For("notify"))``), not among the stamps that
-    ``dispatch`` is given beside a message.
+    Add it to the envelope, ``Envelope(event, OnlyHandler("notify"))``; it has no effect as an argument of ``dispatch``.
     """
 
     local: ClassVar[bool] = True
@@ -95,24 +93,24 @@ class For(Stamp):
 
 
 class FallbackUsed(Stamp):
-    """The feature was off, and the result is that of the fallback (MI-51)."""
+    """The feature was off, and the fallback gave the result."""
 
 
 class Timings(Stamp):
-    """How long it took in all, in nanoseconds (MI-48)."""
+    """The duration of the dispatch in nanoseconds."""
 
     total: int
 
 
 class Retried(Stamp):
-    """An attempt failed: its number, counted from 1, and the error as text (MI-38)."""
+    """An attempt failed: its number, counted from 1, and the error as text."""
 
     attempt: int
     error: str
 
 
 class WebhookCalled(Stamp):
-    """What an endpoint answered: tries made, body and status; the status is 0 when there was no answer (MI-46)."""
+    """The answer of an endpoint: attempts made, body and status; status 0 when there was no answer."""
 
     attempt: int
     text: str
@@ -120,19 +118,19 @@ class WebhookCalled(Stamp):
 
 
 class Failed(Stamp):
-    """It failed though nothing was raised; releases no events and is retried (MI-39)."""
+    """The dispatch failed without an error being raised: it releases no events and is retried."""
 
     error: str
 
 
 class Emitted(Stamp):
-    """An event that a handler has emitted; it is released when all went well (MI-15)."""
+    """An event that a handler has emitted; it is released when the dispatch has succeeded."""
 
     event: Message
 
 
 class Actor(Stamp):
-    """On whose behalf this is done; known to all that it causes."""
+    """The user or system that the dispatch acts for; inherited by everything that it causes."""
 
     inherited: ClassVar[bool] = True
 
@@ -142,7 +140,7 @@ class Actor(Stamp):
 
 
 class Tenant(Stamp):
-    """For whom this is done; known to all that it causes."""
+    """The tenant whose data the dispatch works on; inherited by everything that it causes."""
 
     inherited: ClassVar[bool] = True
 
@@ -150,7 +148,7 @@ class Tenant(Stamp):
 
 
 class Delay(Stamp):
-    """A queue is to keep it back: for so many seconds, or until a time in seconds since 1970."""
+    """A queue is to hold the message back: for `seconds`, or `until` a time in seconds since 1970."""
 
     seconds: float | None = None
     until: float | None = None
@@ -162,7 +160,7 @@ class Delay(Stamp):
 
 
 class UnknownStamp(Stamp, tag=False):
-    """A stamp of a type that is not known here, kept as it came."""
+    """A stamp of an unknown type, with its data as received."""
 
     data: dict[str, Any]
 
@@ -170,13 +168,13 @@ class UnknownStamp(Stamp, tag=False):
 BUILT_IN: tuple[type[Stamp], ...] = (
     Identity,
     Handled,
-    Reprocessed,
+    Redispatched,
     FromCache,
     Cacheable,
     Revalidating,
     Queued,
     Received,
-    For,
+    OnlyHandler,
     FallbackUsed,
     Timings,
     Retried,
@@ -187,3 +185,25 @@ BUILT_IN: tuple[type[Stamp], ...] = (
     Tenant,
     Delay,
 )
+
+
+def checked_stamps(stamps: tuple[Any, ...]) -> tuple[Stamp, ...]:
+    """Return the stamps. Raises `InvalidOption` for anything else among them."""
+    for stamp in stamps:
+        if not isinstance(stamp, Stamp):
+            raise InvalidOption("stamp", stamp, "give instances of types derived from modd.cqrs.Stamp")
+    return stamps
+
+
+def without_identity(stamps: Iterable[Stamp]) -> list[Stamp]:
+    """Return the stamps without those that hold the ids."""
+    return [stamp for stamp in stamps if not isinstance(stamp, Identity)]
+
+
+def last_of_each(stamps: Iterable[Stamp]) -> list[Stamp]:
+    """Return the last stamp of each type, in the order in which these were added."""
+    last: dict[type, Stamp] = {}
+    for stamp in stamps:
+        last.pop(type(stamp), None)
+        last[type(stamp)] = stamp
+    return [*last.values()]

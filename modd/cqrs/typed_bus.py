@@ -1,30 +1,47 @@
-"""The typed bus: what command, query and event buses have in common."""
+"""The typed bus: `dispatch` is the way of every intent to its handlers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from inspect import isawaitable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from functools import partial
 from time import time
-from types import CoroutineType
-from typing import Any, TypeVar, overload
+from types import TracebackType
+from typing import Any, ClassVar, Self, TypeVar, overload
 
-from modd.checks import checked_callable
-from modd.core import Caused, Intent, IntentOf, Message, Question, check_message, current_origin, open_origin
-from modd.cqrs.chain import Route, composed, route_of
+from modd.checks import checked_callable, checked_delay, checked_name
+from modd.concurrency.lifespan import Lifespan
+from modd.core import (
+    Accepts,
+    Answerer,
+    Caused,
+    Intent,
+    IntentOf,
+    Message,
+    Question,
+    check_message,
+    current_origin,
+    name_of,
+    open_origin,
+)
+from modd.cqrs.background import Background
+from modd.cqrs.chain import MiddlewareStack, Next, compose
+from modd.cqrs.codec import Codec, codec_of
 from modd.cqrs.enclosing import root_bus
-from modd.cqrs.envelope import Envelope, checked_stamps
-from modd.cqrs.handlers import Resources
-from modd.cqrs.ids import Ids
-from modd.cqrs.intents import Event
-from modd.cqrs.opening import Opening
-from modd.cqrs.result import Dispatched, concluded
-from modd.cqrs.stamps import Failed, For, Stamp
-from modd.errors import InvalidOption, NoHandler, NotAnswered
+from modd.cqrs.envelope import Envelope
+from modd.cqrs.errors import NotOpen
+from modd.cqrs.handlers import Resources, bind_handler, checked_list, checked_resources
+from modd.cqrs.ids import Ids, checked_ids
+from modd.cqrs.intents import Event, create_intent
+from modd.cqrs.registry import Registry
+from modd.cqrs.result import Dispatched, conclude
+from modd.cqrs.stamps import Failed, OnlyHandler, Stamp, checked_stamps
+from modd.errors import NoHandler, NotAnswered
 
 R = TypeVar("R")
 
 
-_blank = Envelope.__new__
+_blank_envelope = Envelope.__new__
 
 
 _current = current_origin.get
@@ -33,19 +50,29 @@ _current = current_origin.get
 _set_current = current_origin.set
 
 
-class TypedBus(Opening):
-    """Gives intents to their handlers, through middleware; a component of a `Bus`, and never exclusive.
+class TypedBus(Answerer):
+    """A bus that gives intents to their handlers, through middleware: the base of command, query and event buses.
 
-    handlers: callables (what they handle is the annotation of the first parameter), or a mapping from type to handler.
-    middleware: what every dispatch goes through, the first one outermost.
-    resources: what handlers get by annotation: a value, or what makes an async context manager for each call.
-    name: what errors, logs and journeys call it. new_id: makes the ids; by default UUIDs of version 7, made when read.
-    clock: seconds since 1970. several: allow more than one handler for a type. concurrent: several run side by side.
-    close_timeout: seconds that closing waits for work in the background before it is cancelled.
+    Use it alone, or as a component of a `Bus`; its dispatches may overlap.
+
+    handlers: callables with their types in the annotation of the first parameter, or a mapping from type to callable.
+    middleware: the links of the chain that every dispatch passes, the first one outermost.
+    resources: arguments for handlers by annotation: a value, or a factory of an async context manager for each call.
+    name: the name in errors, logs and journeys; by default that of the kind of bus, such as "commands".
+    new_id: a function that makes the id of a dispatch; by default UUIDs of version 7, made when they are read.
+    clock: a function that returns seconds since 1970; by default `time.time`.
+    multiple: True to allow more than one handler for a type; by default False.
+    concurrent: True (default) to run multiple handlers side by side, False to run one after another.
+    drain: seconds that closing waits for work in the background before it is cancelled; by default 30.
+
+    Raises `InvalidOption`, `InvalidHandler`, `InvalidMiddleware`, `WrongBus`, `DuplicateName`.
     """
 
+    kind: ClassVar[type[Message]]
+    """The base of the types that it takes: commands, queries or events."""
+    default_name: ClassVar[str]
     strict: bool = True
-    """Whether a type without a handler is an error."""
+    """True if a type without a handler is an error."""
 
     def __init__(
         self,
@@ -56,25 +83,91 @@ class TypedBus(Opening):
         name: str | None = None,
         new_id: Callable[[], str] | None = None,
         clock: Callable[[], float] = time,
-        several: bool = False,
+        multiple: bool = False,
         concurrent: bool = True,
-        close_timeout: float = 30.0,
+        drain: float = 30.0,
     ) -> None:
-        super().__init__(
-            handlers,
-            middleware=middleware,
-            resources=resources,
-            name=name,
-            several=several,
-            close_timeout=close_timeout,
-        )
+        super().__init__()
+        self.name = checked_name(self.default_name if name is None else name)
         self.clock, self.concurrent = checked_callable("clock", clock), concurrent
         self.ids = Ids()
-        """Where the ids of its envelopes come from, unless ``new_id`` is given."""
-        self._new_id: Callable[[], str] | None = None if new_id is None else _checked_ids(new_id)
+        """The source of the ids of its envelopes, unless ``new_id`` is given."""
+        self._new_id = None if new_id is None else checked_ids(new_id)
+        bind = partial(bind_handler, resources=checked_resources(resources), ask=self._ask_around)
+        self._registry = Registry(self.name, self.kind, bind, multiple=multiple)
+        self._routes = self._registry.routes
+        self._releases_results = issubclass(self.kind, Event)
+        self._middleware = MiddlewareStack()
+        self._lifespan = Lifespan(self.name)
+        self._background = Background(self.name, checked_delay("drain", drain))
+        self.use(*checked_list("middleware", middleware))
+        self._registry.add_all(checked_list("handlers", handlers))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}: {', '.join(kind.__qualname__ for kind in self.types)}>"
+
+    @property
+    def types(self) -> tuple[type[Message], ...]:
+        """The types with a handler."""
+        return self._registry.types
+
+    @property
+    def middleware(self) -> tuple[Any, ...]:
+        """The middleware, the first one outermost."""
+        return tuple(self._middleware.items)
+
+    @property
+    def accepts(self) -> Accepts:
+        """The messages that a surrounding bus sends to it: those of the types with a handler."""
+        return Accepts(self.types, catches=False)
+
+    @property
+    def codec(self) -> Codec:
+        """A codec of its types, and of the stamps that its middleware add."""
+        return codec_of([self])
+
+    @property
+    def is_open(self) -> bool:
+        """True if it is open, by itself or with a bus around."""
+        return self._lifespan.is_open
+
+    def use(self, *middleware: Any) -> None:
+        """Add middleware inside of the present ones. Raises `InvalidMiddleware`, `WrongBus`, `Sealed`."""
+        self._registry.refuse_when_sealed("add middleware")
+        for each in middleware:
+            self._middleware.add(each, self)
+
+    def check(self) -> None:
+        """Check the order of the middleware, and their options against the types; refuse changes from now on.
+
+        Called on opening and by the first dispatch. Raises `UnsafeOrder`, and the errors that a middleware raises.
+        """
+        self._middleware.check(self)
+        self._registry.sealed = True
+
+    def create(self, kind: type[Message] | str, data: Any) -> Any:
+        """Return an intent from raw data: a mapping, or JSON as text or bytes.
+
+        kind: its type, or the name of its type on the wire. Raises `NoHandler` for a type without a handler in this
+        bus, and `InvalidIntent` for data that does not fit.
+        """
+        return create_intent(self._registry.find_type(kind), data)
+
+    def add_handler(self, kind: Any, handler: Any, name: str | None = None) -> None:
+        """Register a handler of a type; `register`, which calls it, has the types that checkers need."""
+        self._registry.add(kind, handler, name)
+        self.renew()
+
+    def handler_names(self, kind: type[Message]) -> tuple[str, ...]:
+        """Return the names of the handlers of a type, in the order in which they run; `OnlyHandler` takes one."""
+        return self._registry.names_of(kind)
+
+    def override(self, handlers: Mapping[type[Message], Any]) -> AbstractContextManager[None]:
+        """Have fakes handle some types in place of all their handlers while the block lasts. Raises `NoHandler`."""
+        return self._registry.override(handlers)
 
     async def __call__(self, message: Any, /) -> Caused | None:
-        """Handle a message of a surrounding bus; what is released flows on there."""
+        """Handle a message of a surrounding bus; the released events flow on there."""
         origin = open_origin()
         question = (
             origin if isinstance(origin, Question) and origin.answerer is self and origin.intent is message else None
@@ -96,58 +189,41 @@ class TypedBus(Opening):
     @overload
     async def dispatch(self, intent: Message | Envelope[Any], /, *stamps: Stamp) -> Dispatched[Any]: ...
     async def dispatch(self, intent: Any, /, *stamps: Stamp) -> Dispatched[Any]:
-        """Handle an intent, or an envelope with one, and wait until that is done.
+        """Handle an intent, or an envelope with one; return when its handlers have run.
 
-        An envelope that was dispatched before, or was decoded, is dispatched anew under its id (MI-10). Raises
-        `NoHandler`, `NotOpen`, what the handler or a middleware raises, and `HandlersFailed` when several handlers do.
+        An envelope that was dispatched before, or was decoded, is dispatched anew under its id. Raises `NoHandler`,
+        `NotOpen`, the error of a handler or of a middleware, and `HandlersFailed` when multiple handlers fail.
         """
-        envelope: Envelope[Any] | None = None
-        try:
-            route = self._routes[type(intent)]
-        except KeyError:
-            envelope, route = self._prepared(intent)
-        if envelope is None:  # made in place: the call of __init__ costs a tenth of a dispatch
-            envelope = _blank(Envelope)
-            envelope.message = intent
-            envelope._noted = []
-            envelope._done = None
-            envelope._id = None if self._new_id is None else self._new_id()
-            envelope._at = None
-            envelope._correlation = envelope._causation = None
-            envelope._ran = False
-        outer = _current()
-        while outer is not None and not outer.open:
-            outer = outer.outer
+        envelope, route = None, self._routes.get(type(intent))
+        if route is None:  # the first of its type, or an envelope
+            envelope, route = self._admit(intent)
+        if envelope is None:
+            envelope = _blank_envelope(Envelope)  # without the checks of its constructor
+            envelope.start(intent, [], None if self._new_id is None else self._new_id())
         if stamps:
-            envelope._noted.extend(checked_stamps(stamps))
+            envelope.noted.extend(checked_stamps(stamps))
+        outer = _current()
+        while outer is not None and not outer.open:  # as `open_origin`
+            outer = outer.outer
         envelope.bus = self
-        if outer is not None and outer.by is not None and envelope._correlation is None:
-            envelope.caused_by(outer.by)
-        failed_before = len(envelope.all(Failed)) if envelope._noted else 0
-        envelope.outer = outer
-        envelope.open = True
+        if outer is not None and outer.by is not None:
+            envelope.set_cause(outer.by)
+        failed_before = len(envelope.all(Failed)) if envelope.noted else 0
+        envelope.outer, envelope.open = outer, True
         _set_current(envelope)
         try:
-            if route.alone is None or envelope._noted:
-                await route.chain(envelope)
-            else:  # as `chain` does at its end: the call costs a tenth of a dispatch
-                result = route.alone(envelope.message)
-                if type(result) is CoroutineType or isawaitable(result):
-                    result = await result
-                envelope._ran = True
-                envelope._done = result, route.name, self.clock()
+            await route(envelope)
         except BaseException:
-            _set_current(envelope)  # so that the core finds what has failed
+            _set_current(envelope)  # so that the core finds the envelope that failed
             raise
         finally:
             envelope.open = False
-        done, noted = envelope._done, envelope._noted
-        if done is not None and (not envelope._ran or (route.quick and not noted)):
-            return Dispatched(envelope, done[0])  # nothing is released: no handler has run, or nothing else is noted
-        return concluded(envelope, failed_before)
+        if envelope.noted or self._releases_results:  # else there is nothing to look for, which would cost a twentieth
+            return conclude(envelope, failed_before)
+        return Dispatched(envelope, None if envelope.handled is None else envelope.handled[0])
 
     async def ask(self, intent: IntentOf[R], /, *stamps: Stamp) -> R:
-        """The result of an intent. Raises as `dispatch` does, and `NotAnswered` when there is none."""
+        """Return the result of an intent. Raises as `dispatch` does, and `NotAnswered` when there is no result."""
         dispatched = await self.dispatch(intent, *stamps)
         if not dispatched.answered:
             raise NotAnswered(type(intent), self.name)
@@ -156,46 +232,57 @@ class TypedBus(Opening):
     async def _ask_around(self, intent: IntentOf[R], /, *stamps: Stamp) -> R:
         return await root_bus(self).ask(intent, *stamps)  # type: ignore[no-any-return]
 
-    def _prepared(self, intent: Any) -> tuple[Envelope[Any] | None, Route]:
-        """The way for what has not gone it yet; an envelope that was dispatched before is given anew."""
-        message = intent.message if isinstance(intent, Envelope) else intent
-        check_message(message)
-        kind = type(message)
-        only = [each for each in intent._noted if type(each) is For] if isinstance(intent, Envelope) else ()
-        if only:
-            route = self._routes.get((kind, only[0].handler)) or self._route_for(kind, only[0].handler)
-        else:
-            route = self._routes.get(kind) or self._route_for(kind)
+    def _admit(self, intent: Any) -> tuple[Envelope[Any] | None, Next]:
+        """Return the route of an intent, with the envelope to dispatch if it comes in one: anew for a redispatch."""
         if not isinstance(intent, Envelope):
-            return None, route
+            check_message(intent)
+            return None, self._route_of(type(intent), None)
+        check_message(intent.message)
+        only = [stamp for stamp in intent.noted if type(stamp) is OnlyHandler]
+        route = self._route_of(type(intent.message), only[0].handler if only else None)
         if intent.sent:
             return intent.again(*only, at=self.clock()), route
-        if intent._id is None and self._new_id is not None:
-            intent._id = self._new_id()
+        if self._new_id is not None:
+            intent.set_id(self._new_id)
         return intent, route
 
-    def _route_for(self, kind: type[Message], only: str | None = None) -> Route:
-        handlers = self._handlers_of(kind)
+    def _route_of(self, kind: type[Message], only: str | None) -> Next:
+        key = kind if only is None else (kind, only)
+        route = self._routes.get(key)
+        if route is None:
+            route = self._routes[key] = self._compose(kind, only)
+        return route
+
+    def _compose(self, kind: type[Message], only: str | None) -> Next:
+        handlers = self._registry.handlers_of(kind)
         if not issubclass(kind, self.kind) or (not handlers and self.strict):
             raise NoHandler(kind, self.name, self.types)
         if only is not None:
-            handlers = self._handlers_named(only, kind)
-        if not self._sealed:
+            handlers = self._registry.handlers_named(only, kind)
+        if not self._registry.sealed:
             self.check()
-        self._refuse_when_closed()
-        chain = composed(self._middleware, handlers, self.clock, self.concurrent)
-        route = route_of(chain, self._middleware, handlers, quick=self.kind is not Event)
-        self._routes[kind if only is None else (kind, only)] = route
-        return route
+        work = self._middleware.background_work
+        if work and not self._background.open:
+            raise NotOpen(self.name, work)
+        return compose(self._middleware.items, handlers, self.clock, self.concurrent)
 
+    def start(self, work: Callable[..., Awaitable[Any]], *args: Any) -> None:
+        """Start work in the background, for middleware; it ends with the bus. Raises `NotOpen`."""
+        if not self._background.open:
+            raise NotOpen(self.name, [name_of(work)])
+        self._background.start(work, *args)
 
-def _checked_ids(new_id: Any) -> Callable[[], str]:
-    checked_callable("new_id", new_id)
+    async def __aenter__(self) -> Self:
+        """Open it: enter its middleware, and get ready for work in the background. Raises `AlreadyOpen`."""
+        async with self._lifespan.opening() as stack:
+            stack.callback(self._routes.clear)
+            self.check()
+            await self._middleware.enter(stack)
+            await stack.enter_async_context(self._background)
+        return self
 
-    def make() -> str:
-        given = new_id()
-        if not (isinstance(given, str) and given):
-            raise InvalidOption("new_id", given, "give a function that returns a text that is not empty")
-        return given
-
-    return make
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        """Wait for the work in the background, then leave the middleware."""
+        return await self._lifespan.close(kind, error, trace)

@@ -1,4 +1,4 @@
-"""Upcasters: how data of an older version of a message becomes data of the version that there is now."""
+"""Upcasters: functions that bring data of an older message version to the current version."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from modd.cqrs.wire import TYPE, VERSION
 from modd.errors import InvalidOption, ModdError
 
 Upcaster = Callable[[dict[str, Any]], Mapping[str, Any]]
-"""Takes the fields of one version, as they were on the wire, and gives those of the next."""
+"""A function that takes the fields of one version, as they are on the wire, and returns the fields of the next."""
 
 
 class InvalidUpcasters(ModdError, ValueError):
-    """The upcasters of a type do not fit its version: one is missing, or there is one too many.
+    """The upcasters of a type do not fit its version: an upcaster is missing, or there is one too many.
 
-    ``name`` is the name on the wire, ``version`` the one that lacks an upcaster, or has one and must not.
+    ``name`` is the name on the wire, ``version`` the version whose upcaster is missing or superfluous.
     """
 
     def __init__(self, name: str, version: int, reason: str) -> None:
@@ -30,88 +30,92 @@ class InvalidUpcasters(ModdError, ValueError):
 
 
 class Upcasting:
-    """Brings fields up to the version that there is now; used by the codec.
+    """The upcasters of a codec, by name on the wire.
 
-    kinds: the types, by their names on the wire. given: for a type, or a name that no type has any more, the upcasters
-    from each of its older versions to the next. A type that has none of its own has those of the nearest type that it
-    is derived from. Raises `InvalidOption`, `InvalidUpcasters`.
+    kinds: the current types, by name.
+    upcasters: for a type, or for a former name, the upcasters from each older version to the next. A type without
+        upcasters has the upcasters of its nearest base.
+
+    Raises `InvalidOption`, `InvalidUpcasters`.
     """
 
-    def __init__(self, kinds: Mapping[str, type[Message]], given: Mapping[Any, Mapping[int, Upcaster]]) -> None:
-        checked = _checked(given)
+    def __init__(self, kinds: Mapping[str, type[Message]], upcasters: Mapping[Any, Mapping[int, Upcaster]]) -> None:
+        checked = _checked_upcasters(upcasters)
         for key in checked:
             _check_key(key, kinds)
         self._kinds = kinds
-        self._chains = {key: _retired(key, steps) for key, steps in checked.items() if isinstance(key, str)}
-        self._chains |= {name: _chain_of(name, kind, checked) for name, kind in kinds.items()}
+        self._chains = {key: _chain_of_name(key, steps) for key, steps in checked.items() if isinstance(key, str)}
+        self._chains |= {name: _chain_of_type(name, kind, checked) for name, kind in kinds.items()}
 
     def __contains__(self, name: object) -> bool:
-        """Whether messages of this name can be read."""
+        """Return True if messages of this name can be read."""
         return name in self._chains
 
-    def renewed(self, name: str, version: int, fields: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-        """What a message is called now, and its fields in the version that there is now.
+    def upcast(self, name: str, version: int, fields: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        """Return the current name of a message and its fields in the current version.
 
-        Raises ``KeyError`` for a name that is not known, and ``ValueError`` for a version that is out of reach and for
-        an upcaster that fails.
+        Raises ``KeyError`` for an unknown name, and ``ValueError`` for a version without upcasters and for an upcaster
+        that fails.
         """
         fields = self._chains[name].run(version, fields)
         if name not in self._kinds:
-            name, version = self._renamed(name, fields)
+            name, version = self._read_new_name(name, fields)
             fields = self._chains[name].run(version, fields)
         if TYPE in fields or VERSION in fields:
-            raise ValueError(f"an upcaster of {name} gave {TYPE} or {VERSION}, which only the last of an old name may")
+            raise ValueError(
+                f"an upcaster of {name} returned {TYPE} or {VERSION}, which only the last upcaster of an old name may"
+            )
         return name, fields
 
-    def _renamed(self, old: str, fields: dict[str, Any]) -> tuple[str, int]:
-        """What fields of an old name belong to now, by what the last upcaster says; that is taken out of them."""
+    def _read_new_name(self, old: str, fields: dict[str, Any]) -> tuple[str, int]:
+        """Take the new name and version, which the last upcaster of an old name has returned, out of the fields."""
         name, version = fields.pop(TYPE, None), fields.pop(VERSION, 1)
         if not (isinstance(name, str) and name in self._kinds and isinstance(version, int)):
             raise ValueError(
-                f"the last upcaster of {old} has to give the name of a known type as {TYPE}, and its version as "
-                f"{VERSION} unless that is 1"
+                f"the last upcaster of {old} has to return the name of a known type as {TYPE}, and its version as "
+                f"{VERSION} unless it is 1"
             )
         return name, version
 
 
 class _Chain(msgspec.Struct, frozen=True):
-    """The upcasters of one name, without a gap; what has none ahead is up to date."""
+    """The upcasters of one name, without a gap; data of the newest version needs none."""
 
     name: str
     steps: Mapping[int, Upcaster]
     oldest: int
     newest: int
-    """The oldest and the newest version that can be read."""
+    """The newest version that can be read; `oldest` is the oldest."""
 
     def run(self, version: int, fields: dict[str, Any]) -> dict[str, Any]:
         if version > self.newest:
             raise ValueError(
-                f"{self.name} of version {version} is newer than {self.newest}, the last that is known here; renew "
-                "those who read before those who write"
+                f"{self.name} of version {version} is newer than {self.newest}, the newest known here; deploy "
+                "consumers before producers"
             )
         if version < self.oldest:
             raise ValueError(
-                f"{self.name} of version {version} is older than {self.oldest}, the first that can be read here; give "
-                "the upcasters from there on"
+                f"{self.name} of version {version} is older than {self.oldest}, the oldest that can be read here; "
+                f"give the upcasters from version {version} on"
             )
         while version in self.steps:
-            fields = self._step(version, fields)
+            fields = self._run_step(version, fields)
             version += 1
         return fields
 
-    def _step(self, version: int, fields: dict[str, Any]) -> dict[str, Any]:
-        who = f"the upcaster of {self.name} from version {version}"
+    def _run_step(self, version: int, fields: dict[str, Any]) -> dict[str, Any]:
+        step = f"the upcaster of {self.name} from version {version}"
         try:
-            made = self.steps[version](fields)
+            result = self.steps[version](fields)
         except Exception as error:
-            raise ValueError(f"{who} raised {text_of(error)}") from error
-        if not isinstance(made, Mapping):
-            raise ValueError(f"{who} gave a value of type {type(made).__name__}, which is no mapping")
-        return dict(made)
+            raise ValueError(f"{step} raised {text_of(error)}") from error
+        if not isinstance(result, Mapping):
+            raise ValueError(f"{step} returned a value of type {type(result).__name__}, which is no mapping")
+        return dict(result)
 
 
 def version_of(kind: type[Message]) -> int:
-    """The version of a type of messages. Raises `InvalidOption` for one that is no whole number, at least 1."""
+    """Return the version of a message type. Raises `InvalidOption` for anything but a whole number, at least 1."""
     try:
         return checked_count("schema_version", kind.schema_version)
     except InvalidOption:
@@ -122,34 +126,34 @@ def version_of(kind: type[Message]) -> int:
         ) from None
 
 
-def _checked(given: Any) -> dict[Any, dict[int, Upcaster]]:
-    if not isinstance(given, Mapping) or not all(isinstance(steps, Mapping) for steps in given.values()):
-        raise InvalidOption("upcasters", given, "give a mapping from types to mappings from versions to functions")
-    for steps in given.values():
+def _checked_upcasters(upcasters: Any) -> dict[Any, dict[int, Upcaster]]:
+    if not isinstance(upcasters, Mapping) or not all(isinstance(steps, Mapping) for steps in upcasters.values()):
+        raise InvalidOption("upcasters", upcasters, "give a mapping from types to mappings from versions to functions")
+    for steps in upcasters.values():
         for version, step in steps.items():
             checked_count("upcasters", version)
             if not callable(step) or iscoroutinefunction(step):
-                raise InvalidOption("upcasters", step, "give functions that take and give a dict, and are not async")
-    return {key: dict(steps) for key, steps in given.items()}
+                raise InvalidOption("upcasters", step, "give functions that take and return a dict, and are not async")
+    return {key: dict(steps) for key, steps in upcasters.items()}
 
 
 def _check_key(key: Any, kinds: Mapping[str, type[Message]]) -> None:
     if isinstance(key, str):
         if key in kinds:
-            raise InvalidOption("upcasters", key, "give the type: a text is for a name that no type has any more")
+            raise InvalidOption("upcasters", key, "give the type: a text is for a former name, which no type has now")
     elif not (isinstance(key, type) and any(issubclass(kind, key) for kind in kinds.values())):
         raise InvalidOption("upcasters", key, "give them for types that the codec has, and for old names as texts")
 
 
-def _retired(name: str, steps: Mapping[int, Upcaster]) -> _Chain:
+def _chain_of_name(name: str, steps: Mapping[int, Upcaster]) -> _Chain:
     if not steps:
-        raise InvalidOption("upcasters", name, "give an old name at least one upcaster, to what it is called now")
-    return _Chain(name, _gapless(name, steps, max(steps) + 1), min(steps), max(steps))
+        raise InvalidOption("upcasters", name, "give an old name at least one upcaster, to its new name")
+    return _Chain(name, _check_steps(name, steps, max(steps) + 1), min(steps), max(steps))
 
 
-def _chain_of(name: str, kind: type[Message], given: Mapping[Any, Mapping[int, Upcaster]]) -> _Chain:
+def _chain_of_type(name: str, kind: type[Message], upcasters: Mapping[Any, Mapping[int, Upcaster]]) -> _Chain:
     version = version_of(kind)
-    steps = next((given[base] for base in kind.__mro__ if base in given), None)
+    steps = next((upcasters[base] for base in kind.__mro__ if base in upcasters), None)
     if steps is None and version > 1:
         raise InvalidUpcasters(
             name,
@@ -157,12 +161,12 @@ def _chain_of(name: str, kind: type[Message], given: Mapping[Any, Mapping[int, U
             f"schema_version is {version}, and there are no upcasters; give Codec(upcasters={{{kind.__qualname__}: "
             f"{{{version - 1}: function}}}}), from the oldest version that is left, or {{}} if none is",
         )
-    steps = _gapless(name, steps or {}, version)
+    steps = _check_steps(name, steps or {}, version)
     return _Chain(name, steps, min(steps, default=version), version)
 
 
-def _gapless(name: str, steps: Mapping[int, Upcaster], version: int) -> Mapping[int, Upcaster]:
-    """The upcasters, if they lead to a version. Raises `InvalidUpcasters`."""
+def _check_steps(name: str, steps: Mapping[int, Upcaster], version: int) -> Mapping[int, Upcaster]:
+    """Return the upcasters if they lead to this version without a gap. Raises `InvalidUpcasters`."""
     for beyond in sorted(steps):
         if beyond >= version:
             cure = f"set it to {beyond + 1}, or take the upcaster out"

@@ -1,4 +1,4 @@
-"""What envelopes are made of as bytes, and what decodes it."""
+"""The parts of an encoded envelope, and the decoders for them."""
 
 from __future__ import annotations
 
@@ -12,30 +12,34 @@ import msgspec
 from modd.cqrs.stamps import Identity
 
 TYPE, VERSION, STAMP = "$type", "$version", "$stamp"
-"""What a message is called, of which version it is, and what a stamp is called: they stand beside the fields."""
+"""The keys of a message's name, of its version, and of a stamp's name; they stand beside the fields."""
+
+
+BUS_HEADER = "modd-bus"
+"""The header of a queued message that names its bus, for a worker that serves several."""
 
 
 FORMATS: dict[str, ModuleType] = {"json": msgspec.json, "msgpack": msgspec.msgpack}
-"""The formats, by their names."""
+"""The modules that encode and decode, by the name of the format."""
 
 
 class Decoders(dict[Any, Callable[[Any], Any]]):
-    """What decodes data of a type, made when it is first asked for.
+    """Functions that decode data, by type; each is made at its first use.
 
-    format: one of `FORMATS`. dec_hook: as msgspec defines it. of: gives the type to decode for a key.
+    format: a name in `FORMATS`. dec_hook: as msgspec defines it. type_for: returns the type to decode for a key.
     """
 
-    def __init__(self, format: str, dec_hook: Any, of: Callable[[Any], Any] = lambda kind: kind) -> None:
+    def __init__(self, format: str, dec_hook: Any, type_for: Callable[[Any], Any] = lambda kind: kind) -> None:
         super().__init__()
-        self._format, self._dec_hook, self._of = FORMATS[format], dec_hook, of
+        self._format, self._dec_hook, self._type_for = FORMATS[format], dec_hook, type_for
 
     def __missing__(self, kind: Any) -> Callable[[Any], Any]:
-        made: Callable[[Any], Any] = self._format.Decoder(self._of(kind), dec_hook=self._dec_hook).decode
-        return self.setdefault(kind, made)
+        decode: Callable[[Any], Any] = self._format.Decoder(self._type_for(kind), dec_hook=self._dec_hook).decode
+        return self.setdefault(kind, decode)
 
 
-class Whole(msgspec.Struct):
-    """An envelope; what is in it is decoded when it is known of which types it is."""
+class EnvelopeData(msgspec.Struct):
+    """An envelope whose message and stamps are still encoded, until their types are known."""
 
     identity: Identity
     message: msgspec.Raw
@@ -43,34 +47,34 @@ class Whole(msgspec.Struct):
 
 
 class Head(msgspec.Struct):
-    """What a message says about itself."""
+    """The name and the version of an encoded message."""
 
     name: str = msgspec.field(name=TYPE)
     version: int = msgspec.field(name=VERSION, default=1)
 
 
 class StampHead(msgspec.Struct):
-    """What a stamp says about itself."""
+    """The name of an encoded stamp."""
 
     name: str = msgspec.field(name=STAMP)
 
 
 class EmittedData(msgspec.Struct):
-    """An `Emitted` stamp, before its event is known."""
+    """An `Emitted` stamp whose event is still encoded."""
 
     event: msgspec.Raw
     at: float
 
 
-class ReprocessedData(msgspec.Struct):
-    """A `Reprocessed` stamp, before its stamps are known."""
+class RedispatchedData(msgspec.Struct):
+    """A `Redispatched` stamp whose stamps are still encoded."""
 
     stamps: list[msgspec.Raw]
     at: float
 
 
 class HandledData(msgspec.Struct):
-    """A `Handled` stamp, before the type of its result is known."""
+    """A `Handled` stamp whose result is still encoded."""
 
     result: msgspec.Raw
     handler: str = ""

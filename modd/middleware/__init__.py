@@ -1,18 +1,18 @@
 """Ready-made middleware for typed buses, one file each (`docs/middleware.md`).
 
-`Webhook` and `Tracing` need more than modd itself does, and are imported when they are first asked for,
-by name: ``from modd.middleware import *`` has all others.
+`Webhook` and `Tracing` need an extra and are imported lazily, by name; ``from modd.middleware import *`` leaves them
+out.
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any  # noqa: TID251  # for what is imported late; no cycle is hidden by it
+from typing import TYPE_CHECKING, Any  # noqa: TID251  # for type checkers, of names that are imported lazily; no cycle is hidden
 
 from modd.cqrs.chain import Middleware, Next
+from modd.errors import MissingExtra
 from modd.middleware.authorizer import Authorizer, anyone, authenticated, has_role
 from modd.middleware.caching.cacher import Cacher, CacherOptions
 from modd.middleware.circuit_breaker import CircuitBreaker, CircuitBreakerOptions
 from modd.middleware.enqueue import Enqueue, EnqueueOptions
-from modd.middleware.extras import MissingExtra
 from modd.middleware.feature_flag import FeatureFlag, FeatureFlagOptions
 from modd.middleware.idempotency import Idempotency
 from modd.middleware.lock import Lock, LockLost, LockOptions
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from modd.middleware.webhook.webhook import WebhookOptions as WebhookOptions
 
 
-_LATE = {
+_LAZY = {
     "AddressRefused": ("modd.middleware.webhook.addresses", "webhook"),
     "Endpoint": ("modd.middleware.webhook.endpoint", "webhook"),
     "TraceContext": ("modd.middleware.tracing", "tracing"),
@@ -40,7 +40,7 @@ _LATE = {
     "Webhook": ("modd.middleware.webhook.webhook", "webhook"),
     "WebhookOptions": ("modd.middleware.webhook.webhook", "webhook"),
 }
-"""What needs an extra: where it is, and the name of the extra."""
+"""The module and the extra of each name that needs an extra."""
 
 
 __all__ = [
@@ -79,9 +79,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LATE:
+    if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module, extra = _LATE[name]
+    module, extra = _LAZY[name]
     try:
         return getattr(import_module(module), name)
     except ModuleNotFoundError as missing:

@@ -1,77 +1,94 @@
-"""Keys that users make of envelopes, told apart by the names of their buses (MI-60)."""
+"""Keys that a function makes of envelopes, with the name of the bus in front: ``commands:user-1``."""
 
 from __future__ import annotations
 
 import gc
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias
 from weakref import WeakSet
 
+from modd.checks import checked_callable
+from modd.core import Message
 from modd.cqrs.envelope import Envelope
+from modd.cqrs.ids import qualify
 from modd.errors import InvalidOption
+from modd.middleware.options import MiddlewareWithOptions
 
 Key: TypeAlias = Callable[[Envelope[Any]], str | Awaitable[str]]
-"""What makes a key of an envelope; sync or async."""
+"""Returns the key of an envelope; sync or async."""
 
 
 KeyOrNone: TypeAlias = Callable[[Envelope[Any]], str | Awaitable[str | None] | None]
-"""The same, but there need not be a key."""
+"""Returns the key of an envelope, or None for no key; sync or async."""
 
 
 class Buses:
-    """The buses that one middleware is in, which it tells apart by their names; those that are gone do not count.
+    """The buses that use one middleware; their names must differ, because they are part of the keys.
+
+    Buses that were garbage-collected do not count.
 
     middleware: its name, for errors.
     """
 
     def __init__(self, middleware: str) -> None:
         self._middleware = middleware
-        self._known: WeakSet[Any] = WeakSet()
+        self._buses: WeakSet[Any] = WeakSet()
 
     def add(self, bus: Any) -> None:
-        """Note a bus. Raises `InvalidOption` when another one of its name is there: they would have keys in common."""
+        """Add a bus. Raises `InvalidOption` if another bus has the same name: the two would share keys."""
         if self._has_namesake(bus):
-            gc.collect()  # a bus that nobody uses any more is there until then: it is in circles with its handlers
+            gc.collect()  # an unused bus stays until then, because it and its handlers refer to each other
             if self._has_namesake(bus):
-                wanted = f"this {self._middleware} is in another bus of that name; give the buses names of their own"
-                raise InvalidOption("name", bus.name, wanted)
-        self._known.add(bus)
+                cure = f"this {self._middleware} is in another bus of that name; give the buses names of their own"
+                raise InvalidOption("name", bus.name, cure)
+        self._buses.add(bus)
 
     def _has_namesake(self, bus: Any) -> bool:
-        return any(each.name == bus.name and each is not bus for each in self._known)
+        return any(each.name == bus.name and each is not bus for each in self._buses)
 
 
-def checked_key(given: Any) -> None:
-    """Raise `InvalidOption` for what cannot be called."""
-    if not callable(given):
-        raise InvalidOption("key", given, "give a function of the envelope that returns a text")
+class MiddlewareWithKeys(MiddlewareWithOptions):
+    """Base of middleware with state by key, which one instance keeps apart by bus."""
+
+    def __init__(
+        self,
+        shape: type[Any],
+        defaults: Mapping[str, Any],
+        intents: Mapping[type[Message], Mapping[str, Any]] | None,
+        check: Callable[[Any], None],
+    ) -> None:
+        super().__init__(shape, defaults, intents, check)
+        self._buses = Buses(type(self).__name__)
+
+    def bind(self, bus: Any) -> None:
+        """Raise `InvalidOption` for a second bus of the same name."""
+        self._buses.add(bus)
+
+
+def check_key(key: Any) -> None:
+    """Raise `InvalidOption` unless the option ``key`` can be called."""
+    checked_callable("key", key, "give a function of the envelope that returns a text")
 
 
 async def key_of(key: Key, envelope: Envelope[Any]) -> str:
-    """The key of an envelope, behind the name of its bus: ``commands:user-1``.
+    """Return the key of an envelope, with the name of its bus in front: ``commands:user-1``.
 
-    Buses of different names never come to the same key. Raises `InvalidOption` if the key is not a text.
+    Buses of different names never share a key. Raises `InvalidOption` if the function returns no text.
     """
-    given = await key_or_none(key, envelope)
-    if given is None:
+    text = await key_or_none(key, envelope)
+    if text is None:
         raise InvalidOption("key", type(None), "its function is to return a text")
-    return given
+    return text
 
 
 async def key_or_none(key: KeyOrNone, envelope: Envelope[Any]) -> str | None:
-    """The same, for a function that may return None."""
-    given = key(envelope)
-    if inspect.isawaitable(given):
-        given = await given
-    if given is None:
+    """Return the key of an envelope with the name of its bus in front, or None if the function returns None."""
+    text = key(envelope)
+    if inspect.isawaitable(text):
+        text = await text
+    if text is None:
         return None
-    if not isinstance(given, str):
-        raise InvalidOption("key", type(given), "its function is to return a text")
-    return in_bus(envelope.bus.name, given)
-
-
-def in_bus(name: str, text: str) -> str:
-    """A text behind the name of a bus, in which the mark that ends it is escaped."""
-    escaped = name.replace("%", "%25").replace(":", "%3A") if ":" in name or "%" in name else name
-    return f"{escaped}:{text}"
+    if not isinstance(text, str):
+        raise InvalidOption("key", type(text), "its function is to return a text")
+    return qualify(envelope.bus.name, text)

@@ -1,4 +1,4 @@
-"""Enqueue: what is dispatched is queued, and handled later by a worker (MI-54)."""
+"""Enqueue puts commands and events into a queue, for a worker to handle later."""
 
 from __future__ import annotations
 
@@ -6,51 +6,52 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, TypedDict, get_args, get_origin
 from weakref import WeakKeyDictionary
 
-from modd.checks import checked_flag, checked_methods
+from modd.checks import checked_callable, checked_flag, checked_methods
 from modd.core import Intent, Message
 from modd.cqrs.chain import Next
 from modd.cqrs.codec import Codec
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import WrongBus
+from modd.cqrs.ids import qualify
 from modd.cqrs.intents import Command, Query, result_type
 from modd.cqrs.stamps import Delay, Queued, Received
-from modd.errors import InvalidOption
-from modd.middleware.bus_keys import Buses, KeyOrNone, in_bus, key_or_none
-from modd.middleware.options import Options
+from modd.cqrs.wire import BUS_HEADER
+from modd.middleware.bus_keys import KeyOrNone, MiddlewareWithKeys, key_or_none
 from modd.ports import Item, Queue
-
-BUS = "modd-bus"
-"""The header of an item that says which bus is to handle it, where several of a `Bus` could."""
 
 
 class EnqueueOptions(TypedDict, total=False):
-    """What may differ for a type: whether it is queued, where, and what is handled in order."""
+    """The options of `Enqueue` that may differ by type."""
 
     enabled: bool
     queue: Queue
     key: KeyOrNone | None
 
 
-class Enqueue:
-    """Give commands and events to a queue in place of their handlers (MI-54).
+class Enqueue(MiddlewareWithKeys):
+    """Puts commands and events into a queue in place of their handlers.
 
-    The envelope is stamped ``Queued`` and put into the queue, and there is no result. A worker decodes and dispatches
-    it; as it then has a ``Received`` stamp, it passes through, so that one configuration serves both. A ``Delay`` stamp
-    is honoured. Nothing is released by the one who queues.
+    Use it for work that may happen later. The envelope gets a ``Queued`` stamp, is encoded and put into the queue;
+    there is no result, and no events are released. A worker decodes the envelope and dispatches it with a ``Received``
+    stamp, which passes through, so that the same configuration serves both processes. A ``Delay`` stamp is honoured.
 
-    The id of the item is that of the envelope behind the name of the bus, ``commands:import-7``, so that buses of
-    different names share a queue; what a bus dispatches under the id of an item that is still in the queue is not
-    queued a second time.
+    The id of the item is the id of the envelope with the name of the bus in front, ``commands:import-7``, so that buses
+    of different names can share a queue. If an item with this id is still in the queue, the message is not queued
+    again.
 
-    queue: a `modd.ports.Queue`. codec: by default one of the types of the bus. enabled: False handles in place. key: a
-    function of the envelope, sync or async: what has the same text is handled one after another, in order, apart from
-    what other buses queue; None for no order. intents: what differs for some types.
+    queue: a `modd.ports.Queue`.
+    codec: turns envelopes into bytes; by default a codec for the types of the bus.
+    enabled: False to call the handlers at once.
+    key: a function of the envelope, sync or async; messages with the same text are handled one after another, in the
+        order of their dispatch. Buses are apart. None for no order.
+    intents: options by message type.
 
-    Raises `InvalidOption`; `WrongBus` for queries, and for commands that have a result, be it ``Any``: nobody would get
-    it. A command of which no result type is given at all is taken for one that has none. (MI-54, MI-60)
+    Raises: `InvalidOption`; `WrongBus` for queries, and for commands with a result, ``Any`` included, because no caller
+    would get it. A command without a declared result type has none.
     """
 
     role: ClassVar[str] = "enqueue"
+    """Its name in the rules of order: inside of `Authorizer` and `Validator`."""
 
     def __init__(
         self,
@@ -65,30 +66,29 @@ class Enqueue:
             checked_methods(
                 "codec", codec, ["encode"], "give a modd.cqrs.Codec, or None for one of the types of the bus"
             )
-        given = {"enabled": enabled, "queue": queue, "key": key}
-        self._options: Options[Any] = Options("Enqueue", EnqueueOptions, given, intents, _check)
-        self._codec, self._buses = codec, Buses("Enqueue")
+        super().__init__(EnqueueOptions, {"enabled": enabled, "queue": queue, "key": key}, intents, _check)
+        self._codec = codec
         self._codecs: WeakKeyDictionary[Any, Codec] = WeakKeyDictionary()
 
     def bind(self, bus: Any) -> None:
-        """Refuse a bus of queries, and one of a name that it knows."""
+        """Raise `WrongBus` for a bus of queries, and `InvalidOption` for a second bus of the same name."""
         if issubclass(bus.kind, Query):
-            raise WrongBus("Enqueue", bus.name, "who asks waits for the answer; queue commands and events")
-        self._buses.add(bus)
+            raise WrongBus("Enqueue", bus.name, "the sender of a query waits for its result; queue commands and events")
+        super().bind(bus)
 
     def check(self, bus: Any) -> None:
-        """Refuse commands that have a result, and get ready to encode."""
-        self._options.check_types(bus)
+        """Raise `WrongBus` for commands that have a result; prepare the codec."""
+        super().check(bus)
         for kind in bus.types:
             result = result_type(kind)
             if issubclass(kind, Command) and self._options.of(kind)["enabled"] and _has_result(kind, result):
-                reason = f"it has a result of {getattr(result, '__name__', result)}, which nobody would get"
+                reason = f"it has a result of {getattr(result, '__name__', result)}, which no caller would get"
                 cure = "make it a Command[None], or leave it out: intents={" + kind.__name__ + ": {'enabled': False}}"
                 raise WrongBus(f"Enqueue of {kind.__qualname__}", bus.name, f"{reason}; {cure}")
         self._codecs[bus] = self._codec or bus.codec
 
     async def __call__(self, envelope: Envelope[Any], call_next: Next) -> None:
-        """Queue the envelope, or go on with one that came from a queue."""
+        """Queue the envelope; call the next link if it came from a queue or queueing is off."""
         options = self._options.of(type(envelope.message))
         if envelope.has(Received) or not options["enabled"]:
             await call_next(envelope)
@@ -96,13 +96,13 @@ class Enqueue:
         envelope.add(Queued(at=envelope.bus.clock()))
         body, key = self._codecs[envelope.bus].encode(envelope), options["key"]
         key = None if key is None else await key_or_none(key, envelope)
-        id = in_bus(envelope.bus.name, envelope.id)
-        headers = {BUS: envelope.bus.name}
-        await options["queue"].put(Item(body, headers, key, _delay(envelope), id))
+        id = qualify(envelope.bus.name, envelope.id)
+        headers = {BUS_HEADER: envelope.bus.name}
+        await options["queue"].put(Item(body, headers, key, _delay_of(envelope), id))
 
 
 def _has_result(kind: type[Message], result: Any) -> bool:
-    """Whether a command has a result: it has none if it says so, or says nothing; Any is a result if it is named."""
+    """True if a command declares a result; ``Command[Any]`` does, a bare ``Command`` does not."""
     if result is not Any:
         return result is not type(None)
     bases = [base for each in kind.__mro__ for base in vars(each).get("__orig_bases__", ())]
@@ -113,7 +113,7 @@ def _is_intent(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, Intent)
 
 
-def _delay(envelope: Envelope[Any]) -> float:
+def _delay_of(envelope: Envelope[Any]) -> float:
     delay = envelope.last(Delay)
     if delay is None:
         return 0.0
@@ -121,8 +121,8 @@ def _delay(envelope: Envelope[Any]) -> float:
 
 
 def _check(options: Mapping[str, Any]) -> None:
-    wanted = "give a modd.ports.Queue, such as modd.stores.MemoryQueue()"
-    checked_methods("queue", options["queue"], ("put", "claim"), wanted)
+    cure = 'give a modd.ports.Queue, such as modd.stores.MemoryQueue() or store.queue("commands")'
+    checked_methods("queue", options["queue"], ("put", "claim"), cure)
     checked_flag("enabled", options["enabled"])
-    if options["key"] is not None and not callable(options["key"]):
-        raise InvalidOption("key", options["key"], "give a function from envelope to text, sync or async, or None")
+    if options["key"] is not None:
+        checked_callable("key", options["key"], "give a function from envelope to text, sync or async, or None")

@@ -1,4 +1,4 @@
-"""Idempotency does a thing once, however often it is dispatched."""
+"""Idempotency handles a message once, however often it is dispatched."""
 
 from __future__ import annotations
 
@@ -10,52 +10,54 @@ from typing import Any, ClassVar
 
 import anyio
 
-from modd.checks import checked_flag, checked_span
+from modd.checks import checked_callable, checked_flag, checked_span
 from modd.core import hold
 from modd.cqrs.chain import Next
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.intents import Event
-from modd.errors import InvalidOption
 from modd.middleware.bus_keys import Buses
-from modd.middleware.caching.entries import Results
-from modd.middleware.caching.keys import Keys
-from modd.middleware.caching.replay import Before, checked_store, stand_in
-from modd.middleware.caching.single_flight import Fills
+from modd.middleware.caching.keys import CacheKeys
+from modd.middleware.caching.replay import Checkpoint, checked_store, replay
+from modd.middleware.caching.result_codec import ResultCodec
+from modd.middleware.caching.single_flight import SingleFlight
 from modd.ports.cache import Cache
 from modd.ports.transaction import usable_transaction
 
-PATIENCE = 5.0
-"""Seconds that a store may take for a result when the dispatch was cancelled meanwhile."""
+STORE_TIMEOUT = 5.0
+"""Seconds to wait for the store to take a result, because a cancelled dispatch waits for this too."""
 
 
 def id_of(envelope: Envelope[Any]) -> str:
-    """The id of an envelope: the key by default."""
+    """Return the default key of `Idempotency`: the id of the envelope."""
     return envelope.id
 
 
 class Idempotency:
-    """Lets the first dispatch under a key through, and answers the later ones with its results.
+    """Lets the first dispatch under a key through, and answers later ones with its results.
 
-    By default the key is the id of the envelope. So a client that sends its request again under the id that it chose,
-    ``Envelope(Pay(...), id="payment-7")``, and a queue that delivers an envelope twice, have the thing done once. The
-    content is not compared. Further in than an `Authorizer`, and outside of `Retryer` and of a transaction, whose
-    failure is to be seen here.
+    Use it for clients that send a request again when in doubt, under an id that they choose:
+    ``Envelope(Pay(...), id="payment-7")``. The content is not compared. Add it inside an `Authorizer`, and outside of
+    `Retryer` and of a transaction, so that it sees their failures.
 
-    key: function of the envelope, sync or async, that returns the text by which to know a dispatch again; None to let
-    this one through as if Idempotency were not there. store: a `modd.ports.Cache`; by default a `MemoryCache` of 10,000
-    results. Its errors are raised. ttl: for how many seconds results are kept, more than 0. shared: True if the same
-    key stands for the same thing whoever the actor and the tenant are.
+    An answer adds `FromCache` and `Handled`, and releases no events. A dispatch under the key of one that is running
+    waits for it; if that fails, by an error or a `Failed` stamp, the next dispatch runs. This holds within a process:
+    of two processes with one store both may begin, unless a `Lock` outside prevents it.
 
-    An answer adds `FromCache` and `Handled`, and releases no events. Who comes while the first is still going on waits
-    for it; if that fails, by an error or a `Failed` stamp, the next one is let through. This holds within a process: of
-    two processes with one store both may begin, unless a `Lock` outside prevents it. Nothing is kept of a dispatch that
-    no handler handled (it was queued, say). Of an event, and of a result that would not come back from the store as it
-    was, only that it is done is kept: later dispatches have no result then. In a transaction the results are kept when
-    it is committed, and until then others are let through. Raises `InvalidOption`; while dispatching,
-    `Deadlock` for a handler that dispatches under its own key.
+    A dispatch that no handler handled, for example because it was queued, is not stored. For an event, and for a result
+    that would come back from the store changed, only the key is stored: later dispatches have no result. In a
+    transaction the results are stored after the commit, and until then other dispatches run.
+
+    key: a function of the envelope, sync or async, that returns the key as a text, or None to let the dispatch through
+        unchecked; by default the id of the envelope.
+    store: a `modd.ports.Cache`; by default a `MemoryCache` of 10,000 results. Its errors are raised.
+    ttl: seconds for which results are stored, more than 0.
+    shared: True if a key means the same for all actors and tenants.
+
+    Raises: `InvalidOption`; while dispatching, `Deadlock` for a handler that dispatches under its own key.
     """
 
     role: ClassVar[str] = "idempotency"
+    """Its name in the rules of order: inside of `Authorizer`, outside of a transaction."""
 
     def __init__(
         self,
@@ -65,63 +67,68 @@ class Idempotency:
         ttl: float = 86400,
         shared: bool = False,
     ) -> None:
-        if not callable(key):
-            raise InvalidOption("key", key, "give a function of the envelope that returns a text, or None")
         checked_flag("shared", shared)
-        self._key, self._ttl, self._shared = key, checked_span("ttl", ttl), shared
-        self._store = checked_store(store)
-        self._keys, self._results, self._fills = Keys("idempotency"), Results("Idempotency"), Fills()
+        self._key = checked_callable("key", key, "give a function of the envelope that returns a text, or None")
+        self._store, self._ttl, self._shared = checked_store(store), checked_span("ttl", ttl), shared
+        self._keys, self._codec, self._flights = CacheKeys("idempotency"), ResultCodec("Idempotency"), SingleFlight()
         self._buses = Buses("Idempotency")
 
     def bind(self, bus: Any) -> None:
-        """Raise `InvalidOption` for a second bus of one name."""
+        """Raise `InvalidOption` for a second bus of the same name."""
         self._buses.add(bus)
 
     def check(self, bus: Any) -> None:
-        """Raise `InvalidOption` for an intent whose result cannot be kept."""
+        """Raise `InvalidOption` for an intent whose result cannot be stored."""
         for kind in bus.types:
             if not issubclass(kind, Event):
-                self._results.check(kind, "add Idempotency to another bus")
+                self._codec.check(kind, "add Idempotency to another bus")
 
     async def __call__(self, envelope: Envelope[Any], call_next: Next, /) -> None:
-        """Answer from the store, or go on and keep the results."""
-        chosen = self._key(envelope)
-        if inspect.isawaitable(chosen):
-            chosen = await chosen
-        if chosen is None:
+        """Answer from the store, or call the next link and store the results."""
+        text = self._key(envelope)
+        if inspect.isawaitable(text):
+            text = await text
+        if text is None:
             return await call_next(envelope)
-        key = self._keys.chosen(envelope, chosen, self._shared)
-        name = f"the idempotency of {type(envelope.message).__qualname__} in {envelope.bus.name}"
-        async with hold(self._fills.of(key, name)):
+        key = self._keys.of_text(envelope, text, self._shared)
+        flight = self._flights.join(
+            key, f"the idempotency of {type(envelope.message).__qualname__} in {envelope.bus.name}"
+        )
+        async with hold(flight.gate):
             if not self._answer(envelope, await self._store.get(key)):
-                before = Before(envelope)
+                before = Checkpoint(envelope)
                 await call_next(envelope)
-                if envelope._ran and not before.failed:
-                    await self._keep_if_committed(partial(self._keep, envelope, key, before.results))
+                if envelope.ran and not before.failed:
+                    await _run_after_commit(partial(self._store_results, envelope, key, before.results))
         return None
 
-    async def _keep_if_committed(self, keep: Callable[[], Awaitable[None]]) -> None:
-        transaction = usable_transaction()
-        if transaction is None:
-            await keep()
-        else:  # else a commit that fails would leave a result of what was not done
-            transaction.on_commit(keep)
-
     def _answer(self, envelope: Envelope[Any], data: bytes | None) -> bool:
+        """Answer with stored results; False if there are none."""
         if data is None:
             return False
-        entry = self._results.decoded(type(envelope.message), data)
+        stored = self._codec.decode(type(envelope.message), data)
         now = envelope.bus.clock()
-        at, results = (now, []) if entry is None else (entry[0], entry[3])
-        stand_in(envelope, "idempotency", results, max(now - at, 0.0), False, now)
+        at, results = (now, []) if stored is None else (stored[0], stored[3])
+        replay(envelope, "idempotency", results, max(now - at, 0.0), False, now)
         return True
 
-    async def _keep(self, envelope: Envelope[Any], key: str, results: list[Any]) -> None:
-        """Keep the results, even if the dispatch is cancelled: what they are of has been done."""
+    async def _store_results(self, envelope: Envelope[Any], key: str, results: list[Any]) -> None:
+        """Store the results, also if the dispatch is cancelled meanwhile, because the handler has run."""
         kind, bus = type(envelope.message), envelope.bus
-        entry = (bus.clock(), self._ttl, 0.0, [] if issubclass(kind, Event) else results)
-        data = self._results.encoded(kind, entry, bus.name)
-        with anyio.move_on_after(PATIENCE, shield=True) as scope:
+        stored = (bus.clock(), self._ttl, 0.0, [] if issubclass(kind, Event) else results)
+        data = self._codec.encode(kind, stored, bus.name)
+        with anyio.move_on_after(STORE_TIMEOUT, shield=True) as scope:
             await self._store.set(key, data or b"", self._ttl)
         if scope.cancelled_caught:
-            logging.getLogger(f"modd.{bus.name}").error("the result of %s could not be kept in time", kind.__qualname__)
+            logging.getLogger(f"modd.{bus.name}").error(
+                "the result of %s was not stored within %g s", kind.__qualname__, STORE_TIMEOUT
+            )
+
+
+async def _run_after_commit(action: Callable[[], Awaitable[None]]) -> None:
+    """Run an action at once, or in a transaction after its commit: a failed commit must not leave a stored result."""
+    transaction = usable_transaction()
+    if transaction is None:
+        await action()
+    else:
+        transaction.on_commit(action)

@@ -1,4 +1,4 @@
-"""One at a time for each key (MI-32, MI-33)."""
+"""Lock lets in one dispatch at a time for each key."""
 
 from __future__ import annotations
 
@@ -9,52 +9,60 @@ from uuid import uuid4
 
 import anyio
 
-from modd.checks import checked_delay, checked_span
-from modd.concurrency.backoff import INSTANT
+from modd.checks import checked_delay, checked_methods, checked_span
+from modd.concurrency.backoff import TIME_PRECISION
+from modd.concurrency.lease import LeaseKeeper
 from modd.core import Message, Origin
 from modd.cqrs.chain import Next
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import LockTimeout
-from modd.errors import Deadlock, InvalidOption, ModdError
-from modd.middleware.bus_keys import Buses, Key, checked_key, key_of
-from modd.middleware.options import Options
+from modd.errors import Deadlock, ModdError
+from modd.middleware.bus_keys import Key, MiddlewareWithKeys, check_key, key_of
 from modd.ports.locks import Locks
 from modd.stores.memory.locks import MemoryLocks
 
-_PORT = ("acquire", "renew", "release")
+
+class LockLost(ModdError, RuntimeError):
+    """A lock ended while its dispatch ran, so that another may have begun; the dispatch was cancelled."""
+
+    def __init__(self, key: str, ttl: float) -> None:
+        self.key, self.ttl = key, ttl
+        super().__init__(
+            f"the lock {key!r} was lost: it was not renewed within its ttl of {ttl:g} s; give a longer ttl, and let no "
+            "handler block the loop for that long"
+        )
 
 
 class LockOptions(TypedDict, total=False):
-    """What may differ for a type; see `Lock`."""
+    """The options of `Lock` that may differ by type."""
 
     key: Key
     ttl: float
-    tick: float
+    poll: float
     timeout: float
 
 
-class Lock:
-    """Lets in one dispatch at a time for each key, and has the others wait; raises `LockTimeout` for those in vain.
+class Lock(MiddlewareWithKeys):
+    """Lets in one dispatch at a time for each key; other dispatches wait, and raise `LockTimeout` after a while.
 
-    The lock is renewed for as long as it is held, however long that takes. If that fails, because the store has lost
-    the lock or does not answer for ``ttl`` seconds, what is further in is cancelled and `LockLost` is raised. A handler
-    that keeps the loop from running others for as long as that is not protected.
+    Use it for work that must not overlap, also across processes if they share a store of locks. The lock is renewed for
+    as long as the dispatch takes. If that fails, because the store has lost the lock or does not answer for ``ttl``
+    seconds, the dispatch is cancelled and `LockLost` is raised. A handler that blocks the loop for that long is not
+    protected. If the lock cannot be released, a warning is logged, and the lock ends by its ttl.
 
-    The lock is not to be had twice: a handler that dispatches a message under the key of its own lock gets a `Deadlock`
-    at once. It does so from a task that it leaves running, too, unless that was started under `modd.detached()`. Only
-    this very `Lock` sees that: with another one on the same store, and where two handlers wait for each other's locks,
-    the wait is in vain. A failure to release it is logged, and the lock ends by its ttl.
+    A handler that dispatches a message under the key of its own lock gets a `Deadlock` at once, also from a task that
+    it leaves running, unless that was started under `modd.detached()`. This holds for one instance of `Lock`: with two
+    instances on one store, and where two handlers wait for each other's locks, the wait ends in a `LockTimeout`.
 
-    key: a function of the envelope, sync or async, whose text says what is locked. Buses of different names are
-        apart, although they share a store: the name of the bus is part of the key. Buses of one name that share a
-        store, in several processes say, exclude each other.
-    locks: where locks are kept; by default in the memory of this process, where they exclude nothing but what is in it.
-    ttl: for how many seconds a lock is held if it is not renewed, because the process failed; more than 0.
-    tick: how many seconds are between two tries to get it, more than 0.
-    timeout: how many seconds to try for; at least one try is made, and with 0 no more than one.
-    intents: by message type, what differs.
+    key: a function of the envelope, sync or async, that returns the text to lock. Buses of different names do not
+        exclude each other; buses of one name that share a store do, also across processes.
+    locks: a `modd.ports.Locks`; by default `MemoryLocks`, which exclude only dispatches in this process.
+    ttl: seconds after which a lock ends that is not renewed, because its process died; more than 0.
+    poll: seconds between two tries to acquire the lock, more than 0.
+    timeout: seconds to try for; 0 tries once.
+    intents: options by message type.
 
-    Raises `InvalidOption`; while dispatching, `LockTimeout`, `LockLost` and `Deadlock` (MI-32, MI-33, MI-60).
+    Raises: `InvalidOption`; `LockTimeout`, `LockLost` and `Deadlock` while dispatching.
     """
 
     def __init__(
@@ -63,157 +71,125 @@ class Lock:
         *,
         locks: Locks | None = None,
         ttl: float = 0.5,
-        tick: float = 0.1,
+        poll: float = 0.1,
         timeout: float = 5.0,
         intents: Mapping[type[Message], LockOptions] = {},
     ) -> None:
-        given = LockOptions(key=key, ttl=ttl, tick=tick, timeout=timeout)
-        self._options: Options[Any] = Options("Lock", LockOptions, given, intents, _check)
-        self._locks, self._buses = _checked_locks(locks), Buses("Lock")
-        self._held: dict[str, Envelope[Any]] = {}
-        """The dispatches that hold a lock now, by its key."""
-
-    def bind(self, bus: Any) -> None:
-        """Raise `InvalidOption` for a second bus of one name."""
-        self._buses.add(bus)
-
-    def check(self, bus: Any) -> None:
-        """Raise `NoHandler` for options of a type that the bus does not handle."""
-        self._options.check_types(bus)
+        super().__init__(LockOptions, LockOptions(key=key, ttl=ttl, poll=poll, timeout=timeout), intents, _check)
+        self._locks = _checked_locks(locks)
+        self._holders: dict[str, Envelope[Any]] = {}
+        """The dispatches under a lock, by its key."""
 
     async def __call__(self, envelope: Envelope[Any], call_next: Next) -> None:
-        """Go on, as soon as nobody else holds the lock."""
+        """Call the next link under the lock."""
         options = self._options.of(type(envelope.message))
         key = await key_of(options["key"], envelope)
-        if _is_within(envelope, self._held.get(key)):
+        if _is_within(envelope, self._holders.get(key)):
             raise Deadlock([f"the lock {key!r}"])
-        hold = Hold(self._locks, key, options["ttl"], f"modd.{envelope.bus.name}")
+        lease = LockLease(self._locks, key, options["ttl"], logging.getLogger(f"modd.{envelope.bus.name}"))
         try:
-            await hold.acquire(options["tick"], options["timeout"])
-            self._held[key] = envelope
-            await hold.run(envelope, call_next)
+            await lease.acquire(options["poll"], options["timeout"])
+            self._holders[key] = envelope
+            await lease.run(envelope, call_next)
         finally:
-            if self._held.get(key) is envelope:
-                del self._held[key]
-            await hold.release()
+            if self._holders.get(key) is envelope:
+                del self._holders[key]
+            await lease.release()
 
 
 def _is_within(envelope: Envelope[Any], holder: Envelope[Any] | None) -> bool:
-    """Whether a dispatch goes on inside of another one, or is that."""
+    """True if a dispatch is the holder of a lock, or runs within it."""
     origin: Origin | None = envelope
     while origin is not None and origin is not holder:
         origin = origin.outer
     return origin is not None
 
 
-def _checked_locks(given: Any) -> Locks:
-    if given is None:
+def _checked_locks(locks: Any) -> Locks:
+    """Return the locks, `MemoryLocks` for None. Raises `InvalidOption`."""
+    if locks is None:
         return MemoryLocks()
-    if isinstance(given, type) or not all(callable(getattr(given, name, None)) for name in _PORT):
-        raise InvalidOption("locks", given, "give a modd.ports.Locks, such as modd.stores.MemoryLocks()")
-    return given  # type: ignore[no-any-return]
+    methods, cure = ("acquire", "renew", "release"), "give a modd.ports.Locks, such as modd.stores.MemoryLocks()"
+    return checked_methods("locks", locks, methods, cure, attribute="locks")  # type: ignore[no-any-return]
 
 
 def _check(options: LockOptions) -> None:
-    checked_key(options.get("key"))
+    check_key(options.get("key"))
     checked_span("ttl", options.get("ttl"))
-    checked_span("tick", options.get("tick"))
+    checked_span("poll", options.get("poll"))
     checked_delay("timeout", options.get("timeout"))
 
 
-SHARE = 3
-"""A lock is renewed so many times in its time to live, so that it is kept if one of them fails."""
+class LockLease:
+    """The lock of one dispatch: acquired, renewed while the work under it takes, and released.
 
+    log: gets the failures that are not raised.
+    """
 
-class LockLost(ModdError, RuntimeError):
-    """A lock ended while it was held, so that others may have come in; what it was held for was cancelled (MI-33)."""
-
-    def __init__(self, key: str, ttl: float) -> None:
-        self.key, self.ttl = key, ttl
-        super().__init__(
-            f"the lock {key!r} was lost: it could not be renewed in the {ttl:g} s for which it is held; give a longer "
-            "ttl, and let nothing keep the loop from running others for as long as that"
-        )
-
-
-class Hold:
-    """A lock that is held for one dispatch; ``logger`` is the name of the log for what fails without being raised."""
-
-    def __init__(self, locks: Locks, key: str, ttl: float, logger: str) -> None:
-        self._locks, self._key, self._ttl = locks, key, ttl
-        self._log = logging.getLogger(logger)
+    def __init__(self, locks: Locks, key: str, ttl: float, log: logging.Logger) -> None:
+        self._locks, self._key, self._ttl, self._log = locks, key, ttl, log
         self._token = uuid4().hex
-        self._end = 0.0
-        """Until when it is held for certain."""
-        self._renewing, self._passing = anyio.CancelScope(), anyio.CancelScope()
-        self._lost = False
+        self._renewing, self._work = anyio.CancelScope(), anyio.CancelScope()
+        self.until = 0.0
+        self.active = True
 
-    async def acquire(self, tick: float, timeout: float) -> None:
-        """Try until it is got. Raises `LockTimeout`."""
+    @property
+    def name(self) -> str:
+        """The words for this lock in the log."""
+        return f"the lock {self._key!r}"
+
+    async def acquire(self, poll: float, timeout: float) -> None:
+        """Try every ``poll`` seconds until the lock is acquired. Raises `LockTimeout`."""
         deadline = anyio.current_time() + timeout
-        while not await self._acquired():
+        while not await self._try_acquire():
             left = deadline - anyio.current_time()
-            if left <= INSTANT:
+            if left <= TIME_PRECISION:
                 raise LockTimeout(self._key, timeout)
-            await anyio.sleep(min(tick, left))
+            await anyio.sleep(min(poll, left))
 
     async def run(self, envelope: Envelope[Any], call_next: Next) -> None:
-        """Go on, and renew the lock meanwhile. Raises `LockLost`, and what is raised further in as it is."""
+        """Call the next link and renew the lock meanwhile. Raises `LockLost`, and errors from further in unchanged."""
         error: BaseException | None = None
         try:
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._renew)
-                with self._passing:
+                tasks.start_soon(self._keep)
+                with self._work:
                     try:
                         await call_next(envelope)
                     except BaseException as raised:
-                        error = raised  # the task group will put it into a group
+                        error = raised  # the task group wraps it into a group
                         raise
                     finally:
                         self._renewing.cancel()
         except BaseException:
             if error is None or isinstance(error, anyio.get_cancelled_exc_class()):
                 raise
-        self._conclude(error)
+        if not self.active:
+            raise LockLost(self._key, self._ttl) from (error if isinstance(error, Exception) else None)
+        if error is not None:
+            raise error
 
     async def release(self) -> None:
-        """End the lock, if it is held or may be; a cancellation has to wait for that."""
+        """Release the lock, also where it is uncertain that it was acquired; a cancellation waits for this."""
         try:
             with anyio.fail_after(self._ttl, shield=True):
                 await self._locks.release(self._key, self._token)
         except Exception:
-            self._log.warning("the lock %r was not released; it ends by its ttl", self._key, exc_info=True)
+            self._log.warning("%s was not released; it ends by its ttl", self.name, exc_info=True)
 
-    async def _acquired(self) -> bool:
-        asked = anyio.current_time()
-        self._end = asked + self._ttl
+    async def renew(self) -> bool:
+        """Ask the store to renew the lock; return False if it has lost the lock."""
+        return await self._locks.renew(self._key, self._ttl, self._token)
+
+    def lose(self) -> None:
+        """Cancel the work under the lock."""
+        self.active = False
+        self._work.cancel()
+
+    async def _try_acquire(self) -> bool:
+        self.until = anyio.current_time() + self._ttl
         return await self._locks.acquire(self._key, self._ttl, self._token)
 
-    async def _renew(self) -> None:
-        """Keep the lock; if that fails, cancel what it is held for."""
+    async def _keep(self) -> None:
         with self._renewing:
-            while (left := self._end - anyio.current_time()) > INSTANT:
-                await anyio.sleep(min(self._ttl / SHARE, left))
-                if not await self._renewed():
-                    break
-        if not self._renewing.cancel_called:
-            self._lost = True
-            self._passing.cancel()
-
-    async def _renewed(self) -> bool:
-        """Whether it is held as far as is known; an error tells nothing, nor does a store that does not answer."""
-        asked = anyio.current_time()
-        try:
-            with anyio.CancelScope(deadline=self._end):
-                if not await self._locks.renew(self._key, self._ttl, self._token):
-                    return False
-                self._end = asked + self._ttl
-        except Exception:
-            self._log.warning("the lock %r was not renewed; it is tried again", self._key, exc_info=True)
-        return True
-
-    def _conclude(self, error: BaseException | None) -> None:
-        if self._lost:
-            raise LockLost(self._key, self._ttl) from (error if isinstance(error, Exception) else None)
-        if error is not None:
-            raise error
+            await LeaseKeeper(self._ttl, self._log).keep(self)

@@ -1,4 +1,4 @@
-"""Logger: what goes through a typed bus, line by line (MI-47 to MI-50)."""
+"""Logger writes a line when a dispatch begins and when it ends."""
 
 from __future__ import annotations
 
@@ -13,50 +13,49 @@ from typing import Any, NamedTuple, TypeAlias, TypedDict
 
 import anyio
 
-from modd.checks import checked_flag
+from modd.checks import checked_callable, checked_flag
 from modd.core import Message
 from modd.cqrs.chain import Next
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import NotOpen, text_of
 from modd.cqrs.stamps import Failed, Handled, Identity, Timings
-from modd.errors import InvalidOption
-from modd.middleware.masking import masked, shown
-from modd.middleware.options import Options
+from modd.middleware.masking import mask_secrets, show_safely
+from modd.middleware.options import MiddlewareWithOptions
 
 Adapter: TypeAlias = Callable[[int, str, Mapping[str, Any]], Any]
-"""Writes one line: its level (a number of `logging`), its event and its fields; sync or async."""
+"""Writes a line: takes its level (a number of `logging`), its event and its fields; sync or async."""
 
 
 class LoggerOptions(TypedDict, total=False):
-    """What may differ by type in a `Logger`."""
+    """The options of `Logger` that may differ by type."""
 
     adapter: Adapter | None
     """Writes the lines; None: `logging`."""
     collect: bool
-    """Whether to write all lines at the end."""
+    """True: write all lines of a dispatch at its end."""
     background: bool
-    """Whether to write in the background."""
+    """True: write in the background."""
 
 
-class Logger:
-    """Logs each dispatch when it begins (``processing``) and ends (``processed``, ``error`` or ``cancelled``) (MI-47).
+class Logger(MiddlewareWithOptions):
+    """Logs each dispatch when it begins (``processing``) and ends (``processed``, ``error`` or ``cancelled``).
 
-    Give it outermost to see all, or inside a `Retryer` to see each attempt. It notes `Timings`, the time that all
-    further in took, and raises every error as it is (MI-48). Logging changes no outcome: what goes wrong with a line is
-    told to the logger ``modd.<bus>``, or on standard error where that fails, too (MI-50).
+    Add it outermost to see every dispatch, or inside a `Retryer` to see each attempt. It adds a `Timings` stamp with
+    the time that everything further in took. Errors are raised unchanged. A line that cannot be written does not change
+    the outcome: the failure is logged to ``modd.<bus>``, or printed to standard error if that fails too.
 
-    adapter: ``(level, event, fields)``, sync or async; by default lines go to the logger ``modd.<bus>``, with the
-        fields in ``extra``. `structlog_adapter` makes one for structlog.
-    collect: keep the lines, with the stamps there were at their time, and write them all at the end (MI-49).
-    background: do not wait until lines are written; the bus must be open then. Lines of one dispatch keep their order.
-    intents: by type, what differs.
+    Fields: ``bus``, ``type``, ``id``, ``correlation_id``, ``causation_id``, ``payload`` (the message as text, sensitive
+    fields masked), ``results`` (as text), ``stamps`` (names of the other stamps), and at the end ``total_ns`` and
+    ``error`` (sensitive content of the message masked).
 
-    Fields: ``bus``, ``type``, ``id``, ``correlation_id``, ``causation_id``, ``payload`` (the message as text, with
-    what is sensitive masked), ``results`` (as text), ``stamps`` (names of the others), and at the end ``total_ns`` and
-    ``error`` (in which the content of sensitive fields of the message is masked as well). Lines of a dispatch that is
-    cancelled are written by an async adapter only with ``background=True``.
+    adapter: a function ``(level, event, fields)``, sync or async; by default lines go to the logger ``modd.<bus>``,
+        with the fields in ``extra``. `structlog_adapter` makes one for structlog.
+    collect: True to write all lines at the end of the dispatch, each with the stamps of its own time.
+    background: True not to wait until lines are written; the bus must be open. Lines of one dispatch keep their order.
+        An async adapter needs this for the last line of a cancelled dispatch.
+    intents: options by message type.
 
-    Raises `InvalidOption` for options that cannot work, and `NoHandler` when the bus is checked.
+    Raises: `InvalidOption`; `NoHandler` when the bus is checked.
     """
 
     def __init__(
@@ -67,28 +66,23 @@ class Logger:
         background: bool = False,
         intents: Mapping[type[Message], LoggerOptions] = {},
     ) -> None:
-        given = {"adapter": adapter, "collect": collect, "background": background}
-        self._options = Options("Logger", LoggerOptions, given, intents, _check)
+        options = {"adapter": adapter, "collect": collect, "background": background}
+        super().__init__(LoggerOptions, options, intents, _check)
 
     @property
     def background_work(self) -> str:
-        """What it does in the background; empty if nothing."""
-        everywhere: tuple[type[Message], ...] = (Message, *self._options.types)
-        return "writing log lines" if any(self._options.of(kind).get("background") for kind in everywhere) else ""
-
-    def check(self, bus: Any) -> None:
-        """Raise `NoHandler` for options of a type that the bus does not handle."""
-        self._options.check_types(bus)
+        """The work that the bus must be open for; empty if none."""
+        return "writing log lines" if any(each["background"] for each in self._options.sets) else ""
 
     async def __call__(self, envelope: Envelope[Any], call_next: Next) -> None:
-        """Log that it begins, go on, note the time, and log how it ended."""
+        """Log the begin, call the next link, and log the end with the time it took."""
         lines = _Lines(envelope, self._options.of(type(envelope.message)))
         await lines.push(logging.INFO, "processing")
         failed, started = len(envelope.all(Failed)), perf_counter_ns()
         try:
             await call_next(envelope)
         except Exception as error:
-            await lines.end(logging.ERROR, "error", started, error=shown(text_of, error))
+            await lines.end(logging.ERROR, "error", started, error=show_safely(text_of, error))
             raise
         except anyio.get_cancelled_exc_class():
             await lines.end(logging.WARNING, "cancelled", started)
@@ -107,39 +101,39 @@ class _Line(NamedTuple):
 
 
 class _Lines:
-    """The lines of one dispatch that are still to be written."""
+    """The lines of one dispatch that wait to be written."""
 
     def __init__(self, envelope: Envelope[Any], options: LoggerOptions) -> None:
         self._envelope = envelope
         self._adapter = options.get("adapter") or write_to_logging
         self._collect, self._background = options.get("collect"), options.get("background")
         self._waiting: deque[_Line] = deque()
-        self._one_writer = anyio.Lock() if self._background else None
+        self._write_lock = anyio.Lock() if self._background else None
 
     async def push(self, level: int, event: str) -> None:
-        """Make a line of what is known now."""
+        """Add a line with the stamps of now."""
         self._waiting.append(_Line(level, event, _fields(self._envelope)))
         if not self._collect:
             await self._write()
 
     async def end(self, level: int, event: str, started: int, error: str | None = None) -> None:
-        """Note the time, and write the last line with all before it."""
+        """Add a `Timings` stamp and the last line, and write all lines."""
         total = perf_counter_ns() - started
         self._envelope.add(Timings(total, at=self._envelope.bus.clock()))
         fields = _fields(self._envelope) | {"total_ns": total}
         if error is not None:
-            fields["error"] = masked(error, self._envelope.message)
+            fields["error"] = mask_secrets(error, self._envelope.message)
         self._waiting.append(_Line(level, event, fields))
         await self._write()
 
     async def _write(self) -> None:
-        if self._one_writer is not None:
-            with suppress(NotOpen):  # it is closing: what is to be said is said now
-                return self._envelope.bus.start(self._write_behind, self._one_writer)  # type: ignore[no-any-return]
+        if self._write_lock is not None:
+            with suppress(NotOpen):  # the bus is closing: write the lines now
+                return self._envelope.bus.start(self._write_behind, self._write_lock)  # type: ignore[no-any-return]
         await self._write_waiting()
 
-    async def _write_behind(self, one_writer: anyio.Lock) -> None:
-        async with one_writer:  # the loop may start the tasks of two lines in any order
+    async def _write_behind(self, lock: anyio.Lock) -> None:
+        async with lock:  # the loop may start the tasks of two lines in any order
             await self._write_waiting()
 
     async def _write_waiting(self) -> None:
@@ -150,18 +144,18 @@ class _Lines:
                 if isawaitable(written):
                     await written
             except Exception:
-                _tell(line)
+                _report(line)
 
 
 def write_to_logging(level: int, event: str, fields: Mapping[str, Any]) -> None:
-    """The default adapter: to the logger ``modd.<bus>``, with event and fields in ``extra``."""
-    more = f": {fields['error']}" if "error" in fields else ""
+    """Write a line to the logger ``modd.<bus>``, with event and fields in ``extra``; the default adapter."""
+    error = f": {fields['error']}" if "error" in fields else ""
     logger = logging.getLogger(f"modd.{fields['bus']}")
-    logger.log(level, "%s %s%s", event, fields["payload"], more, extra={"event": event, **fields})
+    logger.log(level, "%s %s%s", event, fields["payload"], error, extra={"event": event, **fields})
 
 
 def structlog_adapter(logger: Any) -> Adapter:
-    """An adapter that writes to a logger of structlog: ``Logger(structlog_adapter(structlog.get_logger()))``."""
+    """Return an adapter that writes to a logger of structlog: ``Logger(structlog_adapter(structlog.get_logger()))``."""
     return lambda level, event, fields: logger.log(level, event, **fields)
 
 
@@ -173,14 +167,14 @@ def _fields(envelope: Envelope[Any]) -> dict[str, Any]:
         "id": envelope.id,
         "correlation_id": envelope.correlation_id,
         "causation_id": envelope.causation_id,
-        "payload": shown(repr, envelope.message),
-        "results": [shown(repr, stamp.result) for stamp in stamps if isinstance(stamp, Handled)],
+        "payload": show_safely(repr, envelope.message),
+        "results": [show_safely(repr, stamp.result) for stamp in stamps if isinstance(stamp, Handled)],
         "stamps": [type(stamp).__name__ for stamp in stamps if not isinstance(stamp, (Handled, Identity))],
     }
 
 
-def _tell(line: _Line) -> None:
-    """Say what went wrong with a line, where that still works."""
+def _report(line: _Line) -> None:
+    """Report a line that could not be written, to `logging` or else to standard error."""
     try:
         logging.getLogger(f"modd.{line.fields['bus']}").exception("the log line %r could not be written", line.event)
     except Exception:  # `logging` itself does not work
@@ -190,7 +184,7 @@ def _tell(line: _Line) -> None:
 
 def _check(options: LoggerOptions) -> None:
     adapter = options.get("adapter")
-    if adapter is not None and not callable(adapter):
-        raise InvalidOption("adapter", adapter, "give a function (level, event, fields), sync or async, or None")
+    if adapter is not None:
+        checked_callable("adapter", adapter, "give a function (level, event, fields), sync or async, or None")
     for name in ("collect", "background"):
         checked_flag(name, options.get(name))

@@ -1,4 +1,4 @@
-"""Texts for logs: without what is sensitive in a message, and made without failing."""
+"""Texts for logs: sensitive content is masked, and a value that cannot be shown raises no error."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ import msgspec
 
 from modd.core import Message, sensitive_fields
 
-_LONGEST_SHOWN = 3
-"""Texts as short as that are no secrets, and are found everywhere."""
+_SHORTEST_SECRET = 4
+"""Characters; a shorter text is no secret, and masking it would garble the text around it."""
 
 
-def masked(text: str, message: Message) -> str:
-    """A text, such as that of an error, with ``***`` for what the sensitive fields of a message have in them."""
+def mask_secrets(text: str, message: Message) -> str:
+    """Return a text, such as the text of an error, with ``***`` for the content of a message's sensitive fields."""
     try:
         secrets = set(_secrets(message, hidden=False))
-    except Exception:  # content that cannot be looked into: nobody knows what of it is in the text
+    except Exception:  # the secrets of this message cannot be found, so any part of the text may be one
         return "***"
     for secret in sorted(secrets, key=len, reverse=True):
-        if len(secret) > _LONGEST_SHOWN:
+        if len(secret) >= _SHORTEST_SECRET:
             text = text.replace(secret, "***")
     return text
 
 
-def shown(show: Callable[[Any], str], value: Any) -> str:
-    """What a function makes of a value, or what to say in its place when it fails."""
+def show_safely(show: Callable[[Any], str], value: Any) -> str:
+    """Return the text that a function makes of a value, or a text that names its error."""
     try:
         return show(value)
-    except Exception as error:  # a log changes no outcome
+    except Exception as error:  # a log line must not change the outcome of a dispatch
         return f"<{type(value).__qualname__} that cannot be shown: {type(error).__name__}>"
 
 
 def _secrets(value: Any, hidden: bool) -> Iterator[str]:
-    """The texts of all that is hidden in a value."""
+    """Return the texts of all sensitive content in a value."""
     for part, is_hidden in _parts(value):
         yield from _secrets(part, hidden or is_hidden)
     if hidden and not isinstance(value, (bool, type(None))):
@@ -43,7 +43,7 @@ def _secrets(value: Any, hidden: bool) -> Iterator[str]:
 
 
 def _parts(value: Any) -> Iterable[tuple[Any, bool]]:
-    """What a value is made of, each with whether it is marked as sensitive."""
+    """Return the items or fields of a value, each with True if it is marked as sensitive."""
     if isinstance(value, dict):
         return [(part, False) for item in value.items() for part in item]
     if isinstance(value, (list, tuple, set, frozenset)):
@@ -55,8 +55,8 @@ def _parts(value: Any) -> Iterable[tuple[Any, bool]]:
     else:
         return ()
     kind: type = type(value)
-    marked = sensitive_fields(kind)
-    return [(getattr(value, name), name in marked) for name in names]
+    sensitive = sensitive_fields(kind)
+    return [(getattr(value, name), name in sensitive) for name in names]
 
 
 def _texts(value: Any) -> Iterable[str]:

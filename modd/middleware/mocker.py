@@ -1,4 +1,4 @@
-"""Mocker: results made up in place of what handlers would do (MI-52)."""
+"""Mocker answers with made-up results in place of handlers."""
 
 from __future__ import annotations
 
@@ -11,37 +11,32 @@ from modd.cqrs.chain import Next
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.stamps import Handled
 from modd.errors import InvalidOption
-from modd.middleware.options import Options
+from modd.middleware.options import MiddlewareWithOptions
 
 
 class _MockerOptions(TypedDict, total=False):
     result: Any
 
 
-class Mocker:
-    """Gives made-up results for some types, so that others can be built on what does not exist yet (MI-52).
+class Mocker(MiddlewareWithOptions):
+    """Answers messages of some types with made-up results; their handlers do not run.
 
-    ``Mocker({GetUser: lambda query: User(query.id, "Ada"), CountUsers: 3})``. All middleware further in run, handlers
-    do not. To replace handlers in a test, ``bus.override`` is simpler.
+    Use it to build on a handler that does not exist yet: ``Mocker({GetUser: lambda query: User(query.id, "Ada"),
+    CountUsers: 3})``. The middleware further in runs. To replace handlers in a test, ``bus.override`` is simpler.
 
-    intents: by type, the result or a callable that makes it from the message, sync or async (a result that is itself
-    callable needs a lambda around it). For derived types the nearest base counts; other types pass through.
+    intents: by message type, the result or a function of the message that returns it, sync or async. Wrap a result that
+        can itself be called in a lambda. For a derived type the nearest base counts; other types pass through.
 
-    Raises `InvalidOption` for keys that are no message types, and `NoHandler` when the bus is checked.
+    Raises: `InvalidOption` for keys that are no message types; `NoHandler` when the bus is checked.
     """
 
     def __init__(self, intents: Mapping[type[Message], Any]) -> None:
         if not isinstance(intents, Mapping):
             raise InvalidOption("Mocker(intents)", intents, "give a mapping from message type to result")
-        results: dict[type[Message], _MockerOptions] = {kind: {"result": result} for kind, result in intents.items()}
-        self._options = Options("Mocker", _MockerOptions, {}, results)
-
-    def check(self, bus: Any) -> None:
-        """Raise `NoHandler` for a type that the bus does not handle."""
-        self._options.check_types(bus)
+        super().__init__(_MockerOptions, {}, {kind: {"result": result} for kind, result in intents.items()})
 
     async def __call__(self, envelope: Envelope[Any], call_next: Next) -> None:
-        """Note the made-up result, if there is one for the type, and go on."""
+        """Add the made-up result, if the type has one, and call the next link."""
         options = self._options.of(type(envelope.message))
         if "result" in options:
             result = options["result"]

@@ -1,4 +1,4 @@
-"""Options of a middleware, and those that differ for some types (MI-13)."""
+"""Options of a middleware, with values that may differ by message type."""
 
 from __future__ import annotations
 
@@ -12,74 +12,97 @@ O = TypeVar("O")  # noqa: E741  # options
 
 
 class Options(Generic[O]):
-    """What a middleware was given: options for all types, and what differs for some.
+    """The options of a middleware: defaults for all types, and overrides for some.
 
-    shape: the typed dictionary that names the options. given: those for all types. intents: by type, what differs; of
-    several bases of a type the nearest counts most, and an explicit 0 or False counts. check: raises for values that
-    cannot work; it sees each set of options as it will be used. Raises `InvalidOption`.
+    An override counts for subclasses of its type too; of several bases the nearest counts most. An explicit 0 or False
+    is an override.
+
+    shape: the typed dictionary that names the options. defaults: the values for all types. intents: overrides by type.
+    check: raises `InvalidOption` for values that cannot work; it gets each set of options as it will be used.
+
+    Raises: `InvalidOption`.
     """
 
     def __init__(
         self,
         middleware: str,
         shape: type[O],
-        given: Mapping[str, Any],
+        defaults: Mapping[str, Any],
         intents: Mapping[type[Message], Mapping[str, Any]] | None,
         check: Callable[[O], None] = lambda options: None,
     ) -> None:
-        self._given = dict(given)
-        self._intents = {kind: dict(differing) for kind, differing in checked_intents(middleware, intents).items()}
+        self._defaults = dict(defaults)
+        self._intents = {kind: dict(overrides) for kind, overrides in checked_intents(middleware, intents).items()}
         self._merged: dict[type, O] = {}
-        known = {name: None for base in reversed(shape.__mro__) for name in getattr(base, "__annotations__", {})}
-        for kind, differing in self._intents.items():
-            _check_names(middleware, kind, differing, known)
+        names = {name: None for base in reversed(shape.__mro__) for name in getattr(base, "__annotations__", {})}
+        for kind, overrides in self._intents.items():
+            _check_names(middleware, kind, overrides, names)
             check(self.of(kind))
-        check(cast(O, self._given))
+        check(cast(O, self._defaults))
 
     def of(self, kind: type) -> O:
-        """The options for a type of message."""
+        """Return the options for a message type."""
         try:
             return self._merged[kind]
         except KeyError:
-            merged = dict(self._given)
+            merged = dict(self._defaults)
             for base in reversed(kind.__mro__):
                 merged |= self._intents.get(base, {})
             self._merged[kind] = cast(O, merged)
             return self._merged[kind]
 
     @property
-    def types(self) -> tuple[type[Message], ...]:
-        """The types for which something differs."""
-        return tuple(self._intents)
+    def sets(self) -> list[O]:
+        """Every set of options: the defaults, and those of each type with overrides."""
+        return [self.of(kind) for kind in (Message, *self._intents)]
 
     def check_types(self, bus: Any) -> None:
-        """Raise `NoHandler` when something differs for a type of this bus's kind that it does not handle."""
+        """Raise `NoHandler` for overrides of a type that the bus should handle but does not.
+
+        Types of other kinds pass, so that an instance can serve a command bus and a query bus.
+        """
         for kind in self._intents:
             if issubclass(kind, bus.kind) and not any(
-                issubclass(known, kind) or issubclass(kind, known) for known in bus.types
+                issubclass(each, kind) or issubclass(kind, each) for each in bus.types
             ):
                 raise NoHandler(kind, bus.name, bus.types)
 
 
-def checked_intents(middleware: str, given: Any) -> Mapping[Any, Mapping[str, Any]]:
-    """What differs by type; for None nothing. Raises `InvalidOption` unless it is a mapping of mappings."""
-    if given is None:
+class MiddlewareWithOptions:
+    """Base of middleware with options that may differ by message type."""
+
+    def __init__(
+        self,
+        shape: type[Any],
+        defaults: Mapping[str, Any],
+        intents: Mapping[type[Message], Mapping[str, Any]] | None,
+        check: Callable[[Any], None] = lambda options: None,
+    ) -> None:
+        self._options: Options[Any] = Options(type(self).__name__, shape, defaults, intents, check)
+
+    def check(self, bus: Any) -> None:
+        """Raise `NoHandler` for options of a type that the bus does not handle."""
+        self._options.check_types(bus)
+
+
+def checked_intents(middleware: str, intents: Any) -> Mapping[Any, Mapping[str, Any]]:
+    """Return the overrides by type, none for None. Raises `InvalidOption` unless they are a mapping of mappings."""
+    if intents is None:
         return {}
-    wanted = "give a mapping from message type to a mapping of options: {Pay: {...}}"
-    if not isinstance(given, Mapping):
-        raise InvalidOption(f"{middleware}(intents)", given, wanted)
-    for kind, differing in given.items():
-        if not isinstance(differing, Mapping):
-            raise InvalidOption(
-                f"{middleware}(intents={{{getattr(kind, '__qualname__', kind)}: ...}})", differing, wanted
-            )
-    return given
+    cure = "give a mapping from message type to a mapping of options: {Pay: {...}}"
+    if not isinstance(intents, Mapping):
+        raise InvalidOption(f"{middleware}(intents)", intents, cure)
+    for kind, overrides in intents.items():
+        if not isinstance(overrides, Mapping):
+            option = f"{middleware}(intents={{{getattr(kind, '__qualname__', kind)}: ...}})"
+            raise InvalidOption(option, overrides, cure)
+    return intents
 
 
-def _check_names(middleware: str, kind: Any, differing: Mapping[str, Any], known: Iterable[str]) -> None:
+def _check_names(middleware: str, kind: Any, overrides: Mapping[str, Any], names: Iterable[str]) -> None:
     if not (isinstance(kind, type) and issubclass(kind, Message)):
         raise InvalidOption(f"{middleware}(intents=...)", kind, "give message types as keys")
-    for name in differing:
-        if name not in known:
+    for name in overrides:
+        if name not in names:
             option = f"{middleware}(intents={{{kind.__qualname__}: ...}})"
-            raise InvalidOption(option, name, f"no such option; there are: {', '.join(known)}")
+            raise InvalidOption(option, name, f"no such option; there are: {', '.join(names)}")

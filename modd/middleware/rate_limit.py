@@ -1,4 +1,4 @@
-"""A limit to how many dispatches there may be in a given time."""
+"""RateLimit refuses dispatches beyond a number in a time."""
 
 from __future__ import annotations
 
@@ -9,97 +9,92 @@ from typing import Any, TypeAlias, TypedDict
 import anyio
 
 from modd.checks import checked_count, checked_span
-from modd.concurrency.backoff import INSTANT
+from modd.concurrency.backoff import TIME_PRECISION
 from modd.core import Message
 from modd.cqrs.chain import Next
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import RateLimited
 from modd.cqrs.stamps import Actor, Tenant
 from modd.errors import full_name
-from modd.middleware.bus_keys import Buses, Key, checked_key, key_of
-from modd.middleware.options import Options
+from modd.middleware.bus_keys import Key, MiddlewareWithKeys, check_key, key_of
 
 Window: TypeAlias = tuple[str, int, float]
-"""What is counted together: a key and a limit."""
+"""A key and a limit (``rate``, ``per``); dispatches with the same window are counted together."""
 
 
 def by_actor(envelope: Envelope[Any]) -> str:
-    """The key of `RateLimit` by default: the type of message, and who sent it for whom."""
+    """Return the default key of `RateLimit`: message type, actor and tenant."""
     actor, tenant = envelope.last(Actor), envelope.last(Tenant)
     return repr((full_name(type(envelope.message)), actor and actor.id, tenant and tenant.id))
 
 
 class RateLimitOptions(TypedDict, total=False):
-    """What may differ for a type; see `RateLimit`."""
+    """The options of `RateLimit` that may differ by type."""
 
     rate: int
     per: float
     key: Key
 
 
-class RateLimit:
-    """Lets through so many dispatches in so many seconds, and raises `RateLimited` for those beyond.
+class RateLimit(MiddlewareWithKeys):
+    """Lets through ``rate`` dispatches in ``per`` seconds, and raises `RateLimited` for any beyond.
 
-    It counts in a sliding window: there is no stretch of ``per`` seconds in which more than ``rate`` begin, and
-    ``retry_after`` says when there is room for the next one. What is refused does not count; what fails does.
+    Use it to protect a service from a sender that sends too much. The window slides: in no stretch of ``per`` seconds
+    do more than ``rate`` dispatches begin, and ``retry_after`` of the error is the seconds until the next one may.
+    Failed dispatches count, refused ones do not. The times of the last ``rate`` dispatches of each key are kept in the
+    memory of this process.
 
-    It counts in the memory of this process, and keeps the times of the last ``rate`` dispatches for each key.
+    rate: the most dispatches in a window, at least 1.
+    per: the length of the window in seconds, more than 0.
+    key: a function of the envelope, sync or async; dispatches with the same text and the same limit are counted
+        together. By default message type, actor and tenant. Buses and instances of `RateLimit` count apart.
+    size: the most keys to remember; beyond it the key that was not used for longest is forgotten.
+    intents: options by message type.
 
-    rate: how many, at least 1. per: in how many seconds, more than 0.
-    key: a function of the envelope, sync or async, whose text says what is counted together; by default type, actor and
-        tenant. Types with one key are counted together if their limits are equal. Buses are counted apart, and so
-        are several `RateLimit`.
-    size: how many keys it knows at most; for one more, it forgets the one that was not used for longest.
-    intents: by message type, what differs. Raises `InvalidOption`.
+    Raises: `InvalidOption`; `RateLimited` while dispatching.
     """
 
     def __init__(
         self,
         rate: int,
-        per: float,
         *,
+        per: float,
         key: Key = by_actor,
         size: int = 10_000,
         intents: Mapping[type[Message], RateLimitOptions] = {},
     ) -> None:
-        given = RateLimitOptions(rate=rate, per=per, key=key)
-        self._options: Options[Any] = Options("RateLimit", RateLimitOptions, given, intents, _check)
-        self._size, self._buses = checked_count("size", size), Buses("RateLimit")
+        super().__init__(RateLimitOptions, RateLimitOptions(rate=rate, per=per, key=key), intents, _check)
+        self._size = checked_count("size", size)
         self._windows: OrderedDict[Window, deque[float]] = OrderedDict()
-        """When the last ones began, the key that was used last at the end."""
-
-    def bind(self, bus: Any) -> None:
-        """Raise `InvalidOption` for a second bus of one name."""
-        self._buses.add(bus)
-
-    def check(self, bus: Any) -> None:
-        """Raise `NoHandler` for options of a type that the bus does not handle."""
-        self._options.check_types(bus)
+        """The times at which the last dispatches began, the window that was used last at the end."""
 
     async def __call__(self, envelope: Envelope[Any], call_next: Next) -> None:
-        """Go on, if there is room."""
+        """Call the next link; raise `RateLimited` if the window is full."""
         kind = type(envelope.message)
         options = self._options.of(kind)
         key = await key_of(options["key"], envelope)
-        wait = self._take((key, options["rate"], options["per"]))
+        wait = self._count((key, options["rate"], options["per"]))
         if wait > 0:
             raise RateLimited(kind, wait)
         await call_next(envelope)
 
-    def _take(self, window: Window) -> float:
-        """Count one, and return 0; or return how many seconds it has to wait. There is no await in between."""
+    def _count(self, window: Window) -> float:
+        """Count a dispatch and return 0; if the window is full, return the seconds until there is room.
+
+        There is no await in here, so that no other dispatch comes in between.
+        """
         _, rate, per = window
         now = anyio.current_time()
         times = self._windows.pop(window, None) or deque(maxlen=rate)
         wait = times[0] + per - now if len(times) == rate else 0.0
-        if wait <= INSTANT:
-            times.append(now)  # and the first one goes, if there are as many as there may be
+        if wait <= TIME_PRECISION:
+            times.append(now)  # a full deque drops its first time
         self._windows[window] = times
         self._forget(now)
-        return wait if wait > INSTANT else 0.0
+        return wait if wait > TIME_PRECISION else 0.0
 
     def _forget(self, now: float) -> None:
-        """Forget what is over at the front, and what is too much."""
+        """Remove windows from the front that are over, or too many."""
         while self._windows:
             oldest, times = next(iter(self._windows.items()))
             if len(self._windows) <= self._size and times[-1] + oldest[2] > now:
@@ -110,4 +105,4 @@ class RateLimit:
 def _check(options: RateLimitOptions) -> None:
     checked_count("rate", options.get("rate"))
     checked_span("per", options.get("per"))
-    checked_key(options.get("key"))
+    check_key(options.get("key"))

@@ -1,4 +1,4 @@
-"""A limit to how long a dispatch may take."""
+"""Timeout cancels dispatches that take too long."""
 
 from __future__ import annotations
 
@@ -12,35 +12,33 @@ from modd.core import Message
 from modd.cqrs.chain import Next
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import DispatchTimeout
-from modd.middleware.options import Options
+from modd.middleware.options import MiddlewareWithOptions
 
 
 class TimeoutOptions(TypedDict, total=False):
-    """What may differ for a type; see `Timeout`."""
+    """The options of `Timeout` that may differ by type."""
 
     seconds: float | None
 
 
-class Timeout:
-    """Cancels what takes longer than a number of seconds, and raises `DispatchTimeout`.
+class Timeout(MiddlewareWithOptions):
+    """Cancels a dispatch that takes longer than a number of seconds, and raises `DispatchTimeout`.
 
-    Outside a `Retryer` it limits all attempts together, inside it each of them. ``TimeoutError`` of a handler comes out
-    as it is, and a cancellation from outside stays one. What does not let others run cannot be cut short; it ends, and
-    its result counts.
+    Add it outside of a `Retryer` to limit all attempts together, inside to limit each attempt. A ``TimeoutError`` of
+    the handler is raised unchanged, and a cancellation from outside stays a cancellation. A handler that blocks the
+    loop cannot be cancelled: it runs to its end, and its result counts.
 
-    seconds: how long all that is further in may take, more than 0; None for no limit.
-    intents: by message type, what differs. Raises `InvalidOption`.
+    seconds: the longest time for everything further in, more than 0; None for no limit.
+    intents: options by message type.
+
+    Raises: `InvalidOption`; `DispatchTimeout` while dispatching.
     """
 
     def __init__(self, seconds: float | None, *, intents: Mapping[type[Message], TimeoutOptions] = {}) -> None:
-        self._options: Options[Any] = Options("Timeout", TimeoutOptions, {"seconds": seconds}, intents, _check)
-
-    def check(self, bus: Any) -> None:
-        """Raise `NoHandler` for options of a type that the bus does not handle."""
-        self._options.check_types(bus)
+        super().__init__(TimeoutOptions, {"seconds": seconds}, intents, _check)
 
     async def __call__(self, envelope: Envelope[Any], call_next: Next) -> None:
-        """Go on, for so long."""
+        """Call the next link; cancel it after the time limit."""
         kind = type(envelope.message)
         seconds = self._options.of(kind)["seconds"]
         with anyio.move_on_after(seconds) as scope:

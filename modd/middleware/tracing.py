@@ -1,4 +1,4 @@
-"""Tracing: a span of OpenTelemetry for each dispatch; spans follow causation."""
+"""Tracing makes an OpenTelemetry span for each dispatch; spans follow causation."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from modd.errors import InvalidOption
 _w3c = TraceContextTextMapPropagator()
 
 
-_INSIDE = contexts.create_key("modd.inside")
-"""The key in a context of OpenTelemetry under which the dispatch that it is of is noted."""
+_DISPATCH_SPAN = contexts.create_key("modd.dispatch_span")
+"""The key in an OpenTelemetry context for the ``traceparent`` of the dispatch that runs in it."""
 
 
 class TraceContext(Stamp):
-    """The span of a dispatch, as W3C Trace Context writes it; what the dispatch causes gets it, over a queue too.
+    """The span of a dispatch in W3C Trace Context; messages that the dispatch causes inherit it, also over a queue.
 
-    Give one with a dispatch to go on with a trace from elsewhere: ``dispatch(command, TraceContext(traceparent=...))``.
+    Pass one to a dispatch to continue a trace from elsewhere: ``dispatch(command, TraceContext(traceparent=...))``.
     """
 
     inherited: ClassVar[bool] = True
@@ -39,19 +39,21 @@ class TraceContext(Stamp):
 class Tracing:
     """Makes a span for each dispatch, named ``<bus> <Type>``; needs ``modd[tracing]``.
 
-    Give it outermost; inside a `Retryer` each attempt has a span. The span is a child of the one of the dispatch that
-    caused this one, or is current there; without a cause, of the current span. What is caused later, when that span has
-    ended or in another process, follows it by the stamp `TraceContext`.
+    Add it outermost; inside a `Retryer` each attempt gets a span. The parent is the span of the dispatch that caused
+    this one, or a span that is open within it; without a cause, the current span. A message that is dispatched after
+    its cause has ended, or in another process, finds its parent by the stamp `TraceContext`.
 
-    tracer: by default ``opentelemetry.trace.get_tracer("modd")``.
+    Attributes: ``modd.bus``, ``modd.kind``, ``modd.type``, ``modd.message_id``, ``modd.correlation_id``,
+    ``modd.causation_id``; no content of messages. An error is recorded with its text, and the text of a new `Failed`
+    stamp becomes the status of the span.
 
-    Attributes: ``modd.core.bus``, ``modd.kind``, ``modd.type``, ``modd.message_id``, ``modd.correlation_id``,
-    ``modd.causation_id``; no content of messages. An error is recorded with its text, and the
-    text of a new `Failed` stamp is the status of the span. Raises `InvalidOption` for what is no tracer.
+    tracer: makes the spans; by default ``opentelemetry.trace.get_tracer("modd")``.
+
+    Raises: `InvalidOption`.
     """
 
     stamps: ClassVar[tuple[type[Stamp], ...]] = (TraceContext,)
-    """What a codec has to know."""
+    """The types of stamps that a codec has to know."""
 
     def __init__(self, tracer: Tracer | None = None) -> None:
         if tracer is not None and not isinstance(tracer, Tracer):
@@ -59,38 +61,38 @@ class Tracing:
         self._tracer = tracer or trace.get_tracer("modd")
 
     async def __call__(self, envelope: Envelope[Any], call_next: Next) -> None:
-        """Go on inside a span."""
-        around = _around(envelope)
-        span = self._tracer.start_span(f"{envelope.bus.name} {type(envelope.message).__qualname__}", around)
+        """Call the next link inside a span."""
+        parent = _parent(envelope)
+        span = self._tracer.start_span(f"{envelope.bus.name} {type(envelope.message).__qualname__}", parent)
         if span.is_recording():
             span.set_attributes(_attributes(envelope))
         failed = len(envelope.all(Failed))
-        with _inside(span, around, envelope):
+        with _activate(span, parent, envelope):
             await call_next(envelope)
             failures = envelope.all(Failed)[failed:]
             if failures:
                 span.set_status(Status(StatusCode.ERROR, failures[-1].error))
 
 
-def _around(envelope: Envelope[Any]) -> Context:
-    """The context that the span belongs in."""
+def _parent(envelope: Envelope[Any]) -> Context:
+    """Return the context whose span is the parent."""
     current, cause = contexts.get_current(), envelope.last(TraceContext)
-    if cause is None or contexts.get_value(_INSIDE, current) == cause.traceparent:
-        return current  # in the middle of the cause: the handler may have a span of its own open
+    if cause is None or contexts.get_value(_DISPATCH_SPAN, current) == cause.traceparent:
+        return current  # the cause is still running, and its handler may have opened a span of its own
     carrier = {"traceparent": cause.traceparent, "tracestate": cause.tracestate}
     return _w3c.extract({name: text for name, text in carrier.items() if text}, current)
 
 
 @contextmanager
-def _inside(span: Span, around: Context, envelope: Envelope[Any]) -> Iterator[None]:
-    """The span as the current one, on the envelope too, until the block ends."""
+def _activate(span: Span, parent: Context, envelope: Envelope[Any]) -> Iterator[None]:
+    """Make the span the current one for the block, and add it to the envelope as a stamp."""
     carrier: dict[str, str] = {}
-    within = trace.set_span_in_context(span, around)
-    _w3c.inject(carrier, within)
-    if carrier:  # there is something to follow
+    context = trace.set_span_in_context(span, parent)
+    _w3c.inject(carrier, context)
+    if carrier:  # empty for a span that is not recorded
         _stamp(envelope, carrier)
-        within = contexts.set_value(_INSIDE, carrier["traceparent"], within)
-    token = contexts.attach(within)
+        context = contexts.set_value(_DISPATCH_SPAN, carrier["traceparent"], context)
+    token = contexts.attach(context)
     try:
         with trace.use_span(span, end_on_exit=True):
             yield
@@ -99,7 +101,7 @@ def _inside(span: Span, around: Context, envelope: Envelope[Any]) -> Iterator[No
 
 
 def _stamp(envelope: Envelope[Any], carrier: dict[str, str]) -> None:
-    if envelope.has(TraceContext) and not envelope.has(Handled):  # or else a line of causes would carry ever more
+    if envelope.has(TraceContext) and not envelope.has(Handled):  # else a chain of causes would collect one stamp each
         envelope.reset(
             [stamp for stamp in envelope.stamps if not isinstance(stamp, (Identity, TraceContext))], ran=envelope.ran
         )
@@ -108,7 +110,7 @@ def _stamp(envelope: Envelope[Any], carrier: dict[str, str]) -> None:
 
 def _attributes(envelope: Envelope[Any]) -> dict[str, str]:
     attributes = {
-        "modd.core.bus": envelope.bus.name,
+        "modd.bus": envelope.bus.name,
         "modd.kind": envelope.bus.kind.__name__.lower(),
         "modd.type": type(envelope.message).__qualname__,
         "modd.message_id": envelope.id,

@@ -1,4 +1,4 @@
-"""Whether values are what their type hints say, without converting them."""
+"""Type check: compare values with type hints, without converting the values."""
 
 from __future__ import annotations
 
@@ -14,122 +14,127 @@ import msgspec
 
 from modd.core import misfit_of
 
-Errors: TypeAlias = list[tuple[str, str]]
-"""What does not fit: a path and a message for each."""
+Misfits: TypeAlias = list[tuple[str, str]]
+"""The path and the error text of each value that does not fit its hint."""
 
 
 NATIVE = (bytes, bytearray, datetime, date, time, timedelta, UUID, Decimal)
-"""Types whose values are not made from text: a text in their place does not fit."""
+"""Types that msgspec must not convert from text: a text does not fit them."""
 
 
 _PROMOTED: dict[type, tuple[type, ...]] = {float: (float, int), complex: (complex, float, int)}
-"""What else may be given for a class, by the rules of type checkers."""
+"""Types that type checkers accept for a class, such as an int for a float."""
 
 
 _TEXTS = (str, bytes, bytearray, memoryview)
 
 
-def misfits(value: Any, hint: Any, path: str) -> Errors:
-    """What in a value does not fit a hint; structs in it are looked into.
+def find_misfits(value: Any, hint: Any, path: str) -> Misfits:
+    """Return the parts of a value that do not fit a hint, fields of structs included.
 
-    msgspec checks what it makes from raw data, and nothing that exists; its own conversion lets structs pass unseen and
-    refuses instances of derived ones. What it cannot check at all (two plain classes in a union, say) passes.
+    msgspec alone would not do: it checks data that it converts, lets existing structs pass unchecked, and refuses
+    instances of subclasses. Hints that msgspec does not support (two plain classes in a union, for example) fit any
+    value.
     """
-    bare, about = _bare(hint)
+    bare, metadata = _split(hint)
     origin = get_origin(bare) or bare
     if origin in (Union, UnionType):
-        return _of_union(value, get_args(bare), about, path)
+        return _check_union(value, get_args(bare), metadata, path)
     if not isinstance(origin, type) or is_typeddict(origin):
-        return _of_rest(value, bare, about, path)
-    if not _is(value, origin):
-        return [_wanted(origin, value, path)]
+        return _check_by_msgspec(value, bare, metadata, path)
+    if not _is_instance(value, origin):
+        return [(path, f"Expected `{origin.__name__}`, got `{type(value).__name__}`")]
     if issubclass(origin, msgspec.Struct):
-        return struct_misfits(value, path, bare)
+        return find_struct_misfits(value, path, bare)
     if issubclass(origin, Collection) and not issubclass(origin, _TEXTS):
-        places = origin is tuple and get_args(bare)[1:] != (...,)
-        return _of_collection(value, get_args(bare), about, path, places)
+        fixed_length = origin is tuple and get_args(bare)[1:] != (...,)
+        return _check_collection(value, get_args(bare), metadata, path, fixed_length)
     exact = type(value) in (origin, bool, datetime) or (origin is float and type(value) is int)
-    return _of_rest(value, bare, about, path) if exact else []
+    return _check_by_msgspec(value, bare, metadata, path) if exact else []
 
 
-def struct_misfits(value: Any, path: str, hint: Any = None) -> Errors:
-    """What in the fields of a struct does not fit their hints."""
-    known: Any = hint if (get_origin(hint) or hint) is type(value) else type(value)
-    return [error for name, kind in fields_of(known) for error in misfits(getattr(value, name), kind, f"{path}.{name}")]
+def find_struct_misfits(value: Any, path: str, hint: Any = None) -> Misfits:
+    """Return the parts of a struct that do not fit the hints of its fields."""
+    struct: Any = hint if (get_origin(hint) or hint) is type(value) else type(value)
+    return [
+        misfit
+        for name, kind in fields_of(struct)
+        for misfit in find_misfits(getattr(value, name), kind, f"{path}.{name}")
+    ]
 
 
 @lru_cache(maxsize=1024)
 def fields_of(kind: Any) -> tuple[tuple[str, Any], ...]:
-    """The fields of a struct type with their hints; raises ``NameError`` for a name that cannot be found."""
+    """Return the fields of a struct type with their hints. Raises ``NameError`` for a hint that cannot be resolved."""
     return tuple((field.name, field.type) for field in msgspec.structs.fields(kind))
 
 
-def _bare(hint: Any) -> tuple[Any, tuple[Any, ...]]:
-    """A hint without what is annotated to it, and that."""
-    about: tuple[Any, ...] = ()
+def _split(hint: Any) -> tuple[Any, tuple[Any, ...]]:
+    """Return a hint without ``Annotated`` and ``NewType``, and the metadata of ``Annotated``."""
+    metadata: tuple[Any, ...] = ()
     while True:
         if get_origin(hint) is Annotated:
-            about, hint = (*hint.__metadata__, *about), get_args(hint)[0]
+            metadata, hint = (*hint.__metadata__, *metadata), get_args(hint)[0]
         elif hasattr(hint, "__supertype__"):
             hint = hint.__supertype__
         else:
-            return hint, about
+            return hint, metadata
 
 
-def _is(value: Any, kind: type) -> bool:
-    """Whether a value is of a class as type checkers see it; a text is no collection of texts here."""
+def _is_instance(value: Any, kind: type) -> bool:
+    """True if type checkers would accept a value for a class; a text is no collection of texts here."""
     if issubclass(kind, Collection) and not issubclass(kind, _TEXTS) and isinstance(value, _TEXTS):
         return False
     try:
         return isinstance(value, _PROMOTED.get(kind, kind))
-    except TypeError:  # a protocol that cannot be asked
+    except TypeError:  # a protocol that is not `runtime_checkable`
         return True
 
 
-def _of_union(value: Any, kinds: tuple[Any, ...], about: tuple[Any, ...], path: str) -> Errors:
-    tried = [misfits(value, Annotated[kind, *about] if about else kind, path) for kind in kinds]
-    fitting_so_far = max(tried, key=lambda errors: max((len(where) for where, _ in errors), default=0))
-    return [] if [] in tried else fitting_so_far
+def _check_union(value: Any, kinds: tuple[Any, ...], metadata: tuple[Any, ...], path: str) -> Misfits:
+    """Return nothing if one type of a union fits, else the misfits of the type that fits to the greatest depth."""
+    found = [find_misfits(value, Annotated[kind, *metadata] if metadata else kind, path) for kind in kinds]
+    deepest = max(found, key=lambda misfits: max((len(where) for where, _ in misfits), default=0))
+    return [] if [] in found else deepest
 
 
-def _of_collection(value: Any, inner: tuple[Any, ...], about: tuple[Any, ...], path: str, places: bool) -> Errors:
-    errors = _of_rest([None] * len(value), list[Any], about, path) if about else []
-    if places and inner:
-        return errors + _of_places(value, inner, path)
+def _check_collection(
+    value: Any, inner: tuple[Any, ...], metadata: tuple[Any, ...], path: str, fixed_length: bool
+) -> Misfits:
+    found = _check_by_msgspec([None] * len(value), list[Any], metadata, path) if metadata else []
+    if fixed_length and inner:
+        return found + _check_tuple(value, inner, path)
     if isinstance(value, Mapping) and len(inner) == 2:
-        for key, each in value.items():
-            errors += [*misfits(key, inner[0], f"{path}[...]"), *misfits(each, inner[1], f"{path}[...]")]
+        for key, item in value.items():
+            found += [*find_misfits(key, inner[0], f"{path}[...]"), *find_misfits(item, inner[1], f"{path}[...]")]
     elif inner:
-        errors += [error for at, each in enumerate(value) for error in misfits(each, inner[0], f"{path}[{at}]")]
-    return errors
+        found += [each for at, item in enumerate(value) for each in find_misfits(item, inner[0], f"{path}[{at}]")]
+    return found
 
 
-def _of_places(value: tuple[Any, ...], kinds: tuple[Any, ...], path: str) -> Errors:
+def _check_tuple(value: tuple[Any, ...], kinds: tuple[Any, ...], path: str) -> Misfits:
     if len(value) != len(kinds):
         return [(path, f"Expected `tuple` of length {len(kinds)}, got {len(value)}")]
     pairs = enumerate(zip(value, kinds, strict=True))
-    return [error for at, (each, kind) in pairs for error in misfits(each, kind, f"{path}[{at}]")]
+    return [each for at, (item, kind) in pairs for each in find_misfits(item, kind, f"{path}[{at}]")]
 
 
-def _of_rest(value: Any, bare: Any, about: tuple[Any, ...], path: str) -> Errors:
-    for hint in _checkable(bare, about):
+def _check_by_msgspec(value: Any, bare: Any, metadata: tuple[Any, ...], path: str) -> Misfits:
+    for hint in _checkable(bare, metadata):
         try:
             msgspec.convert(value, hint, builtin_types=NATIVE)
         except msgspec.ValidationError as error:
             return [misfit_of(error, path)]
-        except TypeError:  # msgspec does not know this hint
+        except TypeError:  # msgspec does not support this hint
             continue
         break
     return []
 
 
-def _checkable(bare: Any, about: tuple[Any, ...]) -> Iterator[Any]:
+def _checkable(bare: Any, metadata: tuple[Any, ...]) -> Iterator[Any]:
+    """Return the hints to try in msgspec, with metadata first."""
     if isinstance(bare, TypeVar):
         return
-    if about:
-        yield Annotated[bare, *about]
+    if metadata:
+        yield Annotated[bare, *metadata]
     yield bare
-
-
-def _wanted(kind: type, value: Any, path: str) -> tuple[str, str]:
-    return (path, f"Expected `{kind.__name__}`, got `{type(value).__name__}`")

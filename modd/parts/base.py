@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from types import CoroutineType
 from typing import Any, TypeAlias, TypeVar
 
+from modd.checks import checked_subclasses
 from modd.core import Accepts, Component, Failure, Message, Part, name_of
 from modd.errors import InvalidOption
 
@@ -19,16 +20,7 @@ A = TypeVar("A")
 
 def checked_message_types(option: str, value: Any, *, least: int = 1) -> tuple[type[Message], ...]:
     """Return one or several message types as a tuple without duplicates. Raises `InvalidOption`."""
-    is_list = isinstance(value, Iterable) and not isinstance(value, (str, bytes, type))
-    types: tuple[Any, ...] = tuple(value) if is_list else (value,)
-    for kind in types:
-        if not (isinstance(kind, type) and issubclass(kind, Message)):
-            raise InvalidOption(option, value, "give a message type, or a list of them")
-    if len(types) < least:
-        raise InvalidOption(option, value, f"name at least {least} message type{'s' * (least > 1)}")
-    if len(set(types)) < len(types):
-        raise InvalidOption(option, value, "name each message type once")
-    return types
+    return checked_subclasses(option, value, Message, single=True, least=least, unique=True)
 
 
 def checked_function(option: str, value: Any, arguments: int = 1, *, sync: bool = True) -> Callable[..., Any]:

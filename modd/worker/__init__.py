@@ -1,11 +1,16 @@
-"""Workers: what is in queues is handled by typed buses (`docs/durability.md`).
+"""Workers claim messages from queues and have typed buses handle them (`docs/durability.md`).
 
-To read it: `worker` (what is used, and its loop), `handling` (what is done for a claim), `work` (a claim until it is
-settled), `slots` and `leases` (how claims are worked on side by side), `expansion` (events), `outcome` (failures).
+Begin reading at `worker` (the public class) and `run` (its loop). Then follow a claim:
+
+- `source` claims it from a queue; `pool` handles claims side by side; `modd.concurrency.lease` renews their leases.
+- `claim_handler` decodes the message and dispatches it to one of the `buses`; `emitted` publishes its events.
+- `fan_out` replaces an event with one row for each handler; `parked` has the rows whose handlers are not here.
+- `claim` settles it; `retry` decides about the next attempt; `dead_letters` makes dead letters.
+- `group` runs workers together until SIGTERM.
 """
 
 from modd.worker.errors import AlreadyRunning, DuplicateHandler
-from modd.worker.process import run_workers
+from modd.worker.group import run_workers
 from modd.worker.worker import Worker
 
 __all__ = ["AlreadyRunning", "DuplicateHandler", "Worker", "run_workers"]

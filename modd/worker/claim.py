@@ -1,79 +1,104 @@
-"""A claim from when it is made until it is settled."""
+"""A claim that a worker handles, until it is settled or its lease is lost."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import anyio
 
+from modd.concurrency.backoff import DoublingPause
 from modd.concurrency.cancellation import error_of
 from modd.ports.errors import LeaseLost
 from modd.ports.items import Claim
-from modd.worker.source import LONGEST, SHORTEST, Source, log
+from modd.ports.settlement import settle_shielded
+from modd.worker.source import SourceQueue, log
 
-PATIENCE = 1.0
-"""Seconds that a store may take for what is given back when the worker is cancelled."""
+Settlement: TypeAlias = tuple[Any, ...]
+"""The call that settles a claim: a method of its queue, then the arguments after the claim."""
 
 
-class Work:
-    """A claim, where it is from, and what has become of it.
+class ClaimInHand:
+    """A claim that this worker handles; a lease for `modd.concurrency.lease.LeaseKeeper`.
 
-    until: when its lease ends, by the clock of the loop.
+    source: the queue that the claim comes from.
+    lease: seconds of a lease. until: the end of the lease, by the clock of the loop.
     """
 
-    __slots__ = ("_doing", "claim", "lost", "renewing", "rest", "settling", "source", "until")
+    __slots__ = ("_settlement", "cancel", "claim", "lease", "lost", "park_for", "settling", "source", "until")
 
-    def __init__(self, source: Source, claim: Claim, until: float) -> None:
-        self.source, self.claim, self.until = source, claim, until
+    def __init__(self, source: SourceQueue, claim: Claim, lease: float, until: float) -> None:
+        self.source, self.claim, self.lease, self.until = source, claim, lease, until
         self.settling = False
-        """It is being settled: its lease is of no concern any more."""
-        self.renewing = False
-        self.rest: float | None = None
-        """It is for others, and to be left alone for so many seconds."""
+        """True once the claim is being settled: from then on its lease is not renewed."""
         self.lost = False
-        """Somebody else has it."""
-        self._doing: tuple[Callable[..., Awaitable[None]], tuple[Any, ...]] | None = None
+        """True if the lease ran out and a second worker has claimed the item."""
+        self.park_for: float | None = None
+        """Seconds to park the row, because its handler is not here; None for claims that are handled."""
+        self.cancel: Callable[[], object]
+        """Cancels the handler; set by the slot that handles the claim."""
+        self._settlement: Settlement | None = None
+
+    @property
+    def name(self) -> str:
+        """The words for this lease in the log."""
+        return f"the lease of {self.claim.id}"
+
+    @property
+    def active(self) -> bool:
+        """True while the handler runs, so that the lease has to be renewed."""
+        return not (self.settling or self.lost or self.park_for is not None)
+
+    async def renew(self) -> bool:
+        """Extend the lease; return False if it is lost."""
+        try:
+            await self.source.queue.extend(self.claim, self.lease)
+        except LeaseLost:
+            return False
+        return True
+
+    def lose(self) -> None:
+        """Cancel the handler, because a second worker has claimed the item."""
+        if self.active:
+            self.mark_lost()
+            self.cancel()
+
+    def mark_lost(self) -> None:
+        """Log that the lease is lost; the item is left to the worker that has claimed it."""
+        self.lost = True
+        log.warning("%s ran out before it was settled; a second worker has the item now", self.name)
+
+    async def ack(self) -> None:
+        """Acknowledge the claim in the open transaction; an error rolls the transaction back."""
+        self.settling = True
+        await self.source.queue.ack(self.claim)
 
     async def settle(self, action: Callable[..., Awaitable[None]], *args: Any) -> None:
-        """Have the queue settle it; when that fails, again and again for as long as the lease lasts."""
-        self.settling, self._doing = True, (action, args)
+        """Settle the claim with ``action(claim, *args)``; retry a store that fails until the lease ends."""
+        self.settling, self._settlement = True, (action, *args)
         error = await error_of(action, self.claim, *args)
         if error is not None:
-            await self._insist(error, action, args)
+            await self._retry_settle(error, action, args)
 
-    async def _insist(self, error: Exception | None, action: Callable[..., Awaitable[None]], args: Any) -> None:
-        pause = SHORTEST
+    async def release(self, *, failed: bool = False) -> None:
+        """Release the claim at the end of a cancelled task; if a settlement was decided, settle it so instead.
+
+        failed: True if the handler ends the worker, as `SystemExit` does. Then the attempt counts, so that the message
+            becomes a dead letter in the end.
+        """
+        self.settling, queue = True, self.source.queue
+        action, *args = self._settlement or (queue.retry if failed else queue.release,)
+        await settle_shielded(action, [self.claim], *args, log=log)
+
+    async def _retry_settle(self, error: Exception | None, action: Callable[..., Awaitable[None]], args: Any) -> None:
+        pause = DoublingPause()
         while error is not None and not isinstance(error, LeaseLost):
-            if anyio.current_time() + pause >= self.until:
+            seconds = pause.next()
+            if anyio.current_time() + seconds >= self.until:
                 log.error("%s could not be settled; it will be claimed again", self.claim.id, exc_info=error)
                 return
-            log.warning("%s cannot be settled; next try in %g s", self.claim.id, pause, exc_info=error)
-            await anyio.sleep(pause)
-            pause = min(2 * pause, LONGEST)
+            log.warning("%s cannot be settled; next try in %g s", self.claim.id, seconds, exc_info=error)
+            await anyio.sleep(seconds)
             error = await error_of(action, self.claim, *args)
         if error is not None:
-            self.note_lost()
-
-    def note_lost(self) -> None:
-        """Somebody else has it, and settles it."""
-        self.lost = True
-        log.warning("the lease of %s ran out before it was settled; it is left to who has it now", self.claim.id)
-
-    async def give_back(self, *, failed: bool = False) -> None:
-        """Whoever works on it is cancelled: settle what was decided, or else release it.
-
-        A store may take longer than `PATIENCE` for what cannot be taken back: one in a file that another process has
-        locked waits for as long as its own timeout says.
-
-        failed: it ends the worker, as `SystemExit` does. Then its attempt counts, so that it is buried in the end.
-        """
-        queue = self.source.queue
-        action, args = self._doing or (queue.retry if failed else queue.release, ())
-        with anyio.move_on_after(PATIENCE, shield=True):
-            try:
-                await action(self.claim, *args)
-            except LeaseLost:  # it was settled before
-                pass
-            except Exception:
-                log.exception("%s could not be given back; it will be claimed again when its lease ends", self.claim.id)
+            self.mark_lost()

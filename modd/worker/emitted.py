@@ -1,55 +1,56 @@
-"""Where the events go that a handler has emitted: into the outbox, or on in a turn; each one way only."""
+"""The events that handlers emit: into the outbox, or on through the turn of the surrounding bus, never both."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from functools import partial
+from collections.abc import Awaitable
 from typing import Any
 
 from modd.core import Message
 from modd.cqrs.codec import Codec
 from modd.cqrs.enclosing import dispatch_in_turn
 from modd.cqrs.envelope import Envelope
+from modd.cqrs.ids import qualify
 from modd.cqrs.result import Dispatched
-from modd.middleware.bus_keys import in_bus
 from modd.ports.items import Claim, Item
 from modd.ports.outbox import Outbox
 from modd.worker.source import log
 
 
-class Released:
-    """Passes on what is released.
+class EmittedEvents:
+    """Publishes the events that handlers emit.
 
-    outbox: None to have it flow in the turn of the bus around. codec: encodes the events; None for one of any event.
+    outbox: gets the events; with None they flow on in a turn of the bus around the typed bus.
+    codec: encodes the events; by default one for each type, because no bus here needs to know the event.
     """
 
     def __init__(self, outbox: Outbox | None, codec: Codec | None) -> None:
         self._outbox, self._codec = outbox, codec
         self._codecs: dict[type[Message], Codec] = {}
 
-    def way(self, bus: Any) -> Callable[[Envelope[Any]], Awaitable[Dispatched[Any]]]:
-        """How to have a bus handle an envelope: without an outbox in a turn of the bus around."""
+    def dispatch(self, bus: Any, envelope: Envelope[Any]) -> Awaitable[Dispatched[Any]]:
+        """Dispatch an envelope; without an outbox in a turn of the surrounding bus, so that events flow on there."""
         if self._outbox is None and bus.around:
-            return partial(dispatch_in_turn, bus)
-        return bus.dispatch  # type: ignore[no-any-return]
+            return dispatch_in_turn(bus, envelope)
+        return bus.dispatch(envelope)  # type: ignore[no-any-return]
 
-    async def keep(self, bus: Any, dispatched: Dispatched[Any], claim: Claim) -> None:
-        """Put what was released into the outbox, as caused by the envelope, and under the key of its claim."""
+    async def publish(self, bus: Any, dispatched: Dispatched[Any], claim: Claim) -> None:
+        """Put emitted events into the outbox, with the envelope as their cause and under the key of the claim."""
         if self._outbox is not None:
             await self._outbox.put(*[self._item(bus.name, each, dispatched, claim.key) for each in dispatched.events])
         elif not bus.around:
             names = ", ".join(sorted({type(event).__qualname__ for event in dispatched.events}))
             log.warning(
-                "%s released %s and nobody gets it: give the worker an outbox, or a Bus around", bus.name, names
+                "%s emitted %s, which nothing receives: give the worker an outbox, or put the bus into a Bus",
+                bus.name,
+                names,
             )
 
     def _item(self, bus: str, event: Message, dispatched: Dispatched[Any], key: str | None) -> Item:
         envelope = Envelope(event)
-        envelope.caused_by(dispatched.envelope)
-        return Item(self._codec_of(type(event)).encode(envelope), key=key, id=in_bus(bus, envelope.id))
+        envelope.set_cause(dispatched.envelope)
+        return Item(self._codec_of(type(event)).encode(envelope), key=key, id=qualify(bus, envelope.id))
 
     def _codec_of(self, kind: type[Message]) -> Codec:
-        """One that encodes a type: who decodes it may be somebody else, so that no bus here needs to know it."""
         if self._codec is not None:
             return self._codec
         codec = self._codecs.get(kind)

@@ -6,12 +6,12 @@ from modd.errors import ModdError
 
 
 class DuplicateHandler(ModdError, ValueError):
-    """Two handlers of one type of event have one name: a worker could not tell what each of them has done."""
+    """Two handlers of one type of event have the same name, by which a worker tells their rows apart."""
 
     def __init__(self, intent: type, handler: str, bus: str) -> None:
         self.intent, self.handler, self.bus = intent, handler, bus
         super().__init__(
-            f"{bus} has two handlers of {intent.__qualname__} named {handler!r}; name one of them apart: "
+            f"{bus} has two handlers of {intent.__qualname__} named {handler!r}; give each a name of its own: "
             f'register({intent.__name__}, ..., name="...")'
         )
 
@@ -20,16 +20,16 @@ class AlreadyRunning(ModdError, RuntimeError):
     """A worker was run while it was running."""
 
     def __init__(self, worker: str) -> None:
-        super().__init__(f"{worker} is running; run it once at a time, and make another one for more")
+        super().__init__(f"{worker} is running; run it once at a time, and create a second worker to run two")
 
 
-class NotedFailure(ModdError):
-    """A dispatch raised nothing and left a `Failed` stamp, which says what was wrong."""
+class StampedFailure(ModdError):
+    """A dispatch raised nothing and left a `Failed` stamp; the text is that of the stamp."""
 
 
 class StrayCancellation(ModdError, RuntimeError):
-    """A handler let a cancellation pass that nobody had asked for: that of a task of its own, say."""
+    """A handler raised a cancellation that came from inside of it, such as that of a task it had started."""
 
     def __init__(self, cancelled: BaseException) -> None:
         self.__context__ = cancelled
-        super().__init__("the handler was cancelled by something of its own; catch that where it is awaited")
+        super().__init__("the handler was cancelled by a task or scope inside of it; catch the cancellation there")

@@ -1,61 +1,55 @@
-"""An event becomes one row for each of its handlers, so that a handler that fails never runs the others again."""
+"""The fan-out of an event to one row for each handler, so that each handler is retried by itself."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from math import isfinite
-from typing import Any
 
 from modd.ports.items import Claim, Item
-from modd.worker.claim import Work
+from modd.worker.claim import ClaimInHand, Settlement
 
 HANDLER = "modd-handler"
-"""The header that names the handler that a row is for."""
+"""The header of a row that names its handler."""
 
 
-AT = "modd-at"
-"""The header that says when the row was made, in seconds since 1970."""
+CREATED = "modd-at"
+"""The header of a row that says when it was created, in seconds since 1970."""
 
 
-FIRST, LONGEST = 1.0, 3.0
-"""For how many seconds a row whose handler is not known is held: at first, and at most. Nobody else gets it meanwhile.
-"""
+async def fan_out(in_hand: ClaimInHand, handlers: Iterable[str], now: float) -> Settlement | None:
+    """Replace an event with one row for each handler; return how to settle the event, or None if it is settled.
 
-
-async def expand(work: Work, handlers: Iterable[str], now: float) -> tuple[Any, ...] | None:
-    """Put the rows of an event in its place: in one transaction where there is one, else before it is acked.
-
-    Their ids are made of its id and the names. If this is done twice, the queue knows those that it still has, and the
-    inbox those that were handled. Returns how the event is still to be settled.
+    With transactions the rows and the acknowledgement are one transaction; without, the rows come first. A second
+    fan-out of the same event does no harm: the id of a row is the event's id and the handler's name, so the queue
+    recognises rows that it still has, and the inbox recognises rows that were handled.
     """
-    queue, rows = work.source.queue, [*_rows(work.claim, handlers, now)]
-    if rows and work.source.own is not None:
-        async with work.source.own():
-            await queue.put(*rows)
-            work.settling = True
-            await queue.ack(work.claim)
+    source, rows = in_hand.source, [*_rows(in_hand.claim, handlers, now)]
+    if rows and source.begin_own is not None:
+        async with source.begin_own():
+            await source.queue.put(*rows)
+            await in_hand.ack()
         return None
     if rows:
-        await queue.put(*rows)
-    return (queue.ack,)
+        await source.queue.put(*rows)
+    return (source.queue.ack,)
+
+
+def handler_of(claim: Claim) -> str | None:
+    """Return the name of the handler that a row is for; None for a message that is no row."""
+    return claim.headers.get(HANDLER)
 
 
 def age_of(claim: Claim, now: float) -> float:
-    """For how many seconds a row has been there; one that does not say it has always been there."""
+    """Return the seconds since a row was created; since 1970 if it does not say when."""
     try:
-        at = float(claim.headers.get(AT, 0.0))
+        created = float(claim.headers.get(CREATED, 0.0))
     except ValueError:
-        at = 0.0
-    return max(0.0, now - at) if isfinite(at) else now
-
-
-def rest_of(age: float) -> float:
-    """For how many seconds to hold a row whose handler is not known, when it has been there for so many seconds."""
-    return min(max(FIRST, age / 2), LONGEST)
+        created = 0.0
+    return max(0.0, now - created) if isfinite(created) else now
 
 
 def _rows(claim: Claim, handlers: Iterable[str], now: float) -> Iterator[Item]:
     for name in handlers:
         key = claim.key and f"{claim.key}/{name}"
-        headers = {**claim.headers, HANDLER: name, AT: repr(now)}
+        headers = {**claim.headers, HANDLER: name, CREATED: repr(now)}
         yield Item(claim.body, headers, key=key, id=f"{claim.id}/{name}")

@@ -1,4 +1,4 @@
-"""What a worker is made with, checked."""
+"""The options of a worker, checked."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from modd.checks import checked_callable, checked_count, checked_delay, checked_
 from modd.cqrs.retry import check_errors
 from modd.errors import InvalidOption
 from modd.ports.queue import Queue
-from modd.worker.retry import Rules, checked_backoff
+from modd.worker.retry import RetryRules, checked_backoff
 
 _QUEUE = ("put", "claim", "extend", "ack", "retry", "release", "bury")
 
 
-class Options(msgspec.Struct, frozen=True):
-    """The numbers of a worker, as `Worker` explains them. Raises `InvalidOption`."""
+class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """The numbers among the options of a `Worker`, which explains them. Raises `InvalidOption`."""
 
     concurrency: int
     attempts: int
@@ -28,7 +28,7 @@ class Options(msgspec.Struct, frozen=True):
     poll: float
     max_messages: int | None
     max_age: float | None
-    keep_unknown: float
+    retention: float
     clock: Callable[[], float]
 
     def __post_init__(self) -> None:
@@ -37,7 +37,7 @@ class Options(msgspec.Struct, frozen=True):
         check_errors("give_up_on", self.give_up_on)
         for name in ("lease", "poll"):
             checked_span(name, getattr(self, name))
-        for name in ("drain", "keep_unknown"):
+        for name in ("drain", "retention"):
             checked_delay(name, getattr(self, name))
         if self.max_messages is not None:
             checked_count("max_messages", self.max_messages)
@@ -45,23 +45,22 @@ class Options(msgspec.Struct, frozen=True):
             checked_span("max_age", self.max_age)
         checked_callable("clock", self.clock)
 
-    @property
-    def rules(self) -> Rules:
-        """When to try again."""
-        return Rules(self.attempts, checked_backoff(self.backoff), self.give_up_on)
+    def retry_rules(self) -> RetryRules:
+        """Return the options that decide about retries."""
+        return RetryRules(self.attempts, checked_backoff(self.backoff), self.give_up_on)
 
 
-def checked_queues(given: Any) -> Sequence[Queue]:
-    """One queue, or several. Raises `InvalidOption`."""
-    queues: list[Any] = [*given] if isinstance(given, Iterable) and not isinstance(given, str) else [given]
+def checked_queues(queues: Any) -> Sequence[Queue]:
+    """Return one queue or several as a list. Raises `InvalidOption`."""
+    listed: list[Any] = [*queues] if isinstance(queues, Iterable) and not isinstance(queues, str) else [queues]
     wanted = "give a modd.ports.Queue, such as MemoryQueue(), or a list of them"
-    if not queues:
-        raise InvalidOption("queues", given, wanted)
-    return [checked_methods("queues", queue, _QUEUE, wanted) for queue in queues]
+    if not listed:
+        raise InvalidOption("queues", queues, wanted)
+    return [checked_methods("queues", queue, _QUEUE, wanted) for queue in listed]
 
 
-def checked_part(option: str, given: Any, methods: Iterable[str]) -> Any:
-    """Something with these methods, or None. Raises `InvalidOption`."""
-    if given is None:
+def checked_optional(option: str, value: Any, methods: Iterable[str]) -> Any:
+    """Return an object that has these methods, or None. Raises `InvalidOption`."""
+    if value is None:
         return None
-    return checked_methods(option, given, methods, f"give something with the methods {', '.join(methods)}, or None")
+    return checked_methods(option, value, methods, f"give something with the methods {', '.join(methods)}, or None")

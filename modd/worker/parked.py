@@ -1,4 +1,8 @@
-"""Rows for handlers that are not here: kept out of the way for a while, and given back for others."""
+"""Rows whose handlers this worker does not have: parked for a few seconds, then released for other workers.
+
+A worker cannot tell a queue which rows to skip. It leases such a row for a moment, so that it can claim what is behind
+the row, then releases it and pauses the queue, so that a worker that has the handler may get it first.
+"""
 
 from __future__ import annotations
 
@@ -10,94 +14,104 @@ from anyio.abc import TaskGroup
 from modd.concurrency.backoff import spread
 from modd.concurrency.cancellation import error_of
 from modd.ports.errors import LeaseLost
-from modd.worker.claim import PATIENCE, Work
+from modd.worker.claim import ClaimInHand
 from modd.worker.source import log
 
-TICK = 1.0
-"""Seconds between two looks at what is to be given back: it is given back together, so that queues rest seldom."""
+PARK_MIN, PARK_MAX = 1.0, 3.0
+"""Seconds that a row is parked: at first, and at most."""
 
 
-REST, LONG_REST = 0.4, 2.0
-"""For how many seconds a queue is left alone then, for others to look into it, and when there were too many rows."""
+RELEASE_INTERVAL = 1.0
+"""Seconds between two releases: rows are released together, so that their queue pauses seldom."""
 
 
-JITTER = 0.25
-"""By which share that differs, so that those who know none of the handlers do not take turns."""
+PAUSE, FULL_PAUSE = 0.4, 2.0
+"""Seconds that a queue pauses when rows are released, and when they are released because `CAPACITY` was reached."""
 
 
-MOST = 1000
-"""So many rows are held at most."""
+PAUSE_JITTER = 0.25
+"""Share by which pauses differ, so that workers without the handlers do not claim the rows from each other."""
 
 
-class Held:
-    """Rows that this worker can do nothing about. As long as they are held, what is behind them can be claimed.
+CAPACITY = 1000
+"""Most rows that are parked at a time."""
 
-    lease: for how many seconds they were claimed; they are given back long before it ends. poll: how often those look
-    into a queue who cannot wait at it, in seconds. changed: is told when there is room for more.
+
+class ParkedRows:
+    """The rows that are parked now.
+
+    lease: seconds for which the rows were claimed; they are released long before.
+    poll: seconds between two claims from a queue that cannot be waited for.
+    on_release: called when there is room for more rows.
     """
 
-    def __init__(self, lease: float, poll: float, changed: Callable[[], None]) -> None:
-        self._longest, self._poll, self._changed = lease / 3, poll, changed
-        self._due: dict[Work, float] = {}
-        """When each may be given back, by the clock of the loop."""
-        self._ticks = False
+    def __init__(self, lease: float, poll: float, on_release: Callable[[], None]) -> None:
+        self._limit, self._poll, self._on_release = lease / 3, poll, on_release
+        self._due: dict[ClaimInHand, float] = {}
+        """The time to release each row, by the clock of the loop."""
+        self._task_runs = False
 
     @property
     def room(self) -> int:
-        """How many more may be held."""
-        return MOST - len(self._due)
+        """Number of rows that can be parked yet."""
+        return CAPACITY - len(self._due)
 
-    def add(self, tasks: TaskGroup, work: Work, seconds: float) -> None:
-        """Hold a row for so many seconds, or for a third of its lease if that is less."""
-        self._due[work] = anyio.current_time() + min(seconds, self._longest)
-        if not self._ticks:
-            self._ticks = True
-            tasks.start_soon(self._tick)
+    def add(self, tasks: TaskGroup, row: ClaimInHand, seconds: float) -> None:
+        """Park a row for so many seconds, or for a third of its lease if that is less."""
+        self._due[row] = anyio.current_time() + min(seconds, self._limit)
+        if not self._task_runs:
+            self._task_runs = True
+            tasks.start_soon(self._run)
 
-    async def _tick(self) -> None:
-        """Give back what is due, until nothing is held; when it is cancelled, all at once."""
+    async def _run(self) -> None:
+        """Release rows when they are due, until none is left; release all when cancelled."""
         try:
             while self._due:
-                await anyio.sleep(min(TICK, self._longest))
-                await self._look()
+                await anyio.sleep(min(RELEASE_INTERVAL, self._limit))
+                await self._release_due()
         finally:
-            self._ticks = False
-            await self._end()
+            self._task_runs = False
+            await self._release_all()
 
-    async def _look(self) -> None:
-        now, rest = anyio.current_time(), REST
-        due = [work for work, at in self._due.items() if at <= now]
+    async def _release_due(self) -> None:
+        now, pause = anyio.current_time(), PAUSE
+        due = [row for row, at in self._due.items() if at <= now]
         if self.room <= 0:
-            due, rest = [*self._due], LONG_REST
+            due, pause = [*self._due], FULL_PAUSE
             log.warning(
-                "%d rows for handlers that are not here were claimed; what is behind them in the queue waits until "
-                "they are handled elsewhere or discarded, or have been there for keep_unknown seconds",
+                "%d rows for handlers that are not here were claimed; messages behind them wait until a worker with "
+                "their handlers takes the rows, you discard them, or they become dead letters after the retention",
                 len(due),
             )
-        self._leave_alone(due, rest)
+        self._pause_sources(due, pause)
         async with anyio.create_task_group() as tasks:
-            for work in due:
-                tasks.start_soon(self._release, work)
-        self._leave_alone(due, rest)
-        self._changed()
+            for row in due:
+                tasks.start_soon(self._release, row)
+        self._pause_sources(due, pause)
+        self._on_release()
 
-    def _leave_alone(self, works: Iterable[Work], seconds: float) -> None:
-        """Have their queues rest, before and after rows are given back: else they would be claimed here again."""
-        for source in {work.source for work in works}:
-            source.leave_alone(spread(seconds if source.waits else max(seconds, self._poll), JITTER))
+    def _pause_sources(self, rows: Iterable[ClaimInHand], seconds: float) -> None:
+        """Pause the queues before and after rows are released: else this worker would claim the rows again."""
+        for source in {row.source for row in rows}:
+            source.pause(spread(seconds if source.can_wait else max(seconds, self._poll), PAUSE_JITTER))
 
-    async def _release(self, work: Work) -> None:
-        """Give a row back; when that fails, it is tried again at the next tick for as long as the lease lasts."""
-        error = await error_of(work.source.queue.release, work.claim)
-        if error is None or isinstance(error, LeaseLost) or anyio.current_time() >= work.until:
-            del self._due[work]
+    async def _release(self, row: ClaimInHand) -> None:
+        """Release a row; a store that fails is asked again at the next release, until the lease ends."""
+        error = await error_of(row.source.queue.release, row.claim)
+        if error is None or isinstance(error, LeaseLost) or anyio.current_time() >= row.until:
+            del self._due[row]
         else:
-            log.warning("%s cannot be left to others for now", work.claim.id, exc_info=error)
+            log.warning("%s cannot be released for now", row.claim.id, exc_info=error)
 
-    async def _end(self) -> None:
-        left = [*self._due]
+    async def _release_all(self) -> None:
+        rows = [*self._due]
         self._due.clear()
-        with anyio.move_on_after(PATIENCE, shield=True):
+        with anyio.CancelScope(shield=True):
             async with anyio.create_task_group() as tasks:
-                for work in left:
-                    tasks.start_soon(work.give_back)
+                for row in rows:
+                    tasks.start_soon(row.release)
+
+
+def parking_time(age: float) -> float:
+    """Return the seconds to park a row that was created ``age`` seconds ago: longer for older rows."""
+    return min(max(PARK_MIN, age / 2), PARK_MAX)

@@ -1,4 +1,4 @@
-"""What is done about a failure: a pure decision."""
+"""The retry policy of a worker: pure decisions, without a queue."""
 
 from __future__ import annotations
 
@@ -10,77 +10,58 @@ from typing import Any, TypeAlias
 import msgspec
 
 from modd.concurrency.backoff import Backoff, check_backoff, delays
-from modd.cqrs.errors import text_of
-from modd.cqrs.retry import Errors, asked, error_types, is_hopeful
+from modd.cqrs.retry import Errors, error_types, is_retryable, requested_delays
 from modd.errors import InvalidOption
 from modd.ports.errors import NoTransaction
-from modd.worker.errors import NotedFailure
 
-Seconds: TypeAlias = Callable[[int], float]
-"""How long to wait after an attempt of this number, in seconds."""
-
-
-FARTHEST = 366 * 86400.0
-"""No delay is longer, in seconds, whatever a handler asks for."""
+BackoffFunction: TypeAlias = Callable[[int], float]
+"""A function from the number of the failed attempt, counted from 1, to the seconds before the next attempt."""
 
 
-class Outcome(msgspec.Struct, frozen=True):
-    """delay: try again after so many seconds; None to bury it. reason: what went wrong."""
-
-    delay: float | None
-    reason: str
+MAX_DELAY = 366 * 86400.0
+"""Upper limit of a delay in seconds, whatever a handler asks for."""
 
 
-class Rules(msgspec.Struct, frozen=True):
-    """When to try again: at most so many attempts, after how many seconds, and not after which errors."""
+class RetryRules(msgspec.Struct, frozen=True):
+    """The options of a worker that decide about retries: ``attempts``, ``backoff`` and ``give_up_on``."""
 
     attempts: int
-    backoff: Seconds
+    backoff: BackoffFunction
     give_up_on: Errors
 
-    def after(self, error: Exception, attempt: int) -> Outcome:
-        """What to do about the error of this attempt, counted from 1.
+    def delay_after(self, error: Exception, attempt: int) -> float | None:
+        """Return the seconds before the next attempt; None to give up.
 
-        What it asks for itself counts more than the backoff. Raises what a backoff of the user's own raises.
+        A delay that the error asks for, such as that of `RetryLater`, takes precedence over the backoff.
+
+        attempt: the number of the failed attempt, counted from 1.
+
+        Raises: the errors of the user's backoff function.
         """
-        hopeless = (*error_types(self.give_up_on), NoTransaction)
-        if attempt >= self.attempts or not is_hopeful(error, (Exception,), hopeless):
-            return Outcome(None, reason_of(error))
-        wanted = [*asked(error)]
-        seconds = max(wanted) if wanted else self.backoff(attempt)
-        return Outcome(min(max(0.0, seconds), FARTHEST), reason_of(error))
+        give_up_on = (*error_types(self.give_up_on), NoTransaction)
+        if attempt >= self.attempts or not is_retryable(error, (Exception,), give_up_on):
+            return None
+        requested = [*requested_delays(error)]
+        seconds = max(requested) if requested else self.backoff(attempt)
+        return min(max(0.0, seconds), MAX_DELAY)
 
 
-def checked_backoff(given: Backoff | Seconds) -> Seconds:
-    """A function from attempt to seconds. Raises `InvalidOption`."""
-    if not isinstance(given, str) and callable(given):
-        return _checking(given)
-    if not isinstance(given, str):
-        raise InvalidOption("backoff", given, 'give "exponential", "fibonacci", "none", or a function of the attempt')
-    check_backoff(given, 1.5, 0.5)
-    return lambda attempt: next(islice(delays(given), attempt - 1, None))
+def checked_backoff(backoff: Backoff | BackoffFunction) -> BackoffFunction:
+    """Return a backoff as a function. Raises `InvalidOption`."""
+    if isinstance(backoff, str):
+        check_backoff(backoff, 1.5, 0.5)
+        return lambda attempt: next(islice(delays(backoff), attempt - 1, None))
+    if not callable(backoff):
+        wanted = 'give "exponential", "fibonacci", "none", or a function of the attempt'
+        raise InvalidOption("backoff", backoff, wanted)
+    return _check_seconds(backoff)
 
 
-def reason_of(error: Exception) -> str:
-    """What people are told: the error, what was noted on it, and the same of each error in a group.
-
-    It can be kept and logged, whatever the error is: half a character is shown by its number.
-    """
-    lines = [_told(error), *getattr(error, "__notes__", ())]
-    if isinstance(error, ExceptionGroup):
-        lines += map(reason_of, error.exceptions)
-    return "\n".join(lines).encode(errors="backslashreplace").decode()
-
-
-def _told(error: Exception) -> str:
-    return str(error) if isinstance(error, NotedFailure) else text_of(error)
-
-
-def _checking(seconds: Seconds) -> Seconds:
+def _check_seconds(backoff: BackoffFunction) -> BackoffFunction:
     def checked(attempt: int) -> float:
-        given: Any = seconds(attempt)
-        if not (isinstance(given, (int, float)) and 0 <= given < inf):
-            raise InvalidOption("backoff", given, "its function is to return seconds, 0 or more")
-        return float(given)
+        seconds: Any = backoff(attempt)
+        if not (isinstance(seconds, (int, float)) and 0 <= seconds < inf):
+            raise InvalidOption("backoff", seconds, "its function is to return seconds, 0 or more")
+        return float(seconds)
 
     return checked

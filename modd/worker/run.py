@@ -1,4 +1,4 @@
-"""One run of a worker: its loop."""
+"""One run of a worker: the loop that claims, until the worker is stopped."""
 
 from __future__ import annotations
 
@@ -9,143 +9,147 @@ import anyio
 from anyio.abc import TaskGroup
 
 from modd.concurrency.backoff import spread
-from modd.worker.claim import PATIENCE, Work
-from modd.worker.handling import Handling
-from modd.worker.options import Options
-from modd.worker.parked import Held
-from modd.worker.pool import Leases, Slots
-from modd.worker.source import Source, log
+from modd.concurrency.lease import LeaseKeeper
+from modd.worker.claim import ClaimInHand
+from modd.worker.claim_handler import ClaimHandler
+from modd.worker.options import WorkerOptions
+from modd.worker.parked import ParkedRows
+from modd.worker.pool import SlotPool
+from modd.worker.source import SourceQueue, log
 
-JITTER = 0.25
-"""By which share the time between two looks differs, so that workers do not all look at once."""
+POLL_JITTER = 0.25
+"""Share by which the seconds between two claims differ, so that workers do not all claim at once."""
 
 
-class Running:
-    """Claims what there are free slots for, until it is stopped.
+class WorkerRun:
+    """Claims as many messages as there are free slots for, until it is stopped.
 
-    polled: is told of each look into a queue that answered.
+    sources: the queues, the most urgent first. handler: handles the claims. options: those of the worker.
+    on_poll: called whenever a queue has answered.
     """
 
     def __init__(
-        self, sources: Sequence[Source], handling: Handling, options: Options, polled: Callable[[], None]
+        self,
+        sources: Sequence[SourceQueue],
+        handler: ClaimHandler,
+        options: WorkerOptions,
+        on_poll: Callable[[], None],
     ) -> None:
-        self._sources, self._options, self._polled = sources, options, polled
-        self._slots = Slots(options.concurrency, handling.handle, self._done)
-        self._leases = Leases(self._slots, options.lease)
-        self._waking = Waking()
-        self._held = Held(options.lease, options.poll, self._waking.wake)
+        self._sources, self._options, self._on_poll = sources, options, on_poll
+        self._pool = SlotPool(options.concurrency, handler.handle, self._finish)
+        self._leases = LeaseKeeper(options.lease, log, shortest_pause=0.1)
+        self._wakeup = Wakeup()
+        self._parked = ParkedRows(options.lease, options.poll, self._wakeup.wake)
         self._tasks: Any = None
-        self._looking = anyio.CancelScope()
-        """In which queues are asked and waited at."""
-        self._stopped_at: float | None = None
-        self._settled = 0
+        self._claiming = anyio.CancelScope()
+        """The scope in which queues are claimed from and waited for."""
+        self.stopped_at: float | None = None
+        """The time of the stop, by the clock of the loop."""
+        self._handled = 0
 
     @property
-    def busy(self) -> int:
-        """How many claims are worked on."""
-        return self._options.concurrency - self._slots.free
+    def in_flight(self) -> int:
+        """Number of claims that are being handled."""
+        return self._options.concurrency - self._pool.free
 
     @property
     def is_full(self) -> bool:
-        """Whether it need not look into queues: it has no room for more, or is stopped."""
-        return self._stopped_at is not None or self._room <= 0
+        """True while there is no reason to claim: there is no room for more, or the worker is stopped."""
+        return self.stopped_at is not None or self._room <= 0
 
     def stop(self) -> None:
-        """Claim no more, be it in the middle of it."""
-        if self._stopped_at is None:
-            self._stopped_at = anyio.current_time()
-            self._looking.cancel()
-
-    def closed_by(self) -> float:
-        """When everything is to have ended, by the clock of the loop."""
-        stopped_at = anyio.current_time() if self._stopped_at is None else self._stopped_at
-        return stopped_at + self._options.drain + PATIENCE
+        """Claim no more; a claim that is under way is cancelled."""
+        if self.stopped_at is None:
+            self.stopped_at = anyio.current_time()
+            self._claiming.cancel()
 
     async def run(self) -> None:
-        """Work until it is stopped, and then until handlers have ended or were cancelled."""
+        """Claim until stopped, then wait until handlers have ended or ``drain`` is over, and cancel the rest."""
         async with anyio.create_task_group() as tasks:
             self._tasks = tasks
-            tasks.start_soon(self._leases.run)
+            tasks.start_soon(self._leases.keep_all, self._pool.claims)
             if self._options.max_age is not None:
                 tasks.start_soon(self._stop_after, self._options.max_age)
-            with self._looking:
-                await self._work(tasks)
+            with self._claiming:
+                await self._claim_until_stopped(tasks)
             with anyio.move_on_after(self._options.drain):
-                while self.busy:
-                    await self._waking.sleep()
-            if self.busy:
-                log.warning("%d messages are released: their handlers took too long to stop", self.busy)
+                while self.in_flight:
+                    await self._wakeup.sleep()
+            if self.in_flight:
+                log.warning("%d messages are released: their handlers took too long to stop", self.in_flight)
             tasks.cancel_scope.cancel()
 
-    async def _work(self, tasks: TaskGroup) -> None:
-        while self._stopped_at is None:
+    async def _claim_until_stopped(self, tasks: TaskGroup) -> None:
+        while self.stopped_at is None:
             room = self._room
             if room <= 0:
-                await self._waking.sleep()
+                await self._wakeup.sleep()
             elif not await self._claim(tasks, room):
-                await self._waking.rest(self._look_later)
+                await self._wakeup.interrupt(self._wait_for_messages)
 
     @property
     def _room(self) -> int:
-        """How many more may be claimed."""
-        most, room = self._options.max_messages, min(self._slots.free, self._held.room)
-        return room if most is None else min(room, most - self._settled - self.busy)
+        """Number of messages that may be claimed now."""
+        limit, room = self._options.max_messages, min(self._pool.free, self._parked.room)
+        return room if limit is None else min(room, limit - self._handled - self.in_flight)
 
     async def _claim(self, tasks: TaskGroup, room: int) -> bool:
-        """Claim from the queues in their order; whether to look again at once: a queue that tells when need not be."""
-        again = False
+        """Claim from the queues in their order; return True if they may have more, so that waiting makes no sense."""
+        more = False
         for source in self._sources:
             until = anyio.current_time() + self._options.lease
-            claims = await source.claim(room, self._options.lease) if room and not source.rests_for else None
+            claims = await source.claim(room, self._options.lease) if room and not source.pause_left else None
             if claims is None:
                 continue
-            self._polled()
+            self._on_poll()
             for claim in claims:
-                self._begin(tasks, Work(source, claim, until))
+                self._begin(tasks, ClaimInHand(source, claim, self._options.lease, until))
             room -= len(claims)
-            again = again or not room or (bool(claims) and not source.waits)
-        return again
+            more = more or not room or (bool(claims) and not source.can_wait)
+        return more
 
-    def _begin(self, tasks: TaskGroup, work: Work) -> None:
-        """Work on a claim; one that was made while the worker was stopped goes back."""
-        if self._stopped_at is None:
-            self._slots.give(tasks, work)
+    def _begin(self, tasks: TaskGroup, in_hand: ClaimInHand) -> None:
+        """Handle a claim; release it if the worker was stopped in the meantime."""
+        if self.stopped_at is None:
+            self._pool.start(tasks, in_hand)
         else:
-            tasks.start_soon(work.give_back)
+            tasks.start_soon(in_hand.release)
 
-    async def _look_later(self) -> None:
-        """Wait until there may be something in a queue, or it is time to look."""
-        resting = [seconds for source in self._sources if (seconds := source.rests_for)]
-        seconds = min([spread(self._options.poll, JITTER), *resting])
-        waits = [source.wait for source in self._sources if source.waits and not source.rests_for]
+    async def _wait_for_messages(self) -> None:
+        """Wait until a queue may have messages, or ``poll`` or the pause of a queue is over."""
+        pauses = [seconds for source in self._sources if (seconds := source.pause_left)]
+        seconds = min([spread(self._options.poll, POLL_JITTER), *pauses])
+        waits = [source.wait for source in self._sources if source.can_wait and not source.pause_left]
         if len(waits) == 1 == len(self._sources):
             return await waits[0](seconds)
         async with anyio.create_task_group() as tasks:
             for wait in (*waits, anyio.sleep):
-                tasks.start_soon(_first, wait, seconds, tasks)
+                tasks.start_soon(_wait_then_cancel, wait, seconds, tasks)
 
     async def _stop_after(self, seconds: float) -> None:
         await anyio.sleep(seconds)
         self.stop()
 
-    def _done(self, work: Work) -> None:
-        if work.rest is not None:
-            self._held.add(self._tasks, work, work.rest)
-        elif not work.lost:
-            self._settled += 1
-        if self._settled == self._options.max_messages:
+    def _finish(self, in_hand: ClaimInHand) -> None:
+        """Park the row of a claim or count the claim, and wake the loop."""
+        if in_hand.park_for is not None:
+            self._parked.add(self._tasks, in_hand, in_hand.park_for)
+        elif not in_hand.lost:
+            self._handled += 1
+        if self._handled == self._options.max_messages:
             self.stop()
-        if self._waking.asleep or not work.source.waits:
-            self._waking.wake()
+        if self._wakeup.asleep or not in_hand.source.can_wait:
+            self._wakeup.wake()
 
 
-async def _first(wait: Callable[[float], Any], seconds: float, others: TaskGroup) -> None:
+async def _wait_then_cancel(wait: Callable[[float], Any], seconds: float, tasks: TaskGroup) -> None:
+    """Wait, then cancel the other waits of the task group."""
     await wait(seconds)
-    others.cancel_scope.cancel()
+    tasks.cancel_scope.cancel()
 
 
-class Waking:
-    """Lets one task wait until it is woken; being woken before counts, so that nothing is missed."""
+class Wakeup:
+    """Lets a task wait until it is woken; a wake-up before the wait is not lost."""
 
     def __init__(self) -> None:
         self._woken = False
@@ -154,11 +158,11 @@ class Waking:
 
     @property
     def asleep(self) -> bool:
-        """Whether nothing but being woken is waited for."""
+        """True while a task is in `sleep`."""
         return self._event is not None
 
     def wake(self) -> None:
-        """End the wait that is going on, or the next one."""
+        """End the current wait, or the next one."""
         self._woken = True
         if self._event is not None:
             self._event.set()
@@ -166,7 +170,7 @@ class Waking:
             self._scope.cancel()
 
     async def sleep(self) -> None:
-        """Wait until it is woken."""
+        """Wait for `wake`."""
         if not self._woken:
             self._event = anyio.Event()
             try:
@@ -175,8 +179,8 @@ class Waking:
                 self._event = None
         self._woken = False
 
-    async def rest(self, wait: Callable[[], Awaitable[None]]) -> None:
-        """Wait for something, or until it is woken."""
+    async def interrupt(self, wait: Callable[[], Awaitable[None]]) -> None:
+        """Run a wait to its end, or until `wake`."""
         if not self._woken:
             try:
                 with anyio.CancelScope() as self._scope:

@@ -1,4 +1,4 @@
-"""A queue as a worker sees it: what is claimed from it, and which transaction its claims are settled in."""
+"""A queue that a worker claims from, and the transactions in which its claims are handled and settled."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import anyio
 
+from modd.concurrency.backoff import DoublingPause
 from modd.concurrency.cancellation import error_of, raise_if_cancelled
 from modd.errors import InvalidOption
 from modd.ports.items import Claim
@@ -17,90 +18,89 @@ from modd.ports.transaction import Transactional
 
 log = logging.getLogger("modd.worker")
 
+Begin = Callable[[], AbstractAsyncContextManager[Any]]
+"""A function that begins a transaction."""
 
-SHORTEST, LONGEST = 0.1, 5.0
-"""Seconds between two tries when a store fails: at first, and at most."""
 
+class SourceQueue:
+    """A queue that a worker claims from; it is paused after a failure.
 
-class Source:
-    """A queue, and how long it is left alone after it has failed.
+    queue: the `modd.ports.Queue`.
+    name: the name under which the inbox notes messages of this queue; no other queue of the worker has it.
+    inbox, outbox: those of the worker, or None.
 
-    name: that of the queue, or what its place among the queues makes of it, where it has none or one before has the
-    same: the inbox tells messages of different queues apart by it.
-    begin: makes the transaction that handlers run in; None if there is none. own: makes one of the queue. acks: whether
-    an ack inside of the first is part of it; otherwise it comes after, so that nothing is forgotten that was not
-    committed.
+    Raises: `InvalidOption` if the inbox or the outbox does not write in the transaction of the handlers.
     """
 
     def __init__(self, queue: Queue, name: str, inbox: Any, outbox: Any) -> None:
         self.queue, self.name = queue, name
-        self.begin, self.own = _begin_of(outbox, inbox, queue), _begin_of(queue)
         owner = next((each for each in (outbox, inbox, queue) if isinstance(each, Transactional)), None)
-        _check_together(owner, inbox, outbox)
-        self.acks = owner is not None and in_one_store(owner, queue)
-        self.waits = callable(getattr(queue, "wait", None))
-        self._pause, self._rests_until = SHORTEST, 0.0
+        _check_stores(owner, inbox, outbox)
+        self.begin: Begin | None = owner.transaction if owner is not None else None
+        """Begins the transaction that handlers run in; None if no store has transactions."""
+        self.begin_own: Begin | None = queue.transaction if isinstance(queue, Transactional) else None
+        """Begins a transaction of the queue itself; None if it has none."""
+        self.acks_in_transaction = owner is not None and share_store(owner, queue)
+        """True if an acknowledgement is part of the handlers' transaction; else it follows the commit."""
+        self.can_wait = callable(getattr(queue, "wait", None))
+        self._pause = DoublingPause()
+        self._paused_until = 0.0
 
     @property
-    def rests_for(self) -> float:
-        """For how many seconds more it is left alone; 0 when it is not."""
-        return max(0.0, self._rests_until - anyio.current_time()) if self._rests_until else 0.0
+    def pause_left(self) -> float:
+        """Seconds until the queue may be asked again; 0 if it is not paused."""
+        return max(0.0, self._paused_until - anyio.current_time()) if self._paused_until else 0.0
 
-    def leave_alone(self, seconds: float) -> None:
-        """Ask it for nothing for so many seconds."""
-        self._rests_until = max(self._rests_until, anyio.current_time() + seconds)
+    def pause(self, seconds: float) -> None:
+        """Do not ask the queue for so many seconds."""
+        self._paused_until = max(self._paused_until, anyio.current_time() + seconds)
 
     async def claim(self, limit: int, lease: float) -> list[Claim] | None:
-        """What the queue gives, None when it fails; it is asked again after a while."""
+        """Claim up to ``limit`` items; return None and pause the queue if it fails."""
         try:
             claims = await self.queue.claim(limit, lease)
         except Exception as error:
             failed = error
         else:
-            self._pause = SHORTEST
+            self._pause.reset()
             return claims
         await raise_if_cancelled(failed)
-        self._rest("claimed", failed)
+        self._pause_after("claimed", failed)
         return None
 
     async def wait(self, seconds: float) -> None:
-        """Wait for as long as that, or until there may be something to claim."""
+        """Wait until the queue may have something to claim, at most so many seconds."""
         queue: Any = self.queue
         error = await error_of(queue.wait, seconds)
         if error is not None:
-            self._rest("waited for", error)
+            self._pause_after("waited for", error)
 
-    def _rest(self, what: str, error: Exception) -> None:
-        log.warning("nothing can be %s in the queue %r; next try in %g s", what, self.name, self._pause, exc_info=error)
-        self.leave_alone(self._pause)
-        self._pause = min(2 * self._pause, LONGEST)
+    def _pause_after(self, verb: str, error: Exception) -> None:
+        seconds = self._pause.next()
+        log.warning("nothing can be %s in the queue %r; next try in %g s", verb, self.name, seconds, exc_info=error)
+        self.pause(seconds)
 
 
-def sources_of(queues: Sequence[Queue], inbox: Any, outbox: Any) -> list[Source]:
-    """A source for each queue, each with a name of its own."""
-    sources: dict[str, Source] = {}
-    for place, queue in enumerate(queues, 1):
+def create_sources(queues: Sequence[Queue], inbox: Any, outbox: Any) -> list[SourceQueue]:
+    """Create a source for each queue; a queue without a name, or with the name of an earlier queue, gets a number."""
+    sources: dict[str, SourceQueue] = {}
+    for number, queue in enumerate(queues, 1):
         name = str(getattr(queue, "name", ""))
         if not name or name in sources:
-            name = f"{name}#{place}"
-        sources[name] = Source(queue, name, inbox, outbox)
+            name = f"{name}#{number}"
+        sources[name] = SourceQueue(queue, name, inbox, outbox)
     return [*sources.values()]
 
 
-def _begin_of(*parts: Any) -> Callable[[], AbstractAsyncContextManager[Any]] | None:
-    """What begins a transaction of the first part that has any."""
-    return next((each.transaction for each in parts if isinstance(each, Transactional)), None)
+def share_store(first: Any, second: Any) -> bool:
+    """True if a write to the second part joins a transaction of the first: their ``store`` is the same object."""
+    store = getattr(first, "store", None)
+    return first is second or (store is not None and getattr(second, "store", None) is store)
 
 
-def in_one_store(one: Any, other: Any) -> bool:
-    """Whether a write to the one is part of a transaction of the other; parts say it by their ``store``."""
-    store = getattr(one, "store", None)
-    return one is other or (store is not None and getattr(other, "store", None) is store)
-
-
-def _check_together(owner: Any, inbox: Any, outbox: Any) -> None:
-    """Nothing must be noted as done, nor released, that is not committed then; nor be committed and not released."""
-    for option, given in (("inbox", inbox), ("outbox", outbox)):
-        if given is not None and owner is not None and not in_one_store(owner, given):
-            wanted = f"it is in another store than {owner!r}, whose transactions handlers run in; give that store's"
-            raise InvalidOption(option, given, wanted)
+def _check_stores(owner: Any, inbox: Any, outbox: Any) -> None:
+    """Raise `InvalidOption` if the inbox or the outbox would write outside the transaction of the handlers."""
+    for option, part in (("inbox", inbox), ("outbox", outbox)):
+        if part is not None and owner is not None and not share_store(owner, part):
+            wanted = f"it is in a different store than {owner!r}, in whose transactions handlers run; give that store's"
+            raise InvalidOption(option, part, wanted)

@@ -1,4 +1,4 @@
-"""A worker: begin reading here. It claims what is in queues, and has typed buses handle it."""
+"""The `Worker`: begin reading here. It claims messages from queues, and has typed buses handle them."""
 
 from __future__ import annotations
 
@@ -15,54 +15,62 @@ from modd.cqrs.retry import Errors
 from modd.ports.inbox import WEEK, Inbox
 from modd.ports.outbox import Outbox
 from modd.ports.queue import Queue
-from modd.worker.emitted import Released
+from modd.worker.buses import ServedBuses
+from modd.worker.claim_handler import ClaimHandler
+from modd.worker.dead_letters import FailurePolicy
+from modd.worker.emitted import EmittedEvents
 from modd.worker.errors import AlreadyRunning
-from modd.worker.handlers import Served
-from modd.worker.handling import Handling
-from modd.worker.options import Options, checked_part, checked_queues
-from modd.worker.retry import Seconds
-from modd.worker.run import Running
-from modd.worker.source import log, sources_of
+from modd.worker.options import WorkerOptions, checked_optional, checked_queues
+from modd.worker.retry import BackoffFunction
+from modd.worker.run import WorkerRun
+from modd.worker.source import create_sources, log
+
+GRACE = 1.0
+"""Seconds after the drain, in which messages are released and the bus is closed."""
 
 
 class Worker:
-    """Has typed buses handle what is in queues: commands once each, events by each of their handlers for itself.
+    """A worker: claims messages from queues and has typed buses handle them.
 
-    ``await Worker(queue, commands).run()`` works until ``stop()`` is called. Each message is handled at least once;
-    what its handler does in the transaction of the store takes effect exactly once. What fails is tried again, and in
-    the end buried with the reason. An event becomes one row for each handler, so that one that fails never runs the
-    others again; a row for a handler that this worker does not have is left to others.
+    Use it where commands and events are queued, by `Enqueue` or a `Relay`, and handled later, often in a process apart.
+    ``await Worker(queue, commands).run()`` works until you call ``stop()``.
 
-    What handlers emit goes into the outbox, for a relay to pass on; without one it flows on in a turn of the `Bus`
-    around the typed bus. The transaction that handlers run in is that of the outbox, the inbox or the queue: the first
-    that has any. Parts of one store, whose writes join its transactions, say so by the same object as their ``store``.
+    Each message is handled at least once; the effects of a handler in the transaction of the store happen exactly once.
+    A message that fails is retried, and in the end becomes a dead letter with the reason. An event fans out: it becomes
+    one row in the queue for each of its handlers, so that each handler is retried by itself.
 
-    Several workers may serve one queue. One that gets a row for a handler that it does not have holds it for a few
-    seconds, so that it gets at what is behind, gives it back and leaves the queue to others for a moment. It holds 1000
-    such rows at most; where more are at the head of a queue, only others get at what is behind. A handler that is gone
-    for good leaves rows behind: discard them, or say in ``keep_unknown`` that they are buried sooner.
+    Events that handlers emit go into the outbox, from which a `Relay` takes them. Without an outbox they flow on in a
+    turn of the `Bus` around the typed bus. Handlers run in a transaction of the outbox, the inbox or the queue: the
+    first of these that has transactions. Parts whose writes join the same transactions have the same ``store``.
 
-    queues: one `modd.ports.Queue`, or several, the most urgent one first.
-    bus: a typed bus of commands or events, or a `Bus` with some inside, all with handlers. It is opened for as long as
-        the worker runs, unless it is open; where several workers share one, open it around them.
-    codec: decodes the envelopes and encodes what is emitted; by default one of all types that the bus handles.
-    inbox: knows what was handled, so that it is recognised when it comes again.
-    outbox: by default that of the inbox or the queue, if it has one.
-    concurrency: how many claims are worked on at a time.
-    attempts: after how many a message that fails, or kills its worker, is buried.
-    backoff: the delays between them: ``"exponential"``, ``"fibonacci"`` or ``"none"``, or a function from the attempt,
-        counted from 1, to seconds. `RetryLater` counts more.
-    give_up_on: the types of errors after which a message is buried at once, as after `GiveUp` and misuse.
-    lease: for how many seconds a claim is leased at a time; it is renewed for as long as the handler takes.
-    drain: for how many seconds `stop` lets handlers go on before they are cancelled and their messages released. For
-        this, and for closing the bus, there is one second more; a store that others have locked may take longer, as
-        long as its own timeout says.
-    poll: the most seconds between two looks into the queues.
-    max_messages, max_age: the worker ends by itself after so many messages, or seconds; None for never.
-    keep_unknown: for how many seconds a row for a handler that is not here is left to others before it is buried.
-    clock: seconds since 1970.
+    Several workers may serve one queue. A worker parks a row for a handler that it does not have for a few seconds,
+    then releases it and pauses the queue, so that a worker that has the handler gets the row. It parks at most 1000
+    rows; if more of them are at the head of a queue, it does not reach the messages behind. Discard the rows of a
+    handler that was removed, or set a shorter ``retention``.
 
-    Raises `InvalidOption`, `WrongBus`, `MultipleHandlers`, `DuplicateHandler`, `DuplicateName`.
+    queues: a `modd.ports.Queue`, or several, the most urgent first.
+    bus: a typed bus of commands or events, or a `Bus` with such buses inside. The worker opens it for its run, unless
+        it is open. If several workers share a bus, open it around them.
+    codec: decodes messages and encodes emitted events. By default one of all types that the buses handle.
+    inbox: recognises messages that were handled before. None for no inbox.
+    outbox: gets the emitted events. By default that of the inbox or the queue, if it has one.
+    concurrency: number of messages that are handled at a time.
+    attempts: number of attempts after which a message that fails, or kills its process, becomes a dead letter.
+    backoff: delays between attempts: ``"exponential"``, ``"fibonacci"``, ``"none"``, or a function from the number of
+        the failed attempt, counted from 1, to seconds. The delay of a `RetryLater` takes precedence.
+    give_up_on: types of errors after which a message becomes a dead letter at once, as after `GiveUp` and misuse.
+    lease: seconds of a lease. It is renewed for as long as the handler runs; after a crash a second worker may claim
+        the message when its lease ends.
+    drain: seconds that handlers have to end after `stop`; then they are cancelled and their messages released. That,
+        and closing the bus, takes at most one second more, or the timeout of a locked store.
+    poll: most seconds between two claims from the queues.
+    max_messages: the run ends after so many messages. None for no limit.
+    max_age: the run ends after so many seconds. None for no limit.
+    retention: seconds after which a row whose handler no worker has becomes a dead letter. By default a week.
+    clock: returns the time in seconds since 1970.
+
+    Raises: `InvalidOption`, `WrongBus` for a bus of queries, `MultipleHandlers` for a command that two buses handle,
+        `DuplicateHandler` and `DuplicateName` for two handlers or buses of one name.
     """
 
     def __init__(
@@ -75,109 +83,123 @@ class Worker:
         outbox: Outbox | None = None,
         concurrency: int = 8,
         attempts: int = 10,
-        backoff: Backoff | Seconds = "exponential",
+        backoff: Backoff | BackoffFunction = "exponential",
         give_up_on: Errors = (),
         lease: float = 30.0,
         drain: float = 30.0,
         poll: float = 1.0,
         max_messages: int | None = None,
         max_age: float | None = None,
-        keep_unknown: float = WEEK,
+        retention: float = WEEK,
         clock: Callable[[], float] = time,
     ) -> None:
-        self._options = Options(
-            concurrency, attempts, backoff, give_up_on, lease, drain, poll, max_messages, max_age, keep_unknown, clock
+        self._options = options = WorkerOptions(
+            concurrency=concurrency,
+            attempts=attempts,
+            backoff=backoff,
+            give_up_on=give_up_on,
+            lease=lease,
+            drain=drain,
+            poll=poll,
+            max_messages=max_messages,
+            max_age=max_age,
+            retention=retention,
+            clock=clock,
         )
-        given = checked_queues(queues)
-        checked_part("codec", codec, ("encode", "decode"))
-        checked_part("inbox", inbox, ("add", "has"))
-        outbox = checked_part("outbox", outbox if outbox is not None else _outbox_of(inbox, *given), ("put",))
-        self._sources = sources_of(given, inbox, outbox)
-        self._served = Served(bus)
-        self._handling = Handling(
-            self._served,
-            codec if codec is not None else self._served.codec,
+        sources = checked_queues(queues)
+        checked_optional("codec", codec, ("encode", "decode"))
+        checked_optional("inbox", inbox, ("add", "has"))
+        outbox = checked_optional("outbox", outbox if outbox is not None else _outbox_of(inbox, *sources), ("put",))
+        self._sources = create_sources(sources, inbox, outbox)
+        self._buses = ServedBuses(bus)
+        self._handler = ClaimHandler(
+            self._buses,
+            codec if codec is not None else self._buses.codec,
             inbox,
-            Released(outbox, codec),
-            self._options.rules,
-            keep_unknown,
+            EmittedEvents(outbox, codec),
+            FailurePolicy(options.retry_rules(), retention, clock),
             clock,
         )
-        self._running: Running | None = None
-        self._stopped = False
-        """It was stopped while it did not run."""
+        self._run: WorkerRun | None = None
+        self._stop_next = False
+        """True if `stop` was called while the worker did not run."""
         self._last_polled: float | None = None
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {self._served.name}>"
+        return f"<{type(self).__name__} of {self._buses.name}>"
 
     @property
-    def running(self) -> int:
-        """How many messages are being handled."""
-        return self._running.busy if self._running is not None else 0
+    def in_flight(self) -> int:
+        """Number of messages that are being handled."""
+        return self._run.in_flight if self._run is not None else 0
 
     @property
     def last_polled(self) -> float | None:
-        """When it last looked into its queues, by its clock, and they answered; for health checks.
+        """The time of the last answer of a queue, by ``clock``, for health checks; None before the first.
 
-        While it has no room for more, or is stopped and lets handlers end, there is nothing to look for, and this is
-        now. So while it runs and all is well, it is not much longer ago than ``poll``.
+        While all slots are busy, or handlers end after `stop`, the worker does not ask the queues, and this is the
+        present time. So while the worker runs well, it is not much older than ``poll`` seconds.
         """
-        if self._running is not None and self._running.is_full:
+        if self._run is not None and self._run.is_full:
             return self._options.clock()
         return self._last_polled
 
     @property
     def drain(self) -> float:
-        """For how many seconds `stop` lets handlers go on."""
+        """Seconds that handlers have to end after `stop`."""
         return self._options.drain
 
-    def opened(self) -> AbstractAsyncContextManager[None]:
-        """The bus, open for a block; what is open already is left as it is."""
-        return self._served.opened()
+    def open_bus(self) -> AbstractAsyncContextManager[None]:
+        """Open the bus for a block; do nothing if it is open."""
+        return self._buses.open()
 
     def stop(self) -> None:
-        """Have `run` claim no more, wait for handlers as long as ``drain`` says, and end.
+        """Have `run` claim no more, wait up to ``drain`` seconds for its handlers, and end.
 
-        While it does not run, the next `run` ends at once; the one after that works again. Call it from anywhere in the
-        loop.
+        If the worker does not run, its next `run` ends at once, and later runs work again. Call `stop` from any
+        task of the loop.
         """
-        if self._running is None:
-            self._stopped = True
+        if self._run is None:
+            self._stop_next = True
         else:
-            self._running.stop()
+            self._run.stop()
 
     async def run(self) -> None:
-        """Handle what is in the queues, until it is stopped; once at a time, else `AlreadyRunning` is raised.
+        """Handle messages until the worker is stopped.
 
-        Failures of the queues are logged and got over. When this is cancelled, what is being handled is released. The
-        bus that it opened is closed at its end, within ``drain`` and one second of `stop`, or that is cancelled.
+        Failures of a queue are logged, and the queue is asked again after a pause. If the run is cancelled, the
+        messages in flight are released. A bus that the run opened is closed at its end.
+
+        Raises: `AlreadyRunning` if the worker is running.
         """
-        if self._running is not None:
+        if self._run is not None:
             raise AlreadyRunning(repr(self))
-        stopped, self._stopped = self._stopped, False
-        if stopped:
+        stop_now, self._stop_next = self._stop_next, False
+        if stop_now:
             return
-        self._running = running = Running(self._sources, self._handling, self._options, self._polled)
+        self._run = run = WorkerRun(self._sources, self._handler, self._options, self._note_poll)
         try:
-            async with closed_by(self.opened(), running.closed_by):
-                await running.run()
+            async with close_in_time(self.open_bus(), self.drain, lambda: run.stopped_at):
+                await run.run()
         finally:
-            self._running = None
+            self._run = None
 
-    def _polled(self) -> None:
+    def _note_poll(self) -> None:
         self._last_polled = self._options.clock()
 
 
 def _outbox_of(*parts: Any) -> Any:
+    """Return the outbox of the first part that has one."""
     return next((each.outbox for each in parts if getattr(each, "outbox", None) is not None), None)
 
 
 @asynccontextmanager
-async def closed_by(context: AbstractAsyncContextManager[Any], deadline: Callable[[], float]) -> AsyncIterator[None]:
-    """Enter a context for the block; what takes too long to leave it is cancelled, and that is logged.
+async def close_in_time(
+    context: AbstractAsyncContextManager[Any], drain: float, stopped_at: Callable[[], float | None]
+) -> AsyncIterator[None]:
+    """Enter a context for the block; cancel its close `GRACE` and ``drain`` seconds after the stop, and log that.
 
-    deadline: asked at the end of the block, by the clock of the loop.
+    stopped_at: returns the time of the stop by the clock of the loop, None if there was none; called after the block.
     """
     error: BaseException | None = None
     with anyio.CancelScope() as scope:
@@ -188,8 +210,9 @@ async def closed_by(context: AbstractAsyncContextManager[Any], deadline: Callabl
                 error = raised
                 raise
             finally:
-                scope.deadline = deadline()
+                stop = stopped_at()
+                scope.deadline = (anyio.current_time() if stop is None else stop) + drain + GRACE
     if scope.cancelled_caught:
-        log.warning("what was opened took too long to close and was cancelled")
+        log.warning("closing the bus took too long and was cancelled")
         if error is not None:
             raise error

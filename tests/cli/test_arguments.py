@@ -57,6 +57,7 @@ def test_help_is_had_for_each_command(capsys: pytest.CaptureFixture[str]) -> Non
     assert "--yes" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_without_rich_there_is_json_and_else_an_error_says_what_to_install(orders: Shell) -> None:
     argv = [sys.executable, "-c", WITHOUT, "queue", str(orders.path)]
     told = subprocess.run([*argv, "--json"], capture_output=True, text=True, check=True)

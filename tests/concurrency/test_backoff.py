@@ -1,4 +1,4 @@
-"""How long to wait before the next attempt."""
+"""Delays between attempts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modd import InvalidOption
-from modd.concurrency.backoff import LONGEST, delays
+from modd.concurrency.backoff import LONGEST_DELAY, DoublingPause, delays
 
 fractions = st.floats(0, 1, exclude_max=True)
 
@@ -64,7 +64,14 @@ def test_jitter_is_random_unless_told_otherwise() -> None:
 def test_delays_stay_numbers_that_can_be_slept_for(backoff: str) -> None:
     late = first(2000, backoff, jitter=1, random=lambda: 0.0)[-1]
     assert late == 0
-    assert max(first(2000, backoff, jitter=0)) == LONGEST
+    assert max(first(2000, backoff, jitter=0)) == LONGEST_DELAY
+
+
+def test_a_pause_doubles_up_to_the_longest_until_it_is_reset() -> None:
+    pause = DoublingPause(0.1, 0.5)
+    assert [pause.next() for _ in range(5)] == [0.1, 0.2, 0.4, 0.5, 0.5]
+    pause.reset()
+    assert pause.next() == 0.1
 
 
 @pytest.mark.parametrize(

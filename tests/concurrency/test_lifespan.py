@@ -16,7 +16,7 @@ async def test_resources_are_left_in_reverse_and_then_it_is_closed() -> None:
     lifespan, left = Lifespan("orders"), list[tuple[str, bool]]()
     async with lifespan.opening() as stack:
         for name in ("first", "second"):
-            stack.callback(lambda name=name: left.append((name, lifespan.is_open)))
+            stack.callback(lambda n: left.append((n, lifespan.is_open)), name)
     assert lifespan.is_open
     assert not await lifespan.close(None, None, None)
     assert left == [("second", True), ("first", True)]

@@ -316,6 +316,7 @@ async def test_eager_tasks_started_by_a_plain_function_do_not_overlap_with_its_t
     assert await bus(A()) == ()
 
 
+@pytest.mark.slow
 def test_buses_that_share_what_is_inside_are_made_quickly_and_looked_through_once() -> None:
     bus = Bus(name="leaf")
     for n in range(15):

@@ -271,6 +271,32 @@ async def test_another_key_is_another_turn_and_the_same_key_is_within() -> None:
     assert seen == [N(n) for n in range(5)]
 
 
+async def test_a_turn_that_waits_twice_for_a_busy_bus_is_no_circle() -> None:
+    # MO-8
+    free, numbers = anyio.Event(), list[N]()
+
+    async def wait(message: Start) -> None:
+        await free.wait()
+
+    async def note(message: N) -> None:
+        numbers.append(message)
+
+    async def send_two(message: A) -> None:
+        await gather(lambda: busy(N(1)), lambda: busy(N(2)))
+
+    async def send_on(message: C) -> None:
+        await middle(B())
+
+    busy, middle = Bus([wait, note], name="busy"), Bus([send_two], name="middle")
+    front = Bus([send_on], name="front")
+    async with anyio.create_task_group() as tasks:
+        for bus, message in ((busy, Start()), (middle, A()), (front, C())):
+            tasks.start_soon(bus, message)
+            await anyio.wait_all_tasks_blocked()
+        free.set()
+    assert sorted(number.n for number in numbers) == [1, 2]
+
+
 async def test_there_is_no_false_alarm_in_a_storm_of_ordinary_traffic() -> None:
     # MO-8
     handled = 0

@@ -63,6 +63,7 @@ async def test_the_error_names_the_cycle() -> None:
     assert "ping" in str(error) and "pong" in str(error) and "limit=20" in str(error) and "table" in str(error)
 
 
+@pytest.mark.slow
 async def test_a_cycle_is_named_with_the_default_limit_too() -> None:
     # MO-9
     with pytest.raises(TurnFailed) as caught:

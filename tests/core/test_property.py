@@ -19,6 +19,8 @@ from modd import Bus, Failure, Message, TurnFailed
 from modd.core.component import name_of
 from tests.core.model import Fail, ModelBus
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = 20_000 if os.environ.get("MODD_PROFILE") == "long" else 1_000
 STEPS = 50
 CHECKS = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much, HealthCheck.large_base_example)

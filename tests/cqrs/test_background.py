@@ -69,7 +69,7 @@ async def test_closing_waits_no_longer_than_its_timeout() -> None:
             cancelled.append(envelope.id)
 
     for timeout in (0, 5.0, 30.0):
-        options = {} if timeout == 30.0 else {"close_timeout": timeout}
+        options = {} if timeout == 30.0 else {"drain": timeout}
         async with CommandBus([create], middleware=[Later(work)], new_id=numbered(), **options) as bus:  # type: ignore[arg-type]
             await bus.dispatch(Create())
             await anyio.sleep(100)

@@ -30,18 +30,18 @@ def test_an_explicit_zero_or_false_counts_and_the_nearest_base_counts_most() -> 
     assert options.of(Create) == {"ttl": 5.0, "short_circuit": True}
     assert options.of(Created) == {"ttl": 0, "short_circuit": True}
     assert options.of(CreatedByAdmin) == {"ttl": 0, "short_circuit": False} == options.of(CreatedByAdmin)
-    assert options.types == (CreatedByAdmin, Created)
+    assert options.sets == [options.of(kind) for kind in (Create, CreatedByAdmin, Created)]
 
 
 def made(name: str, intents: Any) -> Any:
     makers: dict[str, Any] = {
         "Cacher": lambda: Cacher(intents=intents),
-        "CircuitBreaker": lambda: CircuitBreaker(3, 5.0, intents=intents),
+        "CircuitBreaker": lambda: CircuitBreaker(3, reset_after=5.0, intents=intents),
         "Enqueue": lambda: Enqueue(MemoryQueue(), intents=intents),
         "FeatureFlag": lambda: FeatureFlag(lambda kind: True, intents=intents),
         "Lock": lambda: Lock(lambda envelope: "key", intents=intents),
         "Logger": lambda: Logger(intents=intents),
-        "RateLimit": lambda: RateLimit(5, 1.0, intents=intents),
+        "RateLimit": lambda: RateLimit(5, per=1.0, intents=intents),
         "Retryer": lambda: Retryer(intents=intents),
         "Timeout": lambda: Timeout(5.0, intents=intents),
         "Validator": lambda: Checks(intents),

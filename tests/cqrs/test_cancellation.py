@@ -46,7 +46,7 @@ async def test_a_dispatch_that_is_cancelled_anywhere_is_over_and_the_next_one_wo
         await step()
         return 1
 
-    bus = CommandBus([handle, handle], several=True, middleware=[around], concurrent=concurrent)
+    bus = CommandBus([handle, handle], multiple=True, middleware=[around], concurrent=concurrent)
     with step.scope:
         await bus.dispatch(Create())
     assert step.scope.cancelled_caught is (at <= 4)

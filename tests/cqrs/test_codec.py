@@ -19,7 +19,7 @@ from modd.cqrs import (
     Event,
     Handled,
     Received,
-    Reprocessed,
+    Redispatched,
     Retried,
     Stamp,
     Tenant,
@@ -67,10 +67,10 @@ async def test_an_envelope_that_went_through_json_is_dispatched_anew_under_its_i
     again = await bus.dispatch(back)
     assert (again.result, again.envelope.id) == (Money(Decimal("9.99")), sent.id)
     assert again.events == (Priced("yoyo"),)
-    kept = again.envelope.first(Reprocessed)
+    kept = again.envelope.first(Redispatched)
     assert kept is not None and Priority(3).level in [s.level for s in kept.stamps if isinstance(s, Priority)]
-    assert codec.decode(codec.encode(again.envelope)).all(Reprocessed) == (
-        Reprocessed(tuple(s for s in kept.stamps if not s.local), at=kept.at),
+    assert codec.decode(codec.encode(again.envelope)).all(Redispatched) == (
+        Redispatched(tuple(s for s in kept.stamps if not s.local), at=kept.at),
     )
 
 
@@ -85,7 +85,7 @@ async def test_what_was_caused_keeps_its_ids_and_its_time() -> None:
     dispatched = await CommandBus([outer]).dispatch(Priced2())
     codec = Codec([Price])
     bare = Envelope(Price("yoyo"))
-    bare.caused_by(dispatched.envelope)
+    bare.set_cause(dispatched.envelope)
     back = codec.decode(codec.encode(bare))
     assert (back.causation_id, back.correlation_id) == (dispatched.envelope.id, dispatched.envelope.id)
     assert back.stamps[0] == bare.stamps[0]

@@ -23,7 +23,7 @@ from modd.cqrs import (
     Envelope,
     Event,
     Received,
-    Reprocessed,
+    Redispatched,
     Stamp,
     Tenant,
     Undecodable,
@@ -76,7 +76,7 @@ async def test_an_envelope_comes_back_in_either_format_and_is_dispatched_anew(fo
     back = codec(format).decode(codec(format).encode(again.envelope))
     assert (back.message, back.id) == (UPLOAD, sent.envelope.id)
     assert again.events == (Uploaded(2),) and back.last(Actor) == sent.envelope.last(Actor)
-    kept = back.first(Reprocessed)
+    kept = back.first(Redispatched)
     assert kept is not None and Emitted in map(type, kept.stamps) and Hint not in map(type, kept.stamps)
 
 
@@ -172,7 +172,7 @@ def test_data_that_a_hook_does_not_take_is_undecodable(format: Format, error: ty
 def test_damaged_bytes_are_an_envelope_or_undecodable(format: Format, cut: int, put: bytes, width: int) -> None:
     # MI-11, ST-33
     data = codec(format).encode(
-        Envelope(UPLOAD, Priority(3), Emitted(Uploaded(2)), Reprocessed((Tenant("t"),)), id="1")
+        Envelope(UPLOAD, Priority(3), Emitted(Uploaded(2)), Redispatched((Tenant("t"),)), id="1")
     )
     try:
         envelope = codec(format).decode(data[:cut] + put + data[cut + width :])

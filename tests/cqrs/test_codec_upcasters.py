@@ -121,12 +121,12 @@ def test_what_no_upcaster_can_bring_up_to_date_is_undecodable(message: Any, reas
 @pytest.mark.parametrize(
     ("given", "reason"),
     [
-        (lambda old: None, "gave a value of type NoneType, which is no mapping"),
-        (lambda old: [("amount", 1)], "gave a value of type list"),
+        (lambda old: None, "returned a value of type NoneType, which is no mapping"),
+        (lambda old: [("amount", 1)], "returned a value of type list"),
         (lambda old: {"amount": "much"}, "Invalid decimal string|Expected"),
         (lambda old: {"amount": 1j}, "complex"),
-        (lambda old: data("Paid", amount="1"), r"gave \$type or \$version"),
-        (lambda old: {"$version": 3, "amount": "1"}, r"gave \$type or \$version"),
+        (lambda old: data("Paid", amount="1"), r"returned \$type or \$version"),
+        (lambda old: {"$version": 3, "amount": "1"}, r"returned \$type or \$version"),
     ],
 )
 def test_what_an_upcaster_must_not_give_makes_data_undecodable(given: Any, reason: str) -> None:
@@ -138,5 +138,5 @@ def test_what_an_upcaster_must_not_give_makes_data_undecodable(given: Any, reaso
 @pytest.mark.parametrize("given", [{}, data("gone"), data("old", 2), {"$type": ["Paid"]}, data("Paid", "3")])
 def test_an_old_name_that_leads_nowhere_makes_data_undecodable(given: Any) -> None:
     # MI-11
-    with pytest.raises(Undecodable, match=r"the last upcaster of old has to give the name of a known type as \$type"):
+    with pytest.raises(Undecodable, match=r"the last upcaster of old has to return the name of a known type as \$type"):
         codec(old={1: lambda old: given}).decode(encoded(data("old")))

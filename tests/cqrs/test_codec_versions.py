@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modd import Message
-from modd.cqrs import Codec, Command, CommandBus, Emitted, Envelope, Event, Handled, Reprocessed, UnknownStamp
+from modd.cqrs import Codec, Command, CommandBus, Emitted, Envelope, Event, Handled, Redispatched, UnknownStamp
 from modd.cqrs.upcasting import Upcaster
 
 pytestmark = pytest.mark.anyio
@@ -117,11 +117,11 @@ def test_a_derived_type_has_the_upcasters_of_its_base_unless_it_has_its_own(form
 def test_events_that_were_emitted_and_what_is_kept_of_a_dispatch_before_are_brought_up_to_date(format: Format) -> None:
     # MI-11
     once = Envelope(Order1("yoyo"), Emitted(Ordered1("yoyo")), Handled(7))
-    kept = Reprocessed((Emitted(Ordered1("yoyo")), Handled(8)))
+    kept = Redispatched((Emitted(Ordered1("yoyo")), Handled(8)))
     decoded = now(format).decode(before(format).encode(Envelope(once.message, *once.stamps, kept)))
     again = now(format).decode(now(format).encode(decoded))
     for envelope in (decoded, again):
-        stamps = envelope.last(Reprocessed)
+        stamps = envelope.last(Redispatched)
         assert stamps is not None and envelope.message == Order("yoyo")
         for emitted in (envelope.last(Emitted), stamps.stamps[0]):
             assert isinstance(emitted, Emitted) and emitted.event == Ordered("yoyo", 1, "EUR")

@@ -18,7 +18,7 @@ from modd.cqrs import (
     Next,
     NoHandler,
     QueryBus,
-    Reprocessed,
+    Redispatched,
     Stamp,
     Tenant,
     WrongBus,
@@ -153,13 +153,13 @@ async def test_a_redispatch_has_the_same_id_keeps_the_old_stamps_aside_and_runs_
     second = await dispatched_again(first, bus)
     assert (first.result, second.result, runs) == (1, 2, ["Ada", "Ada"])
     assert second.envelope is not first.envelope and second.envelope.id == first.envelope.id
-    reprocessed = second.envelope.first(Reprocessed)
+    reprocessed = second.envelope.first(Redispatched)
     assert reprocessed is not None
     assert [type(stamp) for stamp in reprocessed.stamps] == [Priority, Handled]
     assert reprocessed.stamps == first.envelope.stamps[1:]
-    assert [type(stamp) for stamp in second.envelope.stamps] == [Identity, Reprocessed, Handled]
+    assert [type(stamp) for stamp in second.envelope.stamps] == [Identity, Redispatched, Handled]
     third = await dispatched_again(second, bus, Priority(9))
-    assert [type(stamp) for stamp in third.envelope.stamps] == [Identity, Reprocessed, Priority, Handled]
+    assert [type(stamp) for stamp in third.envelope.stamps] == [Identity, Redispatched, Priority, Handled]
     assert third.envelope.correlation_id == first.envelope.correlation_id
 
 
@@ -186,7 +186,7 @@ async def test_an_envelope_that_failed_can_be_dispatched_again() -> None:
         await bus.dispatch(envelope)
     assert envelope.sent
     again = await bus.dispatch(envelope)
-    assert again.result == 1 and again.envelope.has(Reprocessed) and again.envelope.id == envelope.id
+    assert again.result == 1 and again.envelope.has(Redispatched) and again.envelope.id == envelope.id
 
 
 async def test_an_own_envelope_keeps_its_id_and_stamps() -> None:
@@ -274,7 +274,7 @@ async def test_a_dispatch_that_is_refused_is_none() -> None:
     with pytest.raises(NoHandler):
         await CommandBus().dispatch(envelope)
     assert not envelope.sent
-    assert not (await bus.dispatch(envelope)).envelope.has(Reprocessed)
+    assert not (await bus.dispatch(envelope)).envelope.has(Redispatched)
 
 
 async def test_it_tells_whether_handlers_have_run() -> None:

@@ -94,6 +94,6 @@ class Wordless(Exception):
 
 
 def test_the_text_of_an_error_can_be_kept_whatever_the_error_is() -> None:
-    assert text_of(Wordless()) == "Wordless, whose text cannot be had: TypeError"
+    assert text_of(Wordless()) == "Wordless, whose text raises TypeError"
     assert text_of(ValueError("half a \ud83d")) == r"ValueError: half a \ud83d"
     assert text_of(ValueError()) == "ValueError"

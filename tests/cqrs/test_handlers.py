@@ -11,6 +11,7 @@ import pytest
 from modd import Bus, UnresolvedAnnotation
 from modd.cqrs import Ask, Command, CommandBus, Emit, Envelope, EventBus, Handled, InvalidHandler, NoHandler, QueryBus
 from tests.cqrs.shop import Charge, Create, Created, CreatedByAdmin, Get, Plain
+from tests.names import stable_id
 
 pytestmark = pytest.mark.anyio
 
@@ -104,7 +105,7 @@ HANDLERS: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize("handler", HANDLERS, ids=str)
+@pytest.mark.parametrize("handler", HANDLERS, ids=stable_id)
 async def test_callables_of_every_kind_can_handle(handler: Any) -> None:
     # MI-1
     bus = CommandBus({Create: handler})
@@ -115,7 +116,7 @@ async def test_callables_of_every_kind_can_handle(handler: Any) -> None:
 @pytest.mark.parametrize(
     "handler",
     [plain, whole, with_defaults, partial(with_first, 1), Handler(), Handler().of_class, decorated()],
-    ids=str,
+    ids=stable_id,
 )
 def test_what_it_handles_is_read_from_its_first_parameter(handler: Any) -> None:
     # MI-1
@@ -136,7 +137,7 @@ async def test_a_union_is_handled_by_one_handler() -> None:
         assert [await bus.ask(Create()), await bus.ask(Charge())] == ["Create", "Charge"]
 
 
-@pytest.mark.parametrize("handler", [bare, bare_envelope, star, lambda message: 1], ids=str)
+@pytest.mark.parametrize("handler", [bare, bare_envelope, star, lambda message: 1], ids=stable_id)
 def test_a_first_parameter_that_does_not_say_it_is_refused_without_a_type(handler: Any) -> None:
     # MI-1
     with pytest.raises(InvalidHandler, match=r"annotate it or use register\(Type"):
@@ -202,7 +203,7 @@ REFUSED: list[tuple[Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("handler", "reason"), REFUSED, ids=lambda given: str(given))
+@pytest.mark.parametrize(("handler", "reason"), REFUSED, ids=stable_id)
 def test_what_cannot_handle_is_refused_when_it_is_registered(handler: Any, reason: str) -> None:
     # MI-1
     bus = CommandBus(name="shop")
@@ -220,9 +221,9 @@ def test_a_first_parameter_that_is_no_message_is_refused() -> None:
 def test_a_command_or_query_has_one_handler_unless_several_are_meant() -> None:
     # MI-1
     bus = CommandBus([plain])
-    with pytest.raises(InvalidHandler, match=r"commands has plain for Create; give several=True"):
+    with pytest.raises(InvalidHandler, match=r"commands has plain for Create; give multiple=True"):
         bus.register(Create, coroutine)
-    several = CommandBus([plain, coroutine], several=True)
+    several = CommandBus([plain, coroutine], multiple=True)
     assert several.types == (Create,)
 
 

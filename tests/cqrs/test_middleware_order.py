@@ -25,9 +25,10 @@ from modd.cqrs import (
     UnsafeOrder,
     WrongBus,
 )
-from modd.cqrs.chain import RULES, Rule
+from modd.cqrs.chain import ORDER_RULES, OrderRule
 from modd.cqrs.intents import Command
 from tests.cqrs.shop import Create, Created, Get, Noting, Rename, giving, noting, stop
+from tests.names import stable_id
 
 pytestmark = pytest.mark.anyio
 
@@ -60,8 +61,8 @@ async def test_not_calling_next_stops_the_chain_without_an_error() -> None:
     assert (dispatched.answered, dispatched.result, dispatched.results) == (False, None, ())
 
 
-@pytest.mark.parametrize("several", [False, True])
-async def test_each_next_runs_everything_further_in_again(several: bool) -> None:
+@pytest.mark.parametrize("multiple", [False, True])
+async def test_each_next_runs_everything_further_in_again(multiple: bool) -> None:
     # MI-12
     log: list[str] = []
 
@@ -69,12 +70,12 @@ async def test_each_next_runs_everything_further_in_again(several: bool) -> None
         await call_next(envelope)
         await call_next(envelope)
 
-    bus = CommandBus([create], middleware=[twice, Noting("in", log)], several=several)
-    if several:
+    bus = CommandBus([create], middleware=[twice, Noting("in", log)], multiple=multiple)
+    if multiple:
         bus.register(Create, giving(2))
     dispatched = await bus.dispatch(Create())
     assert log == ["in in", "in out"] * 2
-    assert dispatched.results == ((1, 2, 1, 2) if several else (1, 1))
+    assert dispatched.results == ((1, 2, 1, 2) if multiple else (1, 1))
 
 
 async def test_after_an_error_next_can_be_called_again() -> None:
@@ -146,7 +147,7 @@ async def test_functions_methods_partials_and_objects_serve_all_three_buses(kind
     bus = kind(middleware=middleware)
     intents: dict[Any, Any] = {CommandBus: Create(), QueryBus: Get(), EventBus: Created()}
     intent = intents[kind]
-    bus._add(type(intent), lambda message: 1)
+    bus.add_handler(type(intent), lambda message: 1)
     assert (await bus.dispatch(intent)).result == 1 and log == ["a in", "a out"]
     assert bus.middleware == tuple(middleware)
 
@@ -163,12 +164,12 @@ async def three_parameters(envelope: Envelope[Any], call_next: Next, more: int) 
     pass
 
 
-@pytest.mark.parametrize("given", [plain, one_parameter, three_parameters, Noting, None, 3, {}.update], ids=str)
+@pytest.mark.parametrize("given", [plain, one_parameter, three_parameters, Noting, None, 3, {}.update], ids=stable_id)
 def test_what_cannot_be_a_middleware_is_refused(given: Any) -> None:
     # MI-12
     with pytest.raises(InvalidMiddleware, match="async def middleware") as info:
         CommandBus(middleware=[given])
-    assert info.value.given is given
+    assert info.value.middleware is given
     bus = CommandBus(middleware=[passing])
     with pytest.raises(InvalidMiddleware):
         bus.use(given)
@@ -229,8 +230,8 @@ def playing(role: str) -> Playing:
     return made
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.outer}-{rule.inner}")
-async def test_unsafe_orders_say_the_rule_and_the_cure(rule: Rule) -> None:
+@pytest.mark.parametrize("rule", ORDER_RULES, ids=lambda rule: f"{rule.outer}-{rule.inner}")
+async def test_unsafe_orders_say_the_rule_and_the_cure(rule: OrderRule) -> None:
     # MI-14
     outer, inner = playing(rule.outer), playing(rule.inner)
     bus = QueryBus({Get: lambda query: "Ada"}, middleware=[outer, passing, inner])

@@ -50,7 +50,7 @@ async def test_a_fake_takes_what_a_handler_takes_and_stands_for_all_handlers() -
         emit(Created())
         return clock.now
 
-    bus = CommandBus([create, create], several=True, resources={Clock: Clock()})
+    bus = CommandBus([create, create], multiple=True, resources={Clock: Clock()})
     with bus.override({Create: timed}):
         dispatched = await bus.dispatch(Create())
     assert dispatched.results == (3,) and dispatched.events == (Created(),)

@@ -29,7 +29,7 @@ from modd.cqrs import (
     NotOpen,
     Query,
     QueryBus,
-    Reprocessed,
+    Redispatched,
     Sealed,
     Undecodable,
 )
@@ -96,7 +96,7 @@ async def test_when_one_of_several_handlers_fails_nothing_of_the_call_is_release
         emit(Happened(2))
         raise ConnectionError
 
-    dispatched = await CommandBus([good, bad], several=True, middleware=[swallow]).dispatch(Do())
+    dispatched = await CommandBus([good, bad], multiple=True, middleware=[swallow]).dispatch(Do())
     assert (dispatched.results, dispatched.events) == ((1,), ())
 
 
@@ -137,8 +137,8 @@ async def test_what_is_kept_aside_stays_flat_however_often_it_is_dispatched() ->
     dispatched = await bus.dispatch(Do(3))
     for _ in range(200):
         dispatched = await bus.dispatch(dispatched.envelope)
-    kept = dispatched.envelope.first(Reprocessed)
-    assert kept is not None and not any(isinstance(stamp, Reprocessed) for stamp in kept.stamps)
+    kept = dispatched.envelope.first(Redispatched)
+    assert kept is not None and not any(isinstance(stamp, Redispatched) for stamp in kept.stamps)
     assert bus.codec.decode(bus.codec.encode(dispatched.envelope)).message == Do(3)
 
 
@@ -286,7 +286,7 @@ async def test_errors_have_their_values() -> None:
     bus.check()
     with pytest.raises(Sealed) as sealed:
         bus.use(again)
-    assert (sealed.value.bus, sealed.value.what) == ("commands", "add middleware")
+    assert (sealed.value.bus, sealed.value.action) == ("commands", "add middleware")
     with pytest.raises(NotOpen) as closed:
         CommandBus().start(again)
     assert (closed.value.bus, closed.value.because) == ("commands", ("again",))

@@ -94,8 +94,8 @@ async def reset(envelope: Envelope[Any], call_next: Next) -> None:
 @pytest.mark.parametrize("middleware", [stand_in, queue, note_failure, reset, stop], ids=lambda given: given.__name__)
 async def test_what_has_not_happened_releases_nothing(middleware: Any) -> None:
     # MI-15
-    for several in (False, True):
-        dispatched = await CommandBus([create], middleware=[middleware], several=several).dispatch(Create())
+    for multiple in (False, True):
+        dispatched = await CommandBus([create], middleware=[middleware], multiple=multiple).dispatch(Create())
         assert dispatched.events == ()
 
 

@@ -21,7 +21,7 @@ from modd.cqrs import (
     Handled,
     Identity,
     Queued,
-    Reprocessed,
+    Redispatched,
     Retried,
     Revalidating,
     Stamp,
@@ -37,7 +37,7 @@ pytestmark = pytest.mark.anyio
 ALL = [
     Identity("1", "1"),
     Handled(1, "create"),
-    Reprocessed((Handled(1),)),
+    Redispatched((Handled(1),)),
     FromCache(1.5, stale=True),
     Cacheable(ttl=0, stale_ttl=60),
     Cacheable(),
@@ -120,7 +120,7 @@ async def test_stamps_of_the_bus_take_their_time_from_its_clock() -> None:
         Emitted: 12.0,
     }
     again = await CommandBus([handle], clock=lambda: 15.0).dispatch(dispatched.envelope)
-    assert {type(stamp): stamp.at for stamp in again.envelope.stamps}[Reprocessed] == 15.0
+    assert {type(stamp): stamp.at for stamp in again.envelope.stamps}[Redispatched] == 15.0
 
 
 async def test_an_inherited_stamp_is_passed_on_to_what_is_caused_and_no_other_is() -> None:

@@ -40,7 +40,7 @@ WRONG: list[bytes] = [
     encoded({"$stamp": "Handled", "result": "x"}),
     encoded({"$stamp": "Emitted", "event": 3}),
     encoded({"$stamp": "Delay", "seconds": -1}),
-    encoded({"$stamp": "Reprocessed", "stamps": [{"$stamp": "Handled", "result": "x"}], "at": 1.0}),
+    encoded({"$stamp": "Redispatched", "stamps": [{"$stamp": "Handled", "result": "x"}], "at": 1.0}),
 ]
 
 

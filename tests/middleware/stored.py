@@ -1,4 +1,4 @@
-"""Stores for tests of middleware that keep results."""
+"""Stores for tests of middleware that store results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may do what."""
+"""Authorizer allows messages by rules."""
 
 from __future__ import annotations
 
@@ -90,14 +90,14 @@ async def test_the_nearest_base_counts_and_a_rule_for_a_kind_holds_for_all_of_it
     # MI-13
     bus = bus_of({Command: anyone, RemoveAll: has_role("admin")})
     assert await bus.ask(Remove()) == "removed"
-    with pytest.raises(Forbidden, match=r"ada may not RemoveAll: its rule has_role\('admin'\) gave False"):
+    with pytest.raises(Forbidden, match=r"ada may not RemoveAll: its rule has_role\('admin'\) returned False"):
         await bus.ask(RemoveAll(), ADA)
     assert await bus.ask(RemoveAll(), ROOT) == "removed"
 
 
 @pytest.mark.parametrize("given", [1, "yes", None, {"admin"}])
 async def test_only_true_allows(given: Any) -> None:
-    with pytest.raises(Forbidden, match="gave neither True nor False"):
+    with pytest.raises(Forbidden, match="returned neither True nor False"):
         await bus_of({Remove: lambda actor, command: given}).ask(Remove(), ROOT)
 
 

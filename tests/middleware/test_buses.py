@@ -1,4 +1,4 @@
-"""What one middleware keeps for several buses, which it tells apart by their names."""
+"""A middleware in multiple buses keeps their keys apart by the names of the buses."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from modd.stores import MemoryQueue
 
 MAKERS: dict[str, Callable[[], Any]] = {
     "Cacher": Cacher,
-    "CircuitBreaker": lambda: CircuitBreaker(1, 1),
+    "CircuitBreaker": lambda: CircuitBreaker(1, reset_after=1),
     "Enqueue": lambda: Enqueue(MemoryQueue()),
     "Idempotency": Idempotency,
     "Lock": lambda: Lock(lambda envelope: "all"),
-    "RateLimit": lambda: RateLimit(1, 1),
+    "RateLimit": lambda: RateLimit(1, per=1),
 }
 
 

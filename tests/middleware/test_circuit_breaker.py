@@ -1,4 +1,4 @@
-"""Not trying what fails all the time."""
+"""CircuitBreaker refuses dispatches after failures in a row."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ GOOD, BAD = Work(), Work(ok=False)
 
 async def opened(failures: int = 1, **options: Any) -> tuple[CommandBus, Service, CircuitBreaker]:
     """A bus whose circuit has just opened, for 10 seconds."""
-    service, breaker = Service(), CircuitBreaker(failures, 10, **options)
+    service, breaker = Service(), CircuitBreaker(failures, reset_after=10, **options)
     bus = bus_of(breaker, service)
     await outcomes_of(bus, *[BAD] * failures)
     return bus, service, breaker
@@ -102,13 +102,13 @@ async def opened(failures: int = 1, **options: Any) -> tuple[CommandBus, Service
 
 async def test_it_opens_after_so_many_failures_in_a_row() -> None:
     service = Service()
-    bus = bus_of(CircuitBreaker(3, 10), service)
+    bus = bus_of(CircuitBreaker(3, reset_after=10), service)
     assert await outcomes_of(bus, BAD, BAD, BAD, BAD, GOOD) == ["failed"] * 3 + ["open"] * 2
     assert service.calls == 3
 
 
 async def test_a_success_begins_the_count_anew() -> None:
-    bus = bus_of(CircuitBreaker(3, 10), Service())
+    bus = bus_of(CircuitBreaker(3, reset_after=10), Service())
     intents = (BAD, BAD, GOOD, BAD, BAD, GOOD, BAD, BAD, BAD, GOOD)
     outcomes = await outcomes_of(bus, *intents)
     assert outcomes == ["failed", "failed", "done", "failed", "failed", "done", "failed", "failed", "failed", "open"]
@@ -194,12 +194,12 @@ async def test_a_cancellation_at_any_point_leaves_the_trial_free() -> None:
             for _ in range(after):
                 await checkpoint()
             tasks.cancel_scope.cancel()
-        assert not any(broken.trying for broken in breaker._open.values())
+        assert not any(broken.in_trial for broken in breaker._open.values())
         assert await bus.ask(GOOD) == "done"
 
 
 async def test_a_cancellation_is_neither_failure_nor_success() -> None:
-    bus = bus_of(CircuitBreaker(2, 10), Service())
+    bus = bus_of(CircuitBreaker(2, reset_after=10), Service())
     await outcomes_of(bus, BAD)
     with anyio.move_on_after(5):
         await bus.ask(Work(seconds=60))
@@ -209,7 +209,7 @@ async def test_a_cancellation_is_neither_failure_nor_success() -> None:
 async def test_a_new_failed_stamp_is_a_failure() -> None:
     service = Service()
     service.outcome = Failed("down")
-    bus = bus_of(CircuitBreaker(2, 10), service)
+    bus = bus_of(CircuitBreaker(2, reset_after=10), service)
     done = await bus.dispatch(GOOD, Failed("long ago"))
     assert done.result == "done"
     assert await outcomes_of(bus, BAD, BAD, GOOD) == ["failed", "failed", "open"]
@@ -228,7 +228,7 @@ MISUSES = [
 @pytest.mark.parametrize("error", MISUSES, ids=lambda error: type(error).__name__)
 async def test_misuse_is_neither_failure_nor_success(error: Exception) -> None:
     service = Service()
-    bus = bus_of(CircuitBreaker(2, 10), service)
+    bus = bus_of(CircuitBreaker(2, reset_after=10), service)
     await outcomes_of(bus, BAD)
     down, service.outcome = service.outcome, error
     assert await outcomes_of(bus, *[BAD] * 3, GOOD) == ["failed"] * 3 + ["done"]
@@ -251,12 +251,12 @@ async def test_a_trial_that_is_misuse_leaves_the_trial_to_the_next_one(error: Ex
 async def test_errors_in_a_group_are_a_failure_if_one_of_them_is() -> None:
     service = Service()
     service.outcome = HandlersFailed("2 failed", [GiveUp(""), OSError()])
-    assert await outcomes_of(bus_of(CircuitBreaker(1, 10), service), BAD, GOOD) == ["failed", "open"]
+    assert await outcomes_of(bus_of(CircuitBreaker(1, reset_after=10), service), BAD, GOOD) == ["failed", "open"]
 
 
 @pytest.mark.parametrize("ok", [True, False])
 async def test_what_began_before_does_not_count_when_it_ends_while_it_is_open(ok: bool) -> None:
-    bus = bus_of(CircuitBreaker(1, 10), Service())
+    bus = bus_of(CircuitBreaker(1, reset_after=10), Service())
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(outcome_of, bus, Work(ok=ok, seconds=5))
         await anyio.sleep(1)
@@ -268,7 +268,7 @@ async def test_what_began_before_does_not_count_when_it_ends_while_it_is_open(ok
 
 
 async def test_failures_at_the_same_time_count_together() -> None:
-    bus = bus_of(CircuitBreaker(3, 10), Service())
+    bus = bus_of(CircuitBreaker(3, reset_after=10), Service())
     async with anyio.create_task_group() as tasks:
         for _ in range(3):
             tasks.start_soon(outcome_of, bus, Work(ok=False, seconds=1))
@@ -281,14 +281,14 @@ async def test_by_default_each_type_has_a_circuit_of_its_own() -> None:
 
 
 async def test_a_key_of_ones_own_says_what_has_a_circuit() -> None:
-    bus = bus_of(CircuitBreaker(1, 10, key=by_key), Service())
+    bus = bus_of(CircuitBreaker(1, reset_after=10, key=by_key), Service())
     outcomes = await outcomes_of(bus, Work(ok=False, key="a"), Export(key="a"), Work(key="b"))
     assert outcomes == ["failed", "open", "done"]
 
 
 # MI-60
 async def test_buses_that_share_it_have_circuits_of_their_own() -> None:
-    breaker = CircuitBreaker(1, 10, key=by_key)
+    breaker = CircuitBreaker(1, reset_after=10, key=by_key)
     one, two = bus_of(breaker, Service(), "a"), bus_of(breaker, Service(), "a:b")
     assert await outcomes_of(one, Work(ok=False, key="b:c"), Work(key="b:c")) == ["failed", "open"]
     assert await outcomes_of(two, Work(key="c")) == ["done"]
@@ -297,7 +297,7 @@ async def test_buses_that_share_it_have_circuits_of_their_own() -> None:
 # MI-13
 async def test_types_have_options_of_their_own() -> None:
     service = Service()
-    bus = bus_of(CircuitBreaker(1, 10, intents={Export: {"failures": 2, "reset_after": 3}}), service)
+    bus = bus_of(CircuitBreaker(1, reset_after=10, intents={Export: {"failures": 2, "reset_after": 3}}), service)
     exports = [Export(ok=False), Export(ok=False), Export()]
     assert await outcomes_of(bus, BAD, GOOD, *exports) == ["failed", "open", "failed", "failed", "open"]
     await anyio.sleep(3)
@@ -309,7 +309,7 @@ async def test_it_works_on_other_buses_too() -> None:
     async def find(query: Find) -> str:
         raise OSError
 
-    bus = QueryBus([find], middleware=[CircuitBreaker(1, 10)])
+    bus = QueryBus([find], middleware=[CircuitBreaker(1, reset_after=10)])
     with pytest.raises(OSError):  # noqa: PT011
         await bus.ask(Find())
     with pytest.raises(CircuitOpen, match="Find"):
@@ -317,19 +317,19 @@ async def test_it_works_on_other_buses_too() -> None:
 
 
 async def test_it_knows_no_more_keys_than_it_may() -> None:
-    breaker = CircuitBreaker(2, 10, key=by_key, size=2)
+    breaker = CircuitBreaker(2, reset_after=10, key=by_key, size=2)
     bus = bus_of(breaker, Service())
     await outcomes_of(bus, *[Work(ok=False, key=key) for key in "abc"])
-    assert len(breaker._failed) == 2
+    assert len(breaker._failures) == 2
     await outcomes_of(bus, *[Work(ok=False, key=key) for key in "ddeeff"])
     assert len(breaker._open) == 2
     assert await outcomes_of(bus, *[Work(key=key) for key in "def"]) == ["done", "open", "open"]
     await outcomes_of(bus, *[Work(key=str(n)) for n in range(9)])
-    assert len(breaker._failed) <= 2, "what succeeds is not kept"
+    assert len(breaker._failures) <= 2, "what succeeds is not kept"
 
 
 async def test_a_trial_of_what_was_forgotten_meanwhile_changes_nothing() -> None:
-    breaker = CircuitBreaker(1, 10, key=by_key, size=1)
+    breaker = CircuitBreaker(1, reset_after=10, key=by_key, size=1)
     bus = bus_of(breaker, Service())
     await outcomes_of(bus, Work(ok=False, key="a"))
     await anyio.sleep(10)
@@ -348,14 +348,14 @@ def test_wrong_values_fail_at_once(option: str, value: Any) -> None:
     with pytest.raises(InvalidOption, match=option):
         CircuitBreaker(**{"failures": 1, "reset_after": 1.0} | {option: value})
     with pytest.raises(InvalidOption, match=option):
-        CircuitBreaker(1, 1, intents={Work: {option: value}})  # type: ignore[misc]
+        CircuitBreaker(1, reset_after=1, intents={Work: {option: value}})  # type: ignore[misc]
 
 
 def test_misspelt_options_and_foreign_types_fail_before_anything_is_dispatched() -> None:
     with pytest.raises(InvalidOption, match="size"):
-        CircuitBreaker(1, 1, size=0)
+        CircuitBreaker(1, reset_after=1, size=0)
     with pytest.raises(InvalidOption, match="there are: failures, reset_after, key"):
-        CircuitBreaker(1, 1, intents={Work: {"failure": 5}})  # type: ignore[typeddict-unknown-key]
-    bus = bus_of(CircuitBreaker(1, 1, intents={Missing: {"failures": 1}}), Service())
+        CircuitBreaker(1, reset_after=1, intents={Work: {"failure": 5}})  # type: ignore[typeddict-unknown-key]
+    bus = bus_of(CircuitBreaker(1, reset_after=1, intents={Missing: {"failures": 1}}), Service())
     with pytest.raises(NoHandler, match="Missing"):
         bus.check()

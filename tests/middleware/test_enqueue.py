@@ -1,4 +1,4 @@
-"""Enqueue: queued in place of handled, and handled when it comes back."""
+"""Enqueue puts a message into a queue, and lets it through when it comes from the queue."""
 
 from __future__ import annotations
 
@@ -174,10 +174,10 @@ async def test_types_can_be_left_out_or_have_a_queue_of_their_own() -> None:
 
 # MI-14
 async def test_queries_and_commands_with_results_are_refused() -> None:
-    with pytest.raises(WrongBus, match="waits for the answer"):
+    with pytest.raises(WrongBus, match="waits for its result"):
         QueryBus(middleware=[Enqueue(MemoryQueue())])
     counting = CommandBus({Count: lambda count: 1}, middleware=[Enqueue(MemoryQueue())])
-    with pytest.raises(WrongBus, match="a result of int, which nobody would get"):
+    with pytest.raises(WrongBus, match="a result of int, which no caller would get"):
         counting.check()
     CommandBus(
         {Count: lambda count: 1}, middleware=[Enqueue(MemoryQueue(), intents={Count: {"enabled": False}})]
@@ -190,7 +190,7 @@ def test_any_is_a_result_if_it_is_named_and_a_command_without_a_result_type_has_
         return CommandBus({kind: print}, middleware=[Enqueue(MemoryQueue())])
 
     for kind in (Vague, StillVague, Filled):
-        with pytest.raises(WrongBus, match="a result of Any, which nobody would get"):
+        with pytest.raises(WrongBus, match="a result of Any, which no caller would get"):
             bus(kind).check()
     bus(Bare).check()
     bus(Open).check()

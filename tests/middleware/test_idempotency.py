@@ -1,4 +1,4 @@
-"""Idempotency does a thing once."""
+"""Idempotency handles a message once."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from modd.cqrs import (
     Tenant,
 )
 from modd.errors import Deadlock, InvalidOption
-from modd.middleware.idempotency import PATIENCE, Idempotency
+from modd.middleware.idempotency import STORE_TIMEOUT, Idempotency
 from modd.stores import MemoryCache
 from modd.testing import run_virtual
 from tests.middleware.stored import Clock, PlainStore, SlowStore
@@ -235,7 +235,7 @@ def test_a_store_that_hangs_is_not_waited_for_for_ever(backend: str, caplog: pyt
         assert (await bus.dispatch(pay())).result == 1
         return anyio.current_time()
 
-    assert run_virtual(run, backend=backend) == pytest.approx(PATIENCE)
+    assert run_virtual(run, backend=backend) == pytest.approx(STORE_TIMEOUT)
     assert [(each.name, each.levelno) for each in caplog.records] == [("modd.tills", logging.ERROR)]
 
 
@@ -271,7 +271,7 @@ async def test_the_results_of_several_handlers_come_back_as_several() -> None:
     def two(command: Pay) -> int:
         return 2
 
-    bus = CommandBus([one, two], middleware=[Idempotency()], several=True)
+    bus = CommandBus([one, two], middleware=[Idempotency()], multiple=True)
     assert [(await bus.dispatch(pay())).results for _ in range(2)] == [(1, 2)] * 2
 
 
@@ -303,7 +303,7 @@ async def test_of_a_result_that_would_not_come_back_only_that_it_is_done_is_kept
     bus = CommandBus([loose], middleware=[Idempotency()])
     await bus.dispatch(Envelope(Loose(), id="a"))
     assert (await bus.dispatch(Envelope(Loose(), id="a"))).result is None
-    assert len(calls) == 1 and "does not keep results of Loose" in caplog.text
+    assert len(calls) == 1 and "does not store results of Loose" in caplog.text
 
 
 async def test_what_was_kept_in_another_shape_is_done_all_the_same() -> None:

@@ -1,4 +1,4 @@
-"""Lines about what goes through a typed bus; a log changes no outcome."""
+"""Logger writes lines about dispatches and changes no outcome."""
 
 from __future__ import annotations
 
@@ -417,7 +417,7 @@ async def test_what_cannot_be_shown_changes_no_outcome_and_the_line_says_so() ->
         await bus.ask(Create())
     assert lines.field("payload")[1] == "<CreateUnprintable that cannot be shown: ZeroDivisionError>"
     assert lines.field("results")[1] == ["<Unprintable that cannot be shown: ZeroDivisionError>"]
-    assert lines.field("error")[-1] == "Silent, whose text cannot be had: ZeroDivisionError"
+    assert lines.field("error")[-1] == "Silent, whose text raises ZeroDivisionError"
 
 
 @pytest.mark.parametrize("collect", [False, True])

@@ -1,4 +1,4 @@
-"""Texts without what is sensitive in a message."""
+"""Sensitive content of a message is masked in texts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from modd import Message, Sensitive
-from modd.middleware.masking import masked
+from modd.middleware.masking import mask_secrets
 
 
 @dataclass
@@ -47,11 +47,11 @@ class Order(Message):
 )
 def test_what_is_hidden_is_not_in_the_text(message: Order, text: str, shown: str) -> None:
     # MI-47
-    assert masked(text, message) == shown
+    assert mask_secrets(text, message) == shown
 
 
 def test_of_content_that_cannot_be_looked_into_nothing_is_shown() -> None:
     # MI-47
     endless: list[Any] = []
     endless.append(endless)
-    assert masked("any text", Order(endless)) == "***"
+    assert mask_secrets("any text", Order(endless)) == "***"

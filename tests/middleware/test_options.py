@@ -1,4 +1,4 @@
-"""What may differ by type is given by mappings."""
+"""Options by type are given as mappings."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ class Pay(Command[None]):
 
 MAKERS: dict[str, Callable[[Any], Any]] = {
     "Cacher": lambda given: Cacher(intents=given),
-    "CircuitBreaker": lambda given: CircuitBreaker(1, 1, intents=given),
+    "CircuitBreaker": lambda given: CircuitBreaker(1, reset_after=1, intents=given),
     "Enqueue": lambda given: Enqueue(MemoryQueue(), intents=given),
     "FeatureFlag": lambda given: FeatureFlag(bool, intents=given),
     "Lock": lambda given: Lock(lambda envelope: "all", intents=given),
     "Logger": lambda given: Logger(intents=given),
-    "RateLimit": lambda given: RateLimit(1, 1, intents=given),
+    "RateLimit": lambda given: RateLimit(1, per=1, intents=given),
     "Retryer": lambda given: Retryer(intents=given),
     "Timeout": lambda given: Timeout(1, intents=given),
     "Validator": Validator,

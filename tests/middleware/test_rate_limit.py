@@ -1,4 +1,4 @@
-"""A limit to how many dispatches there may be in a given time."""
+"""RateLimit refuses dispatches beyond a number in a time."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ async def passes(bus: CommandBus, intent: Work | None = None, *stamps: Any) -> b
 
 
 async def test_so_many_pass_in_a_time_and_more_when_it_is_over() -> None:
-    bus = bus_of(RateLimit(2, 10))
+    bus = bus_of(RateLimit(2, per=10))
     assert [await passes(bus) for _ in range(3)] == [True, True, False]
     await anyio.sleep(9.9)
     assert not await passes(bus)
@@ -65,7 +65,7 @@ async def test_so_many_pass_in_a_time_and_more_when_it_is_over() -> None:
 
 
 async def test_the_window_slides() -> None:
-    bus = bus_of(RateLimit(2, 10))
+    bus = bus_of(RateLimit(2, per=10))
     assert await passes(bus)
     await anyio.sleep(8)
     assert await passes(bus)
@@ -74,7 +74,7 @@ async def test_the_window_slides() -> None:
 
 
 async def test_the_error_says_when_to_try_again_and_that_is_true() -> None:
-    bus = bus_of(RateLimit(1, 0.7))
+    bus = bus_of(RateLimit(1, per=0.7))
     for pause in (0.1, 0.23, 0.3):
         await anyio.sleep(pause)
         assert await passes(bus)
@@ -94,7 +94,7 @@ async def test_the_error_says_when_to_try_again_and_that_is_true() -> None:
 )
 def test_there_are_never_more_in_any_stretch_of_time(rate: int, per: float, pauses: list[float], backend: str) -> None:
     async def run() -> list[float]:
-        bus, times = bus_of(RateLimit(rate, per)), []
+        bus, times = bus_of(RateLimit(rate, per=per)), []
         for pause in pauses:
             await anyio.sleep(pause)
             if await passes(bus):
@@ -111,7 +111,7 @@ async def test_what_is_refused_does_not_count_and_what_fails_does() -> None:
     async def fails(command: Work) -> str:
         raise OSError
 
-    bus = bus_of(RateLimit(1, 10), handler=fails)
+    bus = bus_of(RateLimit(1, per=10), handler=fails)
     with pytest.raises(OSError):  # noqa: PT011
         await bus.ask(Work())
     for _ in range(9):
@@ -127,7 +127,7 @@ async def test_a_cancelled_dispatch_holds_nothing_but_its_place_in_time() -> Non
         await anyio.sleep_forever()
         return "never"
 
-    bus = bus_of(RateLimit(1, 10), handler=hangs)
+    bus = bus_of(RateLimit(1, per=10), handler=hangs)
     for _ in range(2):
         with anyio.move_on_after(5) as scope:
             await bus.ask(Work())
@@ -144,7 +144,7 @@ async def test_those_at_the_same_time_share_the_room_that_there_is() -> None:
         outcomes.append(await passes(bus))
 
     outcomes: list[bool] = []
-    bus = bus_of(RateLimit(3, 10, key=key))
+    bus = bus_of(RateLimit(3, per=10, key=key))
     async with anyio.create_task_group() as tasks:
         for _ in range(8):
             tasks.start_soon(run)
@@ -152,7 +152,7 @@ async def test_those_at_the_same_time_share_the_room_that_there_is() -> None:
 
 
 async def test_by_default_types_actors_and_tenants_are_counted_apart() -> None:
-    bus = bus_of(RateLimit(1, 10))
+    bus = bus_of(RateLimit(1, per=10))
     cases: list[tuple[Work, tuple[Any, ...]]] = [
         (Work(), ()),
         (Export(), ()),
@@ -168,7 +168,7 @@ async def test_by_default_types_actors_and_tenants_are_counted_apart() -> None:
 
 
 async def test_a_key_of_ones_own_says_what_is_counted_together() -> None:
-    bus = bus_of(RateLimit(1, 10, key=by_key))
+    bus = bus_of(RateLimit(1, per=10, key=by_key))
     assert await passes(bus, Work("a"), Actor("ada"))
     assert not await passes(bus, Export("a"), Actor("bob"))
     assert await passes(bus, Work("b"), Actor("ada"))
@@ -176,7 +176,7 @@ async def test_a_key_of_ones_own_says_what_is_counted_together() -> None:
 
 # MI-60
 async def test_buses_that_share_it_are_counted_apart() -> None:
-    limit = RateLimit(1, 10, key=by_key)
+    limit = RateLimit(1, per=10, key=by_key)
     buses = [bus_of(limit, name=name) for name in ("a", "a:b")]
     assert [await passes(bus, Work(key)) for bus, key in zip(buses, ("b:c", "c"), strict=True)] == [True, True]
     assert [await passes(bus, Work(key)) for bus, key in zip(buses, ("b:c", "c"), strict=True)] == [False, False]
@@ -184,7 +184,7 @@ async def test_buses_that_share_it_are_counted_apart() -> None:
 
 # MI-13
 async def test_types_have_limits_of_their_own() -> None:
-    limit = RateLimit(1, 10, key=by_key, intents={Export: {"rate": 3}})
+    limit = RateLimit(1, per=10, key=by_key, intents={Export: {"rate": 3}})
     bus = bus_of(limit)
     assert [await passes(bus, Work()) for _ in range(2)] == [True, False]
     assert [await passes(bus, Export()) for _ in range(4)] == [True, True, True, False]
@@ -195,14 +195,14 @@ async def test_it_works_on_other_buses_too() -> None:
     async def find(query: Find) -> str:
         return "found"
 
-    bus = QueryBus([find], middleware=[RateLimit(1, 10)])
+    bus = QueryBus([find], middleware=[RateLimit(1, per=10)])
     await bus.ask(Find())
     with pytest.raises(RateLimited, match="Find"):
         await bus.ask(Find())
 
 
 async def test_keys_whose_time_is_over_are_forgotten() -> None:
-    limit = RateLimit(5, 10, key=by_key)
+    limit = RateLimit(5, per=10, key=by_key)
     bus = bus_of(limit)
     for n in range(100):
         await bus.ask(Work(str(n)))
@@ -211,7 +211,7 @@ async def test_keys_whose_time_is_over_are_forgotten() -> None:
 
 
 async def test_there_are_no_more_keys_than_it_may_know() -> None:
-    limit = RateLimit(1, 10, key=by_key, size=3)
+    limit = RateLimit(1, per=10, key=by_key, size=3)
     bus = bus_of(limit)
     for key in "abc":
         assert await passes(bus, Work(key))
@@ -223,7 +223,7 @@ async def test_there_are_no_more_keys_than_it_may_know() -> None:
 
 
 async def test_a_time_too_short_to_be_told_leaves_nothing() -> None:
-    limit = RateLimit(1, 1e-12)
+    limit = RateLimit(1, per=1e-12)
     bus = bus_of(limit)
     await anyio.sleep(80_000)
     assert [await passes(bus) for _ in range(3)] == [True] * 3
@@ -238,14 +238,14 @@ def test_wrong_values_fail_at_once(option: str, value: Any) -> None:
     with pytest.raises(InvalidOption, match=option):
         RateLimit(**{"rate": 1, "per": 1.0} | {option: value})
     with pytest.raises(InvalidOption, match=option):
-        RateLimit(1, 1, intents={Work: {option: value}})  # type: ignore[misc]
+        RateLimit(1, per=1, intents={Work: {option: value}})  # type: ignore[misc]
 
 
 def test_misspelt_options_and_foreign_types_fail_before_anything_is_dispatched() -> None:
     with pytest.raises(InvalidOption, match="size"):
-        RateLimit(1, 1, size=0)
+        RateLimit(1, per=1, size=0)
     with pytest.raises(InvalidOption, match="there are: rate, per, key"):
-        RateLimit(1, 1, intents={Work: {"rates": 5}})  # type: ignore[typeddict-unknown-key]
-    bus = bus_of(RateLimit(1, 1, intents={Missing: {"rate": 1}}))
+        RateLimit(1, per=1, intents={Work: {"rates": 5}})  # type: ignore[typeddict-unknown-key]
+    bus = bus_of(RateLimit(1, per=1, intents={Missing: {"rate": 1}}))
     with pytest.raises(NoHandler, match="Missing"):
         bus.check()

@@ -1,4 +1,4 @@
-"""Trying again what failed."""
+"""Retryer runs a failed dispatch again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A retryer in a transaction of a store: what a failed attempt wrote is not committed with the next."""
+"""Retryer in a transaction of a store: writes of a failed attempt are rolled back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A limit to how long a dispatch may take."""
+"""Timeout cancels dispatches that take too long."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ async def test_a_dispatch_has_a_span_with_its_ids_and_no_content(spans: Spans) -
     span = spans.all["users Create"]
     assert span.parent is None and span.status.status_code is StatusCode.UNSET
     assert dict(span.attributes or {}) == {
-        "modd.core.bus": "users",
+        "modd.bus": "users",
         "modd.kind": "command",
         "modd.type": "Create",
         "modd.message_id": envelope.id,

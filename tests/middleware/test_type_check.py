@@ -1,4 +1,4 @@
-"""Whether values are what their type hints say."""
+"""Values are compared with their type hints."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from msgspec import Meta
 
 from modd import Sensitive
 from modd.core.message import Value
-from modd.middleware.type_check import misfits
+from modd.middleware.type_check import find_misfits
 
 T = TypeVar("T")
 
@@ -118,7 +118,7 @@ FITTING: list[tuple[Any, Any]] = [
 @pytest.mark.parametrize(("hint", "value"), FITTING)
 def test_what_type_checkers_allow_fits(hint: Any, value: Any) -> None:
     # MI-53
-    assert misfits(value, hint, "$") == []
+    assert find_misfits(value, hint, "$") == []
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_what_type_checkers_allow_fits(hint: Any, value: Any) -> None:
 )
 def test_what_does_not_fit_has_a_path_and_no_value(hint: Any, value: Any, path: str, text: str) -> None:
     # MI-53
-    assert misfits(value, hint, path="$") == [(path, text)]
+    assert find_misfits(value, hint, path="$") == [(path, text)]
 
 
 HINTS = [
@@ -178,5 +178,5 @@ def test_values_made_for_a_hint_fit_it(data: st.DataObject) -> None:
     hint: Any = data.draw(st.sampled_from(HINTS))
     made = st.builds(Item, st.text(), st.integers(1, 9)) if hint is Item else st.from_type(hint or type(None))
     value = data.draw(made)
-    assert misfits(value, hint, "$") == []
-    assert misfits([value], list[Annotated[hint, Sensitive]], "$") == []  # pyright: ignore
+    assert find_misfits(value, hint, "$") == []
+    assert find_misfits([value], list[Annotated[hint, Sensitive]], "$") == []  # pyright: ignore

@@ -13,6 +13,8 @@ from modd.stores.sqlite.journal_mode import is_affected
 from tests.proofs.processes import Job, Outcome, zygote
 from tests.proofs.sizes import size_of
 
+pytestmark = pytest.mark.slow
+
 PROCESSES = 4
 ITEMS = size_of("ITEMS", 2000)
 MOST = 5.0

@@ -18,7 +18,7 @@ from tests.proofs.apsw_connection import IN_TRUNCATE_MODE
 from tests.proofs.faults import Faulty, failing
 from tests.proofs.faults_vfs import BUSY, CUT, EMPTY, KINDS, UNOPENED, Faults
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 FAULTS = int(os.environ.get("MODD_PROOF_FAULTS", "3"))
 MODES: dict[str, Mapping[str, str]] = {"wal": {}, "truncate": IN_TRUNCATE_MODE}

@@ -21,6 +21,8 @@ from tests.proofs.accounts import problems_of
 from tests.proofs.processes import Job, Outcome, Zygote, zygote
 from tests.proofs.sizes import size_of
 
+pytestmark = pytest.mark.slow
+
 WORK = "tests.proofs.workshop:work"
 ORDERS = 7
 KILLS, MOMENTS = size_of("KILLS", 32), size_of("MOMENTS", 8)

@@ -15,7 +15,7 @@ import pytest
 from tests.proofs.apsw_connection import IN_TRUNCATE_MODE, NOT_WAITING
 from tests.proofs.power import Judge, Outcome, record, reopened
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 STATES = int(os.environ.get("MODD_PROOF_STATES", "400")) // 4
 """In each of the modes, on each of the loops."""

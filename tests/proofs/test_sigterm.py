@@ -8,9 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from signal import SIGINT, SIGTERM
 
+import pytest
+
 from tests.proofs.accounts import problems_of
 from tests.proofs.processes import Job, Outcome, Zygote, zygote
 from tests.proofs.sizes import size_of
+
+pytestmark = pytest.mark.slow
 
 SIGTERMS = size_of("SIGTERMS", 8)
 ORDERS = 7

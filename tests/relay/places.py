@@ -1,4 +1,4 @@
-"""Where the relays of these tests take from and put to."""
+"""Outboxes and targets for the tests of relays."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from modd.stores import MemoryOutbox, MemoryQueue
 
 
 class Refused(Exception):
-    """What a place that is down raises."""
+    """Raised by a place that is down."""
 
 
 class Unsteady:
-    """A place in front of another, which can be down or slow, and notes when what was called."""
+    """A proxy of a place, which can be down or slow, and records the calls with their times."""
 
     def __init__(self, place: Any) -> None:
         self.place = place
         self.down: set[str] = set()
         self.down_after: set[str] = set()
-        """Methods that do what they are asked for and fail then."""
+        """Methods that fail after they have succeeded."""
         self.slow: dict[str, float] = {}
         """How many seconds a method takes."""
         self.calls: list[tuple[float, str]] = []
@@ -58,12 +58,12 @@ class Unsteady:
 
 
 class Joined:
-    """An outbox and a queue of one store: what is done to them in a transaction is done at its end, or not at all."""
+    """An outbox and a queue of one store: writes in a transaction are applied at its end, or not at all."""
 
     def __init__(self) -> None:
         self.outbox, self.queue = JoinedOutbox(self), JoinedQueue(self)
         self.down = False
-        """Whether it fails to commit."""
+        """True if commits fail."""
         self.commits = 0
         self.writes: list[Callable[[], Any]] | None = None
 

@@ -1,4 +1,4 @@
-"""A relay: what it passes on, and when."""
+"""A relay passes on items in order."""
 
 from __future__ import annotations
 

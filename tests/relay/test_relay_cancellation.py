@@ -71,7 +71,7 @@ async def test_a_place_that_ends_its_call_before_it_is_cancelled_is_left_in_orde
 
 
 class Shielded(Unsteady):
-    """A place that takes what it is asked for, and lets nobody be cancelled until it is done."""
+    """A place that finishes its calls before a cancellation gets through."""
 
     async def call(self, name: str, *given: Any) -> Any:
         with anyio.CancelScope(shield=True):

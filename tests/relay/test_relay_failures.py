@@ -9,7 +9,8 @@ import anyio
 import pytest
 
 from modd.ports import LeaseLost
-from modd.relay import LONGEST, PATIENCE, Relay
+from modd.ports.settlement import SETTLE_TIMEOUT
+from modd.relay import MAX_PAUSE, Relay
 from modd.stores import MemoryOutbox, MemoryQueue
 from tests.relay.places import Refused, Unsteady, bodies, running
 
@@ -45,15 +46,15 @@ async def test_a_failure_is_logged_and_tried_again_after_growing_pauses(caplog: 
     async with running(Relay(outbox, queue, poll=1)):
         await anyio.sleep(100)
         queue.down = set()
-        await anyio.sleep(2 * LONGEST)
+        await anyio.sleep(2 * MAX_PAUSE)
     pauses = [after - before for before, after in pairwise(queue.times("put"))]
     assert 0.2 < pauses[0] < 0.8
-    assert pauses[-1] == pytest.approx(LONGEST)
+    assert pauses[-1] == pytest.approx(MAX_PAUSE)
     assert await bodies(queue.place) == [b"secret"]
     logged = [record for record in caplog.records if record.name == "modd.relay"]
     assert len(logged) == len(pauses)
     assert {record.levelno for record in logged} == {logging.ERROR}
-    assert "could not pass on what is in the outbox; it is tried again in" in logged[0].message
+    assert "could not pass on the items of the outbox; next try in" in logged[0].message
     assert "secret" not in caplog.text
 
 
@@ -64,7 +65,7 @@ async def test_after_a_success_pauses_are_short_again() -> None:
     async with running(Relay(outbox, queue)):
         await anyio.sleep(100)
         queue.down = set()
-        await anyio.sleep(LONGEST)
+        await anyio.sleep(MAX_PAUSE)
         queue.down, failed = {"put"}, len(queue.calls)
         await outbox.put(b"2")
         await anyio.sleep(5)
@@ -80,7 +81,7 @@ async def test_a_store_that_fails_for_a_while_is_tried_again(method: str) -> Non
     async with running(Relay(outbox, queue)):
         await anyio.sleep(30)
         outbox.down = set()
-        await anyio.sleep(2 * LONGEST)
+        await anyio.sleep(2 * MAX_PAUSE)
     assert await bodies(queue) == [b"1"]
     assert await bodies(outbox.place) == []
 
@@ -101,7 +102,7 @@ async def test_what_cannot_be_given_back_is_free_when_its_lease_ends(caplog: pyt
     outbox.down, queue.down = {"release"}, {"put"}
     with pytest.raises(Refused, match="put"):
         await Relay(outbox, queue, lease=20).pass_on()
-    assert "could not be given back; it is free when its lease ends" in caplog.text
+    assert "could not be settled; free when the lease ends" in caplog.text
     assert await bodies(outbox.place) == []
     await anyio.sleep(20)
     assert await bodies(outbox.place) == [b"1"]
@@ -114,8 +115,8 @@ async def test_a_store_that_does_not_answer_is_waited_for_a_little(caplog: pytes
     start = anyio.current_time()
     with pytest.raises(Refused, match="put"):
         await Relay(outbox, queue).pass_on()
-    assert anyio.current_time() == start + PATIENCE
-    assert "giving back what was claimed took over 1 s; it is free when its lease ends" in caplog.text
+    assert anyio.current_time() == start + SETTLE_TIMEOUT
+    assert "could not be settled within 1 s; free when the lease ends" in caplog.text
 
 
 async def test_what_was_acknowledged_after_all_need_not_be_given_back(caplog: pytest.LogCaptureFixture) -> None:
@@ -159,5 +160,5 @@ async def test_a_relay_that_waits_or_rests_can_be_cancelled() -> None:
         with anyio.move_on_after(5) as scope:
             await relay.run()
         assert scope.cancelled_caught
-        assert not relay._ends
+        assert not relay._stoppable
         await outbox.put(b"1")

@@ -1,4 +1,4 @@
-"""A relay that is stopped, whatever it is at."""
+"""A relay that is stopped at any moment."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Shielded(Unsteady):
-    """A place that lets nobody be cancelled until it is done."""
+    """A place that finishes its claims before a cancellation gets through."""
 
     async def claim(self, limit: int, lease: float) -> list[Claim]:
         claims: list[Claim] = []
@@ -62,7 +62,7 @@ async def test_a_target_that_takes_too_long_after_a_stop_is_cancelled_and_the_ba
         await anyio.sleep(2)
     assert anyio.current_time() == start + 1 + 5
     assert (await bodies(queue.place), await bodies(outbox)) == ([], [b"1", b"2"])
-    assert caplog.messages == ["the target took over 5 s after the stop; what was claimed is given back"]
+    assert caplog.messages == ["the target took over 5 s after the stop; its items are released"]
 
 
 async def test_what_is_claimed_after_a_stop_all_the_same_is_passed_on_or_given_back() -> None:

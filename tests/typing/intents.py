@@ -173,7 +173,7 @@ async def open_session() -> AsyncIterator[Session]:
 
 def register_commands() -> None:
     """Handlers of every kind are accepted when their result is that of the command."""
-    bus = CommandBus(several=True, resources={Session: open_session})
+    bus = CommandBus(multiple=True, resources={Session: open_session})
     bus.register(CreateUser, create)
     bus.register(CreateUser, create_now, name="now")
     bus.register(CreateUser, create_with_envelope)

@@ -1,4 +1,4 @@
-"""What the tests of workers use: messages, and a store in memory with transactions."""
+"""Messages for the tests of workers, and a store in memory with transactions."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ CODEC = Codec([Pay, Ship, Paid, PaidAbroad])
 
 
 def item(message: Any, **options: Any) -> Item:
-    """A message as it is queued, under the id that is given."""
+    """Return a message as it is queued; options are those of `Item`."""
     return Item(CODEC.encode(Envelope(message)), **options)
 
 
@@ -55,7 +55,7 @@ async def at_work(worker: Worker) -> AsyncIterator[None]:
 
 
 class Tx:
-    """A transaction: notes what is to be done at its end."""
+    """A transaction that collects its writes and applies them at its end."""
 
     def __init__(self, rows: list[str]) -> None:
         self.later: list[Callable[[], Awaitable[Any]]] = []

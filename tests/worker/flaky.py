@@ -1,4 +1,4 @@
-"""Queues that fail or do not tell, and a handler that takes its time."""
+"""Queues that fail or cannot be waited for, and a slow handler."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is run together with workers."""
+"""Objects that `run_workers` runs beside workers."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ class Shop:
         await Worker(self.events, self.books.bus, inbox=self.store.inbox, backoff="none", max_messages=rows).run()
 
     async def left(self) -> tuple[list[int], bool, int]:
-        """What is there of a command: the payments, whether it is noted as handled, and how many events wait."""
+        """Return the payments, True if the inbox has the command, and the number of events in the outbox."""
         async with self.store.transaction() as tx:
             payments = [amount for (amount,) in await tx.fetch("SELECT amount FROM payments")]
         claims = await self.store.outbox.claim(9, 30)

@@ -1,4 +1,4 @@
-"""Errors of handlers that are no ordinary ones: each is buried in the end, and stands in nobody's way."""
+"""Unusual errors of handlers: each message becomes a dead letter in the end, and holds up no other."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def test_an_error_without_a_text_is_a_failure_like_others() -> None:
     await queue.put(item(Pay()))
     await work_off(Worker(queue, CommandBus({Pay: raising(Silent())}), attempts=1))
     [dead] = await queue.dead()
-    assert dead.reason == "Silent, whose text cannot be had: ValueError"
+    assert dead.reason == "Silent, whose text raises ValueError"
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])

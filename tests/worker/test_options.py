@@ -1,4 +1,4 @@
-"""Misuse fails when a worker is made."""
+"""Wrong options fail when a worker is created."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from modd.worker import Worker
 from tests.worker.desk import Pay
 
 WRONG: list[tuple[str, Any]] = [
-    *[("queues", given) for given in (None, [], "queue", MemoryQueue, [MemoryQueue(), 5])],
-    *[("bus", given) for given in (None, CommandBus, Bus(), Bus([QueryBus()]), Part(CommandBus()))],
-    *[("codec", given) for given in (5, "json")],
-    *[("inbox", given) for given in (5, MemoryQueue())],
+    *[("queues", value) for value in (None, [], "queue", MemoryQueue, [MemoryQueue(), 5])],
+    *[("bus", value) for value in (None, CommandBus, Bus(), Bus([QueryBus()]), Part(CommandBus()))],
+    *[("codec", value) for value in (5, "json")],
+    *[("inbox", value) for value in (5, MemoryQueue())],
     ("outbox", 5),
-    *[("concurrency", given) for given in (0, True, 1.5)],
+    *[("concurrency", value) for value in (0, True, 1.5)],
     ("attempts", 0),
-    *[("backoff", given) for given in ("linear", 5, None)],
-    *[("give_up_on", given) for given in ("ValueError", (ValueError, 5))],
-    *[("lease", given) for given in (0, float("inf"))],
+    *[("backoff", value) for value in ("linear", 5, None)],
+    *[("give_up_on", value) for value in ("ValueError", (ValueError, 5))],
+    *[("lease", value) for value in (0, float("inf"))],
     ("drain", -1),
     ("poll", 0),
     ("max_messages", 0),
     ("max_age", 0),
-    ("keep_unknown", -1),
+    ("retention", -1),
     ("clock", 5),
 ]
 
 
-@pytest.mark.parametrize(("option", "given"), WRONG)
-def test_an_option_that_cannot_work_is_named(option: str, given: Any) -> None:
-    options: dict[str, Any] = {"queues": MemoryQueue(), "bus": CommandBus({Pay: print}), option: given}
+@pytest.mark.parametrize(("option", "value"), WRONG)
+def test_an_option_that_cannot_work_is_named(option: str, value: Any) -> None:
+    options: dict[str, Any] = {"queues": MemoryQueue(), "bus": CommandBus({Pay: print}), option: value}
     with pytest.raises(InvalidOption, match=f"^{option}="):
         Worker(**options)
 
 
 def test_what_is_made_with_defaults_works() -> None:
-    assert Worker(MemoryQueue(), CommandBus({Pay: print}), outbox=None, give_up_on=ValueError).running == 0
+    assert Worker(MemoryQueue(), CommandBus({Pay: print}), outbox=None, give_up_on=ValueError).in_flight == 0

@@ -1,4 +1,4 @@
-"""Under a worker, what a handler does, emits and has handled is stored together or not at all."""
+"""Effects of a handler, its events and the acknowledgement are stored together or not at all."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ async def test_stores_without_transactions_serve_as_well() -> None:
 
 @pytest.mark.parametrize("apart", [{"outbox": MemoryOutbox()}, {"inbox": MemoryInbox()}])
 def test_an_outbox_or_an_inbox_apart_from_the_transaction_is_refused(apart: dict[str, Any]) -> None:
-    with pytest.raises(InvalidOption, match=r"box=.* it is in another store than"):
+    with pytest.raises(InvalidOption, match=r"box=.* it is in a different store than"):
         Worker(Desk().queue, CommandBus({Pay: print}), **apart)
 
 

@@ -1,4 +1,4 @@
-"""A worker: what is queued is handled, once each, and it ends when it is told to."""
+"""A worker handles each queued message once, and ends when it is stopped."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def test_no_more_is_claimed_than_there_are_free_slots_for() -> None:
     worker = Worker(queue, CommandBus([pay]), concurrency=3)
     async with at_work(worker):
         await anyio.sleep(5)
-        assert (worker.running, (await queue.stats()).leased) == (3, 3)
+        assert (worker.in_flight, (await queue.stats()).leased) == (3, 3)
         await anyio.sleep(50)
     assert most == 3
     assert await queue.stats() == EMPTY
@@ -138,7 +138,7 @@ async def test_it_tells_when_it_last_looked() -> None:
     worker = Worker(MemoryQueue(), CommandBus({Pay: print}), clock=lambda: now)
     polled = [worker.last_polled]
     await work_off(worker, 3)
-    assert [*polled, worker.last_polled, worker.running] == [None, 7.0, 0]
+    assert [*polled, worker.last_polled, worker.in_flight] == [None, 7.0, 0]
 
 
 async def test_it_runs_once_at_a_time_and_again_afterwards() -> None:
@@ -173,7 +173,7 @@ class Late(Command[None]):
 
 
 def test_queries_are_not_for_workers() -> None:
-    with pytest.raises(WrongBus, match="who asks waits for the answer"):
+    with pytest.raises(WrongBus, match="the sender of a query waits for its result"):
         Worker(MemoryQueue(), QueryBus({Count: lambda count: 1}))
 
 

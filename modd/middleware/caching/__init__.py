@@ -1,1 +1,1 @@
-"""Cacher: results kept in a cache, and what it shares with `modd.middleware.Idempotency`."""
+"""Stored results: `Cacher`, and keys, encoding, replay and single flight, which `Idempotency` shares."""

@@ -1,4 +1,4 @@
-"""Keys of messages: the same for the same content, however it was put together (MI-22)."""
+"""Cache keys of messages: equal for equal content, in whatever order dictionaries and sets were filled."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from modd.cqrs.errors import InvalidIntent
 from modd.cqrs.stamps import Actor, Stamp, Tenant
 from modd.errors import InvalidOption, full_name
 
-SHORT = 64
-"""Content of at most so many bytes is its own key; a digest would take longer to make and to compare."""
+MAX_PLAIN_BYTES = 64
+"""Content up to this length is its own key, which takes less time to make and to compare than a digest."""
 
 
-_LEAVES = (str, bytes, bool, int, float, complex, Decimal, UUID, date, time, timedelta, type(None))
+_SCALARS = (str, bytes, bool, int, float, complex, Decimal, UUID, date, time, timedelta, type(None))
 
 
-_PLAIN = (
+_ENCODABLE = (
     shapes.NoneType,
     shapes.BoolType,
     shapes.IntType,
@@ -50,136 +50,137 @@ _PLAIN = (
     shapes.DictType,
     shapes.UnionType,
 )
-"""Types of which the encoding tells all: nothing of another class can stand where they are, and msgspec refuses unions
-of those that it encodes alike."""
+"""Types whose encoding is unambiguous: a field of such a type holds no value of another class, and msgspec refuses
+unions of types that it encodes alike."""
 
 
 _encode = msgspec.msgpack.Encoder(order="deterministic").encode
 
 
-class Keys:
-    """Makes keys for what is kept for messages, in a store that others may use too (MI-22, MI-60).
+class CacheKeys:
+    """Makes the keys under which results are stored, in a store that other middleware may share.
 
-    A key tells apart buses by their names, types by their names on the wire and in the code, contents (not the order in
-    which dictionaries and sets were filled) and, unless shared, the last `Actor` and the last `Tenant`. What is
-    sensitive is in a key as part of a digest only. Buses that share a store need different names.
+    A key differs by purpose, by the name of the bus, by the name of the type on the wire and in the code, by content,
+    and, unless shared, by the last `Actor` and the last `Tenant`. Sensitive content enters a key as part of a digest.
+    Buses that share a store need different names.
 
-    purpose: what the keys are for: makers with other purposes make other keys.
+    purpose: the name of the middleware; two middleware on one store use different keys.
     """
 
     def __init__(self, purpose: str) -> None:
         self._purpose = purpose
-        self._made: dict[type, tuple[str, Callable[[Message], str]]] = {}
+        self._recipes: dict[type, tuple[str, Callable[[Message], str]]] = {}
+        """The start of the key and the function for its content, by message type."""
 
-    def of(self, envelope: Envelope[Any], shared: bool) -> str:
-        """The key for the content of a message. Raises `InvalidIntent` for content that has no order of its own.
+    def of_message(self, envelope: Envelope[Any], shared: bool) -> str:
+        """Return the key for the content of a message. Raises `InvalidIntent` for content that cannot be ordered.
 
-        shared: whether all actors and tenants have the same one.
+        shared: True to give all actors and tenants the same key.
         """
         message = envelope.message
         kind = type(message)
-        start, content = self._made.get(kind) or self._make(kind)
-        if not envelope._noted or shared:
+        start, content = self._recipes.get(kind) or self._add_recipe(kind)
+        if not envelope.noted or shared:
             return f"{start}{content(message)}|{envelope.bus.name}"
-        return f"{start}{content(message)}{_who(envelope)}|{envelope.bus.name}"
+        return f"{start}{content(message)}{_sender(envelope)}|{envelope.bus.name}"
 
-    def chosen(self, envelope: Envelope[Any], key: Any, shared: bool) -> str:
-        """The key for a text that somebody chose. Raises `InvalidOption` for what is no text, or empty."""
-        if not isinstance(key, str) or not key:
-            raise InvalidOption(f"{self._purpose} key", key, "give a function that returns a text that is not empty")
+    def of_text(self, envelope: Envelope[Any], text: Any, shared: bool) -> str:
+        """Return the key for a text in place of the content. Raises `InvalidOption` unless it is a text, not empty."""
+        if not isinstance(text, str) or not text:
+            raise InvalidOption(f"{self._purpose} key", text, "give a function that returns a text that is not empty")
         kind = type(envelope.message)
-        start, _ = self._made.get(kind) or self._make(kind)
-        who = "" if shared else _who(envelope)
-        return f"{start}{_digest(key)}{who}|{envelope.bus.name}"
+        start, _ = self._recipes.get(kind) or self._add_recipe(kind)
+        sender = "" if shared else _sender(envelope)
+        return f"{start}{_digest(text)}{sender}|{envelope.bus.name}"
 
-    def _make(self, kind: type) -> tuple[str, Callable[[Message], str]]:
+    def _add_recipe(self, kind: type) -> tuple[str, Callable[[Message], str]]:
         names = (self._purpose, wire_name(kind), full_name(kind))
         start = msgspec.json.encode(names).decode()
-        self._made[kind] = start, _plain if _is_plain(kind) else _spelled_out
-        return self._made[kind]
+        self._recipes[kind] = start, _encode_content if _is_encodable(kind) else _digest_content
+        return self._recipes[kind]
 
 
 def types_in(kind: Any) -> Iterator[shapes.Type]:
-    """What msgspec makes of a type and of all types in it; raises what msgspec raises for those it cannot take."""
-    ways: list[Any] = [shapes.type_info(kind)]
+    """Return msgspec's description of a type and of all types in it; raises errors of msgspec for unsupported types."""
+    pending: list[Any] = [shapes.type_info(kind)]
     seen: set[int] = set()
-    while ways:
-        each = ways.pop()
+    while pending:
+        each = pending.pop()
         if isinstance(each, tuple):
-            ways += each
+            pending += each
         elif isinstance(each, (shapes.Type, shapes.Field)) and id(each) not in seen:
             seen.add(id(each))
-            ways += [getattr(each, name) for name in each.__struct_fields__]
+            pending += [getattr(each, name) for name in each.__struct_fields__]
             if isinstance(each, shapes.Type):
                 yield each
 
 
-def canonical(value: Any) -> Any:
-    """A value in tuples and texts that name the types, in an order of their own. Raises TypeError if that cannot be."""
+def canonicalize(value: Any) -> Any:
+    """Return a value as sorted tuples of texts and type names. Raises ``TypeError`` for a value without such a form."""
     name = full_name(type(value))
     if isinstance(value, Enum):
         return name, value.name or repr(value.value)
-    if isinstance(value, _LEAVES):
+    if isinstance(value, _SCALARS):
         return name, repr(value)
     if isinstance(value, dict):
-        return name, *sorted(((canonical(key), canonical(item)) for key, item in value.items()), key=repr)
+        return name, *sorted(((canonicalize(key), canonicalize(item)) for key, item in value.items()), key=repr)
     if isinstance(value, (set, frozenset)):
-        return name, *sorted(map(canonical, value), key=repr)
+        return name, *sorted(map(canonicalize, value), key=repr)
     if isinstance(value, (list, tuple)):
-        return name, *map(canonical, value)
+        return name, *map(canonicalize, value)
     if isinstance(value, msgspec.Struct):
-        return name, *((field, canonical(getattr(value, field))) for field in _fields_of(value))
+        return name, *((field, canonicalize(getattr(value, field))) for field in _fields_of(value))
     if dataclasses.is_dataclass(value):
-        return name, *((field.name, canonical(getattr(value, field.name))) for field in dataclasses.fields(value))
-    return name, canonical(msgspec.to_builtins(value))
+        return name, *((field.name, canonicalize(getattr(value, field.name))) for field in dataclasses.fields(value))
+    return name, canonicalize(msgspec.to_builtins(value))
 
 
 def _fields_of(value: msgspec.Struct) -> list[str]:
-    """The fields that count: when something was stamped makes no difference."""
+    """Return the fields that are part of a key: all but the time of a stamp."""
     return [field for field in value.__struct_fields__ if not (field == "at" and isinstance(value, Stamp))]
 
 
-def _is_plain(kind: type) -> bool:
+def _is_encodable(kind: type) -> bool:
     try:
         own, *inner = types_in(kind)
-    except Exception:  # a hint that msgspec cannot take: the values will tell
+    except Exception:  # msgspec does not support a hint; the values are looked at instead
         return False
-    return not sensitive_fields(own.cls) and all(isinstance(each, _PLAIN) for each in inner)  # type: ignore[attr-defined]
+    return not sensitive_fields(own.cls) and all(isinstance(each, _ENCODABLE) for each in inner)  # type: ignore[attr-defined]
 
 
-def _plain(message: Message) -> str:
+def _encode_content(message: Message) -> str:
     try:
         data = _encode(message)
-    except Exception:  # say, a number of more than 64 bits
-        return _spelled_out(message)
-    return data.hex() if len(data) <= SHORT else _digest(data)
+    except Exception:  # for example a number of more than 64 bits
+        return _digest_content(message)
+    return data.hex() if len(data) <= MAX_PLAIN_BYTES else _digest(data)
 
 
-def _spelled_out(message: Message) -> str:
+def _digest_content(message: Message) -> str:
     try:
-        return _digest(canonical(message))
+        return _digest(canonicalize(message))
     except (TypeError, RecursionError) as error:
-        raise InvalidIntent(type(message), [("$", f"no key can be made of it: {error}")]) from error
+        raise InvalidIntent(type(message), [("$", f"its content has no cache key: {error}")]) from error
 
 
-def _who(envelope: Envelope[Any]) -> str:
-    """The last actor and the last tenant, as `Authorizer` sees them: earlier ones are of dispatches before."""
+def _sender(envelope: Envelope[Any]) -> str:
+    """Return the key part for the last actor and the last tenant; earlier stamps are from causes of the message."""
     actor = tenant = None
-    for stamp in envelope._stamps:
+    for stamp in envelope.noted:
         if isinstance(stamp, Actor):
             actor = stamp
         elif isinstance(stamp, Tenant):
             tenant = stamp
-    given = [_person(stamp) for stamp in (actor, tenant) if stamp is not None]
-    return f"@{_digest(given)}" if given else ""
+    senders = [_identity(stamp) for stamp in (actor, tenant) if stamp is not None]
+    return f"@{_digest(senders)}" if senders else ""
 
 
-def _person(stamp: Actor | Tenant) -> Any:
+def _identity(stamp: Actor | Tenant) -> Any:
     if type(stamp) is Tenant:
         return "Tenant", stamp.id
     if type(stamp) is Actor and not stamp.claims:
         return "Actor", stamp.id, stamp.roles
-    return canonical(stamp)
+    return canonicalize(stamp)
 
 
 def _digest(content: Any) -> str:

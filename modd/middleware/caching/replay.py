@@ -1,51 +1,54 @@
-"""What middleware with a store have in common: the store, and answers in place of handlers."""
+"""Replay of stored results: the store, the answer in place of handlers, and the results of a dispatch."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
+from modd.checks import checked_methods
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.stamps import Failed, FromCache, Handled
-from modd.errors import InvalidOption
 from modd.ports.cache import Cache
 from modd.stores.memory.cache import MemoryCache
 
 
-def checked_store(given: Any) -> Cache:
-    """A cache; for None one in memory. Raises `InvalidOption`."""
-    if given is None:
+def checked_store(store: Any) -> Cache:
+    """Return the cache, a `MemoryCache` for None. Raises `InvalidOption`."""
+    if store is None:
         return MemoryCache()
-    if isinstance(given, type) or not all(callable(getattr(given, name, None)) for name in ("get", "set")):
-        raise InvalidOption("store", given, "give a modd.ports.Cache, such as modd.stores.MemoryCache()")
-    return given  # type: ignore[no-any-return]
+    cure = "give a modd.ports.Cache, such as modd.stores.MemoryCache()"
+    return checked_methods("store", store, ("get", "set"), cure, attribute="cache")  # type: ignore[no-any-return]
 
 
-def stand_in(envelope: Envelope[Any], by: str, results: Sequence[Any], age: float, stale: bool, at: float) -> None:
-    """Answer with results from a store: ``age`` is theirs in seconds, ``at`` is now (MI-23)."""
-    noted = envelope._noted if envelope._done is None else envelope._stamps
+def replay(envelope: Envelope[Any], by: str, results: Sequence[Any], age: float, stale: bool, at: float) -> None:
+    """Answer an envelope with stored results.
+
+    by: the name of the middleware, as the handler in `Handled`. age: seconds since the results were stored. stale: True
+    if they are no longer fresh. at: the time of now.
+    """
+    noted = envelope.flush()
     noted.append(FromCache(age, stale, at=at))
-    if len(results) == 1:  # nearly always; made a stamp when somebody looks at it
-        envelope._done = results[0], by, at
+    if len(results) == 1:  # nearly always; the envelope makes the stamp when it is read
+        envelope.note_result(results[0], by, at)
     else:
         noted.extend([Handled(result, by, at=at) for result in results])
 
 
-class Before:
-    """How far an envelope was before something further in was run."""
+class Checkpoint:
+    """The number of results and failures of an envelope before the links further in ran."""
 
     def __init__(self, envelope: Envelope[Any]) -> None:
         self._envelope = envelope
         self._handled = self._failed = 0
-        if envelope._noted or envelope._done is not None:
+        if envelope.noted or envelope.handled is not None:
             self._handled, self._failed = len(envelope.all(Handled)), len(envelope.all(Failed))
 
     @property
     def failed(self) -> bool:
-        """Whether a failure was noted since."""
-        return bool(self._envelope._noted) and len(self._envelope.all(Failed)) > self._failed
+        """True if a `Failed` stamp was added since."""
+        return bool(self._envelope.noted) and len(self._envelope.all(Failed)) > self._failed
 
     @property
     def results(self) -> list[Any]:
-        """What handlers, or those who stood in for them, have given since."""
+        """The results that were added since, by handlers or in their place."""
         return [stamp.result for stamp in self._envelope.all(Handled)[self._handled :]]

@@ -1,4 +1,4 @@
-"""Coalescing: of those who want the same at the same time one gets it, and the others wait for that (MI-29)."""
+"""Single flight: of concurrent calls for one key one works, and the rest wait for it or return."""
 
 from __future__ import annotations
 
@@ -7,26 +7,43 @@ from weakref import WeakValueDictionary
 from modd.core import Gate
 
 
-class Fill(Gate):
-    """What those who want the same wait at; it is forgotten when nobody waits or works any more."""
+class Flight:
+    """The work for one key; its gate lets in one caller at a time."""
 
-    __slots__ = ("unkept",)
+    __slots__ = ("__weakref__", "gate", "storable")
 
     def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.unkept = False
-        """Whether the last one was done and left nothing for the others, so that to wait for the next is of no use."""
+        self.gate = Gate(name)
+        self.storable = True
+        """False if the last caller stored no result, so that waiting for the next caller is of no use."""
 
 
-class Fills:
-    """The fills that are going on, one for each key. ``with hold(fills.of(key, name))`` one at a time is inside."""
+class SingleFlight:
+    """The flights that are under way, one for each key.
+
+    A flight ends when no task refers to it: flights are held weakly, because a task that is cancelled before its first
+    step cannot end its flight.
+    """
 
     def __init__(self) -> None:
-        self._going: WeakValueDictionary[str, Fill] = WeakValueDictionary()
+        self._flights: WeakValueDictionary[str, Flight] = WeakValueDictionary()
 
-    def of(self, key: str, name: str) -> Fill:
-        """The fill for a key, which the caller has to hold on to; ``name``: what a `Deadlock` calls it."""
-        fill = self._going.get(key)
-        if fill is None:
-            fill = self._going[key] = Fill(name)
-        return fill
+    def join(self, key: str, name: str) -> Flight:
+        """Return the flight for a key, which the caller has to keep a reference to.
+
+        name: the words for this flight in a `Deadlock`.
+        """
+        flight = self._flights.get(key)
+        return self._start(key, name) if flight is None else flight
+
+    def start(self, key: str, name: str) -> Flight | None:
+        """Return a new flight for a key, or None if one is under way."""
+        return None if key in self._flights else self._start(key, name)
+
+    def end(self, key: str) -> None:
+        """End the flight for a key, if there is one."""
+        self._flights.pop(key, None)
+
+    def _start(self, key: str, name: str) -> Flight:
+        flight = self._flights[key] = Flight(name)
+        return flight

@@ -1,1 +1,1 @@
-"""Webhook: messages sent over HTTP, signed, and only to addresses that are allowed."""
+"""Webhook: handled messages, sent over HTTP to public addresses, and signed."""

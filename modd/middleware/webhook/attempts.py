@@ -1,4 +1,4 @@
-"""One message on its way to one endpoint (MI-45)."""
+"""The attempts to deliver one message to one endpoint."""
 
 from __future__ import annotations
 
@@ -17,92 +17,86 @@ from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import text_of
 from modd.cqrs.stamps import WebhookCalled
 from modd.middleware.webhook.addresses import AddressRefused
-from modd.middleware.webhook.client import NETWORK_ERRORS, Answer, Call, Caller
+from modd.middleware.webhook.client import NETWORK_ERRORS, HttpRequest, HttpResponse, Send
 from modd.middleware.webhook.endpoint import Endpoint
-from modd.middleware.webhook.signing import signature
 
-TEXT = 4096
-"""How many characters of an answer are kept."""
+MAX_TEXT = 4096
+"""The most characters of a response in a stamp."""
 
 
-class Tools(msgspec.Struct, frozen=True):
-    """What deliveries are made with."""
+class DeliveryTools(msgspec.Struct, frozen=True):
+    """The client, clock, sleep and random numbers that deliveries use."""
 
-    call: Caller
+    send: Send
     clock: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]]
     random: Callable[[], float]
 
 
-class Parcel(msgspec.Struct, frozen=True):
-    """What is delivered: its id, the same at every try, and the exact bytes."""
+class Payload(msgspec.Struct, frozen=True):
+    """The content of a delivery: an id, the same at every attempt, and the body."""
 
     id: str
     body: bytes
 
 
-class Delivery:
-    """Tries to deliver to an endpoint until it has taken it, or the attempts are used up. Raises nothing.
+class WebhookDelivery:
+    """Sends a payload to an endpoint until the endpoint accepts it or no attempt is left. Raises no errors.
 
-    parcel: what is delivered. endpoint: where to. options: of the webhook, for what the endpoint leaves open.
+    options: the options of the webhook, for options of the endpoint that are None.
     """
 
-    def __init__(self, parcel: Parcel, endpoint: Endpoint, options: Mapping[str, Any], tools: Tools) -> None:
+    def __init__(self, payload: Payload, endpoint: Endpoint, options: Mapping[str, Any], tools: DeliveryTools) -> None:
         self.endpoint = endpoint
-        self._parcel, self._tools = parcel, tools
+        self._payload, self._tools = payload, tools
         own = {name: getattr(endpoint, name) for name in ("attempts", "backoff", "multiplier", "jitter", "timeout")}
-        chosen = {name: options[name] if value is None else value for name, value in own.items()}
-        self._attempts, self._timeout = chosen["attempts"], chosen["timeout"]
-        self._longest = options["max_delay"]
-        self._delays = delays(chosen["backoff"], chosen["multiplier"], chosen["jitter"], tools.random)
+        merged = {name: options[name] if value is None else value for name, value in own.items()}
+        self._attempts, self._timeout = merged["attempts"], merged["timeout"]
+        self._max_delay = options["max_delay"]
+        self._delays = delays(merged["backoff"], merged["multiplier"], merged["jitter"], tools.random)
 
     async def run(self) -> WebhookCalled:
-        """Deliver; the stamp says how that went."""
+        """Deliver the payload, and return a stamp with the outcome."""
         attempt = 1
-        answer = await self._try()
-        while not (taken(answer.status) or answer.final or attempt == self._attempts):
-            await self._wait(answer)
+        response = await self._try()
+        while not (is_success(response.status) or response.final or attempt == self._attempts):
+            await self._wait(response)
             attempt += 1
-            answer = await self._try()
-        text = self.endpoint.masked(answer.text)[:TEXT]
-        return WebhookCalled(attempt, text, answer.status, at=self._tools.clock())
+            response = await self._try()
+        text = self.endpoint.mask_secrets(response.text)[:MAX_TEXT]
+        return WebhookCalled(attempt, text, response.status, at=self._tools.clock())
 
-    async def _wait(self, answer: Answer) -> None:
-        wanted = seconds_of(answer.retry_after, self._tools.clock())
-        await self._tools.sleep(min(max(next(self._delays), wanted), self._longest))
+    async def _wait(self, response: HttpResponse) -> None:
+        retry_after = seconds_of(response.retry_after, self._tools.clock())
+        await self._tools.sleep(min(max(next(self._delays), retry_after), self._max_delay))
 
-    async def _try(self) -> Answer:
+    async def _try(self) -> HttpResponse:
         try:
             with anyio.fail_after(self._timeout):
-                return await self._tools.call(self._signed())
+                return await self._tools.send(self._request())
         except AddressRefused as refused:
-            return Answer(0, str(refused), final=True)
+            return HttpResponse(0, str(refused), final=True)
         except TimeoutError:
-            return Answer(0, f"no answer within {self._timeout:g} s")
+            return HttpResponse(0, f"no response within {self._timeout:g} s")
         except NETWORK_ERRORS as error:
-            return Answer(0, text_of(error))
-        except Exception as error:  # its text may have parts of the request in it
-            return Answer(0, type(error).__name__)
+            return HttpResponse(0, text_of(error))
+        except Exception as error:  # its text may repeat parts of the request
+            return HttpResponse(0, type(error).__name__)
 
-    def _signed(self) -> Call:
-        endpoint, id, body, at = self.endpoint, self._parcel.id, self._parcel.body, int(self._tools.clock())
+    def _request(self) -> HttpRequest:
+        endpoint, body = self.endpoint, self._payload.body
         headers = {"content-type": "application/json", "user-agent": "modd", "accept-encoding": "identity"}
-        headers |= {name.lower(): value for name, value in endpoint.headers.items()}
-        headers |= {"webhook-id": id, "webhook-timestamp": str(at)}
-        if endpoint.secret is not None:
-            headers["webhook-signature"] = signature(endpoint.secret, id, at, body)
-        if endpoint.sign is not None:
-            headers |= {name.lower(): value for name, value in endpoint.sign(id, at, body).items()}
-        return Call(endpoint.method, endpoint.url, headers, body, self._timeout)
+        headers |= endpoint.signed_headers(self._payload.id, int(self._tools.clock()), body)
+        return HttpRequest(endpoint.method, endpoint.url, headers, body, self._timeout)
 
 
-def taken(status: int) -> bool:
-    """Whether a status says that the endpoint has taken what was sent."""
+def is_success(status: int) -> bool:
+    """True if an endpoint with this status has accepted the payload."""
     return 200 <= status < 300
 
 
 def body_of(envelope: Envelope[Any]) -> bytes:
-    """What is sent for an envelope: the same bytes at every try."""
+    """Return the body for an envelope: the same bytes at every attempt."""
     identity = envelope.identity
     body = {
         "id": identity.id,
@@ -114,14 +108,14 @@ def body_of(envelope: Envelope[Any]) -> bytes:
     return msgspec.json.encode(body)
 
 
-def parcel_for(endpoint: Endpoint, envelope: Envelope[Any], body: bytes) -> Parcel:
-    """A body with the id that it has at this endpoint, however often it is tried or dispatched anew."""
+def payload_for(endpoint: Endpoint, envelope: Envelope[Any], body: bytes) -> Payload:
+    """Return a body with its id at this endpoint, which stays the same if the envelope is dispatched again."""
     parts = (envelope.bus.name, envelope.id, endpoint.method, endpoint.url)
-    return Parcel(f"msg_{sha256(msgspec.json.encode(parts)).hexdigest()[:32]}", body)
+    return Payload(f"msg_{sha256(msgspec.json.encode(parts)).hexdigest()[:32]}", body)
 
 
 def seconds_of(retry_after: str, now: float) -> float:
-    """The seconds that a ``Retry-After`` asks for, as a number or as a date; 0 when it says nothing of use."""
+    """Return the seconds of a ``Retry-After`` header, a number or a date; 0 if it is neither."""
     try:
         return max(0.0, float(retry_after))
     except ValueError:

@@ -1,4 +1,4 @@
-"""Connections over HTTP, only to where one may connect (MI-45)."""
+"""The HTTP client: requests, responses, and connections to permitted addresses."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from typing import Any, Self, TypeAlias, cast
 import anyio
 import msgspec
 
-from modd.errors import InvalidOption
-from modd.middleware.extras import MissingExtra
-from modd.middleware.webhook.addresses import Addresses
-from modd.middleware.webhook.network import Guarded, Resolve
+from modd.errors import InvalidOption, MissingExtra
+from modd.middleware.webhook.addresses import AddressFilter
+from modd.middleware.webhook.network import GuardedNetwork, Resolve
 
 try:
     import httpcore2
@@ -24,33 +23,33 @@ except ImportError as missing:
     raise MissingExtra("Webhook", "webhook") from missing
 
 
-_HOST = re.compile(rb"[a-z0-9_.:-]+")
+_HOST_NAME = re.compile(rb"[a-z0-9_.:-]+")
 
 
-READ = 8192
-"""How many bytes of an answer are read."""
+MAX_RESPONSE_BYTES = 8192
+"""The most bytes of a response that are read."""
 
 
 NETWORK_ERRORS = (OSError, httpcore2.NetworkError, httpcore2.RemoteProtocolError, httpx2.NetworkError)
-"""Errors whose text is about the connection and has nothing of the request in it."""
+"""Errors whose text names the connection and nothing of the request, so that it may be shown."""
 
 
-class Target:
-    """The parts of a URL. Raises `InvalidOption`, which does not show it."""
+class ParsedUrl:
+    """The parts of a URL. Raises `InvalidOption`, which does not show the URL."""
 
     def __init__(self, url: Any) -> None:
-        parsed = _parsed(url)
-        if parsed is None or not _usable(parsed):
+        parsed = _parse(url)
+        if parsed is None or not _is_usable(parsed):
             raise InvalidOption("url", "***", "give an http or https URL without a user; credentials go into headers")
         self.path = parsed.raw_path.decode("ascii")
-        self.shown = f"{parsed.scheme}://{parsed.netloc.decode('ascii')}"
+        self.origin = f"{parsed.scheme}://{parsed.netloc.decode('ascii')}"
         self.raw = httpcore2.URL(
             scheme=parsed.raw_scheme, host=parsed.raw_host, port=parsed.port, target=parsed.raw_path
         )
 
 
-class Call(msgspec.Struct, frozen=True):
-    """A request, ready to be sent; the timeout is in seconds."""
+class HttpRequest(msgspec.Struct, frozen=True):
+    """A request that is ready to be sent; the timeout is in seconds."""
 
     method: str
     url: str
@@ -59,37 +58,38 @@ class Call(msgspec.Struct, frozen=True):
     timeout: float
 
 
-class Answer(msgspec.Struct, frozen=True):
-    """What came of a call: the status (0 when there was no answer), the start of the text, and ``Retry-After``."""
+class HttpResponse(msgspec.Struct, frozen=True):
+    """A response: the status (0 if there was none), the start of the text, and ``Retry-After``."""
 
     status: int
     text: str
     retry_after: str = ""
     final: bool = False
-    """Whether another try cannot change it."""
+    """True if another attempt cannot succeed."""
 
 
-Caller: TypeAlias = Callable[[Call], Awaitable[Answer]]
+Send: TypeAlias = Callable[[HttpRequest], Awaitable[HttpResponse]]
+"""Sends a request and returns the response."""
 
 
-class Connections:
-    """Connections that are open for as long as somebody is inside, to permitted addresses alone.
+class ConnectionPool:
+    """Connections to permitted addresses, open while at least one task is in ``async with``.
 
-    Follows no redirects, takes no proxies from the environment, and keeps no cookies.
+    The pool follows no redirects, uses no proxies of the environment, and stores no cookies.
 
-    addresses: where to one may connect. resolve: finds the addresses of a host.
+    allowed: selects the permitted addresses. resolve: returns the addresses of a host.
     """
 
-    def __init__(self, addresses: Addresses, resolve: Resolve) -> None:
-        self._backend = Guarded(addresses, resolve)
-        self._inside = 0
+    def __init__(self, allowed: AddressFilter, resolve: Resolve) -> None:
+        self._backend = GuardedNetwork(allowed, resolve)
+        self._users = 0
         self._trust: SSLContext | None = None
         self._pool: httpcore2.AsyncConnectionPool | None = None
 
     async def __aenter__(self) -> Self:
-        self._inside += 1
+        self._users += 1
         if self._pool is None:
-            self._trust = self._trust or httpcore2.default_ssl_context()  # made once: it reads many files
+            self._trust = self._trust or httpcore2.default_ssl_context()  # reads many files, so only once
             self._pool = httpcore2.AsyncConnectionPool(
                 ssl_context=self._trust,
                 max_connections=100,
@@ -102,76 +102,76 @@ class Connections:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._inside -= 1
-        if not self._inside and self._pool is not None:
+        self._users -= 1
+        if not self._users and self._pool is not None:
             pool, self._pool = self._pool, None
             await pool.aclose()
 
-    async def __call__(self, call: Call) -> Answer:
-        """Send a call. Raises `AddressRefused`, errors of the network, and ``ClosedResourceError`` when closed."""
+    async def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Send a request. Raises `AddressRefused`, errors of the network, and ``ClosedResourceError`` if closed."""
         if self._pool is None:
             raise anyio.ClosedResourceError
-        timeouts = dict.fromkeys(("pool", "connect", "read", "write"), call.timeout)
+        timeouts = dict.fromkeys(("pool", "connect", "read", "write"), request.timeout)
         async with self._pool.stream(
-            call.method,
-            Target(call.url).raw,
-            headers=[*call.headers.items()],
-            content=call.body,
+            request.method,
+            ParsedUrl(request.url).raw,
+            headers=[*request.headers.items()],
+            content=request.body,
             extensions={"timeout": timeouts},
         ) as response:
-            return await _answer(response.status, httpx2.Headers(response.headers), response.aiter_stream())
+            return await _read(response.status, httpx2.Headers(response.headers), response.aiter_stream())
 
 
-def calls_by(client: Any) -> Caller:
-    """Send calls by a client of someone else's, as it is, but for redirects, which are not followed.
+def sender_of(client: Any) -> Send:
+    """Return a function that sends requests with the user's own client, without following redirects.
 
-    Raises `InvalidOption` for what is not a ``httpx2.AsyncClient``.
+    Raises `InvalidOption` unless the client is an ``httpx2.AsyncClient``.
     """
     if not isinstance(client, httpx2.AsyncClient):
         raise InvalidOption("client", client, "give an httpx2.AsyncClient")
 
-    async def send(call: Call) -> Answer:
+    async def send(request: HttpRequest) -> HttpResponse:
         async with client.stream(
-            call.method,
-            call.url,
-            headers=call.headers,
-            content=call.body,
-            timeout=call.timeout,
+            request.method,
+            request.url,
+            headers=request.headers,
+            content=request.body,
+            timeout=request.timeout,
             follow_redirects=False,
         ) as response:
-            read = response.aiter_bytes() if response.is_stream_consumed else response.aiter_raw()
-            return await _answer(response.status_code, response.headers, read)
+            chunks = response.aiter_bytes() if response.is_stream_consumed else response.aiter_raw()
+            return await _read(response.status_code, response.headers, chunks)
 
     return send
 
 
-def _parsed(url: Any) -> httpx2.URL | None:
+def _parse(url: Any) -> httpx2.URL | None:
     try:
         return httpx2.URL(url)
     except (httpx2.InvalidURL, TypeError):
         return None
 
 
-def _usable(url: httpx2.URL) -> bool:
+def _is_usable(url: httpx2.URL) -> bool:
     port = 80 if url.port is None else url.port
     return (
         url.scheme in ("http", "https")
         and not url.userinfo
-        and _HOST.fullmatch(url.raw_host) is not None
+        and _HOST_NAME.fullmatch(url.raw_host) is not None
         and 0 < port < 65536
     )
 
 
-async def _answer(status: int, headers: httpx2.Headers, chunks: AsyncIterator[bytes]) -> Answer:
-    return Answer(status, (await _start_of(chunks)).decode(errors="replace"), headers.get("retry-after", ""))
+async def _read(status: int, headers: httpx2.Headers, chunks: AsyncIterator[bytes]) -> HttpResponse:
+    return HttpResponse(status, (await _read_start(chunks)).decode(errors="replace"), headers.get("retry-after", ""))
 
 
-async def _start_of(chunks: AsyncIterator[bytes]) -> bytes:
-    """The first bytes; the rest, which may be without end, is not read."""
+async def _read_start(chunks: AsyncIterator[bytes]) -> bytes:
+    """Return the first bytes of a response; the rest, which may be endless, is not read."""
     read = bytearray()
     async with aclosing(cast(AsyncGenerator[bytes, None], chunks)):
         async for chunk in chunks:
             read += chunk
-            if len(read) >= READ:
+            if len(read) >= MAX_RESPONSE_BYTES:
                 break
-    return bytes(read[:READ])
+    return bytes(read[:MAX_RESPONSE_BYTES])

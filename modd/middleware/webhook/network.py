@@ -1,4 +1,4 @@
-"""A network in which one can only connect to where one may (MI-45)."""
+"""A network backend of the HTTP client that connects to permitted addresses only."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any, TypeAlias, cast
 
 import anyio
 
-from modd.middleware.extras import MissingExtra
-from modd.middleware.webhook.addresses import Addresses
+from modd.errors import MissingExtra
+from modd.middleware.webhook.addresses import AddressFilter
 
 try:
     import httpcore2
@@ -18,22 +18,24 @@ except ImportError as missing:
 
 
 Resolve: TypeAlias = Callable[[str, int], Awaitable[Iterable[str]]]
-"""Finds the addresses of a host, as texts, for a port."""
+"""Takes a host and a port, and returns the addresses of the host as texts."""
 
 
 async def addresses_of(host: str, port: int) -> list[str]:
-    """The addresses of a host, as the system finds them."""
+    """Return the addresses of a host by the resolver of the system."""
     return [str(found[4][0]) for found in await anyio.getaddrinfo(host, port)]
 
 
-class Guarded(httpcore2.AsyncNetworkBackend):
-    """Connects to the very address that was checked, so that no second look-up can lead elsewhere.
+class GuardedNetwork(httpcore2.AsyncNetworkBackend):
+    """A network backend that resolves a host once and connects to an address that it has checked.
 
-    addresses: where to one may connect. resolve: finds the addresses of a host.
+    A second look-up could lead to another address (DNS rebinding).
+
+    allowed: selects the permitted addresses. resolve: returns the addresses of a host.
     """
 
-    def __init__(self, addresses: Addresses, resolve: Resolve = addresses_of) -> None:
-        self._addresses, self._resolve = addresses, resolve
+    def __init__(self, allowed: AddressFilter, resolve: Resolve = addresses_of) -> None:
+        self._allowed, self._resolve = allowed, resolve
         self._plain = cast(httpcore2.AsyncNetworkBackend, httpcore2.AnyIOBackend())
 
     async def connect_tcp(
@@ -44,11 +46,11 @@ class Guarded(httpcore2.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
-        """Connect to the first permitted address that answers; each has its share of the timeout (seconds).
+        """Connect to the first permitted address that answers; each gets an equal share of the timeout (seconds).
 
-        Raises `AddressRefused` when none is permitted, and what the last one raises.
+        Raises `AddressRefused` if no address is permitted, and the error of the last address.
         """
-        addresses = self._addresses.permitted(host, await self._resolve(host, port))
+        addresses = self._allowed.select(host, await self._resolve(host, port))
         share = None if timeout is None else timeout / len(addresses)
         for address in addresses[:-1]:
             with suppress(httpcore2.ConnectError, httpcore2.ConnectTimeout):
@@ -57,7 +59,7 @@ class Guarded(httpcore2.AsyncNetworkBackend):
 
 
 class Stream(httpcore2.AsyncNetworkStream):
-    """A connection that is closed when its TLS handshake is cancelled; httpcore2 by itself leaves it open."""
+    """A connection that is closed if its TLS handshake is cancelled; httpcore2 alone would leave it open."""
 
     def __init__(self, plain: httpcore2.AsyncNetworkStream) -> None:
         self._plain = plain
@@ -65,7 +67,7 @@ class Stream(httpcore2.AsyncNetworkStream):
     async def start_tls(
         self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore2.AsyncNetworkStream:
-        """Shake hands, within a timeout in seconds; goes on with a stream that is no longer this one."""
+        """Start TLS within a timeout in seconds, and return the encrypted stream, which replaces this one."""
         try:
             return await self._plain.start_tls(ssl_context, server_hostname, timeout)
         except BaseException:
@@ -74,17 +76,17 @@ class Stream(httpcore2.AsyncNetworkStream):
             raise
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Read what is there, up to so many bytes; empty at the end."""
+        """Read up to ``max_bytes`` bytes; empty at the end."""
         return await self._plain.read(max_bytes, timeout)
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Write all."""
+        """Write all bytes."""
         await self._plain.write(buffer, timeout)
 
     async def aclose(self) -> None:
-        """Close it."""
+        """Close the connection."""
         await self._plain.aclose()
 
     def get_extra_info(self, info: str) -> Any:
-        """What else is known of the connection."""
+        """Return more information about the connection, as httpcore2 defines it."""
         return self._plain.get_extra_info(info)

@@ -1,4 +1,4 @@
-"""Webhook: tells others over HTTP what has been handled (MI-42 to MI-46)."""
+"""Webhook sends handled messages to other systems over HTTP."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from modd.cqrs.chain import Next
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import NotOpen, text_of
 from modd.cqrs.stamps import Failed, Queued, WebhookCalled
-from modd.middleware.options import Options
-from modd.middleware.webhook.addresses import Addresses, Allowed
-from modd.middleware.webhook.attempts import Delivery, Tools, body_of, parcel_for, taken
-from modd.middleware.webhook.client import Caller, Connections, calls_by
+from modd.middleware.options import MiddlewareWithOptions
+from modd.middleware.webhook.addresses import AddressFilter, Allowed
+from modd.middleware.webhook.attempts import DeliveryTools, WebhookDelivery, body_of, is_success, payload_for
+from modd.middleware.webhook.client import ConnectionPool, Send, sender_of
 from modd.middleware.webhook.endpoint import Endpoint, check_endpoints
 from modd.middleware.webhook.network import Resolve, addresses_of
 
 
 class WebhookOptions(TypedDict, total=False):
-    """What may differ for a type of message; `Webhook` says what each is for."""
+    """The options of `Webhook` that may differ by type."""
 
     endpoints: Sequence[Endpoint]
     parallel: bool
@@ -40,32 +40,35 @@ class WebhookOptions(TypedDict, total=False):
     max_delay: float
 
 
-class Webhook:
-    """Sends every message that was handled with success to endpoints, and never fails the dispatch.
+class Webhook(MiddlewareWithOptions):
+    """Sends every message that was handled successfully to endpoints, over HTTP; a failure does not fail the dispatch.
 
-    Nothing is sent after an error, a new `Failed` stamp, or when it was queued to be handled later.
-
-    Use it to tell other systems what happens here: ``EventBus(middleware=[Webhook([Endpoint(url, secret=...)])])``. It
-    serves all three buses. Each endpoint gets a `WebhookCalled` stamp, in the order of the endpoints. A failure (no
-    answer, or a status other than 2xx) is retried, then stamped, and logged as a warning to ``modd.<bus>``.
+    Use it to tell other systems about events: ``EventBus(middleware=[Webhook([Endpoint(url, secret=...)])])``; it works
+    on command and query buses too. No request is sent after an error, after a new `Failed` stamp, or for a message that
+    was queued. Each endpoint gets a `WebhookCalled` stamp, in the order of the endpoints. A failure (no response, or a
+    status other than 2xx) is retried; after the last attempt it is logged as a warning to ``modd.<bus>``.
 
     The body is ``{"id": ..., "type": ..., "timestamp": ..., "correlation_id": ..., "data": {...}}``: id of the
-    envelope, name of the message on the wire, when it was dispatched (ISO 8601), and the message as it is encoded
-    everywhere, sensitive fields included. ``webhook-id`` is the same for all tries of one message at one endpoint, so
-    that the receiver can drop what it has; it is signed by Standard Webhooks if the endpoint has a secret.
+    envelope, name of the message on the wire, time of the dispatch (ISO 8601), and the encoded message, sensitive
+    fields included. The header ``webhook-id`` is the same at every attempt to send one message to one endpoint, so that
+    the receiver can drop duplicates. Requests are signed by Standard Webhooks if the endpoint has a secret.
 
-    endpoints: where to. parallel: call them side by side, else one after another. background: do so after the dispatch
-        has returned, without stamps; the bus must be open.
-    attempts: tries in all, for each endpoint. backoff, multiplier, jitter: the waits between tries, as in `Retryer`; a
-        ``Retry-After`` counts when it is longer. max_delay: the longest wait, in seconds. timeout: seconds for one try.
-    allow: hosts and networks that may be connected to although they are not public (`Addresses`).
-    client: an ``httpx2.AsyncClient`` to send with. It is used as it is, and not closed: who gives it sees to ``allow``,
-        proxies, and its log, which has full URLs. Without one there are connections of its own, kept while the bus is
-        open.
-    intents: by type of message, what differs; endpoints there replace those above.
-    sleep, random, resolve: wait for so many seconds, give a number from 0 to 1, find the addresses of a host.
+    endpoints: the endpoints to send to.
+    parallel: True to send to all endpoints at once; else one after another.
+    background: True to send after the dispatch has returned, without stamps; the bus must be open.
+    attempts: the number of attempts in all, for each endpoint.
+    backoff, multiplier, jitter: the delays between attempts, as in `Retryer`; a longer ``Retry-After`` wins.
+    timeout: seconds for one attempt.
+    max_delay: the longest delay in seconds.
+    allow: hosts and networks to allow although they are not public; any other private host is refused.
+    client: an ``httpx2.AsyncClient`` to send with. The webhook neither configures nor closes it, so ``allow`` and
+        proxies are up to you, and its log shows full URLs. By default the webhook opens connections, which
+        stay open while the bus is open.
+    intents: options by message type; endpoints there replace the endpoints above.
+    sleep, random, resolve: wait for some seconds, return a number from 0 up to 1, and return the addresses of a host;
+        for tests.
 
-    Raises `InvalidOption`.
+    Raises: `InvalidOption`.
     """
 
     def __init__(
@@ -87,76 +90,66 @@ class Webhook:
         random: Callable[[], float] = random_number,
         resolve: Resolve = addresses_of,
     ) -> None:
-        given = {"endpoints": endpoints, "parallel": parallel, "background": background, "attempts": attempts}
-        given |= {"backoff": backoff, "multiplier": multiplier, "jitter": jitter, "timeout": timeout}
-        self._options = Options("Webhook", WebhookOptions, given | {"max_delay": max_delay}, intents, _check)
+        options = {"endpoints": endpoints, "parallel": parallel, "background": background, "attempts": attempts}
+        options |= {"backoff": backoff, "multiplier": multiplier, "jitter": jitter, "timeout": timeout}
+        super().__init__(WebhookOptions, options | {"max_delay": max_delay}, intents, _check)
         for name, function in (("sleep", sleep), ("random", random), ("resolve", resolve)):
             checked_callable(name, function)
-        connections = Connections(Addresses(allow), resolve)
-        self._call: Caller = connections if client is None else calls_by(client)
-        self._held: AbstractAsyncContextManager[Any] = connections if client is None else nullcontext()
+        pool = ConnectionPool(AddressFilter(allow), resolve)
+        self._send: Send = pool if client is None else sender_of(client)
+        self._connections: AbstractAsyncContextManager[Any] = pool if client is None else nullcontext()
         self._sleep, self._random = sleep, random
 
     @property
     def background_work(self) -> str:
-        """Why the bus must be open; empty if it need not, as nothing is sent in the background."""
-        kinds: tuple[type[Message], ...] = (Message, *self._options.types)
-        if any(self._chosen(kind)["background"] for kind in kinds):
-            return "Webhook sends in the background"
-        return ""
-
-    def check(self, bus: Any) -> None:
-        """Raises `NoHandler` when options differ for a type that the bus does not handle."""
-        self._options.check_types(bus)
+        """The work that the bus must be open for; empty if none."""
+        return "Webhook sends in the background" if any(each["background"] for each in self._options.sets) else ""
 
     async def __aenter__(self) -> Self:
-        """Hold connections, until as many have left as have entered."""
-        await self._held.__aenter__()
+        """Open the connections, until the last bus has left."""
+        await self._connections.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._held.__aexit__(kind, error, trace)
+        await self._connections.__aexit__(kind, error, trace)
 
     async def __call__(self, envelope: Envelope[Any], call_next: Next) -> None:
-        """Go on, and then send if that was a success (MI-42)."""
-        before = _not_done(envelope)
+        """Call the next link, and send the message if it was handled."""
+        unhandled = _count_unhandled(envelope)
         await call_next(envelope)
-        options = self._chosen(type(envelope.message))
-        if not envelope.ran or _not_done(envelope) > before or not options["endpoints"]:
+        options = self._options.of(type(envelope.message))
+        if not envelope.ran or _count_unhandled(envelope) > unhandled or not options["endpoints"]:
             return
         try:
             deliveries = self._deliveries(envelope, options)
-        except Exception as error:  # the message cannot be encoded, which must not fail the dispatch
+        except Exception as error:  # the message cannot be encoded; the dispatch must not fail
             stamps = [WebhookCalled(0, text_of(error), 0, at=envelope.bus.clock()) for _ in options["endpoints"]]
             _log(envelope.bus.name, options["endpoints"], stamps)
         else:
-            if options["background"] and _started(envelope.bus, deliveries, options["parallel"]):
+            if options["background"] and _start(envelope.bus, deliveries, options["parallel"]):
                 return
-            async with self._held:  # the bus need not be open
-                stamps = await _delivered(envelope.bus.name, deliveries, options["parallel"])
+            async with self._connections:  # the bus need not be open
+                stamps = await _deliver_all(envelope.bus.name, deliveries, options["parallel"])
         for stamp in [] if options["background"] else stamps:
             envelope.add(stamp)
 
-    def _chosen(self, kind: type[Message]) -> Mapping[str, Any]:
-        return self._options.of(kind)
-
-    def _deliveries(self, envelope: Envelope[Any], options: Mapping[str, Any]) -> list[Delivery]:
-        body, tools = body_of(envelope), Tools(self._call, envelope.bus.clock, self._sleep, self._random)
-        return [Delivery(parcel_for(to, envelope, body), to, options, tools) for to in options["endpoints"]]
+    def _deliveries(self, envelope: Envelope[Any], options: Mapping[str, Any]) -> list[WebhookDelivery]:
+        body, tools = body_of(envelope), DeliveryTools(self._send, envelope.bus.clock, self._sleep, self._random)
+        return [WebhookDelivery(payload_for(to, envelope, body), to, options, tools) for to in options["endpoints"]]
 
 
-def _started(bus: Any, deliveries: Sequence[Delivery], parallel: bool) -> bool:
-    """Whether it goes on in the background; it cannot when the bus is being closed around a dispatch."""
+def _start(bus: Any, deliveries: Sequence[WebhookDelivery], parallel: bool) -> bool:
+    """Start to deliver in the background; False if the bus is not open, for example because it is closing."""
     try:
-        bus.start(_delivered, bus.name, deliveries, parallel)
+        bus.start(_deliver_all, bus.name, deliveries, parallel)
     except NotOpen:
         return False
     return True
 
 
-async def _delivered(bus: str, deliveries: Sequence[Delivery], parallel: bool) -> list[WebhookCalled]:
+async def _deliver_all(bus: str, deliveries: Sequence[WebhookDelivery], parallel: bool) -> list[WebhookCalled]:
     stamps: dict[int, WebhookCalled] = {}
 
     async def run(at: int) -> None:
@@ -176,21 +169,22 @@ async def _delivered(bus: str, deliveries: Sequence[Delivery], parallel: bool) -
 
 def _log(bus: str, endpoints: Iterable[Endpoint], stamps: Iterable[WebhookCalled]) -> None:
     for endpoint, stamp in zip(endpoints, stamps, strict=True):
-        if not taken(stamp.status):
-            what = f"status {stamp.status}" if stamp.status else stamp.text
-            text = "webhook to %s failed after %d tries: %s"
-            logging.getLogger(f"modd.{bus}").warning(text, endpoint.shown, stamp.attempt, what)
+        if not is_success(stamp.status):
+            reason = f"status {stamp.status}" if stamp.status else stamp.text
+            text = "webhook to %s failed after %d attempts: %s"
+            logging.getLogger(f"modd.{bus}").warning(text, endpoint.origin, stamp.attempt, reason)
 
 
 def _check(options: Mapping[str, Any]) -> None:
     check_endpoints(options["endpoints"])
-    for name, given in (("parallel", options["parallel"]), ("background", options["background"])):
-        checked_flag(name, given)
+    for name in ("parallel", "background"):
+        checked_flag(name, options[name])
     checked_count("attempts", options["attempts"])
     check_backoff(options["backoff"], options["multiplier"], options["jitter"])
     checked_span("timeout", options["timeout"])
     checked_delay("max_delay", options["max_delay"])
 
 
-def _not_done(envelope: Envelope[Any]) -> int:
+def _count_unhandled(envelope: Envelope[Any]) -> int:
+    """Return the number of stamps that say the message failed or was queued."""
     return len(envelope.all(Failed)) + len(envelope.all(Queued))

@@ -1,4 +1,4 @@
-"""Cacher answers queries with the results of earlier ones."""
+"""Cacher answers queries with the results of earlier queries."""
 
 from __future__ import annotations
 
@@ -237,7 +237,7 @@ async def test_the_results_of_two_handlers_come_back_as_two() -> None:
     def two(query: Name) -> str:
         return "two"
 
-    async with QueryBus([one, two], middleware=[Cacher()], several=True) as bus:
+    async with QueryBus([one, two], middleware=[Cacher()], multiple=True) as bus:
         await bus.dispatch(Name())
         hit = await bus.dispatch(Name())
     assert (hit.results, fresh(hit)) == (("one", "two"), False)
@@ -286,7 +286,7 @@ async def test_what_does_not_come_back_as_it_was_is_not_kept_and_told_once(caplo
     assert not store.kept
     [record] = caplog.records
     assert (record.name, record.levelno) == ("modd.q", logging.WARNING)
-    assert "does not keep results of Untyped" in record.getMessage()
+    assert "does not store results of Untyped" in record.getMessage()
 
 
 @pytest.mark.parametrize("value", [[1, "a", {"k": [None, True]}], {"a": {"b": 1.5}}, "text", 3])

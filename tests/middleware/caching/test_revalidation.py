@@ -1,4 +1,4 @@
-"""Cacher serves what is stale, and renews it in the background."""
+"""Cacher serves stale results and revalidates them in the background."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Of those who ask the same at once one is handled."""
+"""Of concurrent queries for one result, one is handled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Connections: where to, and what they give away."""
+"""The HTTP client connects to permitted addresses and shows no secrets."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from anyio.streams.tls import TLSStream
 
 from modd import InvalidOption, ModdError
 from modd.cqrs import Command, CommandBus, WebhookCalled
-from modd.middleware.webhook.addresses import Addresses
-from modd.middleware.webhook.client import Call, Connections
+from modd.middleware.webhook.addresses import AddressFilter
+from modd.middleware.webhook.client import ConnectionPool, HttpRequest
 from modd.middleware.webhook.endpoint import Endpoint
-from modd.middleware.webhook.network import Guarded, addresses_of
+from modd.middleware.webhook.network import GuardedNetwork, addresses_of
 from modd.middleware.webhook.webhook import Webhook
 from tests.middleware.webhook.receiver import Request, receiving, response
 
@@ -128,7 +128,7 @@ async def test_a_name_that_nobody_knows() -> None:
 
 async def test_without_a_timeout_every_address_has_all_the_time() -> None:
     async with receiving() as receiver:
-        stream = await Guarded(Addresses(LOCAL)).connect_tcp("127.0.0.1", receiver.port)
+        stream = await GuardedNetwork(AddressFilter(LOCAL)).connect_tcp("127.0.0.1", receiver.port)
         await stream.aclose()
         with anyio.fail_after(5):
             await receiver.closed.wait()
@@ -193,9 +193,9 @@ async def test_cancelled_in_the_handshake_the_connection_is_closed() -> None:
 
 
 async def test_a_call_when_all_is_closed_is_an_error() -> None:
-    connections = Connections(Addresses(), addresses_of)
+    connections = ConnectionPool(AddressFilter(), addresses_of)
     with pytest.raises(anyio.ClosedResourceError):
-        await connections(Call("POST", "http://a.example", {}, b"", 1.0))
+        await connections(HttpRequest("POST", "http://a.example", {}, b"", 1.0))
 
 
 # MI-43

@@ -1,4 +1,4 @@
-"""Webhook: what is sent, when, and what comes of it."""
+"""Webhook sends handled messages, retries, and stamps the outcome."""
 
 from __future__ import annotations
 
@@ -306,7 +306,7 @@ async def test_nobody_there(caplog: pytest.LogCaptureFixture) -> None:
     assert text.startswith("ConnectError")
     [record] = caplog.records
     assert (record.name, record.levelname) == ("modd.commands", "WARNING")
-    assert record.getMessage() == f"webhook to {url.removesuffix('/hook')} failed after 3 tries: {text}"
+    assert record.getMessage() == f"webhook to {url.removesuffix('/hook')} failed after 3 attempts: {text}"
 
 
 # MI-45
@@ -374,7 +374,7 @@ def test_no_answer_in_time(backend: str) -> None:
             webhook = Webhook(endpoints, client=client, attempts=2, backoff="none")
             bus = CommandBus([register], middleware=[webhook])
             done = await bus.dispatch(Register("Ada"))
-        assert called(done.envelope) == [(2, "no answer within 10 s", 0), (2, "no answer within 2.5 s", 0)]
+        assert called(done.envelope) == [(2, "no response within 10 s", 0), (2, "no response within 2.5 s", 0)]
         assert anyio.current_time() == pytest.approx(25)
 
     run_virtual(main, backend=backend)

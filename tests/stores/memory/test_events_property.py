@@ -13,6 +13,8 @@ from modd.ports import Conflict, EventStore, Item, Snapshot
 from modd.stores import MemoryEventStore
 from modd.testing import run_virtual
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = 4_000 if os.environ.get("MODD_PROFILE") == "long" else 100
 
 streams, revisions = st.sampled_from("abc"), st.integers(0, 4)

@@ -13,6 +13,8 @@ from modd.stores import MemoryQueue
 from modd.testing import run_virtual
 from tests.stores.histories import Both, Step, steps
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = 20_000 if os.environ.get("MODD_PROFILE") == "long" else 200
 
 

@@ -26,7 +26,7 @@ async def test_work_that_is_started_in_a_transaction_writes_by_itself(path: Path
 
     ids = list[str]()
     async with SqliteStore(path) as store:
-        async with Background("orders", close_timeout=20) as background:
+        async with Background("orders", drain=20) as background:
             with pytest.raises(ZeroDivisionError):
                 await fail()
         assert len(ids) == (await store.queue("orders").stats()).ready == 1

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from tests.stores.memory.test_events_property import Both, steps
 from tests.stores.sqlite.laws import queue_in_file
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = 500 if os.environ.get("MODD_PROFILE") == "long" else 15
 
 blocks = st.tuples(st.sampled_from(["alone", "kept", "dropped"]), st.lists(steps, max_size=6))

@@ -86,12 +86,14 @@ async def test_who_reads_is_told_and_can_read_again(path: Path, name: str) -> No
         assert (await store.queue("a").stats()).ready == 1
 
 
-async def test_a_file_that_cannot_be_opened_for_a_read_is_no_missing_result(path: Path) -> None:
+async def test_a_read_in_a_transaction_tells_that_the_file_was_moved(path: Path) -> None:
     disk = Disk()
     async with SqliteStore(path, connect=disk.connect) as store, store.transaction() as tx:
-        disk.fail("SELECT", "SQLITE_CANTOPEN")
-        with pytest.raises(StoreReadOnly):
+        disk.fail("SELECT", "SQLITE_READONLY_DBMOVED")
+        with pytest.raises(StoreReadOnly, match="SQLITE_READONLY_DBMOVED"):
             await tx.fetch("SELECT 1")
+        disk.fails.clear()
+        assert await tx.fetch("SELECT 1") == [(1,)]
 
 
 async def test_a_full_disk_loses_nothing_and_it_goes_on_when_there_is_space(path: Path) -> None:
@@ -113,6 +115,7 @@ async def limit_pages(store: SqliteStore, pages: int) -> None:
         await tx.fetch(f"PRAGMA max_page_count = {pages}")
 
 
+@pytest.mark.slow
 async def test_a_file_that_may_grow_no_more_loses_nothing_and_goes_on_when_it_may(
     path: Path, anyio_backend: str
 ) -> None:

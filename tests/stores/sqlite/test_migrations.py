@@ -97,6 +97,7 @@ def test_who_comes_second_does_nothing_again(path: Path, file: sqlite3.Connectio
         assert migrate("store.db", late) == migrate("store.db", file)
 
 
+@pytest.mark.slow
 async def test_several_processes_make_one_file_at_once(path: Path, anyio_backend: str) -> None:
     for process in [start(put_one, path, anyio_backend) for _ in range(6)]:
         wait_for_end(process)

@@ -14,7 +14,7 @@ from modd.stores.sqlite.write_turns import WriteTurns
 from tests.stores.sqlite.faulty import has_wal, mode_in_header
 from tests.stores.sqlite.program import ITEMS, TASKS, put_and_stay, start, wait_for_end, work
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 async def test_four_processes_share_the_work_and_nobody_waits_long(path: Path, anyio_backend: str) -> None:

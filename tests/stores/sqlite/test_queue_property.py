@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from tests.stores.histories import Step, steps
 from tests.stores.sqlite.laws import queue_in_file
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = 500 if os.environ.get("MODD_PROFILE") == "long" else 25
 
 

@@ -18,6 +18,8 @@ from tests.stores.histories import Step, expected, outcome, passes, people, puts
 from tests.stores.model import ModelQueue
 from tests.stores.sqlite.laws import StoreBoth, queue_in_file
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = 500 if os.environ.get("MODD_PROFILE") == "long" else 20
 
 at_once = st.lists(st.one_of(puts, takes, settles, settles, people), min_size=1, max_size=4)

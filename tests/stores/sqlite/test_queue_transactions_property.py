@@ -15,6 +15,8 @@ from modd.stores.sqlite.errors import ResultNeeded
 from tests.stores.histories import Step, expected, outcome, steps
 from tests.stores.sqlite.laws import StoreBoth, queue_in_file
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = 500 if os.environ.get("MODD_PROFILE") == "long" else 15
 ANSWERS = ("claim", "cancel", "redrive", "discard")
 

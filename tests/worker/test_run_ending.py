@@ -95,7 +95,7 @@ async def test_a_store_that_hangs_holds_up_the_end_for_a_second_and_one_that_fai
         started = anyio.current_time()
         await work_off(Worker(queue, CommandBus({Pay: Slow()})), 5)
         assert anyio.current_time() - started == seconds
-    assert "could not be given back; it will be claimed again when its lease ends" in caplog.text
+    assert "could not be settled; free when the lease ends" in caplog.text
 
 
 async def test_an_error_that_takes_the_place_of_a_cancellation_is_no_failure() -> None:

@@ -1,4 +1,4 @@
-"""Buses that workers of a process use, when they do not open or close."""
+"""Buses of a group of workers that do not open or close."""
 
 from __future__ import annotations
 

@@ -1,47 +1,46 @@
-"""Running workers until the process is told to end."""
+"""A group of workers in one process, which runs until a signal tells the process to end."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from functools import partial
 from signal import SIGINT, SIGTERM
 from typing import Protocol
 
 import anyio
 
-from modd.worker.claim import PATIENCE
-from modd.worker.worker import Worker, closed_by
+from modd.worker.worker import Worker, close_in_time
 
 
 class Runnable(Protocol):
-    """What `run_workers` runs: a worker, a relay, or something of your own."""
+    """An object that `run_workers` can run, such as a worker or a relay."""
 
     async def run(self) -> None:
-        """Work until it is stopped."""
+        """Work until `stop` is called."""
 
     def stop(self) -> None:
-        """Have `run` come to its end."""
+        """Have `run` end."""
 
 
 async def run_workers(*workers: Runnable) -> None:
-    """Run workers, and whatever else has ``run()`` and ``stop()``, until all have ended.
+    """Run workers, relays, and objects of your own with ``run()`` and ``stop()``, until all have ended.
 
-    At the first SIGTERM or SIGINT all are stopped, at the second they are cancelled. When one ends with an error the
-    others are stopped, and the error is raised then; several are raised as a group. Buses that are not open are
-    opened, and closed within the ``drain`` of a worker and one second of the signal, or that is cancelled. Call it in
-    the main thread: nothing else of modd touches signals.
+    The first SIGTERM or SIGINT stops all of them, the second cancels them. If a worker ends with an error, all are
+    stopped, and the error is raised afterwards. Buses that are not open are opened, and closed at the latest ``drain``
+    seconds of their worker and one second after the signal. Call it in the main thread, because it handles signals.
+
+    Raises: the error of a worker; `ExceptionGroup` for the errors of several.
     """
-    crew = Crew(workers)
-    await crew.run()
-    if len(crew.errors) == 1:
-        raise crew.errors[0]
-    if crew.errors:
-        raise ExceptionGroup(f"{len(crew.errors)} workers failed", crew.errors)
+    group = WorkerGroup(workers)
+    await group.run()
+    if len(group.errors) == 1:
+        raise group.errors[0]
+    if group.errors:
+        raise ExceptionGroup(f"{len(group.errors)} workers failed", group.errors)
 
 
-class Crew:
-    """Workers that run together; ``errors`` has what they raised."""
+class WorkerGroup:
+    """Workers that run and stop together; ``errors`` has the errors that they raised."""
 
     def __init__(self, workers: Sequence[Runnable]) -> None:
         self.errors: list[Exception] = []
@@ -49,28 +48,29 @@ class Crew:
         self._stopped_at: float | None = None
 
     async def run(self) -> None:
-        """Run all to their ends, or until the second signal."""
+        """Run all workers until they have ended, or until the second signal."""
         with anyio.open_signal_receiver(SIGTERM, SIGINT) as signals:
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._work, tasks.cancel_scope)
+                tasks.start_soon(self._open_and_run, tasks.cancel_scope)
                 await anext(signals)
                 self._stop()
                 await anext(signals)
                 tasks.cancel_scope.cancel()
 
-    async def _work(self, everything: anyio.CancelScope) -> None:
-        """Open the buses, run all, and close the buses."""
+    async def _open_and_run(self, scope: anyio.CancelScope) -> None:
+        """Open the buses, run all workers, close the buses, and cancel the scope, which waits for signals."""
         try:
             async with AsyncExitStack() as stack:
                 for worker in self._workers:
                     if isinstance(worker, Worker):
-                        await stack.enter_async_context(closed_by(worker.opened(), partial(self._until, worker.drain)))
+                        bus = close_in_time(worker.open_bus(), worker.drain, lambda: self._stopped_at)
+                        await stack.enter_async_context(bus)
                 async with anyio.create_task_group() as tasks:
                     for worker in self._workers:
                         tasks.start_soon(self._run, worker)
         except Exception as error:
             self.errors.append(error)
-        everything.cancel()
+        scope.cancel()
 
     async def _run(self, worker: Runnable) -> None:
         if self._stopped_at is not None:
@@ -84,11 +84,8 @@ class Crew:
         finally:
             self._running.remove(worker)
 
-    def _until(self, drain: float) -> float:
-        return (anyio.current_time() if self._stopped_at is None else self._stopped_at) + drain + PATIENCE
-
     def _stop(self) -> None:
-        """Stop those that run: one that does not would take it for its next run."""
+        """Stop the workers that run: a worker that does not run would end its next run instead."""
         if self._stopped_at is None:
             self._stopped_at = anyio.current_time()
         for worker in self._running:

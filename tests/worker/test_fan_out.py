@@ -1,4 +1,4 @@
-"""Events: each handler for itself."""
+"""An event fans out to one row for each handler."""
 
 from __future__ import annotations
 

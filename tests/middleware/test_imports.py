@@ -1,4 +1,4 @@
-"""What needs more than modd itself: imported when it is asked for."""
+"""Middleware that need an extra are imported lazily."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ print("Cacher" in there, "Webhook" in there)
 """
 
 
+@pytest.mark.slow
 def test_without_the_extras_all_others_are_there_and_the_error_says_what_to_install() -> None:
     told = subprocess.run([sys.executable, "-c", WITHOUT], capture_output=True, text=True, check=True).stdout
     assert told.splitlines() == [
@@ -37,12 +38,12 @@ def test_without_the_extras_all_others_are_there_and_the_error_says_what_to_inst
 
 
 def test_all_that_is_named_is_there_and_nothing_else() -> None:
-    assert all(hasattr(modd.middleware, name) for name in (*modd.middleware.__all__, *modd.middleware._LATE))
+    assert all(hasattr(modd.middleware, name) for name in (*modd.middleware.__all__, *modd.middleware._LAZY))
     with pytest.raises(AttributeError, match="no attribute 'Chacher'"):
         getattr(modd.middleware, "Chacher")  # noqa: B009
 
 
-def test_a_late_module_that_cannot_be_imported_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(modd.middleware._LATE, "Tracing", ("modd.middleware.gone", "tracing"))
+def test_a_lazy_module_that_cannot_be_imported_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(modd.middleware._LAZY, "Tracing", ("modd.middleware.gone", "tracing"))
     with pytest.raises(MissingExtra, match=r"pip install modd\[tracing\]"):
         getattr(modd.middleware, "Tracing")  # noqa: B009

@@ -80,10 +80,10 @@ async def test_a_row_that_cannot_be_given_back_is_tried_again_and_left_alone_whe
     async with at_work(Worker(queue, Books("post").bus, clock=anyio.current_time)):
         await anyio.sleep(4.2)
         assert (await queue.stats()).ready == 1
-        assert caplog.text.count("7/mail cannot be left to others for now") == 3
+        assert caplog.text.count("7/mail cannot be released for now") == 3
         queue.fails = {"release": 1000}
         await anyio.sleep(60)
-    assert "7/mail cannot be left to others for now" in caplog.text
+    assert "7/mail cannot be released for now" in caplog.text
 
 
 async def test_a_row_that_somebody_else_has_by_now_is_not_given_back(caplog: pytest.LogCaptureFixture) -> None:
@@ -115,7 +115,7 @@ async def test_so_many_rows_for_unknown_handlers_are_held_and_no_more(caplog: py
         assert worker.last_polled == anyio.current_time()
         await anyio.sleep(1)
         assert (await queue.stats()).leased == 0
-    assert "rows for handlers that are not here were claimed; what is behind them in the queue waits" in caplog.text
+    assert "rows for handlers that are not here were claimed; messages behind them wait" in caplog.text
 
 
 @pytest.mark.parametrize(("plain", "least"), [(False, 0.3), (True, 1.5)])

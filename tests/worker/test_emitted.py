@@ -1,4 +1,4 @@
-"""Without an outbox, what is released flows on in a turn of the bus around."""
+"""Without an outbox, events flow on in a turn of the surrounding bus."""
 
 from __future__ import annotations
 
@@ -123,7 +123,9 @@ async def test_without_a_bus_around_it_is_said_that_nobody_gets_an_event(caplog:
     queue = MemoryQueue()
     await queue.put(item(Pay(3)))
     await work_off(Worker(queue, CommandBus([pay])))
-    assert caplog.messages == ["commands released Paid and nobody gets it: give the worker an outbox, or a Bus around"]
+    assert caplog.messages == [
+        "commands emitted Paid, which nothing receives: give the worker an outbox, or put the bus into a Bus"
+    ]
 
 
 async def test_a_typed_bus_alone_is_dispatched_as_it_is() -> None:

@@ -1,4 +1,4 @@
-"""What fails is tried again, and in the end buried with the reason."""
+"""A message that fails is retried, and in the end becomes a dead letter with the reason."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from modd.cqrs import CommandBus
 from modd.ports import Claim, LeaseLost, Transaction
 from modd.stores import MemoryQueue
 from modd.worker import Worker
-from modd.worker.run import Waking
+from modd.worker.run import Wakeup
 from tests.worker.desk import Desk, Pay, at_work, item, work_off
 
 pytestmark = pytest.mark.anyio
@@ -90,11 +90,11 @@ async def test_a_handler_that_does_not_let_itself_be_cancelled_settles_nothing()
 
 
 async def test_being_woken_before_ends_the_next_wait() -> None:
-    waking = Waking()
-    for wait in (waking.sleep, lambda: waking.rest(anyio.sleep_forever)):
-        waking.wake()
+    wakeup = Wakeup()
+    for wait in (wakeup.sleep, lambda: wakeup.interrupt(anyio.sleep_forever)):
+        wakeup.wake()
         await wait()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(wait)
             await anyio.wait_all_tasks_blocked()
-            waking.wake()
+            wakeup.wake()

@@ -15,7 +15,7 @@ from modd.worker import Worker
 from tests.worker.books import Books
 from tests.worker.desk import CODEC, Paid
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 @pytest.fixture(params=["asyncio", "trio"])

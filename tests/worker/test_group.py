@@ -1,4 +1,4 @@
-"""Workers of a process, and the signals that end it."""
+"""A group of workers, and the signals that stop it."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ async def test_a_worker_that_has_not_begun_when_another_fails_does_not_begin() -
         both = (Failing(), worker)
         with anyio.fail_after(10), pytest.raises(ValueError, match="broken"):
             await run_workers(*[both[at] for at in order])
-    assert worker.running == 0
+    assert worker.in_flight == 0
 
 
 async def test_a_worker_that_was_not_begun_or_has_ended_is_not_stopped_and_runs_again() -> None:
