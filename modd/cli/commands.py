@@ -16,7 +16,7 @@ from modd.cli.doctor import Doctor
 from modd.cli.inspection import Inspector, inspect_file
 from modd.cli.reports import BatchResult, ItemDetails, Overview, Report, State
 from modd.cli.types import load_codecs
-from modd.stores.sqlite.sql import unpacked
+from modd.stores.sqlite.sql import decode_headers
 
 STATES: tuple[State, ...] = ("ready", "waits for its key", "delayed", "leased", "waits for a retry", "dead")
 """The states of an item, indexed by their number in the file."""
@@ -66,7 +66,7 @@ def count_items(inspector: Inspector) -> Overview:
 def show_item(inspector: Inspector, queue: str, id: str, viewer: Viewer, *, is_raw: bool = False) -> ItemDetails:
     """Return the details of one item, with key and foreign headers masked unless ``is_raw``. Raises `NoSuchItem`."""
     number, due, attempts, key, packed, reason, body = inspector.item(queue, id)
-    state, headers, view = STATES[number], unpacked(packed), viewer(body)
+    state, headers, view = STATES[number], decode_headers(packed), viewer(body)
     if not is_raw:
         key = key and MASK_TEXT
         headers = {name: text if name.startswith(OWN_HEADERS) else MASK_TEXT for name, text in headers.items()}

@@ -10,8 +10,8 @@ from typing import Literal, TypeVar
 from modd.cli.inspection import Inspector
 from modd.cli.processes import find_processes
 from modd.cli.reports import Health, Journaling, Process, QueueHealth, Sizes
-from modd.stores.sqlite.errors import is_of_store
-from modd.stores.sqlite.journal import ALONE, SAFE, SHARED, UNABLE, is_affected, mode_of, prepare_writer
+from modd.stores.sqlite.errors import is_store_failure
+from modd.stores.sqlite.journal_mode import ALONE, NO_WAL, SAFE, SHARED, is_affected, prepare_writer, read_mode
 from modd.stores.sqlite.queue_sql import DEAD, READY
 from modd.stores.sqlite.schema import STEPS
 
@@ -81,7 +81,7 @@ class Doctor:
         try:
             return query()
         except sqlite3.Error as error:
-            if not is_of_store(error):
+            if not is_store_failure(error):
                 raise
             self._damage.append(str(error))
             return default
@@ -104,9 +104,9 @@ def inspect_journal(inspector: Inspector) -> Journaling:
 def _mode(inspector: Inspector, affected: bool) -> tuple[Literal["wal", "rollback", "none"], str]:
     if inspector.at_rest:
         return "none", "neither a WAL nor a journal is beside the file; the store that opens it next chooses one"
-    if mode_of(inspector.connection) == "wal":
+    if read_mode(inspector.connection) == "wal":
         return "wal", (ALONE if affected else SAFE).reason
-    return "rollback", (SHARED if affected else UNABLE).reason
+    return "rollback", (SHARED if affected else NO_WAL).reason
 
 
 def measure(inspector: Inspector) -> Sizes:

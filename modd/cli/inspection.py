@@ -14,10 +14,10 @@ from typing import Any, TypeVar
 from modd.cli.errors import NoSuchFile, NoSuchItem, NoSuchQueue
 from modd.cli.reports import QueueCounts
 from modd.ports.errors import StoreError
-from modd.stores.sqlite.errors import NotAStore, translated
-from modd.stores.sqlite.journal import prepare_reader
-from modd.stores.sqlite.queue import COUNTS
-from modd.stores.sqlite.queue_sql import DEAD, QueueSql
+from modd.stores.sqlite.errors import NotAStore, translate_error
+from modd.stores.sqlite.item_ids import ItemIds
+from modd.stores.sqlite.journal_mode import prepare_reader
+from modd.stores.sqlite.queue_sql import COUNTS, DEAD
 from modd.stores.sqlite.schema import check_version
 
 T = TypeVar("T")
@@ -63,7 +63,7 @@ class Inspector:
 
     def counts(self, queue: str) -> QueueCounts:
         """Count the items of each kind in a queue."""
-        parameters = {"queue": self._sql(queue).number, "now": self._clock()}
+        parameters = {"queue": self._ids(queue).number, "now": self._clock()}
         return QueueCounts(queue, *self.connection.execute(COUNTS, parameters).fetchone())
 
     def outbox(self) -> int:
@@ -80,18 +80,18 @@ class Inspector:
 
     def dead(self, queue: str, limit: int) -> list[tuple[str, bytes, str, int]]:
         """Return id, body, reason and attempts of the first dead letters, in the order in which they were buried."""
-        sql = self._sql(queue)
-        rows = self.rows(f"SELECT place, id, body, reason, attempts {FROM_DEAD}", sql.number, limit)
-        return [(sql.id_of(place, id), *rest) for place, id, *rest in rows]
+        ids = self._ids(queue)
+        rows = self.rows(f"SELECT place, id, body, reason, attempts {FROM_DEAD}", ids.number, limit)
+        return [(ids.id_of(place, id), *rest) for place, id, *rest in rows]
 
     def dead_ids(self, queue: str) -> list[str]:
         """Return the ids of all dead letters of a queue."""
-        sql = self._sql(queue)
-        return [sql.id_of(place, id) for place, id in self.rows(f"SELECT place, id {FROM_DEAD}", sql.number, -1)]
+        ids = self._ids(queue)
+        return [ids.id_of(place, id) for place, id in self.rows(f"SELECT place, id {FROM_DEAD}", ids.number, -1)]
 
     def item(self, queue: str, id: str) -> tuple[Any, ...]:
         """Return state, due, attempts, key, headers, reason and body of an item. Raises `NoSuchItem`."""
-        place = self._sql(queue).place_of(self.connection, id)
+        place = self._ids(queue).position_of(self.connection, id)
         if place is None:
             raise NoSuchItem(id, queue)
         [item] = self.rows(SELECT_ITEM, place)
@@ -100,11 +100,11 @@ class Inspector:
     def oldest(self, queue: str, state: int) -> float | None:
         """Return the age in seconds of the oldest item in a state; None if there is none."""
         sql = f"SELECT min(place) FROM modd_items WHERE queue = ? AND state = {state}"
-        [[place]] = self.rows(sql if state == 0 else f"{sql} AND due IS NOT NULL", self._sql(queue).number)
+        [[place]] = self.rows(sql if state == 0 else f"{sql} AND due IS NOT NULL", self._ids(queue).number)
         return None if place is None else max(0.0, self._clock() - place / 1e6)
 
-    def _sql(self, queue: str) -> QueueSql:
-        return QueueSql(queue, self._nonce)
+    def _ids(self, queue: str) -> ItemIds:
+        return ItemIds(queue, self._nonce)
 
     def _nonce(self) -> str:
         [[nonce]] = self.rows("SELECT nonce FROM modd_store")
@@ -168,5 +168,5 @@ def _as_store_error(path: str, error: sqlite3.Error) -> StoreError:
     if getattr(error, "sqlite_errorname", "") == "SQLITE_READONLY_ROLLBACK":
         cure = "the next process that opens the store rolls it back: start one, then look again"
         return StoreError(path, f"a process ended in the middle of a transaction; {cure}")
-    store_error = translated(path, error)
+    store_error = translate_error(path, error)
     return store_error if isinstance(store_error, StoreError) else StoreError(path, str(error))

@@ -21,7 +21,7 @@ from modd.middleware.caching.replay import Checkpoint, checked_store, replay
 from modd.middleware.caching.result_codec import ResultCodec
 from modd.middleware.caching.single_flight import SingleFlight
 from modd.ports.cache import Cache
-from modd.ports.transaction import transaction_here
+from modd.ports.transaction import usable_transaction
 
 STORE_TIMEOUT = 5.0
 """Seconds to wait for the store to take a result, because a cancelled dispatch waits for this too."""
@@ -127,7 +127,7 @@ class Idempotency:
 
 async def _run_after_commit(action: Callable[[], Awaitable[None]]) -> None:
     """Run an action at once, or in a transaction after its commit: a failed commit must not leave a stored result."""
-    transaction = transaction_here()
+    transaction = usable_transaction()
     if transaction is None:
         await action()
     else:

@@ -18,7 +18,7 @@ from modd.cqrs.errors import text_of
 from modd.cqrs.retry import Errors, check_errors, is_retryable, requested_delays
 from modd.cqrs.stamps import Failed, Retried, Stamp
 from modd.middleware.options import MiddlewareWithOptions
-from modd.ports.transaction import part_here
+from modd.ports.transaction import savepoint_if_open
 
 
 class RetryerOptions(TypedDict, total=False):
@@ -103,7 +103,7 @@ async def _failure(envelope: Envelope[Any], call_next: Next) -> Exception | Fail
     Writes of a failed attempt to the open transaction are rolled back.
     """
     try:
-        async with part_here():
+        async with savepoint_if_open():
             await _attempt(envelope, call_next)
     except _FailedByStamp:
         return envelope.last(Failed)

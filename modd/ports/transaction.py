@@ -1,4 +1,4 @@
-"""The port for writes that are done together or not at all."""
+"""The port for transactions: writes that are committed together or not at all."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 from modd.ports.errors import NoTransaction
 
 Parameters: TypeAlias = Sequence[Any] | Mapping[str, Any]
-"""What stands for the placeholders of a statement."""
+"""The values for the placeholders of a statement."""
 
 
 class Transaction(Protocol):
-    """Writes of your own beside those of the store: they are committed together or not at all.
+    """An open transaction, in which your own writes and those of the store are committed together or not at all.
 
-    A handler that has a parameter with this annotation gets the transaction that is open: ``async def pay(command: Pay,
+    A handler that has a parameter with this annotation gets the open transaction: ``async def pay(command: Pay,
     tx: Transaction) -> None: await tx.execute("UPDATE accounts ...", (...))``.
     """
 
     async def execute(self, sql: str, parameters: Parameters = ()) -> None:
-        """Have a statement executed that writes. Its errors are raised here or when the transaction commits."""
+        """Execute a statement that writes. Its errors are raised here or when the transaction commits."""
         ...
 
     async def fetch(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
-        """The rows that a statement reads."""
+        """Execute a statement that reads, and return its rows."""
         ...
 
     @property
-    def is_mine(self) -> bool:
-        """Whether it is open, and the task that asks is the one that began it."""
+    def is_usable(self) -> bool:
+        """True if the transaction is open and the current task began it."""
         ...
 
-    def part(self) -> AbstractAsyncContextManager[object]:
-        """A block within it, whose writes are dropped when it alone fails."""
+    def savepoint(self) -> AbstractAsyncContextManager[object]:
+        """Return a block, for ``async with``, whose writes are dropped if it fails; the transaction goes on."""
         ...
 
     def on_commit(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Have something done after the commit, and not at all if there is none; its errors are logged."""
+        """Have ``work`` called after the commit, and not at all without one; its errors are logged."""
         ...
 
 
@@ -47,28 +47,34 @@ class Transactional(Protocol):
     """A part of a store in which several writes can be one transaction."""
 
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
-        """A transaction of the whole store, for the block that it is entered for."""
+        """Return a transaction of the whole store, to be entered with ``async with``."""
         ...
 
 
 open_transaction: ContextVar[Transaction | None] = ContextVar("modd_transaction", default=None)
-"""The transaction that was begun here and has not ended."""
+"""The innermost transaction that was begun around the current code.
+
+A task that was started inside of the block keeps it after the end, so ask `Transaction.is_usable`.
+"""
 
 
-def transaction_here() -> Transaction | None:
-    """The open transaction, where the task that asks is the one that began it."""
+def usable_transaction() -> Transaction | None:
+    """Return the open transaction, if the current task began it."""
     transaction = open_transaction.get()
-    return transaction if transaction is not None and transaction.is_mine else None
+    return transaction if transaction is not None and transaction.is_usable else None
 
 
-def part_here() -> AbstractAsyncContextManager[object]:
-    """A part of the open transaction, for an attempt whose writes must not stay when it fails."""
-    transaction = transaction_here()
-    return nullcontext() if transaction is None else transaction.part()
+def savepoint_if_open() -> AbstractAsyncContextManager[object]:
+    """Return a savepoint of the open transaction, or an empty context without one.
+
+    Use it around an attempt whose writes must not stay if it fails.
+    """
+    transaction = usable_transaction()
+    return nullcontext() if transaction is None else transaction.savepoint()
 
 
 def current_transaction(wanted_by: str) -> Transaction:
-    """The open transaction. Raises `NoTransaction`."""
+    """Return the open transaction. Raises `NoTransaction`, which names ``wanted_by``."""
     transaction = open_transaction.get()
     if transaction is None:
         raise NoTransaction(wanted_by)

@@ -1,12 +1,12 @@
-"""Makes of the ports in `modd.ports`, ready to use.
+"""Implementations of the ports in `modd.ports`.
 
 In the memory of one process: `MemoryQueue`, `MemoryOutbox`, `MemoryInbox`, `MemoryEventStore`, `MemoryCache`,
-`MemoryLocks`. They are for tests and for what may be lost with the process. Like stores elsewhere they are points at
-which others get a turn and a cancellation is delivered, always before anything is done. Their time is that of the loop,
-but for what says when something was recorded.
+`MemoryLocks`, for tests and for data that may be lost with the process. Each of their calls is a checkpoint, as in
+other stores: other tasks run and a cancellation is delivered, before anything is done. They measure time with the
+loop's clock, and note the time of events in seconds since 1970.
 
-In one SQLite file, with transactions: `SqliteStore`, which gives all of them, and the errors that it raises. Those that
-are about the file derive from `modd.ports.StoreError`.
+In one SQLite file, with transactions: `SqliteStore`, which has an implementation of each port, and the errors that it
+raises. Errors of the file derive from `modd.ports.StoreError`.
 """
 
 from modd.stores.memory.cache import MemoryCache
@@ -16,25 +16,24 @@ from modd.stores.memory.locks import MemoryLocks
 from modd.stores.memory.outbox import MemoryOutbox
 from modd.stores.memory.queue import MemoryQueue
 from modd.stores.sqlite.errors import (
-    AnswerNeeded,
     NewerStore,
     NotAStore,
+    ResultNeeded,
     StoreBusy,
     StoreClosed,
     StoreCorrupt,
-    StoreElsewhere,
     StoreFailed,
     StoreForked,
     StoreFull,
+    StoreInOtherThread,
     StoreReadOnly,
     TransactionInUse,
     TransactionTimeout,
 )
-from modd.stores.sqlite.journal import NotDurable
+from modd.stores.sqlite.journal_mode import NotDurable
 from modd.stores.sqlite.store import SqliteStore
 
 __all__ = [
-    "AnswerNeeded",
     "MemoryCache",
     "MemoryEventStore",
     "MemoryInbox",
@@ -44,14 +43,15 @@ __all__ = [
     "NewerStore",
     "NotAStore",
     "NotDurable",
+    "ResultNeeded",
     "SqliteStore",
     "StoreBusy",
     "StoreClosed",
     "StoreCorrupt",
-    "StoreElsewhere",
     "StoreFailed",
     "StoreForked",
     "StoreFull",
+    "StoreInOtherThread",
     "StoreReadOnly",
     "TransactionInUse",
     "TransactionTimeout",

@@ -11,7 +11,7 @@ from modd.cli import doctor
 from modd.cli.doctor import format_age
 from modd.cli.reports import Health
 from modd.stores.sqlite.errors import NewerStore
-from modd.stores.sqlite.journal import is_affected
+from modd.stores.sqlite.journal_mode import is_affected
 from modd.stores.sqlite.store import SqliteStore
 from tests.cli.health import AFFECTED, REPAIRED, health
 from tests.cli.shell import Shell

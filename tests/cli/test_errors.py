@@ -18,7 +18,7 @@ def test_a_path_without_a_file_is_an_error_and_none_is_made(shell: Shell) -> Non
 
 def test_a_file_of_something_else_is_left_as_it_is(shell: Shell, tmp_path: Path) -> None:
     shell.path.write_bytes(b"no database at all, but a text of more than a hundred bytes. " * 3)
-    assert "is no store of modd" in shell.error("stats")[1]
+    assert "is not a store of modd" in shell.error("stats")[1]
     other = tmp_path / "other.db"
     connection = sqlite3.connect(other)
     connection.execute("CREATE TABLE mine (a)")

@@ -26,10 +26,10 @@ class Open:
         return [(sql,)]
 
     @property
-    def is_mine(self) -> bool:
+    def is_usable(self) -> bool:
         return True
 
-    def part(self) -> AbstractAsyncContextManager[object]:
+    def savepoint(self) -> AbstractAsyncContextManager[object]:
         return nullcontext()
 
     def on_commit(self, work: Callable[[], Awaitable[None]]) -> None:

@@ -17,7 +17,7 @@ from modd.worker import Worker
 
 pytestmark = pytest.mark.anyio
 
-both = pytest.mark.parametrize("own_writes", [False, True])
+both = pytest.mark.parametrize("immediate", [False, True])
 
 
 @pytest.fixture(params=["asyncio", "trio"])
@@ -64,11 +64,11 @@ async def test_under_a_worker_only_the_attempt_that_went_well_has_effects(tmp_pa
 
 
 @both
-async def test_what_was_written_around_the_attempts_stays(tmp_path: Path, own_writes: bool) -> None:
+async def test_what_was_written_around_the_attempts_stays(tmp_path: Path, immediate: bool) -> None:
     async with SqliteStore(tmp_path / "store.db") as store:
         await made(store)
         bus = CommandBus([Desk().pay], middleware=[Retryer(backoff="none")])
-        async with store.transaction(own_writes=own_writes) as tx:
+        async with store.transaction(immediate=immediate) as tx:
             await tx.execute("INSERT INTO paid VALUES (0)")
             await bus.dispatch(Pay())
         assert await paid(store) == [(0,), (3,)]
@@ -93,7 +93,7 @@ async def test_a_failed_stamp_undoes_an_attempt_as_an_error_does(tmp_path: Path)
 
 @both
 async def test_in_another_task_of_a_transaction_attempts_are_made_outside_of_it(
-    tmp_path: Path, own_writes: bool
+    tmp_path: Path, immediate: bool
 ) -> None:
     tries = list[int]()
 
@@ -104,6 +104,6 @@ async def test_in_another_task_of_a_transaction_attempts_are_made_outside_of_it(
 
     async with SqliteStore(tmp_path / "store.db") as store:
         bus = CommandBus([fail_once], middleware=[Retryer(backoff="none")])
-        async with store.transaction(own_writes=own_writes), anyio.create_task_group() as tasks:
+        async with store.transaction(immediate=immediate), anyio.create_task_group() as tasks:
             tasks.start_soon(bus.dispatch, Pay())
         assert tries == [1, 1]

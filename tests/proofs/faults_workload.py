@@ -58,8 +58,8 @@ class Work:
         return (
             [self._table],
             [lambda: self._put("a", "b"), lambda: self._put("c", "d"), lambda: self._append(0, 3)],
-            [lambda: self._pay("p", own_writes=False)],
-            [lambda: self._pay("q", own_writes=True)],
+            [lambda: self._pay("p", immediate=False)],
+            [lambda: self._pay("q", immediate=True)],
             [self._give_up],
             [self._claim],
             [self._ack, self._bury, self._retry, self._look],
@@ -81,9 +81,9 @@ class Work:
             events = [event_of("s", expected + each + 1) for each in range(count)]
             await self._store.events.append("s", events, expected)
 
-    async def _pay(self, id: str, own_writes: bool) -> None:
+    async def _pay(self, id: str, immediate: bool) -> None:
         with suppress(AlreadyHandled):
-            async with self._store.transaction(own_writes=own_writes) as tx:
+            async with self._store.transaction(immediate=immediate) as tx:
                 assert len(await tx.fetch("SELECT balance FROM accounts")) == 1
                 await self._store.inbox.add(id)
                 await tx.execute("UPDATE accounts SET balance = balance + 1")
@@ -92,7 +92,7 @@ class Work:
 
     async def _give_up(self) -> None:
         with suppress(ValueError):
-            async with self._store.transaction(own_writes=True):
+            async with self._store.transaction(immediate=True):
                 await self._put("e", "f")
                 await self._store.events.append("s", [b"never"] * 50, 3)
                 raise ValueError

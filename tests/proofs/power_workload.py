@@ -67,7 +67,7 @@ class Caller:
         with self._ledger.step() as step:
             for thing, value in (("account", self._name), self._balance), (("inbox", id), 1), (("outbox", id), 0):
                 self._change(step, thing, value)
-            async with self._store.transaction(own_writes=self._random.random() < 0.3) as tx:
+            async with self._store.transaction(immediate=self._random.random() < 0.3) as tx:
                 await tx.execute("UPDATE accounts SET balance = balance + 1 WHERE name = ?", (self._name,))
                 await self._store.inbox.add(id)
                 await self._append(step, 1)

@@ -95,15 +95,15 @@ async def test_a_late_worker_settles_nothing(tmp_path: Path, kind: str, settle: 
         assert await queue.stats() == EMPTY
 
 
-@pytest.mark.parametrize("own_writes", [False, True])
-async def test_the_transaction_of_a_late_ack_leaves_nothing(tmp_path: Path, own_writes: bool) -> None:
+@pytest.mark.parametrize("immediate", [False, True])
+async def test_the_transaction_of_a_late_ack_leaves_nothing(tmp_path: Path, immediate: bool) -> None:
     async with opened(str(tmp_path / "a.db")) as store:
         queue = store.queue("work")
         await queue.put(b"")
         late, other = await claimed(queue, SHORT), await claimed(queue, LEASE)
 
         async def done(claim: Claim, what: str) -> None:
-            async with store.transaction(own_writes=own_writes) as tx:
+            async with store.transaction(immediate=immediate) as tx:
                 await tx.execute("INSERT INTO effects (what, number) VALUES (?, 1)", (what,))
                 await store.outbox.put(b"")
                 await store.inbox.add(claim.id)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from modd.stores.sqlite.journal import is_affected
+from modd.stores.sqlite.journal_mode import is_affected
 from tests.proofs.processes import Job, Outcome, zygote
 from tests.proofs.sizes import size_of
 

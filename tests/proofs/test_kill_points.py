@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from modd.stores.sqlite.processes import Presence
+from modd.stores.sqlite.file_lock import Presence
 from tests.proofs.accounts import problems_of
 from tests.proofs.processes import Job, Outcome, Zygote, zygote
 from tests.proofs.sizes import size_of
@@ -96,7 +96,7 @@ class Trials:
                 shutil.copy(self._accepted, path)
             if setting.shared:
                 leave_wal(path)
-                assert stack.enter_context(closing(Presence(str(path)))).together()
+                assert stack.enter_context(closing(Presence(str(path)))).try_shared()
             outcomes = self._zygote.run(*setting.jobs(path, kill_at, signals))
             [end] = self._zygote.run(Job("tests.proofs.workshop:recover", {"path": str(path)}, setting.backend))
         step = next(iter(outcomes[0].named("killed")), "any moment")
@@ -122,16 +122,16 @@ def leave_wal(path: Path) -> None:
         connection.execute("PRAGMA journal_mode = TRUNCATE")
 
 
-def tried(folder: Path, work: Callable[[Trials, int], Any]) -> tuple[Counter[str], Counter[str], list[str]]:
+def run_halves(folder: Path, work: Callable[[Trials, int], Any]) -> tuple[Counter[str], Counter[str], list[str]]:
     """Have two do it side by side, each told its number; returns the steps, the modes and the problems of both."""
     with ExitStack() as stack, ThreadPoolExecutor(2) as pool:
-        halves = [Trials(_made(folder / str(half)), stack.enter_context(zygote())) for half in range(2)]
+        halves = [Trials(_make_folder(folder / str(half)), stack.enter_context(zygote())) for half in range(2)]
         list(pool.map(work, halves, range(2)))
     first, second = halves
     return first.steps + second.steps, first.modes + second.modes, first.problems + second.problems
 
 
-def _made(folder: Path) -> Path:
+def _make_folder(folder: Path) -> Path:
     folder.mkdir()
     return folder
 
@@ -145,7 +145,7 @@ def test_a_worker_killed_at_any_step_of_its_store_loses_nothing_and_doubles_noth
             trials.try_points(setting, each)
             trials.run(setting, ("before CLOSE", "after CLOSE")[half])
 
-    steps, modes, problems = tried(tmp_path, work)
+    steps, modes, problems = run_halves(tmp_path, work)
     print(f"kill points: {sum(steps.values())} at {len(steps)} kinds of steps, {dict(modes)}, {len(problems)} problems")
     assert problems == []
     assert sum(steps.values()) >= KILLS
@@ -163,7 +163,7 @@ def test_the_same_finds_that_what_is_not_in_the_transaction_is_doubled(tmp_path:
             if not trials.problems:
                 trials.run(careless[half], points * part // 100)
 
-    steps, _, problems = tried(tmp_path, work)
+    steps, _, problems = run_halves(tmp_path, work)
     print(f"the control: {len(problems)} problems after {sum(steps.values())} kill points")
     assert [each for each in problems if "counted more than once" in each]
 
@@ -171,7 +171,7 @@ def test_the_same_finds_that_what_is_not_in_the_transaction_is_doubled(tmp_path:
 def test_another_process_goes_on_when_the_one_beside_it_is_killed_at_any_step(tmp_path: Path) -> None:
     # ST-61
     kills = -(-KILLS // 10)
-    steps, modes, problems = tried(tmp_path, lambda trials, half: trials.try_points(BESIDE[half], -(-kills // 2)))
+    steps, modes, problems = run_halves(tmp_path, lambda trials, half: trials.try_points(BESIDE[half], -(-kills // 2)))
     print(f"kill points beside another process: {sum(steps.values())}, {dict(modes)}, {len(problems)} problems")
     assert problems == []
     assert sum(steps.values()) >= kills
@@ -188,6 +188,6 @@ def test_a_process_killed_at_a_random_moment_loses_nothing_and_doubles_nothing(t
         for setting in settings[half::2]:
             trials.try_moments(setting, -(-MOMENTS // 8), random.Random(half))
 
-    steps, modes, problems = tried(tmp_path, work)
+    steps, modes, problems = run_halves(tmp_path, work)
     print(f"killed at random moments: {sum(steps.values())}, {dict(modes)}, {len(problems)} problems")
     assert problems == []

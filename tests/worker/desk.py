@@ -74,11 +74,11 @@ class Tx:
         return [(row,) for row in self._rows]
 
     @property
-    def is_mine(self) -> bool:
+    def is_usable(self) -> bool:
         return True
 
     @asynccontextmanager
-    async def part(self) -> AsyncIterator[None]:
+    async def savepoint(self) -> AsyncIterator[None]:
         before = len(self.later)
         try:
             yield

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from time import time
 
 import msgspec
@@ -12,9 +13,7 @@ from modd.ports.errors import Conflict
 from modd.ports.events import RecordedEvent, Snapshot
 from modd.ports.items import Item
 from modd.stores.checks import checked_event, checked_revision
-
-RUN = 256
-"""Events between two checkpoints, so that other tasks run during a long read."""
+from modd.stores.paging import PAGE, PagedReader
 
 
 class MemoryEventStore:
@@ -48,11 +47,13 @@ class MemoryEventStore:
 
     def read(self, stream: str, after: int = 0) -> AsyncIterator[RecordedEvent]:
         """Iterate over the events of a stream after a revision, events appended meanwhile included."""
-        return _Reading(lambda: self._stream(stream), checked_revision("after", after))
+        first = checked_revision("after", after)
+        return PagedReader(lambda last: _read_page(self._stream(stream), last), lambda event: event.revision, first)
 
     def read_all(self, after: int = 0) -> AsyncIterator[RecordedEvent]:
         """Iterate over the events of all streams after a position, events appended meanwhile included."""
-        return _Reading(lambda: self._all, checked_revision("after", after))
+        first = checked_revision("after", after)
+        return PagedReader(partial(_read_page, self._all), lambda event: event.position, first)
 
     async def save_snapshot(self, stream: str, revision: int, body: bytes | Item) -> None:
         """Save the state of a stream at a revision, unless a snapshot of a later revision is saved."""
@@ -79,27 +80,6 @@ class MemoryEventStore:
         self._all.append(recorded)
 
 
-class _Reading:
-    """One reading of events that may become more meanwhile.
-
-    A class and no generator: one who has read enough leaves the loop, and there is nothing to be closed.
-    """
-
-    def __init__(self, source: Callable[[], Sequence[RecordedEvent]], after: int) -> None:
-        self._source, self._at = source, after
-        self._read = 0
-
-    def __aiter__(self) -> _Reading:
-        return self
-
-    async def __anext__(self) -> RecordedEvent:
-        if self._read % RUN == 0:
-            await checkpoint()
-        events = self._source()
-        if self._at >= len(events):
-            self._source = tuple  # what has ended stays at its end
-            raise StopAsyncIteration
-        event = events[self._at]
-        self._at += 1
-        self._read += 1
-        return msgspec.structs.replace(event, headers=dict(event.headers))
+async def _read_page(events: Sequence[RecordedEvent], after: int) -> list[RecordedEvent]:
+    await checkpoint()
+    return [msgspec.structs.replace(event, headers=dict(event.headers)) for event in events[after : after + PAGE]]

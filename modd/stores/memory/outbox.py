@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from itertools import islice
+from math import inf
 from uuid import uuid4
 
 import anyio
 import msgspec
 from anyio.lowlevel import checkpoint
 
-from modd.checks import checked_count, checked_delay, checked_span
+from modd.checks import checked_count, checked_span
 from modd.ports.errors import LeaseLost
 from modd.ports.items import Claim, Item
 from modd.stores.checks import checked_outbox_item
-from modd.stores.memory.timers import Bell
+from modd.stores.waiting import Notifier
 
 
 class _OutboxItem(msgspec.Struct, eq=False):
@@ -34,20 +35,19 @@ class MemoryOutbox:
     """
 
     def __init__(self) -> None:
-        self._items: OrderedDict[str, _OutboxItem] = (
-            OrderedDict()
-        )  # a dict is slow to find its first key after many removals
+        # a dict is slow to find its first key after many removals
+        self._items: OrderedDict[str, _OutboxItem] = OrderedDict()
         self._claimed: set[str] = set()
         self._token, self._end = "", 0.0
         """Token and end of the latest claims."""
-        self._bell = Bell()
+        self._notifier = Notifier()
 
     async def put(self, *items: bytes | Item) -> list[str]:
         """Add items, all or none, and return their ids; an id that the outbox has is not added again."""
         checked = [checked_outbox_item(item) for item in items]
         await checkpoint()
         ids = [self._put(item) for item in checked]
-        self._bell.ring()
+        self._notifier.notify()
         return ids
 
     async def claim(self, limit: int, lease: float) -> list[Claim]:
@@ -75,10 +75,11 @@ class MemoryOutbox:
 
     async def wait(self, seconds: float) -> None:
         """Return when there may be an item to claim, at the latest after ``seconds``."""
-        end = anyio.current_time() + checked_delay("seconds", seconds)
+        await self._notifier.wait(seconds, self._look, lambda: self._end if self._claimed else inf)
+
+    async def _look(self) -> bool:
         await checkpoint()
-        while not self._is_claimable() and anyio.current_time() < end:
-            await self._bell.wait(min(end, self._end) if self._claimed else end)
+        return self._is_claimable()
 
     def _put(self, item: Item) -> str:
         id = uuid4().hex if item.id is None else item.id
@@ -99,4 +100,4 @@ class MemoryOutbox:
         if lost:
             raise LeaseLost(lost)
         self._claimed.difference_update(claim.id for claim in claims)
-        self._bell.ring()
+        self._notifier.notify()

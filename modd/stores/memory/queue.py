@@ -13,7 +13,8 @@ from modd.checks import checked_count, checked_delay, checked_span
 from modd.ports.errors import LeaseLost
 from modd.ports.items import Claim, DeadLetter, Item, Stats
 from modd.stores.memory.lanes import QueueItem, ReadyItems
-from modd.stores.memory.timers import Bell, IndexedHeap
+from modd.stores.memory.timers import IndexedHeap
+from modd.stores.waiting import Notifier
 
 
 class MemoryQueue:
@@ -27,7 +28,7 @@ class MemoryQueue:
         """All items by id; each is also ready, delayed, leased or dead."""
         self._ready, self._delayed, self._leased = ReadyItems(), IndexedHeap(), IndexedHeap()
         self._dead: dict[str, QueueItem] = {}
-        self._positions, self._bell = count(), Bell()
+        self._positions, self._notifier = count(), Notifier()
 
     async def put(self, *items: bytes | Item) -> list[str]:
         """Add items, all or none, and return their ids; an id that the queue has is not added again."""
@@ -52,14 +53,14 @@ class MemoryQueue:
         [item] = self._claimed_items(claim)
         self._withdraw(item)
         self._leased.put(item.id, anyio.current_time() + seconds)
-        self._bell.ring()
+        self._notifier.notify()
 
     async def ack(self, *claims: Claim) -> None:
         """Acknowledge claims: remove their items, all or, with `LeaseLost`, none."""
         await checkpoint()
         for item in self._claimed_items(*claims):
             self._forget(item)
-        self._bell.ring()
+        self._notifier.notify()
 
     async def retry(self, claim: Claim, delay: float = 0.0) -> None:
         """Make the item ready again after ``delay`` seconds; it keeps its key."""
@@ -75,7 +76,7 @@ class MemoryQueue:
         if not item.attempts:
             self._ready.free_key(item)
         self._ready.add(item)
-        self._bell.ring()
+        self._notifier.notify()
 
     async def bury(self, claim: Claim, reason: str) -> None:
         """Make the item a dead letter; its key is free."""
@@ -84,7 +85,7 @@ class MemoryQueue:
         self._ready.free_key(item)
         item.reason = reason
         self._dead[item.id] = item
-        self._bell.ring()
+        self._notifier.notify()
 
     async def cancel(self, *ids: str) -> list[str]:
         """Remove items without attempts, and return the ids of the removed items."""
@@ -121,10 +122,15 @@ class MemoryQueue:
 
     async def wait(self, seconds: float) -> None:
         """Return when there may be an item to claim, at the latest after ``seconds``."""
-        end = anyio.current_time() + checked_delay("seconds", seconds)
+        await self._notifier.wait(seconds, self._look, self._next_due)
+
+    async def _look(self) -> bool:
         await checkpoint()
-        while not self._is_claimable() and anyio.current_time() < end:
-            await self._bell.wait(min(end, self._delayed.first_rank(), self._leased.first_rank()))
+        self._update_due()
+        return self._ready.first() is not None
+
+    def _next_due(self) -> float:
+        return min(self._delayed.first_rank(), self._leased.first_rank())
 
     def _put(self, item: Item) -> str:
         id = uuid4().hex if item.id is None else item.id
@@ -139,7 +145,7 @@ class MemoryQueue:
             self._delayed.put(item.id, anyio.current_time() + delay)
         else:
             self._ready.add(item)
-        self._bell.ring()
+        self._notifier.notify()
 
     def _update_due(self) -> None:
         """Make delayed and leased items ready whose time has come.
@@ -150,10 +156,6 @@ class MemoryQueue:
         for times in (self._delayed, self._leased):
             for id in times.pop_all(now):
                 self._ready.add(self._items[id])
-
-    def _is_claimable(self) -> bool:
-        self._update_due()
-        return self._ready.first() is not None
 
     def _lease(self, item: QueueItem, seconds: float) -> Claim:
         self._ready.claim(item)

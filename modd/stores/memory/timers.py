@@ -1,12 +1,10 @@
-"""Names ordered by a number, such as a time, and waiting until something in memory changes."""
+"""Names ordered by a number, such as a time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from heapq import heapify, heappop, heappush
 from math import inf
-
-import anyio
 
 SPARE = 16
 """Stale entries that a heap may have however few names are in it."""
@@ -70,25 +68,3 @@ class IndexedHeap:
         if len(self._heap) > 2 * len(self._ranks) + SPARE:
             self._heap = [(rank, name) for name, rank in self._ranks.items()]
             heapify(self._heap)
-
-
-class Bell:
-    """Wakes those who wait. It belongs to no loop while nobody waits."""
-
-    def __init__(self) -> None:
-        self._waiting: set[anyio.Event] = set()
-
-    def ring(self) -> None:
-        """Wake all who wait now."""
-        for each in self._waiting:
-            each.set()
-
-    async def wait(self, until: float) -> None:
-        """Wait for the bell, but no longer than until that time of the loop."""
-        rung = anyio.Event()
-        self._waiting.add(rung)
-        try:
-            with anyio.CancelScope(deadline=until):
-                await rung.wait()
-        finally:
-            self._waiting.discard(rung)

@@ -1,1 +1,1 @@
-"""Stores in one SQLite file. Begin with `modd.stores.sqlite.store`; `writer` has the group commit."""
+"""Stores in one SQLite file. Begin with `modd.stores.sqlite.store`; `writer` and `group_commit` do the commits."""

@@ -1,4 +1,4 @@
-"""What the parts of a store have in common."""
+"""The base classes of the store's parts, and the access to the file that they share."""
 
 from __future__ import annotations
 
@@ -9,136 +9,123 @@ from typing import Any, ClassVar, Protocol, TypeVar
 
 import anyio
 
-from modd.checks import checked_delay
-from modd.ports.items import Claim
 from modd.ports.transaction import Transaction
 from modd.stores.sqlite.readers import Readers
-from modd.stores.sqlite.sql import Call, Connection, Operation
+from modd.stores.sqlite.sql import Connection, Operation
 from modd.stores.sqlite.writer import Writer
+from modd.stores.waiting import Notifier
 
 T = TypeVar("T")
 
 
-class Way(Protocol):
-    """How reads and writes are done."""
+class Access(Protocol):
+    """Reads and writes of the file, outside of a transaction or in the open one."""
 
-    collects: ClassVar[bool]
-    """Whether writes are done later, so that they have no result yet."""
+    is_deferred: ClassVar[bool]
+    """True if writes are applied only when the transaction commits, so that they have no result before."""
 
-    async def note(self, operation: Operation, *call: Any) -> Any:
-        """Have something written; the result is None where writes are collected."""
+    async def write(self, operation: Operation, *arguments: Any) -> Any:
+        """Run one call of an operation, and return its result; None where writes are deferred."""
         ...
 
-    async def answer(self, what: str, operation: Operation, *call: Any) -> Any:
-        """Have something written, and get the result now."""
+    async def write_for_result(self, call: str, operation: Operation, *arguments: Any) -> Any:
+        """Run one call of an operation, and return its result.
+
+        Raises `ResultNeeded`, which names the ``call``, where writes are deferred.
+        """
         ...
 
     async def read(self, work: Callable[[Connection], T]) -> T:
-        """Read something."""
+        """Do work that reads, and return its result."""
         ...
 
 
-class Alone:
-    """Each call is committed by itself, together with what others want written at the same time."""
+class Autocommit:
+    """`Access` outside of a transaction: each write is committed before it returns, together with concurrent ones."""
 
-    collects: ClassVar[bool] = False
+    is_deferred: ClassVar[bool] = False
 
     def __init__(self, writer: Writer, readers: Readers) -> None:
-        self._readers, self.note = readers, writer.submit
-        self._submit = writer.submit
+        self.write, self._readers = writer.submit, readers
 
-    async def answer(self, what: str, operation: Operation, *call: Any) -> Any:
-        """Have something written, and get the result."""
-        return await self._submit(operation, *call)
+    async def write_for_result(self, call: str, operation: Operation, *arguments: Any) -> Any:
+        """Run one call of an operation, and return its result."""
+        return await self.write(operation, *arguments)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
-        """Read something that was committed."""
+        """Do work that reads committed rows, and return its result."""
         return await self._readers.read(work)
 
 
-PEEK = 0.1
-"""Seconds after which a part that is waited at is looked at again, for what other processes have written."""
-
-
-class Host(Protocol):
-    """The store, as its parts see it."""
+class Store(Protocol):
+    """The part of `SqliteStore` that its queues, events, cache, locks, inbox and outbox use."""
 
     name: str
     clock: Callable[[], float]
 
-    def way(self, what: str, *, aside: bool = False) -> Way:
-        """How to read and write here: alone, or in the transaction that is open.
+    def access(self, call: str, *, at_once: bool = False) -> Access:
+        """Return the access for a call: the open transaction, or `Autocommit`.
 
-        aside: not in one that collects its writes, because others are to see at once what is written.
+        call: its name, for errors. at_once: not in a transaction that defers its writes, because other processes must
+        see the effect at once. Raises `modd.ports.StoreError` and `TransactionInUse`.
         """
         ...
 
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
-        """A transaction of the whole store."""
+        """Return a transaction of the whole store, to be entered with ``async with``."""
         ...
 
 
-class Part:
-    """A part of a store, whose calls join the transaction that is open."""
+class StorePart:
+    """A part of a store, such as its inbox, whose calls join the open transaction."""
 
-    def __init__(self, host: Host) -> None:
-        self._host = host
+    def __init__(self, store: Store) -> None:
+        self._store = store
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} in {self._host.name}>"
+        return f"<{type(self).__name__} in {self._store.name}>"
 
     @property
-    def store(self) -> Host:
-        """The store that it is a part of; what has the same one can be in one transaction with it."""
-        return self._host
+    def store(self) -> Store:
+        """The store; parts of the same one can be in one transaction."""
+        return self._store
 
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
-        """A transaction of the whole store, for the block that it is entered for."""
-        return self._host.transaction()
+        """Return a transaction of the whole store, to be entered with ``async with``."""
+        return self._store.transaction()
 
 
-class Waited(Part, ABC):
-    """A part from which items are claimed, and at which one can wait for some."""
+RECHECK = 0.1
+"""Seconds between two looks of a task that waits for items, for items that other processes have written."""
 
-    sure: ClassVar[bool] = False
-    """Whether it is woken only when there may be something to claim, so that it need not be looked at then."""
 
-    def __init__(self, host: Host) -> None:
-        super().__init__(host)
-        self._changed: anyio.Event | None = None
-        self._drained = False
-        """Whether nothing was left at the last claim and nothing has come since, but for what others wrote."""
+class Claimable(StorePart, ABC):
+    """A part from which items are claimed, and that can be waited at until there are some."""
+
+    notifies_only_claimable: ClassVar[bool] = False
+    """True if `wake` is called only when there may be something to claim, so that no look is needed after it."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self._notifier = Notifier()
+        self._is_drained = False
+        """True if the last claim left nothing, and this process has written nothing since."""
 
     async def wait(self, seconds: float) -> None:
-        """Return as soon as there may be something to claim, at the latest after so many seconds."""
-        with anyio.move_on_after(checked_delay("seconds", seconds)):
-            look = not self._drained
-            while True:
-                changed = self._changed = self._changed or anyio.Event()
-                if look and await self.is_claimable():
-                    return
-                with anyio.move_on_after(PEEK):
-                    await changed.wait()
-                if self.sure and changed.is_set():
-                    return
-                look = True
+        """Return as soon as there may be something to claim, at the latest after ``seconds``."""
+        await self._notifier.wait(
+            seconds,
+            self.is_claimable,
+            lambda: anyio.current_time() + RECHECK,
+            is_empty=self._is_drained,
+            trust_notify=self.notifies_only_claimable,
+        )
 
     def wake(self) -> None:
-        """Tell those who wait that something was written."""
-        self._drained = False
-        if self._changed is not None:
-            self._changed.set()
-            self._changed = None
+        """Wake the tasks that wait, after a commit."""
+        self._is_drained = False
+        self._notifier.notify()
 
     @abstractmethod
     async def is_claimable(self) -> bool:
-        """Whether there is something that may be claimed."""
-
-
-def held(claim: Claim) -> Call:
-    """Place, token, id and key of what is claimed."""
-    place, _, token = claim.token.partition(".")
-    try:
-        return int(place, 16), int(token, 16), claim.id, claim.key
-    except ValueError:  # a claim of another make: nobody holds that here
-        return -1, -1, claim.id, claim.key
+        """Look whether there is an item that may be claimed."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from modd.stores.sqlite.base import Part
-from modd.stores.sqlite.readers import rows_of
-from modd.stores.sqlite.sql import Call, Connection
+from modd.stores.sqlite.base import StorePart
+from modd.stores.sqlite.sql import CallArgs, Connection, select
 
 GET = "SELECT value FROM modd_cache WHERE key = ? AND until > ?"
 
@@ -21,49 +20,49 @@ ADD = f"{SET} WHERE until <= ?"
 DELETE = "DELETE FROM modd_cache WHERE key = ?"
 
 
-class SqliteCache(Part):
-    """A `modd.ports.Cache` in the file of a `SqliteStore`, which has it as ``store.cache``.
+class SqliteCache(StorePart):
+    """A `modd.ports.Cache` in the file of a `SqliteStore`: ``store.cache``.
 
-    Use it for values that all processes share, or that are to be there after a restart; for others `MemoryCache` is
-    quicker. It is no part of a transaction that collects its writes: others see at once what is kept.
+    Use it for values that all processes share, or that must survive a restart; otherwise `MemoryCache` is faster. Its
+    writes are visible at once, also in a transaction that defers writes: they are not part of that.
     """
 
     async def get(self, key: str) -> bytes | None:
-        """The value of the key; None when there is none or its time is over."""
-        rows = await self._host.way("get", aside=True).read(rows_of(GET, (key, self._host.clock())))
+        """Return the value of the key; None if it has none or the value has expired."""
+        rows = await self._store.access("get", at_once=True).read(select(GET, (key, self._store.clock())))
         return rows[0][0] if rows else None
 
     async def set(self, key: str, value: bytes, ttl: float) -> None:
-        """Keep the value for ``ttl`` seconds in place of what the key had; for 0 or less, the key has none then."""
+        """Store the value for ``ttl`` seconds in place of the key's earlier one; delete that for 0 or less."""
         if not ttl > 0:
             return await self.delete(key)
-        await self._host.way("set", aside=True).note(kept, key, value, self._host.clock() + ttl)
+        await self._store.access("set", at_once=True).write(set_values, key, value, self._store.clock() + ttl)
 
     async def add(self, key: str, value: bytes, ttl: float) -> bool:
-        """Keep the value for ``ttl`` seconds if the key has none; True if this value is kept now."""
-        way, now = self._host.way("add", aside=True), self._host.clock()
+        """Store the value for ``ttl`` seconds if the key has none; True if it was stored."""
+        access, now = self._store.access("add", at_once=True), self._store.clock()
         if not ttl > 0:
             return False
-        added: bool = await way.answer("add", kept_if_none, key, value, now + ttl, now)
-        return added
+        is_added: bool = await access.write_for_result("add", add_values, key, value, now + ttl, now)
+        return is_added
 
     async def delete(self, key: str) -> None:
-        """Forget the value of the key, if there is one."""
-        await self._host.way("delete", aside=True).note(forgotten, key)
+        """Delete the value of the key, if it has one."""
+        await self._store.access("delete", at_once=True).write(delete_values, key)
 
 
-def kept(connection: Connection, calls: Sequence[Call]) -> Sequence[None]:
-    """Keep values: each call has the key, the value, and the time at which it is over."""
+def set_values(connection: Connection, calls: Sequence[CallArgs]) -> Sequence[None]:
+    """Store values; each call has the key, the value, and the time at which it expires."""
     connection.executemany(SET, calls)
     return [None] * len(calls)
 
 
-def kept_if_none(connection: Connection, calls: Sequence[Call]) -> Sequence[bool]:
-    """The same where the key has none, and whether that was so; each call has the time now at its end."""
+def add_values(connection: Connection, calls: Sequence[CallArgs]) -> Sequence[bool]:
+    """Store values of keys that have none, and return if each was stored; a call ends with the current time."""
     return [connection.execute(ADD, call).rowcount > 0 for call in calls]
 
 
-def forgotten(connection: Connection, calls: Sequence[Call]) -> Sequence[None]:
-    """Forget the values of keys."""
+def delete_values(connection: Connection, calls: Sequence[CallArgs]) -> Sequence[None]:
+    """Delete the values of keys."""
     connection.executemany(DELETE, calls)
     return [None] * len(calls)

@@ -1,4 +1,7 @@
-"""A connection to the file, in a thread of its own, for asyncio and trio alike."""
+"""Connections to the file, each in its own thread, for asyncio and trio alike.
+
+aiosqlite runs the thread; it needs an asyncio loop to call back to. Under trio that is a `LoopThread`.
+"""
 
 from __future__ import annotations
 
@@ -16,23 +19,23 @@ import anyio
 import anyio.to_thread
 
 from modd.concurrency.cancellation import put_off
-from modd.stores.sqlite.batch import forget
+from modd.stores.sqlite.savepoint import drop_corrupt_pages
 from modd.stores.sqlite.sql import Connection
 
 T = TypeVar("T")
 
 
-class Worksite:
-    """What aiosqlite takes for its connection: ``commit`` does the next piece of work in the connection's thread.
+class SqliteProxy:
+    """Stands in for the connection that aiosqlite drives: its ``commit`` runs the next piece of work instead.
 
-    A trip to the thread and back takes longer than a statement. So a whole transaction is one piece of work.
+    A trip to the thread and back takes longer than a statement, so that a whole transaction is one piece of work.
     """
 
     def __init__(self, connect: Callable[[], Connection], work: deque[Callable[[Connection], None]]) -> None:
         self.connection, self.work = connect(), work
 
     def commit(self) -> None:
-        """Do the next piece of work."""
+        """Run the next piece of work in the connection's thread."""
         self.work.popleft()(self.connection)
 
     def close(self) -> None:
@@ -40,43 +43,46 @@ class Worksite:
         self.connection.close()
 
 
-class Link:
-    """A connection on which pieces of work are done one after another, in its thread."""
+class ConnectionThread:
+    """A connection and its thread, in which pieces of work run in the order of their submission.
 
-    def __init__(self, connect: Callable[[], Connection], loop: Loop | None) -> None:
+    connect: makes the connection. loop: runs aiosqlite where the current loop is not asyncio's.
+    """
+
+    def __init__(self, connect: Callable[[], Connection], loop: LoopThread | None) -> None:
         self._loop = loop
         self._work: deque[Callable[[Connection], None]] = deque()
         self._limiter = anyio.CapacityLimiter(1)
-        connector = cast(Any, partial(Worksite, connect, self._work))
-        self._db = in_daemon(lambda: aiosqlite.Connection(connector, 64))
+        connector = cast(Any, partial(SqliteProxy, connect, self._work))
+        self._db = call_in_daemon_thread(lambda: aiosqlite.Connection(connector, 64))
 
     async def open(self) -> None:
-        """Connect. Raises what the maker of the connection raises."""
+        """Start the thread and connect. Raises the error of ``connect``."""
         await self._call(self._connect)
 
     async def run(self, work: Callable[[Connection], T]) -> T:
-        """Do a piece of work to its end, whoever is cancelled meanwhile, and return what it returns."""
+        """Do the work in the connection's thread, to its end even if the caller is cancelled; return its result."""
         results: list[T] = []
         errors: list[BaseException] = []
 
         def do(connection: Connection) -> None:
             try:
                 results.append(work(connection))
-            except BaseException as error:  # all of them: one that ends a thread would end the loop in it
+            except BaseException as error:  # a SystemExit too: it would end aiosqlite's thread
                 errors.append(error)
-                forget(connection, error)
+                drop_corrupt_pages(connection, error)
 
         try:
             await self._do(do)
-        except anyio.get_cancelled_exc_class() as cancelled:  # a native task.cancel(): scopes are kept out
+        except anyio.get_cancelled_exc_class() as cancelled:  # a native task.cancel(): scopes are shielded off
             await self._outlast()
             put_off(cancelled)
         if errors:
-            raise errors.pop()  # and no circle of error, frame and list is left
+            raise errors.pop()  # popped, so that error, frame and list form no cycle
         return results[0]
 
     async def close(self) -> None:
-        """Finish the work that was given, and close."""
+        """Finish the work that was submitted, and close the connection."""
         await self._call(self._disconnect)
 
     async def _do(self, work: Callable[[Connection], None]) -> None:
@@ -84,12 +90,12 @@ class Link:
         try:
             await self._call(self._db.commit)
         except Exception:
-            if work in self._work:  # nobody waits for it, and it is not to be done in place of what comes next
+            if work in self._work:  # aiosqlite did not take it: it must not run in place of the next one
                 self._work.remove(work)
             raise
 
     async def _outlast(self) -> None:
-        """Wait until all that was given is done, however often that is cancelled."""
+        """Wait until all submitted work is done, however often the waiting is cancelled."""
         cancelled = True
         while cancelled:
             try:
@@ -102,10 +108,10 @@ class Link:
         async def connect() -> None:
             await self._db
 
-        await to_its_end(connect())
+        await run_to_end(connect())
 
     async def _disconnect(self) -> None:
-        await to_its_end(self._db.close())
+        await run_to_end(self._db.close())
 
     async def _call(self, function: Callable[[], Coroutine[Any, Any, Any]]) -> None:
         with anyio.CancelScope(shield=True):
@@ -115,8 +121,8 @@ class Link:
                 await anyio.to_thread.run_sync(self._loop.call, function, limiter=self._limiter)
 
 
-class Loop:
-    """An asyncio loop in a thread of its own, for aiosqlite where another loop runs."""
+class LoopThread:
+    """A thread that runs an asyncio loop, for aiosqlite under trio."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -124,7 +130,7 @@ class Loop:
         self._thread.start()
 
     def call(self, function: Callable[[], Coroutine[Any, Any, Any]]) -> None:
-        """Run a coroutine function there, and wait in this thread until it is done."""
+        """Run a coroutine function in the loop, and block the calling thread until it is done."""
         asyncio.run_coroutine_threadsafe(function(), self._loop).result()
 
     def close(self) -> None:
@@ -134,46 +140,46 @@ class Loop:
         self._loop.close()
 
 
-async def to_its_end(work: Coroutine[Any, Any, None]) -> None:
-    """Do it in a task of its own, to its end, however often this one is cancelled natively.
-
-    A connection that is half made or half closed would never be closed.
-    """
-    doing = asyncio.ensure_future(work)
-    try:
-        await asyncio.shield(doing)
-    except asyncio.CancelledError as cancelled:
-        while not doing.done():
-            with suppress(asyncio.CancelledError):
-                await asyncio.wait([doing])
-        put_off(cancelled)
-        doing.result()
-
-
-def own_loop() -> Loop | None:
-    """A loop for aiosqlite; None where an asyncio loop runs already."""
+def start_loop_thread() -> LoopThread | None:
+    """Start a loop for aiosqlite under trio; return None under asyncio, which needs none."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return Loop()
+        return LoopThread()
     return None
 
 
-def current_task() -> object:
-    """What tells this task from others, as long as it runs."""
+async def run_to_end(work: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine in a new task, to its end, however often the calling task is cancelled natively.
+
+    A connection that is half opened or half closed would never be closed.
+    """
+    task = asyncio.ensure_future(work)
     try:
-        return asyncio.current_task()  # costs a fiftieth of what anyio tells of a task
+        await asyncio.shield(task)
+    except asyncio.CancelledError as cancelled:
+        while not task.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([task])
+        put_off(cancelled)
+        task.result()
+
+
+def current_task() -> object:
+    """Return an object that identifies the current task while it runs."""
+    try:
+        return asyncio.current_task()  # a fiftieth of the time of anyio's function
     except RuntimeError:
         return anyio.get_current_task().id
 
 
-def in_daemon(make: Callable[[], T]) -> T:
-    """Make something whose threads do not keep the process from ending, as those of a daemonic thread do not.
+def call_in_daemon_thread(create: Callable[[], T]) -> T:
+    """Call ``create`` in a daemon thread, and return its result: the threads that it starts are daemons as well.
 
-    A store that was left open would keep the interpreter from exiting.
+    A store that was left open would keep the interpreter from exiting otherwise.
     """
-    made: SimpleQueue[T] = SimpleQueue()
-    thread = Thread(target=lambda: made.put(make()), daemon=True)
+    results: SimpleQueue[T] = SimpleQueue()
+    thread = Thread(target=lambda: results.put(create()), daemon=True)
     thread.start()
     thread.join()
-    return made.get()
+    return results.get()

@@ -1,4 +1,4 @@
-"""What can go wrong with a file, each with its own error that names the file and the cure."""
+"""The errors of a store, and how those of SQLite become them: each names the file and the cure."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ E = TypeVar("E", bound=BaseException)
 
 
 class StoreClosed(StoreError):
-    """A store was used outside of its ``async with``."""
+    """The store was used outside of its ``async with``."""
 
     def __init__(self, store: str) -> None:
         super().__init__(store, "the store is not open; use it inside `async with store:`")
 
 
 class StoreForked(StoreError):
-    """A store, or its file, was used in a process that was forked from one that had it open.
+    """The store, or its file, was used in a process that was forked while the file was open.
 
-    SQLite's locks do not survive a fork, so the file could be damaged.
+    SQLite's locks do not survive a fork, so that the file could be damaged. ``opened_by`` is the id of the process that
+    opened the file, ``process`` the id of the forked one.
     """
 
     def __init__(self, store: str, opened_by: int, process: int) -> None:
@@ -35,8 +36,8 @@ class StoreForked(StoreError):
         )
 
 
-class StoreElsewhere(StoreError):
-    """A store was used in another thread than the one in whose loop it was opened."""
+class StoreInOtherThread(StoreError):
+    """The store was used outside of the thread that opened it."""
 
     def __init__(self, store: str) -> None:
         super().__init__(
@@ -47,7 +48,7 @@ class StoreElsewhere(StoreError):
 
 
 class StoreBusy(StoreError):
-    """Another process kept the file locked for longer than the time that was given to wait."""
+    """The file stayed locked by a different process for longer than the store's ``timeout``."""
 
     def __init__(self, store: str, cause: object = "") -> None:
         super().__init__(
@@ -58,7 +59,7 @@ class StoreBusy(StoreError):
 
 
 class StoreReadOnly(StoreError):
-    """The file or its folder cannot be written, or not be opened at all."""
+    """The file or its folder cannot be written, or cannot be opened at all."""
 
     def __init__(self, store: str, cause: object = "") -> None:
         super().__init__(
@@ -69,24 +70,23 @@ class StoreReadOnly(StoreError):
 
 
 class StoreFull(StoreError):
-    """There is no space left."""
+    """No space is left on the disk."""
 
     def __init__(self, store: str, cause: object = "") -> None:
         super().__init__(
             store,
-            f"there is no space left ({cause}); what was acknowledged is safe, and the store goes on when there is "
+            f"there is no space left ({cause}); acknowledged writes are safe, and the store goes on when there is "
             "space again",
         )
 
 
 class StoreFailed(StoreError):
-    """The disk failed to read or to write."""
+    """The disk failed to read or write."""
 
     def __init__(self, store: str, cause: object = "") -> None:
         super().__init__(
             store,
-            f"the disk failed ({cause}); what was acknowledged before is not touched: look at the disk and at the "
-            "log of the system",
+            f"the disk failed ({cause}); acknowledged writes are safe: look at the disk and at the log of the system",
         )
 
 
@@ -96,65 +96,71 @@ class StoreCorrupt(StoreError):
     def __init__(self, store: str, cause: object = "") -> None:
         super().__init__(
             store,
-            f"the file is damaged ({cause}); stop what uses it, copy it, run `python -m modd queue {store} doctor`, "
-            "and restore a backup or let `sqlite3 ... .recover` save what is there",
+            f"the file is damaged ({cause}); stop the processes that use it, copy it, run `python -m modd queue "
+            f"{store} doctor`, and restore a backup or save the readable rows with `sqlite3 ... .recover`",
         )
 
 
 class NotAStore(StoreError):
-    """The file is something else than a store; it was left as it is."""
+    """The file is not a store of modd; it was left as it is."""
 
     def __init__(self, store: str, cause: object = "") -> None:
-        super().__init__(store, f"the file is no store of modd ({cause}) and was left as it is; give another path")
+        super().__init__(store, f"the file is not a store of modd ({cause}) and was left as it is; give another path")
 
 
 class NewerStore(StoreError):
-    """The file was written by a newer modd; it was left as it is."""
+    """A newer modd has written the file; it was left as it is.
+
+    ``version`` is the schema version of the file, ``known`` the latest that this modd knows.
+    """
 
     def __init__(self, store: str, version: int, known: int) -> None:
         self.version, self.known = version, known
         super().__init__(
             store,
-            f"the file has version {version} of the schema and this modd knows those up to {known}; it was left as "
-            "it is: upgrade modd",
+            f"the file has schema version {version} and this modd knows versions up to {known}; it was left as it is: "
+            "upgrade modd",
         )
 
 
 class TransactionInUse(ModdError, RuntimeError):
-    """A transaction was used by another task than the one that began it, or after its end.
+    """A transaction was used outside of the task that began it, or after its end.
 
-    It belongs to one task, so that what it commits is known.
+    A transaction belongs to one task, so that it is known which writes it commits. ``call`` names the refused call.
     """
 
-    def __init__(self, what: str, is_open: bool) -> None:
-        self.what = what
+    def __init__(self, call: str, is_open: bool) -> None:
+        self.call = call
         super().__init__(
-            f"{what} by another task than the one that began the transaction; do it in that task, or start the task "
+            f"{call} by another task than the one that began the transaction; do it in that task, or start the task "
             "before the transaction"
             if is_open
-            else f"{what} in a transaction that has ended; keep what belongs together inside its `async with`"
+            else f"{call} in a transaction that has ended; keep all its calls inside its `async with`"
         )
 
 
-class AnswerNeeded(ModdError, RuntimeError):
-    """A call inside a transaction needs an answer that is had only when the transaction commits."""
+class ResultNeeded(ModdError, RuntimeError):
+    """A call needs its result at once, and the open transaction defers its writes to the commit.
 
-    def __init__(self, what: str) -> None:
-        self.what = what
+    ``call`` names the refused call.
+    """
+
+    def __init__(self, call: str) -> None:
+        self.call = call
         super().__init__(
-            f"{what} needs an answer at once, and this transaction collects its writes until it commits; use "
-            "store.transaction(own_writes=True), or call it before the transaction"
+            f"{call} needs its result at once, and this transaction defers its writes until it commits; use "
+            "store.transaction(immediate=True), or call it before the transaction"
         )
 
 
 class TransactionTimeout(ModdError, TimeoutError):
-    """A transaction that reads its own writes took longer than it may: nobody else can write meanwhile."""
+    """An immediate transaction took longer than ``max_seconds``, and was rolled back as it blocks other writers."""
 
-    def __init__(self, store: str, limit: float) -> None:
-        self.store, self.limit = store, limit
+    def __init__(self, store: str, max_seconds: float) -> None:
+        self.store, self.max_seconds = store, max_seconds
         super().__init__(
-            f"{store}: a transaction with own_writes=True took more than {limit:g} s and was rolled back; do slow "
-            "things before it, or give it a longer limit"
+            f"{store}: a transaction with immediate=True took more than {max_seconds:g} s and was rolled back; do slow "
+            "work before it, or give it more max_seconds"
         )
 
 
@@ -172,50 +178,50 @@ KINDS: dict[int, type[StoreError]] = {
     sqlite3.SQLITE_CORRUPT: StoreCorrupt,
     sqlite3.SQLITE_NOTADB: NotAStore,
 }
-"""The errors of a file by SQLite's primary result codes; the others are about statements and values."""
+"""The error of the store for each primary result code of SQLite; all other codes are about statements and values."""
 
 
-def is_of_store(error: BaseException) -> bool:
-    """Whether the store failed, not the one who called it."""
+def is_store_failure(error: BaseException) -> bool:
+    """True if the store failed; False if the caller made the error."""
     return _code(error) in KINDS
 
 
 def is_busy(error: BaseException) -> bool:
-    """Whether others were in the way, so that it can go well the next time."""
+    """True if a lock was in the way, so that the same may succeed later."""
     return KINDS.get(_code(error)) is StoreBusy
 
 
-def is_damage(error: BaseException) -> bool:
-    """Whether what was read makes no sense."""
+def is_corrupt(error: BaseException) -> bool:
+    """True if SQLite has read pages that make no sense."""
     return KINDS.get(_code(error)) in (StoreCorrupt, NotAStore)
 
 
 def is_refused_write(error: BaseException | None) -> bool:
-    """Whether a connection that only reads was to write; nothing is wrong with the file then."""
+    """True if a statement tried to write on a read-only connection; the file is well then."""
     return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_READONLY
 
 
 @contextmanager
-def translating(store: str) -> Iterator[None]:
-    """What tells in the block of a store's failure is raised as the error for that, caused by SQLite's."""
+def translate_errors(store: str) -> Iterator[None]:
+    """Raise errors of SQLite in the block as the matching `StoreError`, with SQLite's error as the cause."""
     try:
         yield
     except Exception as error:
-        named = translated(store, error)
-        raise named from named.__cause__
+        translated = translate_error(store, error)
+        raise translated from translated.__cause__
 
 
-def translated(store: str, error: E) -> E | StoreError:
-    """The error that tells of a store's failure, caused by SQLite's; another one as it is."""
+def translate_error(store: str, error: E) -> E | StoreError:
+    """Return the `StoreError` for an error of SQLite, caused by that; return any other error as it is."""
     kind = KINDS.get(_code(error))
     if kind is None:
         return error
-    named = kind(store, f"{getattr(error, 'sqlite_errorname', 'SQLite')}: {error}")
-    named.__cause__ = error
-    return named
+    translated = kind(store, f"{getattr(error, 'sqlite_errorname', 'SQLite')}: {error}")
+    translated.__cause__ = error
+    return translated
 
 
 def _code(error: BaseException) -> int:
-    """The primary result code; -1 for what is no error of SQLite's."""
+    """Return the primary result code of SQLite; -1 for other errors."""
     code: int = getattr(error, "sqlite_errorcode", -1)
     return code & 0xFF if code >= 0 else -1

@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
+from typing import Any, TypeVar
 
 from modd.ports.errors import Conflict
 from modd.ports.events import RecordedEvent, Snapshot
 from modd.ports.items import Item
 from modd.stores.checks import checked_event, checked_revision
-from modd.stores.sqlite.base import Part
-from modd.stores.sqlite.readers import rows_of
-from modd.stores.sqlite.sql import Call, Connection, Insert, packed, unpacked
+from modd.stores.paging import PAGE, PagedReader
+from modd.stores.sqlite.base import StorePart
+from modd.stores.sqlite.sql import BulkInsert, CallArgs, Connection, decode_headers, encode_headers, select
 
 T = TypeVar("T")
 
 
-PAGE = 256
-"""Events that are read in one go."""
+LARGEST = 2**63 - 1
+"""The largest number of SQLite."""
 
 
-LAST = 2**63 - 1
-"""SQLite knows no greater number."""
+INSERT = BulkInsert("INSERT INTO modd_events (position, stream, revision, at, headers, body)", "(?, ?, ?, ?, ?, ?)")
 
 
-INSERT = Insert("INSERT INTO modd_events (position, stream, revision, at, headers, body)", "(?, ?, ?, ?, ?, ?)")
+LAST_POSITION = "SELECT coalesce(max(position), 0) FROM modd_events"
 
 
-POSITION = "SELECT coalesce(max(position), 0) FROM modd_events"
-
-
-REVISION = "SELECT coalesce(max(revision), 0) FROM modd_events WHERE stream = ?"
+LAST_REVISION = "SELECT coalesce(max(revision), 0) FROM modd_events WHERE stream = ?"
 
 
 COLUMNS = "stream, revision, position, body, headers, at"
@@ -42,7 +39,7 @@ READ = f"SELECT {COLUMNS} FROM modd_events WHERE stream = ? AND revision > ? ORD
 READ_ALL = f"SELECT {COLUMNS} FROM modd_events WHERE position > ? ORDER BY position LIMIT {PAGE}"
 
 
-SAVE = """INSERT INTO modd_snapshots (stream, revision, at, headers, body) VALUES (?, ?, ?, ?, ?)
+SAVE_SNAPSHOT = """INSERT INTO modd_snapshots (stream, revision, at, headers, body) VALUES (?, ?, ?, ?, ?)
     ON CONFLICT (stream) DO UPDATE SET revision = excluded.revision, at = excluded.at, headers = excluded.headers,
     body = excluded.body WHERE excluded.revision >= revision"""
 
@@ -50,11 +47,11 @@ SAVE = """INSERT INTO modd_snapshots (stream, revision, at, headers, body) VALUE
 SNAPSHOT = "SELECT stream, revision, body, headers, at FROM modd_snapshots WHERE stream = ?"
 
 
-class SqliteEventStore(Part):
-    """A `modd.ports.EventStore` in the file of a `SqliteStore`, which has it as ``store.events``.
+class SqliteEventStore(StorePart):
+    """A `modd.ports.EventStore` in the file of a `SqliteStore`: ``store.events``.
 
-    What is appended at the same time is committed together. Nothing is ever deleted, and one writes at a time, so that
-    positions have no gaps. In a transaction that collects its writes, `modd.ports.Conflict` is raised when it commits.
+    Events are never deleted and one task writes, so that positions have no gaps. In a transaction that defers writes,
+    `modd.ports.Conflict` is raised when it commits.
     """
 
     async def append(self, stream: str, events: Sequence[bytes | Item], expected_revision: int) -> int:
@@ -65,49 +62,43 @@ class SqliteEventStore(Part):
         """
         expected = checked_revision("expected_revision", expected_revision)
         items = [checked_event(event) for event in events]
-        rows = [(packed(item.headers), item.body) for item in items]
-        await self._host.way("append").note(appended, stream, expected, self._host.clock(), rows)
+        rows = [(encode_headers(item.headers), item.body) for item in items]
+        await self._store.access("append").write(append_events, stream, expected, self._store.clock(), rows)
         return expected + len(rows)
 
     def read(self, stream: str, after: int = 0) -> AsyncIterator[RecordedEvent]:
-        """The events of a stream after a revision, those included that are appended while it is read."""
-        return _Reading(
-            lambda last: self._read(_recorded, READ, stream, last),
-            lambda event: event.revision,
-            checked_revision("after", after),
-        )
+        """Iterate over the events of a stream after a revision, events included that are appended meanwhile."""
+        first = min(checked_revision("after", after), LARGEST)
+        return PagedReader(partial(self._read, _to_event, READ, stream), lambda event: event.revision, first)
 
     def read_all(self, after: int = 0) -> AsyncIterator[RecordedEvent]:
-        """The events of all streams after a position, those included that are appended while they are read."""
-        return _Reading(
-            lambda last: self._read(_recorded, READ_ALL, last),
-            lambda event: event.position,
-            checked_revision("after", after),
-        )
+        """Iterate over the events of all streams after a position, events included that are appended meanwhile."""
+        first = min(checked_revision("after", after), LARGEST)
+        return PagedReader(partial(self._read, _to_event, READ_ALL), lambda event: event.position, first)
 
     async def save_snapshot(self, stream: str, revision: int, body: bytes | Item) -> None:
-        """Keep what a stream had come to at a revision, unless there is something of a later one."""
-        of, item = checked_revision("revision", revision), checked_event(body)
-        await self._host.way("save_snapshot").note(
-            saved, stream, of, self._host.clock(), packed(item.headers), item.body
+        """Store the snapshot of a stream at a revision, unless there is a later one."""
+        number, item = checked_revision("revision", revision), checked_event(body)
+        await self._store.access("save_snapshot").write(
+            save_snapshots, stream, number, self._store.clock(), encode_headers(item.headers), item.body
         )
 
     async def snapshot(self, stream: str) -> Snapshot | None:
-        """What was kept of a stream last, None if nothing was."""
-        return next(iter(await self._read(_snapshot, SNAPSHOT, stream)), None)
+        """Return the latest snapshot of a stream; None if it has none."""
+        return next(iter(await self._read(_to_snapshot, SNAPSHOT, stream)), None)
 
-    async def _read(self, make: Callable[..., T], sql: str, *given: Any) -> list[T]:
-        return [make(*row) for row in await self._host.way("read").read(rows_of(sql, given))]
+    async def _read(self, from_row: Callable[..., T], sql: str, *parameters: Any) -> list[T]:
+        return [from_row(*row) for row in await self._store.access("read").read(select(sql, parameters))]
 
 
-def appended(connection: Connection, calls: Sequence[Call]) -> Sequence[None]:
-    """Record events: each call has the stream, its expected revision, the time, and rows of headers and body."""
-    [[position]] = connection.execute(POSITION).fetchall()
+def append_events(connection: Connection, calls: Sequence[CallArgs]) -> Sequence[None]:
+    """Record events; each call has the stream, its expected revision, the time, and rows of headers and body."""
+    [[position]] = connection.execute(LAST_POSITION).fetchall()
     values: list[Any] = []
     revisions: dict[str, int] = {}
     for stream, expected, at, rows in calls:
         if stream not in revisions:
-            [[revisions[stream]]] = connection.execute(REVISION, (stream,)).fetchall()
+            [[revisions[stream]]] = connection.execute(LAST_REVISION, (stream,)).fetchall()
         if revisions[stream] != expected:
             raise Conflict(stream, expected, revisions[stream])
         for headers, body in rows:
@@ -118,43 +109,17 @@ def appended(connection: Connection, calls: Sequence[Call]) -> Sequence[None]:
     return [None] * len(calls)
 
 
-def saved(connection: Connection, calls: Sequence[Call]) -> Sequence[None]:
-    """Keep snapshots: each call has the stream, the revision, the time, headers and body."""
-    connection.executemany(SAVE, calls)
+def save_snapshots(connection: Connection, calls: Sequence[CallArgs]) -> Sequence[None]:
+    """Store snapshots; each call has the stream, the revision, the time, headers and body."""
+    connection.executemany(SAVE_SNAPSHOT, calls)
     return [None] * len(calls)
 
 
-class _Reading(Generic[T]):
-    """One reading of what may become more meanwhile, page by page; no connection is held between two pages.
-
-    A class and no generator: one who has read enough leaves the loop, and there is nothing to be closed.
-    """
-
-    def __init__(self, page: Callable[[int], Awaitable[list[T]]], number: Callable[[T], int], after: int) -> None:
-        self._page, self._number, self._last = page, number, min(after, LAST)
-        self._read: list[T] = []
-        """What was read and not given out, the next at the end."""
-        self._ended = False
-
-    def __aiter__(self) -> _Reading[T]:
-        return self
-
-    async def __anext__(self) -> T:
-        if not self._read and not self._ended:
-            self._read = (await self._page(self._last))[::-1]
-            self._ended = not self._read
-        if self._ended:
-            raise StopAsyncIteration
-        next = self._read.pop()
-        self._last = self._number(next)
-        return next
-
-
-def _recorded(
+def _to_event(
     stream: str, revision: int, position: int, body: bytes, headers: bytes | None, at: float
 ) -> RecordedEvent:
-    return RecordedEvent(stream, revision, position, body, unpacked(headers), at)
+    return RecordedEvent(stream, revision, position, body, decode_headers(headers), at)
 
 
-def _snapshot(stream: str, revision: int, body: bytes, headers: bytes | None, at: float) -> Snapshot:
-    return Snapshot(stream, revision, body, unpacked(headers), at)
+def _to_snapshot(stream: str, revision: int, body: bytes, headers: bytes | None, at: float) -> Snapshot:
+    return Snapshot(stream, revision, body, decode_headers(headers), at)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from modd.checks import checked_span
-from modd.stores.sqlite.base import Part
-from modd.stores.sqlite.sql import Call, Connection
+from modd.stores.sqlite.base import StorePart
+from modd.stores.sqlite.sql import CallArgs, Connection
 
 ACQUIRE = """INSERT INTO modd_locks (key, token, until) VALUES (?, ?, ?)
     ON CONFLICT (key) DO UPDATE SET token = excluded.token, until = excluded.until WHERE until <= ?"""
@@ -18,41 +18,42 @@ RENEW = "UPDATE modd_locks SET until = ? WHERE key = ? AND token = ? AND until >
 RELEASE = "DELETE FROM modd_locks WHERE key = ? AND token = ?"
 
 
-class SqliteLocks(Part):
-    """A `modd.ports.Locks` in the file of a `SqliteStore`, which has it as ``store.locks``: among all its processes.
+class SqliteLocks(StorePart):
+    """A `modd.ports.Locks` in the file of a `SqliteStore`, among all processes that use it: ``store.locks``.
 
-    It is no part of a transaction that collects its writes: a lock is acquired and released at once.
+    A lock is acquired and released at once, also in a transaction that defers writes: it is not part of that.
     """
 
     async def acquire(self, key: str, ttl: float, token: str) -> bool:
-        """Try once to get the lock for ``ttl`` seconds; True if it is this token's now."""
-        seconds, now = checked_span("ttl", ttl), self._host.clock()
-        way = self._host.way("acquire", aside=True)
-        done: bool = await way.answer("acquire", acquired, key, token, now + seconds, now)
-        return done
+        """Try once to acquire the lock for ``ttl`` seconds; True if the token holds it now."""
+        seconds, now = checked_span("ttl", ttl), self._store.clock()
+        access = self._store.access("acquire", at_once=True)
+        is_held: bool = await access.write_for_result("acquire", acquire_locks, key, token, now + seconds, now)
+        return is_held
 
     async def renew(self, key: str, ttl: float, token: str) -> bool:
-        """Hold the lock for ``ttl`` seconds from now on; False if it is not this token's any more."""
-        seconds, now = checked_span("ttl", ttl), self._host.clock()
-        done: bool = await self._host.way("renew", aside=True).answer("renew", renewed, now + seconds, key, token, now)
-        return done
+        """Extend the lock to ``ttl`` seconds from now; False if the token does not hold it any more."""
+        seconds, now = checked_span("ttl", ttl), self._store.clock()
+        access = self._store.access("renew", at_once=True)
+        is_held: bool = await access.write_for_result("renew", renew_locks, now + seconds, key, token, now)
+        return is_held
 
     async def release(self, key: str, token: str) -> None:
-        """End the lock if it is this token's."""
-        await self._host.way("release", aside=True).note(released, key, token)
+        """Release the lock if the token holds it."""
+        await self._store.access("release", at_once=True).write(release_locks, key, token)
 
 
-def acquired(connection: Connection, calls: Sequence[Call]) -> Sequence[bool]:
-    """Get locks that are free: each call has the key, the token, the time at which the lock ends, and the time now."""
+def acquire_locks(connection: Connection, calls: Sequence[CallArgs]) -> Sequence[bool]:
+    """Acquire locks that are free; each call has the key, the token, the time at which the lock ends, and now."""
     return [connection.execute(ACQUIRE, call).rowcount > 0 for call in calls]
 
 
-def renewed(connection: Connection, calls: Sequence[Call]) -> Sequence[bool]:
-    """Have locks end at another time: each call has that time, the key, the token, and the time now."""
+def renew_locks(connection: Connection, calls: Sequence[CallArgs]) -> Sequence[bool]:
+    """Extend locks; each call has the new end, the key, the token, and the time now."""
     return [connection.execute(RENEW, call).rowcount > 0 for call in calls]
 
 
-def released(connection: Connection, calls: Sequence[Call]) -> Sequence[None]:
-    """End locks."""
+def release_locks(connection: Connection, calls: Sequence[CallArgs]) -> Sequence[None]:
+    """Release locks; each call has the key and the token."""
     connection.executemany(RELEASE, calls)
     return [None] * len(calls)

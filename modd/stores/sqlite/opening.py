@@ -1,4 +1,4 @@
-"""How the connections of a store are made."""
+"""Opening the file: checks of the path and of forks, the first look, and the connection that writes."""
 
 from __future__ import annotations
 
@@ -12,129 +12,133 @@ from typing import Any
 import msgspec
 
 from modd.errors import InvalidOption
-from modd.stores.sqlite.connection import Link, Loop
+from modd.stores.sqlite.connection import ConnectionThread, LoopThread
 from modd.stores.sqlite.errors import StoreForked
-from modd.stores.sqlite.journal import mode_of, prepare_reader, prepare_writer
-from modd.stores.sqlite.processes import FairLink, Turnstile, of_system
+from modd.stores.sqlite.file_lock import translate_os_error
+from modd.stores.sqlite.journal_mode import prepare_reader, prepare_writer, read_mode
 from modd.stores.sqlite.readers import PausableReaders
 from modd.stores.sqlite.schema import check_version, migrate
 from modd.stores.sqlite.sharing import Sharing
 from modd.stores.sqlite.sql import Connection, Cursor
+from modd.stores.sqlite.write_turns import FairConnectionThread, WriteTurns
 
 
-def checked_path(given: Any) -> str:
-    """The path of a file from the root, without links: the same for all who mean this file, from wherever they are.
+def checked_path(path: Any) -> str:
+    """Return the absolute path of a file without links, the same from whichever folder it is named.
 
     Raises `InvalidOption`.
     """
     wanted = "give the path of a file, as a text or a pathlib.Path"
-    if not isinstance(given, (str, bytes, os.PathLike)):
-        raise InvalidOption("path", given, wanted)
-    path = os.fsdecode(given)
-    if path in ("", ":memory:"):
-        raise InvalidOption("path", given, "give the path of a file; in memory there are MemoryQueue and others")
+    if not isinstance(path, (str, bytes, os.PathLike)):
+        raise InvalidOption("path", path, wanted)
+    text = os.fsdecode(path)
+    if text in ("", ":memory:"):
+        raise InvalidOption("path", path, "give the path of a file; in memory there are MemoryQueue and others")
     try:
-        return os.path.realpath(path)
-    except ValueError as error:  # a zero, or what no file system can have in a name
-        raise InvalidOption("path", given, wanted) from error
+        return os.path.realpath(text)
+    except ValueError as error:  # a zero, or a character that no file system has in names
+        raise InvalidOption("path", path, wanted) from error
 
 
-class Opened(msgspec.Struct, frozen=True):
-    """What a store works with while it is open. nonce: the text that tells its file from others."""
+class OpenFile(msgspec.Struct, frozen=True):
+    """The connections of an open store. thread: has the connection that writes. nonce: differs from file to file."""
 
-    link: Link
+    thread: ConnectionThread
     readers: PausableReaders
     sharing: Sharing
     nonce: str
 
 
-class Looked(msgspec.Struct, frozen=True):
-    """What is found before a file is used. version: of SQLite. mode: of the journal. is_new: nothing of modd in it."""
+class FileState(msgspec.Struct, frozen=True):
+    """The findings of the first look at a file.
+
+    version: of SQLite. mode: the journal mode. is_new: True if the file has no tables of modd.
+    """
 
     version: str
     mode: str
     is_new: bool
 
 
-class Opening:
-    """Opens a file, or makes it.
+class FileOpener:
+    """Opens a file, or creates it.
 
-    store: the path. connect: makes a connection. timeout: for how many seconds to wait for others.
+    store: the path. connect: makes a connection. timeout: seconds to wait for other processes. loop: runs aiosqlite
+    under trio.
     """
 
-    def __init__(self, store: str, connect: Callable[[str], Any], timeout: float, loop: Loop | None) -> None:
+    def __init__(self, store: str, connect: Callable[[str], Any], timeout: float, loop: LoopThread | None) -> None:
         self._store, self._connect, self._timeout, self._loop = store, connect, timeout, loop
 
-    async def open(self, stack: AsyncExitStack) -> Opened:
-        """Open it until the stack ends; the readers are to be closed by others. Raises `modd.ports.StoreError`.
+    async def open(self, stack: AsyncExitStack) -> OpenFile:
+        """Open the file until the stack ends, but for the readers, which the caller closes.
 
-        A file that is nothing for this store is left as it is: it is looked at before anything else is done.
+        The file is looked at first, so that the file of a different program is left as it is. Raises
+        `modd.ports.StoreError`.
         """
-        check_forks(self._store)
-        looked = await self._look()
+        check_fork(self._store)
+        state = await self._look()
         try:
-            stack.enter_context(held_open(self._store))
+            stack.enter_context(register_open_file(self._store))
             sharing = Sharing(self._store, self._timeout)
-            stack.callback(sharing.leave)
-            await sharing.enter(looked.version, self._mode)
-            link = await self._writer(stack, sharing)
-            if looked.is_new:
+            stack.callback(sharing.close)
+            await sharing.enter(state.version, self._read_mode)
+            thread = await self._open_writer(stack, sharing)
+            if state.is_new:
                 sync_folder(self._store)
         except OSError as error:
-            raise of_system(self._store, error) from error
-        readers = PausableReaders(self._store, self._reader, sharing.journal.mode == "wal")
-        return Opened(link, readers, sharing, await link.run(partial(migrate, self._store)))
+            raise translate_os_error(self._store, error) from error
+        readers = PausableReaders(self._store, self._open_reader, sharing.journal.mode == "wal")
+        return OpenFile(thread, readers, sharing, await thread.run(partial(migrate, self._store)))
 
-    async def _writer(self, stack: AsyncExitStack, sharing: Sharing) -> Link:
-        turnstile = Turnstile(self._store, self._timeout)
-        stack.callback(turnstile.close)
-        link = FairLink(self._connected, self._loop, turnstile, sharing.has_others)
-        await self._prepared(link, partial(prepare_writer, self._store, self._timeout))
-        stack.push_async_callback(link.close)
-        await link.run(sharing.begin)
-        return link
+    async def _open_writer(self, stack: AsyncExitStack, sharing: Sharing) -> ConnectionThread:
+        turns = WriteTurns(self._store, self._timeout)
+        stack.callback(turns.close)
+        thread = FairConnectionThread(self._try_connect, self._loop, turns, sharing.has_others)
+        await self._open(thread, partial(prepare_writer, self._store, self._timeout))
+        stack.push_async_callback(thread.close)
+        await thread.run(sharing.apply)
+        return thread
 
-    async def _reader(self) -> Link:
-        return await self._prepared(self._link(), partial(prepare_reader, self._timeout))
+    async def _open_reader(self) -> ConnectionThread:
+        thread = ConnectionThread(self._try_connect, self._loop)
+        return await self._open(thread, partial(prepare_reader, self._timeout))
 
-    async def _mode(self) -> str:
+    async def _read_mode(self) -> str:
         return (await self._look()).mode
 
-    async def _look(self) -> Looked:
-        """Look at the file with a connection that is closed again."""
-        looked: list[Looked] = []
-        link = await self._prepared(self._link(), lambda connection: looked.append(self._looked(connection)))
-        await link.close()
-        return looked[0]
+    async def _look(self) -> FileState:
+        """Look at the file on a connection that is closed again."""
+        thread = await self._open_reader()
+        try:
+            return await thread.run(self._read_state)
+        finally:
+            await thread.close()
 
-    def _looked(self, connection: Connection) -> Looked:
-        prepare_reader(self._timeout, connection)
+    def _read_state(self, connection: Connection) -> FileState:
         is_new = not check_version(self._store, connection)
         version: str = connection.execute("SELECT sqlite_version()").fetchone()[0]
-        return Looked(version, mode_of(connection), is_new)
+        return FileState(version, read_mode(connection), is_new)
 
-    def _link(self) -> Link:
-        return Link(self._connected, self._loop)
-
-    def _connected(self) -> Connection:
+    def _try_connect(self) -> Connection:
         try:
             connection: Connection = self._connect(self._store)
         except Exception as error:
-            connection = Unmade(error)
+            connection = FailedConnection(error)
         return connection
 
-    async def _prepared(self, link: Link, prepare: Callable[[Connection], object]) -> Link:
-        await link.open()
+    async def _open(self, thread: ConnectionThread, prepare: Callable[[Connection], object]) -> ConnectionThread:
+        await thread.open()
         try:
-            await link.run(prepare)
+            await thread.run(prepare)
         except BaseException:
-            await link.close()
+            await thread.close()
             raise
-        return link
+        return thread
 
 
-class Unmade:
-    """In place of a connection that could not be made, so that its thread is ended as others are. Raises why."""
+class FailedConnection:
+    """Stands in for a connection that could not be made, so that its thread is ended as usual; raises the error."""
 
     in_transaction = False
 
@@ -142,51 +146,50 @@ class Unmade:
         self._error = error
 
     def execute(self, sql: str, parameters: Any = (), /) -> Cursor:
-        """Raise the error."""
+        """Raise the error of the connection."""
         raise self._error
 
     executemany = execute
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing, because nothing is open."""
 
 
-def connected(path: str) -> sqlite3.Connection:
-    """A connection as a store wants it: transactions are begun by hand."""
+def connect_file(path: str) -> sqlite3.Connection:
+    """Return a connection that begins no transaction by itself."""
     return sqlite3.connect(path, isolation_level=None, cached_statements=256)
 
 
-OPEN: list[tuple[int, int, int]] = []
-"""The files that stores have open: the process that opened it, device and inode.
+OPEN_FILES: list[tuple[int, int, int]] = []
+"""The files that stores of this process have open: the id of the process that opened it, device and inode.
 
-SQLite keeps for the whole process what it has locked, and takes what was locked before a fork for its own after it. So
-that has to be known for the whole process here as well.
+SQLite knows its locks by process, and takes those from before a fork for its own. So the list is one per process too.
 """
 
 
 @contextmanager
-def held_open(path: str) -> Iterator[None]:
-    """Know, for the block, that the file is open."""
+def register_open_file(path: str) -> Iterator[None]:
+    """Keep the file in `OPEN_FILES` during the block."""
     status = os.stat(path)
     file = (os.getpid(), status.st_dev, status.st_ino)
-    OPEN.append(file)
+    OPEN_FILES.append(file)
     try:
         yield
     finally:
-        OPEN.remove(file)
+        OPEN_FILES.remove(file)
 
 
-def check_forks(path: str) -> None:
+def check_fork(path: str) -> None:
     """Raise `StoreForked` if the file was open in the process that this one was forked from."""
     with suppress(FileNotFoundError):
         status = os.stat(path)
-        for process, *file in OPEN:
+        for process, *file in OPEN_FILES:
             if process != os.getpid() and file == [status.st_dev, status.st_ino]:
                 raise StoreForked(path, process, os.getpid())
 
 
 def sync_folder(path: str) -> None:
-    """Have the name of a new file on the disk, where that takes a step of its own."""
+    """Write the name of a new file to the disk, on systems where that is a separate step."""
     if hasattr(os, "O_DIRECTORY"):
         folder = os.open(os.path.dirname(os.path.abspath(path)), os.O_RDONLY | os.O_DIRECTORY)
         try:

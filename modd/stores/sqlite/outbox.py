@@ -3,32 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from secrets import randbits
 from typing import Any
 from uuid import uuid4
 
 from modd.checks import checked_count, checked_span
 from modd.ports.items import Claim, Item
 from modd.stores.checks import checked_outbox_item
-from modd.stores.sqlite.base import Waited, held
-from modd.stores.sqlite.readers import rows_of
-from modd.stores.sqlite.sql import Call, Connection, Insert, Operation, packed, settled, unpacked
+from modd.stores.sqlite.base import Claimable
+from modd.stores.sqlite.lease import LEASED, claim_token, leased_row, new_lease_number, update_leased
+from modd.stores.sqlite.sql import (
+    BulkInsert,
+    CallArgs,
+    Connection,
+    Operation,
+    Row,
+    decode_headers,
+    encode_headers,
+    select,
+)
 
-INSERT = Insert(
+INSERT = BulkInsert(
     "INSERT INTO modd_outbox (place, id, key, headers, body)", "(?, ?, ?, ?, ?)", "ON CONFLICT (id) DO NOTHING"
 )
 
 
-PLACE = "SELECT coalesce(max(place), 0) FROM modd_outbox"
+LAST_POSITION = "SELECT coalesce(max(place), 0) FROM modd_outbox"
 
 
-CLAIMED = "EXISTS (SELECT 1 FROM modd_outbox WHERE until > ?)"
+HAS_LEASES = "EXISTS (SELECT 1 FROM modd_outbox WHERE until > ?)"
 
 
-CLAIMABLE = f"SELECT EXISTS (SELECT 1 FROM modd_outbox) AND NOT {CLAIMED}"
+IS_CLAIMABLE = f"SELECT EXISTS (SELECT 1 FROM modd_outbox) AND NOT {HAS_LEASES}"
 
 
-END = "UPDATE modd_outbox SET token = NULL, until = NULL WHERE until IS NOT NULL"
+END_LEASES = "UPDATE modd_outbox SET token = NULL, until = NULL WHERE until IS NOT NULL"
 
 
 CLAIM = """UPDATE modd_outbox SET until = ?, token = ?, attempts = attempts + 1
@@ -36,97 +44,91 @@ CLAIM = """UPDATE modd_outbox SET until = ?, token = ?, attempts = attempts + 1
     RETURNING place, id, body, headers, key, attempts"""
 
 
-HELD = "place = ? AND token = ?"
+ACK = f"DELETE FROM modd_outbox WHERE {LEASED}"
 
 
-ACK = f"DELETE FROM modd_outbox WHERE {HELD}"
+RELEASE = f"UPDATE modd_outbox SET token = NULL, until = NULL WHERE {LEASED}"
 
 
-RELEASE = f"UPDATE modd_outbox SET token = NULL, until = NULL WHERE {HELD}"
+class SqliteOutbox(Claimable):
+    """A `modd.ports.Outbox` in the file of a `SqliteStore`: ``store.outbox``.
 
-
-class SqliteOutbox(Waited):
-    """A `modd.ports.Outbox` in the file of a `SqliteStore`, which has it as ``store.outbox``.
-
-    Put into it in a transaction what is to be passed on if the rest of the transaction is committed. As long as nobody
-    else has claimed anything, claims can be settled even after their lease.
+    Put items into it in a transaction, to have them passed on if and only if that commits. Until the next claim,
+    a claim can be acknowledged or released even after its lease has ended.
     """
 
     async def put(self, *items: bytes | Item) -> list[str]:
-        """Add items, all or none, and return their ids; one that is there is not put again."""
-        rows = [_row(checked_outbox_item(item)) for item in items]
-        await self._note("put", added, rows)
+        """Add items, all or none, and return their ids; an id that the outbox has is not added again."""
+        rows = [_to_row(checked_outbox_item(item)) for item in items]
+        await self._write("put", insert_items, rows)
         return [row[0] for row in rows]
 
     async def claim(self, limit: int, lease: float) -> list[Claim]:
-        """The first items, up to ``limit``, for ``lease`` seconds, in order; none while somebody else has some."""
-        most, seconds = checked_count("limit", limit), checked_span("lease", lease)
-        way, now = self._host.way("claim"), self._host.clock()
-        claims: list[Claim] = await way.answer("claim", claimed, most, now, now + seconds)
+        """Lease the first items, up to ``limit``, for ``lease`` seconds; none while an earlier lease lasts."""
+        count, seconds = checked_count("limit", limit), checked_span("lease", lease)
+        access, now = self._store.access("claim"), self._store.clock()
+        claims: list[Claim] = await access.write_for_result("claim", claim_items, count, now, now + seconds)
         return claims
 
     async def ack(self, *claims: Claim) -> None:
-        """Forget the items; all of them or, with `modd.ports.LeaseLost`, none."""
-        await self._note("ack", acked, [held(claim) for claim in claims])
+        """Delete the items: all of them or, with `modd.ports.LeaseLost`, none."""
+        await self._write("ack", ack_items, [leased_row(claim) for claim in claims])
 
     async def release(self, *claims: Claim) -> None:
-        """Leave the items where they were for somebody else; all of them or, with `modd.ports.LeaseLost`, none."""
-        await self._note("release", released, [held(claim) for claim in claims])
+        """End the leases, so that the items can be claimed again: all of them or, with `modd.ports.LeaseLost`, none."""
+        await self._write("release", release_items, [leased_row(claim) for claim in claims])
 
     async def is_claimable(self) -> bool:
-        """Whether there is something that may be claimed."""
-        [[any]] = await self._host.way("wait").read(rows_of(CLAIMABLE, (self._host.clock(),)))
-        return bool(any)
+        """True if there are items, and no lease lasts."""
+        [[result]] = await self._store.access("wait").read(select(IS_CLAIMABLE, (self._store.clock(),)))
+        return bool(result)
 
-    async def _note(self, what: str, operation: Operation, rows: list[Call]) -> None:
-        way = self._host.way(what)
+    async def _write(self, call: str, operation: Operation, rows: Sequence[Row]) -> None:
+        access = self._store.access(call)
         if rows:
-            await way.note(operation, rows)
+            await access.write(operation, rows)
 
 
-def added(connection: Connection, calls: Sequence[Call]) -> Sequence[None]:
-    """Insert items, given as rows of id, key, headers and body; those that are there are left out."""
-    [[place]] = connection.execute(PLACE).fetchall()
+def insert_items(connection: Connection, calls: Sequence[CallArgs]) -> Sequence[None]:
+    """Insert rows of id, key, headers and body; rows whose id is there are left out."""
+    [[position]] = connection.execute(LAST_POSITION).fetchall()
     values: list[Any] = []
     for row in (row for [rows] in calls for row in rows):
-        place += 1
-        values += (place, *row)
+        position += 1
+        values += (position, *row)
     INSERT.run(connection, values)
     return [None] * len(calls)
 
 
-def claimed(connection: Connection, calls: Sequence[Call]) -> Sequence[list[Claim]]:
-    """Claim for each call: a limit, the time now and the one at which the lease ends, in seconds since 1970."""
+def claim_items(connection: Connection, calls: Sequence[CallArgs]) -> Sequence[list[Claim]]:
+    """Claim items; each call has a limit, the time now, and the time at which the lease ends."""
     return [_claim(connection, *call) for call in calls]
 
 
-def acked(connection: Connection, calls: Sequence[Call]) -> Sequence[None]:
-    """Forget what is held."""
-    return _settle(connection, ACK, calls)
+def ack_items(connection: Connection, calls: Sequence[CallArgs]) -> Sequence[None]:
+    """Delete leased items; each call has their rows."""
+    update_leased(connection, ACK, (row for [rows] in calls for row in rows))
+    return [None] * len(calls)
 
 
-def released(connection: Connection, calls: Sequence[Call]) -> Sequence[None]:
-    """Give up what is held."""
-    return _settle(connection, RELEASE, calls)
+def release_items(connection: Connection, calls: Sequence[CallArgs]) -> Sequence[None]:
+    """End leases; each call has the rows of their items."""
+    update_leased(connection, RELEASE, (row for [rows] in calls for row in rows))
+    return [None] * len(calls)
 
 
-def _row(item: Item) -> Call:
-    return uuid4().hex if item.id is None else item.id, item.key, packed(item.headers), item.body
+def _to_row(item: Item) -> Row:
+    return uuid4().hex if item.id is None else item.id, item.key, encode_headers(item.headers), item.body
 
 
 def _claim(connection: Connection, limit: int, now: float, until: float) -> list[Claim]:
-    if connection.execute(f"SELECT {CLAIMED}", (now,)).fetchall() == [(1,)]:
+    if connection.execute(f"SELECT {HAS_LEASES}", (now,)).fetchall() == [(1,)]:
         return []
-    connection.execute(END)  # whoever had some has none from now on, also of those that are not claimed again
-    token = randbits(62)
-    rows = connection.execute(CLAIM, (until, token, limit)).fetchall()
-    rows.sort()  # what an update returns has no order
+    connection.execute(END_LEASES)  # an earlier holder loses its lease of items that this claim leaves out, too
+    number = new_lease_number()
+    rows = connection.execute(CLAIM, (until, number, limit)).fetchall()
+    rows.sort()  # the rows that an UPDATE returns have no order
     return [
-        Claim(id, body, unpacked(headers), key, attempts, f"{place:x}.{token:x}")
-        for place, id, body, headers, key, attempts in rows
+        Claim(id, body, decode_headers(headers), key, attempts, claim_token(position, number))
+        for position, id, body, headers, key, attempts in rows
     ]
-
-
-def _settle(connection: Connection, sql: str, calls: Sequence[Call]) -> Sequence[None]:
-    settled(connection, sql, {each[:2]: each for [rows] in calls for each in rows})
-    return [None] * len(calls)

@@ -1,4 +1,4 @@
-"""Where items are put, so that they are in order, and no id is given twice."""
+"""Positions of queue items in the file: their order, and the source of their ids. Their column is ``place``."""
 
 from __future__ import annotations
 
@@ -6,53 +6,55 @@ import logging
 from collections.abc import Sequence
 from time import time_ns
 
-from modd.stores.sqlite.sql import Call, Connection
+from modd.stores.sqlite.sql import CallArgs, Connection
 from modd.stores.sqlite.writer import Writer
 
-KEEP = "UPDATE modd_store SET last = ? WHERE last < ?"
+SAVE = "UPDATE modd_store SET last = ? WHERE last < ?"
 
 
 _log = logging.getLogger("modd.stores")
 
 
-class Places:
-    """The places of a file's items, of which ids are made: by `next` and `use`, in the writer's thread.
+class Positions:
+    """Hands out the positions of a file's items. `next_free` and `mark_used` run in the writer's thread.
 
-    The last one is known while the store is open, and kept in the file when it is closed. So ids come again neither
-    when the clock is set back nor when all items are gone. What is left: the clock is set back, no item is in the file,
-    and what was put last was put by a process that was killed, or by another one that still runs. Then a new item gets
-    an old id if it is put at the same microsecond of the clock.
+    A position is the time in microseconds since 1970, or one more than the last position if that is greater. The last
+    one is known while the store is open, and saved in the file when it is closed. So no id is used twice when the clock
+    is set back, or when all items are gone.
+
+    One case is left: the clock is set back while the file has no items, and the last item was put by a process that was
+    killed, or that still runs. Then a new item gets an old id if it is put at the same microsecond.
     """
 
     def __init__(self) -> None:
         self.nonce = ""
-        """The text that tells the file from others, and with which ids begin."""
-        self._last = self._kept = -1
+        """The text with which ids begin; it differs from file to file."""
+        self._last = self._saved = -1
 
     def begin(self, nonce: str) -> None:
-        """The store was opened."""
-        self.nonce, self._last, self._kept = nonce, -1, -1
+        """Begin anew, because the store was opened."""
+        self.nonce, self._last, self._saved = nonce, -1, -1
 
-    def next(self, connection: Connection) -> int:
-        """A place behind all that are known: the microseconds since 1970, at least."""
+    def next_free(self, connection: Connection) -> int:
+        """Return the first position after all known ones."""
         if self._last < 0:
-            [self._kept] = connection.execute("SELECT last FROM modd_store").fetchone()
-            self._last = self._kept
+            [self._saved] = connection.execute("SELECT last FROM modd_store").fetchone()
+            self._last = self._saved
         [last] = connection.execute("SELECT max(place) FROM modd_items").fetchone()
         return max((last or 0) + 1, self._last + 1, time_ns() // 1000)
 
-    def use(self, place: int) -> None:
-        """All up to this one are taken, even if that is not committed in the end."""
-        self._last = place
+    def mark_used(self, position: int) -> None:
+        """Count this position and all before it as used, even if their items are rolled back."""
+        self._last = position
 
-    async def keep(self, store: str, writer: Writer) -> None:
-        """Keep the last one in the file, if it is another than there; a failure is logged (logger ``modd.stores``)."""
+    async def save(self, store: str, writer: Writer) -> None:
+        """Save the last position in the file, if it has changed; a failure is logged (logger ``modd.stores``)."""
         try:
-            if self._last > self._kept:
-                await writer.submit(self._keep)
+            if self._last > self._saved:
+                await writer.submit(self._save_last)
         except Exception:
-            _log.exception("%s: could not note the last id; it may come again if the clock is set back", store)
+            _log.exception("%s: could not save the last id; it may come again if the clock is set back", store)
 
-    def _keep(self, connection: Connection, calls: Sequence[Call]) -> Sequence[None]:
-        connection.execute(KEEP, (self._last, self._last))
+    def _save_last(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[None]:
+        connection.execute(SAVE, (self._last, self._last))
         return [None] * len(calls)

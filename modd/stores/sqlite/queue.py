@@ -8,157 +8,141 @@ from uuid import uuid4
 from modd.checks import checked_count, checked_delay, checked_span
 from modd.errors import InvalidOption
 from modd.ports.items import Claim, DeadLetter, Item, Stats
-from modd.stores.sqlite.base import Alone, Host, Waited, Way, held
-from modd.stores.sqlite.positions import Places
-from modd.stores.sqlite.queue_sql import ANY_DUE, BEHIND, DEAD, DELAYED, LEASED, READY, RETRYING, QueueSql
-from modd.stores.sqlite.readers import rows_of
-from modd.stores.sqlite.sql import Call, packed, unpacked
-
-COUNT = "SELECT count(*) FROM modd_items WHERE queue = :queue AND due IS NOT NULL"
-
-
-COUNTS = f"""SELECT
-    (SELECT count(*) FROM modd_items WHERE queue = :queue AND state = 0)
-    + (SELECT count(*) FROM modd_items WHERE queue = :queue AND state = 1 AND key IS NOT NULL)
-    + {" + ".join(f"({COUNT} AND state = {state} AND due <= :now)" for state in (DELAYED, LEASED, RETRYING))},
-    ({COUNT} AND state = {DELAYED} AND due > :now) + ({COUNT} AND state = {RETRYING} AND due > :now),
-    ({COUNT} AND state = {LEASED} AND due > :now),
-    ({COUNT} AND state = {DEAD})"""
+from modd.stores.sqlite.base import Access, Autocommit, Claimable, Store
+from modd.stores.sqlite.lease import leased_row
+from modd.stores.sqlite.outbox import SqliteOutbox
+from modd.stores.sqlite.positions import Positions
+from modd.stores.sqlite.queue_operations import ItemRow, QueueOperations
+from modd.stores.sqlite.queue_sql import BLOCKED, COUNTS, DEAD_LETTERS, DELAYED, IS_CLAIMABLE, READY
+from modd.stores.sqlite.sql import decode_headers, encode_headers, select
 
 
-BURIED = f"""SELECT place, id, body, headers, reason, attempts FROM modd_items
-    WHERE queue = ? AND state = {DEAD} AND due IS NOT NULL ORDER BY due LIMIT ?"""
+class SqliteQueue(Claimable):
+    """A `modd.ports.Queue` in the file of a `SqliteStore`: ``store.queue("orders")``.
 
-
-ANY = f"SELECT EXISTS (SELECT 1 FROM modd_items WHERE queue = :queue AND state = 0) OR {ANY_DUE}"
-
-
-class SqliteQueue(Waited):
-    """A `modd.ports.Queue` in the file of a `SqliteStore`, which makes it: ``store.queue("orders")``.
-
-    An item takes as long to put, to claim and to settle when there are many as when there are few.
+    The time to put, to claim and to settle an item does not grow with the number of items.
     """
 
-    sure: ClassVar[bool] = True
+    notifies_only_claimable: ClassVar[bool] = True
 
-    def __init__(self, host: Host, name: str, outbox: Any, places: Places) -> None:
-        super().__init__(host)
+    def __init__(self, store: Store, name: str, outbox: SqliteOutbox, positions: Positions) -> None:
+        super().__init__(store)
         self.name, self.outbox = name, outbox
-        self._sql = QueueSql(name, lambda: places.nonce, places)
-        self._put, self._claim, self._ack = self._sql.put, self._sql.claim, self._sql.ack  # made once: they are keys
-        self._wakes = 0
-        self._registered: Way | None = None
+        self._operations = operations = QueueOperations(name, positions)
+        # bound once: the writer groups calls by operation, and each access would make another bound method
+        self._put, self._claim, self._ack = operations.put, operations.claim, operations.ack
+        self._wake_count = 0
+        self._registered: Access | None = None
 
     def __repr__(self) -> str:
-        return f"<SqliteQueue {self.name} in {self._host.name}>"
+        return f"<SqliteQueue {self.name} in {self._store.name}>"
 
     async def put(self, *items: bytes | Item) -> list[str]:
-        """Add items, all or none, and return their ids when they are safe; an id that is there is not put again."""
-        way = self._host.way("put")
-        rows = [item if type(item) is bytes else self._row(item) for item in items]
+        """Add items, all or none, and return their ids once they are safe; an id that the queue has is skipped."""
+        access = self._store.access("put")
+        rows = [item if type(item) is bytes else self._to_row(item) for item in items]
         if not rows:
             return []
-        if way is not self._registered:
-            await self._register(way)
-        if not way.collects:
-            ids: list[str] = await way.note(self._put, rows)
+        if access is not self._registered:
+            await self._register(access)
+        if not access.is_deferred:
+            ids: list[str] = await access.write(self._put, rows)
             return ids
-        named = [_named(row) for row in rows]
-        await way.note(self._put, named)
-        return [row[2] for row in named]
+        # a deferred write has no result, so that the ids are made before it
+        ids = [uuid4().hex if isinstance(row, bytes) or row.id is None else row.id for row in rows]
+        await access.write(self._put, [_with_id(row, id) for row, id in zip(rows, ids, strict=True)])
+        return ids
 
     async def claim(self, limit: int, lease: float) -> list[Claim]:
         """Lease up to ``limit`` items for ``lease`` seconds each, without waiting for any."""
-        most, seconds = checked_count("limit", limit), checked_span("lease", lease)
-        now, before = self._host.clock(), self._wakes
-        claims: list[Claim] = await self._host.way("claim").answer("claim", self._claim, most, now, now + seconds)
-        self._drained = len(claims) < most and self._wakes == before
+        count, seconds = checked_count("limit", limit), checked_span("lease", lease)
+        now, wake_count = self._store.clock(), self._wake_count
+        access = self._store.access("claim")
+        claims: list[Claim] = await access.write_for_result("claim", self._claim, count, now, now + seconds)
+        self._is_drained = len(claims) < count and self._wake_count == wake_count
         return claims
 
     async def extend(self, claim: Claim, lease: float) -> None:
-        """Let the lease end ``lease`` seconds from now."""
-        until = self._host.clock() + checked_span("lease", lease)
-        await self._host.way("extend").note(self._sql.extend, held(claim), until)
+        """Extend the lease to ``lease`` seconds from now."""
+        until = self._store.clock() + checked_span("lease", lease)
+        await self._store.access("extend").write(self._operations.extend, leased_row(claim), until)
 
     async def ack(self, *claims: Claim) -> None:
-        """Forget the items; all of them or, with `modd.ports.LeaseLost`, none."""
-        await self._host.way("ack").note(self._ack, [held(claim) for claim in claims])
+        """Delete the items: all of them or, with `modd.ports.LeaseLost`, none."""
+        await self._store.access("ack").write(self._ack, [leased_row(claim) for claim in claims])
 
     async def retry(self, claim: Claim, delay: float = 0.0) -> None:
-        """Make the item ready again after ``delay`` seconds; it holds its key."""
-        due = self._host.clock() + delay if checked_delay("delay", delay) else None
-        await self._host.way("retry").note(self._sql.retry, held(claim), due)
+        """Make the item claimable again after ``delay`` seconds; it keeps its key meanwhile."""
+        due = self._store.clock() + delay if checked_delay("delay", delay) else None
+        await self._store.access("retry").write(self._operations.retry, leased_row(claim), due)
 
     async def release(self, claim: Claim) -> None:
-        """Make the item ready again as if it had not been claimed."""
-        await self._host.way("release").note(self._sql.release, held(claim))
+        """Make the item claimable again as if it had not been claimed."""
+        await self._store.access("release").write(self._operations.release, leased_row(claim))
 
     async def bury(self, claim: Claim, reason: str) -> None:
-        """Put the item aside, for people; its key is free."""
-        await self._host.way("bury").note(self._sql.bury, held(claim), reason)
+        """Make the item a dead letter; its key is free."""
+        await self._store.access("bury").write(self._operations.bury, leased_row(claim), reason)
 
     async def cancel(self, *ids: str) -> list[str]:
-        """Forget items that have not been claimed, and return the ids of those."""
-        return await self._ids("cancel", self._sql.cancel, ids)
+        """Delete items that were not claimed, and return their ids."""
+        return await self._write_ids("cancel", self._operations.cancel, ids)
 
     async def redrive(self, *ids: str) -> list[str]:
-        """Put buried items back, behind all others and with no attempts, and return the ids of those."""
-        return await self._ids("redrive", self._sql.redrive, ids)
+        """Put dead letters back, behind all other items and without attempts, and return their ids."""
+        return await self._write_ids("redrive", self._operations.redrive, ids)
 
     async def discard(self, *ids: str) -> list[str]:
-        """Forget buried items, and return the ids of those."""
-        return await self._ids("discard", self._sql.discard, ids)
+        """Delete dead letters, and return their ids."""
+        return await self._write_ids("discard", self._operations.discard, ids)
 
     async def stats(self) -> Stats:
-        """How many items there are of each kind."""
+        """Return the number of items of each kind."""
         [counts] = await self._read(COUNTS)
         return Stats(*counts)
 
     async def dead(self, limit: int = 100) -> list[DeadLetter]:
-        """The buried items, those that were buried first at the front."""
-        given = (self._sql.number, checked_count("limit", limit))
-        rows = await self._host.way("dead").read(rows_of(BURIED, given))
+        """Return up to ``limit`` dead letters, in the order in which they were buried."""
+        parameters = (self._operations.number, checked_count("limit", limit))
+        rows = await self._store.access("dead").read(select(DEAD_LETTERS, parameters))
         return [
-            DeadLetter(self._sql.id_of(place, id), body, unpacked(headers), reason, attempts)
-            for place, id, body, headers, reason, attempts in rows
+            DeadLetter(self._operations.ids.id_of(position, id), body, decode_headers(headers), reason, attempts)
+            for position, id, body, headers, reason, attempts in rows
         ]
 
-    def committed(self) -> None:
-        """Wake those who wait, if there may be more to claim since the last commit."""
-        if self._sql.stirred:
-            self._sql.stirred = False
-            self._wakes += 1
+    def wake_if_claimable(self) -> None:
+        """Wake the tasks that wait, if the last commit may have left more to claim; called after each commit."""
+        if self._operations.has_news:
+            self._operations.has_news = False
+            self._wake_count += 1
             self.wake()
 
     async def is_claimable(self) -> bool:
-        """Whether there is something that may be claimed."""
-        [[any]] = await self._read(ANY)
-        return bool(any)
+        """True if there is an item that can be claimed now."""
+        [[result]] = await self._read(IS_CLAIMABLE)
+        return bool(result)
 
     async def _read(self, sql: str) -> list[Any]:
-        given = {"queue": self._sql.number, "now": self._host.clock()}
-        return await self._host.way("read").read(rows_of(sql, given))
+        parameters = {"queue": self._operations.number, "now": self._store.clock()}
+        return await self._store.access("read").read(select(sql, parameters))
 
-    async def _ids(self, what: str, operation: Any, ids: tuple[str, ...]) -> list[str]:
-        found: list[str] = await self._host.way(what).answer(what, operation, ids)
-        return found
+    async def _write_ids(self, call: str, operation: Any, ids: tuple[str, ...]) -> list[str]:
+        changed: list[str] = await self._store.access(call).write_for_result(call, operation, ids)
+        return changed
 
-    async def _register(self, way: Way) -> None:
-        """Note the name in the file, once for each time that the store is opened."""
-        await way.note(self._sql.register)
-        if isinstance(way, Alone):
-            self._registered = way
+    async def _register(self, access: Access) -> None:
+        """Note the name of the queue in the file, once each time that the store is opened."""
+        await access.write(self._operations.register)
+        if isinstance(access, Autocommit):
+            self._registered = access
 
-    def _row(self, item: Any) -> Call:
-        if not isinstance(item, Item):  # named by its type alone: the content is shown to nobody
+    def _to_row(self, item: Any) -> ItemRow:
+        if not isinstance(item, Item):  # the error shows the type alone, because a body is confidential
             raise InvalidOption("body", type(item), "give bytes; encode what you put")
-        state = DELAYED if item.delay else READY if item.key is None else BEHIND
-        due = self._host.clock() + item.delay if item.delay else None
-        return state, due, item.id, item.key, packed(item.headers), item.body
+        state = DELAYED if item.delay else READY if item.key is None else BLOCKED
+        due = self._store.clock() + item.delay if item.delay else None
+        return ItemRow(state, due, item.id, item.key, encode_headers(item.headers), item.body)
 
 
-def _named(row: bytes | Call) -> Call:
-    """A row with an id that is known before it is written."""
-    if isinstance(row, bytes):
-        return READY, None, uuid4().hex, None, None, row
-    return (*row[:2], uuid4().hex if row[2] is None else row[2], *row[3:])
+def _with_id(row: bytes | ItemRow, id: str) -> ItemRow:
+    return ItemRow(READY, None, id, None, None, row) if isinstance(row, bytes) else row._replace(id=id)

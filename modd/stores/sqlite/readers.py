@@ -1,208 +1,212 @@
-"""Connections that only read, beside the one that writes."""
+"""Read-only connections, beside the connection that writes."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, TypeVar, cast
+from typing import Protocol, TypeVar
 
 import anyio
 
 from modd.concurrency.cancellation import put_off
-from modd.ports.transaction import Parameters
-from modd.stores.sqlite.batch import roll_back
-from modd.stores.sqlite.connection import Link
-from modd.stores.sqlite.errors import StoreClosed, translating
+from modd.stores.sqlite.connection import ConnectionThread
+from modd.stores.sqlite.errors import StoreClosed, translate_errors
+from modd.stores.sqlite.savepoint import roll_back
 from modd.stores.sqlite.sql import Connection
 
 T = TypeVar("T")
 
 
 IDLE = 4
-"""Connections that are kept, and that read at the same time outside of transactions."""
+"""Connections that stay open for the next read; also the number of reads at the same time outside of transactions."""
+
+
+class ReadSession(Protocol):
+    """Does work that reads: a `ConnectionThread`, or `FreshReads`."""
+
+    async def run(self, work: Callable[[Connection], T]) -> T:
+        """Do the work, and return its result."""
+        ...
 
 
 class Readers:
-    """Connections for reading, opened when they are needed. What was committed before is seen."""
+    """A pool of read-only connections, opened when they are needed. A read sees every earlier commit.
 
-    def __init__(self, store: str, link: Callable[[], Awaitable[Link]]) -> None:
-        self._store, self._link = store, link
-        self._idle: list[Link] = []
-        self._taken: set[Link] = set()
-        self._ended = False
-        self._works = 0
-        """How many connections are opened, read from or closed now."""
-        self._rested = anyio.Event()
+    connect: opens a connection.
+    """
+
+    def __init__(self, store: str, connect: Callable[[], Awaitable[ConnectionThread]]) -> None:
+        self._store, self._connect = store, connect
+        self._idle: list[ConnectionThread] = []
+        self._borrowed: set[ConnectionThread] = set()
+        self._has_ended = False
+        self._active = 0
+        """Number of connections that are being opened, read from or closed."""
+        self._inactive = anyio.Event()
         self._limiter = anyio.CapacityLimiter(IDLE)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
-        """Read something. Raises `modd.ports.StoreError`."""
-        async with self._limiter, self.link() as link:
-            return await self.run(link, work)
+        """Do work that reads, and return its result. Raises `modd.ports.StoreError`."""
+        async with self._limiter, self.borrow() as thread:
+            return await self.run(thread, work)
 
-    async def run(self, link: Link, work: Callable[[Connection], T]) -> T:
-        """Read something on a connection that was taken. Raises `StoreClosed` when the store was closed meanwhile."""
-        with self._working(), translating(self._store):
-            return await link.run(work)
+    async def run(self, session: ReadSession, work: Callable[[Connection], T]) -> T:
+        """Do work that reads on a borrowed connection. Raises `StoreClosed` if the store was closed meanwhile."""
+        with self._count_as_active(), translate_errors(self._store):
+            return await session.run(work)
 
     @asynccontextmanager
-    async def link(self) -> AsyncIterator[Link]:
-        """A connection for as long as the block lasts, however many there are."""
-        link = await self._take()
+    async def borrow(self) -> AsyncIterator[ConnectionThread]:
+        """Lend a connection for the block; a new one if none is idle."""
+        thread = await self._take()
         try:
-            yield link
+            yield thread
         finally:
-            if not self._ended:  # else it stays among those that `end` closes
-                await self._give_back(link)
+            if not self._has_ended:  # else `end` closes it
+                await self._put_back(thread)
 
     @asynccontextmanager
-    async def snapshot(self) -> AsyncIterator[Link]:
-        """A connection that sees, for as long as the block lasts, what was committed when it first read."""
-        async with self.link() as link:
-            await self.run(link, lambda connection: connection.execute("BEGIN"))
+    async def snapshot(self) -> AsyncIterator[ReadSession]:
+        """Lend a connection that sees the same state of the file during the whole block: that of its first read."""
+        async with self.borrow() as thread:
+            await self.run(thread, lambda connection: connection.execute("BEGIN"))
             try:
-                yield link
+                yield thread
             finally:
-                if not self._ended:
-                    await self.run(link, roll_back)
+                if not self._has_ended:
+                    await self.run(thread, roll_back)
 
-    async def close(self) -> None:
-        """Close those that are idle."""
+    async def close_idle(self) -> None:
+        """Close the connections that are not lent."""
         while self._idle:
             await self._idle.pop().close()
 
     async def end(self) -> None:
-        """Give out none any more, wait for what is being read, and close all.
+        """Lend no more connections, wait for the reads in progress, and close all connections.
 
-        Those of transactions that go on though the store is closed are closed too: nobody else would.
+        Connections of transactions that outlive the store are closed too, because nothing else would close them.
         """
-        self._ended = True
-        await self._rest()
-        await self.close()
-        for link in [*self._taken]:
-            await link.close()
+        self._has_ended = True
+        await self._wait_until_inactive()
+        await self.close_idle()
+        for thread in [*self._borrowed]:
+            await thread.close()
 
-    async def _take(self) -> Link:
-        with self._working():
-            link = self._idle.pop() if self._idle else await self._opened()
-            self._taken.add(link)
-            return link
+    async def _take(self) -> ConnectionThread:
+        with self._count_as_active():
+            thread = self._idle.pop() if self._idle else await self._open()
+            self._borrowed.add(thread)
+            return thread
 
-    async def _give_back(self, link: Link) -> None:
-        self._taken.discard(link)
+    async def _put_back(self, thread: ConnectionThread) -> None:
+        self._borrowed.discard(thread)
         if len(self._idle) < IDLE:
-            self._idle.append(link)
+            self._idle.append(thread)
             return
-        with self._working():
-            await link.close()
+        with self._count_as_active():
+            await thread.close()
 
-    async def _opened(self) -> Link:
-        with translating(self._store):
-            return await self._link()
+    async def _open(self) -> ConnectionThread:
+        with translate_errors(self._store):
+            return await self._connect()
 
     @contextmanager
-    def _working(self) -> Iterator[None]:
-        """Be waited for before the connections are closed. Raises `StoreClosed`."""
-        if self._ended:
+    def _count_as_active(self) -> Iterator[None]:
+        """Make `end` wait for the block. Raises `StoreClosed` after `end`."""
+        if self._has_ended:
             raise StoreClosed(self._store)
-        self._works += 1
+        self._active += 1
         try:
             yield
         finally:
-            self._works -= 1
-            if not self._works:
-                self._rested.set()
+            self._active -= 1
+            if not self._active:
+                self._inactive.set()
 
-    async def _rest(self) -> None:
-        """Wait until nothing is being done, however often that is cancelled; no work waits for anybody."""
+    async def _wait_until_inactive(self) -> None:
+        """Wait for the reads in progress, however often that is cancelled; a read waits for no task, so this ends."""
         with anyio.CancelScope(shield=True):
             cancelled: BaseException | None = None
-            while self._works:
-                self._rested = anyio.Event()
+            while self._active:
+                self._inactive = anyio.Event()
                 try:
-                    await self._rested.wait()
+                    await self._inactive.wait()
                 except anyio.get_cancelled_exc_class() as error:
                     cancelled = error
             if cancelled is not None:
                 put_off(cancelled)
 
 
-def rows_of(sql: str, parameters: Parameters = ()) -> Callable[[Connection], list[Any]]:
-    """The work that reads these rows."""
-    return lambda connection: connection.execute(sql, parameters).fetchall()
-
-
 class PausableReaders(Readers):
-    """Readers whose connections are all closed for a while, when the journal mode is to be changed.
+    """Readers that can have every connection closed for a while, for a change of the journal mode.
 
-    snapshots: whether a transaction reads from a snapshot. In TRUNCATE mode a snapshot would keep all others from
-    writing, so there each read sees what was committed before it.
+    has_snapshots: True if transactions read from a snapshot. In TRUNCATE mode a snapshot would block every writer, so
+    that there each read sees the latest commit.
     """
 
-    def __init__(self, store: str, link: Callable[[], Awaitable[Link]], snapshots: bool) -> None:
-        super().__init__(store, link)
-        self.snapshots = snapshots
-        self._held = self._used = 0
-        self._resumed: anyio.Event | None = None
+    def __init__(self, store: str, connect: Callable[[], Awaitable[ConnectionThread]], has_snapshots: bool) -> None:
+        super().__init__(store, connect)
+        self.has_snapshots = has_snapshots
+        self._lent = self._open_snapshots = 0
+        self._pause_over: anyio.Event | None = None
         self._changed = anyio.Event()
 
     @asynccontextmanager
-    async def link(self) -> AsyncIterator[Link]:
-        """A connection for as long as the block lasts, when the pause is over."""
-        while self._resumed is not None:
-            await self._resumed.wait()
-        self._used += 1
+    async def borrow(self) -> AsyncIterator[ConnectionThread]:
+        """Lend a connection for the block, after the pause if there is one."""
+        while self._pause_over is not None:
+            await self._pause_over.wait()
+        self._lent += 1
         try:
-            async with super().link() as link:
-                yield link
+            async with super().borrow() as thread:
+                yield thread
         finally:
-            self._used -= 1
+            self._lent -= 1
             self._changed.set()
 
     @asynccontextmanager
-    async def snapshot(self) -> AsyncIterator[Link]:
-        """What sees, for as long as the block lasts, what was committed when it first read, if there are snapshots."""
-        if not self.snapshots:
-            yield cast(Link, Anew(self))
+    async def snapshot(self) -> AsyncIterator[ReadSession]:
+        """Lend a connection that sees one state of the file, or `FreshReads` where there are no snapshots."""
+        if not self.has_snapshots:
+            yield FreshReads(self)
             return
-        self._held += 1
+        self._open_snapshots += 1
         try:
-            async with super().snapshot() as link:
-                yield link
+            async with super().snapshot() as session:
+                yield session
         finally:
-            self._held -= 1
+            self._open_snapshots -= 1
             self._changed.set()
 
     async def end_snapshots(self) -> None:
-        """Give out none any more, and wait for those that are used; everything else goes on meanwhile."""
-        self.snapshots = False
-        await self._until(lambda: not self._held)
+        """Start no more snapshots, and wait for the open ones; other reads and writes go on meanwhile."""
+        self.has_snapshots = False
+        await self._wait_until(lambda: not self._open_snapshots)
 
     @asynccontextmanager
     async def paused(self) -> AsyncIterator[None]:
-        """Have no connection open for as long as the block lasts. What is being read is read to its end."""
-        self._resumed = anyio.Event()
+        """Have no connection open during the block, after the reads in progress."""
+        self._pause_over = anyio.Event()
         try:
-            await self._until(lambda: not self._used)
-            await self.close()
+            await self._wait_until(lambda: not self._lent)
+            await self.close_idle()
             yield
         finally:
-            self._resumed.set()
-            self._resumed = None
+            self._pause_over.set()
+            self._pause_over = None
 
-    async def _until(self, condition: Callable[[], bool]) -> None:
+    async def _wait_until(self, condition: Callable[[], bool]) -> None:
         while not condition():
             self._changed = anyio.Event()
             await self._changed.wait()
 
 
-class Anew:
-    """Stands in for the connection of a snapshot where there are none: each piece of work is done on any."""
+class FreshReads:
+    """Stands in for the connection of a snapshot: each piece of work sees the latest commit, on any connection."""
 
     def __init__(self, readers: Readers) -> None:
         self._readers = readers
 
     async def run(self, work: Callable[[Connection], T]) -> T:
-        """Read what was committed before."""
-        result: Any = await self._readers.read(work)
-        return cast(T, result)
+        """Do work that reads, and return its result."""
+        return await self._readers.read(work)

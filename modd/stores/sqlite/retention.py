@@ -1,4 +1,4 @@
-"""What goes away by itself."""
+"""Retention: deleting rows that have expired."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from collections.abc import Sequence
 
 import anyio
 
-from modd.stores.sqlite.base import Host
+from modd.stores.sqlite.base import Store
 from modd.stores.sqlite.errors import StoreClosed
-from modd.stores.sqlite.sql import Call, Connection
+from modd.stores.sqlite.sql import CallArgs, Connection
 
-EVERY = 60.0
-"""Seconds from one sweep to the next."""
+INTERVAL = 60.0
+"""Seconds between two sweeps."""
 
 
 PAUSE = 0.02
-"""Seconds from one step of a sweep to the next, so that others write between them."""
+"""Seconds between two steps of a sweep, in which other callers write."""
 
 
 STEP = 200
-"""Rows of each kind that are deleted in one commit."""
+"""Most rows of each table that are deleted in one commit."""
 
 
 CACHE = f"DELETE FROM modd_cache WHERE key IN (SELECT key FROM modd_cache WHERE until <= ? LIMIT {STEP})"
@@ -35,58 +35,60 @@ INBOX = f"DELETE FROM modd_inbox WHERE id IN (SELECT id FROM modd_inbox WHERE at
 _log = logging.getLogger("modd.stores")
 
 
-class Retention:
-    """Deletes expired values of the cache, locks that ended, and ids that the inbox need not know any more.
+class Sweeper:
+    """Deletes expired values of the cache, locks that have ended, and ids older than the retention of the inbox.
 
-    It does so in small steps, so that it keeps nobody waiting. The room that is freed in the file is used for what is
-    written next; the file does not become smaller. ``VACUUM`` makes it so, which rewrites it and keeps all others out:
-    run it by hand if ever.
+    It works in small steps, so that it blocks no other writer for long. SQLite uses the freed pages for the next
+    writes; the file does not shrink. To shrink it, run ``VACUUM`` by hand: it rewrites the file, and blocks every
+    reader and writer meanwhile.
 
-    keep: for how many seconds the inbox knows an id. every: seconds from one sweep to the next.
+    retention: seconds for which the inbox remembers an id. interval: seconds between two sweeps.
     """
 
-    def __init__(self, host: Host, keep: float, every: float = EVERY) -> None:
-        self._host, self._keep, self._every = host, keep, every
+    def __init__(self, store: Store, retention: float, interval: float = INTERVAL) -> None:
+        self._store, self._retention, self._interval = store, retention, interval
 
     async def run(self) -> None:
-        """Sweep again and again; what fails is logged (logger ``modd.stores``) and tried again the next time."""
+        """Sweep at each interval until the store is closed; errors are logged (logger ``modd.stores``)."""
         while True:
-            await anyio.sleep(self._every)
+            await anyio.sleep(self._interval)
             try:
                 await self.sweep()
             except StoreClosed:
                 return
             except Exception:
                 _log.exception(
-                    "%s: could not delete what is over; it is tried again in %g s", self._host.name, self._every
+                    "%s: could not delete expired rows; trying again in %g s", self._store.name, self._interval
                 )
 
     async def sweep(self) -> int:
-        """Delete all that is over now, and return how many rows that were. Raises `modd.ports.StoreError`."""
-        swept = 0
+        """Delete all rows that have expired, and return their number. Raises `modd.ports.StoreError`."""
+        total = 0
         while True:
-            deleted, is_all = await self._step()
-            swept += deleted
-            if is_all:
-                return swept
+            deleted, is_complete = await self._step()
+            total += deleted
+            if is_complete:
+                return total
             await anyio.sleep(PAUSE)
 
     async def _step(self) -> tuple[int, bool]:
-        now = self._host.clock()
-        way = self._host.way("retention", aside=True)
-        done: tuple[int, bool] = await way.answer("retention", swept, now, now - self._keep)
-        return done
+        now = self._store.clock()
+        access = self._store.access("retention", at_once=True)
+        result: tuple[int, bool] = await access.write_for_result(
+            "retention", delete_expired, now, now - self._retention
+        )
+        return result
 
 
-def swept(connection: Connection, calls: Sequence[Call]) -> Sequence[tuple[int, bool]]:
-    """One step: each call has the time now, and the one until which the inbox forgets; how many, and whether all."""
-    return [_swept(connection, *call) for call in calls]
+def delete_expired(connection: Connection, calls: Sequence[CallArgs]) -> Sequence[tuple[int, bool]]:
+    """Delete up to `STEP` expired rows of each table; return their number, and True if none are left.
+
+    Each call has the time now, and the time up to which ids of the inbox have expired.
+    """
+    return [_delete_expired(connection, *call) for call in calls]
 
 
-def _swept(connection: Connection, now: float, forget: float) -> tuple[int, bool]:
-    deleted = [connection.execute(sql, (until,)).rowcount for sql, until in _statements(now, forget)]
+def _delete_expired(connection: Connection, now: float, inbox_until: float) -> tuple[int, bool]:
+    statements = ((CACHE, now), (LOCKS, now), (INBOX, inbox_until))
+    deleted = [connection.execute(sql, (until,)).rowcount for sql, until in statements]
     return sum(deleted), max(deleted) < STEP
-
-
-def _statements(now: float, forget: float) -> tuple[tuple[str, float], ...]:
-    return (CACHE, now), (LOCKS, now), (INBOX, forget)

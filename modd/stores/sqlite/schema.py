@@ -1,11 +1,11 @@
-"""What is in the file, and how a file of an older modd becomes one of this."""
+"""The tables in the file, and the migration of a file from an older schema version."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from modd.stores.sqlite.batch import begin, roll_back, transaction
 from modd.stores.sqlite.errors import NewerStore
+from modd.stores.sqlite.savepoint import begin, roll_back, transaction
 from modd.stores.sqlite.sql import Connection
 
 FIRST = """
@@ -53,28 +53,28 @@ CREATE INDEX modd_outbox_claimed ON modd_outbox (until) WHERE until IS NOT NULL;
 
 
 STEPS: tuple[str, ...] = (FIRST,)
-"""What leads from each version to the next; a step that was released is never changed."""
+"""The SQL from each version to the next. Never change a step that was released: add one."""
 
 
 def check_version(store: str, connection: Connection, known: int = len(STEPS)) -> int:
-    """The version of the file's schema; 0 when modd has nothing in it. Raises `NewerStore`."""
-    there = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'modd_store'").fetchone()
-    version: int = connection.execute("SELECT version FROM modd_store").fetchone()[0] if there else 0
+    """Return the schema version of the file; 0 if it has no tables of modd. Raises `NewerStore`."""
+    exists = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'modd_store'").fetchone()
+    version: int = connection.execute("SELECT version FROM modd_store").fetchone()[0] if exists else 0
     if version > known:
         raise NewerStore(store, version, known)
     return version
 
 
 def migrate(store: str, connection: Connection, steps: Sequence[str] = STEPS) -> str:
-    """Bring the file to this modd's version of the schema, and return the text that tells it from other files.
+    """Bring the file to the schema version of this modd, and return its nonce, which differs from file to file.
 
-    All that is missing is done or, when anything fails, nothing. Tables of others are left alone, so that modd's may be
-    in the file of an application. Raises `NewerStore`, and leaves the file as it is; and what SQLite raises for a file
-    that cannot be written, which would come with the first write otherwise.
+    Either all missing steps are done or, if one fails, none. Other tables are left alone, so that modd's may be in the
+    file of an application. Raises `NewerStore`, and the error of SQLite for a file that cannot be written, which would
+    come with the first write otherwise.
     """
     if check_version(store, connection, len(steps)) < len(steps):
         with transaction(connection):
-            for step in steps[check_version(store, connection, len(steps)) :]:  # unless somebody else was first
+            for step in steps[check_version(store, connection, len(steps)) :]:  # another process may have been first
                 for statement in step.split(";\n"):
                     connection.execute(statement)
             connection.execute("UPDATE modd_store SET version = ?", (len(steps),))

@@ -1,39 +1,38 @@
-"""How the parts of a store do their writes: calls of one kind, together, inside a transaction."""
+"""The part of `sqlite3` that the store uses, the shape of its write operations, and bulk statements."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
-from modd.ports.errors import LeaseLost
 from modd.ports.transaction import Parameters
 
 
 class Cursor(Protocol):
-    """What a statement comes back with."""
+    """The result of a statement."""
 
     @property
     def rowcount(self) -> int:
-        """How many rows were changed."""
+        """Number of rows that were changed."""
         ...
 
     def fetchone(self) -> Any:
-        """The next row, or None."""
+        """Return the next row, or None."""
         ...
 
     def fetchall(self) -> list[Any]:
-        """All rows."""
+        """Return all rows."""
         ...
 
 
 class Connection(Protocol):
-    """What is used of a `sqlite3.Connection`."""
+    """The methods of `sqlite3.Connection` that the store calls; other builds of SQLite have the same."""
 
     @property
     def in_transaction(self) -> bool:
-        """Whether a transaction is open."""
+        """True while a transaction is open."""
         ...
 
     def execute(self, sql: str, parameters: Parameters = (), /) -> Cursor:
@@ -41,54 +40,42 @@ class Connection(Protocol):
         ...
 
     def executemany(self, sql: str, parameters: Iterable[Parameters], /) -> Cursor:
-        """Execute a statement for each of the parameters."""
+        """Execute a statement once for each set of parameters."""
         ...
 
     def close(self) -> None:
-        """Close it."""
+        """Close the connection."""
         ...
 
 
-Call: TypeAlias = tuple[Any, ...]
-"""What one caller gave."""
+CallArgs: TypeAlias = tuple[Any, ...]
+"""The arguments of one call of an operation."""
 
 
-Operation: TypeAlias = Callable[[Connection, Sequence[Call]], Sequence[Any]]
-"""Does the calls of several callers in the open transaction, and returns a result for each.
+Row: TypeAlias = tuple[Any, ...]
+"""The values of one row, in the order of a statement's columns."""
 
-It raises when it cannot do all of them. Then everything is rolled back, and each call is done for itself.
+
+Operation: TypeAlias = Callable[[Connection, Sequence[CallArgs]], Sequence[Any]]
+"""Writes for several callers at once, inside the open transaction: given the arguments of each call, returns the
+result of each call.
+
+An operation raises if any of its calls fails. Then the transaction is rolled back, and each call is executed alone.
 """
 
 
-def executed(connection: Connection, calls: Sequence[Call]) -> Sequence[None]:
-    """Statements of users, one after another."""
-    for sql, parameters in calls:
-        connection.execute(sql, parameters)
-    return [None] * len(calls)
+def select(sql: str, parameters: Parameters = ()) -> Callable[[Connection], list[Any]]:
+    """Return a function that reads the rows of a statement on the connection that it is called with."""
+    return lambda connection: connection.execute(sql, parameters).fetchall()
 
 
-def transacted(connection: Connection, calls: Sequence[Call]) -> Sequence[None]:
-    """Whole transactions: for each caller the operations that it collected, in their order."""
-    for [collected] in calls:
-        for operation, call in collected:
-            operation(connection, (call,))
-    return [None] * len(calls)
-
-
-def settled(connection: Connection, sql: str, held: Mapping[Call, Call]) -> None:
-    """A statement for each of what is held, by place and token. Raises `LeaseLost` with the ids of what is not."""
-    lost = [each[2] for place, each in held.items() if not connection.execute(sql, place).rowcount]
-    if lost:
-        raise LeaseLost(lost)
-
-
-def packed(headers: dict[str, str]) -> bytes | None:
-    """Headers as they are kept."""
+def encode_headers(headers: dict[str, str]) -> bytes | None:
+    """Return headers as they are stored: JSON, or NULL for none."""
     return _encode(headers) if headers else None
 
 
-def unpacked(data: bytes | None) -> dict[str, str]:
-    """Headers as they were given."""
+def decode_headers(data: bytes | None) -> dict[str, str]:
+    """Return headers from their stored form."""
     return _decode(data) if data else {}
 
 
@@ -99,32 +86,36 @@ _decode = msgspec.json.Decoder(dict[str, str]).decode
 
 
 SIZES = (100, 20, 5, 1)
-"""Rows of one statement. So SQLite keeps few of them prepared, and none has more values than old versions take."""
+"""Rows in one statement. Few sizes, so that SQLite caches few statements; at most 100, so that the number of parameters
+stays below the limit of old versions (999)."""
 
 
-class Statement:
-    """A statement about rows: its head, the placeholders of one row, and what comes after those of all rows."""
+class BulkStatement:
+    """A statement over many rows, executed in as few steps as the limit on parameters allows.
+
+    head: the SQL before the rows. row: the placeholders of one row, such as ``(?, ?)``. tail: the SQL after the rows.
+    """
 
     def __init__(self, head: str, row: str, tail: str = "") -> None:
         self._width = row.count("?")
         self._sql = {size: f"{head} {', '.join([row] * size)} {tail}" for size in SIZES}
 
-    def run(self, connection: Connection, values: Sequence[Any], *before: Any) -> int:
-        """Execute it for the rows that these values make, in their order; returns how many rows were changed.
+    def run(self, connection: Connection, values: Sequence[Any], *prefix: Any) -> int:
+        """Execute the statement for rows in order, and return the number of rows that were changed.
 
-        before: what is given with each part, before the rows.
+        values: the values of all rows, in one flat sequence. prefix: parameters before the rows, repeated at each step.
         """
         start, changed = 0, 0
         for size, sql in self._sql.items():
             step = size * self._width
             while len(values) - start >= step:
-                changed += connection.execute(sql, (*before, *values[start : start + step])).rowcount
+                changed += connection.execute(sql, (*prefix, *values[start : start + step])).rowcount
                 start += step
         return changed
 
 
-class Insert(Statement):
-    """A statement that inserts rows: ``INSERT INTO ... (...)``, one row of placeholders, and what comes after."""
+class BulkInsert(BulkStatement):
+    """A `BulkStatement` that inserts rows: ``head`` is ``INSERT INTO table (columns)``."""
 
     def __init__(self, head: str, row: str, tail: str = "") -> None:
         super().__init__(f"{head} VALUES", row, tail)

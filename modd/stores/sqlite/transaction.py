@@ -1,274 +1,114 @@
-"""Writes that are committed together or not at all."""
+"""Transactions of a store, deferred and immediate.
+
+A *deferred* transaction collects its writes and applies them in one short commit at its end, so that a slow block
+blocks no other writer. An *immediate* one has the connection that writes during the whole block, so that it reads its
+own writes and its calls have results; every other writer waits.
+
+Example: two tasks each open a deferred transaction, put an item and sleep. Nothing is written meanwhile. The first
+block that ends submits its list of writes to the writer as one call; if the other ends at the same moment, both lists
+are in one commit. With ``immediate=True`` the second task would wait for the end of the first block.
+
+Which transaction a call joins: `open_transaction`, a context variable, has the innermost transaction that was begun.
+A task that was started inside a block has a copy of the variable for ever, also after the block. Therefore a
+transaction knows whether it is open (`SqliteTransaction.is_open`) and which one is around it (`outer`), and
+`find_transaction` walks outwards to the first one that is open and of the right store.
+"""
 
 from __future__ import annotations
 
 import logging
-import re
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from types import TracebackType
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar, TypeVar
 
-import anyio
-
-from modd.errors import InvalidOption
 from modd.ports.transaction import Parameters, open_transaction
-from modd.stores.sqlite.batch import begin, done_inside, roll_back, undo
-from modd.stores.sqlite.connection import Link, current_task
-from modd.stores.sqlite.errors import (
-    AnswerNeeded,
-    StoreReadOnly,
-    TransactionInUse,
-    TransactionTimeout,
-    is_refused_write,
-    translating,
-)
-from modd.stores.sqlite.readers import Readers, rows_of
-from modd.stores.sqlite.sql import Call, Connection, Operation, executed, transacted
-from modd.stores.sqlite.writer import Writer
-
-ENDS = frozenset({"BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"})
-"""What the store says itself, and nobody else: others are in the same commit."""
-
-
-FILES = frozenset({"ATTACH", "DETACH"})
-"""What would stay for all who come later on the same connection."""
-
-
-SETTINGS = frozenset(
-    [
-        "busy_timeout",
-        "checkpoint_fullfsync",
-        "fullfsync",
-        "ignore_check_constraints",
-        "journal_mode",
-        "journal_size_limit",
-        "locking_mode",
-        "query_only",
-        "synchronous",
-        "wal_autocheckpoint",
-        "writable_schema",
-    ]
-)
-"""Of the connection, on which what is promised depends."""
-
-
-_FIRST = re.compile(r"(?:[\s;\ufeff]|--[^\n]*+|/\*(?>.*?(?:\*/|\Z)))*+(\w*)", re.DOTALL)
-
-
-_SETS, _WORDS = re.compile("[=(]"), re.compile(r"\w+")
-
-
-def checked_sql(sql: Any) -> str:
-    """A statement that leaves transactions and connections to the store. Raises `InvalidOption`."""
-    if not isinstance(sql, str):
-        raise InvalidOption("sql", sql, "give one statement, as a text")
-    first = _FIRST.match(sql)
-    word = first[1].upper() if first else ""
-    if word in ENDS:
-        raise InvalidOption("sql", sql, "begin and end transactions with `async with store.transaction():`")
-    if word in FILES:
-        raise InvalidOption("sql", sql, "a transaction is one of this file alone; copy between files outside of it")
-    if word == "PRAGMA" and _SETS.search(sql) and not SETTINGS.isdisjoint(_WORDS.findall(sql.lower())):
-        raise InvalidOption("sql", sql, "what is promised depends on this; see `store.journal` for the mode")
-    return sql
-
+from modd.stores.sqlite.base import Store
+from modd.stores.sqlite.connection import current_task
+from modd.stores.sqlite.errors import TransactionInUse
+from modd.stores.sqlite.sql import Connection, Operation, select
+from modd.stores.sqlite.user_sql import checked_sql, execute_statements
 
 T = TypeVar("T")
 
 
 class SqliteTransaction(ABC):
-    """A transaction as the task sees it that began it; see `modd.ports.Transaction`."""
+    """An open transaction of a `SqliteStore`, as its block uses it; see `modd.ports.Transaction`.
 
-    collects: ClassVar[bool] = True
+    You get it from `SqliteStore.transaction`, or as the parameter ``tx: Transaction`` of a handler.
+    """
 
-    def __init__(self, store: Any) -> None:
-        self.store, self.open = store, True
+    is_deferred: ClassVar[bool]
+
+    def __init__(self, store: Store) -> None:
+        self.store, self.is_open = store, True
         self.outer: Any = open_transaction.get()
-        """The transaction around it: of another store, or over."""
+        """The transaction around this one: of a different store, or ended."""
         self._task = current_task()
-        self._after: list[Callable[[], Awaitable[None]]] = []
+        self._commit_hooks: list[Callable[[], Awaitable[None]]] = []
 
     @property
-    def is_mine(self) -> bool:
-        """Whether it is open, and the task that asks is the one that began it."""
-        return bool(self.open and current_task() == self._task)
+    def is_usable(self) -> bool:
+        """True if the transaction is open and the current task began it."""
+        return bool(self.is_open and current_task() == self._task)
 
-    def check(self, what: str) -> None:
-        """Raise `TransactionInUse` in another task than the one that began it, and when it has ended."""
-        if not self.is_mine:
-            raise TransactionInUse(what, self.open)
+    def check_usable(self, call: str) -> None:
+        """Raise `TransactionInUse` after the end, and outside of the task that began the transaction."""
+        if not self.is_usable:
+            raise TransactionInUse(call, self.is_open)
 
     def on_commit(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Have something done after the commit, and not at all if there is none; its errors are logged."""
-        self.check("on_commit")
-        self._after.append(work)
+        """Have ``work`` called after the commit, and not at all without one; its errors are logged."""
+        self.check_usable("on_commit")
+        self._commit_hooks.append(work)
 
-    async def tell(self) -> None:
-        """It is committed."""
-        for work in self._after:
+    async def run_commit_hooks(self) -> None:
+        """Call the work of `on_commit`; called after the commit."""
+        for work in self._commit_hooks:
             try:
                 await work()
             except Exception:
-                logging.getLogger("modd.stores").exception("what was to be done after a commit failed")
+                logging.getLogger("modd.stores").exception("work that was to be done after a commit failed")
 
     async def execute(self, sql: str, parameters: Parameters = ()) -> None:
-        """Have a statement executed that writes, beside what the store writes.
+        """Execute a statement that writes, in the same commit as the writes of the store.
 
-        Raises `modd.errors.InvalidOption` for one that begins or ends transactions, and for one that changes how the
+        Raises `modd.errors.InvalidOption` for a statement that begins or ends transactions, or that changes how the
         store writes.
         """
-        self.check("execute")
-        text = checked_sql(sql)
-        given = dict(parameters) if isinstance(parameters, Mapping) else tuple(parameters)  # theirs may change
-        await self.note(executed, text, given)
+        self.check_usable("execute")
+        statement = checked_sql(sql)
+        # copied, because the caller may change them before the commit
+        values = dict(parameters) if isinstance(parameters, Mapping) else tuple(parameters)
+        await self.write(execute_statements, statement, values)
 
     async def fetch(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
-        """The rows that a statement reads."""
-        self.check("fetch")
-        return await self.read(rows_of(checked_sql(sql), parameters))
+        """Execute a statement that reads, and return its rows."""
+        self.check_usable("fetch")
+        return await self.read(select(checked_sql(sql), parameters))
 
     @abstractmethod
-    async def note(self, operation: Operation, *call: Any) -> Any:
-        """Have something written with the rest."""
+    async def write(self, operation: Operation, *arguments: Any) -> Any:
+        """Run one call of an operation, now or at the commit."""
 
     @abstractmethod
-    async def answer(self, what: str, operation: Operation, *call: Any) -> Any:
-        """Have something written, and get the result now."""
+    async def write_for_result(self, call: str, operation: Operation, *arguments: Any) -> Any:
+        """Run one call of an operation, and return its result."""
 
     @abstractmethod
     async def read(self, work: Callable[[Connection], T]) -> T:
-        """Read something."""
+        """Do work that reads, and return its result."""
 
     @abstractmethod
-    def part(self) -> AbstractAsyncContextManager[SqliteTransaction]:
-        """A block within the block, whose writes are dropped when it alone fails."""
+    def savepoint(self) -> AbstractAsyncContextManager[SqliteTransaction]:
+        """Return a block, for ``async with``, whose writes are dropped if it fails; the transaction goes on."""
 
 
-class Collecting(SqliteTransaction):
-    """Writes are collected, and applied at the end in one go, so that nobody has to wait for a slow block.
-
-    What is read is what was committed when the block read for the first time, without its own writes.
-    """
-
-    def __init__(self, store: Any, writer: Writer, readers: Readers) -> None:
-        super().__init__(store)
-        self._writer, self._readers = writer, readers
-        self._collected: list[tuple[Operation, Call]] = []
-        self._stack: AsyncExitStack | None = None
-        self._snapshot: Link | None = None
-
-    async def note(self, operation: Operation, *call: Any) -> Any:
-        """Collect a write."""
-        self._collected.append((operation, call))
-
-    async def answer(self, what: str, operation: Operation, *call: Any) -> Any:
-        """Raise `AnswerNeeded`: nothing is written before the end."""
-        raise AnswerNeeded(what)
-
-    async def fetch(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
-        """The rows that a statement reads; one that writes has none before the end."""
-        try:
-            return await super().fetch(sql, parameters)
-        except StoreReadOnly as error:
-            if not is_refused_write(error.__cause__):
-                raise
-            raise AnswerNeeded("a statement that writes and has rows") from error
-
-    async def read(self, work: Callable[[Connection], T]) -> T:
-        """Read from the snapshot."""
-        if self._snapshot is None:
-            self._stack = AsyncExitStack()
-            self._snapshot = await self._stack.enter_async_context(self._readers.snapshot())
-        return await self._readers.run(self._snapshot, work)
-
-    @asynccontextmanager
-    async def part(self) -> AsyncIterator[SqliteTransaction]:
-        """A block within the block, whose writes are dropped when it fails."""
-        collected, after = len(self._collected), len(self._after)
-        try:
-            yield self
-        except BaseException:
-            del self._collected[collected:], self._after[after:]
-            raise
-
-    async def __aenter__(self) -> SqliteTransaction:  # by hand: generators for it cost as much as the block of a worker
-        self._token = open_transaction.set(self)
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Commit what was collected, unless the block failed."""
-        open_transaction.reset(self._token)
-        self.open = False
-        if self._stack is not None:
-            await self._stack.aclose()
-        if error is None:
-            await self._commit()
-            await self.tell()
-
-    async def _commit(self) -> None:
-        if len(self._collected) == 1:  # so that it is done with others of its kind
-            [(operation, call)] = self._collected
-            await self._writer.submit(operation, *call)
-        elif self._collected:
-            await self._writer.submit(transacted, self._collected)
-
-
-class OwnWrites(SqliteTransaction):
-    """Writes are done at once and can be read in the block. Nobody else can write meanwhile, so its time is limited."""
-
-    collects: ClassVar[bool] = False
-
-    def __init__(self, store: Any, writer: Writer, limit: float) -> None:
-        super().__init__(store)
-        self._writer, self._limit = writer, limit
-        self._link: Link | None = None
-
-    async def note(self, operation: Operation, *call: Any) -> Any:
-        """Write something now."""
-        [result] = await self.read(lambda connection: done_inside(connection, operation, call))
-        return result
-
-    async def answer(self, what: str, operation: Operation, *call: Any) -> Any:
-        """Write something now, and get the result."""
-        return await self.note(operation, *call)
-
-    async def read(self, work: Callable[[Connection], T]) -> T:
-        """Read something, with what was written here."""
-        assert self._link is not None  # only reached inside of `run`
-        with translating(self.store.name):
-            return await self._link.run(work)
-
-    @asynccontextmanager
-    async def part(self) -> AsyncIterator[SqliteTransaction]:
-        """A block within the block, whose writes are undone when it fails."""
-        after = len(self._after)
-        await self.read(lambda connection: connection.execute("SAVEPOINT modd_part"))
-        try:
-            yield self
-        except BaseException:
-            del self._after[after:]
-            await self.read(lambda connection: undo(connection, "modd_part"))
-            raise
-        await self.read(lambda connection: connection.execute("RELEASE modd_part"))
-
-    @asynccontextmanager
-    async def run(self) -> AsyncIterator[SqliteTransaction]:
-        """The block, with the connection that writes. Raises `TransactionTimeout` when it takes too long."""
-        async with self._writer.turn() as self._link:
-            token = open_transaction.set(self)
-            try:
-                await self.read(begin)
-                with anyio.move_on_after(self._limit) as scope:
-                    yield self
-                    await self.read(lambda connection: connection.execute("COMMIT"))
-                if scope.cancelled_caught:
-                    raise TransactionTimeout(self.store.name, self._limit)
-            finally:
-                self.open = False
-                open_transaction.reset(token)
-                await self.read(roll_back)
-        await self.tell()
+def find_transaction(store: object) -> SqliteTransaction | None:
+    """Return the innermost open transaction of a store around the current code, whichever task began it."""
+    transaction: Any = open_transaction.get()
+    while transaction is not None:
+        if isinstance(transaction, SqliteTransaction) and transaction.store is store and transaction.is_open:
+            return transaction
+        transaction = getattr(transaction, "outer", None)
+    return None

@@ -1,4 +1,4 @@
-"""The one who writes: what concurrent callers want written is committed together."""
+"""The task that writes to the file: it commits the writes of concurrent callers together."""
 
 from __future__ import annotations
 
@@ -13,150 +13,154 @@ import anyio
 from modd.concurrency.cancellation import put_off
 from modd.concurrency.signals import signals
 from modd.core import Gate, hold
-from modd.stores.sqlite.batch import Batch, Job
-from modd.stores.sqlite.connection import Link
+from modd.stores.sqlite.connection import ConnectionThread
 from modd.stores.sqlite.errors import StoreClosed
+from modd.stores.sqlite.group_commit import Batch, Write
 from modd.stores.sqlite.sql import Operation
 
-MOST = 500
-"""Jobs in one commit, so that none is long, and those who have an answer can go on while the next is committed."""
+BATCH_SIZE = 500
+"""Most writes in one commit, so that no commit is long and callers go on while the next one is prepared."""
 
 
-class Turn:
-    """A time in which somebody else than the writer has the connection."""
+class Reservation:
+    """A period in which one task has the connection, in place of the writer."""
 
     def __init__(self) -> None:
         self.begun, self.ended = anyio.Event(), anyio.Event()
         self.error: Exception | None = None
 
     def refuse(self, error: Exception) -> None:
-        """It never begins."""
+        """Wake the task with this error; the period never begins."""
         self.error = error
         self.begun.set()
 
 
 class Writer:
-    """Commits what was submitted, batch after batch, on the connection that it owns.
+    """Commits submitted writes, batch after batch, on the connection that it owns.
 
-    committed: called in the loop after each commit.
+    on_commit: called in the loop after each commit.
     """
 
-    def __init__(self, store: str, link: Link, committed: Callable[[], None]) -> None:
-        self._store, self._link, self._committed = store, link, committed
-        self._waiting: deque[Batch | Turn] = deque()
-        self._wanted = anyio.Event()
-        self._signal = signals()
+    def __init__(self, store: str, thread: ConnectionThread, on_commit: Callable[[], None]) -> None:
+        self._store, self._thread, self._on_commit = store, thread, on_commit
+        self._pending: deque[Batch | Reservation] = deque()
+        self._submitted = anyio.Event()
+        self._create_signal = signals()
         self._closed = False
         self.gate = Gate(f"the writer of {store}")
 
-    async def submit(self, operation: Operation, *call: Any) -> Any:
-        """Have a call committed, and return its result. Raises what it raises, and `modd.ports.StoreError`.
+    async def submit(self, operation: Operation, *arguments: Any) -> Any:
+        """Have one call of an operation committed, and return its result.
 
-        Who is cancelled before the writer has taken the call withdraws it; after that, it is waited for.
+        A caller that is cancelled withdraws its call, unless its batch is being committed: then it waits for that.
+        Raises the error of the call, and `modd.ports.StoreError`.
         """
         if self._closed or self.gate.holder is not None:
-            await self._let_in()
-        job = Job(operation, call, self._signal())
-        batch = self._enlist(job)
+            await self._wait_for_reservations()
+        write = Write(operation, arguments, self._create_signal())
+        batch = self._enqueue(write)
         try:
-            await job.done
+            await write.done
         except anyio.get_cancelled_exc_class() as cancelled:
-            if self._withdraw(job, batch):
+            if self._withdraw(write, batch):
                 raise
-            await self._outlast(job, batch)
+            await self._outlast(write, batch)
             put_off(cancelled)
-        if job.error is not None:
-            raise job.error
-        return job.result
+        if write.error is not None:
+            raise write.error
+        return write.result
 
     async def run(self) -> None:
-        """Commit what is submitted, until it is closed and nothing is left.
+        """Commit submitted writes until `close` was called and none is left.
 
-        A scope that is cancelled around the store ends those who write, and they may have something to write then: a
-        worker gives back what it has claimed. So only `close` ends this.
+        It is shielded: when a scope around the store is cancelled, the callers in it may still have to write, as a
+        worker that releases its claims.
         """
         with anyio.CancelScope(shield=True):
             try:
                 await self._serve_all()
             finally:
                 self._closed = True
-                for each in self._waiting:
-                    each.refuse(StoreClosed(self._store))
+                for pending in self._pending:
+                    pending.refuse(StoreClosed(self._store))
 
     def close(self) -> None:
-        """Take nothing more, and end when all that was submitted is committed."""
+        """Accept no more writes, and let `run` end when the submitted ones are committed."""
         self._closed = True
-        self._wanted.set()
+        self._submitted.set()
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[Link]:
-        """Have the connection for oneself for as long as the block lasts."""
-        async with hold(self.gate):
-            if self._closed:  # perhaps while it waited
-                raise StoreClosed(self._store)
-            turn = Turn()
-            self._waiting.append(turn)
-            self._wanted.set()
-            try:
-                await turn.begun.wait()
-                if turn.error is not None:
-                    raise turn.error
-                yield self._link
-            finally:
-                turn.ended.set()
+    async def reserve(self) -> AsyncIterator[ConnectionThread]:
+        """Lend the connection that writes for the block; the writer and other callers wait meanwhile.
 
-    async def _let_in(self) -> None:
-        """Wait until nobody else has the connection. Raises `Deadlock`, and `StoreClosed`."""
+        Raises `Deadlock`, and `StoreClosed`.
+        """
+        async with hold(self.gate):
+            if self._closed:  # perhaps while this waited
+                raise StoreClosed(self._store)
+            reservation = Reservation()
+            self._pending.append(reservation)
+            self._submitted.set()
+            try:
+                await reservation.begun.wait()
+                if reservation.error is not None:
+                    raise reservation.error
+                yield self._thread
+            finally:
+                reservation.ended.set()
+
+    async def _wait_for_reservations(self) -> None:
+        """Wait until no task has the connection. Raises `Deadlock`, and `StoreClosed`."""
         async with hold(self.gate):
             pass
         if self._closed:
             raise StoreClosed(self._store)
 
-    def _enlist(self, job: Job) -> Batch:
-        last = self._waiting[-1] if self._waiting else None
-        if not isinstance(last, Batch) or len(last.jobs) >= MOST:
-            last = Batch()
-            self._waiting.append(last)
-            self._wanted.set()
-        last.jobs.append(job)
-        return last
+    def _enqueue(self, write: Write) -> Batch:
+        batch = self._pending[-1] if self._pending else None
+        if not isinstance(batch, Batch) or len(batch.writes) >= BATCH_SIZE:
+            batch = Batch()
+            self._pending.append(batch)
+            self._submitted.set()
+        batch.writes.append(write)
+        return batch
 
-    async def _outlast(self, job: Job, batch: Batch) -> None:
-        """Wait for what was taken, however often that is cancelled."""
+    def _withdraw(self, write: Write, batch: Batch) -> bool:
+        is_pending = batch in self._pending
+        if is_pending:
+            batch.writes.remove(write)
+        return is_pending
+
+    async def _outlast(self, write: Write, batch: Batch) -> None:
+        """Wait for a write that is being committed, however often that is cancelled."""
         with anyio.CancelScope(shield=True):
-            while not batch.told:
-                job.done = self._signal()
+            while not batch.is_finished:
+                write.done = self._create_signal()
                 with suppress(anyio.get_cancelled_exc_class()):
-                    await job.done
-
-    def _withdraw(self, job: Job, batch: Batch) -> bool:
-        waits = batch in self._waiting
-        if waits:
-            batch.jobs.remove(job)
-        return waits
+                    await write.done
 
     async def _serve_all(self) -> None:
-        while self._waiting or not self._closed:
-            while self._waiting:
-                await self._serve(self._waiting.popleft())
+        while self._pending or not self._closed:
+            while self._pending:
+                await self._serve(self._pending.popleft())
             if not self._closed:
-                self._wanted = anyio.Event()
-                await self._wanted.wait()
+                self._submitted = anyio.Event()
+                await self._submitted.wait()
 
-    async def _serve(self, next: Batch | Turn) -> None:
-        if isinstance(next, Turn):
+    async def _serve(self, next: Batch | Reservation) -> None:
+        if isinstance(next, Reservation):
             next.begun.set()
             await next.ended.wait()
-            self._committed()
-        elif next.jobs:
+            self._on_commit()
+        elif next.writes:
             await self._commit(next)
-            self._committed()
-            next.tell()
+            self._on_commit()
+            next.finish()
 
     async def _commit(self, batch: Batch) -> None:
         try:
-            await self._link.run(partial(batch.commit, self._store))
-        except Exception as error:  # not even the connection could be asked: the next batch may have more luck
+            await self._thread.run(partial(batch.commit, self._store))
+        except Exception as error:  # the thread could not even start the work; the next batch may succeed
             batch.fail(self._store, error)
         except BaseException:
             batch.refuse(StoreClosed(self._store))

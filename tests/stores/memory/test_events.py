@@ -12,7 +12,7 @@ import pytest
 from modd import InvalidOption
 from modd.ports import Conflict, EventStore, Item
 from modd.stores import MemoryEventStore
-from modd.stores.memory.events import RUN
+from modd.stores.paging import PAGE
 from modd.testing.conformance import EventStoreConformance
 
 pytestmark = pytest.mark.anyio
@@ -82,7 +82,7 @@ async def test_a_cancelled_call_does_nothing_to_events() -> None:
 
 async def test_a_reading_that_was_cancelled_goes_on_where_it_was() -> None:
     store = MemoryEventStore()
-    numbers = [b"%d" % number for number in range(2 * RUN + 1)]
+    numbers = [b"%d" % number for number in range(2 * PAGE + 1)]
     await store.append("a", numbers, 0)
     reading, seen = store.read("a"), list[bytes]()
     while len(seen) < len(numbers):
@@ -91,13 +91,13 @@ async def test_a_reading_that_was_cancelled_goes_on_where_it_was() -> None:
             seen += await bodies(reading)
         assert scope.cancelled_caught
         seen.append((await anext(reading)).body)
-        seen += [(await anext(reading)).body for _ in range(min(RUN - 1, len(numbers) - len(seen)))]
+        seen += [(await anext(reading)).body for _ in range(min(PAGE - 1, len(numbers) - len(seen)))]
     assert seen == numbers
 
 
 async def test_a_long_reading_lets_others_run() -> None:
     store, turns = MemoryEventStore(), 0
-    await store.append("a", [b""] * (10 * RUN), 0)
+    await store.append("a", [b""] * (10 * PAGE), 0)
 
     async def count() -> None:
         nonlocal turns

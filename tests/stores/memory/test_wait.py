@@ -87,7 +87,7 @@ async def test_all_who_wait_are_woken_and_leave_nothing_behind(kind: type[Any]) 
         await anyio.sleep(1)
         await store.put(b"1")
     assert woken == [start + 1] * 3
-    assert not store._bell._waiting
+    assert not store._notifier._events
 
 
 @both
@@ -95,7 +95,7 @@ async def test_one_who_is_cancelled_leaves_nothing_behind(kind: type[Any]) -> No
     store = kind()
     with anyio.move_on_after(1) as scope:
         await store.wait(60)
-    assert scope.cancelled_caught and not store._bell._waiting
+    assert scope.cancelled_caught and not store._notifier._events
     await store.put(b"1")
     assert len(await store.claim(1, 60)) == 1
 

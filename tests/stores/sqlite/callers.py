@@ -63,7 +63,7 @@ async def transact(store: SqliteStore, **options: Any) -> None:
         await pay(store, tx)
 
 
-async def cancelled_before_it_is_taken(store: SqliteStore, watch: Watch, caller: Caller, natively: bool) -> None:
+async def cancel_before_commit(store: SqliteStore, watch: Watch, caller: Caller, natively: bool) -> None:
     """A caller is cancelled while its call waits behind one that the writer is at."""
     async with anyio.create_task_group() as tasks, watch.holding():
         tasks.start_soon(store.cache.set, "k", b"1", 60)
@@ -74,7 +74,7 @@ async def cancelled_before_it_is_taken(store: SqliteStore, watch: Watch, caller:
         await caller.ended.wait()
 
 
-async def cancelled_when_it_is_taken(watch: Watch, statement: str, caller: Caller, natively: bool) -> None:
+async def cancel_during_commit(watch: Watch, statement: str, caller: Caller, natively: bool) -> None:
     """A caller is cancelled three times while the writer is at a statement of its call, and ends only after that."""
     async with anyio.create_task_group() as tasks:
         async with watch.holding(statement):

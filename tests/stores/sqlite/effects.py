@@ -19,7 +19,7 @@ ALL = ["account", "event", "snapshot", "inbox", "outbox", "queue"]
 
 
 @asynccontextmanager
-async def opened(path: Path, watch: Watch | None = None, **options: Any) -> AsyncIterator[SqliteStore]:
+async def open_store(path: Path, watch: Watch | None = None, **options: Any) -> AsyncIterator[SqliteStore]:
     """A store with a table of the user's beside those of modd."""
     async with SqliteStore(path, connect=watch, **options) as store:
         async with store.transaction() as tx:
@@ -37,7 +37,7 @@ async def pay(store: SqliteStore, tx: Transaction, name: str = "a") -> None:
     await store.queue("orders").put(Item(b"", id=name))
 
 
-async def paid(store: SqliteStore, name: str = "a") -> list[str]:
+async def find_effects(store: SqliteStore, name: str = "a") -> list[str]:
     """What of it is in the store."""
     async with store.transaction() as tx:
         found = {

@@ -10,7 +10,7 @@ from typing import Any
 
 import anyio
 
-from modd.stores.sqlite.opening import connected
+from modd.stores.sqlite.opening import connect_file
 
 
 class Failing(sqlite3.Connection):
@@ -36,7 +36,7 @@ class Disk:
         error.sqlite_errorcode, error.sqlite_errorname = getattr(sqlite3, name), name
         self.fails[begins] = error
 
-    def asked(self, sql: str) -> str:
+    def on_statement(self, sql: str) -> str:
         self.statements.append(sql)
         for begins, error in self.fails.items():
             if sql.startswith(begins):
@@ -45,7 +45,7 @@ class Disk:
 
     def connect(self, path: str) -> sqlite3.Connection:
         connection = sqlite3.connect(path, isolation_level=None, factory=Failing)
-        connection.asks = self.asked
+        connection.asks = self.on_statement
         return connection
 
 
@@ -53,7 +53,7 @@ def of_version(version: str) -> Callable[[str], sqlite3.Connection]:
     """Makes connections that say they are of this version of SQLite."""
 
     def connect(path: str) -> sqlite3.Connection:
-        connection = connected(path)
+        connection = connect_file(path)
         connection.create_function("sqlite_version", 0, lambda: version)
         return connection
 
@@ -85,7 +85,7 @@ def has_wal(path: Path) -> bool:
     return Path(f"{path}-wal").exists()
 
 
-def beside(path: Path) -> set[str]:
+def files_beside(path: Path) -> set[str]:
     """What there is in the folder of the file, without the beginning of its name."""
     return {each.name.removeprefix(path.name) for each in path.parent.iterdir()}
 

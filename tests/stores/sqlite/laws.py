@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-from modd.stores.sqlite.queue_sql import BEHIND, DEAD, DELAYED, LEASED, READY, RETRYING
+from modd.stores.sqlite.queue_sql import BLOCKED, DEAD, DELAYED, LEASED, READY, RETRYING
 from modd.stores.sqlite.store import SqliteStore
 from tests.stores.histories import Both
 from tests.stores.sqlite.conftest import Clock
@@ -90,11 +90,11 @@ def check_rows(rows: list[Row]) -> None:
 
 
 def check_row(row: Row) -> None:
-    assert (row.due is None) == (row.state in (READY, BEHIND))
+    assert (row.due is None) == (row.state in (READY, BLOCKED))
     assert (row.reason is None) == (row.state != DEAD)
-    assert row.attempts > 0 or row.state in (READY, BEHIND, DELAYED)
-    assert row.attempts == 0 or row.state not in (BEHIND, DELAYED)
-    assert row.key is not None or row.state != BEHIND
+    assert row.attempts > 0 or row.state in (READY, BLOCKED, DELAYED)
+    assert row.attempts == 0 or row.state not in (BLOCKED, DELAYED)
+    assert row.key is not None or row.state != BLOCKED
     if row.state != READY:  # one that is ready has a token when its lease ended
         assert (row.token is not None) == (row.state == LEASED)
 
@@ -102,7 +102,7 @@ def check_row(row: Row) -> None:
 def check_lane(rows: list[Row]) -> None:
     """One item at most is the head; it is the first, or an attempt of it counts. Nobody waits without a head."""
     heads = [place for place, row in enumerate(rows) if row.state in (READY, LEASED, RETRYING)]
-    behind = [place for place, row in enumerate(rows) if row.state == BEHIND]
+    behind = [place for place, row in enumerate(rows) if row.state == BLOCKED]
     assert len(heads) <= 1
     assert heads or not behind
     for head in heads:

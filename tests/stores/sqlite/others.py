@@ -10,7 +10,7 @@ from pathlib import Path
 import anyio
 from anyio.abc import TaskGroup
 
-from modd.stores.sqlite.processes import Presence
+from modd.stores.sqlite.file_lock import Presence
 from modd.stores.sqlite.store import SqliteStore
 from tests.stores.sqlite.faulty import of_version
 
@@ -36,7 +36,7 @@ class Other:
             await self._over.wait()
 
 
-def present(path: Path) -> Presence:
+def create_presence(path: Path) -> Presence:
     """What a process holds that uses the file."""
     path.touch()
     return Presence(str(path))

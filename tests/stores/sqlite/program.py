@@ -64,7 +64,7 @@ async def put_and_stay(path: str) -> None:
         await anyio.sleep_forever()
 
 
-async def left_open(path: str) -> None:
+async def leave_open(path: str) -> None:
     """Return with the store open."""
     store = SqliteStore(path)
     await store.__aenter__()
@@ -97,7 +97,7 @@ async def quota(path: str) -> None:
         print(json.dumps({"put": put, "ready": [refused.ready, (await queue.stats()).ready], "error": error}))
 
 
-async def forked(path: str) -> None:
+async def run_forked(path: str) -> None:
     """Fork with a store open, and try what the child can do."""
     async with SqliteStore(path) as store:
         await store.queue("a").put(b"1")
@@ -148,7 +148,7 @@ async def use_in_child(store: SqliteStore, path: str) -> None:
 
 
 PROGRAMS: dict[str, Callable[[str], Awaitable[None]]] = {
-    each.__name__: each for each in (work, put_one, put_and_stay, left_open, exit_inside, quota, forked)
+    each.__name__: each for each in (work, put_one, put_and_stay, leave_open, exit_inside, quota, run_forked)
 }
 
 
@@ -168,7 +168,7 @@ def outcome(process: subprocess.Popen[str], seconds: float = 60.0) -> tuple[int,
     return process.returncode, output, errors
 
 
-def ended(process: subprocess.Popen[str], seconds: float = 60.0) -> str:
+def wait_for_end(process: subprocess.Popen[str], seconds: float = 60.0) -> str:
     """What a program printed; it has to end well, without another word."""
     code, output, errors = outcome(process, seconds)
     assert (code, errors) == (0, "")

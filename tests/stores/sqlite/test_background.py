@@ -13,13 +13,13 @@ from modd.stores.sqlite.store import SqliteStore
 pytestmark = pytest.mark.anyio
 
 
-@pytest.mark.parametrize("own_writes", [False, True])
-async def test_work_that_is_started_in_a_transaction_writes_by_itself(path: Path, own_writes: bool) -> None:
+@pytest.mark.parametrize("immediate", [False, True])
+async def test_work_that_is_started_in_a_transaction_writes_by_itself(path: Path, immediate: bool) -> None:
     async def work() -> None:
         ids.extend(await store.queue("orders").put(b"1"))
 
     async def fail() -> None:
-        async with store.transaction(own_writes=own_writes) as tx:
+        async with store.transaction(immediate=immediate) as tx:
             background.start(work)
             assert open_transaction.get() is tx
             raise ZeroDivisionError

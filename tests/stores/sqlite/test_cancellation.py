@@ -13,13 +13,13 @@ from modd.stores.sqlite.store import SqliteStore
 from tests.stores.sqlite.callers import (  # noqa: F401  # one is a fixture
     Caller,
     anyio_backend,
-    cancelled_before_it_is_taken,
-    cancelled_when_it_is_taken,
+    cancel_before_commit,
+    cancel_during_commit,
     put,
     transact,
 )
 from tests.stores.sqlite.connections import Watch
-from tests.stores.sqlite.effects import ALL, opened, paid
+from tests.stores.sqlite.effects import ALL, find_effects, open_store
 
 pytestmark = pytest.mark.anyio
 
@@ -27,9 +27,9 @@ pytestmark = pytest.mark.anyio
 async def test_who_is_cancelled_before_the_writer_took_the_call_leaves_nothing(path: Path, natively: bool) -> None:
     # ST-18
     watch = Watch()
-    async with opened(path, watch) as store:
+    async with open_store(path, watch) as store:
         caller = Caller(lambda: put(store))
-        await cancelled_before_it_is_taken(store, watch, caller, natively)
+        await cancel_before_commit(store, watch, caller, natively)
         await store.cache.set("k", b"1", 60)
         assert (await store.queue("orders").stats()).ready == 0
         assert caller.log == []
@@ -38,17 +38,17 @@ async def test_who_is_cancelled_before_the_writer_took_the_call_leaves_nothing(p
 async def test_who_is_cancelled_after_that_returns_when_it_is_written(path: Path, natively: bool) -> None:
     # ST-18
     watch = Watch()
-    async with opened(path, watch) as store:
+    async with open_store(path, watch) as store:
         await put(store)
         caller = Caller(lambda: put(store))
-        await cancelled_when_it_is_taken(watch, "BEGIN IMMEDIATE", caller, natively)
+        await cancel_during_commit(watch, "BEGIN IMMEDIATE", caller, natively)
         assert caller.log == ["returned"]
         assert (await store.queue("orders").stats()).ready == 2
 
 
 async def test_a_read_that_is_cancelled_leaves_its_connection_for_others(path: Path, natively: bool) -> None:
     watch = Watch()
-    async with opened(path, watch) as store, anyio.create_task_group() as tasks:
+    async with open_store(path, watch) as store, anyio.create_task_group() as tasks:
         caller = Caller(lambda: store.inbox.has("a"))
         async with watch.holding("SELECT 1 FROM modd_inbox"):
             tasks.start_soon(caller.run)
@@ -77,7 +77,7 @@ async def test_a_read_that_is_cancelled_while_it_connects_leaves_its_connection_
         assert watch.done["connect"] == before
 
 
-@pytest.mark.parametrize("options", [None, {"own_writes": False}, {"own_writes": True}])
+@pytest.mark.parametrize("options", [None, {"immediate": False}, {"immediate": True}])
 async def test_a_call_in_a_scope_that_is_cancelled_is_done_and_returns_or_leaves_nothing(
     path: Path, options: dict[str, Any] | None
 ) -> None:
@@ -87,10 +87,10 @@ async def test_a_call_in_a_scope_that_is_cancelled_is_done_and_returns_or_leaves
             await (store.inbox.add("a") if options is None else transact(store, **options))
             returned.append(True)
 
-    async with opened(path) as store:
+    async with open_store(path) as store:
         returned = list[bool]()
         await call()
-        assert await paid(store) == ([] if not returned else ["inbox"] if options is None else ALL)
+        assert await find_effects(store) == ([] if not returned else ["inbox"] if options is None else ALL)
 
 
 def test_a_loop_that_ends_while_tasks_write_ends(path: Path) -> None:

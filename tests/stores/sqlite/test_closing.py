@@ -11,7 +11,7 @@ import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
-from modd.stores.sqlite.errors import StoreClosed, StoreElsewhere
+from modd.stores.sqlite.errors import StoreClosed, StoreInOtherThread
 from modd.stores.sqlite.store import SqliteStore
 from tests.stores.sqlite.faulty import store_threads, until
 
@@ -62,7 +62,9 @@ async def test_a_transaction_that_outlasts_its_store_is_told_and_holds_nothing(p
 @pytest.mark.parametrize("other", ["asyncio", "trio"])
 async def test_in_the_loop_of_another_thread_a_store_is_an_error_and_no_hang(path: Path, other: str) -> None:
     async def put() -> None:
-        with pytest.raises(StoreElsewhere, match=r"store\.db: it was opened in the loop of another thread; call it"):
+        with pytest.raises(
+            StoreInOtherThread, match=r"store\.db: it was opened in the loop of another thread; call it"
+        ):
             await store.queue("a").put(b"1")
 
     def put_from_its_loop() -> None:

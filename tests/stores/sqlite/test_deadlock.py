@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from modd import Bus, Deadlock, Message, TurnFailed
-from tests.stores.sqlite.effects import ALL, opened, outsider, paid, pay
+from tests.stores.sqlite.effects import ALL, find_effects, open_store, outsider, pay
 
 pytestmark = pytest.mark.anyio
 
@@ -28,7 +28,7 @@ async def test_a_turn_and_a_transaction_that_wait_for_each_other_are_a_deadlock(
         await store.queue("orders").put(b"1")
 
     async def work() -> None:
-        async with store.transaction(own_writes=True) as tx:
+        async with store.transaction(immediate=True) as tx:
             await pay(store, tx)
             tasks.start_soon(do, bus, Paid())
             await inside.wait()
@@ -36,13 +36,13 @@ async def test_a_turn_and_a_transaction_that_wait_for_each_other_are_a_deadlock(
             await anyio.wait_all_tasks_blocked()
             await bus(Paid())
 
-    async with opened(path) as store, outsider() as do, anyio.create_task_group() as tasks:
+    async with open_store(path) as store, outsider() as do, anyio.create_task_group() as tasks:
         bus = Bus([handle], name="shop")
         with pytest.raises(Deadlock, match="the writer of"):
             await work()
         await anyio.wait_all_tasks_blocked()
-    async with opened(path) as store:
-        assert await paid(store) == []
+    async with open_store(path) as store:
+        assert await find_effects(store) == []
         assert (await store.queue("orders").stats()).ready == 1
 
 
@@ -65,13 +65,13 @@ async def test_a_turn_that_would_wait_for_a_transaction_that_waits_for_it_fails(
         await anyio.wait_all_tasks_blocked()
         go.set()
 
-    async with opened(path) as store, outsider() as do, anyio.create_task_group() as tasks:
+    async with open_store(path) as store, outsider() as do, anyio.create_task_group() as tasks:
         bus = Bus([handle], name="shop")
-        async with store.transaction(own_writes=True) as tx:
+        async with store.transaction(immediate=True) as tx:
             await pay(store, tx)
             tasks.start_soon(do, send)
             await inside.wait()
             tasks.start_soon(open_up)
             await bus(Paid())
         assert [type(error) for error in told] == [Deadlock]
-        assert await paid(store) == ALL
+        assert await find_effects(store) == ALL

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from modd.ports import Conflict, EventStore, Item, RecordedEvent, Snapshot
-from modd.stores.sqlite.events import PAGE
+from modd.stores.paging import PAGE
 from modd.stores.sqlite.store import SqliteStore
 from modd.testing.conformance import EventStoreConformance
 from tests.stores.sqlite.conftest import Clock

@@ -8,7 +8,7 @@ import pytest
 
 from modd.stores.sqlite.store import SqliteStore
 from tests.stores.sqlite.faulty import store_threads, until
-from tests.stores.sqlite.program import ended, exit_inside, left_open, outcome, start
+from tests.stores.sqlite.program import exit_inside, leave_open, outcome, start, wait_for_end
 
 pytestmark = pytest.mark.anyio
 
@@ -22,12 +22,12 @@ async def test_no_thread_is_left_when_a_store_is_closed(path: Path) -> None:
 
 
 def test_a_process_ends_from_inside_a_store(path: Path, anyio_backend: str) -> None:
-    ended(start(exit_inside, path, anyio_backend), seconds=20)
+    wait_for_end(start(exit_inside, path, anyio_backend), seconds=20)
 
 
 async def test_a_process_ends_by_itself_when_a_store_was_left_open(path: Path, anyio_backend: str) -> None:
     # ST-28
-    code, _, errors = outcome(start(left_open, path, anyio_backend), seconds=20)
+    code, _, errors = outcome(start(leave_open, path, anyio_backend), seconds=20)
     if anyio_backend == "asyncio":
         assert code == 0
     else:  # trio itself takes it for an error when a task ends with something open

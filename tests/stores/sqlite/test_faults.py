@@ -12,7 +12,7 @@ from modd.ports.errors import StoreError
 from modd.stores.sqlite.errors import NotAStore, StoreBusy, StoreCorrupt, StoreFailed, StoreFull, StoreReadOnly
 from modd.stores.sqlite.store import SqliteStore
 from tests.stores.sqlite.faulty import Disk, damage
-from tests.stores.sqlite.program import ended, quota, start
+from tests.stores.sqlite.program import quota, start, wait_for_end
 
 pytestmark = pytest.mark.anyio
 
@@ -111,7 +111,7 @@ async def test_a_full_disk_loses_nothing_and_it_goes_on_when_there_is_space(path
 
 
 async def limit_pages(store: SqliteStore, pages: int) -> None:
-    async with store.transaction(own_writes=True) as tx:
+    async with store.transaction(immediate=True) as tx:
         await tx.fetch(f"PRAGMA max_page_count = {pages}")
 
 
@@ -119,7 +119,7 @@ async def limit_pages(store: SqliteStore, pages: int) -> None:
 async def test_a_file_that_may_grow_no_more_loses_nothing_and_goes_on_when_it_may(
     path: Path, anyio_backend: str
 ) -> None:
-    told = json.loads(ended(start(quota, path, anyio_backend)))
+    told = json.loads(wait_for_end(start(quota, path, anyio_backend)))
     assert told["error"] in ("StoreFull", "StoreFailed")
     assert told["ready"] == [told["put"], told["put"] + 1]
 
@@ -130,7 +130,9 @@ async def test_damage_is_told_with_what_to_do(path: Path) -> None:
         await store.queue("a").put(*[bytes(1_000)] * 200)
     damage(path)
     async with SqliteStore(path) as store:
-        with pytest.raises(StoreCorrupt, match=r"store\.db: the file is damaged .* stop what uses it, copy it"):
+        with pytest.raises(
+            StoreCorrupt, match=r"store\.db: the file is damaged .* stop the processes that use it, copy it"
+        ):
             await store.queue("a").claim(100, 60)
         with pytest.raises(StoreCorrupt):
             await store.queue("a").stats()

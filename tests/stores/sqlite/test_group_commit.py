@@ -10,7 +10,7 @@ import pytest
 
 from modd.ports import AlreadyHandled, Conflict, Item, LeaseLost
 from tests.stores.sqlite.connections import Watch
-from tests.stores.sqlite.effects import Do, opened
+from tests.stores.sqlite.effects import Do, open_store
 from tests.stores.sqlite.test_transaction import LOST
 
 pytestmark = pytest.mark.anyio
@@ -31,7 +31,7 @@ async def together(watch: Watch, *calls: Do) -> int:
 async def test_many_puts_at_the_same_time_take_few_commits(path: Path) -> None:
     # ST-17
     watch = Watch()
-    async with opened(path, watch) as store:
+    async with open_store(path, watch) as store:
         queue = store.queue("orders")
         await queue.put(b"0")
         assert await together(watch, *[partial(queue.put, b"%d" % number) for number in range(301)]) == 2
@@ -40,14 +40,14 @@ async def test_many_puts_at_the_same_time_take_few_commits(path: Path) -> None:
 
 async def test_a_commit_is_never_of_more_than_500_calls(path: Path) -> None:
     watch = Watch()
-    async with opened(path, watch) as store:
+    async with open_store(path, watch) as store:
         assert await together(watch, *[partial(store.outbox.put, b"%d" % number) for number in range(1_102)]) == 4
         assert len(await store.outbox.claim(2_000, 60)) == 1_102
 
 
 async def test_calls_of_all_kinds_are_committed_together(path: Path) -> None:
     watch = Watch()
-    async with opened(path, watch) as store:
+    async with open_store(path, watch) as store:
         await store.queue("orders").put(b"0")
         commits = await together(
             watch,
@@ -79,7 +79,7 @@ async def test_one_that_fails_harms_no_other(path: Path) -> None:
             await call()
 
     watch = Watch()
-    async with opened(path, watch) as store:
+    async with open_store(path, watch) as store:
         queue = store.queue("orders")
         await queue.put(b"0")
         await store.inbox.add("before")
@@ -109,7 +109,7 @@ async def test_one_that_fails_harms_no_other(path: Path) -> None:
 async def test_events_that_are_appended_together_have_positions_without_gaps(path: Path) -> None:
     # ST-8
     watch = Watch()
-    async with opened(path, watch) as store:
+    async with open_store(path, watch) as store:
         appends = [partial(store.events.append, name, [b"1", b"2"], 0) for name in "abcdefgh"]
         assert await together(watch, *appends) == 2
         assert [event.position async for event in store.events.read_all()] == list(range(1, 17))

@@ -10,10 +10,9 @@ import anyio
 import pytest
 
 from modd.ports.errors import StoreError
-from modd.stores.sqlite import processes as presence
-from modd.stores.sqlite import sharing
+from modd.stores.sqlite import file_lock, sharing
 from modd.stores.sqlite.errors import StoreBusy, StoreReadOnly
-from modd.stores.sqlite.journal import ALONE, SHARED
+from modd.stores.sqlite.journal_mode import ALONE, SHARED
 from modd.stores.sqlite.store import SqliteStore
 from tests.stores.sqlite.faulty import Disk, until
 from tests.stores.sqlite.others import Other, affected
@@ -24,8 +23,8 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """One of several looks often whether it is alone."""
+    monkeypatch.setattr(sharing, "ALONE_POLL", 0.02)
     monkeypatch.setattr(sharing, "RETRY", 0.02)
-    monkeypatch.setattr(sharing, "AGAIN", 0.02)
 
 
 class Between:
@@ -38,11 +37,11 @@ class Between:
         self._presence._lock = self.lock
 
     def lock(self, file: int, operation: int) -> None:
-        if operation & presence.LOCK_SH and not self.is_over:
-            presence.flock(file, presence.LOCK_UN)
+        if operation & file_lock.LOCK_SH and not self.is_over:
+            file_lock.flock(file, file_lock.LOCK_UN)
             self.refused += 1
             raise BlockingIOError
-        presence.flock(file, operation)
+        file_lock.flock(file, operation)
 
 
 async def test_when_somebody_comes_between_nothing_is_written_until_all_share(path: Path) -> None:
@@ -91,7 +90,7 @@ async def test_a_program_that_keeps_the_file_open_keeps_others_out(path: Path) -
         with pytest.raises(StoreBusy):
             await affected(path, timeout=0.5).__aenter__()
         stranger.close()
-        await until(lambda: first._readers.snapshots)
+        await until(lambda: first._readers.has_snapshots)
         assert first.journal == ALONE
         await first.queue("a").put(b"2")
         assert (await first.queue("a").stats()).ready == 2
@@ -122,7 +121,7 @@ async def open_and_close(path: Path) -> None:
 
 async def put_and_count(store: SqliteStore) -> int:
     await store.queue("a").put(b"1")
-    async with store.transaction(own_writes=True) as tx:
+    async with store.transaction(immediate=True) as tx:
         [[count]] = await tx.fetch("SELECT count(*) FROM modd_items")
     return int(count)
 
@@ -159,7 +158,7 @@ async def test_where_others_are_in_the_way_or_there_is_no_wal_any_more_it_stays_
     async with SqliteStore(path, connect=disk.connect) as first:
         async with affected(path):
             disk.fail("PRAGMA journal_mode = truncate", "SQLITE_BUSY")
-            await until(lambda: caplog.text.count("others keep the journal mode from being truncate now") > 1)
+            await until(lambda: caplog.text.count("other connections prevent the journal mode truncate") > 1)
             disk.fails.clear()
             assert await put_and_count(first) == 1
         disk.changes["PRAGMA journal_mode = wal"] = "PRAGMA journal_mode"

@@ -29,7 +29,7 @@ class TestSqliteInbox(InboxConformance):
 
     @asynccontextmanager
     async def create(self) -> AsyncIterator[Inbox]:
-        async with SqliteStore(self.path, clock=self.clock, keep=60) as store:
+        async with SqliteStore(self.path, clock=self.clock, retention=60) as store:
             yield store.inbox
 
     async def pass_time(self, seconds: float) -> None:
@@ -71,7 +71,7 @@ async def test_in_one_transaction_an_id_is_noted_once(path: Path) -> None:
         assert not await store.inbox.has("a")
 
 
-@pytest.mark.parametrize("keep", [0, -1, float("nan"), float("inf"), None, "1"])
-def test_a_time_to_keep_that_cannot_be_is_an_error(path: Path, keep: Any) -> None:
-    with pytest.raises(InvalidOption, match=r"keep=.*: give seconds, more than 0"):
-        SqliteStore(path, keep=keep)
+@pytest.mark.parametrize("retention", [0, -1, float("nan"), float("inf"), None, "1"])
+def test_a_time_to_keep_that_cannot_be_is_an_error(path: Path, retention: Any) -> None:
+    with pytest.raises(InvalidOption, match=r"retention=.*: give seconds, more than 0"):
+        SqliteStore(path, retention=retention)

@@ -11,15 +11,15 @@ import pytest
 from modd.errors import InvalidOption
 from modd.stores.sqlite.opening import checked_path
 from modd.stores.sqlite.store import SqliteStore
-from modd.stores.sqlite.transaction import checked_sql
-from tests.stores.sqlite.effects import ALL, opened, paid, pay
+from modd.stores.sqlite.user_sql import checked_sql
+from tests.stores.sqlite.effects import ALL, find_effects, open_store, pay
 from tests.stores.sqlite.others import affected
 
 pytestmark = pytest.mark.anyio
 
 COMMITS = ["/**/COMMIT", "/* a */ -- b\n ;\ufeff commit", ";COMMIT", "--\nROLLBACK"]
 SETTINGS = ["PRAGMA query_only = 1", "pragma main.Synchronous=OFF", "/**/PRAGMA journal_mode(DELETE)"]
-both = pytest.mark.parametrize("own_writes", [False, True])
+both = pytest.mark.parametrize("immediate", [False, True])
 
 
 async def test_a_file_stays_the_same_though_the_folder_of_the_process_changes(path: Path) -> None:
@@ -65,15 +65,15 @@ async def test_a_queue_has_a_text_as_its_name(path: Path, name: Any) -> None:
 @both
 @pytest.mark.parametrize("sql", [*COMMITS, *SETTINGS, "ATTACH 'other.db' AS other", "DETACH other", None, b"SELECT 1"])
 async def test_sql_that_is_for_the_store_alone_is_refused_and_harms_nothing(
-    path: Path, sql: Any, own_writes: bool
+    path: Path, sql: Any, immediate: bool
 ) -> None:
-    async with opened(path) as store:
-        async with store.transaction(own_writes=own_writes) as tx:
+    async with open_store(path) as store:
+        async with store.transaction(immediate=immediate) as tx:
             for method in (tx.execute, tx.fetch):
                 with pytest.raises(InvalidOption, match=r"^sql="):
                     await method(sql)
             await pay(store, tx)
-        assert await paid(store) == ALL
+        assert await find_effects(store) == ALL
 
 
 @pytest.mark.parametrize("sql", ["", "--", "/* COMMIT", "PRAGMA synchronous", "PRAGMA user_version = 3", "/*" * 5000])

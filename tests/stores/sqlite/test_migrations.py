@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from modd.stores.sqlite.errors import NewerStore
-from modd.stores.sqlite.opening import connected
+from modd.stores.sqlite.opening import connect_file
 from modd.stores.sqlite.schema import FIRST, STEPS, migrate
 from modd.stores.sqlite.store import SqliteStore
-from tests.stores.sqlite.program import ended, put_one, start
+from tests.stores.sqlite.program import put_one, start, wait_for_end
 
 pytestmark = pytest.mark.anyio
 
@@ -23,7 +23,7 @@ BAD = "CREATE TABLE modd_bad (a);\nINSERT INTO modd_none VALUES (1)"
 
 @pytest.fixture
 def file(path: Path) -> Iterator[sqlite3.Connection]:
-    with closing(connected(str(path))) as connection:
+    with closing(connect_file(str(path))) as connection:
         yield connection
 
 
@@ -74,7 +74,9 @@ def test_a_step_that_fails_leaves_the_file_as_it_was(file: sqlite3.Connection, b
 
 def test_a_newer_file_is_an_error_at_every_step(file: sqlite3.Connection) -> None:
     migrate("store.db", file, (FIRST, MORE))
-    with pytest.raises(NewerStore, match=r"store\.db: the file has version 2 .* knows those up to 1; it was left"):
+    with pytest.raises(
+        NewerStore, match=r"store\.db: the file has schema version 2 .* knows versions up to 1; it was left"
+    ):
         migrate("store.db", file, (FIRST,))
 
 
@@ -98,6 +100,6 @@ def test_who_comes_second_does_nothing_again(path: Path, file: sqlite3.Connectio
 @pytest.mark.slow
 async def test_several_processes_make_one_file_at_once(path: Path, anyio_backend: str) -> None:
     for process in [start(put_one, path, anyio_backend) for _ in range(6)]:
-        ended(process)
+        wait_for_end(process)
     async with SqliteStore(path) as store:
         assert (await store.queue("a").stats()).ready == 6

@@ -19,9 +19,9 @@ from modd.stores.sqlite.errors import (
     StoreFull,
     StoreReadOnly,
 )
-from modd.stores.sqlite.processes import of_system
+from modd.stores.sqlite.file_lock import translate_os_error
 from modd.stores.sqlite.store import SqliteStore
-from tests.stores.sqlite.faulty import Disk, beside, by_uri, store_threads, until
+from tests.stores.sqlite.faulty import Disk, by_uri, files_beside, store_threads, until
 
 pytestmark = pytest.mark.anyio
 
@@ -50,7 +50,7 @@ async def test_a_file_that_is_something_else_is_left_as_it_is(path: Path, conten
     path.write_bytes(content)  # noqa: ASYNC240
     assert isinstance(await opening(path), NotAStore | StoreCorrupt | StoreFailed)
     assert path.read_bytes() == content  # noqa: ASYNC240
-    assert beside(path) == {""}
+    assert files_beside(path) == {""}
 
 
 async def test_a_file_of_a_newer_modd_is_left_as_it_is(path: Path) -> None:
@@ -61,10 +61,10 @@ async def test_a_file_of_a_newer_modd_is_left_as_it_is(path: Path) -> None:
     error = await opening(path)
     assert isinstance(error, NewerStore)
     assert error.version == 99
-    assert "has version 99 of the schema" in str(error)
+    assert "has schema version 99" in str(error)
     assert "upgrade modd" in str(error)
     assert path.read_bytes() == content  # noqa: ASYNC240
-    assert beside(path) == {"", "-modd", "-modd-turn"}
+    assert files_beside(path) == {"", "-modd", "-modd-turn"}
 
 
 async def test_a_file_that_cannot_be_written_is_told_at_once(path: Path) -> None:
@@ -86,7 +86,7 @@ async def test_a_folder_that_cannot_be_written_is_told_at_once(path: Path) -> No
     [(errno.ENOSPC, StoreFull), (errno.EDQUOT, StoreFull), (errno.EIO, StoreFailed), (errno.EACCES, StoreReadOnly)],
 )
 def test_what_the_system_says_is_told_as_what_it_is(number: int, kind: type[StoreError]) -> None:
-    assert type(of_system("store.db", OSError(number, "as told"))) is kind
+    assert type(translate_os_error("store.db", OSError(number, "as told"))) is kind
 
 
 @pytest.mark.parametrize("step", ["SELECT", "PRAGMA synchronous", "PRAGMA journal_mode", "BEGIN", "CREATE", "COMMIT"])

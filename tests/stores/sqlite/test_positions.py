@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from modd.stores.sqlite import positions as places
+from modd.stores.sqlite import positions
 from modd.stores.sqlite.store import SqliteStore
 from tests.stores.sqlite.connections import Watch
 from tests.stores.sqlite.faulty import Disk
@@ -28,7 +28,7 @@ class Stopped:
 @pytest.fixture(autouse=True)
 def time(monkeypatch: pytest.MonkeyPatch) -> Stopped:
     stopped = Stopped()
-    monkeypatch.setattr(places, "time_ns", stopped)
+    monkeypatch.setattr(positions, "time_ns", stopped)
     return stopped
 
 
@@ -87,4 +87,4 @@ async def test_a_disk_that_fails_then_is_logged_and_keeps_no_store_from_closing(
         async with SqliteStore(path, connect=disk.connect) as store:
             await put_and_ack(store)
             disk.fail("UPDATE modd_store", "SQLITE_IOERR")
-    assert "store.db: could not note the last id" in caplog.text
+    assert "store.db: could not save the last id" in caplog.text

@@ -7,19 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from modd.stores.sqlite import processes as presence
-from modd.stores.sqlite.journal import ALONE
-from modd.stores.sqlite.processes import Turnstile
+from modd.stores.sqlite import file_lock
+from modd.stores.sqlite.journal_mode import ALONE
 from modd.stores.sqlite.store import SqliteStore
+from modd.stores.sqlite.write_turns import WriteTurns
 from tests.stores.sqlite.faulty import has_wal, mode_in_header
-from tests.stores.sqlite.program import ITEMS, TASKS, ended, put_and_stay, start, work
+from tests.stores.sqlite.program import ITEMS, TASKS, put_and_stay, start, wait_for_end, work
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 async def test_four_processes_share_the_work_and_nobody_waits_long(path: Path, anyio_backend: str) -> None:
     processes = [start(work, path, anyio_backend) for _ in range(4)]
-    told = [json.loads(ended(process)) for process in processes]
+    told = [json.loads(wait_for_end(process)) for process in processes]
     done = [each for one in told for each in one["done"]]
     assert len(done) == len(set(done)) == 4 * TASKS * ITEMS
     assert max(one["longest"] for one in told) < 5
@@ -55,12 +55,12 @@ async def test_a_process_is_let_in_by_one_that_is_alone(path: Path, anyio_backen
 
 def test_a_turn_is_waited_for_no_longer_than_the_timeout(path: Path) -> None:
     path.touch()
-    held, turnstile = presence.Locked(f"{path}-modd-turn", str(path)), Turnstile(str(path), timeout=0.05)
-    assert held.alone()
+    held, turns = file_lock.FileLock(f"{path}-modd-turn", str(path)), WriteTurns(str(path), timeout=0.05)
+    assert held.try_exclusive()
     connection = SqliteStore(path)._connect(str(path))
-    assert turnstile.run(lambda connection: connection.in_transaction, connection) is False
+    assert turns.run(lambda connection: connection.in_transaction, connection) is False
     held.close()
     connection.execute("BEGIN IMMEDIATE")
-    assert turnstile.run(lambda connection: connection.in_transaction, connection) is True
+    assert turns.run(lambda connection: connection.in_transaction, connection) is True
     connection.close()
-    turnstile.close()
+    turns.close()

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from modd.stores.sqlite.errors import AnswerNeeded
+from modd.stores.sqlite.errors import ResultNeeded
 from tests.stores.histories import Step, expected, outcome, steps
 from tests.stores.sqlite.laws import StoreBoth, queue_in_file
 
@@ -34,11 +34,11 @@ class Undone(Exception):
 class Transactions:
     """Does steps in transactions of a store, and in the model; what is dropped there is put back here.
 
-    own_writes: whether the transactions write at once. lost: what the first of the collected writes will fail with.
+    immediate: whether the transactions write at once. lost: what the first of the collected writes will fail with.
     """
 
-    def __init__(self, both: StoreBoth, own_writes: bool) -> None:
-        self.both, self.own_writes = both, own_writes
+    def __init__(self, both: StoreBoth, immediate: bool) -> None:
+        self.both, self.immediate = both, immediate
         self.lost: Any = None
         self.committed = both.model
 
@@ -56,7 +56,7 @@ class Transactions:
         """A transaction or a part of one."""
         before = self.state()
         try:
-            async with self.both.store.transaction(own_writes=self.own_writes):
+            async with self.both.store.transaction(immediate=self.immediate):
                 for name, which, arguments in each:
                     await self.step(name, which, arguments)
                 if not is_kept:
@@ -67,7 +67,7 @@ class Transactions:
     async def step(self, name: str, which: Any, arguments: Any) -> None:
         if name == "part":
             await self.block(which, arguments)
-        elif self.own_writes:
+        elif self.immediate:
             await self.both.do(name, which, arguments)
             await self.both.compare_reads()
         else:
@@ -77,7 +77,7 @@ class Transactions:
         """A step whose write is done at the end: it fails then, and what is read is as it was at the beginning."""
         queue, model, claims = self.both.queue, self.both.model, self.both.claims
         if name in ANSWERS:
-            with pytest.raises(AnswerNeeded):
+            with pytest.raises(ResultNeeded):
                 await getattr(queue, name)(*arguments)
         elif name != "pass" and all(number < len(claims) for number in which):
             real = await outcome(getattr(queue, name), *[claims[-1 - number] for number in which], *arguments)
@@ -93,18 +93,18 @@ class Transactions:
         self.both.model, self.both.claims, self.lost = state
 
 
-async def run(history: list[tuple[list[Step], Any]], own_writes: bool) -> None:
+async def run(history: list[tuple[list[Step], Any]], immediate: bool) -> None:
     async with queue_in_file() as both:
-        transactions = Transactions(both, own_writes)
+        transactions = Transactions(both, immediate)
         for alone, (is_kept, inside) in history:
             for step in alone:
                 await both.do(*step)
             await transactions.transaction(is_kept, inside)
 
 
-@pytest.mark.parametrize("own_writes", [False, True])
+@pytest.mark.parametrize("immediate", [False, True])
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(history=histories)
-def test_a_transaction_is_done_whole_or_not_at_all(backend: str, own_writes: bool, history: list[Any]) -> None:
-    anyio.run(run, history, own_writes, backend=backend)
+def test_a_transaction_is_done_whole_or_not_at_all(backend: str, immediate: bool, history: list[Any]) -> None:
+    anyio.run(run, history, immediate, backend=backend)

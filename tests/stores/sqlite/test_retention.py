@@ -11,7 +11,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from modd.ports import Item
-from modd.stores.sqlite.retention import STEP, Retention
+from modd.stores.sqlite.retention import STEP, Sweeper
 from modd.stores.sqlite.store import SqliteStore
 from tests.stores.sqlite.conftest import Clock
 from tests.stores.sqlite.connections import Watch, failed
@@ -51,8 +51,8 @@ async def empty(store: SqliteStore) -> None:
 
 async def test_what_is_over_is_deleted_and_nothing_else(path: Path, clock: Clock) -> None:
     # ST-29
-    async with SqliteStore(path, clock=clock, keep=KEEP) as store:
-        retention = Retention(store, KEEP)
+    async with SqliteStore(path, clock=clock, retention=KEEP) as store:
+        retention = Sweeper(store, KEEP)
         await fill(store, 5, ttl=60)
         assert await retention.sweep() == 0
         clock.now += 60
@@ -66,7 +66,7 @@ async def test_what_is_over_is_deleted_and_nothing_else(path: Path, clock: Clock
 
 
 async def test_queues_events_and_the_outbox_keep_what_they_have(path: Path, clock: Clock) -> None:
-    async with SqliteStore(path, clock=clock, keep=KEEP) as store:
+    async with SqliteStore(path, clock=clock, retention=KEEP) as store:
         await store.queue("orders").put(b"1", Item(b"2", delay=1))
         await store.queue("orders").claim(1, 1)
         await store.outbox.put(b"1")
@@ -74,7 +74,7 @@ async def test_queues_events_and_the_outbox_keep_what_they_have(path: Path, cloc
         await store.events.append("a", [b"1"], 0)
         await store.events.save_snapshot("a", 1, b"1")
         clock.now += 10 * KEEP
-        assert await Retention(store, KEEP).sweep() == 0
+        assert await Sweeper(store, KEEP).sweep() == 0
         assert len(await store.queue("orders").claim(9, 60)) == 2
         assert len(await store.outbox.claim(9, 60)) == 1
         assert await store.events.snapshot("a") is not None
@@ -83,11 +83,11 @@ async def test_queues_events_and_the_outbox_keep_what_they_have(path: Path, cloc
 async def test_much_is_deleted_in_small_steps(path: Path, clock: Clock) -> None:
     # ST-29
     watch = Watch()
-    async with SqliteStore(path, clock=clock, keep=KEEP, connect=watch) as store:
+    async with SqliteStore(path, clock=clock, retention=KEEP, connect=watch) as store:
         await fill(store, 2 * STEP + 10, ttl=60)
         clock.now += KEEP
         before = watch.done["COMMIT"]
-        assert await Retention(store, KEEP).sweep() == 3 * (2 * STEP + 10)
+        assert await Sweeper(store, KEEP).sweep() == 3 * (2 * STEP + 10)
         assert watch.done["COMMIT"] == before + 3
         assert await rows(store) == (0, 0, 0)
 
@@ -100,10 +100,10 @@ async def test_others_write_between_the_steps(path: Path, clock: Clock) -> None:
             gone.append(before[2] - (await rows(store))[2])
 
     async def sweep() -> None:
-        swept.append(await Retention(store, KEEP).sweep())
+        swept.append(await Sweeper(store, KEEP).sweep())
 
     gone, swept = list[int](), list[int]()
-    async with SqliteStore(path, clock=clock, keep=KEEP) as store:
+    async with SqliteStore(path, clock=clock, retention=KEEP) as store:
         await fill(store, 4 * STEP, ttl=60)
         clock.now += KEEP
         async with anyio.create_task_group() as tasks:
@@ -114,8 +114,8 @@ async def test_others_write_between_the_steps(path: Path, clock: Clock) -> None:
 
 async def test_an_open_store_sweeps_by_itself(path: Path, clock: Clock) -> None:
     # ST-29
-    store = SqliteStore(path, clock=clock, keep=KEEP)
-    store._retention = Retention(store, KEEP, every=0.001)
+    store = SqliteStore(path, clock=clock, retention=KEEP)
+    store._sweeper = Sweeper(store, KEEP, interval=0.001)
     async with store:
         for _ in range(2):
             await fill(store, 3, ttl=60)
@@ -127,8 +127,8 @@ async def test_an_error_is_logged_and_ends_neither_the_retention_nor_the_store(
     path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     watch = Watch()
-    store = SqliteStore(path, clock=clock, keep=KEEP, connect=watch)
-    store._retention = Retention(store, KEEP, every=0.001)
+    store = SqliteStore(path, clock=clock, retention=KEEP, connect=watch)
+    store._sweeper = Sweeper(store, KEEP, interval=0.001)
     with caplog.at_level(logging.ERROR, "modd.stores"):
         async with store:
             await fill(store, 3, ttl=60)
@@ -137,15 +137,15 @@ async def test_an_error_is_logged_and_ends_neither_the_retention_nor_the_store(
             await empty(store)
     [record] = caplog.records
     assert record.name == "modd.stores"
-    assert f"{path}: could not delete what is over; it is tried again in 0.001 s" in record.getMessage()
+    assert f"{path}: could not delete expired rows; trying again in 0.001 s" in record.getMessage()
 
 
 async def test_it_ends_when_the_store_is_closed(path: Path) -> None:
     with anyio.fail_after(20):
-        await Retention(SqliteStore(path), KEEP, every=0).run()
+        await Sweeper(SqliteStore(path), KEEP, interval=0).run()
 
 
 async def test_a_store_that_is_left_does_not_wait_for_the_next_sweep(path: Path, clock: Clock) -> None:
     with anyio.fail_after(20):
-        async with SqliteStore(path, clock=clock, keep=KEEP) as store:
+        async with SqliteStore(path, clock=clock, retention=KEEP) as store:
             await fill(store, 3, ttl=60)

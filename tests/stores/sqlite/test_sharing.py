@@ -9,10 +9,10 @@ import pytest
 
 from modd.stores.sqlite import sharing
 from modd.stores.sqlite.errors import StoreBusy
-from modd.stores.sqlite.journal import ALONE, SHARED
+from modd.stores.sqlite.journal_mode import ALONE, SHARED
 from modd.stores.sqlite.store import SqliteStore
 from tests.stores.sqlite.faulty import Disk, has_wal, until
-from tests.stores.sqlite.others import Other, affected, present
+from tests.stores.sqlite.others import Other, affected, create_presence
 
 pytestmark = pytest.mark.anyio
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """One of several looks often whether it is alone."""
-    monkeypatch.setattr(sharing, "RETRY", 0.02)
+    monkeypatch.setattr(sharing, "ALONE_POLL", 0.02)
 
 
 async def test_with_two_both_use_truncate_and_see_what_the_other_writes(path: Path) -> None:
@@ -67,7 +67,7 @@ async def test_a_snapshot_is_read_to_its_end_before_another_is_let_in(path: Path
         async with first.transaction() as tx:
             assert await tx.fetch("SELECT count(*) FROM modd_items") == [(1,)]
             tasks.start_soon(second.run)
-            await until(lambda: not first._readers.snapshots)
+            await until(lambda: not first._readers.has_snapshots)
             for _ in range(20):  # who writes, and who waits for that in the transaction, goes on
                 await first.cache.set("a", b"1", 60)
             assert await tx.fetch("SELECT count(*) FROM modd_items") == [(1,)]
@@ -102,23 +102,25 @@ async def test_others_read_and_write_while_one_is_let_in(path: Path) -> None:
 
 
 async def test_one_who_does_not_let_others_in_is_told_of(path: Path) -> None:
-    alone = present(path)
-    assert alone.alone()
-    with pytest.raises(StoreBusy, match=r"store\.db: another process keeps the file locked \(the one who has it alone"):
+    alone = create_presence(path)
+    assert alone.try_exclusive()
+    with pytest.raises(
+        StoreBusy, match=r"store\.db: another process keeps the file locked \(the process that has it alone"
+    ):
         await affected(path, timeout=0.1).__aenter__()
     alone.close()
     async with affected(path) as store:  # that somebody knocked and has gone is forgotten
         assert store.journal == ALONE
-    alone = present(path)
-    assert not alone.is_asked()
+    alone = create_presence(path)
+    assert not alone.is_knocked()
     alone.close()
 
 
 async def test_who_shares_a_file_that_a_crash_left_in_wal_puts_it_in_order(path: Path) -> None:
     async with affected(path) as store:
         await store.queue("a").put(b"1")
-    other, disk = present(path), Disk()
-    assert other.together()
+    other, disk = create_presence(path), Disk()
+    assert other.try_shared()
 
     async def leave_when_waited_for() -> None:
         await until(lambda: disk.statements.count("PRAGMA journal_mode") > 3)

@@ -12,14 +12,14 @@ import pytest
 
 from modd.errors import InvalidOption
 from modd.ports import AlreadyHandled, Claim, Conflict, LeaseLost, Transaction, Transactional
-from modd.stores.sqlite.errors import AnswerNeeded, StoreClosed
+from modd.stores.sqlite.errors import ResultNeeded, StoreClosed
 from modd.stores.sqlite.store import SqliteStore
 from tests.stores.sqlite.connections import Watch
-from tests.stores.sqlite.effects import ALL, opened, paid, pay
+from tests.stores.sqlite.effects import ALL, find_effects, open_store, pay
 
 pytestmark = pytest.mark.anyio
 
-both = pytest.mark.parametrize("own_writes", [False, True])
+both = pytest.mark.parametrize("immediate", [False, True])
 LOST = Claim("gone", b"", {}, None, 1, "1.1")
 
 
@@ -69,31 +69,31 @@ async def do(store: SqliteStore, name: str, fail: Any = None, **options: Any) ->
 
 
 @both
-async def test_all_that_a_transaction_writes_is_committed_together(path: Path, own_writes: bool) -> None:
+async def test_all_that_a_transaction_writes_is_committed_together(path: Path, immediate: bool) -> None:
     # ST-10
     watch = Watch()
-    async with opened(path, watch) as store:
+    async with open_store(path, watch) as store:
         before = watch.done["COMMIT"]
-        await do(store, "a", own_writes=own_writes)
-        assert await paid(store) == ALL
+        await do(store, "a", immediate=immediate)
+        assert await find_effects(store) == ALL
         assert watch.done["COMMIT"] == before + 1
-    async with opened(path) as store:
-        assert await paid(store) == ALL
+    async with open_store(path) as store:
+        assert await find_effects(store) == ALL
 
 
 @both
 @failures
 async def test_when_one_thing_fails_nothing_is_written(
-    path: Path, fail: Any, error: type[Exception], own_writes: bool
+    path: Path, fail: Any, error: type[Exception], immediate: bool
 ) -> None:
     # ST-10
-    async with opened(path) as store:
+    async with open_store(path) as store:
         await do(store, "before")
         with pytest.raises(error):
-            await do(store, "a", fail, own_writes=own_writes)
-        assert await paid(store) == []
+            await do(store, "a", fail, immediate=immediate)
+        assert await find_effects(store) == []
         await do(store, "a")
-        assert await paid(store) == ALL
+        assert await find_effects(store) == ALL
 
 
 @failures
@@ -105,7 +105,7 @@ async def test_a_transaction_that_fails_harms_no_other_of_its_group(
             await do(store, "wrong", fail)
 
     watch = Watch()
-    async with opened(path, watch) as store:
+    async with open_store(path, watch) as store:
         await do(store, "before")
         before = watch.done["COMMIT"]
         async with anyio.create_task_group() as tasks, watch.holding():
@@ -114,13 +114,13 @@ async def test_a_transaction_that_fails_harms_no_other_of_its_group(
             for work in (partial(do, store, "a"), wrong, partial(do, store, "b"), partial(store.outbox.put, b"1")):
                 tasks.start_soon(work)
             await anyio.wait_all_tasks_blocked()
-        assert [await paid(store, name) for name in ("a", "b", "wrong")] == [ALL, ALL, []]
+        assert [await find_effects(store, name) for name in ("a", "b", "wrong")] == [ALL, ALL, []]
         assert watch.done["COMMIT"] == before + 2
 
 
 async def test_a_transaction_with_no_writes_commits_nothing(path: Path) -> None:
     watch = Watch()
-    async with opened(path, watch) as store:
+    async with open_store(path, watch) as store:
         before = watch.done["COMMIT"]
         async with store.transaction() as tx:
             assert await tx.fetch("SELECT 1 + ?", (1,)) == [(2,)]
@@ -130,21 +130,21 @@ async def test_a_transaction_with_no_writes_commits_nothing(path: Path) -> None:
 
 async def test_what_needs_an_answer_is_refused_while_writes_are_collected(path: Path) -> None:
     # ST-13
-    async with opened(path) as store:
+    async with open_store(path) as store:
         async with store.transaction():
             for call in (store.queue("orders").claim(1, 60), store.outbox.claim(1, 60)):
-                with pytest.raises(AnswerNeeded, match=r"^claim needs an answer at once, .*own_writes=True"):
+                with pytest.raises(ResultNeeded, match=r"^claim needs its result at once, .*immediate=True"):
                     await call
-            with pytest.raises(AnswerNeeded, match="own_writes=True"):
-                await store.transaction(own_writes=True).__aenter__()
-        async with store.transaction(own_writes=True):
+            with pytest.raises(ResultNeeded, match="immediate=True"):
+                await store.transaction(immediate=True).__aenter__()
+        async with store.transaction(immediate=True):
             await store.queue("orders").put(b"1")
             [claim] = await store.queue("orders").claim(1, 60)
             await store.queue("orders").ack(claim)
 
 
 async def test_ids_are_known_before_the_commit(path: Path) -> None:
-    async with opened(path) as store:
+    async with open_store(path) as store:
         async with store.transaction():
             ids = [*await store.outbox.put(b"1", b"2"), *await store.queue("orders").put(b"3")]
         claims = [*await store.outbox.claim(9, 60), *await store.queue("orders").claim(9, 60)]
@@ -152,7 +152,7 @@ async def test_ids_are_known_before_the_commit(path: Path) -> None:
 
 
 async def test_parts_have_the_transactions_of_their_store(path: Path) -> None:
-    async with opened(path) as store:
+    async with open_store(path) as store:
         for part in (store.events, store.inbox, store.outbox, store.queue("orders"), store.cache, store.locks):
             assert isinstance(part, Transactional)
             assert repr(part).endswith(f"in {path}>")
@@ -162,25 +162,25 @@ async def test_parts_have_the_transactions_of_their_store(path: Path) -> None:
 
 
 async def test_a_limit_that_cannot_be_is_an_error(path: Path) -> None:
-    async with opened(path) as store:
-        with pytest.raises(InvalidOption, match=r"limit=0: give seconds, more than 0"):
-            await store.transaction(own_writes=True, limit=0).__aenter__()
+    async with open_store(path) as store:
+        with pytest.raises(InvalidOption, match=r"max_seconds=0: give seconds, more than 0"):
+            await store.transaction(immediate=True, max_seconds=0).__aenter__()
 
 
 async def test_there_is_no_transaction_of_a_store_that_is_not_open(path: Path) -> None:
     store = SqliteStore(path)
-    for own_writes in (False, True):
+    for immediate in (False, True):
         with pytest.raises(StoreClosed):
-            await store.transaction(own_writes=own_writes).__aenter__()
+            await store.transaction(immediate=immediate).__aenter__()
 
 
 async def test_an_error_inside_the_store_comes_out_as_it_is(path: Path) -> None:
     async def work() -> None:
-        async with opened(path) as store:
+        async with open_store(path) as store:
             await store.queue("orders").put(b"1")
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         await work()
-    async with opened(path) as store:
+    async with open_store(path) as store:
         assert (await store.queue("orders").stats()).ready == 1

@@ -12,11 +12,11 @@ from modd.middleware import Idempotency, Retryer
 from modd.ports import Transaction
 from modd.stores import SqliteStore
 from modd.worker import Worker
-from tests.stores.sqlite.effects import opened
+from tests.stores.sqlite.effects import open_store
 
 pytestmark = pytest.mark.anyio
 
-both = pytest.mark.parametrize("own_writes", [False, True])
+both = pytest.mark.parametrize("immediate", [False, True])
 
 
 class Pay(Command[None]):
@@ -36,7 +36,7 @@ async def rows(store: SqliteStore) -> list[Any]:
 @both
 @pytest.mark.parametrize("raises", [True, False])
 async def test_of_several_attempts_only_what_the_last_one_wrote_is_kept(
-    path: Path, own_writes: bool, raises: bool
+    path: Path, immediate: bool, raises: bool
 ) -> None:
     # ST-65
     attempts = 0
@@ -51,27 +51,27 @@ async def test_of_several_attempts_only_what_the_last_one_wrote_is_kept(
             envelope.add(Failed("later"))
 
     bus = CommandBus([pay], middleware=[Retryer(backoff="none")])
-    async with opened(path) as store:
+    async with open_store(path) as store:
         await table(store)
-        async with store.transaction(own_writes=own_writes):
+        async with store.transaction(immediate=immediate):
             await bus.dispatch(Pay())
         assert await rows(store) == [(3,)]
 
 
 @both
-async def test_a_result_is_kept_when_the_transaction_is_committed_and_not_before(path: Path, own_writes: bool) -> None:
+async def test_a_result_is_kept_when_the_transaction_is_committed_and_not_before(path: Path, immediate: bool) -> None:
     # ST-65
     async def pay(command: Pay, tx: Transaction) -> None:
         await tx.execute("INSERT INTO paid VALUES (1)")
 
     async def in_transaction(store: SqliteStore, *, fails: bool) -> None:
-        async with store.transaction(own_writes=own_writes):
+        async with store.transaction(immediate=immediate):
             await bus.dispatch(Envelope(Pay(), id="payment-7"))
             if fails:
                 raise ZeroDivisionError
 
     bus = CommandBus([pay], middleware=[Idempotency()])
-    async with opened(path) as store:
+    async with open_store(path) as store:
         await table(store)
         with pytest.raises(ZeroDivisionError):
             await in_transaction(store, fails=True)
@@ -82,7 +82,7 @@ async def test_a_result_is_kept_when_the_transaction_is_committed_and_not_before
 
 
 @both
-async def test_what_is_to_be_done_after_a_commit_is_dropped_with_its_part(path: Path, own_writes: bool) -> None:
+async def test_what_is_to_be_done_after_a_commit_is_dropped_with_its_part(path: Path, immediate: bool) -> None:
     done: list[str] = []
 
     async def note(name: str) -> None:
@@ -92,12 +92,12 @@ async def test_what_is_to_be_done_after_a_commit_is_dropped_with_its_part(path: 
         raise ZeroDivisionError
 
     async def part(tx: Any) -> None:
-        async with tx.part():
+        async with tx.savepoint():
             tx.on_commit(lambda: note("b"))
             raise ConnectionError
 
-    async with opened(path) as store:
-        async with store.transaction(own_writes=own_writes) as tx:
+    async with open_store(path) as store:
+        async with store.transaction(immediate=immediate) as tx:
             tx.on_commit(lambda: note("a"))
             with pytest.raises(ConnectionError):
                 await part(tx)
@@ -117,7 +117,7 @@ async def test_under_a_worker_a_commit_that_fails_leaves_no_result_behind(path: 
         await tx.execute("INSERT INTO paid VALUES (?)" if calls > 1 else "INSERT INTO missing VALUES (?)", (calls,))
 
     bus = CommandBus([pay], middleware=[Idempotency()])
-    async with opened(path) as store:
+    async with open_store(path) as store:
         await table(store)
         queue = store.queue("payments")
         await queue.put(bus.codec.encode(Envelope(Pay())))

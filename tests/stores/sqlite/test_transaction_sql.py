@@ -11,18 +11,18 @@ import pytest
 
 from modd.errors import InvalidOption
 from modd.ports import Transaction
-from modd.stores.sqlite.errors import AnswerNeeded, TransactionInUse
+from modd.stores.sqlite.errors import ResultNeeded, TransactionInUse
 from tests.stores.sqlite.connections import Watch
-from tests.stores.sqlite.effects import ALL, opened, paid, pay
+from tests.stores.sqlite.effects import ALL, find_effects, open_store, pay
 from tests.stores.sqlite.test_group_commit import together
 
 pytestmark = pytest.mark.anyio
 
-both = pytest.mark.parametrize("own_writes", [False, True])
+both = pytest.mark.parametrize("immediate", [False, True])
 
 
 async def test_values_are_those_that_were_given_though_they_change_before_the_commit(path: Path) -> None:
-    async with opened(path) as store:
+    async with open_store(path) as store:
         async with store.transaction() as tx:
             named: dict[str, Any] = {}
             for name in "ab":
@@ -37,41 +37,41 @@ async def test_values_are_those_that_were_given_though_they_change_before_the_co
 
 @both
 @pytest.mark.parametrize("sql", ["COMMIT", " begin;", "rollback TO modd", "END", "SAVEPOINT a", "release a"])
-async def test_statements_that_begin_or_end_transactions_are_refused(path: Path, sql: str, own_writes: bool) -> None:
-    async with opened(path) as store:
-        async with store.transaction(own_writes=own_writes) as tx:
+async def test_statements_that_begin_or_end_transactions_are_refused(path: Path, sql: str, immediate: bool) -> None:
+    async with open_store(path) as store:
+        async with store.transaction(immediate=immediate) as tx:
             with pytest.raises(InvalidOption, match=r"sql=.*: begin and end transactions with `async with"):
                 await tx.execute(sql)
             await pay(store, tx)
-        assert await paid(store) == ALL
+        assert await find_effects(store) == ALL
 
 
-async def test_a_statement_that_writes_and_has_rows_needs_own_writes(path: Path) -> None:
+async def test_a_statement_that_writes_and_has_rows_needs_an_immediate_transaction(path: Path) -> None:
     add = "INSERT INTO accounts VALUES ('a', 1) RETURNING balance"
-    async with opened(path) as store:
+    async with open_store(path) as store:
         async with store.transaction() as tx:
-            with pytest.raises(AnswerNeeded, match=r"a statement that writes and has rows needs an answer at once"):
+            with pytest.raises(ResultNeeded, match=r"a statement that writes and has rows needs its result at once"):
                 await tx.fetch(add)
-        async with store.transaction(own_writes=True) as tx:
+        async with store.transaction(immediate=True) as tx:
             assert await tx.fetch(add) == [(1,)]
-        assert await paid(store) == ["account"]
+        assert await find_effects(store) == ["account"]
 
 
 @both
 @pytest.mark.parametrize("sql", ["", "--", "SELECT 1; SELECT 2", "nonsense"])
-async def test_what_is_no_statement_is_an_error_and_harms_nothing(path: Path, sql: str, own_writes: bool) -> None:
+async def test_what_is_no_statement_is_an_error_and_harms_nothing(path: Path, sql: str, immediate: bool) -> None:
     async def work() -> None:
-        async with store.transaction(own_writes=own_writes) as tx:
+        async with store.transaction(immediate=immediate) as tx:
             await pay(store, tx)
             await tx.execute(sql)
 
-    async with opened(path) as store:
+    async with open_store(path) as store:
         if sql in ("", "--"):
             await work()
         else:
             with pytest.raises(sqlite3.Error):
                 await work()
-        assert await paid(store) == (ALL if sql in ("", "--") else [])
+        assert await find_effects(store) == (ALL if sql in ("", "--") else [])
 
 
 OR_ROLLBACK = "INSERT OR ROLLBACK INTO accounts VALUES ('before', 1)"
@@ -92,16 +92,16 @@ async def test_a_statement_that_undoes_the_whole_commit_harms_no_other(path: Pat
             await pay(store, tx, name)
 
     watch = Watch()
-    async with opened(path, watch) as store:
+    async with open_store(path, watch) as store:
         await right("before")
         work = [partial(each, name) for name in "abcdef" for each in (wrong if name in "bd" else right,)]
         assert await together(watch, partial(store.cache.delete, "k"), *work) == 2
-        assert [await paid(store, name) for name in "abcdef"] == [ALL, [], ALL, [], ALL, ALL]
+        assert [await find_effects(store, name) for name in "abcdef"] == [ALL, [], ALL, [], ALL, ALL]
 
 
-async def test_with_own_writes_nothing_is_written_after_such_a_statement(path: Path) -> None:
+async def test_when_immediate_nothing_is_written_after_such_a_statement(path: Path) -> None:
     async def work() -> None:
-        async with store.transaction(own_writes=True) as tx:
+        async with store.transaction(immediate=True) as tx:
             await pay(store, tx)
             with pytest.raises(sqlite3.IntegrityError):
                 await undo(tx)
@@ -113,12 +113,12 @@ async def test_with_own_writes_nothing_is_written_after_such_a_statement(path: P
         async with store.transaction():
             await tx.execute(OR_ROLLBACK)
 
-    async with opened(path) as store:
+    async with open_store(path) as store:
         async with store.transaction() as tx:
             await pay(store, tx, "before")
         with pytest.raises(sqlite3.OperationalError, match="no transaction is active"):
             await work()
-        assert await paid(store) == []
+        assert await find_effects(store) == []
         async with store.transaction() as tx:
             await pay(store, tx)
-        assert await paid(store) == ALL
+        assert await find_effects(store) == ALL

@@ -12,11 +12,11 @@ from modd.ports import NoTransaction
 from modd.ports.transaction import current_transaction
 from modd.stores.sqlite.errors import TransactionInUse
 from modd.stores.sqlite.store import SqliteStore
-from tests.stores.sqlite.effects import ALL, opened, paid, pay
+from tests.stores.sqlite.effects import ALL, find_effects, open_store, pay
 
 pytestmark = pytest.mark.anyio
 
-both = pytest.mark.parametrize("own_writes", [False, True])
+both = pytest.mark.parametrize("immediate", [False, True])
 
 
 async def one(store: SqliteStore, name: str, error: type[Exception] | None = None, **options: Any) -> None:
@@ -27,41 +27,41 @@ async def one(store: SqliteStore, name: str, error: type[Exception] | None = Non
 
 
 @both
-async def test_a_block_within_a_block_is_a_part_of_it(path: Path, own_writes: bool) -> None:
+async def test_a_block_within_a_block_is_a_part_of_it(path: Path, immediate: bool) -> None:
     async def work() -> None:
-        async with store.transaction(own_writes=own_writes) as tx:
+        async with store.transaction(immediate=immediate) as tx:
             await pay(store, tx, "a")
-            await one(store, "b", own_writes=own_writes)
+            await one(store, "b", immediate=immediate)
             raise ZeroDivisionError
 
-    async with opened(path) as store:
+    async with open_store(path) as store:
         with pytest.raises(ZeroDivisionError):
             await work()
-        async with store.transaction(own_writes=own_writes) as tx, store.transaction() as inner:
+        async with store.transaction(immediate=immediate) as tx, store.transaction() as inner:
             assert inner is tx
             await one(store, "c")
-        assert [await paid(store, name) for name in "abc"] == [[], [], ALL]
+        assert [await find_effects(store, name) for name in "abc"] == [[], [], ALL]
 
 
 @both
-async def test_of_an_inner_block_that_fails_alone_only_its_own_writes_are_dropped(path: Path, own_writes: bool) -> None:
+async def test_of_an_inner_block_that_fails_alone_only_its_own_writes_are_dropped(path: Path, immediate: bool) -> None:
     # ST-14
     async def inner() -> None:
         async with store.transaction():
             await one(store, "b")
             await one(store, "c", ZeroDivisionError)
 
-    async with opened(path) as store:
-        async with store.transaction(own_writes=own_writes) as tx:
+    async with open_store(path) as store:
+        async with store.transaction(immediate=immediate) as tx:
             await pay(store, tx, "a")
             with pytest.raises(ZeroDivisionError):
                 await inner()
             await one(store, "d")
-        assert [await paid(store, name) for name in "abcd"] == [ALL, [], [], ALL]
+        assert [await find_effects(store, name) for name in "abcd"] == [ALL, [], [], ALL]
 
 
 @both
-async def test_another_task_inside_the_block_is_an_error_and_no_hang(path: Path, own_writes: bool) -> None:
+async def test_another_task_inside_the_block_is_an_error_and_no_hang(path: Path, immediate: bool) -> None:
     # ST-13
     async def other() -> None:
         for call in (
@@ -78,13 +78,13 @@ async def test_another_task_inside_the_block_is_an_error_and_no_hang(path: Path,
             with pytest.raises(TransactionInUse, match=r"by another task than the one that began the transaction"):
                 await call
 
-    async with opened(path) as store:
-        async with store.transaction(own_writes=own_writes) as tx:
+    async with open_store(path) as store:
+        async with store.transaction(immediate=immediate) as tx:
             await pay(store, tx)
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(other)
-        assert await paid(store) == ALL
-        assert await paid(store, "b") == []
+        assert await find_effects(store) == ALL
+        assert await find_effects(store, "b") == []
 
 
 async def test_other_tasks_inside_may_use_the_cache_and_the_locks_which_are_no_part_of_it(path: Path) -> None:
@@ -92,67 +92,67 @@ async def test_other_tasks_inside_may_use_the_cache_and_the_locks_which_are_no_p
         assert await store.locks.renew("k", 60, "me")
         await store.cache.set("k", b"1", 60)
 
-    async with opened(path) as store, store.transaction():
+    async with open_store(path) as store, store.transaction():
         assert await store.locks.acquire("k", 60, "me")
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(other)
         assert await store.cache.get("k") == b"1"
 
 
-async def test_other_tasks_cannot_use_the_cache_of_one_that_has_own_writes(path: Path) -> None:
+async def test_other_tasks_cannot_use_the_cache_of_an_immediate_transaction(path: Path) -> None:
     async def other() -> None:
         with pytest.raises(TransactionInUse):
             await store.cache.get("k")
 
-    async with opened(path) as store, store.transaction(own_writes=True), anyio.create_task_group() as tasks:
+    async with open_store(path) as store, store.transaction(immediate=True), anyio.create_task_group() as tasks:
         tasks.start_soon(other)
 
 
 @both
-async def test_a_transaction_that_has_ended_cannot_be_used(path: Path, own_writes: bool) -> None:
-    async with opened(path) as store:
-        async with store.transaction(own_writes=own_writes) as tx:
+async def test_a_transaction_that_has_ended_cannot_be_used(path: Path, immediate: bool) -> None:
+    async with open_store(path) as store:
+        async with store.transaction(immediate=immediate) as tx:
             pass
         for call in (tx.execute("SELECT 1"), tx.fetch("SELECT 1")):
-            with pytest.raises(TransactionInUse, match=r"in a transaction that has ended; keep what belongs together"):
+            with pytest.raises(TransactionInUse, match=r"in a transaction that has ended; keep all its calls inside"):
                 await call
 
 
 @both
-async def test_a_task_that_outlives_the_block_is_in_no_transaction_then(path: Path, own_writes: bool) -> None:
+async def test_a_task_that_outlives_the_block_is_in_no_transaction_then(path: Path, immediate: bool) -> None:
     ended = anyio.Event()
 
     async def other() -> None:
         await ended.wait()
         await one(store, "a")
 
-    async with opened(path) as store:
+    async with open_store(path) as store:
         async with anyio.create_task_group() as tasks:
-            async with store.transaction(own_writes=own_writes):
+            async with store.transaction(immediate=immediate):
                 tasks.start_soon(other)
             ended.set()
-        assert await paid(store) == ALL
+        assert await find_effects(store) == ALL
 
 
 @both
-async def test_calls_of_another_store_act_alone(path: Path, own_writes: bool) -> None:
+async def test_calls_of_another_store_act_alone(path: Path, immediate: bool) -> None:
     async def work() -> None:
-        async with store.transaction(own_writes=own_writes) as tx:
+        async with store.transaction(immediate=immediate) as tx:
             await other.queue("orders").put(b"1")
-            async with other.transaction(own_writes=own_writes) as inner:
+            async with other.transaction(immediate=immediate) as inner:
                 await pay(other, inner, "a")
                 await pay(store, tx, "a")
             raise ZeroDivisionError
 
-    async with opened(path) as store, opened(path.with_name("other.db")) as other:
+    async with open_store(path) as store, open_store(path.with_name("other.db")) as other:
         with pytest.raises(ZeroDivisionError):
             await work()
-        assert (await paid(store), await paid(other)) == ([], ALL)
+        assert (await find_effects(store), await find_effects(other)) == ([], ALL)
         assert (await other.queue("orders").stats()).ready == 2
 
 
 async def test_the_transaction_that_is_open_is_found(path: Path) -> None:
-    async with opened(path) as store:
+    async with open_store(path) as store:
         async with store.transaction() as tx:
             assert current_transaction("pay") is tx
         with pytest.raises(NoTransaction):

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from modd.errors import InvalidOption
-from modd.stores.sqlite import base as part
+from modd.stores.sqlite import base
 from modd.stores.sqlite.store import SqliteStore
 from tests.stores.sqlite.conftest import Clock
 
@@ -35,7 +35,7 @@ async def _do_when_all_wait(then: Callable[[], Awaitable[object]]) -> None:
 @pytest.fixture
 def long_peek(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody looks by itself whether there is something."""
-    monkeypatch.setattr(part, "PEEK", 60)
+    monkeypatch.setattr(base, "RECHECK", 60)
 
 
 @both
@@ -48,10 +48,10 @@ async def test_a_put_ends_the_wait(path: Path, of: Any) -> None:
 
 @both
 @pytest.mark.usefixtures("long_peek")
-@pytest.mark.parametrize("own_writes", [False, True])
-async def test_a_put_in_a_transaction_ends_the_wait(path: Path, of: Any, own_writes: bool) -> None:
+@pytest.mark.parametrize("immediate", [False, True])
+async def test_a_put_in_a_transaction_ends_the_wait(path: Path, of: Any, immediate: bool) -> None:
     async def put() -> None:
-        async with store.transaction(own_writes=own_writes):
+        async with store.transaction(immediate=immediate):
             await of(store).put(b"1")
 
     async with SqliteStore(path) as store:

@@ -13,12 +13,12 @@ import anyio
 import pytest
 
 from modd.ports import AlreadyHandled
-from modd.stores.sqlite.connection import own_loop
+from modd.stores.sqlite.connection import start_loop_thread
 from modd.stores.sqlite.errors import StoreClosed, StoreFailed, StoreFull
-from modd.stores.sqlite.opening import connected
-from modd.stores.sqlite.processes import FairLink, Turnstile
-from modd.stores.sqlite.sql import Call, Connection
+from modd.stores.sqlite.opening import connect_file
+from modd.stores.sqlite.sql import CallArgs, Connection
 from modd.stores.sqlite.store import SqliteStore
+from modd.stores.sqlite.write_turns import FairConnectionThread, WriteTurns
 from modd.stores.sqlite.writer import Writer
 from tests.stores.sqlite.connections import Watch
 from tests.stores.sqlite.connections import failed as failure
@@ -39,14 +39,14 @@ async def told(call: Do) -> None:
 
 
 @asynccontextmanager
-async def linked(path: Path, has_others: Callable[[], bool]) -> AsyncIterator[FairLink]:
+async def open_thread(path: Path, has_others: Callable[[], bool]) -> AsyncIterator[FairConnectionThread]:
     path.touch()  # noqa: ASYNC240
-    loop, turnstile = own_loop(), Turnstile(str(path), 1)
-    link = FairLink(partial(connected, str(path)), loop, turnstile, has_others)
-    await link.open()
-    yield link
-    await link.close()
-    turnstile.close()
+    loop, turns = start_loop_thread(), WriteTurns(str(path), 1)
+    thread = FairConnectionThread(partial(connect_file, str(path)), loop, turns, has_others)
+    await thread.open()
+    yield thread
+    await thread.close()
+    turns.close()
     if loop is not None:
         loop.close()
 
@@ -61,13 +61,13 @@ async def running(writer: Writer) -> AsyncIterator[None]:
             writer.close()
 
 
-def noted(connection: Connection, calls: Sequence[Call]) -> Sequence[int]:
+def insert_numbers(connection: Connection, calls: Sequence[CallArgs]) -> Sequence[int]:
     connection.execute("CREATE TABLE IF NOT EXISTS numbers (number INTEGER)")
     connection.executemany("INSERT INTO numbers VALUES (?)", calls)
     return [number for [number] in calls]
 
 
-def stopped(connection: Connection, calls: Sequence[Call]) -> Sequence[None]:
+def stop(connection: Connection, calls: Sequence[CallArgs]) -> Sequence[None]:
     raise Stop
 
 
@@ -82,29 +82,29 @@ async def test_when_the_connection_cannot_even_be_asked_all_callers_are_told_and
     async def fail(number: int) -> None:
         nonlocal failed
         with pytest.raises(RuntimeError, match="thread"):
-            await writer.submit(noted, number)
+            await writer.submit(insert_numbers, number)
         failed += 1
 
     errors: list[Exception] = [RuntimeError("can't start new thread")]
-    async with linked(path, has_others) as link:
-        writer = Writer("store.db", link, lambda: None)
+    async with open_thread(path, has_others) as thread:
+        writer = Writer("store.db", thread, lambda: None)
         async with anyio.create_task_group() as tasks:
             for number in (1, 2):
                 tasks.start_soon(fail, number)
             await anyio.wait_all_tasks_blocked()
             async with running(writer):
                 await until(lambda: failed == 2)
-                assert await writer.submit(noted, 3) == 3
-        assert await link.run(lambda db: db.execute("SELECT number FROM numbers").fetchall()) == [(3,)]
+                assert await writer.submit(insert_numbers, 3) == 3
+        assert await thread.run(lambda db: db.execute("SELECT number FROM numbers").fetchall()) == [(3,)]
 
 
 async def test_work_that_a_connection_did_not_take_is_not_done_in_place_of_the_next(path: Path) -> None:
-    async with linked(path, lambda: False) as link:
-        await link.close()
+    async with open_thread(path, lambda: False) as thread:
+        await thread.close()
         for _ in range(2):
             with pytest.raises(ValueError, match=r"active|closed"):
-                await link.run(lambda db: db.execute("SELECT 1"))
-        assert not link._work
+                await thread.run(lambda db: db.execute("SELECT 1"))
+        assert not thread._work
 
 
 async def test_a_connection_that_cannot_even_forget_what_it_read_wrong_goes_on(path: Path) -> None:
@@ -123,13 +123,13 @@ async def test_what_ends_the_writer_comes_out_and_its_callers_are_told(path: Pat
         with pytest.raises(Stop):
             await writer.run()
 
-    async def turn() -> None:
-        async with writer.turn():
+    async def reserve() -> None:
+        async with writer.reserve():
             pass
 
-    async with linked(path, lambda: False) as link:
-        writer = Writer("store.db", link, lambda: None)
-        calls = (partial(writer.submit, stopped), turn)
+    async with open_thread(path, lambda: False) as thread:
+        writer = Writer("store.db", thread, lambda: None)
+        calls = (partial(writer.submit, stop), reserve)
         async with anyio.create_task_group() as tasks:
             for call in calls:
                 tasks.start_soon(told, call)
@@ -151,21 +151,21 @@ async def test_a_disk_that_fails_while_calls_are_done_one_by_one_is_told_of(path
 
 
 async def test_who_waits_for_a_turn_when_the_writer_is_closed_is_told(path: Path) -> None:
-    async def turn() -> None:
-        async with writer.turn():
+    async def reserve() -> None:
+        async with writer.reserve():
             begun.set()
             await over.wait()
 
     async def second() -> None:
-        async with writer.turn():
+        async with writer.reserve():
             pass
 
     begun, over = anyio.Event(), anyio.Event()
     with anyio.fail_after(20):
-        async with linked(path, lambda: False) as link, anyio.create_task_group() as tasks:
-            writer = Writer("store.db", link, lambda: None)
+        async with open_thread(path, lambda: False) as thread, anyio.create_task_group() as tasks:
+            writer = Writer("store.db", thread, lambda: None)
             async with running(writer):
-                tasks.start_soon(turn)
+                tasks.start_soon(reserve)
                 await begun.wait()
                 tasks.start_soon(told, second)
                 await anyio.wait_all_tasks_blocked()
@@ -178,8 +178,8 @@ async def test_where_no_turn_is_to_be_had_it_is_written_without_one(path: Path) 
         raise OSError(37, "No locks available")
 
     async with affected(path) as store, affected(path):
-        link: Any = store._writer._link
-        link._turnstile._locked._lock = lock
+        thread: Any = store._writer._thread
+        thread._turns._lock._lock = lock
         with anyio.fail_after(5):
             await store.queue("a").put(b"1")
         assert (await store.queue("a").stats()).ready == 1

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from modd.stores.sqlite import processes as presence
+from modd.stores.sqlite import file_lock
 from modd.stores.sqlite.errors import StoreClosed
-from modd.stores.sqlite.journal import ALONE, SAFE, UNABLE, UNLOCKED, NotDurable, is_affected
+from modd.stores.sqlite.journal_mode import ALONE, NO_LOCKS, NO_WAL, SAFE, NotDurable, is_affected
 from modd.stores.sqlite.store import SqliteStore
-from tests.stores.sqlite.faulty import Disk, beside, by_uri, has_wal, of_version
+from tests.stores.sqlite.faulty import Disk, by_uri, files_beside, has_wal, of_version
 
 pytestmark = pytest.mark.anyio
 
@@ -38,7 +38,7 @@ async def test_who_is_alone_uses_wal(path: Path) -> None:
         assert store.journal == ALONE
         assert str(store.journal) == "wal: one process uses the file"
         assert has_wal(path)
-    assert beside(path) == {"", "-modd", "-modd-turn"}
+    assert files_beside(path) == {"", "-modd", "-modd-turn"}
 
 
 async def test_the_journal_is_told_while_the_store_is_open(path: Path) -> None:
@@ -67,28 +67,28 @@ async def test_a_repaired_sqlite_uses_wal_with_several(path: Path) -> None:
         await second.queue("a").put(b"2")
         assert first.journal == second.journal == SAFE
         assert (await first.queue("a").stats()).ready == 2
-    assert "-modd" not in beside(path)
+    assert "-modd" not in files_beside(path)
 
 
 async def test_what_cannot_be_locked_is_not_written_with_wal(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(presence, "fcntl", None)
+    monkeypatch.setattr(file_lock, "fcntl", None)
     async with SqliteStore(path) as first, SqliteStore(path) as second:
         await first.queue("a").put(b"1")
         await second.queue("a").put(b"2")
-        assert first.journal == second.journal == UNLOCKED
+        assert first.journal == second.journal == NO_LOCKS
         assert (await first.queue("a").stats()).ready == 2
 
 
 async def test_a_file_system_without_wal_is_enough(path: Path) -> None:
     async with SqliteStore(path, connect=by_uri("vfs=unix-dotfile")) as store:
         await store.queue("a").put(b"1")
-        assert store.journal == UNABLE
+        assert store.journal == NO_WAL
         assert (await store.queue("a").stats()).ready == 1
 
 
 def test_there_are_systems_without_locks(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "fcntl", None)
-    spec = importlib.util.spec_from_file_location("presence_elsewhere", presence.__file__)
+    spec = importlib.util.spec_from_file_location("presence_elsewhere", file_lock.__file__)
     assert spec is not None and spec.loader is not None
     elsewhere = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(elsewhere)
@@ -106,7 +106,7 @@ async def test_there_are_systems_where_a_folder_needs_no_sync(path: Path, monkey
 
 async def test_every_commit_waits_for_the_disk(path: Path) -> None:
     # ST-20
-    async with SqliteStore(path, timeout=2.5) as store, store.transaction(own_writes=True) as tx:
+    async with SqliteStore(path, timeout=2.5) as store, store.transaction(immediate=True) as tx:
         assert await tx.fetch("PRAGMA synchronous") == [(2,)]
         assert await tx.fetch("PRAGMA busy_timeout") == [(2500,)]
 

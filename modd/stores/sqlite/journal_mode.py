@@ -1,9 +1,9 @@
-"""How SQLite keeps a commit from being lost halfway: in which journal mode, and why in that one.
+"""The journal mode: how SQLite makes a commit atomic, and which mode is safe for a file.
 
-WAL is the faster one, and readers do not wait in it. SQLite 3.7.0 to 3.51.2 has an error in it: when two connections
-write or checkpoint at the same moment, the file can be damaged. With these a file is in WAL mode as long as one process
-uses it, in which one connection writes and checkpoints, and in TRUNCATE mode, an older and safe one, when there are
-several.
+WAL is faster, and readers do not wait in it. SQLite 3.7.0 to 3.51.2 has a bug in it: if two connections write or
+checkpoint at the same moment, the file can be damaged. With these versions a file is in WAL mode while one process uses
+it, in which one connection writes and checkpoints, and in the older TRUNCATE mode while several processes use it.
+`modd.stores.sqlite.sharing` tells how processes agree on the mode.
 """
 
 from __future__ import annotations
@@ -22,11 +22,14 @@ Mode: TypeAlias = Literal["wal", "truncate"]
 
 
 REPAIRED: dict[tuple[int, ...], int] = {(3, 44): 6, (3, 50): 7, (3, 51): 3}
-"""By release, the first patch in which WAL is safe with several connections; it is in all releases after these."""
+"""First patch of a release in which WAL is safe with several connections; every later release is safe."""
 
 
 class NotDurable(StoreError):
-    """A connection does not wait for the disk, so that what is committed could be lost with the power."""
+    """The connection does not wait for the disk, so that a power loss could undo commits.
+
+    ``level`` is its ``PRAGMA synchronous``.
+    """
 
     def __init__(self, store: str, level: object) -> None:
         self.level = level
@@ -38,7 +41,7 @@ class NotDurable(StoreError):
 
 
 class Journal(msgspec.Struct, frozen=True):
-    """The journal mode of a file, and why it is that one."""
+    """The journal mode of a file, ``wal`` or ``truncate``, and the reason for it."""
 
     mode: Mode
     reason: str
@@ -53,24 +56,24 @@ ALONE = Journal("wal", "one process uses the file")
 SHARED = Journal("truncate", "several processes use the file, and this version of SQLite can damage a WAL then")
 
 
-UNLOCKED = Journal("truncate", "no lock tells here whether others use the file, and this SQLite can damage a WAL then")
+NO_LOCKS = Journal("truncate", "files cannot be locked here to see other processes, and this SQLite can damage a WAL")
 
 
 SAFE = Journal("wal", "this version of SQLite is safe with several processes")
 
 
-UNABLE = Journal("truncate", "the file system has no WAL")
+NO_WAL = Journal("truncate", "the file system has no WAL")
 
 
 def is_affected(version: str) -> bool:
-    """Whether this version of SQLite can damage a WAL that several connections write."""
+    """True if this version of SQLite can damage a WAL that several connections write."""
     numbers = tuple(int(part) for part in version.split("."))
     patch = REPAIRED.get(numbers[:2])
     return (3, 7) <= numbers < (3, 52) and (patch is None or numbers[2:] < (patch,))
 
 
 def prepare_writer(store: str, timeout: float, connection: Connection) -> None:
-    """Make it a connection that writes what is not lost. Raises `NotDurable`."""
+    """Set up the connection that writes: each commit waits for the disk. Raises `NotDurable`."""
     connection.execute(f"PRAGMA busy_timeout = {round(1000 * timeout)}")
     connection.execute("PRAGMA synchronous = FULL")
     [level] = connection.execute("PRAGMA synchronous").fetchone()
@@ -79,31 +82,32 @@ def prepare_writer(store: str, timeout: float, connection: Connection) -> None:
 
 
 def prepare_reader(timeout: float, connection: Connection) -> None:
-    """Make it a connection that only reads, and leaves the WAL to the one that writes."""
+    """Set up a read-only connection, which leaves checkpoints to the connection that writes."""
     connection.execute(f"PRAGMA busy_timeout = {round(1000 * timeout)}")
     connection.execute("PRAGMA wal_autocheckpoint = 0")
     connection.execute("PRAGMA query_only = ON")
 
 
 def set_mode(connection: Connection, mode: Mode, patience: float) -> str:
-    """Change the journal mode, and return the one that the file is in then; not every file system has a WAL.
+    """Change the journal mode, and return the mode that the file is in then: some file systems have no WAL.
 
-    patience: for how many seconds to try while others have the file open, as SQLite does not wait by itself here.
+    patience: seconds to retry while other connections have the file open, because SQLite's ``busy_timeout`` does not
+    hold for this statement. Raises SQLite's error after that.
     """
     end = monotonic() + patience
     while True:
         try:
-            is_now: str = connection.execute(f"PRAGMA journal_mode = {mode}").fetchone()[0]
+            current: str = connection.execute(f"PRAGMA journal_mode = {mode}").fetchone()[0]
         except Exception as error:
             if not is_busy(error) or monotonic() >= end:
                 raise
         else:
-            return is_now
-        sleep(uniform(0.002, 0.01))  # in a thread, and not in step with the others who try
+            return current
+        sleep(uniform(0.002, 0.01))  # random, so that two processes do not retry in step; this is not the loop's thread
 
 
-def mode_of(connection: Connection) -> str:
-    """The journal mode that the file is in."""
-    connection.execute("SELECT count(*) FROM sqlite_master").fetchone()  # it is known when something was read
+def read_mode(connection: Connection) -> str:
+    """Return the journal mode that the file is in."""
+    connection.execute("SELECT count(*) FROM sqlite_master").fetchone()  # SQLite knows the mode after the first read
     mode: str = connection.execute("PRAGMA journal_mode").fetchone()[0]
     return mode

@@ -1,0 +1,101 @@
+"""Group commit: the calls of concurrent tasks become one transaction, because a commit costs more than its writes.
+
+Example: three tasks call `ack`, `put` and `ack` at once. `Batch` runs each operation once, `ack` with two calls and
+`put` with one, and commits. If one call fails, say with `LeaseLost`, the transaction is rolled back, and a second one
+runs each call in a savepoint: the failing call raises, and the other two are committed.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+from modd.concurrency.signals import Signal, set_signal
+from modd.stores.sqlite.errors import is_store_failure, translate_error
+from modd.stores.sqlite.savepoint import savepoint, transaction
+from modd.stores.sqlite.sql import CallArgs, Connection, Operation
+
+
+class RolledBack(Exception):
+    """A statement of the user (``INSERT OR ROLLBACK``) has rolled back the whole transaction."""
+
+
+class Write:
+    """A call that waits to be committed, with its result or error afterwards.
+
+    done: set when the batch is committed or has failed.
+    """
+
+    __slots__ = ("arguments", "done", "error", "operation", "result")
+
+    def __init__(self, operation: Operation, arguments: CallArgs, done: Signal) -> None:
+        self.operation, self.arguments, self.done = operation, arguments, done
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+
+class Batch:
+    """Writes that become one transaction; each is committed whole or not at all, whichever other one fails."""
+
+    def __init__(self) -> None:
+        self.writes: list[Write] = []
+        self.is_finished = False
+        """True once every write has its result or error, and its caller was woken."""
+
+    def finish(self) -> None:
+        """Wake the callers."""
+        self.is_finished = True
+        for write in self.writes:
+            set_signal(write.done)
+
+    def commit(self, store: str, connection: Connection) -> None:
+        """Run all writes and commit; each has a result or an error afterwards."""
+        try:
+            with transaction(connection):
+                self._run_grouped(connection)
+        except Exception as error:
+            if is_store_failure(error):
+                return self.fail(store, error)
+            try:
+                self._commit_singly(connection)
+            except Exception as failure:
+                self.fail(store, failure)
+
+    def fail(self, store: str, error: Exception) -> None:
+        """Set this error on each write that has no error yet."""
+        for write in self.writes:
+            write.error = write.error or translate_error(store, error)
+
+    def refuse(self, error: Exception) -> None:
+        """Fail each write with this error, without running any."""
+        for write in self.writes:
+            write.error = error
+        self.finish()
+
+    def _run_grouped(self, connection: Connection) -> None:
+        groups: dict[Operation, list[Write]] = {}
+        for write in self.writes:
+            groups.setdefault(write.operation, []).append(write)
+        for operation, writes in groups.items():
+            results = operation(connection, [write.arguments for write in writes])
+            for write, result in zip(writes, results, strict=True):
+                write.result = result
+
+    def _commit_singly(self, connection: Connection) -> None:
+        committed = False
+        while not committed:  # again after each statement that rolled the transaction back, without that one
+            with suppress(RolledBack), transaction(connection):
+                self._run_singly(connection)
+                committed = True
+
+    def _run_singly(self, connection: Connection) -> None:
+        for write in (write for write in self.writes if write.error is None):
+            try:
+                with savepoint(connection):
+                    [write.result] = write.operation(connection, (write.arguments,))
+            except Exception as error:
+                if is_store_failure(error):
+                    raise
+                write.error = error
+                if not connection.in_transaction:
+                    raise RolledBack from error

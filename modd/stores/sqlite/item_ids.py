@@ -1,0 +1,54 @@
+"""Ids of queue items.
+
+An item that was put without an id is called by the file's nonce and its position in hexadecimal: nonce
+``9f0c17a2b4d1`` and position 0x6127 make ``9f0c17a2b4d16127``. So these ids take no space in the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import blake2b
+
+from modd.stores.sqlite.sql import Connection
+
+
+def queue_number(queue: str) -> int:
+    """Return the number that stands for a queue in the file: 48 bits of a hash of its name, known without a query."""
+    return int.from_bytes(blake2b(queue.encode(), digest_size=6).digest(), "big")
+
+
+class ItemIds:
+    """The ids of the items of one queue.
+
+    queue: its name. nonce: returns the nonce of the file.
+    """
+
+    def __init__(self, queue: str, nonce: Callable[[], str]) -> None:
+        self.number, self._nonce = queue_number(queue), nonce
+
+    def id_of(self, position: int, id: str | None) -> str:
+        """Return the id of an item: its id in the table or, if that is NULL, nonce and position."""
+        return id if id is not None else f"{self._nonce()}{position:x}"
+
+    def position_of(self, connection: Connection, id: str) -> int | None:
+        """Return the position of the item with this id; None if there is none."""
+        position = self._parse(id)
+        if position is not None:
+            parameters = (position, self.number)
+            row = connection.execute(
+                "SELECT 1 FROM modd_items WHERE place = ? AND queue = ? AND id IS NULL", parameters
+            )
+            if row.fetchone():
+                return position
+        rows = connection.execute("SELECT place FROM modd_items WHERE queue = ? AND id = ?", (self.number, id))
+        return next((position for [position] in rows.fetchall()), None)
+
+    def _parse(self, id: str) -> int | None:
+        """Return the position in an id that is made of nonce and position; None for any other id."""
+        nonce = self._nonce()
+        text = id.removeprefix(nonce)
+        try:
+            position = int(text, 16)
+        except ValueError:
+            return None
+        return position if len(text) < 16 and f"{nonce}{position:x}" == id else None

@@ -1,0 +1,58 @@
+"""Leases: the row that a claim stands for, and changes that only the holder of its lease may make.
+
+A claim writes a random number into the row of its item, and returns position and number as the claim's token: ``1f.9c``
+is the row at position 0x1f, leased with number 0x9c. A claim of the same item later writes another number, so that the
+statements of the earlier holder change no row: its lease is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from secrets import randbits
+from typing import NamedTuple
+
+from modd.ports.errors import LeaseLost
+from modd.ports.items import Claim
+from modd.stores.sqlite.sql import Connection
+
+
+class LeasedRow(NamedTuple):
+    """The row of a claim: its position, the number of its lease, and the id and key of its item."""
+
+    position: int
+    number: int
+    id: str
+    key: str | None
+
+
+LEASED = "place = ? AND token = ?"
+"""The condition for a leased row, given its position and number."""
+
+
+def new_lease_number() -> int:
+    """Return a number for a new lease: 62 random bits, which SQLite can store."""
+    return randbits(62)
+
+
+def claim_token(position: int, number: int) -> str:
+    """Return the token of a claim."""
+    return f"{position:x}.{number:x}"
+
+
+def leased_row(claim: Claim) -> LeasedRow:
+    """Return the row of a claim; for a claim of another implementation, a row that does not exist."""
+    position, _, number = claim.token.partition(".")
+    try:
+        return LeasedRow(int(position, 16), int(number, 16), claim.id, claim.key)
+    except ValueError:
+        return LeasedRow(-1, -1, claim.id, claim.key)
+
+
+def update_leased(connection: Connection, sql: str, rows: Iterable[LeasedRow]) -> None:
+    """Execute a statement for each row; repeated rows count once.
+
+    sql: takes position and number, as `LEASED` does. Raises `LeaseLost` with the ids of rows that were not leased.
+    """
+    lost = [row.id for row in dict.fromkeys(rows) if not connection.execute(sql, row[:2]).rowcount]
+    if lost:
+        raise LeaseLost(lost)
