@@ -1,1 +1,1 @@
-"""Benchmarks: modd against handwritten floors, in one run (see README.md here)."""
+"""Benchmarks of modd: README.md in this folder explains them."""

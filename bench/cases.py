@@ -1,4 +1,4 @@
-"""What is measured: each case does the same work on every side, and counts what was handled."""
+"""Cases of the core. Both runs of a case do the same work and count the messages that were handled."""
 
 from __future__ import annotations
 
@@ -13,39 +13,39 @@ from bench.floors import Count, Floor
 from modd import Bus
 
 Run = Callable[[int], Awaitable[float | None]]
-"""Sends as often as it is told; raises when more or fewer messages were handled than that takes.
+"""A function that sends a number of times, and raises an error if it has counted a wrong number of messages.
 
-It returns the seconds that count, when it does something else besides.
+It returns the seconds to count, or None if all of its time counts.
 """
 
 CART = 20_000
-"""A cart keeps its lines, so a new one is taken after so many sends."""
+"""Sends after which a run takes a new cart, because a cart keeps its lines."""
 NO_LIMIT = 10_000_000
-"""A limit that no case comes near, so that only the loop itself is measured."""
+"""A limit that no case reaches, so that only the loop is measured."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """Two runs that are measured side by side, and the figure that comes of it."""
+    """Two runs that are measured side by side, and the figure that compares them."""
 
     name: str
     run: Run
     base: Run
-    """What it is compared with."""
+    """The run to compare with."""
     figure: Callable[[float, float], float]
-    """From the seconds that one send took with ``run`` and with ``base``."""
+    """Returns the figure from the seconds of one send with ``run`` and with ``base``."""
     must: float
     aim: float
     messages: int = 1
-    """Handled per send."""
+    """Messages that are handled per send."""
     at_most: bool = False
-    """Whether a small figure is a good one."""
+    """True if a smaller figure is better."""
     opening: AbstractAsyncContextManager[Any] = field(default_factory=nullcontext)
-    """Open around the runs."""
+    """Is open during the runs."""
 
 
 def all_cases() -> list[Case]:
-    """Every case, with what it must reach and what it should reach."""
+    """Return every case with the ratio that it must reach and the ratio that it should reach."""
     return [
         dispatch("1 handler, async", handlers=1, types=1, sync=False, must=0.38, aim=0.50),
         dispatch("1 handler, sync", handlers=1, types=1, sync=True, must=0.70, aim=0.85),
@@ -64,7 +64,7 @@ def all_cases() -> list[Case]:
 
 
 def dispatch(name: str, *, handlers: int, types: int, sync: bool, must: float, aim: float) -> Case:
-    """Types with so many handlers each, of which one is sent."""
+    """One of several types is sent, and each of its handlers counts it."""
     count = Count()
     kinds, plain = components.number_types(types), floors.number_types(types)
     bus = Bus([components.counter(kind, count, sync=sync) for kind in kinds for _ in range(handlers)])
@@ -74,7 +74,7 @@ def dispatch(name: str, *, handlers: int, types: int, sync: bool, must: float, a
 
 
 def shopping(name: str, *, idle: int, must: float, aim: float) -> Case:
-    """A cart that answers each addition with its totals, a checkout that keeps them, and others with nothing to do."""
+    """A cart that answers each addition with its totals, a checkout that keeps the totals, and idle components."""
     seen: list[Any] = [None]
 
     def bus() -> Bus:
@@ -90,7 +90,7 @@ def shopping(name: str, *, idle: int, must: float, aim: float) -> Case:
 
 
 def depth(name: str, length: int, *, must: float, aim: float) -> Case:
-    """A chain: each message causes the next one, down to zero."""
+    """A chain: each message causes the next, down to zero."""
     count, each = Count(), length + 1
     bus, floor = Bus([components.down(count)], limit=NO_LIMIT), Floor([floors.down(count)])
     run = sends(bus, lambda _: components.Number(length), count, each)
@@ -99,7 +99,7 @@ def depth(name: str, length: int, *, must: float, aim: float) -> Case:
 
 
 def fan(name: str, width: int, *, must: float, aim: float) -> Case:
-    """One message causes many at once."""
+    """One message causes many messages at once."""
     count = Count()
     bus, floor = Bus([components.spread(count)], limit=NO_LIMIT), Floor([floors.spread(count)])
     run = sends(bus, lambda _: components.Wide(width), count, width)
@@ -108,19 +108,19 @@ def fan(name: str, width: int, *, must: float, aim: float) -> Case:
 
 
 def nested(name: str, *, levels: int) -> Case:
-    """What each bus around a bus adds to a send, as a multiple of a send to that bus alone."""
+    """Return the cost that each surrounding bus adds to a send, as a multiple of a send to the inner bus alone."""
     count = Count()
     plain, deep = (Bus([components.counter(components.Number, count)]) for _ in range(2))
     for _ in range(levels):
         deep = Bus([deep])
     run, base = sends(deep, components.Number, count, 1), sends(plain, components.Number, count, 1)
-    return Case(name, run, base, lambda one, other: (one / other - 1) / levels, must=1.3, aim=0.9, at_most=True)
+    return Case(name, run, base, lambda seconds, base: (seconds / base - 1) / levels, must=1.3, aim=0.9, at_most=True)
 
 
 async def peak_of_chain(length: int) -> int:
-    """The most bytes that one turn holds at a time in which each of so many messages causes the next one.
+    """Return the peak memory, in bytes, of one turn with a chain of messages.
 
-    The limit is just high enough, so that the second half of the turn notes what leads to what.
+    The limit is just high enough, so that the second half of the turn also notes which message caused which.
     """
     count = Count()
     bus = Bus([components.down(count)], limit=length)
@@ -167,7 +167,7 @@ def sends(send: Any, make: Callable[[int], Any], count: Count, each: int) -> Run
 
 
 def _purchases(open_shop: Callable[[], Any], make: Callable[..., Any], seen: list[Any]) -> Run:
-    """Put two of one thing into the cart, over and over."""
+    """Return a run that puts two pieces into the cart with each send."""
 
     async def run(times: int) -> None:
         for start in range(0, times, CART):

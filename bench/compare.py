@@ -53,7 +53,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.compare", description=__doc__)
     parser.add_argument("checkout", type=Path, help="the folder of the other checkout")
     parser.add_argument("--rounds", type=int, default=11, help="runs of each case in each checkout")
-    parser.add_argument("--seconds", type=float, default=0.2, help="how long a run is to take")
+    parser.add_argument("--seconds", type=float, default=0.2, help="duration of a run")
     parser.add_argument("--only", default="", help="only the cases with this text in their names")
     return parser.parse_args()
 

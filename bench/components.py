@@ -1,4 +1,4 @@
-"""The messages and components that modd is measured with; what each accepts is its annotation."""
+"""Messages and components that modd is measured with."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from modd import Component, Failure, Message
 
 
 class Number(Message):
-    """Stands for any message."""
+    """A message with a number."""
 
     n: int
 
 
 class Wide(Message):
-    """Asks for so many messages."""
+    """A request for a number of messages."""
 
     n: int
 
 
 class Added(Message):
-    """Something was put into the cart."""
+    """An addition to the cart."""
 
     sku: str
     price: float
@@ -31,23 +31,23 @@ class Added(Message):
 
 
 class Totals(Message):
-    """What is in the cart by now."""
+    """The content of the cart."""
 
     items: int
     total: float
 
 
 class Paid(Message):
-    """Never sent."""
+    """A message that is never sent."""
 
 
 def number_types(types: int) -> list[type[Any]]:
-    """So many message types of one shape."""
+    """Return a number of message types with the same fields."""
     return [msgspec.defstruct(f"Number{i}", [("n", int)], bases=(Message,), frozen=True) for i in range(types)]
 
 
 def counter(kind: type, count: Count, *, sync: bool = False) -> Component:
-    """Counts the messages of a type."""
+    """Return a component that counts the messages of a type."""
 
     async def handle(message: Any) -> None:
         count.n += 1
@@ -61,7 +61,7 @@ def counter(kind: type, count: Count, *, sync: bool = False) -> Component:
 
 
 def down(count: Count) -> Component:
-    """Counts a number and causes the next one below it, to zero."""
+    """Return a component that counts a number and causes the next lower number, down to zero."""
 
     async def handle(message: Number) -> Number | None:
         count.n += 1
@@ -71,7 +71,7 @@ def down(count: Count) -> Component:
 
 
 def spread(count: Count) -> Component:
-    """Causes as many numbers as it is asked for, and counts them."""
+    """Return a component that causes the requested number of messages, and counts them."""
 
     async def handle(message: Wide | Number) -> list[Number] | None:
         if type(message) is Wide:
@@ -83,7 +83,7 @@ def spread(count: Count) -> Component:
 
 
 def reply() -> Component:
-    """Answers each request with a number."""
+    """Return a component that answers each request with a number."""
 
     async def handle(message: Wide) -> Number:
         return Number(message.n)
@@ -92,7 +92,7 @@ def reply() -> Component:
 
 
 def broken() -> Component:
-    """Raises an error for each number."""
+    """Return a component that raises an error for each number."""
 
     async def handle(message: Number) -> None:
         raise ValueError
@@ -101,7 +101,7 @@ def broken() -> Component:
 
 
 def rescue(count: Count) -> Component:
-    """Counts failures and thereby handles them."""
+    """Return a component that counts failures and thereby handles them."""
 
     async def handle(failure: Failure) -> None:
         count.n += 1
@@ -110,7 +110,7 @@ def rescue(count: Count) -> Component:
 
 
 def cart() -> Component:
-    """Answers each addition with the totals so far."""
+    """Return a component that answers each addition with the totals so far."""
     lines: list[tuple[int, str, float]] = []
     items, total = 0, 0.0
 
@@ -125,7 +125,7 @@ def cart() -> Component:
 
 
 def checkout(seen: list[Any]) -> Component:
-    """Keeps the latest totals for the time of payment."""
+    """Return a component that keeps the latest totals for the payment."""
 
     async def handle(message: Totals | Paid) -> None:
         if type(message) is Totals:
@@ -135,7 +135,7 @@ def checkout(seen: list[Any]) -> Component:
 
 
 def idle() -> Component:
-    """Waits for a message that is never sent."""
+    """Return a component for a message that is never sent."""
 
     async def handle(message: Paid) -> None:
         return None

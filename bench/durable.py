@@ -1,4 +1,4 @@
-"""What a store in a file is measured by: messages that are safe on the disk, beside sqlite3 with one table."""
+"""Cases of a store in a file: messages that are safe on the disk, compared with sqlite3 with one table."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from modd.stores import SqliteStore
 from modd.worker import Worker
 
 BATCH = 100
-"""What is claimed and acknowledged at a time, where that is measured."""
+"""Messages that are claimed and acknowledged at a time in the case of batches."""
 FILL = 1000
-"""What is put at a time, where that is not measured."""
+"""Messages that are put at a time where the put is not measured."""
 
 
 class Add(Command[None]):
-    """Stands for any command."""
+    """A command."""
 
     producer: int
-    """Who waits until it is handled."""
+    """The producer that waits until the command is handled."""
     sku: str = "KAY-123-YOLO"
     price: float = 10.99
     quantity: int = 2
@@ -37,12 +37,12 @@ CODEC = Codec([Add])
 
 
 def payload(producer: int = 0) -> bytes:
-    """A command in an envelope as bytes, about 250 of them."""
+    """Return a command in an envelope, encoded in about 250 bytes."""
     return CODEC.encode(Envelope(Add(producer)))
 
 
 def durable_cases(folder: Path) -> list[Case]:
-    """Every case, with what it must reach and what it should reach; files are made in the folder and removed."""
+    """Return every case; its files are made in the folder and removed afterwards."""
     return [
         _case("durable put, 1 producer", Puts(folder, 1), must=0.35, aim=0.5),
         _case("durable put, 100 producers", Puts(folder, 100), must=10, aim=14),
@@ -54,11 +54,11 @@ def durable_cases(folder: Path) -> list[Case]:
 
 
 class Pair:
-    """Both sides of a case, each with a file of its own in one folder; open around the runs."""
+    """Both sides of a case, each with its file in one folder. It is open during the runs."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self.expected = [0, 0]  # messages that must wait in the end: modd's, and those of the other side
+        self.expected = [0, 0]  # messages that must wait at the end, in the file of modd and in the file of the floor
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
@@ -73,44 +73,44 @@ class Pair:
                 expect([stats, self.raw.waiting()], [Stats(self.expected[0], 0, 0, 0), self.expected[1]])
 
     async def open(self, stack: AsyncExitStack, folder: Path) -> None:
-        """Open both in this folder, until the stack is left. modd's file must be in WAL mode, as the other one."""
+        """Open both files in the folder until the stack is left; both must be in WAL mode."""
         self.raw = stack.enter_context(closing(Raw(folder / "raw.db")))
         store = await stack.enter_async_context(SqliteStore(folder / "modd.db"))
         expect(store.journal.mode, "wal")
         self.queue = store.queue("bench")
 
     async def run(self, messages: int) -> float | None:
-        """What modd does."""
+        """Do the work with modd."""
         raise NotImplementedError
 
     async def base(self, messages: int) -> float | None:
-        """What the other side does."""
+        """Do the work with the floor."""
         raise NotImplementedError
 
 
 class Puts(Pair):
-    """Messages that are put by so many producers at once; each waits until its own is safe, then puts the next."""
+    """Several producers put messages; each waits until its message is safe before it puts the next."""
 
     def __init__(self, folder: Path, producers: int) -> None:
         super().__init__(folder)
         self._producers, self._body = producers, payload()
 
     async def run(self, messages: int) -> None:
-        """Put them all."""
+        """Put the messages with all producers."""
         await spread(messages, self._producers, lambda _: self.queue.put(self._body))
         self.expected[0] += messages
 
     async def base(self, messages: int) -> None:
-        """Put them one after another."""
+        """Put one message after another."""
         for _ in range(messages):
             self.raw.put(self._body)
         self.expected[1] += messages
 
 
 class Handled(Pair):
-    """Commands through a worker; each of so many producers waits until its own is handled, then puts the next.
+    """Commands go through a worker; each producer waits until its command is handled before it puts the next.
 
-    A run ends when the last one is acknowledged.
+    A run ends when the last command is acknowledged.
     """
 
     def __init__(self, folder: Path, at_once: int) -> None:
@@ -119,7 +119,7 @@ class Handled(Pair):
         self._waiting: dict[int, asyncio.Future[None]] = {}
 
     async def open(self, stack: AsyncExitStack, folder: Path) -> None:
-        """Have a worker run beside."""
+        """Open both files, and run a worker."""
         await super().open(stack, folder)
         worker = Worker(self.queue, CommandBus({Add: self.handle}), codec=CODEC, concurrency=self._at_once)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
@@ -127,18 +127,18 @@ class Handled(Pair):
         stack.callback(worker.stop)
 
     async def handle(self, command: Add) -> None:
-        """Tell its producer."""
+        """Tell the producer of a command that it is handled."""
         self._waiting.pop(command.producer).set_result(None)
 
     async def run(self, messages: int) -> None:
-        """Have them all handled."""
+        """Put commands with all producers, and wait until the last is acknowledged."""
         await spread(messages, self._at_once, self._handled)
         while (left := await self.queue.stats()).leased:
             pass
         expect(left, Stats(0, 0, 0, 0))
 
     async def base(self, messages: int) -> None:
-        """Put, claim and acknowledge one after another."""
+        """Put, claim and acknowledge one message after another."""
         for _ in range(messages):
             self.raw.put(self._bodies[0])
             expect(self.raw.ack(self.raw.claim()), 1)
@@ -150,10 +150,10 @@ class Handled(Pair):
 
 
 class Claims(Pair):
-    """Messages that wait are claimed and acknowledged; that they are put is not counted."""
+    """Waiting messages are claimed and acknowledged; the put before is not counted."""
 
     async def run(self, messages: int) -> float:
-        """Claim and acknowledge a batch at a time."""
+        """Claim and acknowledge in batches."""
         for start in range(0, messages, FILL):
             await self.queue.put(*[payload()] * min(FILL, messages - start))
         began, left = perf_counter(), messages
@@ -164,7 +164,7 @@ class Claims(Pair):
         return perf_counter() - began
 
     async def base(self, messages: int) -> float:
-        """Claim and acknowledge one after another."""
+        """Claim and acknowledge one message after another."""
         self.raw.fill([payload()] * messages)
         began = perf_counter()
         for _ in range(messages):
@@ -173,7 +173,7 @@ class Claims(Pair):
 
 
 async def spread(messages: int, producers: int, send: Callable[[int], Awaitable[object]]) -> None:
-    """So many messages, sent by so many producers at once; each sends the next one when its last is done."""
+    """Send messages with a number of producers; each sends the next when its last is done."""
     left = iter(range(messages))
 
     async def produce(number: int) -> None:

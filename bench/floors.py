@@ -1,7 +1,7 @@
-"""The floor: the least Python that does what a bus does, so that a ratio to it says what the bus adds.
+"""The floor: the least Python that does the work of a bus, so that a ratio to it tells what the bus adds.
 
-It has no routes, no turns, no limits and no care for errors or cancellation: nobody could ship it. Its components get
-every message and look for themselves whether it is theirs.
+It has no routes, no turns, no limits and no care for errors or cancellation, so it is no library. Its components get
+every message and check its type themselves.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ Component = Callable[[Any], Awaitable[Any]]
 
 
 class Floor:
-    """Awaits every component for every message and queues what they return, until nothing is queued."""
+    """A queue and a loop that awaits every component for every message and queues the returned messages."""
 
     def __init__(self, components: Iterable[Component]) -> None:
         self.components = list(components)
         self.queue: deque[Any] = deque()
 
     async def send(self, message: Any) -> None:
-        """Send a message and wait until all that it caused is handled."""
+        """Send a message, and wait until every message that it caused is handled."""
         components, queue = self.components, self.queue
         queue.append(message)
         while queue:
@@ -39,13 +39,13 @@ class Floor:
 
 
 class Number(msgspec.Struct, frozen=True, gc=False):
-    """Stands for any message."""
+    """A message with a number."""
 
     n: int
 
 
 class Wide(msgspec.Struct, frozen=True, gc=False):
-    """Asks for so many messages."""
+    """A request for a number of messages."""
 
     n: int
 
@@ -57,7 +57,7 @@ class Failed(msgspec.Struct, frozen=True, gc=False):
 
 
 class Added(msgspec.Struct, frozen=True, gc=False):
-    """Something was put into the cart."""
+    """An addition to the cart."""
 
     sku: str
     price: float
@@ -65,18 +65,18 @@ class Added(msgspec.Struct, frozen=True, gc=False):
 
 
 class Totals(msgspec.Struct, frozen=True, gc=False):
-    """What is in the cart by now."""
+    """The content of the cart."""
 
     items: int
     total: float
 
 
 class Paid(msgspec.Struct, frozen=True, gc=False):
-    """Never sent."""
+    """A message that is never sent."""
 
 
 class Count:
-    """How many messages were handled."""
+    """The number of messages that were handled."""
 
     __slots__ = ("n",)
 
@@ -85,12 +85,12 @@ class Count:
 
 
 def number_types(types: int) -> list[type[Any]]:
-    """So many message types of one shape."""
+    """Return a number of message types with the same fields."""
     return [msgspec.defstruct(f"Number{i}", [("n", int)], frozen=True, gc=False) for i in range(types)]
 
 
 def counter(kind: type, count: Count) -> Component:
-    """Counts the messages of a type."""
+    """Return a component that counts the messages of a type."""
 
     async def handle(message: Any) -> None:
         if type(message) is kind:
@@ -100,7 +100,7 @@ def counter(kind: type, count: Count) -> Component:
 
 
 def down(count: Count) -> Component:
-    """Counts a number and causes the next one below it, to zero."""
+    """Return a component that counts a number and causes the next lower number, down to zero."""
 
     async def handle(message: Any) -> Any:
         if isinstance(message, Number):
@@ -113,7 +113,7 @@ def down(count: Count) -> Component:
 
 
 def spread(count: Count) -> Component:
-    """Causes as many numbers as it is asked for, and counts them."""
+    """Return a component that causes the requested number of messages, and counts them."""
 
     async def handle(message: Any) -> Any:
         if isinstance(message, Wide):
@@ -126,7 +126,7 @@ def spread(count: Count) -> Component:
 
 
 def reply() -> Component:
-    """Answers each request with a number."""
+    """Return a component that answers each request with a number."""
 
     async def handle(message: Any) -> Any:
         return Number(message.n) if isinstance(message, Wide) else None
@@ -135,7 +135,7 @@ def reply() -> Component:
 
 
 def broken() -> Component:
-    """Raises an error for each number, and catches it itself."""
+    """Return a component that raises an error for each number, and catches it itself."""
 
     async def handle(message: Any) -> Any:
         try:
@@ -149,7 +149,7 @@ def broken() -> Component:
 
 
 def rescue(count: Count) -> Component:
-    """Counts errors."""
+    """Return a component that counts errors."""
 
     async def handle(message: Any) -> None:
         if isinstance(message, Failed):
@@ -159,7 +159,7 @@ def rescue(count: Count) -> Component:
 
 
 def cart() -> Component:
-    """Answers each addition with the totals so far."""
+    """Return a component that answers each addition with the totals so far."""
     lines: list[tuple[int, str, float]] = []
     items, total = 0, 0.0
 
@@ -176,7 +176,7 @@ def cart() -> Component:
 
 
 def checkout(seen: list[Any]) -> Component:
-    """Keeps the latest totals for the time of payment."""
+    """Return a component that keeps the latest totals for the payment."""
 
     async def handle(message: Any) -> None:
         if isinstance(message, Totals):
@@ -188,7 +188,7 @@ def checkout(seen: list[Any]) -> Component:
 
 
 def idle() -> Component:
-    """Has nothing to do with any message."""
+    """Return a component that ignores every message."""
 
     async def handle(message: Any) -> None:
         return None

@@ -1,4 +1,4 @@
-"""Draw curves as an SVG, in colours that can be seen on light and on dark ground."""
+"""Curves as an SVG, in colours that are readable on a light and on a dark background."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ Row = dict[str, Any]
 
 COLOURS = ("#2f81c7", "#c9681c", "#2e9d5b", "#a55fc4")
 INK = "#7d8590"
-"""Of texts and axes."""
+"""The colour of texts and axes."""
 PLOT, GAP_X, GAP_Y, MARGIN = (360, 200), 90, 140, 70
-"""Of each panel the width and height in which lines are drawn, and what is between panels and around them."""
+"""Width and height of the lines in a panel, the gaps between panels, and the margin around them."""
 ACROSS = 2
-"""Panels beside each other."""
+"""Panels in a row."""
 MARKS = 4
-"""Of the axis of costs, above zero."""
+"""Marks above zero on the axis of costs."""
 
 
 def picture(operations: Sequence[str], rows: Sequence[Row], most: float) -> str:
-    """A panel for each operation, with a curve for each kind of items: cost by how many wait.
+    """Return an SVG with a panel for each operation and a curve for each kind: cost by the number of waiting items.
 
-    most: how many times the first cost the others may be; for each curve a dotted line says where that is.
+    most: the highest ratio of a cost to the first cost of its curve; a dotted line shows it.
     """
     width = 2 * MARGIN + ACROSS * PLOT[0] + (ACROSS - 1) * GAP_X
     down = ceil(len(operations) / ACROSS)
@@ -33,14 +33,14 @@ def picture(operations: Sequence[str], rows: Sequence[Row], most: float) -> str:
         _group(
             MARGIN + number % ACROSS * (PLOT[0] + GAP_X),
             MARGIN + number // ACROSS * (PLOT[1] + GAP_Y),
-            Panel([row for row in rows if row["operation"] == operation], kinds, most).drawn(operation),
+            Panel([row for row in rows if row["operation"] == operation], kinds, most).draw(operation),
         )
         for number, operation in enumerate(operations)
     ]
     text = f'font-family="sans-serif" font-size="13" fill="{INK}"'
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" {text}>'
-    title = "<title>What putting and claiming cost when ever more items wait</title>"
-    note = _text(MARGIN, height - 14, f"across: how many items wait; dotted: {most} times the first point of a curve")
+    title = "<title>The cost of put and claim while more and more items wait</title>"
+    note = _text(MARGIN, height - 14, f"across: waiting items; dotted: {most} times the first point of a curve")
     return "\n".join([head, title, *panels, note, "</svg>", ""])
 
 
@@ -55,8 +55,8 @@ class Panel:
         highest = max(max(row["ns"], most * self._of(row["items"])[0]["ns"]) for row in rows)
         self._step = _round_step(1.05 * highest / MARKS)
 
-    def drawn(self, title: str) -> str:
-        """Title, axes, curves, and which is which, with what the last point is to the first."""
+    def draw(self, title: str) -> str:
+        """Return the panel: title, axes, curves, and a key with the ratio of the last point to the first."""
         parts = [_text(0, -14, f"{title}: microseconds per item", weight="bold"), *self._axes()]
         for number, (kind, colour) in enumerate(self._kinds.items()):
             parts += [*self._curve(self._of(kind), colour), *self._key(kind, colour, PLOT[1] + 42 + 18 * number)]
@@ -96,7 +96,7 @@ class Panel:
 
 
 def _round_step(least: float) -> float:
-    """A number that is easy to read, and no smaller than this."""
+    """Return the next round number that is not smaller than ``least``."""
     power = 10.0 ** floor(log10(least))
     return next(step * power for step in (1, 2, 2.5, 5, 10) if step * power >= least)
 

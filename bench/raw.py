@@ -1,4 +1,4 @@
-"""The least that keeps messages in a file: sqlite3 with one table."""
+"""The floor of durable messages: sqlite3 with one table."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ACK = "DELETE FROM q WHERE id = ?"
 
 
 class Raw:
-    """A queue in a file, used in the thread that runs: a transaction for each message and step, nothing is decoded."""
+    """A queue in a file, without a thread and a codec: each step of each message is a transaction."""
 
     def __init__(self, path: Path) -> None:
         self.connection = sqlite3.connect(path, isolation_level=None)
@@ -37,11 +37,11 @@ class Raw:
         return id
 
     def ack(self, id: int) -> int:
-        """Delete a row; returns how many there were."""
+        """Delete a row, and return the number of deleted rows."""
         return self.connection.execute(ACK, (id,)).rowcount
 
     def waiting(self) -> int:
-        """How many rows are not claimed."""
+        """Return the number of rows that are not claimed."""
         count: int = self.connection.execute("SELECT count(*) FROM q WHERE state = 0").fetchone()[0]
         return count
 

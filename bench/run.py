@@ -8,7 +8,7 @@ import gc
 import json
 import os
 import platform
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib.metadata import version
 from pathlib import Path
 from sqlite3 import sqlite_version
@@ -22,16 +22,16 @@ from bench.deliveries import delivery_cases
 from bench.durable import durable_cases
 
 CHAIN = 1_000_000
-"""Messages of the turn whose memory is measured."""
+"""Messages in the turn whose memory is measured."""
 PEAK = 1_000_000
-"""The bytes that it may hold, a thirtieth of what so many messages would take: what is done with is let go."""
+"""Bytes that this turn may hold: a thirtieth of its messages, because handled messages are let go."""
 FOLDER = Path(__file__).parents[1] / "build"
-"""Where files are made by default: on the disk that this is on, not in a folder that is kept in memory."""
+"""The default folder of files: on the disk of this checkout, and not in memory as temporary folders may be."""
 HEAD = ("case", "modd", "compared with", "ratio", "low .. high", "must", "aim", "reached")
 
 
 async def main() -> None:
-    """Run the cases that were asked for, print the table, and write the figures to a file if one is given."""
+    """Run the chosen cases, print the table, and write the figures to a file if the options name one."""
     options = parse()
     print(f"{machine()}\n\n| {' | '.join(HEAD)} |\n|{'---|' * len(HEAD)}", flush=True)
     rows = []
@@ -49,10 +49,10 @@ async def main() -> None:
 
 
 def parse() -> argparse.Namespace:
-    """What was asked for on the command line."""
+    """Return the options of the command line."""
     parser = argparse.ArgumentParser(prog="python -m bench.run", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7, help="how often each side of a case runs")
-    parser.add_argument("--seconds", type=float, default=0.3, help="how long a run is to take")
+    parser.add_argument("--rounds", type=int, default=7, help="runs of each side of a case")
+    parser.add_argument("--seconds", type=float, default=0.3, help="duration of a run")
     parser.add_argument("--only", default="", help="only the cases with this text in their names")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="for the files of durable cases, on a disk")
     parser.add_argument("--json", type=Path, help="a file to write the figures to")
@@ -60,43 +60,43 @@ def parse() -> argparse.Namespace:
 
 
 async def measure(case: Case, rounds: int, seconds: float) -> list[tuple[float, float]]:
-    """The seconds of one send on both sides, round by round; which side begins alternates."""
+    """Return the seconds of one send on both sides, round by round; the side that begins alternates."""
     enough = [await calls_for(run, seconds) for run in (case.run, case.base)]
-    took = []
+    measured = []
     for number in range(rounds):
         per_send = [0.0, 0.0]
         for side in (0, 1) if number % 2 else (1, 0):
             per_send[side] = await timed((case.run, case.base)[side], enough[side]) / enough[side]
-        took.append((per_send[0], per_send[1]))
-    return took
+        measured.append((per_send[0], per_send[1]))
+    return measured
 
 
 async def calls_for(run: Run, seconds: float) -> int:
-    """How many sends take so long."""
+    """Return the number of sends that take a number of seconds."""
     sends = 1
     while (took := await timed(run, sends)) < seconds:
         sends = max(sends + 1, int(sends * min(20, 1.15 * seconds / took)))
     return sends
 
 
-async def timed(run: Run, sends: int) -> float:
-    """How long a run takes, with no garbage of others left."""
+async def timed(run: Run, sends: int, clock: Callable[[], float] = perf_counter) -> float:
+    """Return the seconds of a run that begins without garbage of other runs."""
     gc.collect()
-    start = perf_counter()
+    start = clock()
     counted = await run(sends)
-    return perf_counter() - start if counted is None else counted
+    return clock() - start if counted is None else counted
 
 
-def row(case: Case, took: Iterable[tuple[float, float]]) -> dict[str, Any]:
-    """The figures of a case: the median of the rounds, each of which compares its own two runs."""
-    pairs = list(took)
+def row(case: Case, rounds: Iterable[tuple[float, float]]) -> dict[str, Any]:
+    """Return the figures of a case: medians of the rounds, each of which compares its own two runs."""
+    pairs = list(rounds)
     figures = sorted(case.figure(*pair) for pair in pairs)
     figure, sign = median(figures), -1 if case.at_most else 1
     reached = [name for name, target in (("aim", case.aim), ("must", case.must)) if sign * figure >= sign * target]
     return {
         "case": case.name,
-        "modd_ns": 1e9 * median(one for one, _ in pairs) / case.messages,
-        "base_ns": 1e9 * median(other for _, other in pairs) / case.messages,
+        "modd_ns": 1e9 * median(seconds for seconds, _ in pairs) / case.messages,
+        "base_ns": 1e9 * median(base for _, base in pairs) / case.messages,
         "ratio": figure,
         "low": figures[0],
         "high": figures[-1],
@@ -108,7 +108,7 @@ def row(case: Case, took: Iterable[tuple[float, float]]) -> dict[str, Any]:
 
 
 def line(row: dict[str, Any]) -> str:
-    """A case as a line of the table; times are nanoseconds per message."""
+    """Return a case as a line of the table; times are nanoseconds per message."""
     most = "at most " if row["at_most"] else ""
     return (
         f"| {row['case']} | {row['modd_ns']:,.0f} ns | {row['base_ns']:,.0f} ns | {row['ratio']:.2f} "
@@ -117,16 +117,16 @@ def line(row: dict[str, Any]) -> str:
 
 
 def machine() -> str:
-    """What the figures were taken on."""
+    """Return the machine and the versions that the figures were taken with."""
     libraries = ", ".join(f"{name} {version(name)}" for name in ("modd", "anyio", "msgspec", "aiosqlite"))
     python = f"{platform.python_implementation()} {platform.python_version()}"
     return f"{os.cpu_count()} x {processor()}, {platform.system()}, {python}, SQLite {sqlite_version}, {libraries}"
 
 
 def processor() -> str:
-    """The processor's name where the system tells it, else its kind."""
-    told = Path("/proc/cpuinfo")
-    lines = told.read_text().splitlines() if told.exists() else []
+    """Return the name of the processor, or its kind where the system tells no name."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
 

@@ -1,4 +1,4 @@
-"""One side of a comparison: a process that imports modd from one checkout and times the runs that it is told to."""
+"""One side of a comparison: a process that imports modd from one checkout and times runs on request."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import modd
@@ -33,10 +34,13 @@ async def main() -> None:
 
 
 async def seconds_per_send(case: Case, seconds: float, sends: dict[str, int]) -> float:
-    """Time one run of a case; how many sends it takes is found in its first run and noted in ``sends``."""
+    """Return the seconds of one send in a run of a case; its first run sets the number of ``sends``.
+
+    Only the time of this process counts, because other processes may use the machine, too.
+    """
     if case.name not in sends:
         sends[case.name] = await calls_for(case.run, seconds)
-    return await timed(case.run, sends[case.name]) / sends[case.name]
+    return await timed(case.run, sends[case.name], process_time) / sends[case.name]
 
 
 def reply(value: Any) -> None:

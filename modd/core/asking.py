@@ -83,13 +83,13 @@ async def _ask_directly(bus: Any, intent: Any, stamps: tuple[Any, ...], answerer
     bus.unpaused += 1
     turn = Turn(bus, None, bus.watch)
     publish(turn)
-    answer: Answer | None = None
-    returned: Any = None
+    answer: Any
+    returned: Any
     try:
         answer = await answerer.dispatch(intent, *stamps)
         returned = answer.caused if answer.events else None
     except Exception as error:
-        returned = error
+        answer, returned = None, error
     finally:
         end(turn)
     if returned is not None:
