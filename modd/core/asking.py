@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from modd.concurrency.scopes import open_scope
 from modd.core.causation import Caused, Entry, Question, current_origin
@@ -83,8 +83,7 @@ async def _ask_directly(bus: Any, intent: Any, stamps: tuple[Any, ...], answerer
     bus.unpaused += 1
     turn = Turn(bus, None, bus.watch)
     publish(turn)
-    answer: Answer | None = None
-    returned: Any = None
+    answer, returned = cast(Any, None), cast(Any, None)
     try:
         answer = await answerer.dispatch(intent, *stamps)
         returned = answer.caused if answer.events else None
@@ -100,7 +99,7 @@ async def _ask_directly(bus: Any, intent: Any, stamps: tuple[Any, ...], answerer
             if answer is not None:
                 failed.result = answer.result
                 raise
-    if answer is None:
+    if isinstance(returned, Exception):
         raise returned
     if answer.result is None and not answer.answered:
         raise NotAnswered(type(intent), bus.name)
