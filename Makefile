@@ -51,21 +51,21 @@ slow:
 bench: .venv/.runtime
 	@$(RUN) bench.run $(BENCH)
 
-# What takes longer than `make test` may: its proofs at full length, two at a time.
+# The proofs of `make test` at full length, two at a time; about 20 minutes on two processors.
 proof: .venv/.dev
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target proof-properties proof-store
 
-# The property tests, with many more examples.
+# The property tests with many more examples.
 PROPERTIES = tests/core/test_property.py $(wildcard tests/stores/memory/test_*_property.py tests/stores/sqlite/test_*_property.py)
 proof-properties: .venv/.dev
 	MODD_PROFILE=long $(LONG) $(PROPERTIES)
 
-# Durability: processes killed at every step, power lost at any moment, faults of the disk. It prints how many of each.
+# Durability: processes killed at every step, power lost at any moment, faults of the disk. It prints the number of each.
 proof-store: .venv/.dev
 	MODD_PROOF_KILLS=1000 MODD_PROOF_MOMENTS=200 MODD_PROOF_ITEMS=20000 MODD_PROOF_SIGTERMS=200 \
 	MODD_PROOF_STATES=20000 MODD_PROOF_FAULTS=1000000 $(LONG) -s tests/proofs
 
-# What the first two checks of `make test` ask for.
+# Format the code, and apply the fixes of the linter.
 format: .venv/.dev
 	$(RUN) ruff check --fix --exit-zero .
 	$(RUN) ruff format .
@@ -74,21 +74,21 @@ clean:
 	rm -rf .venv build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# What modd needs to run.
+# The environment for running modd.
 .venv/.runtime: .venv/.made pyproject.toml requirements.lock
 	@echo "installing modd into .venv" >&2
 	@$(PIP) --editable .
 	@touch $@
 
-# What the checks need, too.
+# The environment for the checks.
 .venv/.dev: .venv/.made pyproject.toml requirements.lock
 	@echo "installing modd and its checks into .venv" >&2
 	@$(PIP) --requirement requirements.lock
 	@$(PIP) --no-build-isolation --no-deps --editable .
 	@touch .venv/.runtime $@
 
-# An environment with pip, from the first Python that is new enough and can make one. A command of such a name may be
-# there and fail, and a Python may be there without the package that makes environments.
+# An environment with pip, made by the first Python that is new enough and can make one. Each is tried, because a command
+# may exist and fail, and a Python may lack the package that makes environments.
 .venv/.made:
 	@for python in $(PYTHONS); do \
 		$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 || continue; \

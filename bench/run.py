@@ -71,10 +71,10 @@ async def measure(case: Case, rounds: int, seconds: float) -> list[tuple[float, 
     return measured
 
 
-async def calls_for(run: Run, seconds: float) -> int:
+async def calls_for(run: Run, seconds: float, clock: Callable[[], float] = perf_counter) -> int:
     """Return the number of sends that take a number of seconds."""
     sends = 1
-    while (took := await timed(run, sends)) < seconds:
+    while (took := await timed(run, sends, clock)) < seconds:
         sends = max(sends + 1, int(sends * min(20, 1.15 * seconds / took)))
     return sends
 

@@ -39,7 +39,7 @@ async def seconds_per_send(case: Case, seconds: float, sends: dict[str, int]) ->
     Only the time of this process counts, because other processes may use the machine, too.
     """
     if case.name not in sends:
-        sends[case.name] = await calls_for(case.run, seconds)
+        sends[case.name] = await calls_for(case.run, seconds, process_time)
     return await timed(case.run, sends[case.name], process_time) / sends[case.name]
 
 

@@ -10,7 +10,7 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from modd import Bus, InvalidOption, Message, TurnFailed, TurnOverflow
+from modd import Bus, InvalidOption, Message, NotAMessage, TurnFailed, TurnOverflow
 from tests.names import A, N, Start, failures_of
 
 pytestmark = pytest.mark.anyio
@@ -36,6 +36,22 @@ async def send_all(bus: Bus, messages: list[Any]) -> None:
     async with anyio.create_task_group() as tasks:
         for message in messages:
             tasks.start_soon(bus, message)
+
+
+async def test_a_key_function_gets_messages_alone() -> None:
+    # MO-8
+    not_a_message: Any = "text"
+    bus = Bus([Overlap()], exclusive=lambda message: message.n)
+    with pytest.raises(NotAMessage):
+        await bus(not_a_message)
+
+
+async def test_a_gate_is_let_go_of_with_the_last_turn_of_its_key() -> None:
+    # MO-8
+    bus = Bus([Overlap()], exclusive=lambda message: message.n)
+    await send_all(bus, [N(1), N(1), N(2)])
+    assert bus.keyed_gates is not None
+    assert len(bus.keyed_gates) == 0
 
 
 async def test_turns_of_an_exclusive_bus_do_not_overlap_and_senders_wait_in_line() -> None:
