@@ -6,7 +6,7 @@ and queue the one message that it returns".
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import AbstractContextManager
 from types import CoroutineType
 from typing import Any, Self, TypeVar
@@ -159,13 +159,13 @@ class Bus(Part):
             self._unseen = turn  # nothing refers to the turn: the next send takes it, which saves a fifth of a send
         return _NOTHING
 
-    async def ask(self, intent: IntentOf[R], *stamps: Any) -> R:
+    def ask(self, intent: IntentOf[R], *stamps: Any) -> Coroutine[Any, Any, R]:
         """Send an intent to the typed bus inside that handles it, in nested contexts too, and return its result.
 
         The handler's error is raised as it is. Raises `NoHandler`, `MultipleHandlers`, `NotAnswered` when there was no
         result, and `TurnFailed`, with the result as ``result``, when something that the intent caused failed.
         """
-        return await asking.ask(self, intent, stamps)  # type: ignore[no-any-return]
+        return asking.ask(self, intent, stamps)
 
     def override(self, handlers: Mapping[type[Message], Any]) -> AbstractContextManager[None]:
         """Have fakes handle these types in every typed bus inside, for as long as the block lasts; for tests.

@@ -103,7 +103,7 @@ def _handle_by_one(handler: Handler, clock: Callable[[], float]) -> Callable[...
     name, function, call = handler.name, handler.function, handler.call
 
     async def handle(envelope: Envelope[Any], outcome: _Outcome | None = None) -> None:
-        if outcome is None and envelope.noted and not envelope.ran and envelope.has(Handled):
+        if envelope.noted and outcome is None and not envelope.ran and envelope.has(Handled):
             return
         start = len(envelope.noted)
         try:
@@ -117,7 +117,9 @@ def _handle_by_one(handler: Handler, clock: Callable[[], float]) -> Callable[...
             outcome.handled = Handled(result, name, at=clock())
         else:
             envelope.ran = True
-            envelope.note_result(result, name, clock())
+            if envelope.handled is not None:  # as `note_result` does: its call costs a twentieth of a dispatch
+                envelope.flush()
+            envelope.handled = result, name, clock()
 
     return handle
 
