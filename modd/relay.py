@@ -58,7 +58,8 @@ class Relay:
         takes at most one second more, or the timeout of a locked store.
     clock: returns the time in seconds since 1970.
 
-    Raises: `InvalidOption`.
+    Raises:
+        InvalidOption: an option has a value that cannot work, or ``target`` is the outbox itself.
     """
 
     def __init__(

@@ -136,10 +136,10 @@ class Timings(Stamp):
 
 
 class Retried(Stamp):
-    """An attempt failed, and was the last one or is retried.
+    """An attempt failed; every failed attempt leaves this stamp, the last one too.
 
     attempt: the number of the attempt, from 1.
-    error: type and text of its error.
+    error: type and text of its error, or the text of its `Failed` stamp.
     """
 
     attempt: int
@@ -149,7 +149,7 @@ class Retried(Stamp):
 class WebhookCalled(Stamp):
     """The response of an endpoint to a webhook, after the last attempt.
 
-    attempt: the number of attempts that were made, from 1.
+    attempt: the number of attempts that were made; 0 if the message could not be encoded.
     text: the body of the response, or the error if there was no response.
     status: the HTTP status; 0 if there was no response.
     """

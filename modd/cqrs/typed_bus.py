@@ -65,7 +65,12 @@ class TypedBus(Answerer):
     concurrent: True (default) to run multiple handlers side by side, False to run one after another.
     drain: seconds that closing waits for work in the background before it is cancelled; by default 30.
 
-    Raises `InvalidOption`, `InvalidHandler`, `InvalidMiddleware`, `WrongBus`, `DuplicateName`.
+    Raises:
+        InvalidOption: an option has a value that cannot work.
+        InvalidHandler: a callable cannot handle its type, or is a second one without ``multiple=True``.
+        InvalidMiddleware: an object in ``middleware`` cannot be a middleware.
+        WrongBus: a type or a middleware does not go with this kind of bus.
+        DuplicateName: two types have the same name on the wire.
     """
 
     kind: ClassVar[type[Message]]

@@ -31,7 +31,14 @@ def by_type(envelope: Envelope[Any]) -> str:
 
 
 class CircuitBreakerOptions(TypedDict, total=False):
-    """The options of `CircuitBreaker` that may differ by type."""
+    """The options of `CircuitBreaker` that may differ by type.
+
+    An option that is left out is the one of the `CircuitBreaker`.
+
+    failures: failures in a row that open the circuit, at least 1.
+    reset_after: seconds that the circuit stays open, more than 0.
+    key: a function of the envelope, sync or async; dispatches with the same text share a circuit.
+    """
 
     failures: int
     reset_after: float
@@ -66,7 +73,9 @@ class CircuitBreaker(MiddlewareWithKeys):
     size: the most keys with failures to remember; beyond it the key that failed first is forgotten.
     intents: options by message type.
 
-    Raises: `InvalidOption`; `CircuitOpen` while dispatching.
+    Raises:
+        InvalidOption: an option has a value that cannot work.
+        CircuitOpen: while dispatching, if the circuit is open.
     """
 
     def __init__(

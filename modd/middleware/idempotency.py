@@ -53,7 +53,9 @@ class Idempotency:
     ttl: seconds for which results are stored, more than 0.
     shared: True if a key means the same for all actors and tenants.
 
-    Raises: `InvalidOption`; while dispatching, `Deadlock` for a handler that dispatches under its own key.
+    Raises:
+        InvalidOption: an option has a value that cannot work.
+        Deadlock: while dispatching, if a handler dispatches under its own key.
     """
 
     role: ClassVar[str] = "idempotency"

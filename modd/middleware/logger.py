@@ -27,14 +27,16 @@ Adapter: TypeAlias = Callable[[int, str, Mapping[str, Any]], Any]
 
 
 class LoggerOptions(TypedDict, total=False):
-    """The options of `Logger` that may differ by type."""
+    """The options of `Logger` that may differ by type; an option that is left out is the one of the `Logger`.
+
+    adapter: a function ``(level, event, fields)`` that writes a line, sync or async; None for `logging`.
+    collect: True to write all lines of a dispatch at its end.
+    background: True not to wait until lines are written; the bus must be open.
+    """
 
     adapter: Adapter | None
-    """Writes the lines; None: `logging`."""
     collect: bool
-    """True: write all lines of a dispatch at its end."""
     background: bool
-    """True: write in the background."""
 
 
 class Logger(MiddlewareWithOptions):
@@ -55,7 +57,9 @@ class Logger(MiddlewareWithOptions):
         An async adapter needs this for the last line of a cancelled dispatch.
     intents: options by message type.
 
-    Raises: `InvalidOption`; `NoHandler` when the bus is checked.
+    Raises:
+        InvalidOption: an option has a value that cannot work.
+        NoHandler: when the bus is checked, if it does not handle a type in ``intents``.
     """
 
     def __init__(

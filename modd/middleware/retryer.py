@@ -22,7 +22,15 @@ from modd.ports.transaction import savepoint_if_open
 
 
 class RetryerOptions(TypedDict, total=False):
-    """The options of `Retryer` that may differ by type."""
+    """The options of `Retryer` that may differ by type; an option that is left out is the one of the `Retryer`.
+
+    attempts: the number of attempts in all, at least 1.
+    backoff: the delays between attempts: ``"exponential"``, ``"fibonacci"`` or ``"none"``.
+    multiplier: the factor from one delay to the next; only for exponential.
+    jitter: the share by which delays vary at random, from 0 to 1.
+    retry_on: a type of errors to retry, or a tuple of types.
+    give_up_on: a type of errors among them not to retry, or a tuple of types.
+    """
 
     attempts: int
     backoff: Backoff
@@ -52,7 +60,8 @@ class Retryer(MiddlewareWithOptions):
     intents: options by message type.
     random: returns a number from 0 up to 1 for the jitter.
 
-    Raises: `InvalidOption`.
+    Raises:
+        InvalidOption: an option has a value that cannot work.
     """
 
     role: ClassVar[str] = "retryer"

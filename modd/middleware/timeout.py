@@ -16,7 +16,10 @@ from modd.middleware.options import MiddlewareWithOptions
 
 
 class TimeoutOptions(TypedDict, total=False):
-    """The options of `Timeout` that may differ by type."""
+    """The options of `Timeout` that may differ by type.
+
+    seconds: the longest time for everything further in, more than 0; None for no limit.
+    """
 
     seconds: float | None
 
@@ -31,7 +34,9 @@ class Timeout(MiddlewareWithOptions):
     seconds: the longest time for everything further in, more than 0; None for no limit.
     intents: options by message type.
 
-    Raises: `InvalidOption`; `DispatchTimeout` while dispatching.
+    Raises:
+        InvalidOption: an option has a value that cannot work.
+        DispatchTimeout: while dispatching, if the time is over.
     """
 
     def __init__(self, seconds: float | None, *, intents: Mapping[type[Message], TimeoutOptions] = {}) -> None:

@@ -69,8 +69,12 @@ class Worker:
     retention: seconds after which a row whose handler no worker has becomes a dead letter. By default a week.
     clock: returns the time in seconds since 1970.
 
-    Raises: `InvalidOption`, `WrongBus` for a bus of queries, `MultipleHandlers` for a command that two buses handle,
-        `DuplicateHandler` and `DuplicateName` for two handlers or buses of one name.
+    Raises:
+        InvalidOption: an option has a value that cannot work.
+        WrongBus: the bus is for queries.
+        MultipleHandlers: two buses handle one command.
+        DuplicateHandler: two handlers of one event have the same name.
+        DuplicateName: two buses have the same name.
     """
 
     def __init__(

@@ -27,7 +27,18 @@ from modd.middleware.webhook.network import Resolve, addresses_of
 
 
 class WebhookOptions(TypedDict, total=False):
-    """The options of `Webhook` that may differ by type."""
+    """The options of `Webhook` that may differ by type; an option that is left out is the one of the `Webhook`.
+
+    endpoints: the endpoints to send to, in place of the endpoints of the `Webhook`.
+    parallel: True to send to all endpoints at once; else one after another.
+    background: True to send after the dispatch has returned, without stamps; the bus must be open.
+    attempts: the number of attempts in all, for each endpoint.
+    backoff: the delays between attempts: ``"exponential"``, ``"fibonacci"`` or ``"none"``.
+    multiplier: the factor from one delay to the next; only for exponential.
+    jitter: the share by which delays vary at random, from 0 to 1.
+    timeout: seconds for one attempt.
+    max_delay: the longest delay in seconds.
+    """
 
     endpoints: Sequence[Endpoint]
     parallel: bool
@@ -68,7 +79,8 @@ class Webhook(MiddlewareWithOptions):
     sleep, random, resolve: wait for some seconds, return a number from 0 up to 1, and return the addresses of a host;
         for tests.
 
-    Raises: `InvalidOption`.
+    Raises:
+        InvalidOption: an option has a value that cannot work.
     """
 
     def __init__(
