@@ -169,8 +169,8 @@ class TurnFailed(ModdError, ExceptionGroup[Exception]):
 
     message: the first words of the text.
     errors: the errors; the attribute ``exceptions`` has them.
-    outbound: the messages that left the bus in the turn.
-    bus: the bus.
+    outbound: the messages that left the bus in the turn; none by default.
+    bus: the bus; None by default.
 
     The attribute ``result`` is the result of the intent, if its handler succeeded and only a later effect of it failed.
     Catch single types with ``except*``, or let a component of the bus handle `Failure`.

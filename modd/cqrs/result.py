@@ -20,7 +20,7 @@ class Dispatched(msgspec.Struct, Generic[R], frozen=True, eq=False):
 
     envelope: the envelope with its stamps.
     result: the result of the last handler; None if no handler gave one, as when a middleware stopped it.
-    events: the released events; inside a `Bus` they flow on there by themselves.
+    events: the released events, none by default; inside a `Bus` they flow on there by themselves.
     """
 
     envelope: Envelope[Any]

@@ -206,8 +206,8 @@ class Tenant(Stamp):
 class Delay(Stamp):
     """A queue is to hold the message back; give one of the two fields.
 
-    seconds: the delay from the moment at which the message is queued.
-    until: the time at which the message is due, in seconds since 1970.
+    seconds: the delay from the moment at which the message is queued; None by default.
+    until: the time at which the message is due, in seconds since 1970; None by default.
 
     Raises:
         InvalidOption: both fields or none are given, or a number is negative.

@@ -55,9 +55,11 @@ class TypedBus(Answerer):
 
     Use it alone, or as a component of a `Bus`; its dispatches may overlap.
 
-    handlers: callables with their types in the annotation of the first parameter, or a mapping from type to callable.
-    middleware: the links of the chain that every dispatch passes, the first one outermost.
-    resources: arguments for handlers by annotation: a value, or a factory of an async context manager for each call.
+    handlers: callables with their types in the annotation of the first parameter, or a mapping from type to callable;
+        by default none.
+    middleware: the links of the chain that every dispatch passes, the first one outermost; by default none.
+    resources: arguments for handlers by annotation: a value, or a factory of an async context manager for each call; by
+        default none.
     name: the name in errors, logs and journeys; by default that of the kind of bus, such as "commands".
     new_id: a function that makes the id of a dispatch; by default UUIDs of version 7, made when they are read.
     clock: a function that returns seconds since 1970; by default `time.time`.

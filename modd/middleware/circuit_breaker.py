@@ -33,7 +33,7 @@ def by_type(envelope: Envelope[Any]) -> str:
 class CircuitBreakerOptions(TypedDict, total=False):
     """The options of `CircuitBreaker` that may differ by type.
 
-    An option that is left out is the one of the `CircuitBreaker`.
+    Omitted options are as in the `CircuitBreaker`.
 
     failures: failures in a row that open the circuit, at least 1.
     reset_after: seconds that the circuit stays open, more than 0.
@@ -70,8 +70,8 @@ class CircuitBreaker(MiddlewareWithKeys):
     reset_after: seconds that the circuit stays open, more than 0.
     key: a function of the envelope, sync or async; dispatches with the same text share a circuit. By default the
         message type. Buses and instances of `CircuitBreaker` do not share circuits.
-    size: the most keys with failures to remember; beyond it the key that failed first is forgotten.
-    intents: options by message type.
+    size: the most keys with failures to remember, 10 000 by default; beyond it the key that failed first is forgotten.
+    intents: by message type, the `CircuitBreakerOptions` that differ; by default none.
 
     Raises:
         InvalidOption: an option has a value that cannot work.

@@ -21,7 +21,7 @@ from modd.ports import Item, Queue
 
 
 class EnqueueOptions(TypedDict, total=False):
-    """The options of `Enqueue` that may differ by type; an option that is left out is the one of the `Enqueue`.
+    """The options of `Enqueue` that may differ by type; omitted options are as in the `Enqueue`.
 
     enabled: False to call the handlers at once.
     queue: the `modd.ports.Queue` for messages of the type.
@@ -47,10 +47,10 @@ class Enqueue(MiddlewareWithKeys):
 
     queue: a `modd.ports.Queue`.
     codec: turns envelopes into bytes; by default a codec for the types of the bus.
-    enabled: False to call the handlers at once.
+    enabled: True (default) to queue messages, False to call the handlers at once.
     key: a function of the envelope, sync or async; messages with the same text are handled one after another, in the
-        order of their dispatch. Buses are apart. None for no order.
-    intents: options by message type.
+        order of their dispatch. Keys of different buses differ. None, the default, for no order.
+    intents: by message type, the `EnqueueOptions` that differ; by default none.
 
     Raises:
         InvalidOption: an option has a value that cannot work.

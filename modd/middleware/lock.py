@@ -40,7 +40,7 @@ class LockLost(ModdError, RuntimeError):
 
 
 class LockOptions(TypedDict, total=False):
-    """The options of `Lock` that may differ by type; an option that is left out is the one of the `Lock`.
+    """The options of `Lock` that may differ by type; omitted options are as in the `Lock`.
 
     key: a function of the envelope, sync or async, that returns the text to lock.
     ttl: seconds after which a lock ends that is not renewed, more than 0.
@@ -69,10 +69,10 @@ class Lock(MiddlewareWithKeys):
     key: a function of the envelope, sync or async, that returns the text to lock. Buses of different names do not
         exclude each other; buses of one name that share a store do, also across processes.
     locks: a `modd.ports.Locks`; by default `MemoryLocks`, which exclude only dispatches in this process.
-    ttl: seconds after which a lock ends that is not renewed, because its process died; more than 0.
-    poll: seconds between two tries to acquire the lock, more than 0.
-    timeout: seconds to try for; 0 tries once.
-    intents: options by message type.
+    ttl: seconds after which a lock ends that is not renewed, because its process died; more than 0, 0.5 by default.
+    poll: seconds between two tries to acquire the lock, more than 0; 0.1 by default.
+    timeout: seconds to try for, 5 by default; 0 tries once.
+    intents: by message type, the `LockOptions` that differ; by default none.
 
     Raises:
         InvalidOption: an option has a value that cannot work.

@@ -29,7 +29,7 @@ def by_actor(envelope: Envelope[Any]) -> str:
 
 
 class RateLimitOptions(TypedDict, total=False):
-    """The options of `RateLimit` that may differ by type; an option that is left out is the one of the `RateLimit`.
+    """The options of `RateLimit` that may differ by type; omitted options are as in the `RateLimit`.
 
     rate: the most dispatches in a window, at least 1.
     per: the length of the window in seconds, more than 0.
@@ -54,8 +54,8 @@ class RateLimit(MiddlewareWithKeys):
     per: the length of the window in seconds, more than 0.
     key: a function of the envelope, sync or async; dispatches with the same text and the same limit are counted
         together. By default message type, actor and tenant. Buses and instances of `RateLimit` count apart.
-    size: the most keys to remember; beyond it the key that was not used for longest is forgotten.
-    intents: options by message type.
+    size: the most keys to remember, 10 000 by default; beyond it the key that was not used for longest is forgotten.
+    intents: by message type, the `RateLimitOptions` that differ; by default none.
 
     Raises:
         InvalidOption: an option has a value that cannot work.

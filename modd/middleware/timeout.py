@@ -32,7 +32,7 @@ class Timeout(MiddlewareWithOptions):
     loop cannot be cancelled: it runs to its end, and its result counts.
 
     seconds: the longest time for everything further in, more than 0; None for no limit.
-    intents: options by message type.
+    intents: by message type, the `TimeoutOptions` that differ; by default none.
 
     Raises:
         InvalidOption: an option has a value that cannot work.

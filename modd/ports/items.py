@@ -13,9 +13,10 @@ class Item(msgspec.Struct, frozen=True):
 
     body: the content, in bytes that the queue does not interpret.
     headers: texts about the content, such as its type; none by default.
-    key: items with the same key are claimed one at a time, in the order in which they were put. None: no such order.
+    key: items with the same key are claimed one at a time, in the order in which they were put. None, the default: no
+        such order.
     delay: seconds until the item may be claimed, 0 by default.
-    id: a unique id in the queue; None lets the queue choose one.
+    id: a unique id in the queue; None, the default, lets the queue choose one.
 
     Raises:
         InvalidOption: a value has a wrong type, or ``delay`` is negative.

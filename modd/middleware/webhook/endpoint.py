@@ -51,8 +51,9 @@ class Endpoint(Value, frozen=True):
     method: an HTTP method in capitals, POST by default.
     headers: sent in addition to the headers of the webhook, such as ``{"Authorization": "Bearer ..."}``; by default
         none.
-    secret: the secret for a signature by Standard Webhooks: base64, usually after ``whsec_``.
-    sign: a `Signer` for another signature, in place of a secret.
+    secret: the secret for a signature by Standard Webhooks: base64, usually after ``whsec_``; None, the default, for no
+        signature.
+    sign: a `Signer` for another signature, in place of a secret; None by default.
     attempts: the number of attempts in all.
     backoff: the delays between attempts: ``"exponential"``, ``"fibonacci"`` or ``"none"``.
     multiplier: the factor from one delay to the next; only for exponential.
