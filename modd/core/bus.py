@@ -42,9 +42,8 @@ class Bus(Part):
     name: the name in errors, journeys and graphs; "bus" by default.
     inbound: the message types that it takes as a component of another bus; by default all that its components accept.
     outbound: the message types that it lets out to the bus around it; by default none.
-    exclusive: True (default), turns run one after another; False, they overlap; a function from message to key, turns
-    of
-        one key run one after another, and a key of None overlaps with everything.
+    exclusive: True (default), turns run one after another; False, turns overlap; a function from message to key, turns
+        of one key run one after another, and a key of None overlaps with everything.
     concurrent: True, the receivers of a message run side by side; False (default), one after another.
     limit: the most messages in a turn, 100 000 by default; None for no limit.
 
