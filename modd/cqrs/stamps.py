@@ -150,7 +150,7 @@ class WebhookCalled(Stamp):
     """The response of an endpoint to a webhook, after the last attempt.
 
     attempt: the number of attempts that were made; 0 if the message could not be encoded.
-    text: the body of the response, or the error if there was no response.
+    text: the beginning of the body of the response (at most 4096 characters), or the error if there was no response.
     status: the HTTP status; 0 if there was no response.
     """
 

@@ -74,7 +74,8 @@ class CircuitBreaker(MiddlewareWithKeys):
     intents: by message type, the `CircuitBreakerOptions` that differ; by default none.
 
     Raises:
-        InvalidOption: an option has a value that cannot work.
+        InvalidOption: an option has a value that cannot work, or two buses of the same name have this instance.
+        NoHandler: when the bus is checked, if it does not handle a type in ``intents``.
         CircuitOpen: while dispatching, if the circuit is open.
     """
 

@@ -53,7 +53,8 @@ class Enqueue(MiddlewareWithKeys):
     intents: by message type, the `EnqueueOptions` that differ; by default none.
 
     Raises:
-        InvalidOption: an option has a value that cannot work.
+        InvalidOption: an option has a value that cannot work, or two buses of the same name have this instance.
+        NoHandler: when the bus is checked, if it does not handle a type in ``intents``.
         WrongBus: the bus is for queries, or a command has a result, ``Any`` included, which no caller would get. A
             command without a declared result type has none.
     """

@@ -54,7 +54,7 @@ class Idempotency:
     shared: True if a key means the same for all actors and tenants; False by default.
 
     Raises:
-        InvalidOption: an option has a value that cannot work.
+        InvalidOption: an option has a value that cannot work, or two buses of the same name have this instance.
         Deadlock: while dispatching, if a handler dispatches under its own key.
     """
 

@@ -75,7 +75,8 @@ class Lock(MiddlewareWithKeys):
     intents: by message type, the `LockOptions` that differ; by default none.
 
     Raises:
-        InvalidOption: an option has a value that cannot work.
+        InvalidOption: an option has a value that cannot work, or two buses of the same name have this instance.
+        NoHandler: when the bus is checked, if it does not handle a type in ``intents``.
         LockTimeout: while dispatching, if the lock was not free within ``timeout``.
         LockLost: while dispatching, if the lock ended before the dispatch.
         Deadlock: while dispatching, if a handler dispatches a message under the key of its own lock.

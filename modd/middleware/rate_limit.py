@@ -58,7 +58,8 @@ class RateLimit(MiddlewareWithKeys):
     intents: by message type, the `RateLimitOptions` that differ; by default none.
 
     Raises:
-        InvalidOption: an option has a value that cannot work.
+        InvalidOption: an option has a value that cannot work, or two buses of the same name have this instance.
+        NoHandler: when the bus is checked, if it does not handle a type in ``intents``.
         RateLimited: while dispatching, if the window is full.
     """
 

@@ -62,6 +62,7 @@ class Retryer(MiddlewareWithOptions):
 
     Raises:
         InvalidOption: an option has a value that cannot work.
+        NoHandler: when the bus is checked, if it does not handle a type in ``intents``.
     """
 
     role: ClassVar[str] = "retryer"

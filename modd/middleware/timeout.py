@@ -36,6 +36,7 @@ class Timeout(MiddlewareWithOptions):
 
     Raises:
         InvalidOption: an option has a value that cannot work.
+        NoHandler: when the bus is checked, if it does not handle a type in ``intents``.
         DispatchTimeout: while dispatching, if the time is over.
     """
 

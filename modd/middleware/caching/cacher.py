@@ -64,7 +64,8 @@ class Cacher(MiddlewareWithKeys):
     intents: by type of query, the `CacherOptions` that differ; by default none.
 
     Raises:
-        InvalidOption: an option has a value that cannot work, or a result type cannot be stored.
+        InvalidOption: an option has a value that cannot work, two buses of the same name have this instance, or a
+            result type cannot be stored.
         WrongBus: the bus is not for queries.
         NoHandler: when the bus is checked, if it does not handle a type in ``intents``.
         Deadlock: while dispatching, if the handler of a query asks the same query.

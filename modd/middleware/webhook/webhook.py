@@ -83,6 +83,7 @@ class Webhook(MiddlewareWithOptions):
 
     Raises:
         InvalidOption: an option has a value that cannot work.
+        NoHandler: when the bus is checked, if it does not handle a type in ``intents``.
     """
 
     def __init__(
