@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
-from functools import partial
+from functools import partial, reduce
 from types import CoroutineType
 from typing import Any, Protocol, TypeAlias
 
@@ -46,14 +46,16 @@ def compose(
     calls = [each if inspect.isroutine(each) or isinstance(each, partial) else each.__call__ for each in middleware]
     for each in reversed(calls[1:]):
         link = _wrap(each, link, bus)
-    return _begin(calls[0], link) if calls else link
+    if not calls:
+        return link
+    first = calls[0]
+    return lambda envelope: first(envelope, link)  # the bus calls it: its envelope needs no check
 
 
 def _late_or_wrong(envelope: Envelope[Any], bus: Any) -> Exception:
     """Return the error for an envelope that is not in a running dispatch of the bus."""
-    if envelope.bus is bus:
-        return DispatchEnded("call_next", type(envelope.message), bus.name)
-    return WrongEnvelope(envelope, bus.name)
+    ended = envelope.bus is bus
+    return DispatchEnded("call_next", type(envelope.message), bus.name) if ended else WrongEnvelope(envelope, bus.name)
 
 
 def check_middleware(middleware: Any) -> None:
@@ -80,6 +82,11 @@ class MiddlewareStack:
         """Names of the work for which the bus must be open."""
         return [each.background_work for each in self.items if getattr(each, "background_work", "")]
 
+    @property
+    def links(self) -> list[Any]:
+        """The middleware as they are called: one with a method ``arrange`` may wrap others, and add links."""
+        return reduce(lambda links, each: getattr(each, "arrange", list)(links), self.items, self.items)
+
     def add(self, middleware: Any, bus: Any) -> None:
         """Add a middleware inside of the present ones, and tell it its bus. Raises `InvalidMiddleware`."""
         check_middleware(middleware)
@@ -99,11 +106,6 @@ class MiddlewareStack:
         for each in self.items:
             if hasattr(type(each), "__aenter__"):
                 await stack.enter_async_context(each)
-
-
-def _begin(middleware: Any, rest: Next) -> Next:
-    """Return the first link of a chain, which the bus calls: its envelope needs no check."""
-    return lambda envelope: middleware(envelope, rest)  # not async, as in `_wrap`
 
 
 def _wrap(middleware: Any, rest: Next, bus: Any) -> Next:
