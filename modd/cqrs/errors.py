@@ -101,6 +101,7 @@ class CircuitOpen(ModdError, RuntimeError):
 
 __all__ = [
     "CircuitOpen",
+    "DispatchEnded",
     "DispatchTimeout",
     "FeatureDisabled",
     "Forbidden",
@@ -119,6 +120,7 @@ __all__ = [
     "Undecodable",
     "UnsafeOrder",
     "WrongBus",
+    "WrongEnvelope",
 ]
 
 
@@ -176,6 +178,28 @@ class InvalidMiddleware(ModdError, TypeError):
         super().__init__(
             f"{describe(middleware)} cannot be a middleware; give an `async def middleware(envelope, call_next)` "
             "or an object with such a __call__, multiple middleware in a list"
+        )
+
+
+class DispatchEnded(ModdError, RuntimeError):
+    """A dispatch was used after its end, by a task that it left running or by a function that was stored."""
+
+    def __init__(self, call: str, intent: type, bus: str) -> None:
+        self.call, self.intent, self.bus = call, intent, bus
+        super().__init__(
+            f"{call} after the dispatch of {intent.__qualname__} in {bus} has ended; do it before the handlers and the "
+            "middleware return, or dispatch a message of its own"
+        )
+
+
+class WrongEnvelope(ModdError, TypeError):
+    """A middleware called the rest of the chain with another value than the envelope that it was given."""
+
+    def __init__(self, value: object, bus: str) -> None:
+        self.value, self.bus = value, bus
+        super().__init__(
+            f"a middleware of {bus} gave call_next {describe(value)}; give it the envelope that the middleware was "
+            "given. To handle another message, dispatch it in place of calling call_next"
         )
 
 
@@ -286,6 +310,8 @@ MISUSE: tuple[type[Exception], ...] = (
     InvalidIntent,
     InvalidHandler,
     InvalidMiddleware,
+    DispatchEnded,
+    WrongEnvelope,
     Sealed,
     NotOpen,
     WrongBus,

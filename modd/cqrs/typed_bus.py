@@ -271,7 +271,7 @@ class TypedBus(Answerer):
         work = self._middleware.background_work
         if work and not self._background.open:
             raise NotOpen(self.name, work)
-        return compose(self._middleware.items, handlers, self.clock, self.concurrent)
+        return compose(self._middleware.links, handlers, self, self.clock, self.concurrent)
 
     def start(self, work: Callable[..., Awaitable[Any]], *args: Any) -> None:
         """Start work in the background, for middleware; it ends with the bus. Raises `NotOpen`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, ClassVar, TypedDict, get_args, get_origin
 from weakref import WeakKeyDictionary
@@ -14,7 +15,7 @@ from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import WrongBus
 from modd.cqrs.ids import qualify
 from modd.cqrs.intents import Command, Query, result_type
-from modd.cqrs.stamps import Delay, Queued, Received
+from modd.cqrs.stamps import Delay, Emitted, OnlyHandler, Queued, Received, Stamp
 from modd.cqrs.wire import BUS_HEADER
 from modd.middleware.bus_keys import KeyOrNone, MiddlewareWithKeys, key_or_none
 from modd.ports import Item, Queue
@@ -40,6 +41,10 @@ class Enqueue(MiddlewareWithKeys):
     Use it for work that may happen later. The envelope gets a ``Queued`` stamp, is encoded and put into the queue;
     there is no result, and no events are released. A worker decodes the envelope and dispatches it with a ``Received``
     stamp, which passes through, so that the same configuration serves both processes. A ``Delay`` stamp is honoured.
+
+    An event that a middleware outside of `Enqueue` emits before it calls the rest is released once, by the worker, with
+    the events of the handler: the event of the worker's pass replaces that of the sender's. Of an event with more than
+    one handler, the dispatch to the first handler releases it.
 
     The id of the item is the id of the envelope with the name of the bus in front, ``commands:import-7``, so that buses
     of different names can share a queue. If an item with this id is still in the queue, the message is not queued
@@ -99,7 +104,10 @@ class Enqueue(MiddlewareWithKeys):
     async def __call__(self, envelope: Envelope[Any], call_next: Next) -> None:
         """Queue the envelope; call the next link if it came from a queue or queueing is off."""
         options = self._options.of(type(envelope.message))
-        if envelope.has(Received) or not options["enabled"]:
+        received = envelope.has(Received)
+        if received or not options["enabled"]:
+            if received and envelope.has(Emitted):
+                _release_once(envelope)
             await call_next(envelope)
             return
         envelope.add(Queued(at=envelope.bus.clock()))
@@ -108,6 +116,27 @@ class Enqueue(MiddlewareWithKeys):
         id = qualify(envelope.bus.name, envelope.id)
         headers = {BUS_HEADER: envelope.bus.name}
         await options["queue"].put(Item(body, headers, key, _delay_of(envelope), id))
+
+
+def _release_once(envelope: Envelope[Any]) -> None:
+    """Drop events that were emitted outside before the message was queued, and again in this pass.
+
+    An event in this pass stands for the newest event of its type from before. A row for one of multiple handlers drops
+    all, unless it is the row of the first handler.
+    """
+    noted, only = envelope.flush(), envelope.last(OnlyHandler)
+    if only is not None and only.handler != envelope.bus.handler_names(type(envelope.message))[0]:
+        envelope.drop_events(0)
+        return
+    queued = max((position for position, stamp in enumerate(noted) if isinstance(stamp, Queued)), default=0)
+    again = Counter(type(stamp.event) for stamp in noted[queued:] if isinstance(stamp, Emitted))
+    unique: list[Stamp] = []
+    for stamp in reversed(noted[:queued]):
+        if isinstance(stamp, Emitted) and again[type(stamp.event)]:
+            again[type(stamp.event)] -= 1
+        else:
+            unique.append(stamp)
+    noted[:queued] = reversed(unique)
 
 
 def _has_result(kind: type[Message], result: Any) -> bool:

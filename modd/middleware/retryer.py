@@ -17,6 +17,7 @@ from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import text_of
 from modd.cqrs.retry import Errors, check_errors, is_retryable, requested_delays
 from modd.cqrs.stamps import Failed, Retried, Stamp
+from modd.middleware.deep_copy import copy_values
 from modd.middleware.options import MiddlewareWithOptions
 from modd.ports.transaction import savepoint_if_open
 
@@ -45,7 +46,9 @@ class Retryer(MiddlewareWithOptions):
 
     Use it for handlers that fail now and then, such as calls over a network. An attempt fails by an error or by a new
     `Failed` stamp, and leaves a `Retried` stamp, the last attempt too. Every attempt starts with the stamps of the
-    first one plus the `Retried` stamps. After the last attempt its error is raised; a `Failed` stamp of it stays.
+    first one plus the `Retried` stamps, and with the message as it came: if it holds values that can be changed, such
+    as a list, a further attempt gets a copy that was made before the first one. After the last attempt its error is
+    raised; a `Failed` stamp of it stays.
 
     A handler may raise `GiveUp` for a failure that no attempt can mend, or `RetryLater` to set the delay. Errors of
     misuse, of validation and of authorization, `Deadlock` and `TurnOverflow` are not retried. A group of errors is
@@ -95,6 +98,7 @@ class Retryer(MiddlewareWithOptions):
         """Call the next link until it succeeds or no attempt is left."""
         options = self._options.of(type(envelope.message))
         start, ran, attempt, waits = envelope.all(Stamp), envelope.ran, 0, None
+        message = copy_values(envelope.message)
         while (failure := await _failure(envelope, call_next)) is not None:
             attempt += 1
             retried = Retried(attempt, _text(failure), at=envelope.bus.clock())
@@ -104,6 +108,7 @@ class Retryer(MiddlewareWithOptions):
             waits = waits or delays(options["backoff"], options["multiplier"], options["jitter"], self._random)
             start = (*start, retried)
             envelope.reset(start, ran=ran)
+            envelope.message = copy_values(message)
             await anyio.sleep(_delay(failure, next(waits)))
 
 
