@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from modd.concurrency.scopes import open_scopes
 from modd.core import Accepts, Answerer, Bus, Caused, Component, Entry, Part, Receiver, innermost, inside
+from modd.errors import TurnFailed, TurnOverflow
 
 
 def root_bus(part: Part) -> Any:
@@ -15,11 +17,17 @@ def root_bus(part: Part) -> Any:
     return next(iter([*busy, *roots]), part)
 
 
-async def dispatch_in_turn(answerer: Answerer, envelope: Any) -> Any:
+async def dispatch_in_turn(
+    answerer: Answerer, envelope: Any, on_later_failure: Callable[[TurnFailed], object] | None = None
+) -> Any:
     """Have a typed bus alone handle an envelope, in a turn of the outermost bus around it, if there is one.
 
-    The events that it releases flow on there as if the bus had sent the message to it. Returns the `Dispatched`. Raises
-    the error of the handler, and `TurnFailed` for unhandled errors of the messages that the dispatch caused.
+    The events that it releases flow on there as if the bus had sent the message to it. Returns the `Dispatched`.
+
+    on_later_failure: is called if the dispatch succeeded, and messages that it caused failed; by default their errors
+        are raised as `TurnFailed`.
+
+    Raises the error of the handler, and `TurnFailed` of a turn that a limit cut short.
     """
     answer: Any = None
     failed: Exception | None = None
@@ -33,7 +41,12 @@ async def dispatch_in_turn(answerer: Answerer, envelope: Any) -> Any:
             return None
         return answer.caused  # type: ignore[no-any-return]
 
-    await _through(root_bus(answerer), answerer, dispatch)(envelope.message)
+    try:
+        await _through(root_bus(answerer), answerer, dispatch)(envelope.message)
+    except TurnFailed as error:
+        if on_later_failure is None or answer is None or error.subgroup(TurnOverflow) is not None:
+            raise
+        on_later_failure(error)
     if failed is not None:
         raise failed
     return answer
