@@ -27,7 +27,7 @@ from modd.core import (
 from modd.cqrs.background import Background
 from modd.cqrs.chain import MiddlewareStack, Next, compose
 from modd.cqrs.codec import Codec, codec_of
-from modd.cqrs.enclosing import root_bus
+from modd.cqrs.enclosing import root_to_ask
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import NotOpen
 from modd.cqrs.handlers import Resources, bind_handler, checked_list, checked_resources
@@ -230,7 +230,7 @@ class TypedBus(Answerer):
         return dispatched.result
 
     async def _ask_around(self, intent: IntentOf[R], /, *stamps: Stamp) -> R:
-        return await root_bus(self).ask(intent, *stamps)  # type: ignore[no-any-return]
+        return await root_to_ask(self, intent).ask(intent, *stamps)  # type: ignore[no-any-return]
 
     def _admit(self, intent: Any) -> tuple[Envelope[Any] | None, Next]:
         """Return the route of an intent, with the envelope to dispatch if it comes in one: anew for a redispatch."""

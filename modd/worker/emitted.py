@@ -31,17 +31,17 @@ class EmittedEvents:
         self._outbox, self._codec = outbox, codec
         self._codecs: dict[type[Message], Codec] = {}
 
-    def dispatch(self, bus: Any, envelope: Envelope[Any]) -> Awaitable[Dispatched[Any]]:
+    def dispatch(self, bus: Any, envelope: Envelope[Any], within: Any) -> Awaitable[Dispatched[Any]]:
         """Dispatch an envelope; without an outbox in a turn of the surrounding bus, so that events flow on there.
 
         A failure of what the events cause is logged: the message itself succeeded and must not run again. It is raised
         in a transaction, which takes back what the message has done.
+
+        within: the bus of the worker, which has the typed bus inside or is it.
         """
         if self._outbox is None and bus.around:
-            in_transaction = (
-                open_transaction.get() is not None
-            )  # which is rolled back with everything if one part fails
-            return dispatch_in_turn(bus, envelope, None if in_transaction else partial(_log_failure, envelope))
+            log_failure = None if open_transaction.get() is not None else partial(_log_failure, envelope)
+            return dispatch_in_turn(bus, envelope, log_failure, within=within)
         return bus.dispatch(envelope)  # type: ignore[no-any-return]
 
     async def publish(self, bus: Any, dispatched: Dispatched[Any], claim: Claim) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from modd import Bus, Message, TurnFailed
+from modd import Bus, InvalidOption, Message, TurnFailed
 from modd.core.component import Part
 from modd.cqrs import CommandBus, Emit, Envelope, EventBus
 from modd.cqrs.enclosing import dispatch_in_turn
@@ -166,3 +166,23 @@ async def test_without_a_bus_around_it_is_said_that_nobody_gets_an_event(caplog:
 async def test_a_typed_bus_alone_is_dispatched_as_it_is() -> None:
     dispatched = await dispatch_in_turn(CommandBus([pay]), Envelope(Pay(3)))
     assert dispatched.events == (Paid(3),)
+
+
+async def test_a_typed_bus_in_two_buses_is_refused_and_one_of_these_takes_what_it_emits() -> None:
+    # DF-25
+    queue, heard = MemoryQueue(), list[str]()
+    commands = CommandBus([pay])
+
+    def hear_in(name: str) -> Bus:
+        def hear(event: Paid) -> None:
+            heard.append(name)
+
+        return Bus([commands, EventBus([hear])], name=name)
+
+    buses = [hear_in(name) for name in ("a", "b")]
+    with pytest.raises(InvalidOption, match="it is in 2 buses: a, b; give one of these"):
+        Worker(queue, commands)
+    for bus in buses:
+        await queue.put(item(Pay(3)))
+        await work_off(Worker(queue, bus))
+    assert heard == ["a", "b"]
