@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from modd.core.causation import Caused, Entry, Question, current_origin
 from modd.core.component import Accepts, Part, Receiver, check_message
 from modd.core.limits import BEAT
-from modd.core.message import Message
+from modd.core.message import IntentOf, Message
 from modd.core.turn import Turn, end, innermost, publish
 from modd.errors import MultipleHandlers, NoHandler, NotAnswered, TurnFailed
+
+R = TypeVar("R")
 
 
 class Answer(Protocol):
@@ -50,6 +52,35 @@ class Answerer(Part):
     @abstractmethod
     async def dispatch(self, intent: Any, /, *stamps: Any) -> Any:
         """Handle an intent and return an `Answer`."""
+
+
+class Askable(Part):
+    """A part that gives an intent to the typed bus inside that handles it: the base of `Bus`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answerers: dict[type, tuple[Answerer, bool]] = {}
+        """The typed bus that handles a type, and True if it may be asked directly."""
+
+    def ask(self, intent: IntentOf[R], *stamps: Any) -> Coroutine[Any, Any, R]:
+        """Send an intent to the typed bus inside that handles it, in nested contexts too, and return its result.
+
+        The handler's error is raised as it is. Raises `NoHandler`, `MultipleHandlers`, `NotAnswered` when there was no
+        result, and `TurnFailed`, with the result as ``result``, when something that the intent caused failed.
+        """
+        return ask(self, intent, stamps)
+
+    def override(self, handlers: Mapping[type[Message], Any]) -> AbstractContextManager[None]:
+        """Have fakes handle these types in every typed bus inside, for as long as the block lasts; for tests.
+
+        ``with bus.override({PlaceOrder: fake}):``. Raises `NoHandler` for a type that no typed bus inside handles.
+        """
+        return override(self, handlers)
+
+    def renew(self) -> None:
+        """Work out anew who answers, here and around."""
+        self.answerers.clear()
+        super().renew()
 
 
 async def ask(bus: Any, intent: Any, stamps: tuple[Any, ...]) -> Any:
@@ -131,6 +162,17 @@ def find_answerer(bus: Any, intent: Any) -> tuple[Answerer, bool]:
     alone = [receiver.component for receiver in bus.routing.receivers(kind)] == answerers
     bus.answerers[kind] = answerers[0], alone and bus.gate is bus.keyed_gates is None and not bus.watchers
     return bus.answerers[kind]  # type: ignore[no-any-return]
+
+
+def may_overlap(bus: Any) -> bool:
+    """Return True if nothing in a bus needs turns apart: it has typed buses and buses whose turns overlap, no others.
+
+    A bus without components is exclusive, for components that may come and keep state.
+    """
+    inside = bus.inside
+    return bool(inside) and all(
+        isinstance(each.component, Answerer) or (each.is_bus and each.component.gate is None) for each in inside
+    )
 
 
 def answerers_in(part: Part, kind: type[Message] | None = None) -> Iterator[Answerer]:

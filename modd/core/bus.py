@@ -6,10 +6,10 @@ and queue the one message that it returns".
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from types import CoroutineType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from anyio.lowlevel import checkpoint
 
@@ -22,17 +22,15 @@ from modd.core.delivery import Queue, Raised, receivers_of, settle
 from modd.core.gate import gates_for
 from modd.core.graph import Graph
 from modd.core.limits import BEAT, watch_from
-from modd.core.message import Failure, IntentOf, Message
+from modd.core.message import Failure, Message
 from modd.core.observer import Observer
 from modd.core.routing import Routing
 from modd.core.turn import Turn, cut_short, end, innermost, publish, turn_inside, wait_for_turn
 
-R = TypeVar("R")
-
 _NOTHING: tuple[()] = ()
 
 
-class Bus(Part):
+class Bus(asking.Askable):
     """A component made of components, with a queue: a bounded context, or a part of one.
 
     ``await bus(message)`` gives the message to every component that accepts it, then the messages that these return,
@@ -42,9 +40,9 @@ class Bus(Part):
     name: the name in errors, journeys and graphs; "bus" by default.
     inbound: the message types that it takes as a component of another bus; by default all that its components accept.
     outbound: the message types that it lets out there; by default none.
-    exclusive: True (default), turns run one after another; False, they overlap; a function from message to key, turns
-    of
-        one key run one after another, and a key of None overlaps with everything.
+    exclusive: True, turns run one after another; False, they overlap; a function from message to key, turns of one key
+        run one after another, and a key of None overlaps with everything. By default turns overlap if all components
+        are typed buses and buses whose turns overlap.
     concurrent: True, the receivers of a message run side by side; False (default), one after another.
     limit: the most messages in a turn, 100 000 by default; None for no limit.
 
@@ -60,7 +58,7 @@ class Bus(Part):
         name: str = "bus",
         inbound: Iterable[type[Message]] | None = None,
         outbound: Iterable[type[Message]] = (),
-        exclusive: bool | Callable[[Any], object] = True,
+        exclusive: bool | Callable[[Any], object] | None = None,
         concurrent: bool = False,
         limit: int | None = 100_000,
     ) -> None:
@@ -71,9 +69,9 @@ class Bus(Part):
         self.outbound = tuple(kind for kind in let_out if kind is not Failure)
         self.lets_failures_out = Failure in let_out
         self.gate, self.keyed_gates = gates_for(self.name, exclusive)
+        self._derived_gate = self.gate if exclusive is None else None
         self.routing = Routing(self.name, self._inside, self.inbound or (), self.outbound)
         self.lifespan = Lifespan(self.name)
-        self.answerers: dict[type, tuple[asking.Answerer, bool]] = {}
         self.watch = watch_from(self.limit)
         self._unseen: Turn | None = None
         self.unpaused = 0  # messages since other tasks could run, counted across turns
@@ -159,21 +157,6 @@ class Bus(Part):
             self._unseen = turn  # nothing refers to the turn: the next send takes it, which saves a fifth of a send
         return _NOTHING
 
-    def ask(self, intent: IntentOf[R], *stamps: Any) -> Coroutine[Any, Any, R]:
-        """Send an intent to the typed bus inside that handles it, in nested contexts too, and return its result.
-
-        The handler's error is raised as it is. Raises `NoHandler`, `MultipleHandlers`, `NotAnswered` when there was no
-        result, and `TurnFailed`, with the result as ``result``, when something that the intent caused failed.
-        """
-        return asking.ask(self, intent, stamps)
-
-    def override(self, handlers: Mapping[type[Message], Any]) -> AbstractContextManager[None]:
-        """Have fakes handle these types in every typed bus inside, for as long as the block lasts; for tests.
-
-        ``with bus.override({PlaceOrder: fake}):``. Raises `NoHandler` for a type that no typed bus inside handles.
-        """
-        return asking.override(self, handlers)
-
     def add(self, component: Component) -> None:
         """Add a component; it gets messages from the next message on, in a running turn too.
 
@@ -208,9 +191,10 @@ class Bus(Part):
         return self
 
     def renew(self) -> None:
-        """Work out anew who receives, observes and answers, here and around."""
+        """Work out anew who receives, observes and answers, and whether turns overlap, here and around."""
+        if self._derived_gate is not None:
+            self.gate, self._unseen = None if asking.may_overlap(self) else self._derived_gate, None
         self.routing.renew()
-        self.answerers.clear()
         super().renew()
 
     @property

@@ -218,13 +218,13 @@ def buses(parts: Any) -> Any:
         st.lists(parts, min_size=1, max_size=3),
         st.none() | boundary,
         boundary,
-        st.sampled_from([True, True, False, "key"]),
+        st.sampled_from([True, None, False, "key"]),
     )
 
 
 trees = buses(plans | buses(plans | buses(plans)))
 sends = st.lists(st.tuples(st.integers(0, 5), kinds, st.integers(0, 3)), min_size=1, max_size=STEPS)
-OPTIONS: dict[Any, Any] = {True: True, False: False, "key": lambda message: "one"}
+OPTIONS: dict[Any, Any] = {True: True, None: None, False: False, "key": lambda message: "one"}
 
 
 def build_model(drawn: Any, name: str, world: World) -> ModelBus:
