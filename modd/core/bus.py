@@ -17,6 +17,7 @@ from modd.checks import checked_limit, checked_name
 from modd.concurrency.lifespan import Lifespan
 from modd.concurrency.scopes import open_scope
 from modd.core import asking, composition
+from modd.core.answerer import may_overlap
 from modd.core.component import Accepts, Component, Part, checked_components, checked_types, name_of
 from modd.core.delivery import Queue, Raised, receivers_of, settle
 from modd.core.gate import gates_for
@@ -81,11 +82,15 @@ class Bus(asking.Askable):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}: {', '.join(map(name_of, self.components))}>"
 
-    async def __call__(self, message: Message, /) -> tuple[Message, ...]:
+    async def __call__(self, message: Message, /, *stamps: Any) -> tuple[Message, ...]:
         """Send a message, and return the messages that left the bus when everything that it caused inside is done.
+
+        stamps: for the envelopes in which the typed buses inside get the message.
 
         Raises `TurnFailed` with the failures that no component handled, `NotAMessage`, and `Deadlock`.
         """
+        if stamps:
+            return await asking.send(self, message, stamps)
         item: Any = message
         outer = innermost()
         if outer is not None and not outer.open:
@@ -102,7 +107,6 @@ class Bus(asking.Askable):
             turn, self._unseen = self._unseen, None
         if gate is not None:
             gate.holder = turn
-        counter: Any = turn if outer is None else turn.root
         seen = False  # publishing a turn costs a quarter of a send, and is of use only if a component awaits
         routing = self.routing
         queue: Queue | None = None
@@ -130,8 +134,8 @@ class Bus(asking.Askable):
                         returned = Raised(error)
                     if queue is None:  # most sends end before
                         queue = deque()
-                    if type(returned) in routing.stays and counter.count < turn.watch:
-                        counter.count += 1
+                    if type(returned) in routing.stays and (root := turn.root or turn).count < turn.watch:
+                        root.count += 1
                         queue.append(returned)
                     elif returned is not _NOTHING:
                         publish(turn)
@@ -193,7 +197,7 @@ class Bus(asking.Askable):
     def renew(self) -> None:
         """Work out anew who receives, observes and answers, and whether turns overlap, here and around."""
         if self._derived_gate is not None:
-            self.gate, self._unseen = None if asking.may_overlap(self) else self._derived_gate, None
+            self.gate, self._unseen = None if may_overlap(self) else self._derived_gate, None
         self.routing.renew()
         super().renew()
 

@@ -19,6 +19,7 @@ from modd.core import (
     answerers_in,
     innermost,
     inside,
+    message_of,
     name_of,
 )
 from modd.errors import InvalidOption, MultipleHandlers, TurnFailed, TurnOverflow
@@ -43,7 +44,7 @@ def root_to_ask(part: Part, intent: Any) -> Any:
     """
     roots = _roots_around(part)
     if len(roots) > 1:
-        kind = type(intent)
+        kind = type(message_of(intent))
         answers = [(root, answerer) for root in roots for answerer in answerers_in(root, kind)]
         if len({id(root) for root, _ in answers}) > 1:
             names = [f"{answerer.name} in {root.name}" for root, answerer in answers]

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, TypedDict, get_args, get_origin
 from weakref import WeakKeyDictionary
 
 from modd.checks import checked_callable, checked_flag, checked_methods
-from modd.core import Intent, Message
+from modd.core import Intent, Message, Question
 from modd.cqrs.chain import Next
 from modd.cqrs.codec import Codec
 from modd.cqrs.envelope import Envelope
@@ -16,6 +16,7 @@ from modd.cqrs.ids import qualify
 from modd.cqrs.intents import Command, Query, result_type
 from modd.cqrs.stamps import Delay, Queued, Received
 from modd.cqrs.wire import BUS_HEADER
+from modd.errors import NotAnswered
 from modd.middleware.bus_keys import KeyOrNone, MiddlewareWithKeys, key_or_none
 from modd.ports import Item, Queue
 
@@ -52,6 +53,8 @@ class Enqueue(MiddlewareWithKeys):
 
     role: ClassVar[str] = "enqueue"
     """Its name in the rules of order: inside of `Authorizer` and `Validator`."""
+    may_queue: ClassVar[bool] = True
+    """True: a sender that asks for a result is refused before the intent is queued."""
 
     def __init__(
         self,
@@ -88,17 +91,28 @@ class Enqueue(MiddlewareWithKeys):
         self._codecs[bus] = self._codec or bus.codec
 
     async def __call__(self, envelope: Envelope[Any], call_next: Next) -> None:
-        """Queue the envelope; call the next link if it came from a queue or queueing is off."""
+        """Queue the envelope; call the next link if it came from a queue or queueing is off.
+
+        Raises `NotAnswered`, and queues nothing, if the sender asked for the result.
+        """
         options = self._options.of(type(envelope.message))
         if envelope.has(Received) or not options["enabled"]:
             await call_next(envelope)
             return
+        if _is_asked(envelope):
+            raise NotAnswered(type(envelope.message), envelope.bus.name)
         envelope.add(Queued(at=envelope.bus.clock()))
         body, key = self._codecs[envelope.bus].encode(envelope), options["key"]
         key = None if key is None else await key_or_none(key, envelope)
         id = qualify(envelope.bus.name, envelope.id)
         headers = {BUS_HEADER: envelope.bus.name}
         await options["queue"].put(Item(body, headers, key, _delay_of(envelope), id))
+
+
+def _is_asked(envelope: Envelope[Any]) -> bool:
+    """True if the sender waits for the result."""
+    question = envelope.outer
+    return isinstance(question, Question) and question.expects and question.is_for(envelope.bus, envelope.message)
 
 
 def _has_result(kind: type[Message], result: Any) -> bool:
