@@ -32,8 +32,8 @@ class Askable(Part):
         intent: the intent, or an envelope with it. stamps: for its envelope, such as the actor.
 
         The handler's error is raised as it is. Raises `NoHandler`, `MultipleHandlers`, `NotAnswered` when there was no
-        result or would be none because the intent is queued for later, which then does not happen; and `TurnFailed`,
-        with the result as ``result``, when something that the intent caused failed.
+        result or would be none because the intent is queued for later, which then does not happen; `TurnFailed`,
+        with the result as ``result``, when something that the intent caused failed; and `Deadlock`.
         """
         return ask(self, intent, stamps)
 
@@ -106,10 +106,12 @@ async def send(bus: Any, message: Any, stamps: tuple[Any, ...]) -> tuple[Message
 async def _ask_directly(bus: Any, intent: Any, stamps: tuple[Any, ...], answerer: Answerer) -> Any:
     """Ask the only receiver of an intent without a queue, in half the time; its error or events go through the loop.
 
-    Contract: the turns of the bus overlap, the caller is in no turn, and nothing observes the bus.
+    Contract: the answerer is the only receiver, the turns of the bus overlap, the caller is in no turn, nothing
+    observes the bus, and it is not yet time to let other tasks run. The error or the events are a turn of their own:
+    a limit counts them apart from messages that the handler has sent.
     """
     bus.unpaused += 1
-    turn = Turn(bus, None, bus.watch)
+    turn = Turn(bus, None, bus.check_from)
     publish(turn)
     result, answered, returned = None, False, None
     try:
@@ -119,10 +121,9 @@ async def _ask_directly(bus: Any, intent: Any, stamps: tuple[Any, ...], answerer
     except Exception as error:
         returned = error
     finally:
-        if turn.outcome is None:
-            turn.open = False  # as `end` does: its call costs a twentieth of an ask
-        else:
-            end(turn)
+        turn.open = False
+    if turn.outcome is not None:
+        end(turn)
     if returned is not None:
         receiver = Receiver(answerer, partial(_give, returned), Accepts())
         try:

@@ -469,3 +469,25 @@ async def test_an_ask_from_a_handler_goes_to_the_one_bus_around_that_could_answe
     commands, _buses = asks_in_two_buses(None, Find)
     with pytest.raises(NoHandler, match="no handler for Get; a handles"):
         await commands.ask(Create())
+
+
+@pytest.mark.parametrize("exclusive", [True, False])
+async def test_a_cancelled_ask_stays_cancelled_though_a_limit_has_cut_short_a_turn_inside(exclusive: bool) -> None:
+    # MO-27 MO-9
+    bus = Bus(exclusive=exclusive, limit=50)
+
+    def loop(message: Plain) -> Plain:
+        return Plain()
+
+    async def handle(message: Create) -> int:
+        with suppress(TurnFailed):
+            await bus(Plain())
+        scope.cancel()
+        await anyio.sleep_forever()
+        return 0
+
+    bus.add(CommandBus([handle]))
+    bus.add(loop)
+    with anyio.CancelScope() as scope:
+        await bus.ask(Create())
+    assert scope.cancelled_caught
