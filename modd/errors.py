@@ -237,7 +237,7 @@ class MultipleHandlers(ModdError, LookupError):
 
 
 class NotAnswered(ModdError, RuntimeError):
-    """An intent that was asked got no result, because a middleware stopped it or queued it for later.
+    """An intent that was asked got no result, because a middleware stopped it, or would have queued it for later.
 
     intent: the type of the intent.
     bus: the name of the typed bus.
@@ -248,8 +248,8 @@ class NotAnswered(ModdError, RuntimeError):
     def __init__(self, intent: type, bus: str) -> None:
         self.intent, self.bus = intent, bus
         super().__init__(
-            f"{intent.__qualname__} got no result in {bus}: a middleware stopped it or queued it for later; "
-            "use dispatch, or send it to the bus, which do not wait for a result"
+            f"{intent.__qualname__} got no result in {bus}: a middleware stopped it, or would have queued it "
+            "for later; use dispatch, or send it to the bus, which do not wait for a result"
         )
 
 
@@ -281,4 +281,6 @@ def describe(value: object) -> str:
 def _explain(value: object) -> str:
     if isinstance(value, type):
         return f"gave the class {value.__qualname__}; did you mean {value.__qualname__}()?"
+    if hasattr(type(value), "message"):
+        return f"gave {describe(value)}, which has a message and is none; send that, or give it to dispatch or ask"
     return f"gave {describe(value)}, which is not a message; derive its type from modd.Message and give an instance"

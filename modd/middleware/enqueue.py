@@ -8,7 +8,7 @@ from typing import Any, ClassVar, TypedDict, get_args, get_origin
 from weakref import WeakKeyDictionary
 
 from modd.checks import checked_callable, checked_flag, checked_methods
-from modd.core import Intent, Message
+from modd.core import Intent, Message, Question
 from modd.cqrs.chain import Next
 from modd.cqrs.codec import Codec
 from modd.cqrs.envelope import Envelope
@@ -17,6 +17,7 @@ from modd.cqrs.ids import qualify
 from modd.cqrs.intents import Command, Query, result_type
 from modd.cqrs.stamps import Delay, Emitted, OnlyHandler, Queued, Received, Stamp
 from modd.cqrs.wire import BUS_HEADER
+from modd.errors import NotAnswered
 from modd.middleware.bus_keys import KeyOrNone, MiddlewareWithKeys, key_or_none
 from modd.ports import Item, Queue
 
@@ -66,6 +67,8 @@ class Enqueue(MiddlewareWithKeys):
 
     role: ClassVar[str] = "enqueue"
     """Its name in the rules of order: inside of `Authorizer` and `Validator`."""
+    may_queue: ClassVar[bool] = True
+    """True: a sender that asks for a result is refused before the intent is queued."""
 
     def __init__(
         self,
@@ -102,7 +105,10 @@ class Enqueue(MiddlewareWithKeys):
         self._codecs[bus] = self._codec or bus.codec
 
     async def __call__(self, envelope: Envelope[Any], call_next: Next) -> None:
-        """Queue the envelope; call the next link if it came from a queue or queueing is off."""
+        """Queue the envelope; call the next link if it came from a queue or queueing is off.
+
+        Raises `NotAnswered`, and queues nothing, if the sender asked for the result.
+        """
         options = self._options.of(type(envelope.message))
         received = envelope.has(Received)
         if received or not options["enabled"]:
@@ -110,6 +116,8 @@ class Enqueue(MiddlewareWithKeys):
                 _release_once(envelope)
             await call_next(envelope)
             return
+        if _is_asked(envelope):
+            raise NotAnswered(type(envelope.message), envelope.bus.name)
         envelope.add(Queued(at=envelope.bus.clock()))
         body, key = self._codecs[envelope.bus].encode(envelope), options["key"]
         key = None if key is None else await key_or_none(key, envelope)
@@ -137,6 +145,12 @@ def _release_once(envelope: Envelope[Any]) -> None:
         else:
             unique.append(stamp)
     noted[:queued] = reversed(unique)
+
+
+def _is_asked(envelope: Envelope[Any]) -> bool:
+    """True if the sender waits for the result."""
+    question = envelope.outer
+    return isinstance(question, Question) and question.expects and question.is_for(envelope.bus, envelope.message)
 
 
 def _has_result(kind: type[Message], result: Any) -> bool:
