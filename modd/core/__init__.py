@@ -7,7 +7,18 @@ from modd.core.annotations import members, resolved
 from modd.core.asking import Answerer
 from modd.core.bus import Bus
 from modd.core.causation import Caused, Entry, Origin, Question, current_origin, open_origin
-from modd.core.component import Accepts, Component, Part, Receiver, accepts_of, check_message, inside, name_of
+from modd.core.component import (
+    Accepts,
+    Component,
+    Part,
+    Receiver,
+    accepts_of,
+    check_message,
+    identity_of,
+    inside,
+    name_of,
+    parameters_of,
+)
 from modd.core.gate import Gate
 from modd.core.message import (
     MASK,
@@ -53,6 +64,7 @@ __all__ = [
     "current_origin",
     "detached",
     "hold",
+    "identity_of",
     "innermost",
     "inside",
     "members",
@@ -60,6 +72,7 @@ __all__ = [
     "name_of",
     "note",
     "open_origin",
+    "parameters_of",
     "resolved",
     "sensitive_fields",
     "unknown_fields",

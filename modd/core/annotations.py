@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
-from types import FunctionType, MethodType, UnionType
+from types import BuiltinMethodType, FunctionType, MethodType, MethodWrapperType, UnionType
 from typing import Annotated, Any, NewType, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -17,6 +17,9 @@ from modd.errors import NotAComponent, UnresolvedAnnotation
 
 Component: TypeAlias = Callable[[Any], Any]
 """A callable that takes a message and returns nothing, a message, a list or generator of messages, or awaits them."""
+
+
+_ROUTINES = (FunctionType, MethodType, BuiltinMethodType, MethodWrapperType, partial)
 
 
 _EVERYTHING = (Any, object, Message, inspect.Parameter.empty)
@@ -54,6 +57,18 @@ def name_of(component: Any) -> str:
     return str(name).replace(".<locals>", "")
 
 
+def identity_of(component: Any) -> tuple[int, ...]:
+    """Return the identity of a callable, for as long as it exists: of a bound method, those of object and function.
+
+    Each access to a method makes a new bound method, so ``cart.on_added is cart.on_added`` is False.
+    """
+    if isinstance(component, MethodType):
+        return id(component.__self__), id(component.__func__)
+    if isinstance(component, (BuiltinMethodType, MethodWrapperType)):  # as `messages.append`
+        return id(component.__self__), hash(component.__name__)
+    return (id(component),)
+
+
 def accepts_of_callable(component: Any) -> Accepts:
     """Return the message types that a callable accepts. Raises `NotAComponent`, `UnresolvedAnnotation`."""
     if isinstance(component, type):
@@ -66,9 +81,16 @@ def accepts_of_callable(component: Any) -> Accepts:
     return _accepts_of_annotation(component, _first_parameter(component).annotation)
 
 
+def parameters_of(component: Any) -> list[inspect.Parameter]:
+    """Return the parameters of a callable. Raises ``ValueError`` for a builtin that tells nothing of them."""
+    if not isinstance(component, _ROUTINES) and not hasattr(component, "__wrapped__"):
+        component = component.__call__  # inspect compares an object with builtins, and it may be equal to everything
+    return [*inspect.signature(component).parameters.values()]
+
+
 def _first_parameter(component: Component) -> inspect.Parameter:
     try:
-        parameters = list(inspect.signature(component).parameters.values())
+        parameters = parameters_of(component)
     except ValueError:  # some builtins tell nothing of their parameters
         return inspect.Parameter("message", inspect.Parameter.POSITIONAL_ONLY)
     if not parameters or parameters[0].kind in (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD):

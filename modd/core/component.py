@@ -11,12 +11,22 @@ from weakref import WeakSet
 import msgspec
 
 from modd.checks import checked_subclasses
-from modd.core.annotations import Accepts, Component, accepts_of_callable, name_of
+from modd.core.annotations import Accepts, Component, accepts_of_callable, identity_of, name_of, parameters_of
 from modd.core.message import Message
 from modd.core.observer import Observer
 from modd.errors import NotAComponent, NotAMessage
 
-__all__ = ["Accepts", "Component", "Part", "Receiver", "accepts_of", "inside", "name_of"]
+__all__ = [
+    "Accepts",
+    "Component",
+    "Part",
+    "Receiver",
+    "accepts_of",
+    "identity_of",
+    "inside",
+    "name_of",
+    "parameters_of",
+]
 
 
 _PLAIN = (FunctionType, MethodType, BuiltinFunctionType, partial)

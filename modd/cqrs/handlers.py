@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar, Union, get_args, get_origi
 
 import msgspec
 
-from modd.core import IntentOf, Message, members, name_of, resolved
+from modd.core import IntentOf, Message, members, name_of, parameters_of, resolved
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import InvalidHandler
 from modd.errors import InvalidOption, describe
@@ -126,7 +126,7 @@ def _parameters_of(function: Any) -> list[inspect.Parameter]:
     if isinstance(function, type) or not callable(function):
         raise InvalidHandler(name_of(function), "give a function or an object with __call__")
     try:
-        parameters = [*inspect.signature(function).parameters.values()]
+        parameters = parameters_of(function)
     except ValueError as error:
         reason = f"its parameters cannot be read ({error}); wrap it in a function"
         raise InvalidHandler(name_of(function), reason) from error
