@@ -14,12 +14,12 @@ from modd.core.component import (
     Receiver,
     accepts_of,
     check_message,
-    identity_of,
     inside,
     name_of,
     parameters_of,
 )
 from modd.core.gate import Gate
+from modd.core.identity import WeakObjects, identity_of, is_among, unique
 from modd.core.message import (
     MASK,
     Failure,
@@ -58,6 +58,7 @@ __all__ = [
     "Sensitive",
     "Turn",
     "Value",
+    "WeakObjects",
     "accepts_of",
     "check_message",
     "current_delivery",
@@ -67,6 +68,7 @@ __all__ = [
     "identity_of",
     "innermost",
     "inside",
+    "is_among",
     "members",
     "misfit_of",
     "name_of",
@@ -75,6 +77,7 @@ __all__ = [
     "parameters_of",
     "resolved",
     "sensitive_fields",
+    "unique",
     "unknown_fields",
     "wire_name",
 ]

@@ -57,18 +57,6 @@ def name_of(component: Any) -> str:
     return str(name).replace(".<locals>", "")
 
 
-def identity_of(component: Any) -> tuple[int, ...]:
-    """Return the identity of a callable, for as long as it exists: of a bound method, those of object and function.
-
-    Each access to a method makes a new bound method, so ``cart.on_added is cart.on_added`` is False.
-    """
-    if isinstance(component, MethodType):
-        return id(component.__self__), id(component.__func__)
-    if isinstance(component, (BuiltinMethodType, MethodWrapperType)):  # as `messages.append`
-        return id(component.__self__), hash(component.__name__)
-    return (id(component),)
-
-
 def accepts_of_callable(component: Any) -> Accepts:
     """Return the message types that a callable accepts. Raises `NotAComponent`, `UnresolvedAnnotation`."""
     if isinstance(component, type):

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from modd.core.causation import Caused, Entry, Question, current_origin
 from modd.core.component import Accepts, Part, Receiver, check_message
+from modd.core.identity import unique
 from modd.core.limits import BEAT
 from modd.core.message import Message
 from modd.core.turn import Turn, end, innermost, publish
@@ -128,7 +129,8 @@ def find_answerer(bus: Any, intent: Any) -> tuple[Answerer, bool]:
         raise NoHandler(kind, bus.name, {k for part in answerers_in(bus) for k in part.types})
     if len(answerers) > 1:
         raise MultipleHandlers(kind, bus.name, [part.name for part in answerers])
-    alone = [receiver.component for receiver in bus.routing.receivers(kind)] == answerers
+    receivers = bus.routing.receivers(kind)
+    alone = len(receivers) == 1 and receivers[0].component is answerers[0]
     bus.answerers[kind] = answerers[0], alone and bus.gate is bus.keyed_gates is None and not bus.watchers
     return bus.answerers[kind]  # type: ignore[no-any-return]
 
@@ -146,12 +148,12 @@ def answerers_in(part: Part, kind: type[Message] | None = None) -> Iterator[Answ
 @contextmanager
 def override(bus: Any, handlers: Mapping[type[Message], Any]) -> Iterator[None]:
     """Have fakes handle these types in every typed bus inside a bus; see `Bus.override`."""
-    known = {part: part.types for part in answerers_in(bus)}
+    known = [(part, part.types) for part in unique(answerers_in(bus))]
     with ExitStack() as stack:
         for kind in handlers:
-            if not any(kind in types for types in known.values()):
-                raise NoHandler(kind, bus.name, {k for types in known.values() for k in types})
-        for part, types in known.items():
+            if not any(kind in types for _, types in known):
+                raise NoHandler(kind, bus.name, {k for _, types in known for k in types})
+        for part, types in known:
             fakes = {kind: fake for kind, fake in handlers.items() if kind in types}
             if fakes:
                 stack.enter_context(part.override(fakes))

@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanag
 from typing import Any, cast
 
 from modd.core.component import Accepts, Component, Part, accepts_of, inside, name_of
+from modd.core.identity import is_among, remove_from
 from modd.core.message import Message
 from modd.core.observer import Observer, tell
 from modd.errors import BusInsideItself, InvalidOption, UnknownComponent
@@ -14,12 +15,14 @@ from modd.errors import BusInsideItself, InvalidOption, UnknownComponent
 
 def add(bus: Any, component: Component) -> None:
     """Add a component to a bus; see `Bus.add`."""
-    if bus in inside(component):
+    if is_among(bus, inside(component)):
         raise BusInsideItself([bus.name, *_path_to(bus, component)])
-    for kind in accepts_of(component).types:
+    accepts = accepts_of(component)
+    for kind in accepts.types:
         bus.routing.know(kind)
-    bus.adopt(component)
-    renew_inside(bus)
+    bus.adopt(component, accepts)
+    renew_inside(component)
+    bus.renew()
     tell(bus.watchers, lambda watcher: watcher.added(component, bus))
 
 
@@ -28,8 +31,9 @@ def remove(bus: Any, component: Component) -> None:
     watchers = bus.watchers
     if not bus.release(component):
         raise UnknownComponent(name_of(component), bus.name, map(name_of, bus.components))
-    renew_inside(bus)
+    bus.routing.forget_names()
     renew_inside(component)
+    bus.renew()
     tell(watchers, lambda watcher: watcher.removed(component, bus))
 
 
@@ -66,7 +70,7 @@ def observe(bus: Part, observer: Observer) -> Iterator[None]:
     try:
         yield
     finally:
-        bus.observers.remove(observer)
+        remove_from(bus.observers, observer)
         renew_inside(bus)
 
 
@@ -92,4 +96,4 @@ def _path_to(bus: Part, component: Component) -> list[str]:
     if component is bus:
         return [name_of(bus)]
     parts = component.components if isinstance(component, Part) else ()
-    return next([name_of(component), *_path_to(bus, part)] for part in parts if bus in inside(part))
+    return next([name_of(component), *_path_to(bus, part)] for part in parts if is_among(bus, inside(part)))

@@ -24,6 +24,7 @@ from modd.concurrency.cancellation import raise_if_cancelled
 from modd.core.causation import Entry, QueuedOrigin, current_origin
 from modd.core.component import Receiver, check_message, inside, name_of
 from modd.core.flatten import flatten, keep_at_once
+from modd.core.identity import is_among
 from modd.core.limits import BEAT, check_limits, is_overflow
 from modd.core.message import Failure, Message, note
 from modd.core.observer import Delivery, current_delivery, tell
@@ -207,12 +208,12 @@ class Handling(msgspec.Struct, eq=False):
             self.turn.book.errors.append(error)  # observers are told that no sender gets it
             raise
         message, component = self.message, self.receiver.component
-        if isinstance(error, TurnFailed) and error.bus in inside(component):
+        if isinstance(error, TurnFailed) and is_among(error.bus, inside(component)):
             await self._keep_what_left(error)
         if not isinstance(message, Failure):
             note(error, self.giver, message, self.turn.bus.name)
             self._queue((Failure(message, component, error),), {Failure}, self._origin_of_failure())
-        elif isinstance(error, TurnFailed) and error.exceptions == (message.error,):
+        elif isinstance(error, TurnFailed) and all(each is message.error for each in error.exceptions):
             self.error = message.error  # nothing in a nested bus handled it
         elif error is not message.error:
             note(error, self.giver, message, self.turn.bus.name)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from modd.concurrency.scopes import open_scopes
-from modd.core import Accepts, Answerer, Bus, Caused, Component, Entry, Part, Receiver, innermost, inside
+from modd.core import Accepts, Answerer, Bus, Caused, Component, Entry, Part, Receiver, innermost, inside, is_among
 
 
 def root_bus(part: Part) -> Any:
     """Return the outermost bus around a part, or the part itself without one; prefer a bus in a turn."""
     roots = [bus for bus in _buses_around(part) if not _buses_around(bus)]
-    busy = [turn.bus for turn in open_scopes(innermost()) if turn.bus in roots]
+    busy = [turn.bus for turn in open_scopes(innermost()) if is_among(turn.bus, roots)]
     return next(iter([*busy, *roots]), part)
 
 
@@ -43,7 +43,7 @@ def _through(part: Any, answerer: Part, dispatch: Component) -> Component:
     """Return a call that sends a message through each bus from a part down to the answerer, and to no other part."""
     if part is answerer:
         return dispatch
-    inner = next(each for each in part.components if isinstance(each, Part) and answerer in inside(each))
+    inner = next(each for each in part.components if isinstance(each, Part) and is_among(answerer, inside(each)))
     further = _through(inner, answerer, dispatch)
     if not isinstance(part, Bus):
         return further
@@ -54,11 +54,11 @@ def _through(part: Any, answerer: Part, dispatch: Component) -> Component:
 
 def _buses_around(part: Part) -> list[Bus]:
     """Return all buses that a part is in, at any depth, each once."""
-    found: dict[Part, None] = {}
+    found: list[Part] = []
     pending = [*part.around]
     while pending:
         outer = pending.pop()
-        if outer not in found:
-            found[outer] = None
+        if not is_among(outer, found):
+            found.append(outer)
             pending += outer.around
     return [outer for outer in found if isinstance(outer, Bus)]
