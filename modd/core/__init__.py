@@ -18,6 +18,7 @@ from modd.core.component import (
     name_of,
     parameters_of,
 )
+from modd.core.flatten import keep_all, values_of
 from modd.core.gate import Gate
 from modd.core.identity import WeakObjects, identity_of, is_among, unique
 from modd.core.message import (
@@ -69,6 +70,7 @@ __all__ = [
     "innermost",
     "inside",
     "is_among",
+    "keep_all",
     "members",
     "misfit_of",
     "name_of",
@@ -79,5 +81,6 @@ __all__ = [
     "sensitive_fields",
     "unique",
     "unknown_fields",
+    "values_of",
     "wire_name",
 ]

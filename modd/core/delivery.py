@@ -23,13 +23,13 @@ from anyio.lowlevel import checkpoint
 from modd.concurrency.cancellation import raise_if_cancelled
 from modd.core.causation import Entry, QueuedOrigin, current_origin
 from modd.core.component import Receiver, check_message, inside, name_of
-from modd.core.flatten import flatten, keep_at_once
+from modd.core.flatten import keep_all, keep_at_once
 from modd.core.identity import is_among
 from modd.core.limits import BEAT, check_limits, is_overflow
 from modd.core.message import Failure, Message, note
 from modd.core.observer import Delivery, current_delivery, tell
 from modd.core.turn import Turn
-from modd.errors import DuplicateName, TurnFailed
+from modd.errors import DuplicateName, NotAMessage, TurnFailed
 
 Queue = deque[Any]
 
@@ -193,7 +193,7 @@ class Handling(msgspec.Struct, eq=False):
             self.error = returned.error
         else:
             try:
-                await flatten(returned, self)
+                await keep_all(returned, self)
             except Exception as error:
                 self.error = error
         if self.error is not None:
@@ -227,7 +227,7 @@ class Handling(msgspec.Struct, eq=False):
 
     async def _keep_what_left(self, error: TurnFailed) -> None:
         try:
-            await flatten(error.outbound, self)
+            await keep_all(error.outbound, self)
         except DuplicateName as clash:
             self._queue((Failure(self.message, self.receiver.component, clash),), {Failure})
 
@@ -259,6 +259,10 @@ class Handling(msgspec.Struct, eq=False):
         root.count += len(messages)
         if root.count >= turn.watch:
             check_limits(turn)
+
+    def refuse(self, value: Any) -> None:
+        """Raise `NotAMessage` for a returned value that is no message and holds none."""
+        raise NotAMessage(value, self.giver)
 
     def add(self, component: Any) -> None:
         """Add a returned component to the bus."""
