@@ -3,7 +3,7 @@
 `__all__` has the names that other packages of modd may use; each name is explained where it is defined.
 """
 
-from modd.core.annotations import members, resolved
+from modd.core.annotations import resolved
 from modd.core.asking import Answerer
 from modd.core.bus import Bus
 from modd.core.causation import Caused, Entry, Origin, Question, current_origin, open_origin
@@ -20,6 +20,7 @@ from modd.core.component import (
 )
 from modd.core.flatten import keep_all, values_of
 from modd.core.gate import Gate
+from modd.core.hints import expanded, members
 from modd.core.identity import WeakObjects, identity_of, is_among, unique
 from modd.core.message import (
     MASK,
@@ -65,6 +66,7 @@ __all__ = [
     "current_delivery",
     "current_origin",
     "detached",
+    "expanded",
     "hold",
     "identity_of",
     "innermost",

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import inspect
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
 from functools import partial
-from types import BuiltinMethodType, FunctionType, MethodType, MethodWrapperType, UnionType
-from typing import Annotated, Any, NewType, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
+from types import BuiltinMethodType, FunctionType, MethodType, MethodWrapperType
+from typing import Any, TypeAlias
 
 import msgspec
 
+from modd.core import hints
+from modd.core.hints import members
 from modd.core.message import Failure, Message
 from modd.errors import NotAComponent, UnresolvedAnnotation
 
@@ -100,52 +100,18 @@ def _accepts_of_annotation(component: Component, annotation: Any) -> Accepts:
                 component, f"it accepts {hint!r}, which is not a message type; derive it from modd.Message"
             )
         types[hint] = None
+    if not types:
+        cure = "annotate its parameter with a message type, or not at all for all messages"
+        raise NotAComponent(component, f"it accepts {annotation!r}, which is no message type; {cure}")
     return Accepts(tuple(types))
-
-
-def members(hint: Any) -> Iterator[Any]:
-    """Yield the plain types in a hint: unions, Annotated, NewType, type variables and generics are taken apart."""
-    origin = get_origin(hint)
-    if origin is Union or origin is UnionType:
-        for member in get_args(hint):
-            yield from members(member)
-    elif origin is Annotated:
-        yield from members(get_args(hint)[0])
-    elif isinstance(hint, NewType):
-        yield from members(hint.__supertype__)
-    elif isinstance(hint, TypeVar):
-        for bound in hint.__constraints__ or (hint.__bound__ or Message,):
-            yield from members(bound)
-    elif hint is not type(None):
-        yield origin or hint
 
 
 def resolved(component: Component, annotation: Any) -> Any:
     """Return an annotation of a callable with its names looked up. Raises `UnresolvedAnnotation`."""
-    function = _function_of(component)
     try:
-        holder: Any = type("holder", (), {"__annotations__": {"message": annotation}})
-        return get_type_hints(holder, *_namespaces(function), include_extras=True)["message"]
+        hint = hints.evaluated(component, annotation)
+        for _ in members(hint):  # aliases and bounds are looked up only now
+            pass
+        return hint
     except Exception as error:
         raise UnresolvedAnnotation(name_of(component), annotation, error) from error
-
-
-def _function_of(component: Any) -> Any:
-    """Return the function that has the annotations of a component."""
-    while isinstance(component, partial):
-        component = component.func
-    if not isinstance(component, (FunctionType, MethodType)):
-        component = type(component).__call__
-    component = inspect.unwrap(component)
-    return getattr(component, "__func__", component)
-
-
-def _namespaces(function: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the namespaces of a postponed annotation: the globals of the function's module, and its closure."""
-    closure: dict[str, Any] = {}
-    if isinstance(function, FunctionType):
-        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-            with suppress(ValueError):  # not there yet: the bus that the component is being given to, for example
-                closure[name] = cell.cell_contents
-    module = sys.modules.get(getattr(function, "__module__", None) or "", None)
-    return getattr(function, "__globals__", vars(module) if module else {}), closure

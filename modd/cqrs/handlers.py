@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar, Union, get_args, get_origi
 
 import msgspec
 
-from modd.core import IntentOf, Message, members, name_of, parameters_of, resolved
+from modd.core import IntentOf, Message, expanded, members, name_of, parameters_of, resolved
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import InvalidHandler
 from modd.cqrs.returned import Returned
@@ -73,7 +73,7 @@ class Argument(msgspec.Struct, frozen=True, eq=False):
 
 def types_of(handler: Any) -> tuple[type[Message], ...]:
     """Return the message types in the annotation of the first parameter. Raises `InvalidHandler` for none."""
-    hint = _hint_of(handler, _parameters_of(handler)[0])
+    hint = expanded(_hint_of(handler, _parameters_of(handler)[0]))
     inner = get_args(hint)[0] if get_origin(hint) is Envelope else hint
     types = () if inner in (inspect.Parameter.empty, Envelope) else tuple(members(inner))
     if not types or not all(isinstance(kind, type) and issubclass(kind, Message) for kind in types):
@@ -100,12 +100,13 @@ def bind_handler(function: Any, name: str | None, resources: Resources, ask: Ask
         arguments.pop()
     positional = [argument for argument in arguments if not argument.keyword]
     keyword = [argument for argument in arguments if argument.keyword and not argument.is_default]
-    takes_envelope = _is_envelope(_hint_of(function, first))
+    takes_envelope = _is_envelope(expanded(_hint_of(function, first)))
     return _make_handler(Returned(title, releases), title, function, takes_envelope, positional, keyword)
 
 
 def _find_argument(title: str, function: Any, parameter: inspect.Parameter, resources: Resources, ask: Ask) -> Argument:
     hint = _hint_of(function, parameter)
+    hint = hint if _is_resource(hint, resources) else expanded(hint)
     argument = partial(Argument, parameter.name, parameter.kind is parameter.KEYWORD_ONLY)
     if not (isinstance(function, partial) and parameter.name in function.keywords):  # a bound argument stays
         if _is_envelope(hint):

@@ -41,7 +41,7 @@ class Returned:
             self._refuse_class(value)
         elif self._releases:
             return await self._gather(value)
-        elif isinstance(value, _NO_RESULTS):
+        else:
             reason = f"it returned {describe(value)}, whose code does not run; return a list, or emit events"
             raise InvalidHandler(self._handler, reason)
         return value

@@ -267,6 +267,19 @@ async def test_values_without_a_message_are_the_result_of_a_handler_of_events(va
     assert (await drained.dispatch(Created())).result == ["1", "2"]
 
 
+async def test_a_callable_beside_messages_is_a_component_for_a_bus_and_refused_by_a_typed_bus() -> None:
+    # DF-4
+    heard: list[Message] = []
+
+    def listen(event: Welcomed) -> None:
+        heard.append(event)
+
+    await bus_of("bus", lambda message: [listen, ONE], Recorder())(Created())
+    assert heard == [ONE]
+    with pytest.raises(NotAMessage, match="gave <function .* is not a message"):
+        await EventBus({Created: lambda event: [listen, ONE]}).dispatch(Created())
+
+
 def generates(command: Any) -> Iterator[Any]:
     yield 1
 
