@@ -17,6 +17,7 @@ from modd.core.component import (
     inside,
     name_of,
     parameters_of,
+    refuse_unbound,
 )
 from modd.core.flatten import keep_all, values_of
 from modd.core.gate import Gate
@@ -79,6 +80,7 @@ __all__ = [
     "note",
     "open_origin",
     "parameters_of",
+    "refuse_unbound",
     "resolved",
     "sensitive_fields",
     "unique",

@@ -76,6 +76,14 @@ def parameters_of(component: Any) -> list[inspect.Parameter]:
     return [*inspect.signature(component).parameters.values()]
 
 
+def refuse_unbound(function: Any, first: inspect.Parameter, error: Callable[[str], Exception]) -> None:
+    """Raise an error for a method that was taken from its class, and so has no object to work on."""
+    owner, _, name = getattr(function, "__qualname__", "").rpartition(".")
+    if isinstance(function, FunctionType) and first.name == "self" and owner and not owner.endswith("<locals>"):
+        kind = owner.rpartition(".")[2]
+        raise error(f"it is a method of {kind}, but of no object; give one of an object, as {kind}().{name}")
+
+
 def _first_parameter(component: Component) -> inspect.Parameter:
     try:
         parameters = parameters_of(component)
@@ -83,6 +91,7 @@ def _first_parameter(component: Component) -> inspect.Parameter:
         return inspect.Parameter("message", inspect.Parameter.POSITIONAL_ONLY)
     if not parameters or parameters[0].kind in (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD):
         raise NotAComponent(component, f"it takes no message; did you mean {name_of(component)}()?")
+    refuse_unbound(component, parameters[0], partial(NotAComponent, component))
     for more in parameters[1:]:
         if more.default is more.empty and more.kind not in (more.VAR_POSITIONAL, more.VAR_KEYWORD):
             cure = f"functools.partial({name_of(component)}, {more.name}=...)"

@@ -13,7 +13,7 @@ from typing import Any, Self, TypeVar
 
 from anyio.lowlevel import checkpoint
 
-from modd.checks import checked_limit, checked_name
+from modd.checks import checked_flag, checked_limit, checked_name
 from modd.concurrency.lifespan import Lifespan
 from modd.concurrency.scopes import open_scope
 from modd.core import asking, composition
@@ -65,7 +65,8 @@ class Bus(Part):
         limit: int | None = 100_000,
     ) -> None:
         super().__init__()
-        self.name, self.limit, self.concurrent = checked_name(name), checked_limit(limit), bool(concurrent)
+        self.name, self.limit = checked_name(name), checked_limit(limit)
+        self.concurrent = checked_flag("concurrent", concurrent)
         self.inbound = None if inbound is None else checked_types("inbound", inbound)
         let_out = checked_types("outbound", outbound)
         self.outbound = tuple(kind for kind in let_out if kind is not Failure)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from modd.checks import checked_subclasses
-from modd.core.annotations import Accepts, Component, accepts_of_callable, name_of, parameters_of
+from modd.core.annotations import Accepts, Component, accepts_of_callable, name_of, parameters_of, refuse_unbound
 from modd.core.identity import WeakObjects, identity_of, is_among, unique
 from modd.core.message import Message
 from modd.core.observer import Observer
@@ -25,6 +25,7 @@ __all__ = [
     "inside",
     "name_of",
     "parameters_of",
+    "refuse_unbound",
 ]
 
 
@@ -63,6 +64,8 @@ class Part:
     """
 
     is_bus: ClassVar[bool] = False
+    grows: ClassVar[bool] = False
+    """True for a part that is made to return components, as many as there are messages."""
 
     def __init__(self, *components: Component) -> None:
         self._around: WeakObjects[Part] = WeakObjects()

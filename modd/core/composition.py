@@ -10,7 +10,10 @@ from modd.core.component import Accepts, Component, Part, accepts_of, inside, na
 from modd.core.identity import is_among, remove_from
 from modd.core.message import Message
 from modd.core.observer import Observer, tell
-from modd.errors import BusInsideItself, InvalidOption, UnknownComponent
+from modd.errors import BusInsideItself, InvalidOption, NotAComponent, UnknownComponent
+
+MOST_GROWTH = 100
+"""The most messages for which a component may return components, unless some are removed."""
 
 
 def add(bus: Any, component: Component) -> None:
@@ -24,6 +27,24 @@ def add(bus: Any, component: Component) -> None:
     renew_inside(component)
     bus.renew()
     tell(bus.watchers, lambda watcher: watcher.added(component, bus))
+
+
+def add_returned(bus: Any, giver: Component, component: Any, *, first: bool) -> None:
+    """Add a component that a component inside returned. Raises `NotAComponent` if it does so again and again.
+
+    first: True for the first component that it returned for a message.
+    """
+    if first and bus.routing.count_growth(giver) > MOST_GROWTH and not any(_grows(part) for part in inside(giver)):
+        reason = (
+            f"{name_of(giver)} has returned components for {MOST_GROWTH} messages, and {bus.name} keeps them all; "
+            "return messages, return a component once, use modd.parts.Spawn, or remove components that are done"
+        )
+        raise NotAComponent(component, reason)
+    bus.add(component)
+
+
+def _grows(component: Component) -> bool:
+    return isinstance(component, Part) and component.grows
 
 
 def remove(bus: Any, component: Component) -> None:

@@ -23,6 +23,7 @@ from anyio.lowlevel import checkpoint
 from modd.concurrency.cancellation import raise_if_cancelled
 from modd.core.causation import Entry, QueuedOrigin, current_origin
 from modd.core.component import Receiver, check_message, inside, name_of
+from modd.core.composition import add_returned
 from modd.core.flatten import keep_all, keep_at_once
 from modd.core.identity import is_among
 from modd.core.limits import BEAT, check_limits, is_overflow
@@ -160,6 +161,8 @@ class Handling(msgspec.Struct, eq=False):
     error: Exception | None = None
     delivery: Delivery | None = None
     """The delivery, if it is observed."""
+    grew: bool = False
+    """True if it returned a component."""
     unpaused: int = 0
     """Messages since other tasks could run."""
 
@@ -266,7 +269,8 @@ class Handling(msgspec.Struct, eq=False):
 
     def add(self, component: Any) -> None:
         """Add a returned component to the bus."""
-        self.turn.bus.add(component)
+        add_returned(self.turn.bus, self.receiver.component, component, first=not self.grew)
+        self.grew = True
 
     async def breathe(self) -> None:
         """Let other tasks run when it is time, however much one component returns."""

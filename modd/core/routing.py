@@ -35,6 +35,7 @@ class Routing:
         self._boundary: tuple[type[Message], ...] = (Failure, *inbound, *outbound)
         self._names: dict[str, type] = {}
         self._stale = False
+        self._growth: dict[int, int] = {}
         for kind in self._boundary:
             self.know(kind)
 
@@ -89,6 +90,12 @@ class Routing:
     def forget_names(self) -> None:
         """Free the names of types that only a component accepted which is inside no more, when one is wanted."""
         self._stale = True
+        self._growth.clear()
+
+    def count_growth(self, giver: Component) -> int:
+        """Count a message for which a component returned components; return the count since one was last removed."""
+        self._growth[id(giver)] = count = self._growth.get(id(giver), 0) + 1
+        return count
 
     def renew(self) -> None:
         """Work everything out anew; a running turn sees it at its next message."""

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar, Union, get_args, get_origi
 
 import msgspec
 
-from modd.core import IntentOf, Message, expanded, members, name_of, parameters_of, resolved
+from modd.core import IntentOf, Message, expanded, members, name_of, parameters_of, refuse_unbound, resolved
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import InvalidHandler
 from modd.cqrs.returned import Returned
@@ -140,6 +140,7 @@ def _parameters_of(function: Any) -> list[inspect.Parameter]:
         raise InvalidHandler(name_of(function), reason) from error
     if not parameters or parameters[0].kind in (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD):
         raise InvalidHandler(name_of(function), "it takes no message; give it a first parameter")
+    refuse_unbound(function, parameters[0], partial(InvalidHandler, name_of(function)))
     return [parameters[0], *[p for p in parameters[1:] if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]]
 
 

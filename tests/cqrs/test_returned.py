@@ -276,7 +276,7 @@ async def test_a_callable_beside_messages_is_a_component_for_a_bus_and_refused_b
 
     await bus_of("bus", lambda message: [listen, ONE], Recorder())(Created())
     assert heard == [ONE]
-    with pytest.raises(NotAMessage, match="gave <function .* is not a message"):
+    with pytest.raises(NotAMessage, match=r"gave <function .* is not a message"):
         await EventBus({Created: lambda event: [listen, ONE]}).dispatch(Created())
 
 
