@@ -18,13 +18,15 @@ MOST_GROWTH = 100
 
 def add(bus: Any, component: Component) -> None:
     """Add a component to a bus; see `Bus.add`."""
-    if is_among(bus, inside(component)):
+    is_part = isinstance(component, Part)
+    if is_part and is_among(bus, inside(component)):
         raise BusInsideItself([bus.name, *_path_to(bus, component)])
     accepts = accepts_of(component)
     for kind in accepts.types:
         bus.routing.know(kind)
     bus.adopt(component, accepts)
-    renew_inside(component)
+    if is_part:
+        renew_inside(component)
     bus.renew()
     tell(bus.watchers, lambda watcher: watcher.added(component, bus))
 

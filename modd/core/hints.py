@@ -14,6 +14,9 @@ from modd.core.message import Message
 
 def members(hint: Any, _inside: tuple[int, ...] = ()) -> Iterator[Any]:
     """Yield the plain types in a hint: it takes apart unions, Annotated, NewType, aliases, type variables, generics."""
+    if isinstance(hint, type) and hint is not type(None):
+        yield hint
+        return
     hint = expanded(hint)
     origin = get_origin(hint)
     if id(hint) in _inside or hint is type(None):  # the first: a type alias that names itself
@@ -59,7 +62,10 @@ def evaluated(component: Any, annotation: Any) -> Any:
     of the look-up.
     """
     function, owner = function_of(component)
-    definer = _definer_of(function, owner)
+    definer = None if owner is None else _definer_of(function, owner)
+    if isinstance(annotation, str) and annotation.isidentifier():  # most are: to evaluate text takes ten times as long
+        global_names, around = _namespaces(function, definer)
+        annotation = around.get(annotation, global_names.get(annotation, annotation))
     if not isinstance(annotation, type):  # a name, or names inside it
         annotation = _with_names(annotation, *_namespaces(function, definer))
     if definer is not None:

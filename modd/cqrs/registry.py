@@ -48,13 +48,14 @@ class Registry:
         """Add a handler for a type. Raises `Sealed`, `WrongBus`, `DuplicateName`, `InvalidHandler`."""
         self.refuse_when_sealed("register handlers")
         self._check_type(kind)
-        present = self._handlers.get(kind, [])
+        present = self._handlers.get(kind)
         if present and not self._multiple:
             reason = (
                 f"{self._bus} has {present[0].name} for {kind.__qualname__}; give multiple=True to have more than one"
             )
             raise InvalidHandler(name or name_of(function), reason)
-        self._handlers[kind] = [*present, self._bind_once(function, name, self._bound)]
+        handler = self._bind_once(function, name, self._bound)
+        self._handlers.setdefault(kind, []).append(handler)
         self._named[wire_name(kind)] = kind
         self.forget_routes()
 
