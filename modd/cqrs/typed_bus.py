@@ -55,9 +55,11 @@ class TypedBus(Answerer):
 
     Use it alone, or as a component of a `Bus`; its dispatches may overlap.
 
-    handlers: callables with their types in the annotation of the first parameter, or a mapping from type to callable.
-    middleware: the links of the chain that every dispatch passes, the first one outermost.
-    resources: arguments for handlers by annotation: a value, or a factory of an async context manager for each call.
+    handlers: callables with their types in the annotation of the first parameter, or a mapping from type to callable;
+        by default none.
+    middleware: the links of the chain that every dispatch passes, the first one outermost; by default none.
+    resources: arguments for handlers by annotation: a value, or a factory of an async context manager for each call; by
+        default none.
     name: the name in errors, logs and journeys; by default that of the kind of bus, such as "commands".
     new_id: a function that makes the id of a dispatch; by default UUIDs of version 7, made when they are read.
     clock: a function that returns seconds since 1970; by default `time.time`.
@@ -65,7 +67,12 @@ class TypedBus(Answerer):
     concurrent: True (default) to run multiple handlers side by side, False to run one after another.
     drain: seconds that closing waits for work in the background before it is cancelled; by default 30.
 
-    Raises `InvalidOption`, `InvalidHandler`, `InvalidMiddleware`, `WrongBus`, `DuplicateName`.
+    Raises:
+        InvalidOption: an option has a value that cannot work.
+        InvalidHandler: a callable cannot handle its type, or is a second one without ``multiple=True``.
+        InvalidMiddleware: an object in ``middleware`` cannot be a middleware.
+        WrongBus: a type or a middleware does not go with this kind of bus.
+        DuplicateName: two types have the same name on the wire.
     """
 
     kind: ClassVar[type[Message]]

@@ -21,7 +21,13 @@ from modd.ports import Item, Queue
 
 
 class EnqueueOptions(TypedDict, total=False):
-    """The options of `Enqueue` that may differ by type."""
+    """The options of `Enqueue` that may differ by type; omitted options are as in the `Enqueue`.
+
+    enabled: False to call the handlers at once.
+    queue: the `modd.ports.Queue` for messages of the type.
+    key: a function of the envelope, sync or async; messages with the same text are handled one after another. None for
+        no order.
+    """
 
     enabled: bool
     queue: Queue
@@ -29,7 +35,7 @@ class EnqueueOptions(TypedDict, total=False):
 
 
 class Enqueue(MiddlewareWithKeys):
-    """Puts commands and events into a queue in place of their handlers.
+    """Puts commands and events into a queue, in place of calling their handlers.
 
     Use it for work that may happen later. The envelope gets a ``Queued`` stamp, is encoded and put into the queue;
     there is no result, and no events are released. A worker decodes the envelope and dispatches it with a ``Received``
@@ -41,13 +47,16 @@ class Enqueue(MiddlewareWithKeys):
 
     queue: a `modd.ports.Queue`.
     codec: turns envelopes into bytes; by default a codec for the types of the bus.
-    enabled: False to call the handlers at once.
+    enabled: True (default) to queue messages, False to call the handlers at once.
     key: a function of the envelope, sync or async; messages with the same text are handled one after another, in the
-        order of their dispatch. Buses are apart. None for no order.
-    intents: options by message type.
+        order of their dispatch. Keys of different buses differ. None, the default, for no order.
+    intents: by message type, the `EnqueueOptions` that differ; by default none.
 
-    Raises: `InvalidOption`; `WrongBus` for queries, and for commands with a result, ``Any`` included, because no caller
-    would get it. A command without a declared result type has none.
+    Raises:
+        InvalidOption: an option has a value that cannot work, or two buses of the same name have this instance.
+        NoHandler: when the bus is checked, if it does not handle a type in ``intents``.
+        WrongBus: the bus is for queries, or a command has a result, ``Any`` included, which no caller would get. A
+            command without a declared result type has none.
     """
 
     role: ClassVar[str] = "enqueue"
