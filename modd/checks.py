@@ -69,10 +69,11 @@ def checked_subclasses(
     return types
 
 
-def checked_flag(option: str, value: Any) -> None:
-    """Raise `InvalidOption` unless the value is True or False."""
+def checked_flag(option: str, value: Any) -> bool:
+    """Return a value that is True or False."""
     if not isinstance(value, bool):
         raise InvalidOption(option, value, "give True or False")
+    return value
 
 
 def checked_delay(option: str, value: Any) -> float:

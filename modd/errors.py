@@ -69,6 +69,12 @@ class DuplicateName(ModdError, ValueError):
 
     def __init__(self, name: str, first: type, second: type, place: str) -> None:
         self.name, self.types = name, (first, second)
+        if first.__struct_config__.tag is None is second.__struct_config__.tag:  # type: ignore[attr-defined]
+            super().__init__(
+                f"{place} was given two message types without a name, {full_name(first)} and {full_name(second)}: "
+                f'in place of tag=False give {second.__name__} a name, tag="...", or leave tag out'
+            )
+            return
         super().__init__(
             f"{place} was given two message types named {name!r}: {full_name(first)} and {full_name(second)}; "
             f'name one of them apart: class {second.__name__}(Message, tag="...")'

@@ -3,12 +3,26 @@
 `__all__` has the names that other packages of modd may use; each name is explained where it is defined.
 """
 
-from modd.core.annotations import members, resolved
+from modd.core.annotations import resolved
 from modd.core.answerer import Answerer, Carrier, answerers_in, message_of
 from modd.core.bus import Bus
 from modd.core.causation import Caused, Entry, Origin, Question, current_origin, open_origin
-from modd.core.component import Accepts, Component, Part, Receiver, accepts_of, check_message, inside, name_of
+from modd.core.component import (
+    Accepts,
+    Component,
+    Part,
+    Receiver,
+    accepts_of,
+    check_message,
+    inside,
+    name_of,
+    parameters_of,
+    refuse_unbound,
+)
+from modd.core.flatten import keep_all, values_of
 from modd.core.gate import Gate
+from modd.core.hints import expanded, members
+from modd.core.identity import WeakObjects, identity_of, is_among, unique
 from modd.core.message import (
     MASK,
     Failure,
@@ -48,23 +62,32 @@ __all__ = [
     "Sensitive",
     "Turn",
     "Value",
+    "WeakObjects",
     "accepts_of",
     "answerers_in",
     "check_message",
     "current_delivery",
     "current_origin",
     "detached",
+    "expanded",
     "hold",
+    "identity_of",
     "innermost",
     "inside",
+    "is_among",
+    "keep_all",
     "members",
     "message_of",
     "misfit_of",
     "name_of",
     "note",
     "open_origin",
+    "parameters_of",
+    "refuse_unbound",
     "resolved",
     "sensitive_fields",
+    "unique",
     "unknown_fields",
+    "values_of",
     "wire_name",
 ]

@@ -13,6 +13,7 @@ from typing import Any, TypeVar, overload
 from modd.core.answerer import Answer, Answerer, Carrier, answerers_in, find_answerers, message_of
 from modd.core.causation import Entry, Question, current_origin
 from modd.core.component import Accepts, Receiver
+from modd.core.identity import unique
 from modd.core.limits import BEAT
 from modd.core.message import IntentOf, Message
 from modd.core.turn import Turn, end, innermost, publish
@@ -142,7 +143,8 @@ def find_answerer(bus: Any, intent: Any) -> tuple[Answerer, bool]:
     [answerer] = answerers
     if message is not intent:
         return answerer, False
-    alone = not answerer.may_queue and [receiver.component for receiver in bus.routing.receivers(kind)] == answerers
+    receivers = bus.routing.receivers(kind)
+    alone = not answerer.may_queue and len(receivers) == 1 and receivers[0].component is answerer
     bus.answerers[kind] = answerer, alone and bus.gate is bus.keyed_gates is None and not bus.watchers
     return bus.answerers[kind]  # type: ignore[no-any-return]
 
@@ -153,12 +155,12 @@ def override(bus: Any, handlers: Mapping[type[Message], Any]) -> Iterator[None]:
 
     ``with bus.override({PlaceOrder: fake}):``. Raises `NoHandler` for a type that no typed bus inside handles.
     """
-    known = {part: part.types for part in answerers_in(bus)}
+    known = [(part, part.types) for part in unique(answerers_in(bus))]
     with ExitStack() as stack:
         for kind in handlers:
-            if not any(kind in types for types in known.values()):
-                raise NoHandler(kind, bus.name, {k for types in known.values() for k in types})
-        for part, types in known.items():
+            if not any(kind in types for _, types in known):
+                raise NoHandler(kind, bus.name, {k for _, types in known for k in types})
+        for part, types in known:
             fakes = {kind: fake for kind, fake in handlers.items() if kind in types}
             if fakes:
                 stack.enter_context(part.override(fakes))

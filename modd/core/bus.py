@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from anyio.lowlevel import checkpoint
 
-from modd.checks import checked_limit, checked_name
+from modd.checks import checked_flag, checked_limit, checked_name
 from modd.concurrency.lifespan import Lifespan
 from modd.concurrency.scopes import open_scope
 from modd.core import asking, composition
@@ -65,7 +65,8 @@ class Bus(Part):
         limit: int | None = 100_000,
     ) -> None:
         super().__init__()
-        self.name, self.limit, self.concurrent = checked_name(name), checked_limit(limit), bool(concurrent)
+        self.name, self.limit = checked_name(name), checked_limit(limit)
+        self.concurrent = checked_flag("concurrent", concurrent)
         self.inbound = None if inbound is None else checked_types("inbound", inbound)
         let_out = checked_types("outbound", outbound)
         self.outbound = tuple(kind for kind in let_out if kind is not Failure)
@@ -87,7 +88,7 @@ class Bus(Part):
     async def __call__(self, message: Message, /, *stamps: Any) -> tuple[Message, ...]:
         """Send a message, and return the messages that left the bus when everything that it caused inside is done.
 
-        stamps: for envelopes in typed buses inside. Raises `TurnFailed` for unhandled errors, `NotAMessage`, `Deadlock`.
+        stamps: for the typed buses inside. Raises `TurnFailed` for unhandled errors, `NotAMessage`, `Deadlock`.
         """
         if stamps:
             return await asking.send(self, message, stamps)

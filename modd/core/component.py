@@ -6,17 +6,27 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any, ClassVar
-from weakref import WeakSet
 
 import msgspec
 
 from modd.checks import checked_subclasses
-from modd.core.annotations import Accepts, Component, accepts_of_callable, name_of
+from modd.core.annotations import Accepts, Component, accepts_of_callable, name_of, parameters_of, refuse_unbound
+from modd.core.identity import WeakObjects, identity_of, is_among, unique
 from modd.core.message import Message
 from modd.core.observer import Observer
 from modd.errors import NotAComponent, NotAMessage
 
-__all__ = ["Accepts", "Component", "Part", "Receiver", "accepts_of", "inside", "name_of"]
+__all__ = [
+    "Accepts",
+    "Component",
+    "Part",
+    "Receiver",
+    "accepts_of",
+    "inside",
+    "name_of",
+    "parameters_of",
+    "refuse_unbound",
+]
 
 
 _PLAIN = (FunctionType, MethodType, BuiltinFunctionType, partial)
@@ -54,9 +64,11 @@ class Part:
     """
 
     is_bus: ClassVar[bool] = False
+    grows: ClassVar[bool] = False
+    """True for a part that is made to return components, as many as there are messages."""
 
     def __init__(self, *components: Component) -> None:
-        self._around: WeakSet[Part] = WeakSet()
+        self._around: WeakObjects[Part] = WeakObjects()
         self._inside: list[Receiver] = []
         self.observers: list[Observer] = []
         """The observers of this part alone; `composition.observe` adds and removes them."""
@@ -97,14 +109,14 @@ class Part:
     def watchers(self) -> tuple[Observer, ...]:
         """The observers of this part and of everything around it."""
         if self._watchers is None:
-            around = (watcher for part in tuple(self._around) for watcher in part.watchers)
-            self._watchers = tuple(dict.fromkeys((*self.observers, *around)))
+            around = (watcher for part in self._around for watcher in part.watchers)
+            self._watchers = unique((*self.observers, *around))
         return self._watchers
 
     def renew(self) -> None:
         """Work out anew what depends on the parts inside and around; have everything around do so, too."""
         self._watchers = None
-        for part in tuple(self._around):
+        for part in self._around:
             part.renew()
 
     def attach_to(self, part: Part) -> None:
@@ -115,20 +127,24 @@ class Part:
         """Forget a part that this part is no component of any more."""
         self._around.discard(part)
 
-    def adopt(self, component: Component) -> None:
-        """Take in one more component. Raises `NotAComponent`, `UnresolvedAnnotation`."""
-        accepts = accepts_of(component)
+    def adopt(self, component: Component, accepts: Accepts | None = None) -> None:
+        """Take in one more component. Raises `NotAComponent`, `UnresolvedAnnotation`.
+
+        accepts: the types that the component accepts, if they are known.
+        """
+        accepts = accepts_of(component) if accepts is None else accepts
         self._inside.append(Receiver(component, call_of(component), accepts))
         if isinstance(component, Part):
             component.attach_to(self)
 
     def release(self, component: Component) -> bool:
         """Let a component go, at its first place; returns False if it is not inside."""
-        at = next((i for i, receiver in enumerate(self._inside) if receiver.component is component), None)
+        wanted, parts = identity_of(component), enumerate(receiver.component for receiver in self._inside)
+        at = next((at for at, part in parts if part is component or identity_of(part) == wanted), None)
         if at is None:
             return False
         del self._inside[at]
-        if isinstance(component, Part) and component not in self.components:
+        if isinstance(component, Part) and not is_among(component, self.components):
             component.detach_from(self)
         return True
 

@@ -7,20 +7,46 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanag
 from typing import Any, cast
 
 from modd.core.component import Accepts, Component, Part, accepts_of, inside, name_of
+from modd.core.identity import is_among, remove_from
 from modd.core.message import Message
 from modd.core.observer import Observer, tell
-from modd.errors import BusInsideItself, InvalidOption, UnknownComponent
+from modd.errors import BusInsideItself, InvalidOption, NotAComponent, UnknownComponent
+
+MOST_GROWTH = 100
+"""The most messages for which a component may return components, unless some are removed."""
 
 
 def add(bus: Any, component: Component) -> None:
     """Add a component to a bus; see `Bus.add`."""
-    if any(part is bus for part in inside(component)):
+    is_part = isinstance(component, Part)
+    if is_part and is_among(bus, inside(component)):
         raise BusInsideItself([bus.name, *_path_to(bus, component)])
-    for kind in accepts_of(component).types:
+    accepts = accepts_of(component)
+    for kind in accepts.types:
         bus.routing.know(kind)
-    bus.adopt(component)
-    renew_inside(bus)
+    bus.adopt(component, accepts)
+    if is_part:
+        renew_inside(component)
+    bus.renew()
     tell(bus.watchers, lambda watcher: watcher.added(component, bus))
+
+
+def add_returned(bus: Any, giver: Component, component: Any, *, first: bool) -> None:
+    """Add a component that a component inside returned. Raises `NotAComponent` if it does so again and again.
+
+    first: True for the first component that it returned for a message.
+    """
+    if first and bus.routing.count_growth(giver) > MOST_GROWTH and not any(_grows(part) for part in inside(giver)):
+        reason = (
+            f"{name_of(giver)} has returned components for {MOST_GROWTH} messages, and {bus.name} keeps them all; "
+            "return messages, return a component once, use modd.parts.Spawn, or remove components that are done"
+        )
+        raise NotAComponent(component, reason)
+    bus.add(component)
+
+
+def _grows(component: Component) -> bool:
+    return isinstance(component, Part) and component.grows
 
 
 def remove(bus: Any, component: Component) -> None:
@@ -28,8 +54,9 @@ def remove(bus: Any, component: Component) -> None:
     watchers = bus.watchers
     if not bus.release(component):
         raise UnknownComponent(name_of(component), bus.name, map(name_of, bus.components))
-    renew_inside(bus)
+    bus.routing.forget_names()
     renew_inside(component)
+    bus.renew()
     tell(watchers, lambda watcher: watcher.removed(component, bus))
 
 
@@ -66,7 +93,7 @@ def observe(bus: Part, observer: Observer) -> Iterator[None]:
     try:
         yield
     finally:
-        bus.observers.remove(observer)
+        remove_from(bus.observers, observer)
         renew_inside(bus)
 
 
@@ -92,5 +119,4 @@ def _path_to(bus: Part, component: Component) -> list[str]:
     if component is bus:
         return [name_of(bus)]
     parts = component.components if isinstance(component, Part) else ()
-    on_path = (part for part in parts if any(each is bus for each in inside(part)))
-    return [name_of(component), *_path_to(bus, next(on_path))]
+    return next([name_of(component), *_path_to(bus, part)] for part in parts if is_among(bus, inside(part)))

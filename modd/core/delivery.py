@@ -23,12 +23,14 @@ from anyio.lowlevel import checkpoint
 from modd.concurrency.cancellation import raise_if_cancelled
 from modd.core.causation import Entry, QueuedOrigin, current_origin
 from modd.core.component import Receiver, check_message, inside, name_of
-from modd.core.flatten import flatten, keep_at_once
+from modd.core.composition import add_returned
+from modd.core.flatten import keep_all, keep_at_once
+from modd.core.identity import is_among
 from modd.core.limits import BEAT, check_limits, is_overflow
 from modd.core.message import Failure, Message, note
 from modd.core.observer import Delivery, current_delivery, tell
 from modd.core.turn import Turn
-from modd.errors import DuplicateName, TurnFailed
+from modd.errors import DuplicateName, NotAMessage, TurnFailed
 
 Pending = deque[Any]
 
@@ -161,6 +163,8 @@ class Handling(msgspec.Struct, eq=False):
     error: Exception | None = None
     delivery: Delivery | None = None
     """The delivery, if it is observed."""
+    grew: bool = False
+    """True if it returned a component."""
     unpaused: int = 0
     """Messages since other tasks could run."""
 
@@ -194,7 +198,7 @@ class Handling(msgspec.Struct, eq=False):
             self.error = returned.error
         else:
             try:
-                await flatten(returned, self)
+                await keep_all(returned, self)
             except Exception as error:
                 self.error = error
         if self.error is not None:
@@ -209,12 +213,12 @@ class Handling(msgspec.Struct, eq=False):
             self.turn.ensure_outcome().errors.append(error)  # observers are told that no sender gets it
             raise
         message, component = self.message, self.receiver.component
-        if isinstance(error, TurnFailed) and any(error.bus is part for part in inside(component)):
+        if isinstance(error, TurnFailed) and is_among(error.bus, inside(component)):
             await self._keep_what_left(error)
         if not isinstance(message, Failure):
             note(error, self.giver, message, self.turn.bus.name)
             self._queue((Failure(message, component, error),), {Failure}, self._origin_of_failure())
-        elif isinstance(error, TurnFailed) and error.exceptions == (message.error,):
+        elif isinstance(error, TurnFailed) and all(each is message.error for each in error.exceptions):
             self.error = message.error  # nothing in a nested bus handled it
         elif error is not message.error:
             note(error, self.giver, message, self.turn.bus.name)
@@ -228,7 +232,7 @@ class Handling(msgspec.Struct, eq=False):
 
     async def _keep_what_left(self, error: TurnFailed) -> None:
         try:
-            await flatten(error.outbound, self)
+            await keep_all(error.outbound, self)
         except DuplicateName as clash:
             self._queue((Failure(self.message, self.receiver.component, clash),), {Failure})
 
@@ -261,9 +265,14 @@ class Handling(msgspec.Struct, eq=False):
         if root.count >= turn.check_from:
             check_limits(turn)
 
+    def refuse(self, value: Any) -> None:
+        """Raise `NotAMessage` for a returned value that is no message and holds none."""
+        raise NotAMessage(value, self.giver)
+
     def add(self, component: Any) -> None:
         """Add a returned component to the bus."""
-        self.turn.bus.add(component)
+        add_returned(self.turn.bus, self.receiver.component, component, first=not self.grew)
+        self.grew = True
 
     async def breathe(self) -> None:
         """Let other tasks run when it is time, however much one component returns."""

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterable, Generator, Iterator, Sequence, Set, ValuesView
 from contextlib import aclosing, closing
 from inspect import isawaitable, iscoroutine
-from types import AsyncGeneratorType, GeneratorType
+from types import AsyncGeneratorType
 from typing import Any, Protocol
 
 from modd.core.causation import Caused, Released
 from modd.core.message import Message
-from modd.errors import NotAMessage
+
+_TEXTS = (str, bytes, bytearray, memoryview, range)
 
 
 class Sink(Protocol):
     """The place that messages go to."""
-
-    @property
-    def giver(self) -> str:
-        """The name of the component, for errors."""
-        ...
 
     def keep(self, messages: Sequence[Message], origin: Any = None) -> None:
         """Take messages in their order, with their origin. Raises when the turn has too many."""
 
     def add(self, component: Any) -> None:
         """Add a component that was returned in place of a message."""
+
+    def refuse(self, value: Any) -> None:
+        """Raise `NotAMessage` for a value that is no message and holds none."""
 
     async def breathe(self) -> None:
         """Let other tasks run when it is time."""
@@ -49,37 +48,48 @@ def keep_at_once(returned: Any, sink: Sink) -> bool:
     return True
 
 
-async def flatten(returned: Any, sink: Sink) -> None:
-    """Keep every message in a returned value: a message, a list or tuple, a generator, an awaitable.
+async def keep_all(returned: Any, sink: Sink) -> None:
+    """Keep every message in a returned value: a message, a list, tuple or set, an iterator (async, too), an awaitable.
 
-    A callable that is not a class is a component to add. Raises `NotAMessage` for anything else, and the errors of
-    generators and awaitables; the messages that came before an error are kept.
+    These may be nested; the value that a generator returns counts as its last one. A callable that is not a class is a
+    component to add. The sink refuses anything else. Raises the errors of iterators and awaitables; the messages that
+    came before an error are kept.
     """
     if keep_at_once(returned, sink):
         pass
-    elif isinstance(returned, (list, tuple)):
-        await _flatten_each(returned, sink)
-    elif isinstance(returned, GeneratorType):
-        with closing(returned):
-            for item in returned:
-                await flatten(item, sink)
+    elif isawaitable(returned):
+        await keep_all(await returned, sink)
+    elif isinstance(returned, Iterator):
+        with closing(values_of(returned)) as values:
+            for item in values:
+                await keep_all(item, sink)
     elif isinstance(returned, AsyncGeneratorType):
         async with aclosing(returned):
             async for item in returned:
-                await flatten(item, sink)
-    elif isawaitable(returned):
-        await flatten(await returned, sink)
+                await keep_all(item, sink)
+    elif isinstance(returned, AsyncIterable):
+        async for item in returned:
+            await keep_all(item, sink)
+    elif isinstance(returned, (Sequence, Set, ValuesView)) and not isinstance(returned, _TEXTS):
+        await _flatten_each([*returned], sink)
     elif callable(returned) and not isinstance(returned, type):
         sink.add(returned)
     else:
-        raise NotAMessage(returned, sink.giver)
+        sink.refuse(returned)
     await sink.breathe()
+
+
+def values_of(iterator: Any) -> Generator[Any, None, None]:
+    """Yield the values of an iterator, and in the end the value that it returns, as a generator may."""
+    returned = yield from iterator
+    if returned is not None:
+        yield returned
 
 
 async def _flatten_each(returned: Sequence[Any], sink: Sink) -> None:
     for at, item in enumerate(returned):
         try:
-            await flatten(item, sink)
+            await keep_all(item, sink)
         except BaseException:
             for rest in filter(iscoroutine, returned[at + 1 :]):
                 rest.close()  # nothing will await it

@@ -28,7 +28,7 @@ is nothing to search.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from inspect import iscoroutinefunction
+from inspect import iscoroutine, iscoroutinefunction
 from typing import Any
 
 from anyio import Event
@@ -89,6 +89,10 @@ class KeyedGates:
             cure = f"its key for {type(message).__qualname__} cannot be hashed; give a text, a number or a tuple"
             raise InvalidOption("exclusive", self._key, f"{self._name}: {cure}") from error
         if gate is None:
+            if iscoroutine(key):
+                key.close()
+                cure = f"its key for {type(message).__qualname__} is a coroutine; give a function that is not async"
+                raise InvalidOption("exclusive", self._key, f"{self._name}: {cure}")
             gate = self._gates[key] = Gate(self._name, None, self._gates, key)
         return gate
 

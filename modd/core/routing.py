@@ -33,8 +33,11 @@ class Routing:
         """The types among them that do not leave the bus, so that the loop queues their messages by itself."""
         self._bus, self._inside, self._outbound = bus, inside, outbound
         self._receivers: dict[type, tuple[Receiver, ...]] = {}
+        self._boundary: tuple[type[Message], ...] = (Failure, *inbound, *outbound)
         self._names: dict[str, type] = {}
-        for kind in (Failure, *inbound, *outbound):
+        self._stale = False
+        self._growth: dict[int, int] = {}
+        for kind in self._boundary:
             self.know(kind)
 
     def receivers(self, kind: type) -> tuple[Receiver, ...]:
@@ -77,8 +80,23 @@ class Routing:
             return
         name = wire_name(kind)
         known = self._names.setdefault(name, kind)
+        if known is not kind and self._stale:
+            self._stale = False
+            kinds: list[type] = [kind for receiver in self._inside for kind in receiver.accepts.types]
+            self._names = {wire_name(each): each for each in (*self._boundary, *kinds)}
+            known = self._names.setdefault(name, kind)
         if known is not kind:
             raise DuplicateName(name, known, kind, self._bus)
+
+    def forget_names(self) -> None:
+        """Free the names of types that only a component accepted which is inside no more, when one is wanted."""
+        self._stale = True
+        self._growth.clear()
+
+    def count_growth(self, giver: Component) -> int:
+        """Count a message for which a component returned components; return the count since one was last removed."""
+        self._growth[id(giver)] = count = self._growth.get(id(giver), 0) + 1
+        return count
 
     def renew(self) -> None:
         """Work everything out anew; a running turn sees it at its next message."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, ClassVar, Concatenate, Protocol, TypedDict, TypeVar, Unpack, overload
 
+from modd.checks import checked_flag
 from modd.core import Message
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.handlers import Resources
@@ -141,7 +142,7 @@ class EventBus(TypedBus):
         **options: Unpack[BusOptions],
     ) -> None:
         super().__init__(handlers, multiple=True, **options)
-        self.strict = strict
+        self.strict = checked_flag("strict", strict)
 
     def register(
         self,

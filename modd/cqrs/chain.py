@@ -31,7 +31,7 @@ class Middleware(Protocol):
 
 
 def compose(
-    middleware: Sequence[Any], handlers: Sequence[Handler], bus: Any, clock: Callable[[], float], concurrent: bool
+    middleware: Sequence[Any], handlers: Sequence[Handler], bus: Any, clock: Callable[[], float], *, concurrent: bool
 ) -> Next:
     """Return the chain: the first middleware outermost, the handlers as its last link.
 
@@ -128,7 +128,8 @@ def _handle_by_one(handler: Handler, bus: Any, clock: Callable[[], float]) -> Ca
 
     Its second parameter takes the result in place of the envelope, for one of multiple handlers.
     """
-    name, function, call = handler.name, handler.function, handler.call
+    name, function, call, settle = handler.name, handler.function, handler.call, handler.returned.settle
+    plain = handler.returned.plain
 
     async def handle(envelope: Envelope[Any], outcome: _Outcome | None = None) -> None:
         try:
@@ -141,8 +142,10 @@ def _handle_by_one(handler: Handler, bus: Any, clock: Callable[[], float]) -> Ca
         start = len(envelope.noted)
         try:
             result = function(envelope.message) if call is None else call(envelope)
-            if type(result) is CoroutineType or inspect.isawaitable(result):  # the first test is quicker
+            if type(result) is CoroutineType:
                 result = await result
+            if type(result) not in plain:
+                result = await settle(result)
         except BaseException:
             envelope.drop_events(start)
             raise

@@ -19,6 +19,7 @@ from modd.core import (
     answerers_in,
     innermost,
     inside,
+    is_among,
     message_of,
     name_of,
 )
@@ -57,7 +58,7 @@ def _roots_around(part: Part) -> list[Bus]:
     """Return the outermost buses around a part; of several, the bus of the innermost turn alone, if there is one."""
     roots = [bus for bus in _buses_around(part) if not _buses_around(bus)]
     if len(roots) > 1:
-        busy = (turn.bus for turn in open_scopes(innermost()) if any(turn.bus is root for root in roots))
+        busy = (turn.bus for turn in open_scopes(innermost()) if is_among(turn.bus, roots))
         roots = [*islice(busy, 1)] or roots
     return roots
 
@@ -106,7 +107,7 @@ def _through(part: Any, answerer: Part, dispatch: Component) -> Component:
     """Return a call that sends a message through each bus from a part down to the answerer, and to no other part."""
     if part is answerer:
         return dispatch
-    inner = next(each for each in part.components if any(inner is answerer for inner in inside(each)))
+    inner = next(each for each in part.components if is_among(answerer, inside(each)))
     further = _through(inner, answerer, dispatch)
     if not isinstance(part, Bus):
         return further
@@ -117,11 +118,11 @@ def _through(part: Any, answerer: Part, dispatch: Component) -> Component:
 
 def _buses_around(part: Part) -> list[Bus]:
     """Return all buses that a part is in, at any depth, each once."""
-    found: dict[Part, None] = {}
+    found: list[Part] = []
     pending = [*part.around]
     while pending:
         outer = pending.pop()
-        if outer not in found:
-            found[outer] = None
+        if not is_among(outer, found):
+            found.append(outer)
             pending += outer.around
     return [outer for outer in found if isinstance(outer, Bus)]

@@ -11,9 +11,10 @@ from typing import Any, Protocol, TypeAlias, TypeVar, Union, get_args, get_origi
 
 import msgspec
 
-from modd.core import IntentOf, Message, members, name_of, resolved
+from modd.core import IntentOf, Message, expanded, members, name_of, parameters_of, refuse_unbound, resolved
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import InvalidHandler
+from modd.cqrs.returned import Returned
 from modd.errors import InvalidOption, describe
 from modd.ports.transaction import Transaction, current_transaction
 
@@ -47,6 +48,8 @@ class Handler(msgspec.Struct, frozen=True, eq=False):
     """The callable; it takes the message alone if there is no `call`."""
     call: Callable[[Envelope[Any]], Any] | None
     """Calls the function with the arguments that an envelope provides."""
+    returned: Returned
+    """Takes the values that it returns."""
 
 
 class Argument(msgspec.Struct, frozen=True, eq=False):
@@ -70,7 +73,7 @@ class Argument(msgspec.Struct, frozen=True, eq=False):
 
 def types_of(handler: Any) -> tuple[type[Message], ...]:
     """Return the message types in the annotation of the first parameter. Raises `InvalidHandler` for none."""
-    hint = _hint_of(handler, _parameters_of(handler)[0])
+    hint = expanded(_hint_of(handler, _parameters_of(handler)[0]))
     inner = get_args(hint)[0] if get_origin(hint) is Envelope else hint
     types = () if inner in (inspect.Parameter.empty, Envelope) else tuple(members(inner))
     if not types or not all(isinstance(kind, type) and issubclass(kind, Message) for kind in types):
@@ -80,25 +83,30 @@ def types_of(handler: Any) -> tuple[type[Message], ...]:
     return types
 
 
-def bind_handler(function: Any, name: str | None, resources: Resources, ask: Ask) -> Handler:
+def bind_handler(function: Any, name: str | None, resources: Resources, ask: Ask, *, releases: bool) -> Handler:
     """Return a handler with its further arguments. Raises `InvalidHandler` if an argument has no source.
 
     name: by default the name of the function. ask: the argument for the annotation `Ask`.
+    releases: True for a handler of events, which may yield.
     """
     first, *more = _parameters_of(function)
     title = name or name_of(function)
-    if any(inspect.isgeneratorfunction(code) or inspect.isasyncgenfunction(code) for code in _code_of(function)):
+    if not releases and any(
+        inspect.isgeneratorfunction(code) or inspect.isasyncgenfunction(code) for code in _code_of(function)
+    ):
         raise InvalidHandler(title, "it yields; return a list, or emit events")
     arguments = [_find_argument(title, function, parameter, resources, ask) for parameter in more]
     while arguments and arguments[-1].is_default and not arguments[-1].keyword:
         arguments.pop()
     positional = [argument for argument in arguments if not argument.keyword]
     keyword = [argument for argument in arguments if argument.keyword and not argument.is_default]
-    return _make_handler(title, function, _is_envelope(_hint_of(function, first)), positional, keyword)
+    takes_envelope = _is_envelope(expanded(_hint_of(function, first)))
+    return _make_handler(Returned(title, releases), title, function, takes_envelope, positional, keyword)
 
 
 def _find_argument(title: str, function: Any, parameter: inspect.Parameter, resources: Resources, ask: Ask) -> Argument:
     hint = _hint_of(function, parameter)
+    hint = hint if _is_resource(hint, resources) else expanded(hint)
     argument = partial(Argument, parameter.name, parameter.kind is parameter.KEYWORD_ONLY)
     if not (isinstance(function, partial) and parameter.name in function.keywords):  # a bound argument stays
         if _is_envelope(hint):
@@ -126,12 +134,13 @@ def _parameters_of(function: Any) -> list[inspect.Parameter]:
     if isinstance(function, type) or not callable(function):
         raise InvalidHandler(name_of(function), "give a function or an object with __call__")
     try:
-        parameters = [*inspect.signature(function).parameters.values()]
+        parameters = parameters_of(function)
     except ValueError as error:
         reason = f"its parameters cannot be read ({error}); wrap it in a function"
         raise InvalidHandler(name_of(function), reason) from error
     if not parameters or parameters[0].kind in (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD):
         raise InvalidHandler(name_of(function), "it takes no message; give it a first parameter")
+    refuse_unbound(function, parameters[0], partial(InvalidHandler, name_of(function)))
     return [parameters[0], *[p for p in parameters[1:] if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]]
 
 
@@ -177,21 +186,32 @@ def _describe_unknown(parameter: inspect.Parameter, hint: Any, resources: Resour
 
 
 def _make_handler(
-    title: str, function: Any, takes_envelope: bool, positional: Sequence[Argument], keyword: Sequence[Argument]
+    returned: Returned,
+    title: str,
+    function: Any,
+    takes_envelope: bool,
+    positional: Sequence[Argument],
+    keyword: Sequence[Argument],
 ) -> Handler:
     """Return a handler that is called in the cheapest way that its arguments allow."""
     if keyword or not all(argument.is_constant for argument in positional):
-        return Handler(title, function, _call_with(title, function, takes_envelope, positional, keyword))
+        call = _call_with(returned, title, function, takes_envelope, positional, keyword)
+        return Handler(title, function, call, returned)
     constants = tuple(argument.value for argument in positional)
     if takes_envelope:
-        return Handler(title, function, lambda envelope: function(envelope, *constants))
+        return Handler(title, function, lambda envelope: function(envelope, *constants), returned)
     if constants:
-        return Handler(title, lambda message: function(message, *constants), None)
-    return Handler(title, function, None)
+        return Handler(title, lambda message: function(message, *constants), None, returned)
+    return Handler(title, function, None, returned)
 
 
 def _call_with(
-    title: str, function: Any, takes_envelope: bool, positional: Sequence[Argument], keyword: Sequence[Argument]
+    returned: Returned,
+    title: str,
+    function: Any,
+    takes_envelope: bool,
+    positional: Sequence[Argument],
+    keyword: Sequence[Argument],
 ) -> Callable[[Envelope[Any]], Any]:
     factories = {argument.value: argument.factory for argument in (*positional, *keyword) if argument.factory}
 
@@ -211,7 +231,7 @@ def _call_with(
             try:
                 entered = {key: await _enter(stack, title, key, factory) for key, factory in factories.items()}
                 result = call(envelope, entered)
-                return await result if inspect.isawaitable(result) else result
+                return await returned.settle(result)  # before the resources are left
             except BaseException as error:
                 swallowed = error
                 raise

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
-from modd.core import Message, name_of, wire_name
+from modd.core import Message, identity_of, name_of, wire_name
 from modd.cqrs.chain import Next
 from modd.cqrs.errors import InvalidHandler, Sealed, WrongBus
 from modd.cqrs.handlers import Handler, types_of
 from modd.cqrs.intents import Event
 from modd.errors import DuplicateName, InvalidOption, NoHandler
+
+Bound: TypeAlias = dict[tuple[tuple[int, ...], str], Handler]
+"""Handlers by the identity of their callable and by their name."""
 
 
 class Registry:
@@ -27,7 +30,9 @@ class Registry:
         self, bus: str, kind: type[Message], bind: Callable[[Any, str | None], Handler], *, multiple: bool
     ) -> None:
         self._bus, self._kind, self._bind, self._multiple = bus, kind, bind, multiple
-        self._handlers: list[tuple[type[Message], Handler]] = []
+        self._handlers: dict[type[Message], list[Handler]] = {}
+        self._bound: Bound = {}
+        self._named: dict[str, type[Message]] = {}
         self._overrides: list[dict[type[Message], Handler]] = []
         self._names: dict[type, tuple[str, ...]] = {}
         self.routes: dict[Any, Next] = {}
@@ -37,17 +42,21 @@ class Registry:
     @property
     def types(self) -> tuple[type[Message], ...]:
         """The types with a handler of their own."""
-        return tuple(dict.fromkeys(kind for kind, _ in self._handlers))
+        return tuple(self._handlers)
 
     def add(self, kind: Any, function: Any, name: str | None = None) -> None:
         """Add a handler for a type. Raises `Sealed`, `WrongBus`, `DuplicateName`, `InvalidHandler`."""
         self.refuse_when_sealed("register handlers")
         self._check_type(kind)
-        handler = next((handler for registered, handler in self._handlers if registered is kind), None)
-        if handler is not None and not self._multiple:
-            reason = f"{self._bus} has {handler.name} for {kind.__qualname__}; give multiple=True to have more than one"
+        present = self._handlers.get(kind)
+        if present and not self._multiple:
+            reason = (
+                f"{self._bus} has {present[0].name} for {kind.__qualname__}; give multiple=True to have more than one"
+            )
             raise InvalidHandler(name or name_of(function), reason)
-        self._handlers.append((kind, self._bind(function, name)))
+        handler = self._bind_once(function, name, self._bound)
+        self._handlers.setdefault(kind, []).append(handler)
+        self._named[wire_name(kind)] = kind
         self.forget_routes()
 
     def add_all(self, handlers: Mapping[Any, Any] | Iterable[Any]) -> None:
@@ -62,8 +71,7 @@ class Registry:
 
     def find_type(self, kind: Any) -> type[Message]:
         """Return a handled type, given itself or its name on the wire. Raises `NoHandler`."""
-        names: dict[Any, Any] = {wire_name(known): known for known in self.types}
-        found = names.get(kind) if isinstance(kind, str) else kind
+        found: Any = self._named.get(kind) if isinstance(kind, str) else kind
         if not (isinstance(found, type) and issubclass(found, self.types)):
             raise NoHandler(kind, self._bus, self.types)
         return found
@@ -76,12 +84,18 @@ class Registry:
         return names
 
     def handlers_of(self, kind: type[Message]) -> list[Handler]:
-        """Return the handlers of a type, or of its nearest base that has any; for an event, those of all its bases."""
+        """Return the handlers of a type, or of its nearest base that has any; for an event, those of all its bases.
+
+        Each is there once: a handler of a type and of a base of it has its place, or its fake, at the nearer type.
+        """
         found: list[Handler] = []
+        seen: set[int] = set()
         fakes = {kind: fake for override in self._overrides for kind, fake in override.items()}
         for base in kind.__mro__:
-            own = [handler for registered, handler in self._handlers if registered is base]
-            found += [fakes[base]] if base in fakes else own
+            own = [handler for handler in self._handlers.get(base, ()) if id(handler) not in seen]
+            standing = [handler for handler in ([fakes[base]] if base in fakes else own) if id(handler) not in seen]
+            seen.update(map(id, (*own, *standing)))
+            found += standing
             if found and self._kind is not Event:
                 break
         return found
@@ -101,7 +115,8 @@ class Registry:
         unknown = [kind for kind in fakes if kind not in self.types]
         if unknown:
             raise NoHandler(unknown[0], self._bus, self.types)
-        override = {kind: self._bind(fake, None) for kind, fake in fakes.items()}
+        bound: Bound = {}
+        override = {kind: self._bind_once(fake, None, bound) for kind, fake in fakes.items()}
         self._overrides.append(override)
         self.forget_routes()
         try:
@@ -120,10 +135,17 @@ class Registry:
         if self.sealed:
             raise Sealed(self._bus, action)
 
+    def _bind_once(self, function: Any, name: str | None, bound: Bound) -> Handler:
+        """Return the handler of a callable and a name: the same one for each type that it is registered for."""
+        key = identity_of(function), name or name_of(function)
+        if key not in bound:
+            bound[key] = self._bind(function, name)
+        return bound[key]
+
     def _check_type(self, kind: Any) -> None:
         if not (isinstance(kind, type) and issubclass(kind, self._kind)):
             name = getattr(kind, "__qualname__", repr(kind))
             raise WrongBus(name, self._bus, f"it handles types derived from modd.cqrs.{self._kind.__name__}")
-        for known in self.types:
-            if known is not kind and wire_name(known) == wire_name(kind):
-                raise DuplicateName(wire_name(kind), known, kind, self._bus)
+        known = self._named.get(wire_name(kind), kind)
+        if known is not kind:
+            raise DuplicateName(wire_name(kind), known, kind, self._bus)

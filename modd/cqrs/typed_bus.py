@@ -9,7 +9,7 @@ from time import time
 from types import TracebackType
 from typing import Any, ClassVar, Self, TypeVar, overload
 
-from modd.checks import checked_callable, checked_delay, checked_name
+from modd.checks import checked_callable, checked_delay, checked_flag, checked_name
 from modd.concurrency.lifespan import Lifespan
 from modd.core import (
     Accepts,
@@ -98,14 +98,15 @@ class TypedBus(Answerer):
     ) -> None:
         super().__init__()
         self.name = checked_name(self.default_name if name is None else name)
-        self.clock, self.concurrent = checked_callable("clock", clock), concurrent
+        self.clock, self.concurrent = checked_callable("clock", clock), checked_flag("concurrent", concurrent)
         self.ids = Ids()
         """The source of the ids of its envelopes, unless ``new_id`` is given."""
         self._new_id = None if new_id is None else checked_ids(new_id)
-        bind = partial(bind_handler, resources=checked_resources(resources), ask=self._ask_around)
-        self._registry = Registry(self.name, self.kind, bind, multiple=multiple)
+        self._releases_results = releases = issubclass(self.kind, Event)
+        known = checked_resources(resources)
+        bind = partial(bind_handler, resources=known, ask=self._ask_around, releases=releases)
+        self._registry = Registry(self.name, self.kind, bind, multiple=checked_flag("multiple", multiple))
         self._routes = self._registry.routes
-        self._releases_results = issubclass(self.kind, Event)
         self._middleware = MiddlewareStack()
         self._lifespan = Lifespan(self.name)
         self._background = Background(self.name, checked_delay("drain", drain))
@@ -292,7 +293,7 @@ class TypedBus(Answerer):
         work = self._middleware.background_work
         if work and not self._background.open:
             raise NotOpen(self.name, work)
-        return compose(self._middleware.links, handlers, self, self.clock, self.concurrent)
+        return compose(self._middleware.links, handlers, self, self.clock, concurrent=self.concurrent)
 
     def start(self, work: Callable[..., Awaitable[Any]], *args: Any) -> None:
         """Start work in the background, for middleware; it ends with the bus. Raises `NotOpen`."""

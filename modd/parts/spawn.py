@@ -36,6 +36,8 @@ class Spawn(NamedPart):
         NotAComponent: when a message arrives, if ``build`` returns a value that is no component.
     """
 
+    grows = True
+
     def __init__(self, on: Types, build: Callable[[Any], Components | Awaitable[Components]]) -> None:
         self._on = checked_message_types("on", on)
         self._build = checked_function("build", build, sync=False)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Set
 from contextlib import closing
 from typing import Any
 
 from anyio import to_thread
 
-from modd.core import Bus, Component, Message, inside, name_of
+from modd.core import Bus, Component, Message, inside, name_of, values_of
 from modd.errors import NotAComponent
 from modd.parts.base import NamedPart, is_async
 
@@ -67,12 +66,12 @@ class Threaded(NamedPart):
 
 
 def _drain(result: Any, items: list[Any]) -> None:
-    """Add the messages in the result of a component to a list, running its generators to their end."""
-    if inspect.isgenerator(result):
-        with closing(result):
-            for item in result:
+    """Add the messages in the result of a component to a list, running its iterators to their end."""
+    if isinstance(result, Iterator):
+        with closing(values_of(result)) as values:
+            for item in values:
                 _drain(item, items)
-    elif isinstance(result, (list, tuple)):
+    elif isinstance(result, (list, tuple, Set)):
         for item in result:
             _drain(item, items)
     elif result is not None:

@@ -146,6 +146,7 @@ EXPECTED: list[tuple[Any, set[type], bool]] = [
     (local_type()[0], set(), False),
     ([].append, set(), True),
     (print, set(), True),
+    (max, set(), True),
     (lambda message: None, set(), True),
 ]
 USED = (C,)

@@ -140,7 +140,7 @@ async def test_a_generator_that_raises_keeps_what_it_yielded() -> None:
     assert failures_of(caught.value) == ["ValueError('sync')", "ValueError('late')"]
 
 
-@pytest.mark.parametrize("wrong", ["text", 7, {"a": 1}, 1.5, b"x", {A()}, object()])
+@pytest.mark.parametrize("wrong", ["text", 7, {"a": 1}, 1.5, b"x", range(2), object()])
 async def test_giving_back_anything_else_is_an_error_that_names_component_and_value(wrong: Any) -> None:
     # MO-13
     seen: list[Message] = []
