@@ -3,11 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, ClassVar, Self
+
+from modd.pickling import build, copy_deeply, pack, unpack
+from modd.texts import describe, first_cause, full_name, show, text_of
 
 
 class ModdError(Exception):
-    """The base of all errors that modd raises; catch it to catch them all."""
+    """The base of all errors that modd raises; catch it to catch them all.
+
+    It can be pickled and copied, and keeps its text. An attribute that cannot be pickled arrives as its text.
+    """
+
+    shared: ClassVar[frozenset[str]] = frozenset()
+    """The names of attributes that refer to running objects: a pickle has None for them, and a copy the same object."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return the parts of a pickle."""
+        args, attributes = self._parts()
+        packed = {name: None if name in self.shared else pack(value) for name, value in attributes.items()}
+        return _restore, (type(self), pack(args), packed)
+
+    def __copy__(self) -> Self:
+        """Return a copy with the same attributes."""
+        return build(type(self), *self._parts())
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Return a copy with copies of the attributes, as far as these can be copied."""
+        args, attributes = self._parts()
+        copies = {
+            name: value if name in self.shared else copy_deeply(value, memo) for name, value in attributes.items()
+        }
+        return build(type(self), tuple(copy_deeply(value, memo) for value in args), copies)
+
+    def _parts(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return the arguments of the built-in base, and the attributes."""
+        args: tuple[Any, ...] = self.args
+        if isinstance(self, BaseExceptionGroup):
+            args = (self.message, list(self.exceptions))
+        return args, dict(self.__dict__)
+
+
+class UnpicklableError(ModdError):
+    """Stands in a group for an error that did not survive pickle; its text is the type and text of that error."""
+
+
+class ErrorGroup(ModdError, ExceptionGroup[Exception]):
+    """A group of errors whose text names the first error in it, so that a log of one line says why."""
+
+    def __str__(self) -> str:
+        return f"{self.message}: {text_of(first_cause(self))}"
+
+
+def _restore(kind: type[ModdError], args: tuple[Any, ...], attributes: dict[str, Any]) -> ModdError:
+    """Create an error from the parts of its pickle."""
+    values = {name: unpack(value, UnpicklableError) for name, value in attributes.items()}
+    return build(kind, unpack(args, UnpicklableError), values)
 
 
 class NotAComponent(ModdError, TypeError):
@@ -24,7 +75,7 @@ class UnresolvedAnnotation(ModdError, TypeError):
     def __init__(self, component: str, annotation: object, cause: Exception) -> None:
         self.component, self.annotation = component, annotation
         super().__init__(
-            f"{component} accepts {annotation!r}, which cannot be resolved ({cause}). Two usual causes: "
+            f"{component} accepts {show(annotation)}, which cannot be resolved ({cause}). Two usual causes: "
             "a local type under `from __future__ import annotations` that the function does not use (move the type "
             "to module level or use it in the function), or an import under `if TYPE_CHECKING:` (import it always)"
         )
@@ -65,7 +116,7 @@ class InvalidOption(ModdError, ValueError):
 
     def __init__(self, option: str, value: object, cure: str) -> None:
         self.option, self.value = option, value
-        super().__init__(f"{option}={value!r}: {cure}")
+        super().__init__(f"{option}={show(value)}: {cure}")
 
 
 class UnknownComponent(ModdError, LookupError):
@@ -113,12 +164,14 @@ class TurnOverflow(ModdError, RuntimeError):
         super().__init__(f"{bus}: {reason}")
 
 
-class TurnFailed(ModdError, ExceptionGroup[Exception]):
+class TurnFailed(ErrorGroup):
     """The unhandled errors of a turn, raised to its sender when the turn has ended.
 
     ``outbound`` has the messages that left the bus in that turn, ``bus`` is the bus. ``result`` is the result of the
     intent, if its handler succeeded and only a later effect of it failed.
     """
+
+    shared = frozenset({"bus"})
 
     outbound: tuple[Any, ...]
     bus: Any
@@ -183,19 +236,6 @@ class MissingExtra(ModdError, ImportError):
     def __init__(self, feature: str, extra: str) -> None:
         self.extra = extra
         super().__init__(f"{feature} needs packages that are not installed: pip install modd[{extra}]")
-
-
-def full_name(type_: type) -> str:
-    """Return module and qualified name of a type, to tell two types with the same name apart."""
-    return f"{type_.__module__}.{type_.__qualname__}"
-
-
-def describe(value: object) -> str:
-    """Return a text for a value: the name of a class, or the repr, shortened, with the type."""
-    if isinstance(value, type):
-        return f"the class {value.__qualname__}"
-    text = repr(value)
-    return f"{text if len(text) <= 80 else text[:77] + '...'} ({type(value).__name__})"
 
 
 def _explain(value: object) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from modd.errors import (
     AlreadyOpen,
+    ErrorGroup,
     InvalidOption,
     ModdError,
     MultipleHandlers,
@@ -13,8 +14,8 @@ from modd.errors import (
     NotAMessage,
     NotAnswered,
     UnresolvedAnnotation,
-    describe,
 )
+from modd.texts import describe
 
 
 class Forbidden(ModdError, PermissionError):
@@ -176,22 +177,12 @@ class RetryLater(ModdError):
         super().__init__(reason or f"try again in {seconds:g} s")
 
 
-class HandlersFailed(ModdError, ExceptionGroup[Exception]):
+class HandlersFailed(ErrorGroup):
     """Multiple handlers of one intent failed; every handler has run to its end."""
 
     def derive(self, excs: Sequence[Exception]) -> HandlersFailed:  # type: ignore[override]  # typeshed: any subclass
         """Return the same group with other errors."""
         return HandlersFailed(self.message, excs)
-
-
-def text_of(error: BaseException) -> str:
-    """Return type and text of an error, for a stamp: a text that can be encoded, whatever the error is."""
-    name = type(error).__name__
-    try:
-        text = str(error)
-    except Exception as failure:
-        return f"{name}, whose text raises {type(failure).__name__}"
-    return (f"{name}: {text}" if text else name).encode(errors="backslashreplace").decode()  # half a character, perhaps
 
 
 MISUSE: tuple[type[Exception], ...] = (

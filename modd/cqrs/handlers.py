@@ -14,8 +14,9 @@ import msgspec
 from modd.core import IntentOf, Message, members, name_of, resolved
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import InvalidHandler
-from modd.errors import InvalidOption, describe
+from modd.errors import InvalidOption
 from modd.ports.transaction import Transaction, current_transaction
+from modd.texts import describe
 
 R = TypeVar("R")
 

@@ -17,10 +17,11 @@ from modd.checks import checked_callable, checked_flag
 from modd.core import Message
 from modd.cqrs.chain import Next
 from modd.cqrs.envelope import Envelope
-from modd.cqrs.errors import NotOpen, text_of
+from modd.cqrs.errors import NotOpen
 from modd.cqrs.stamps import Failed, Handled, Identity, Timings
 from modd.middleware.masking import mask_secrets, show_safely
 from modd.middleware.options import MiddlewareWithOptions
+from modd.texts import text_of
 
 Adapter: TypeAlias = Callable[[int, str, Mapping[str, Any]], Any]
 """Writes a line: takes its level (a number of `logging`), its event and its fields; sync or async."""

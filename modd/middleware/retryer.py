@@ -14,11 +14,11 @@ from modd.concurrency.cancellation import raise_if_cancelled
 from modd.core import Message
 from modd.cqrs.chain import Next
 from modd.cqrs.envelope import Envelope
-from modd.cqrs.errors import text_of
 from modd.cqrs.retry import Errors, check_errors, is_retryable, requested_delays
 from modd.cqrs.stamps import Failed, Retried, Stamp
 from modd.middleware.options import MiddlewareWithOptions
 from modd.ports.transaction import savepoint_if_open
+from modd.texts import text_of
 
 
 class RetryerOptions(TypedDict, total=False):

@@ -14,11 +14,12 @@ from modd.checks import checked_callable
 from modd.core import Message, misfit_of
 from modd.cqrs.chain import Next
 from modd.cqrs.envelope import Envelope
-from modd.cqrs.errors import InvalidIntent, text_of
+from modd.cqrs.errors import InvalidIntent
 from modd.cqrs.stamps import Handled
 from modd.errors import InvalidOption, MissingExtra
 from modd.middleware.options import MiddlewareWithOptions, checked_intents
 from modd.middleware.type_check import NATIVE, Misfits, fields_of, find_struct_misfits
+from modd.texts import text_of
 
 Check: TypeAlias = Callable[[Any, str], Misfits | Awaitable[Misfits]]
 """Takes a value and its path, and returns the parts that are not valid; sync or async."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from modd.cqrs.errors import text_of
+from modd.texts import text_of
 from modd.worker.claim import ClaimInHand, Settlement
 from modd.worker.errors import StampedFailure
 from modd.worker.fan_out import age_of

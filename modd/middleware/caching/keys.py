@@ -18,7 +18,8 @@ from modd.core import Message, sensitive_fields, wire_name
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import InvalidIntent
 from modd.cqrs.stamps import Actor, Stamp, Tenant
-from modd.errors import InvalidOption, full_name
+from modd.errors import InvalidOption
+from modd.texts import full_name
 
 MAX_PLAIN_BYTES = 64
 """Content up to this length is its own key, which takes less time to make and to compare than a digest."""

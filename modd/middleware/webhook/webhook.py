@@ -16,7 +16,7 @@ from modd.concurrency.backoff import Backoff, check_backoff
 from modd.core import Message
 from modd.cqrs.chain import Next
 from modd.cqrs.envelope import Envelope
-from modd.cqrs.errors import NotOpen, text_of
+from modd.cqrs.errors import NotOpen
 from modd.cqrs.stamps import Failed, Queued, WebhookCalled
 from modd.middleware.options import MiddlewareWithOptions
 from modd.middleware.webhook.addresses import AddressFilter, Allowed
@@ -24,6 +24,7 @@ from modd.middleware.webhook.attempts import DeliveryTools, WebhookDelivery, bod
 from modd.middleware.webhook.client import ConnectionPool, Send, sender_of
 from modd.middleware.webhook.endpoint import Endpoint, check_endpoints
 from modd.middleware.webhook.network import Resolve, addresses_of
+from modd.texts import text_of
 
 
 class WebhookOptions(TypedDict, total=False):
