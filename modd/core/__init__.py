@@ -9,20 +9,19 @@ from modd.core.bus import Bus
 from modd.core.causation import Caused, Entry, Origin, Question, current_origin, open_origin
 from modd.core.component import Accepts, Component, Part, Receiver, accepts_of, check_message, inside, name_of
 from modd.core.gate import Gate
+from modd.core.hints import hints_of_fields, substitute, take_apart
+from modd.core.masking import mask_secrets, mask_values, show_safely
 from modd.core.message import (
-    MASK,
     Failure,
     Intent,
     IntentOf,
     Message,
-    Sensitive,
-    Value,
     note,
-    sensitive_fields,
     wire_name,
 )
 from modd.core.observer import Delivery, Observer, current_delivery
 from modd.core.schema import misfit_of, unknown_fields
+from modd.core.sensitive import MASK, Sensitive, Value, fields_in, items_in, sensitive_fields, shows_fields
 from modd.core.turn import Turn, detached, hold, innermost
 
 __all__ = [
@@ -52,9 +51,14 @@ __all__ = [
     "current_delivery",
     "current_origin",
     "detached",
+    "fields_in",
+    "hints_of_fields",
     "hold",
     "innermost",
     "inside",
+    "items_in",
+    "mask_secrets",
+    "mask_values",
     "members",
     "misfit_of",
     "name_of",
@@ -62,6 +66,10 @@ __all__ = [
     "open_origin",
     "resolved",
     "sensitive_fields",
+    "show_safely",
+    "shows_fields",
+    "substitute",
+    "take_apart",
     "unknown_fields",
     "wire_name",
 ]

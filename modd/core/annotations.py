@@ -7,11 +7,12 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
-from types import FunctionType, MethodType, UnionType
-from typing import Annotated, Any, NewType, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
+from types import FunctionType, MethodType
+from typing import Any, TypeAlias, TypeVar, Union, get_type_hints
 
 import msgspec
 
+from modd.core.hints import take_apart
 from modd.core.message import Failure, Message
 from modd.errors import NotAComponent, UnresolvedAnnotation
 
@@ -94,20 +95,16 @@ def _accepts_of_annotation(component: Component, annotation: Any) -> Accepts:
 
 
 def members(hint: Any) -> Iterator[Any]:
-    """Yield the plain types in a hint: unions, Annotated, NewType, type variables and generics are taken apart."""
-    origin = get_origin(hint)
-    if origin is Union or origin is UnionType:
-        for member in get_args(hint):
+    """Yield the plain types in a hint: unions, type variables and generics are taken apart, too."""
+    bare, origin, args, _ = take_apart(hint)
+    if origin is Union:
+        for member in args:
             yield from members(member)
-    elif origin is Annotated:
-        yield from members(get_args(hint)[0])
-    elif isinstance(hint, NewType):
-        yield from members(hint.__supertype__)
-    elif isinstance(hint, TypeVar):
-        for bound in hint.__constraints__ or (hint.__bound__ or Message,):
+    elif isinstance(bare, TypeVar):
+        for bound in bare.__constraints__ or (bare.__bound__ or Message,):
             yield from members(bound)
-    elif hint is not type(None):
-        yield origin or hint
+    elif bare is not type(None):
+        yield origin
 
 
 def resolved(component: Component, annotation: Any) -> Any:

@@ -99,11 +99,11 @@ class InvalidIntent(ModdError, ValueError):
 
 
 class Undecodable(ModdError, ValueError):
-    """Bytes are no envelope of the registered types; ``reason`` is the error of the decoder."""
+    """Bytes are no envelope of the registered types; ``reason`` is the error of the decoder, without their values."""
 
     def __init__(self, reason: Exception, known: Iterable[str]) -> None:
         self.reason = reason
-        text = f"no type {reason}" if isinstance(reason, KeyError) else str(reason)
+        text = f"no type {reason.args[0]!r}" if isinstance(reason, KeyError) else str(reason)
         super().__init__(f"these bytes are no envelope: {text}; the codec knows: {', '.join(known) or 'no types'}")
 
 

@@ -6,12 +6,11 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from functools import partial
-from types import UnionType
-from typing import Any, Protocol, TypeAlias, TypeVar, Union, get_args, get_origin
+from typing import Any, Protocol, TypeAlias, TypeVar, Union
 
 import msgspec
 
-from modd.core import IntentOf, Message, members, name_of, resolved
+from modd.core import IntentOf, Message, members, name_of, resolved, take_apart
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import InvalidHandler
 from modd.errors import InvalidOption
@@ -72,7 +71,8 @@ class Argument(msgspec.Struct, frozen=True, eq=False):
 def types_of(handler: Any) -> tuple[type[Message], ...]:
     """Return the message types in the annotation of the first parameter. Raises `InvalidHandler` for none."""
     hint = _hint_of(handler, _parameters_of(handler)[0])
-    inner = get_args(hint)[0] if get_origin(hint) is Envelope else hint
+    parts = take_apart(hint)
+    inner = parts.args[0] if parts.origin is Envelope and parts.args else hint
     types = () if inner in (inspect.Parameter.empty, Envelope) else tuple(members(inner))
     if not types or not all(isinstance(kind, type) and issubclass(kind, Message) for kind in types):
         raise InvalidHandler(
@@ -143,12 +143,13 @@ def _hint_of(function: Any, parameter: inspect.Parameter) -> Any:
 
 def _without_none(hint: Any) -> Any:
     """Return ``X`` for ``X | None``, any other hint as it is."""
-    rest = [each for each in get_args(hint) if each is not type(None)]
-    return rest[0] if get_origin(hint) in (Union, UnionType) and len(rest) == 1 else hint
+    parts = take_apart(hint)
+    rest = [each for each in parts.args if each is not type(None)]
+    return rest[0] if parts.origin is Union and len(rest) == 1 else hint
 
 
 def _is_envelope(hint: Any) -> bool:
-    return hint is Envelope or get_origin(hint) is Envelope
+    return take_apart(hint).origin is Envelope
 
 
 def _is_resource(hint: Any, resources: Resources) -> bool:
@@ -160,8 +161,7 @@ def _is_resource(hint: Any, resources: Resources) -> bool:
 
 def _is_factory(hint: Any, value: Any) -> bool:
     """Return True if the value makes the resource: a callable that is not an instance of the hint itself."""
-    hint = getattr(hint, "__supertype__", hint)
-    origin = get_origin(hint) or hint
+    origin = take_apart(hint).origin
     if origin is Callable or "__call__" in getattr(origin, "__dict__", {}):  # the resource is itself a callable
         return False
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from time import time
 from types import ModuleType
 from typing import Any
@@ -79,3 +79,16 @@ class HandledData(msgspec.Struct):
     result: msgspec.Raw
     handler: str = ""
     at: float = msgspec.field(default_factory=time)
+
+
+def values_in(data: Any) -> Iterator[Any]:
+    """Yield the values in decoded data, to any depth, without the names of fields and types."""
+    if isinstance(data, dict):
+        for name, item in data.items():
+            if name not in (TYPE, STAMP):
+                yield from values_in(item)
+    elif isinstance(data, list):
+        for item in data:
+            yield from values_in(item)
+    else:
+        yield data

@@ -14,12 +14,11 @@ from typing import Any, NamedTuple, TypeAlias, TypedDict
 import anyio
 
 from modd.checks import checked_callable, checked_flag
-from modd.core import Message
+from modd.core import Message, mask_secrets, show_safely
 from modd.cqrs.chain import Next
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import NotOpen
 from modd.cqrs.stamps import Failed, Handled, Identity, Timings
-from modd.middleware.masking import mask_secrets, show_safely
 from modd.middleware.options import MiddlewareWithOptions
 from modd.texts import text_of
 

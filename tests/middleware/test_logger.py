@@ -15,7 +15,8 @@ import pytest
 import structlog
 
 from modd import Sensitive
-from modd.core.message import Message, Value
+from modd.core.message import Message
+from modd.core.sensitive import Value
 from modd.cqrs import (
     Actor,
     Command,

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from msgspec import Meta
 
 from modd import Sensitive
-from modd.core.message import Value
+from modd.core.sensitive import Value
 from modd.middleware.type_check import find_misfits
 
 T = TypeVar("T")

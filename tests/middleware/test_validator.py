@@ -12,7 +12,7 @@ import pytest
 from msgspec import Meta, Struct
 
 from modd import Bus, Sensitive, TurnFailed
-from modd.core.message import Value
+from modd.core.sensitive import Value
 from modd.cqrs import (
     Command,
     CommandBus,

@@ -14,7 +14,7 @@ from uuid import UUID
 import msgspec
 from msgspec import inspect as shapes
 
-from modd.core import Message, sensitive_fields, wire_name
+from modd.core import Message, mask_values, sensitive_fields, wire_name
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import InvalidIntent
 from modd.cqrs.stamps import Actor, Stamp, Tenant
@@ -161,7 +161,8 @@ def _digest_content(message: Message) -> str:
     try:
         return _digest(canonicalize(message))
     except (TypeError, RecursionError) as error:
-        raise InvalidIntent(type(message), [("$", f"its content has no cache key: {error}")]) from error
+        reason = mask_values(str(error), message)
+    raise InvalidIntent(type(message), [("$", f"its content has no cache key: {reason}")])
 
 
 def _sender(envelope: Envelope[Any]) -> str:
