@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar, Self
 
 from modd.pickling import build, copy_deeply, pack, unpack
-from modd.texts import describe, first_cause, full_name, show, text_of
+from modd.texts import describe, explain_no_message, first_cause, full_name, show, text_of
 
 
 class ModdError(Exception):
@@ -49,10 +49,32 @@ class UnpicklableError(ModdError):
 
 
 class ErrorGroup(ModdError, ExceptionGroup[Exception]):
-    """A group of errors whose text names the first error in it, so that a log of one line says why."""
+    """A group of errors whose text names the first error in it, so that a log of one line says why.
+
+    ``mask`` takes the sensitive content of the messages at hand out of a text.
+    """
+
+    shared = frozenset({"mask"})
+
+    mask: Callable[[str], str] | None = None
+    text: str | None = None
+    """The text, for a group that was pickled."""
 
     def __str__(self) -> str:
-        return f"{self.message}: {text_of(first_cause(self))}"
+        if self.text is not None:
+            return self.text
+        text = text_of(first_cause(self))
+        group: BaseException = self
+        while isinstance(group, BaseExceptionGroup):
+            if isinstance(group, ErrorGroup) and group.mask is not None:
+                text = group.mask(text)
+            group = group.exceptions[0]
+        return f"{self.message}: {text}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return the parts of a pickle, with the text: the messages that it is masked by stay behind."""
+        restore, (kind, args, attributes) = super().__reduce__()
+        return restore, (kind, args, attributes | {"text": str(self)})
 
 
 def _restore(kind: type[ModdError], args: tuple[Any, ...], attributes: dict[str, Any]) -> ModdError:
@@ -86,7 +108,7 @@ class NotAMessage(ModdError, TypeError):
 
     def __init__(self, value: object, source: str) -> None:
         self.value = value
-        super().__init__(f"{source} {_explain(value)}")
+        super().__init__(f"{source} {explain_no_message(value)}")
 
 
 class DuplicateName(ModdError, ValueError):
@@ -171,7 +193,7 @@ class TurnFailed(ErrorGroup):
     intent, if its handler succeeded and only a later effect of it failed.
     """
 
-    shared = frozenset({"bus"})
+    shared = frozenset({"bus", "mask"})
 
     outbound: tuple[Any, ...]
     bus: Any
@@ -194,7 +216,7 @@ class TurnFailed(ErrorGroup):
     def derive(self, excs: Sequence[Exception]) -> TurnFailed:  # type: ignore[override]  # typeshed: any subclass
         """Return the same group with other errors; ``outbound``, ``bus`` and ``result`` stay."""
         derived = TurnFailed(self.message, excs, self.outbound, self.bus)
-        derived.result = self.result
+        derived.result, derived.mask = self.result, self.mask
         return derived
 
 
@@ -236,9 +258,3 @@ class MissingExtra(ModdError, ImportError):
     def __init__(self, feature: str, extra: str) -> None:
         self.extra = extra
         super().__init__(f"{feature} needs packages that are not installed: pip install modd[{extra}]")
-
-
-def _explain(value: object) -> str:
-    if isinstance(value, type):
-        return f"gave the class {value.__qualname__}; did you mean {value.__qualname__}()?"
-    return f"gave {describe(value)}, which is not a message; derive its type from modd.Message and give an instance"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 
 def text_of(error: BaseException) -> str:
     """Return type and text of an error: a text that can be encoded, whatever the error is."""
@@ -18,6 +20,22 @@ def encodable(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()
 
 
+def errors_in(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and, for a group, the errors in it to any depth, each before the errors in it."""
+    pending = [error]
+    while pending:  # without recursion, because groups may be deeper than the stack
+        each = pending.pop()
+        yield each
+        if isinstance(each, BaseExceptionGroup):
+            pending += reversed(each.exceptions)
+
+
+def notes_of(error: BaseException) -> list[str]:
+    """Return the notes on an error as texts, whatever they are."""
+    notes = getattr(error, "__notes__", ())
+    return [note if isinstance(note, str) else show(note) for note in notes] if isinstance(notes, (list, tuple)) else []
+
+
 def first_cause(error: BaseException) -> BaseException:
     """Return the first error in a group, however deep it is; any other error as it is."""
     while isinstance(error, BaseExceptionGroup):
@@ -30,7 +48,7 @@ def show(value: object) -> str:
     try:
         return encodable(repr(value))
     except Exception as failure:
-        return f"<{type(value).__name__} whose repr raises {type(failure).__name__}>"
+        return f"<{type(value).__name__}, whose repr raised {type(failure).__name__}>"
 
 
 def describe(value: object) -> str:
@@ -44,3 +62,10 @@ def describe(value: object) -> str:
 def full_name(type_: type) -> str:
     """Return module and qualified name of a type, to tell two types with the same name apart."""
     return f"{type_.__module__}.{type_.__qualname__}"
+
+
+def explain_no_message(value: object) -> str:
+    """Return the rest of a sentence about a value that should be a message."""
+    if isinstance(value, type):
+        return f"gave the class {value.__qualname__}; did you mean {value.__qualname__}()?"
+    return f"gave {describe(value)}, which is not a message; derive its type from modd.Message and give an instance"

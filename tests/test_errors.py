@@ -117,7 +117,7 @@ def test_every_error_pickles_and_copies_with_its_text_and_attributes(
     assert type(restored) is kind and restored is not error
     assert str(restored) == str(error)
     assert comparable(restored.args) == comparable(error.args)
-    assert restored.__dict__.keys() == error.__dict__.keys()
+    assert restored.__dict__.keys() - {"text"} == error.__dict__.keys()
     for name, value in error.__dict__.items():
         assert comparable(restored.__dict__[name]) == comparable(value)
     if isinstance(error, ExceptionGroup):
@@ -171,9 +171,9 @@ def test_a_value_whose_repr_fails_harms_neither_the_error_nor_its_pickle() -> No
 
     error = InvalidOption("limit", Odd(), "give a number")
     restored = pickle.loads(pickle.dumps(error))
-    assert str(restored) == str(error) and "Odd whose repr raises ValueError>: give a number" in str(error)
-    assert "whose repr raises ValueError>" in restored.value
-    assert "Odd whose repr raises ValueError> (Odd) cannot be" in str(NotAComponent(Odd(), "no"))
+    assert str(restored) == str(error) and "Odd, whose repr raised ValueError>: give a number" in str(error)
+    assert "whose repr raised ValueError>" in restored.value
+    assert "Odd, whose repr raised ValueError> (Odd) cannot be" in str(NotAComponent(Odd(), "no"))
 
 
 def test_an_error_in_a_group_that_does_not_survive_pickle_is_replaced_by_its_text() -> None:

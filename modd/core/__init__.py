@@ -10,7 +10,7 @@ from modd.core.causation import Caused, Entry, Origin, Question, current_origin,
 from modd.core.component import Accepts, Component, Part, Receiver, accepts_of, check_message, inside, name_of
 from modd.core.gate import Gate
 from modd.core.hints import hints_of_fields, substitute, take_apart
-from modd.core.masking import mask_secrets, mask_values, show_safely
+from modd.core.masking import error_repr, error_text, mask_error, mask_secrets, mask_values, show_safely, shown
 from modd.core.message import (
     Failure,
     Intent,
@@ -51,12 +51,15 @@ __all__ = [
     "current_delivery",
     "current_origin",
     "detached",
+    "error_repr",
+    "error_text",
     "fields_in",
     "hints_of_fields",
     "hold",
     "innermost",
     "inside",
     "items_in",
+    "mask_error",
     "mask_secrets",
     "mask_values",
     "members",
@@ -67,6 +70,7 @@ __all__ = [
     "resolved",
     "sensitive_fields",
     "show_safely",
+    "shown",
     "shows_fields",
     "substitute",
     "take_apart",

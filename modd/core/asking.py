@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from typing import Any, Protocol
 
+from modd.concurrency.blocks import block
 from modd.core.causation import Caused, Entry, Question, current_origin
 from modd.core.component import Accepts, Part, Receiver, check_message
 from modd.core.limits import BEAT
@@ -143,7 +144,7 @@ def answerers_in(part: Part, kind: type[Message] | None = None) -> Iterator[Answ
             yield from answerers_in(component, kind)
 
 
-@contextmanager
+@block
 def override(bus: Any, handlers: Mapping[type[Message], Any]) -> Iterator[None]:
     """Have fakes handle these types in every typed bus inside a bus; see `Bus.override`."""
     known = {part: part.types for part in answerers_in(bus)}

@@ -141,9 +141,12 @@ def judge(turn: Turn, handlings: Sequence[Handling], from_outside: bool, failure
             book.out.append(failure)
         else:
             book.errors.append(failure.error)
+            book.failed.append(failure.message)
     clumsy = {id(each.error): each.error for each in handlings if each.error is not None}
     clumsy.pop(id(failure.error), None)  # a component that raises it again leaves it to the others
-    book.errors += clumsy.values()
+    if clumsy:
+        book.errors += clumsy.values()
+        book.failed.append(failure.message)
 
 
 class Handling(msgspec.Struct, eq=False):

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from modd.core.sensitive import fields_in, items_in
+from modd.core.sensitive import fields_in, items_in, shows_secret
+from modd.errors import ErrorGroup
+from modd.texts import errors_in, show, text_of
 
 _SHORTEST_SECRET = 4
 """Characters; a shorter text is no secret, and masking it would garble the text around it."""
@@ -27,6 +29,29 @@ def show_safely(show: Callable[[Any], str], value: Any) -> str:
         return show(value)
     except Exception as error:  # a log line must not change the outcome of a dispatch
         return f"<{type(value).__qualname__} that cannot be shown: {type(error).__name__}>"
+
+
+def error_text(error: BaseException, message: Any) -> str:
+    """Return type and text of an error, without sensitive content of the message at hand."""
+    return mask_error(text_of(error), error, message)
+
+
+def error_repr(error: BaseException, message: Any) -> str:
+    """Return the repr of an error, without sensitive content of the message at hand."""
+    return mask_error(show(error), error, message)
+
+
+def mask_error(text: str, error: BaseException, message: Any) -> str:
+    """Return a text made of an error, without sensitive content of the message at hand and of the error itself."""
+    for each in errors_in(error):
+        if isinstance(each, ErrorGroup) and each.mask is not None:  # it knows the messages of the errors in it
+            text = each.mask(text)
+    return mask_secrets(text, (message, error))
+
+
+def shown(value: Any) -> str:
+    """Return the repr of a value, or ``***`` if the repr would show sensitive content."""
+    return "***" if shows_secret(value) else show(value)
 
 
 def _mask(text: str, find: Callable[[], Iterator[str]]) -> str:

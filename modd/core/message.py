@@ -8,8 +8,9 @@ from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar, dataclass_tr
 
 import msgspec
 
+from modd.core.masking import error_repr
 from modd.core.schema import json_schema, pydantic_schema
-from modd.core.sensitive import Value
+from modd.core.sensitive import Text, Value
 
 R = TypeVar("R")
 
@@ -79,10 +80,17 @@ class Failure(Message):
     component: Any
     error: Exception
 
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """Field names and shown values; the error is shown without sensitive content of the message."""
+        fields = dict(super().__rich_repr__())
+        return [*(fields | {"error": Text(error_repr(self.error, self.message))}).items()]
+
 
 def note(error: Exception, component: str, message: Message, bus: str) -> None:
     """Note on an error where it was raised last, in one line, without the content of the message."""
     with suppress(Exception):  # even if add_note fails, the error must reach the sender
-        for stale in [line for line in getattr(error, "__notes__", ()) if line.startswith(_MARK)]:
+        for stale in [
+            line for line in getattr(error, "__notes__", ()) if isinstance(line, str) and line.startswith(_MARK)
+        ]:
             error.__notes__.remove(stale)
         error.add_note(f"{_MARK}raised by {component} when given {type(message).__qualname__} in {bus}")

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from modd.core.message import Message
+from modd.texts import show
 
 Outcome = Literal["running", "done", "failed", "cancelled"]
 
@@ -67,4 +68,4 @@ def tell(watchers: Iterable[Observer], happening: Callable[[Observer], None]) ->
         try:
             happening(watcher)
         except Exception:
-            logging.getLogger("modd").exception("the observer %r failed", watcher)
+            logging.getLogger("modd").exception("the observer %s failed", show(watcher))

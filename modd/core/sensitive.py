@@ -41,12 +41,16 @@ class Value(msgspec.Struct, frozen=True):
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
 
 
-class _Mask:
+class Text(str):
+    """A text that shows itself without quotes, in place of a value."""
+
+    __slots__ = ()
+
     def __repr__(self) -> str:
-        return "***"
+        return str(self)
 
 
-MASK = _Mask()
+MASK = Text("***")
 
 
 @lru_cache(maxsize=1024)

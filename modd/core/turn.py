@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import Any
 
 import msgspec
 
+from modd.concurrency.blocks import async_block, block
 from modd.concurrency.scopes import open_scope, open_scopes
 from modd.core.causation import Entry, Released, current_origin
 from modd.core.gate import Gate, enter, gate_within, leave
 from modd.core.limits import MAX_DEPTH, Edge, check_depth, check_limits, is_overflow
+from modd.core.masking import mask_secrets
 from modd.core.message import Failure, Message
 from modd.core.observer import current_delivery, tell
 from modd.errors import TurnFailed, TurnOverflow
@@ -34,6 +36,8 @@ class Outcome:
         """The causes of messages by position in `out`, where these were noted."""
         self.errors: list[Exception] = []
         """The errors that are raised to the sender in the end."""
+        self.failed: list[Message] = []
+        """The messages at hand when these errors were raised; their secrets are no part of a text."""
         self.overflow: Exception | None = None
         """The error of a limit that cut short a turn inside this turn, and this turn with it."""
 
@@ -92,7 +96,7 @@ current_turn: ContextVar[Turn | None] = ContextVar("modd_turn", default=None)
 innermost, publish = current_turn.get, current_turn.set
 
 
-@contextmanager
+@block
 def detached() -> Iterator[None]:
     """Start work that is to outlive the turn: the work counts as outside, and its sends wait like any other.
 
@@ -189,7 +193,9 @@ def _overflowed(turn: Turn, outcome: Outcome, error: Any, failures: Iterable[Exc
 
 def _failed(outcome: Outcome, bus: Any) -> TurnFailed:
     failures = "1 failure" if len(outcome.errors) == 1 else f"{len(outcome.errors)} failures"
-    return TurnFailed(f"{failures} in a turn of {bus.name}", outcome.errors, outcome.outbound, bus)
+    failed = TurnFailed(f"{failures} in a turn of {bus.name}", outcome.errors, outcome.outbound, bus)
+    failed.mask = partial(mask_secrets, message=tuple(outcome.failed))
+    return failed
 
 
 class NamedHolder:
@@ -202,7 +208,7 @@ class NamedHolder:
         self.name = name
 
 
-@asynccontextmanager
+@async_block
 async def hold(gate: Gate) -> AsyncIterator[None]:
     """Hold a gate for as long as the block lasts; other tasks wait for it in the order in which they came.
 

@@ -182,7 +182,9 @@ class HandlersFailed(ErrorGroup):
 
     def derive(self, excs: Sequence[Exception]) -> HandlersFailed:  # type: ignore[override]  # typeshed: any subclass
         """Return the same group with other errors."""
-        return HandlersFailed(self.message, excs)
+        derived = HandlersFailed(self.message, excs)
+        derived.mask = self.mask
+        return derived
 
 
 MISUSE: tuple[type[Exception], ...] = (
