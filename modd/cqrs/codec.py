@@ -27,6 +27,7 @@ from modd.cqrs.wire import (
     Head,
     RedispatchedData,
     StampHead,
+    encoder,
     values_in,
 )
 from modd.errors import DuplicateName, InvalidOption
@@ -71,7 +72,7 @@ class Codec:
             (name, version_of(kind)): kind for name, kind in self._messages.items() if _allows_version(kind)
         }
         """Types by name and version, for data that needs no upcaster."""
-        self._encode: Callable[[Any], bytes] = FORMATS[format].Encoder(enc_hook=enc_hook).encode
+        self._encode: Callable[[Any], bytes] = encoder(format, enc_hook)
         self._read = Decoders(format, dec_hook)
         self._results = Decoders(format, dec_hook, result_type)
 

@@ -23,6 +23,28 @@ FORMATS: dict[str, ModuleType] = {"json": msgspec.json, "msgpack": msgspec.msgpa
 """The modules that encode and decode, by the name of the format."""
 
 
+_TIMESTAMPS = (b"\xd6\xff", b"\xd7\xff", b"\xc7\x0c\xff")
+"""The first bytes of an instant in msgpack, which has no offset."""
+
+
+def encoder(format: str, enc_hook: Any) -> Callable[[Any], bytes]:
+    """Return a function that encodes values, with instants as text if they would lose their offset otherwise.
+
+    format: a name in `FORMATS`. enc_hook: as msgspec defines it.
+    """
+    encode: Callable[[Any], bytes] = FORMATS[format].Encoder(enc_hook=enc_hook).encode
+    if format == "json":
+        return encode
+
+    def encode_with_offsets(value: Any) -> bytes:
+        data = encode(value)
+        if not any(start in data for start in _TIMESTAMPS):
+            return data
+        return encode(msgspec.to_builtins(value, builtin_types=(bytes, bytearray, memoryview), enc_hook=enc_hook))
+
+    return encode_with_offsets
+
+
 class Decoders(dict[Any, Callable[[Any], Any]]):
     """Functions that decode data, by type; each is made at its first use.
 

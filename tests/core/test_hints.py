@@ -43,7 +43,7 @@ OldAge = NewType("OldAge", Age)
 def test_wrappers_are_taken_off_and_their_metadata_kept(
     hint: Any, bare: Any, origin: Any, args: Any, metadata: tuple[Any, ...]
 ) -> None:
-    # DF-21
+    # DF-22
     parts = take_apart(hint)
     assert (parts.bare, parts.origin, parts.metadata) == (bare, origin, metadata)
     assert args is None or parts.args == args
@@ -76,7 +76,7 @@ class Dated(Message):
 
 
 def test_hints_of_fields_name_the_arguments_of_generic_bases() -> None:
-    # DF-21
+    # DF-22
     for kind in (Shelf[int, str], NamedShelf):
         hints = hints_of_fields(kind)
         assert (hints["value"], hints["label"]) == (str, dict[int, str])
@@ -85,7 +85,7 @@ def test_hints_of_fields_name_the_arguments_of_generic_bases() -> None:
 
 @pytest.mark.anyio
 async def test_a_type_alias_is_taken_where_its_type_is() -> None:
-    # DF-21
+    # DF-22
     seen: list[Message] = []
 
     def take(message: Either) -> None:
@@ -108,7 +108,7 @@ Wrapped = TypeAliasType("Wrapped", Envelope[Grow])
 
 @pytest.mark.anyio
 async def test_handlers_and_validation_see_through_type_aliases() -> None:
-    # DF-21
+    # DF-22
     def grow(envelope: Wrapped) -> int:
         return envelope.message.by + 1
 

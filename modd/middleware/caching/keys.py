@@ -35,9 +35,7 @@ _ENCODABLE = (
     shapes.FloatType,
     shapes.StrType,
     shapes.BytesType,
-    shapes.DateTimeType,
     shapes.DateType,
-    shapes.TimeType,
     shapes.TimeDeltaType,
     shapes.UUIDType,
     shapes.DecimalType,
@@ -52,7 +50,7 @@ _ENCODABLE = (
     shapes.UnionType,
 )
 """Types whose encoding is unambiguous: a field of such a type holds no value of another class, and msgspec refuses
-unions of types that it encodes alike."""
+unions of types that it encodes alike. Times are left out: encoded, an instant loses its offset and its fold."""
 
 
 _encode = msgspec.msgpack.Encoder(order="deterministic").encode
