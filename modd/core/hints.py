@@ -44,6 +44,8 @@ def take_apart(hint: Any) -> Hint:
     """Return the parts of a hint."""
     metadata: tuple[Any, ...] = ()
     while True:
+        if isinstance(hint, type):  # most hints by far
+            return Hint(hint, hint, (), metadata)
         origin, args = get_origin(hint), get_args(hint)
         if origin is Annotated:
             metadata, hint = (*hint.__metadata__, *metadata), args[0]
