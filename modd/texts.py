@@ -68,4 +68,6 @@ def explain_no_message(value: object) -> str:
     """Return the rest of a sentence about a value that should be a message."""
     if isinstance(value, type):
         return f"gave the class {value.__qualname__}; did you mean {value.__qualname__}()?"
+    if hasattr(type(value), "message"):
+        return f"gave {describe(value)}, which has a message and is none; send that, or give it to dispatch or ask"
     return f"gave {describe(value)}, which is not a message; derive its type from modd.Message and give an instance"

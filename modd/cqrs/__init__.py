@@ -10,6 +10,7 @@ from modd.cqrs.codec import Codec
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import (
     CircuitOpen,
+    DispatchEnded,
     DispatchTimeout,
     FeatureDisabled,
     Forbidden,
@@ -28,6 +29,7 @@ from modd.cqrs.errors import (
     Undecodable,
     UnsafeOrder,
     WrongBus,
+    WrongEnvelope,
 )
 from modd.cqrs.handlers import Ask, Emit
 from modd.cqrs.intents import Command, Event, Query
@@ -67,6 +69,7 @@ __all__ = [
     "Command",
     "CommandBus",
     "Delay",
+    "DispatchEnded",
     "DispatchTimeout",
     "Dispatched",
     "Emit",
@@ -115,4 +118,5 @@ __all__ = [
     "Upcaster",
     "WebhookCalled",
     "WrongBus",
+    "WrongEnvelope",
 ]

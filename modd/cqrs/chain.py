@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
-from functools import partial
+from functools import partial, reduce
 from types import CoroutineType
 from typing import Any, Protocol, TypeAlias
 
@@ -15,7 +15,7 @@ import msgspec
 from modd.concurrency.cancellation import raise_if_cancelled
 from modd.core import mask_secrets, name_of, note
 from modd.cqrs.envelope import Envelope
-from modd.cqrs.errors import HandlersFailed, InvalidMiddleware, UnsafeOrder
+from modd.cqrs.errors import DispatchEnded, HandlersFailed, InvalidMiddleware, UnsafeOrder, WrongEnvelope
 from modd.cqrs.handlers import Handler
 from modd.cqrs.stamps import Handled
 
@@ -31,16 +31,31 @@ class Middleware(Protocol):
 
 
 def compose(
-    middleware: Sequence[Any], handlers: Sequence[Handler], clock: Callable[[], float], concurrent: bool
+    middleware: Sequence[Any], handlers: Sequence[Handler], bus: Any, clock: Callable[[], float], concurrent: bool
 ) -> Next:
     """Return the chain: the first middleware outermost, the handlers as its last link.
 
-    clock: seconds since 1970, for `Handled`. concurrent: True to run multiple handlers side by side.
+    bus: the bus of the envelopes. clock: seconds since 1970, for `Handled`. concurrent: True to run multiple handlers
+    side by side.
     """
-    link = _handle_by_one(handlers[0], clock) if len(handlers) == 1 else _handle_by_all(handlers, clock, concurrent)
-    for each in reversed(middleware):
-        link = _wrap(each if inspect.isroutine(each) or isinstance(each, partial) else each.__call__, link)
-    return link
+    link = (
+        _handle_by_one(handlers[0], bus, clock)
+        if len(handlers) == 1
+        else _handle_by_all(handlers, bus, clock, concurrent)
+    )
+    calls = [each if inspect.isroutine(each) or isinstance(each, partial) else each.__call__ for each in middleware]
+    for each in reversed(calls[1:]):
+        link = _wrap(each, link, bus)
+    if not calls:
+        return link
+    first = calls[0]
+    return lambda envelope: first(envelope, link)  # the bus calls it: its envelope needs no check
+
+
+def _late_or_wrong(envelope: Envelope[Any], bus: Any) -> Exception:
+    """Return the error for an envelope that is not in a running dispatch of the bus."""
+    ended = envelope.bus is bus
+    return DispatchEnded("call_next", type(envelope.message), bus.name) if ended else WrongEnvelope(envelope, bus.name)
 
 
 def check_middleware(middleware: Any) -> None:
@@ -61,11 +76,18 @@ class MiddlewareStack:
 
     def __init__(self) -> None:
         self.items: list[Any] = []
+        self.may_queue = False
+        """True if one of them may queue intents for later (its ``may_queue``)."""
 
     @property
     def background_work(self) -> list[str]:
         """Names of the work for which the bus must be open."""
         return [each.background_work for each in self.items if getattr(each, "background_work", "")]
+
+    @property
+    def links(self) -> list[Any]:
+        """The middleware as they are called: one with a method ``arrange`` may wrap others, and add links."""
+        return reduce(lambda links, each: getattr(each, "arrange", list)(links), self.items, self.items)
 
     def add(self, middleware: Any, bus: Any) -> None:
         """Add a middleware inside of the present ones, and tell it its bus. Raises `InvalidMiddleware`."""
@@ -73,6 +95,7 @@ class MiddlewareStack:
         if hasattr(middleware, "bind"):
             middleware.bind(bus)
         self.items.append(middleware)
+        self.may_queue = self.may_queue or bool(getattr(middleware, "may_queue", False))
 
     def check(self, bus: Any) -> None:
         """Check the order, and have each middleware check its options against the bus. Raises `UnsafeOrder`."""
@@ -88,14 +111,19 @@ class MiddlewareStack:
                 await stack.enter_async_context(each)
 
 
-def _wrap(middleware: Any, rest: Next) -> Next:
+def _wrap(middleware: Any, rest: Next, bus: Any) -> Next:
     def call(envelope: Envelope[Any]) -> Awaitable[None]:  # not async: a coroutine more costs a third of a link
+        try:
+            if envelope.bus is not bus or not envelope.open:
+                raise _late_or_wrong(envelope, bus)
+        except AttributeError:
+            raise WrongEnvelope(envelope, bus.name) from None
         return middleware(envelope, rest)  # type: ignore[no-any-return]
 
     return call
 
 
-def _handle_by_one(handler: Handler, clock: Callable[[], float]) -> Callable[..., Coroutine[Any, Any, None]]:
+def _handle_by_one(handler: Handler, bus: Any, clock: Callable[[], float]) -> Callable[..., Coroutine[Any, Any, None]]:
     """Return the last link of a chain: the only place where handlers are called.
 
     Its second parameter takes the result in place of the envelope, for one of multiple handlers.
@@ -103,6 +131,11 @@ def _handle_by_one(handler: Handler, clock: Callable[[], float]) -> Callable[...
     name, function, call = handler.name, handler.function, handler.call
 
     async def handle(envelope: Envelope[Any], outcome: _Outcome | None = None) -> None:
+        try:
+            if envelope.bus is not bus or not envelope.open:
+                raise _late_or_wrong(envelope, bus)
+        except AttributeError:
+            raise WrongEnvelope(envelope, bus.name) from None
         if envelope.noted and outcome is None and not envelope.ran and envelope.has(Handled):
             return
         start = len(envelope.noted)
@@ -124,10 +157,15 @@ def _handle_by_one(handler: Handler, clock: Callable[[], float]) -> Callable[...
     return handle
 
 
-def _handle_by_all(handlers: Sequence[Handler], clock: Callable[[], float], concurrent: bool) -> Next:
-    links = [(handler.name, _handle_by_one(handler, clock)) for handler in handlers]
+def _handle_by_all(handlers: Sequence[Handler], bus: Any, clock: Callable[[], float], concurrent: bool) -> Next:
+    links = [(handler.name, _handle_by_one(handler, bus, clock)) for handler in handlers]
 
     async def handle(envelope: Envelope[Any]) -> None:
+        try:
+            if envelope.bus is not bus or not envelope.open:
+                raise _late_or_wrong(envelope, bus)
+        except AttributeError:
+            raise WrongEnvelope(envelope, bus.name) from None
         if not envelope.ran and envelope.has(Handled):
             return
         start = len(envelope.flush())

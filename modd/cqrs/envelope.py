@@ -7,7 +7,7 @@ from time import time
 from typing import Any, Generic, TypeVar
 
 from modd.core import Message, Origin
-from modd.cqrs.errors import WrongBus
+from modd.cqrs.errors import DispatchEnded, WrongBus
 from modd.cqrs.ids import Ids, LazyId, read_id
 from modd.cqrs.intents import Query
 from modd.cqrs.stamps import (
@@ -42,7 +42,9 @@ class Envelope(Origin, Generic[M_co]):
     stamps: the stamps from the start; by default none.
     id: a text that is not empty; by default an id is made when it is read.
 
-    Raises `NotAMessage` and `InvalidOption`.
+    Raises:
+        NotAMessage: ``message`` is no message.
+        InvalidOption: a stamp is no `Stamp`, or ``id`` is no text or empty.
     """
 
     __slots__ = ("_at", "_causation", "_correlation", "_id", "_sent", "bus", "handled", "message", "noted", "ran")
@@ -184,8 +186,11 @@ class Envelope(Origin, Generic[M_co]):
     def emit(self, *events: Message) -> None:
         """Emit events: they are released when the dispatch has succeeded, and dropped when it fails.
 
-        Raises `NotAMessage`, and `WrongBus` for a query: it changes nothing, so nothing has happened.
+        Raises `NotAMessage`, `DispatchEnded` when the dispatch is over, and `WrongBus` for a query: it changes nothing,
+        so nothing has happened.
         """
+        if not self.open and self.bus is not None:
+            raise DispatchEnded("emit", type(self.message), self.bus.name)
         for event in events:
             if not isinstance(event, Message):
                 raise NotAMessage(event, type(self.message).__qualname__)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
@@ -43,6 +43,11 @@ class Idempotency:
     waits for it; if that fails, by an error or a `Failed` stamp, the next dispatch runs. This holds within a process:
     of two processes with one store both may begin, unless a `Lock` outside prevents it.
 
+    The results of a handler that has succeeded are stored also if the dispatch is cancelled on the way back, or if a
+    middleware fails there, such as a timeout around a slow webhook: the dispatch fails, and the next one is answered. A
+    transaction inside that was not committed undoes the effects, so nothing is stored then. It is recognised if it is
+    one of modd's stores, or a middleware with ``role = "transaction"``.
+
     A dispatch that no handler handled, for example because it was queued, is not stored. For an event, and for a result
     that would come back from the store changed, only the key is stored: later dispatches have no result. In a
     transaction the results are stored after the commit, and until then other dispatches run.
@@ -50,10 +55,12 @@ class Idempotency:
     key: a function of the envelope, sync or async, that returns the key as a text, or None to let the dispatch through
         unchecked; by default the id of the envelope.
     store: a `modd.ports.Cache`; by default a `MemoryCache` of 10,000 results. Its errors are raised.
-    ttl: seconds for which results are stored, more than 0.
-    shared: True if a key means the same for all actors and tenants.
+    ttl: seconds for which results are stored, more than 0; 86400 (a day) by default.
+    shared: True if a key means the same for all actors and tenants; by default False, and an actor counts by its id.
 
-    Raises: `InvalidOption`; while dispatching, `Deadlock` for a handler that dispatches under its own key.
+    Raises:
+        InvalidOption: an option has a value that cannot work, or two buses of the same name have this instance.
+        Deadlock: while dispatching, if a handler dispatches under its own key.
     """
 
     role: ClassVar[str] = "idempotency"
@@ -72,6 +79,8 @@ class Idempotency:
         self._store, self._ttl, self._shared = checked_store(store), checked_span("ttl", ttl), shared
         self._keys, self._codec, self._flights = CacheKeys("idempotency"), ResultCodec("Idempotency"), SingleFlight()
         self._buses = Buses("Idempotency")
+        self._final: dict[Envelope[Any], bool] = {}
+        """The dispatches that run; True if the effects of their handlers cannot be undone any more."""
 
     def bind(self, bus: Any) -> None:
         """Raise `InvalidOption` for a second bus of the same name."""
@@ -82,6 +91,14 @@ class Idempotency:
         for kind in bus.types:
             if not issubclass(kind, Event):
                 self._codec.check(kind, "add Idempotency to another bus")
+
+    def arrange(self, links: Sequence[Any]) -> list[Any]:
+        """Return the links of a chain with one more that notes success: of the transaction, else of the handlers."""
+        roles = [getattr(each, "role", "") for each in links]
+        if "transaction" not in roles:
+            return [*links, self._noting(_call_rest)]
+        position = roles.index("transaction")
+        return [*links[:position], self._noting(links[position]), *links[position + 1 :]]
 
     async def __call__(self, envelope: Envelope[Any], call_next: Next, /) -> None:
         """Answer from the store, or call the next link and store the results."""
@@ -96,11 +113,41 @@ class Idempotency:
         )
         async with hold(flight.gate):
             if not self._answer(envelope, await self._store.get(key)):
-                before = Checkpoint(envelope)
-                await call_next(envelope)
-                if envelope.ran and not before.failed:
-                    await _run_after_commit(partial(self._store_results, envelope, key, before.results))
+                await self._run(envelope, call_next, key)
         return None
+
+    async def _run(self, envelope: Envelope[Any], call_next: Next, key: str) -> None:
+        """Call the next link, and store the results if the handlers have succeeded, whatever fails further out."""
+        before = Checkpoint(envelope)
+        self._final[envelope] = False
+        try:
+            await call_next(envelope)
+        except (Exception, BaseExceptionGroup, anyio.get_cancelled_exc_class()):
+            if self._final[envelope] and envelope.ran and not before.failed:
+                await self._store_in_spite(envelope, key, before.results)
+            raise
+        finally:
+            del self._final[envelope]
+        if envelope.ran and not before.failed:
+            await _run_after_commit(partial(self._store_results, envelope, key, before.results))
+
+    def _noting(self, link: Any) -> Next | Any:
+        """Return a link that calls another one and notes whether the effects of the handlers are final."""
+
+        async def note_final(envelope: Envelope[Any], call_next: Next) -> None:
+            if envelope not in self._final:  # dispatched without a key
+                return await link(envelope, call_next)  # type: ignore[no-any-return]
+            self._final[envelope] = False  # it may be a further attempt
+            await link(envelope, call_next)
+
+            async def set_final() -> None:
+                if envelope in self._final:
+                    self._final[envelope] = True
+
+            await _run_after_commit(set_final)
+            return None
+
+        return note_final
 
     def _answer(self, envelope: Envelope[Any], data: bytes | None) -> bool:
         """Answer with stored results; False if there are none."""
@@ -111,6 +158,14 @@ class Idempotency:
         at, results = (now, []) if stored is None else (stored[0], stored[3])
         replay(envelope, "idempotency", results, max(now - at, 0.0), False, now)
         return True
+
+    async def _store_in_spite(self, envelope: Envelope[Any], key: str, results: list[Any]) -> None:
+        """Store the results of a dispatch that fails; an error of the store is logged, because that is raised."""
+        try:
+            await self._store_results(envelope, key, results)
+        except Exception:
+            kind, log = type(envelope.message), logging.getLogger(f"modd.{envelope.bus.name}")
+            log.exception("the result of %s was not stored", kind.__qualname__)
 
     async def _store_results(self, envelope: Envelope[Any], key: str, results: list[Any]) -> None:
         """Store the results, also if the dispatch is cancelled meanwhile, because the handler has run."""
@@ -123,6 +178,10 @@ class Idempotency:
             logging.getLogger(f"modd.{bus.name}").error(
                 "the result of %s was not stored within %g s", kind.__qualname__, STORE_TIMEOUT
             )
+
+
+async def _call_rest(envelope: Envelope[Any], call_next: Next) -> None:
+    await call_next(envelope)
 
 
 async def _run_after_commit(action: Callable[[], Awaitable[None]]) -> None:

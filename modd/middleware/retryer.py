@@ -16,12 +16,21 @@ from modd.cqrs.chain import Next
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.retry import Errors, check_errors, is_retryable, requested_delays
 from modd.cqrs.stamps import Failed, Retried, Stamp
+from modd.middleware.deep_copy import copy_values
 from modd.middleware.options import MiddlewareWithOptions
 from modd.ports.transaction import savepoint_if_open
 
 
 class RetryerOptions(TypedDict, total=False):
-    """The options of `Retryer` that may differ by type."""
+    """The options of `Retryer` that may differ by type; omitted options are as in the `Retryer`.
+
+    attempts: the number of attempts in all, at least 1.
+    backoff: the delays between attempts: ``"exponential"``, ``"fibonacci"`` or ``"none"``.
+    multiplier: the factor from one delay to the next; only for exponential.
+    jitter: the share by which delays vary at random, from 0 to 1.
+    retry_on: a type of errors to retry, or a tuple of types.
+    give_up_on: a type of errors among them not to retry, or a tuple of types.
+    """
 
     attempts: int
     backoff: Backoff
@@ -36,22 +45,26 @@ class Retryer(MiddlewareWithOptions):
 
     Use it for handlers that fail now and then, such as calls over a network. An attempt fails by an error or by a new
     `Failed` stamp, and leaves a `Retried` stamp, the last attempt too. Every attempt starts with the stamps of the
-    first one plus the `Retried` stamps. After the last attempt its error is raised; a `Failed` stamp of it stays.
+    first one plus the `Retried` stamps, and with the message as it came: if it holds values that can be changed, such
+    as a list, a further attempt gets a copy that was made before the first one. After the last attempt its error is
+    raised; a `Failed` stamp of it stays.
 
     A handler may raise `GiveUp` for a failure that no attempt can mend, or `RetryLater` to set the delay. Errors of
     misuse, of validation and of authorization, `Deadlock` and `TurnOverflow` are not retried. A group of errors is
     retried if one of its errors is.
 
-    attempts: the number of attempts in all, at least 1.
-    backoff: ``"exponential"`` (0.5, 0.75, 1.125 s, ...), ``"fibonacci"`` (1, 2, 3, 5, 8 s, ...) or ``"none"``.
-    multiplier: the factor from one delay to the next; only for exponential.
-    jitter: the share by which delays vary at random, from 0 to 1.
-    retry_on: a type of errors to retry, or a tuple of types.
-    give_up_on: a type of errors among them not to retry, or a tuple of types.
-    intents: options by message type.
-    random: returns a number from 0 up to 1 for the jitter.
+    attempts: the number of attempts in all, at least 1; 3 by default.
+    backoff: ``"exponential"`` (default: 0.5, 0.75, 1.125 s, ...), ``"fibonacci"`` (1, 2, 3, 5, 8 s, ...) or ``"none"``.
+    multiplier: the factor from one delay to the next, only for exponential; 1.5 by default.
+    jitter: the share by which delays vary at random, from 0 to 1; 0.5 by default.
+    retry_on: a type of errors to retry, or a tuple of types; ``Exception`` by default.
+    give_up_on: a type of errors among them not to retry, or a tuple of types; by default none.
+    intents: by message type, the `RetryerOptions` that differ; by default none.
+    random: a function that returns a number from 0 up to 1 for the jitter; by default that of `random`.
 
-    Raises: `InvalidOption`.
+    Raises:
+        InvalidOption: an option has a value that cannot work.
+        NoHandler: when the bus is checked, if it does not handle a type in ``intents``.
     """
 
     role: ClassVar[str] = "retryer"
@@ -84,6 +97,7 @@ class Retryer(MiddlewareWithOptions):
         """Call the next link until it succeeds or no attempt is left."""
         options = self._options.of(type(envelope.message))
         start, ran, attempt, waits = envelope.all(Stamp), envelope.ran, 0, None
+        message = copy_values(envelope.message)
         while (failure := await _failure(envelope, call_next)) is not None:
             attempt += 1
             retried = Retried(attempt, _text(failure, envelope.message), at=envelope.bus.clock())
@@ -93,6 +107,7 @@ class Retryer(MiddlewareWithOptions):
             waits = waits or delays(options["backoff"], options["multiplier"], options["jitter"], self._random)
             start = (*start, retried)
             envelope.reset(start, ran=ran)
+            envelope.message = copy_values(message)
             await anyio.sleep(_delay(failure, next(waits)))
 
 

@@ -29,6 +29,7 @@ from modd.cqrs import (
     Tenant,
 )
 from modd.errors import Deadlock, InvalidOption
+from modd.middleware import Retryer
 from modd.middleware.idempotency import STORE_TIMEOUT, Idempotency
 from modd.stores import MemoryCache
 from modd.testing import run_virtual
@@ -360,3 +361,145 @@ async def test_what_is_dispatched_again_is_known_though_a_middleware_adds_the_ac
     second = await bus.dispatch(first.envelope)
     assert (first.result, second.result) == (1, 1)
     assert second.envelope.has(FromCache)
+
+
+class Way:
+    """A middleware that does what it is told to on the way back."""
+
+    def __init__(self, back: Callable[[], Any], role: str = "") -> None:
+        self.back, self.role, self.reached = back, role, anyio.Event()
+
+    async def __call__(self, envelope: Envelope[Any], call_next: Next) -> None:
+        await call_next(envelope)
+        self.reached.set()
+        await self.back()
+
+
+async def break_down() -> None:
+    raise ConnectionError("the way back is broken")
+
+
+async def cancel_on_the_way_back(bus: CommandBus, way: Way, *stamps: Any) -> None:
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(bus.dispatch, pay("a", *stamps))
+        await way.reached.wait()
+        tasks.cancel_scope.cancel()
+    way.back = checkpoint
+
+
+# DF-20
+async def test_what_the_handler_has_done_is_stored_though_the_sender_hangs_up_on_the_way_back() -> None:
+    till, way = Till(), Way(anyio.sleep_forever)
+    bus = CommandBus([till], middleware=[Idempotency(), way])
+    await cancel_on_the_way_back(bus, way)
+    assert ((await bus.dispatch(pay())).result, till.paid) == (1, 1)
+
+
+# DF-20
+async def test_what_the_handler_has_done_is_stored_though_the_way_back_fails() -> None:
+    till, way = Till(), Way(break_down)
+    bus = CommandBus([till], middleware=[Idempotency(), way])
+    for _ in range(2):
+        try:
+            assert (await bus.dispatch(pay())).result == 1
+        except ConnectionError:
+            assert till.paid == 1
+    assert till.paid == 1
+
+
+# DF-20
+async def test_who_waits_for_a_dispatch_that_is_cancelled_on_the_way_back_gets_its_result() -> None:
+    till, way, results = Till(), Way(anyio.sleep_forever), list[int]()
+    bus = CommandBus([till], middleware=[Idempotency(), way])
+
+    async def second() -> None:
+        results.append((await bus.dispatch(pay())).result)
+
+    async with anyio.create_task_group() as others, anyio.create_task_group() as first:
+        first.start_soon(bus.dispatch, pay())
+        await way.reached.wait()
+        others.start_soon(second)
+        await anyio.wait_all_tasks_blocked()
+        first.cancel_scope.cancel()
+    assert (results, till.paid) == ([1], 1)
+
+
+# DF-20
+@pytest.mark.parametrize("hangs_up", [False, True])
+@pytest.mark.parametrize("outside", [False, True])
+async def test_of_a_transaction_that_is_not_committed_nothing_is_stored(hangs_up: bool, outside: bool) -> None:
+    till, broken = Till(), anyio.sleep_forever if hangs_up else break_down
+    transaction = Way(checkpoint if outside else broken, role="transaction")
+    after = Way(broken if outside else checkpoint)
+    bus = CommandBus([till], middleware=[Idempotency(), after, transaction])
+    if hangs_up:
+        await cancel_on_the_way_back(bus, after if outside else transaction)
+    else:
+        with pytest.raises(ConnectionError):
+            await bus.dispatch(pay())
+        after.back = transaction.back = checkpoint
+    done = await bus.dispatch(pay())
+    assert (done.result, till.paid) == ((1, 1) if outside else (2, 2))
+
+
+# DF-20
+async def test_of_several_attempts_the_last_one_counts() -> None:
+    tries = list[int]()
+
+    async def fail_then_hang() -> None:
+        tries.append(1)
+        if len(tries) == 1:
+            raise ConnectionError
+        till.before = fail
+
+    till, way = Till(), Way(fail_then_hang)
+    bus = CommandBus([till], middleware=[Idempotency(), Retryer(backoff="none", attempts=3), way])
+    assert (await bus.dispatch(pay())).result == 2
+    tries.clear()
+    till.before = None
+
+    async def fail_and_break() -> None:
+        till.before = fail
+        raise ConnectionError
+
+    way.back = fail_and_break
+    with pytest.raises(LookupError):
+        await bus.dispatch(pay("b"))
+    till.before, way.back = None, checkpoint
+    assert not (await bus.dispatch(pay("b"))).envelope.has(FromCache)
+
+
+# DF-20
+async def test_a_failed_stamp_on_the_way_back_stores_nothing_and_a_dispatch_without_a_key_neither() -> None:
+    async def refuse(envelope: Envelope[Any], call_next: Next) -> None:
+        await call_next(envelope)
+        envelope.add(Failed("no"))
+        raise ConnectionError
+
+    store = PlainStore()
+    for idempotency in (Idempotency(store=store), Idempotency(store=store, key=lambda _: None)):
+        with pytest.raises(ConnectionError):
+            await CommandBus([Till()], middleware=[idempotency, refuse]).dispatch(pay())
+    assert store.kept == {}
+
+
+# DF-20
+async def test_an_error_of_the_store_does_not_replace_the_error_on_the_way_back(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Full(PlainStore):
+        async def set(self, key: str, value: bytes, ttl: float) -> None:
+            raise OSError("disk full")
+
+    with pytest.raises(ConnectionError):
+        await CommandBus([Till()], middleware=[Idempotency(store=Full()), Way(break_down)]).dispatch(pay())
+    assert "the result of Pay was not stored" in caplog.text and "disk full" in caplog.text
+
+
+# DF-20
+async def test_an_actor_is_its_id_whatever_its_token_claims() -> None:
+    till = Till()
+    bus = CommandBus([till], middleware=[Idempotency()])
+    for actor in (Actor("ada"), Actor("ada", claims={"exp": 2}), Actor("ada", roles=("admin",), claims={"exp": 3})):
+        assert (await bus.dispatch(pay("a", actor))).result == 1
+    assert (await bus.dispatch(pay("a", Actor("bob")))).result == 2

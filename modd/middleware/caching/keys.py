@@ -60,7 +60,8 @@ class CacheKeys:
     """Makes the keys under which results are stored, in a store that other middleware may share.
 
     A key differs by purpose, by the name of the bus, by the name of the type on the wire and in the code, by content,
-    and, unless shared, by the last `Actor` and the last `Tenant`. Sensitive content enters a key as part of a digest.
+    and, unless shared, by the last `Actor` and the last `Tenant`; for a text, an actor counts by its id. Sensitive
+    content enters a key as part of a digest.
     Buses that share a store need different names.
 
     purpose: the name of the middleware; two middleware on one store use different keys.
@@ -89,7 +90,7 @@ class CacheKeys:
             raise InvalidOption(f"{self._purpose} key", text, "give a function that returns a text that is not empty")
         kind = type(envelope.message)
         start, _ = self._recipes.get(kind) or self._add_recipe(kind)
-        sender = "" if shared else _sender(envelope)
+        sender = "" if shared else _sender(envelope, _id_of)
         return f"{start}{_digest(text)}{sender}|{envelope.bus.name}"
 
     def _add_recipe(self, kind: type) -> tuple[str, Callable[[Message], str]]:
@@ -163,15 +164,19 @@ def _digest_content(message: Message) -> str:
     raise InvalidIntent(type(message), [("$", f"its content has no cache key: {reason}")])
 
 
-def _sender(envelope: Envelope[Any]) -> str:
-    """Return the key part for the last actor and the last tenant; earlier stamps are from causes of the message."""
+def _sender(envelope: Envelope[Any], identify: Callable[[Actor | Tenant], Any] | None = None) -> str:
+    """Return the key part for the last actor and the last tenant; earlier stamps are from causes of the message.
+
+    identify: by default an actor counts with its roles and claims.
+    """
+    identify = identify or _identity
     actor = tenant = None
     for stamp in envelope.noted:
         if isinstance(stamp, Actor):
             actor = stamp
         elif isinstance(stamp, Tenant):
             tenant = stamp
-    senders = [_identity(stamp) for stamp in (actor, tenant) if stamp is not None]
+    senders = [identify(stamp) for stamp in (actor, tenant) if stamp is not None]
     return f"@{_digest(senders)}" if senders else ""
 
 
@@ -181,6 +186,11 @@ def _identity(stamp: Actor | Tenant) -> Any:
     if type(stamp) is Actor and not stamp.claims:
         return "Actor", stamp.id, stamp.roles
     return canonicalize(stamp)
+
+
+def _id_of(stamp: Actor | Tenant) -> Any:
+    """Return the identity of an actor by its id alone: roles and claims differ from one token to the next."""
+    return ("Actor", stamp.id, ()) if isinstance(stamp, Actor) else _identity(stamp)
 
 
 def _digest(content: Any) -> str:

@@ -61,6 +61,7 @@ class DeferredTransaction(SqliteTransaction):
     @async_block
     async def savepoint(self) -> AsyncIterator[SqliteTransaction]:
         """Run a block whose writes are dropped if it fails."""
+        self.check_usable("savepoint")
         writes, hooks = len(self._writes), len(self._commit_hooks)
         try:
             yield self

@@ -51,6 +51,7 @@ class ImmediateTransaction(SqliteTransaction):
     @async_block
     async def savepoint(self) -> AsyncIterator[SqliteTransaction]:
         """Run a block whose writes are undone if it fails."""
+        self.check_usable("savepoint")
         hooks = len(self._commit_hooks)
         await self.read(lambda connection: connection.execute(f"SAVEPOINT {USER_SAVEPOINT}"))
         try:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from modd.cqrs import Command, CommandBus, Envelope, Failed
+from modd.cqrs import Command, CommandBus, Envelope, Failed, Next
 from modd.middleware import Idempotency, Retryer
 from modd.ports import Transaction
 from modd.stores import SqliteStore
@@ -123,3 +123,32 @@ async def test_under_a_worker_a_commit_that_fails_leaves_no_result_behind(path: 
         await queue.put(bus.codec.encode(Envelope(Pay())))
         await Worker(queue, bus, backoff="none", max_messages=2).run()
         assert await rows(store) == [(2,)]
+
+
+# DF-20
+@both
+@pytest.mark.parametrize("committed", [False, True])
+async def test_what_a_transaction_inside_undoes_is_not_stored_and_what_it_commits_is(
+    path: Path, immediate: bool, committed: bool
+) -> None:
+    async def pay(command: Pay, tx: Transaction) -> None:
+        await tx.execute("INSERT INTO paid VALUES (1)")
+
+    async def transaction(envelope: Envelope[Any], call_next: Next) -> None:
+        async with store.transaction(immediate=immediate):
+            await call_next(envelope)
+            if fails and not committed:
+                raise ConnectionError
+        if fails:
+            raise ConnectionError
+
+    async with open_store(path) as store:
+        await table(store)
+        bus = CommandBus([pay], middleware=[Idempotency(store=store.cache), transaction])
+        fails = True
+        with pytest.raises(ConnectionError):
+            await bus.dispatch(Envelope(Pay(), id="a"))
+        assert await rows(store) == [(1,)] * committed
+        fails = False
+        await bus.dispatch(Envelope(Pay(), id="a"))
+        assert await rows(store) == [(1,)]

@@ -118,6 +118,22 @@ async def test_a_transaction_that_has_ended_cannot_be_used(path: Path, immediate
                 await call
 
 
+# DF-7
+@both
+async def test_a_savepoint_is_refused_after_the_transaction_and_in_another_task(path: Path, immediate: bool) -> None:
+    async def use(words: str) -> None:
+        with pytest.raises(TransactionInUse, match=f"^savepoint {words}"):
+            async with tx.savepoint():
+                pytest.fail("its block ran")
+
+    async with open_store(path) as store:
+        async with store.transaction(immediate=immediate) as tx, anyio.create_task_group() as tasks:
+            tasks.start_soon(use, "by another task")
+        await use("in a transaction that has ended")
+        async with store.transaction(immediate=True):
+            await use("in a transaction that has ended")
+
+
 @both
 async def test_a_task_that_outlives_the_block_is_in_no_transaction_then(path: Path, immediate: bool) -> None:
     ended = anyio.Event()
