@@ -2,12 +2,85 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ClassVar, Self
+
+from modd.pickling import build, copy_deeply, pack, unpack
+from modd.texts import describe, explain_no_message, first_cause, full_name, show, text_of
 
 
 class ModdError(Exception):
-    """The base of all errors that modd raises; catch it to catch them all."""
+    """The base of all errors that modd raises; catch it to catch them all.
+
+    It can be pickled and copied, and keeps its text. An attribute that cannot be pickled arrives as its text.
+    """
+
+    shared: ClassVar[frozenset[str]] = frozenset()
+    """The names of attributes that refer to running objects: a pickle has None for them, and a copy the same object."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return the parts of a pickle."""
+        args, attributes = self._parts()
+        packed = {name: None if name in self.shared else pack(value) for name, value in attributes.items()}
+        return _restore, (type(self), pack(args), packed)
+
+    def __copy__(self) -> Self:
+        """Return a copy with the same attributes."""
+        return build(type(self), *self._parts())
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Return a copy with copies of the attributes, as far as these can be copied."""
+        args, attributes = self._parts()
+        copies = {
+            name: value if name in self.shared else copy_deeply(value, memo) for name, value in attributes.items()
+        }
+        return build(type(self), tuple(copy_deeply(value, memo) for value in args), copies)
+
+    def _parts(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return the arguments of the built-in base, and the attributes."""
+        args: tuple[Any, ...] = self.args
+        if isinstance(self, BaseExceptionGroup):
+            args = (self.message, list(self.exceptions))
+        return args, dict(self.__dict__)
+
+
+class UnpicklableError(ModdError):
+    """Stands in a group for an error that did not survive pickle; its text is the type and text of that error."""
+
+
+class ErrorGroup(ModdError, ExceptionGroup[Exception]):
+    """A group of errors whose text names the first error in it, so that a log of one line says why.
+
+    ``mask`` takes the sensitive content of the messages at hand out of a text.
+    """
+
+    shared = frozenset({"mask"})
+
+    mask: Callable[[str], str] | None = None
+    text: str | None = None
+    """The text, for a group that was pickled."""
+
+    def __str__(self) -> str:
+        if self.text is not None:
+            return self.text
+        text = text_of(first_cause(self))
+        group: BaseException = self
+        while isinstance(group, BaseExceptionGroup):
+            if isinstance(group, ErrorGroup) and group.mask is not None:
+                text = group.mask(text)
+            group = group.exceptions[0]
+        return f"{self.message}: {text}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return the parts of a pickle, with the text: the messages that it is masked by stay behind."""
+        restore, (kind, args, attributes) = super().__reduce__()
+        return restore, (kind, args, attributes | {"text": str(self)})
+
+
+def _restore(kind: type[ModdError], args: tuple[Any, ...], attributes: dict[str, Any]) -> ModdError:
+    """Create an error from the parts of its pickle."""
+    values = {name: unpack(value, UnpicklableError) for name, value in attributes.items()}
+    return build(kind, unpack(args, UnpicklableError), values)
 
 
 class NotAComponent(ModdError, TypeError):
@@ -37,7 +110,7 @@ class UnresolvedAnnotation(ModdError, TypeError):
     def __init__(self, component: str, annotation: object, cause: Exception) -> None:
         self.component, self.annotation = component, annotation
         super().__init__(
-            f"{component} accepts {annotation!r}, which cannot be resolved ({cause}). Two usual causes: "
+            f"{component} accepts {show(annotation)}, which cannot be resolved ({cause}). Two usual causes: "
             "a local type under `from __future__ import annotations` that the function does not use (move the type "
             "to module level or use it in the function), or an import under `if TYPE_CHECKING:` (import it always)"
         )
@@ -54,7 +127,7 @@ class NotAMessage(ModdError, TypeError):
 
     def __init__(self, value: object, source: str) -> None:
         self.value = value
-        super().__init__(f"{source} {_explain(value)}")
+        super().__init__(f"{source} {explain_no_message(value)}")
 
 
 class DuplicateName(ModdError, ValueError):
@@ -107,7 +180,7 @@ class InvalidOption(ModdError, ValueError):
 
     def __init__(self, option: str, value: object, cure: str) -> None:
         self.option, self.value = option, value
-        super().__init__(f"{option}={value!r}: {cure}")
+        super().__init__(f"{option}={show(value)}: {cure}")
 
 
 class UnknownComponent(ModdError, LookupError):
@@ -170,7 +243,7 @@ class TurnOverflow(ModdError, RuntimeError):
         super().__init__(f"{bus}: {reason}")
 
 
-class TurnFailed(ModdError, ExceptionGroup[Exception]):
+class TurnFailed(ErrorGroup):
     """The unhandled errors of a turn, raised to its sender when the turn has ended.
 
     message: the first words of the text.
@@ -181,6 +254,8 @@ class TurnFailed(ModdError, ExceptionGroup[Exception]):
     The attribute ``result`` is the result of the intent, if its handler succeeded and only a later effect of it failed.
     Catch single types with ``except*``, or let a component of the bus handle `Failure`.
     """
+
+    shared = frozenset({"bus", "mask"})
 
     outbound: tuple[Any, ...]
     bus: Any
@@ -203,7 +278,7 @@ class TurnFailed(ModdError, ExceptionGroup[Exception]):
     def derive(self, excs: Sequence[Exception]) -> TurnFailed:  # type: ignore[override]  # typeshed: any subclass
         """Return the same group with other errors; ``outbound``, ``bus`` and ``result`` stay."""
         derived = TurnFailed(self.message, excs, self.outbound, self.bus)
-        derived.result = self.result
+        derived.result, derived.mask = self.result, self.mask
         return derived
 
 
@@ -269,24 +344,3 @@ class MissingExtra(ModdError, ImportError):
     def __init__(self, feature: str, extra: str) -> None:
         self.extra = extra
         super().__init__(f"{feature} needs packages that are not installed: pip install modd[{extra}]")
-
-
-def full_name(type_: type) -> str:
-    """Return module and qualified name of a type, to tell two types with the same name apart."""
-    return f"{type_.__module__}.{type_.__qualname__}"
-
-
-def describe(value: object) -> str:
-    """Return a text for a value: the name of a class, or the repr, shortened, with the type."""
-    if isinstance(value, type):
-        return f"the class {value.__qualname__}"
-    text = repr(value)
-    return f"{text if len(text) <= 80 else text[:77] + '...'} ({type(value).__name__})"
-
-
-def _explain(value: object) -> str:
-    if isinstance(value, type):
-        return f"gave the class {value.__qualname__}; did you mean {value.__qualname__}()?"
-    if hasattr(type(value), "message"):
-        return f"gave {describe(value)}, which has a message and is none; send that, or give it to dispatch or ask"
-    return f"gave {describe(value)}, which is not a message; derive its type from modd.Message and give an instance"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext
 from time import time
 from typing import Protocol
 
@@ -12,6 +12,7 @@ import anyio
 
 from modd.checks import checked_callable, checked_count, checked_delay, checked_methods, checked_span
 from modd.concurrency.backoff import delays
+from modd.concurrency.blocks import block
 from modd.concurrency.cancellation import error_of
 from modd.errors import InvalidOption
 from modd.ports.errors import LeaseLost
@@ -158,7 +159,7 @@ class Relay:
             if scope.cancelled_caught:
                 _log.warning("the target took over %g s after the stop; its items are released", self._drain)
 
-    @contextmanager
+    @block
     def _cancelled_by_stop(self, seconds: float) -> Iterator[anyio.CancelScope]:
         """Cancel the block so many seconds after `stop`."""
         with anyio.CancelScope() as scope:

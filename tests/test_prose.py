@@ -17,8 +17,8 @@ import pytest
 
 from modd import middleware
 from modd.cqrs import Stamp
-from modd.errors import full_name
 from modd.relay import Relay
+from modd.texts import full_name
 
 ROOT = Path(__file__).parents[1]
 MODULES = sorted((ROOT / "modd").rglob("*.py"))

@@ -7,21 +7,19 @@ With types, everything is shown but the fields that are marked as `Sensitive`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import fields, is_dataclass
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Annotated, Any, NamedTuple, TypeAlias
 
 import msgspec
 
 from modd.cli.reports import Content
-from modd.core import Message, Sensitive, sensitive_fields, wire_name
+from modd.core import Message, Sensitive, fields_in, mask_secrets, wire_name
 from modd.cqrs.codec import Codec
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import Undecodable
 from modd.cqrs.stamps import Identity, UnknownStamp
-from modd.cqrs.wire import FORMATS, STAMP, TYPE, Head, StampHead
-from modd.middleware.masking import mask_secrets
+from modd.cqrs.wire import FORMATS, STAMP, Head, StampHead, values_in
 
 MASK_TEXT = "***"
 
@@ -54,9 +52,9 @@ def view_outline(body: bytes, note: str = "give --types to decode it, or --raw t
     """View the size of a body and, for an envelope, its type, its ids and the names of its stamps."""
     outline, data = _decode_outline(body), _decode_data(body)
     if outline is None:
-        mask = partial(mask_secrets, message=UnknownMessage([*_values(data)]))
+        mask = partial(mask_secrets, message=UnknownMessage([*values_in(data)]))
         return BodyView(Content(len(body), note=f"no envelope; {note}"), mask)
-    mask = partial(mask_secrets, message=UnknownMessage([*_values(data["message"]), *_values(data["stamps"])]))
+    mask = partial(mask_secrets, message=UnknownMessage([*values_in(data["message"]), *values_in(data["stamps"])]))
     stamps = [stamp.name for stamp in outline.stamps]
     return BodyView(msgspec.structs.replace(_describe(body, outline), stamps=stamps, note=note), mask)
 
@@ -101,12 +99,11 @@ def to_plain_data(value: Any, mask: Callable[[str], str] = str) -> Any:
         return {STAMP: str(value.data.get(STAMP))}
     if isinstance(value, dict):
         return {mask(key if isinstance(key, str) else str(convert(key))): convert(item) for key, item in value.items()}
+    fields = fields_in(value)
+    if fields or isinstance(value, msgspec.Struct):
+        return _tag(value) | {name: MASK_TEXT if is_marked else convert(item) for name, item, is_marked in fields}
     if isinstance(value, (list, tuple, set, frozenset)):
         return [convert(item) for item in value]
-    if isinstance(value, msgspec.Struct):
-        return _tag(value) | _convert_fields(value, value.__struct_fields__, convert)
-    if is_dataclass(value) and not isinstance(value, type):
-        return _convert_fields(value, [field.name for field in fields(value)], convert)
     return mask(value.hex() if isinstance(value, bytes) else str(value))
 
 
@@ -148,25 +145,6 @@ def _decode_data(body: bytes) -> Any:
         return body.hex()
 
 
-def _values(data: Any) -> Iterator[Any]:
-    """Yield the values in decoded data, to any depth, without the names of fields and types."""
-    if isinstance(data, dict):
-        for name, item in data.items():
-            if name not in (TYPE, STAMP):
-                yield from _values(item)
-    elif isinstance(data, list):
-        for item in data:
-            yield from _values(item)
-    else:
-        yield data
-
-
-def _tag(value: msgspec.Struct) -> dict[str, Any]:
-    config = value.__struct_config__
-    return {config.tag_field: config.tag} if isinstance(config.tag_field, str) else {}
-
-
-def _convert_fields(value: Any, names: Iterable[str], convert: Callable[[Any], Any]) -> dict[str, Any]:
-    kind: type = type(value)
-    sensitive = sensitive_fields(kind)
-    return {name: MASK_TEXT if name in sensitive else convert(getattr(value, name)) for name in names}
+def _tag(value: Any) -> dict[str, Any]:
+    config = getattr(value, "__struct_config__", None)
+    return {config.tag_field: config.tag} if config is not None and isinstance(config.tag_field, str) else {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import singledispatch
 from typing import Any
@@ -17,6 +16,7 @@ from rich.text import Text
 
 from modd.cli.doctor import format_age
 from modd.cli.reports import BatchResult, Content, DeadLetterList, Health, ItemDetails, Overview, QueueHealth
+from modd.concurrency.blocks import block
 
 WIDE = 160
 """Columns of the output if it is not a terminal."""
@@ -30,11 +30,11 @@ def render(report: Any) -> None:
     """Print a report."""
     is_terminal = sys.stdout.isatty()
     console = Console(file=sys.stdout, width=None if is_terminal else WIDE, highlight=False, markup=False, emoji=False)
-    for block in _blocks(report):
-        console.print(block if isinstance(block, Table) else Text(escape_control(block)))
+    for part in _blocks(report):
+        console.print(part if isinstance(part, Table) else Text(escape_control(part)))
 
 
-@contextmanager
+@block
 def progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
     """Show a progress bar on a terminal; call the yielded function with the number of finished steps."""
     if not sys.stdout.isatty():

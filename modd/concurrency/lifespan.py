@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from types import TracebackType
 
+from modd.concurrency.blocks import async_block
 from modd.errors import AlreadyOpen
 
 
@@ -27,7 +28,7 @@ class Lifespan:
         """True from the start of the opening until the last resource has been left."""
         return self._stack is not None
 
-    @asynccontextmanager
+    @async_block
     async def opening(self) -> AsyncIterator[AsyncExitStack]:
         """Open it, with the resources and callbacks that the block puts on the stack.
 

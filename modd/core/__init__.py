@@ -19,24 +19,23 @@ from modd.core.component import (
     parameters_of,
     refuse_unbound,
 )
+from modd.core.field_hints import hints_of_fields, substitute, take_apart
 from modd.core.flatten import keep_all, values_of
 from modd.core.gate import Gate
 from modd.core.hints import expanded, members
 from modd.core.identity import WeakObjects, identity_of, is_among, unique
+from modd.core.masking import error_repr, error_text, mask_error, mask_secrets, mask_values, show_safely, shown
 from modd.core.message import (
-    MASK,
     Failure,
     Intent,
     IntentOf,
     Message,
-    Sensitive,
-    Value,
     note,
-    sensitive_fields,
     wire_name,
 )
 from modd.core.observer import Delivery, Observer, current_delivery
 from modd.core.schema import misfit_of, unknown_fields
+from modd.core.sensitive import MASK, Sensitive, Value, fields_in, items_in, sensitive_fields, shows_fields
 from modd.core.turn import Turn, detached, hold, innermost
 
 __all__ = [
@@ -69,13 +68,21 @@ __all__ = [
     "current_delivery",
     "current_origin",
     "detached",
+    "error_repr",
+    "error_text",
     "expanded",
+    "fields_in",
+    "hints_of_fields",
     "hold",
     "identity_of",
     "innermost",
     "inside",
     "is_among",
+    "items_in",
     "keep_all",
+    "mask_error",
+    "mask_secrets",
+    "mask_values",
     "members",
     "message_of",
     "misfit_of",
@@ -86,6 +93,11 @@ __all__ = [
     "refuse_unbound",
     "resolved",
     "sensitive_fields",
+    "show_safely",
+    "shown",
+    "shows_fields",
+    "substitute",
+    "take_apart",
     "unique",
     "unknown_fields",
     "values_of",

@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from functools import partial
 from typing import Any, TypeVar, overload
 
+from modd.concurrency.blocks import block
 from modd.core.answerer import Answer, Answerer, Carrier, answerers_in, find_answerers, message_of
 from modd.core.causation import Entry, Question, current_origin
 from modd.core.component import Accepts, Receiver
@@ -149,7 +150,7 @@ def find_answerer(bus: Any, intent: Any) -> tuple[Answerer, bool]:
     return bus.answerers[kind]  # type: ignore[no-any-return]
 
 
-@contextmanager
+@block
 def override(bus: Any, handlers: Mapping[type[Message], Any]) -> Iterator[None]:
     """Have fakes handle these types in every typed bus inside, for as long as the block lasts; for tests.
 

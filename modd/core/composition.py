@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, cast
 
+from modd.concurrency.blocks import block
 from modd.core.component import Accepts, Component, Part, accepts_of, inside, name_of
 from modd.core.identity import is_among, remove_from
 from modd.core.message import Message
@@ -83,7 +84,7 @@ def accepted_by(bus: Part, inbound: tuple[type[Message], ...] | None) -> Accepts
     return Accepts(types, everything=alone, catches=False)
 
 
-@contextmanager
+@block
 def observe(bus: Part, observer: Observer) -> Iterator[None]:
     """Tell an observer of every delivery in a bus and inside it; see `Bus.observe`. Raises `InvalidOption`."""
     if not isinstance(observer, Observer):

@@ -145,9 +145,12 @@ def conclude_failure(
             outcome.let_out((failure,), origin)
         else:
             outcome.errors.append(failure.error)
+            outcome.failed.append(failure.message)
     errors = {id(each.error): each.error for each in handlings if each.error is not None}
     errors.pop(id(failure.error), None)  # a component that raises it again leaves it to the others
-    outcome.errors += errors.values()
+    if errors:
+        outcome.errors += errors.values()
+        outcome.failed.append(failure.message)
 
 
 class Handling(msgspec.Struct, eq=False):

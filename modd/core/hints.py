@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
 from types import FunctionType, MethodType, UnionType, WrapperDescriptorType
 from typing import Annotated, Any, ForwardRef, NewType, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from modd.core.field_hints import substitute
 from modd.core.message import Message
 
 
@@ -43,16 +44,6 @@ def expanded(hint: Any) -> Any:
     if type(alias).__name__ == "TypeAliasType":  # of typing from Python 3.12 on, or of typing_extensions
         return expanded(substitute(alias.__value__, _zipped(alias.__type_params__, get_args(hint))))
     return hint
-
-
-def substitute(hint: Any, values: Mapping[Any, Any]) -> Any:
-    """Return a hint with these types in place of its type variables."""
-    if isinstance(hint, TypeVar):
-        return values.get(hint, hint)
-    variables = getattr(hint, "__parameters__", ())
-    if get_origin(hint) is None or not any(variable in values for variable in variables):
-        return hint
-    return hint[tuple(values.get(variable, variable) for variable in variables)]
 
 
 def evaluated(component: Any, annotation: Any) -> Any:

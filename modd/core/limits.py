@@ -13,6 +13,7 @@ from typing import Any
 
 from modd.concurrency.scopes import open_scopes
 from modd.errors import TurnOverflow
+from modd.texts import errors_in
 
 BEAT = 256
 """A bus lets other tasks run after this many messages; a component's generator does so, too."""
@@ -58,9 +59,7 @@ def check_depth(turn: Any) -> None:
 
 def is_overflow(error: Exception) -> bool:
     """Return True if a limit cut a turn short: this turn, or one that was awaited."""
-    return isinstance(error, TurnOverflow) or (
-        isinstance(error, ExceptionGroup) and error.subgroup(TurnOverflow) is not None
-    )
+    return any(isinstance(each, TurnOverflow) for each in errors_in(error))
 
 
 def find_cycle(edges: Iterable[Edge]) -> tuple[Edge, ...]:

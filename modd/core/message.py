@@ -4,50 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import is_dataclass
-from functools import lru_cache
-from inspect import get_annotations
-from typing import (
-    Annotated,
-    Any,
-    ClassVar,
-    Generic,
-    Protocol,
-    Self,
-    TypeVar,
-    dataclass_transform,
-    get_args,
-    get_origin,
-    get_type_hints,
-)
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar, dataclass_transform
 
 import msgspec
 
+from modd.core.masking import error_repr
 from modd.core.schema import json_schema, pydantic_schema
+from modd.core.sensitive import Text, Value
 
 R = TypeVar("R")
 
 
 R_co = TypeVar("R_co", covariant=True)
-
-
-class Sensitive:
-    """A mark for a field with a secret: ``card: Annotated[str, Sensitive]`` prints as ``***``.
-
-    The field is masked in repr, journeys, logs and tools; encoding keeps the content.
-    """
-
-
-class Value(msgspec.Struct, frozen=True):
-    """A frozen value, for the fields of messages; it shows ``***`` in place of fields that are `Sensitive`."""
-
-    def __rich_repr__(self) -> list[tuple[str, Any]]:
-        """Field names and shown values, for repr and for pretty printers."""
-        hidden = sensitive_fields(type(self))
-        return [(name, MASK if name in hidden else getattr(self, name)) for name in self.__struct_fields__]
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(msgspec.field,))
@@ -98,45 +66,6 @@ def wire_name(kind: Any) -> str:
     return str(kind.__struct_config__.tag)
 
 
-class _Mask:
-    def __repr__(self) -> str:
-        return "***"
-
-
-MASK = _Mask()
-
-
-@lru_cache(maxsize=1024)
-def sensitive_fields(type_: type) -> frozenset[str]:
-    """Return the names of the `Sensitive` fields of a type; by the text of a hint if it cannot be resolved."""
-    return frozenset(name for name, hint in _hints(type_).items() if _is_sensitive(hint))
-
-
-def _hints(type_: type) -> dict[str, Any]:
-    try:
-        return get_type_hints(type_, include_extras=True)
-    except Exception:  # a hint that only type checkers can resolve: its text still tells
-        hints: dict[str, Any] = {}
-        for base in reversed(type_.__mro__):
-            hints |= get_annotations(base)
-        return hints
-
-
-def _is_sensitive(hint: Any, around: tuple[Any, ...] = ()) -> bool:
-    if isinstance(hint, str):
-        return "Sensitive" in hint
-    if isinstance(hint, type) and hint not in around and _shows_all(hint):
-        return any(_is_sensitive(inner, (*around, hint)) for inner in _hints(hint).values())
-    if get_origin(hint) is Annotated and any(m is Sensitive or isinstance(m, Sensitive) for m in hint.__metadata__):
-        return True
-    return any(_is_sensitive(part, around) for part in get_args(hint))
-
-
-def _shows_all(kind: type) -> bool:
-    """Return True if a type is made of fields, and its repr masks none of them."""
-    return is_dataclass(kind) or (issubclass(kind, msgspec.Struct) and not issubclass(kind, Value))
-
-
 _MARK = "modd: "
 
 
@@ -151,10 +80,17 @@ class Failure(Message):
     component: Any
     error: Exception
 
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """Field names and shown values; the error is shown without sensitive content of the message."""
+        fields = dict(super().__rich_repr__())
+        return [*(fields | {"error": Text(error_repr(self.error, self.message))}).items()]
+
 
 def note(error: Exception, component: str, message: Message, bus: str) -> None:
     """Note on an error where it was raised last, in one line, without the content of the message."""
     with suppress(Exception):  # even if add_note fails, the error must reach the sender
-        for stale in [line for line in getattr(error, "__notes__", ()) if line.startswith(_MARK)]:
+        for stale in [
+            line for line in getattr(error, "__notes__", ()) if isinstance(line, str) and line.startswith(_MARK)
+        ]:
             error.__notes__.remove(stale)
         error.add_note(f"{_MARK}raised by {component} when given {type(message).__qualname__} in {bus}")

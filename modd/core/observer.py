@@ -11,6 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from modd.core.message import Message
+from modd.texts import show
 
 DeliveryOutcome = Literal["running", "done", "failed", "cancelled"]
 
@@ -73,4 +74,4 @@ def tell(watchers: Iterable[Observer], happening: Callable[[Observer], None]) ->
         try:
             happening(watcher)
         except Exception:
-            logging.getLogger("modd").exception("the observer %r failed", watcher)
+            logging.getLogger("modd").exception("the observer %s failed", show(watcher))

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import Any, NoReturn
 
 import msgspec
 
+from modd.concurrency.blocks import async_block, block
 from modd.concurrency.scopes import open_scope, open_scopes
 from modd.core.causation import Entry, Released, current_origin
 from modd.core.component import inside
 from modd.core.gate import Gate, enter, gate_within, leave
 from modd.core.limits import MAX_DEPTH, Edge, check_depth, check_limits, is_overflow
+from modd.core.masking import mask_secrets
 from modd.core.message import Failure, Message
 from modd.core.observer import current_delivery, tell
 from modd.errors import TurnFailed, TurnOverflow
@@ -35,6 +37,8 @@ class Outcome:
         """The causes of messages by position in `out`, where these were noted."""
         self.errors: list[Exception] = []
         """The errors that are raised to the sender in the end."""
+        self.failed: list[Message] = []
+        """The messages at hand when these errors were raised; their secrets are no part of a text."""
         self.overflow: Exception | None = None
         """The error of a limit that cut short a turn inside this turn, and this turn with it."""
 
@@ -92,7 +96,7 @@ current_turn: ContextVar[Turn | None] = ContextVar("modd_turn", default=None)
 innermost, publish = current_turn.get, current_turn.set
 
 
-@contextmanager
+@block
 def detached() -> Iterator[None]:
     """Start work that is to outlive the turn: the work counts as outside, and its sends wait like any other.
 
@@ -154,10 +158,10 @@ def end(turn: Turn) -> tuple[Message, ...]:
 def cut_short(turn: Turn, error: BaseException, queue: Iterable[Any]) -> NoReturn:
     """End a turn that cannot go on, tell observers which messages are left, and raise: `TurnFailed` on overflow."""
     left = [item.message if isinstance(item, Entry) else item for item in queue]
-    failures = [message.error for message in left if isinstance(message, Failure)]
+    failures = [message for message in left if isinstance(message, Failure)]
     messages = tuple(message for message in left if isinstance(message, Message) and not isinstance(message, Failure))
     overflowed = isinstance(error, Exception) and is_overflow(error)
-    lost = () if overflowed else (*(turn.outcome.errors if turn.outcome else ()), *failures)
+    lost = () if overflowed else (*(turn.outcome.errors if turn.outcome else ()), *(each.error for each in failures))
     failed = _overflowed(turn, turn.ensure_outcome(), error, failures) if overflowed else None
     try:
         tell(turn.bus.watchers, lambda watcher: watcher.abandoned(messages, lost, turn.bus))
@@ -199,17 +203,20 @@ def _returns_outside(turn: Turn, outermost: Turn) -> bool:
     return any(each is caller for each in senders) or any(part is bus for part in inside(caller))
 
 
-def _overflowed(turn: Turn, outcome: Outcome, error: Any, failures: Iterable[Exception] = ()) -> TurnFailed:
+def _overflowed(turn: Turn, outcome: Outcome, error: Any, failures: Sequence[Failure] = ()) -> TurnFailed:
     """Return the error of a turn that a limit cut short; the turns around it end, too, whoever catches the error."""
     for around in open_scopes(turn.outer):
         around.ensure_outcome().overflow = around.ensure_outcome().overflow or error
-    outcome.errors += [*failures, error]
+    outcome.errors += [*(each.error for each in failures), error]
+    outcome.failed += [each.message for each in failures]
     return _failed(outcome, turn.bus)
 
 
 def _failed(outcome: Outcome, bus: Any) -> TurnFailed:
     failures = "1 failure" if len(outcome.errors) == 1 else f"{len(outcome.errors)} failures"
-    return TurnFailed(f"{failures} in a turn of {bus.name}", outcome.errors, outcome.outbound, bus)
+    failed = TurnFailed(f"{failures} in a turn of {bus.name}", outcome.errors, outcome.outbound, bus)
+    failed.mask = partial(mask_secrets, message=tuple(outcome.failed))
+    return failed
 
 
 class NamedHolder:
@@ -222,7 +229,7 @@ class NamedHolder:
         self.name = name
 
 
-@asynccontextmanager
+@async_block
 async def hold(gate: Gate) -> AsyncIterator[None]:
     """Hold a gate for as long as the block lasts; other tasks wait for it in the order in which they came.
 

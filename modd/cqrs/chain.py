@@ -13,7 +13,7 @@ import anyio
 import msgspec
 
 from modd.concurrency.cancellation import raise_if_cancelled
-from modd.core import name_of, note
+from modd.core import mask_secrets, name_of, note
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import DispatchEnded, HandlersFailed, InvalidMiddleware, UnsafeOrder, WrongEnvelope
 from modd.cqrs.handlers import Handler
@@ -220,7 +220,9 @@ def _raise_errors(message: Any, outcomes: Sequence[_Outcome]) -> None:
         raise anyio.get_cancelled_exc_class()
     if len(errors) == 1:
         raise errors[0]
-    raise HandlersFailed(f"{len(errors)} handlers of {type(message).__qualname__} failed", errors)
+    failed = HandlersFailed(f"{len(errors)} handlers of {type(message).__qualname__} failed", errors)
+    failed.mask = partial(mask_secrets, message=message)
+    raise failed
 
 
 class OrderRule(msgspec.Struct, frozen=True):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Literal
 
 import msgspec
 
 from modd.checks import checked_callable
-from modd.core import Message, wire_name
+from modd.core import Message, mask_values, misfit_of, wire_name
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import Undecodable
 from modd.cqrs.intents import result_type, with_derived
@@ -26,6 +27,8 @@ from modd.cqrs.wire import (
     Head,
     RedispatchedData,
     StampHead,
+    encoder,
+    values_in,
 )
 from modd.errors import DuplicateName, InvalidOption
 
@@ -72,7 +75,7 @@ class Codec:
             (name, version_of(kind)): kind for name, kind in self._messages.items() if _allows_version(kind)
         }
         """Types by name and version, for data that needs no upcaster."""
-        self._encode: Callable[[Any], bytes] = FORMATS[format].Encoder(enc_hook=enc_hook).encode
+        self._encode: Callable[[Any], bytes] = encoder(format, enc_hook)
         self._read = Decoders(format, dec_hook)
         self._results = Decoders(format, dec_hook, result_type)
 
@@ -90,14 +93,27 @@ class Codec:
         return self._encode({"identity": identity, "message": message, "stamps": encoded})
 
     def decode(self, data: bytes) -> Envelope[Any]:
-        """Return the envelope, ready to be dispatched, with a `Received` stamp. Raises `Undecodable`."""
+        """Return the envelope, ready to be dispatched, with a `Received` stamp.
+
+        Raises `Undecodable`, without values of the data and without a cause, which may have them.
+        """
         try:
             parts: EnvelopeData = self._read[EnvelopeData](data)
             message = self._decode_message(parts.message)
             stamps = [self._decode_stamp(each, message) for each in parts.stamps]
             return Envelope.restore(message, parts.identity, (*stamps, Received()))
         except Exception as error:  # a hook may raise anything when data does not fit
-            raise Undecodable(error, self._messages) from error
+            reason = self._without_values(error, data)
+        raise Undecodable(reason, self._messages)
+
+    def _without_values(self, error: Exception, data: bytes) -> Exception:
+        """Return an error of a decoder with no values of the data in its text."""
+        kind = type(error) if isinstance(error, (KeyError, msgspec.MsgspecError)) else ValueError
+        where, text = misfit_of(error, "$")
+        text = str(error.args[0]) if isinstance(error, KeyError) else text if where == "$" else f"{text} - at `{where}`"
+        with suppress(Exception):  # these bytes are no data at all: the text is that of a decoder, and tells a position
+            text = mask_values(text, [*values_in(self._read[Any](data))])
+        return kind(text)
 
     def _message_data(self, message: Message) -> Any:
         """Return the data of a message, with its version unless it is 1."""

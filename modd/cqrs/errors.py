@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from modd.errors import (
     AlreadyOpen,
+    ErrorGroup,
     InvalidOption,
     ModdError,
     MultipleHandlers,
@@ -13,8 +14,8 @@ from modd.errors import (
     NotAMessage,
     NotAnswered,
     UnresolvedAnnotation,
-    describe,
 )
+from modd.texts import describe
 
 
 class Forbidden(ModdError, PermissionError):
@@ -140,7 +141,7 @@ class InvalidIntent(ModdError, ValueError):
 class Undecodable(ModdError, ValueError):
     """Bytes are no envelope of the registered types.
 
-    reason: the error of the decoder; a ``KeyError`` for an unknown name.
+    reason: the error of the decoder, without their values; a ``KeyError`` for an unknown name.
     known: the names of the types that the codec knows, in the text.
 
     Add the type, or an upcaster for its old name, to the `Codec`, and give both sides the same ``format``.
@@ -148,7 +149,7 @@ class Undecodable(ModdError, ValueError):
 
     def __init__(self, reason: Exception, known: Iterable[str]) -> None:
         self.reason = reason
-        text = f"no type {reason}" if isinstance(reason, KeyError) else str(reason)
+        text = f"no type {reason.args[0]!r}" if isinstance(reason, KeyError) else str(reason)
         super().__init__(f"these bytes are no envelope: {text}; the codec knows: {', '.join(known) or 'no types'}")
 
 
@@ -285,7 +286,7 @@ class RetryLater(ModdError):
         super().__init__(reason or f"try again in {seconds:g} s")
 
 
-class HandlersFailed(ModdError, ExceptionGroup[Exception]):
+class HandlersFailed(ErrorGroup):
     """Multiple handlers of one intent failed; every handler has run to its end.
 
     The attribute ``exceptions`` has the error of each handler. Catch single types with ``except*``.
@@ -293,17 +294,9 @@ class HandlersFailed(ModdError, ExceptionGroup[Exception]):
 
     def derive(self, excs: Sequence[Exception]) -> HandlersFailed:  # type: ignore[override]  # typeshed: any subclass
         """Return the same group with other errors."""
-        return HandlersFailed(self.message, excs)
-
-
-def text_of(error: BaseException) -> str:
-    """Return type and text of an error, for a stamp: a text that can be encoded, whatever the error is."""
-    name = type(error).__name__
-    try:
-        text = str(error)
-    except Exception as failure:
-        return f"{name}, whose text raises {type(failure).__name__}"
-    return (f"{name}: {text}" if text else name).encode(errors="backslashreplace").decode()  # half a character, perhaps
+        derived = HandlersFailed(self.message, excs)
+        derived.mask = self.mask
+        return derived
 
 
 MISUSE: tuple[type[Exception], ...] = (

@@ -6,17 +6,27 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from functools import partial
-from types import UnionType
 from typing import Any, Protocol, TypeAlias, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
-from modd.core import IntentOf, Message, expanded, members, name_of, parameters_of, refuse_unbound, resolved
+from modd.core import (
+    IntentOf,
+    Message,
+    expanded,
+    members,
+    name_of,
+    parameters_of,
+    refuse_unbound,
+    resolved,
+    take_apart,
+)
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import InvalidHandler
 from modd.cqrs.returned import Returned
-from modd.errors import InvalidOption, describe
+from modd.errors import InvalidOption
 from modd.ports.transaction import Transaction, current_transaction
+from modd.texts import describe
 
 R = TypeVar("R")
 
@@ -151,12 +161,13 @@ def _hint_of(function: Any, parameter: inspect.Parameter) -> Any:
 
 def _without_none(hint: Any) -> Any:
     """Return ``X`` for ``X | None``, any other hint as it is."""
-    rest = [each for each in get_args(hint) if each is not type(None)]
-    return rest[0] if get_origin(hint) in (Union, UnionType) and len(rest) == 1 else hint
+    parts = take_apart(hint)
+    rest = [each for each in parts.args if each is not type(None)]
+    return rest[0] if parts.origin is Union and len(rest) == 1 else hint
 
 
 def _is_envelope(hint: Any) -> bool:
-    return hint is Envelope or get_origin(hint) is Envelope
+    return take_apart(hint).origin is Envelope
 
 
 def _is_resource(hint: Any, resources: Resources) -> bool:
@@ -168,8 +179,7 @@ def _is_resource(hint: Any, resources: Resources) -> bool:
 
 def _is_factory(hint: Any, value: Any) -> bool:
     """Return True if the value makes the resource: a callable that is not an instance of the hint itself."""
-    hint = getattr(hint, "__supertype__", hint)
-    origin = get_origin(hint) or hint
+    origin = take_apart(hint).origin
     if origin is Callable or "__call__" in getattr(origin, "__dict__", {}):  # the resource is itself a callable
         return False
     try:

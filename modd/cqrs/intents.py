@@ -7,7 +7,7 @@ from typing import Any, ForwardRef, TypeVar, get_args, get_origin, get_type_hint
 
 import msgspec
 
-from modd.core import Intent, Message, misfit_of, unknown_fields, wire_name
+from modd.core import Intent, Message, mask_values, misfit_of, substitute, unknown_fields, wire_name
 from modd.cqrs.errors import InvalidIntent
 
 R = TypeVar("R")
@@ -44,34 +44,41 @@ def _result_argument(kind: Any, arguments: dict[Any, Any]) -> Any:
     for base in vars(kind).get("__orig_bases__", kind.__bases__):
         origin = get_origin(base) or base
         if isinstance(origin, type) and issubclass(origin, Intent):
-            values = [_substitute(hint, arguments) for hint in get_args(base)]
+            variables = getattr(base, "__parameters__", ())
+            bound = {variable: arguments.get(variable, Any) for variable in variables}
+            values = [substitute(hint, bound) for hint in get_args(base)]
             variables = getattr(origin, "__parameters__", ())
             return _result_argument(origin, dict(zip(variables, values or [Any] * len(variables), strict=True)))
     return Any
 
 
-def _substitute(hint: Any, arguments: dict[Any, Any]) -> Any:
-    if isinstance(hint, TypeVar):
-        return arguments.get(hint, Any)
-    variables = getattr(hint, "__parameters__", ())
-    return hint[tuple(arguments.get(variable, Any) for variable in variables)] if variables else hint
-
-
 def create_intent(kind: type[Message], data: Any) -> Message:
-    """Return an intent from a mapping, or from JSON. Raises `InvalidIntent`, also for unknown fields."""
+    """Return an intent from a mapping, or from JSON.
+
+    Raises `InvalidIntent`, also for unknown fields, without values of the data and without a cause, which has them.
+    """
     try:
         if isinstance(data, (str, bytes, bytearray, memoryview)):
             intent, raw = msgspec.json.decode(data, type=kind), msgspec.json.decode(data)
         else:
             intent, raw = msgspec.convert(data, kind, str_keys=True), data
     except msgspec.ValidationError as error:
-        raise InvalidIntent(kind, [misfit_of(error, "$")]) from error
+        misfits = [_misfit_without_values(error, data)]
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise InvalidIntent(kind, [("$", str(error))]) from error
-    unknown = [(path, "unknown field") for path in unknown_fields(intent, raw)]
-    if unknown:
-        raise InvalidIntent(kind, unknown)
-    return intent
+        misfits = [("$", str(error))]
+    else:
+        misfits = [(path, "unknown field") for path in unknown_fields(intent, raw)]
+        if not misfits:
+            return intent
+    raise InvalidIntent(kind, misfits)
+
+
+def _misfit_without_values(error: Exception, data: Any) -> tuple[str, str]:
+    path, text = misfit_of(error, "$")
+    if error.__cause__ is None:  # else a hook of the type made the text, perhaps of the value
+        return path, text
+    raw = msgspec.json.decode(data) if isinstance(data, (str, bytes, bytearray, memoryview)) else data
+    return path, mask_values(text, raw)
 
 
 def with_derived(types: Iterable[type[Message]]) -> list[type[Message]]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any, TypeAlias
 
+from modd.concurrency.blocks import block
 from modd.core import Message, identity_of, name_of, wire_name
 from modd.cqrs.chain import Next
 from modd.cqrs.errors import InvalidHandler, Sealed, WrongBus
@@ -109,7 +109,7 @@ class Registry:
             raise InvalidOption("OnlyHandler.handler", name, wanted)
         return found
 
-    @contextmanager
+    @block
     def override(self, fakes: Mapping[type[Message], Any]) -> Iterator[None]:
         """Have fakes handle some types in place of all their handlers while the block lasts. Raises `NoHandler`."""
         unknown = [kind for kind in fakes if kind not in self.types]

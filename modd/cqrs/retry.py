@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 from modd.cqrs.errors import MISUSE, CircuitOpen, RateLimited, RetryLater
 from modd.cqrs.stamps import Failed
 from modd.errors import Deadlock, InvalidOption, TurnOverflow
+from modd.texts import errors_in
 
 Errors: TypeAlias = tuple[type[Exception], ...] | type[Exception]
 """A type of errors, or a tuple of them."""
@@ -30,21 +31,27 @@ def error_types(errors: Any) -> tuple[Any, ...]:
 
 def is_retryable(failure: Exception | Failed, retry_on: Errors, give_up_on: Errors) -> bool:
     """Return True if a further attempt may succeed; for a group, if it may for at least one error."""
-    if isinstance(failure, (*NEVER, *error_types(give_up_on))):
-        return False
-    if not isinstance(failure, ExceptionGroup):
-        return isinstance(failure, (Failed, RetryLater, *error_types(retry_on)))
-    if failure.subgroup(TurnOverflow) is not None:  # it ends the surrounding turns as well, even if it is caught
-        return False
-    wanted = (Exception,) if isinstance(failure, retry_on) else retry_on
-    return any(is_retryable(each, wanted, give_up_on) for each in failure.exceptions)
+    gives_up = (*NEVER, *error_types(give_up_on))
+    if isinstance(failure, BaseException) and any(isinstance(each, TurnOverflow) for each in errors_in(failure)):
+        return False  # it ends the surrounding turns as well, even if it is caught
+    pending: list[tuple[BaseException | Failed, Errors]] = [(failure, retry_on)]
+    while pending:  # without recursion, because groups may be deeper than the stack
+        each, wanted = pending.pop()
+        if isinstance(each, gives_up):
+            continue
+        if not isinstance(each, BaseExceptionGroup):
+            if isinstance(each, (Failed, RetryLater, *error_types(wanted))):
+                return True
+            continue
+        inner: Errors = (Exception,) if isinstance(each, wanted) else wanted
+        pending += [(error, inner) for error in each.exceptions]
+    return False
 
 
 def requested_delays(failure: BaseException | Failed) -> Iterator[float]:
     """Yield the seconds that the errors in a failure ask to wait."""
-    if isinstance(failure, RetryLater):
-        yield failure.seconds
-    if isinstance(failure, (CircuitOpen, RateLimited)):
-        yield failure.retry_after
-    for each in failure.exceptions if isinstance(failure, BaseExceptionGroup) else ():
-        yield from requested_delays(each)
+    for each in errors_in(failure) if isinstance(failure, BaseException) else ():
+        if isinstance(each, RetryLater):
+            yield each.seconds
+        if isinstance(each, (CircuitOpen, RateLimited)):
+            yield each.retry_after

@@ -9,7 +9,8 @@ from typing import Any
 
 from modd.core import Message, keep_all
 from modd.cqrs.errors import InvalidHandler
-from modd.errors import NotAMessage, describe
+from modd.errors import NotAMessage
+from modd.texts import describe
 
 _LEAVES = (Message, str, bytes, bytearray, memoryview)
 

@@ -10,9 +10,9 @@ import msgspec
 
 from modd.checks import checked_count
 from modd.core import Message
-from modd.cqrs.errors import text_of
 from modd.cqrs.wire import TYPE, VERSION
 from modd.errors import InvalidOption, ModdError
+from modd.texts import text_of
 
 Upcaster = Callable[[dict[str, Any]], Mapping[str, Any]]
 """A function that takes the fields of one version, as they are on the wire, and returns the fields of the next."""

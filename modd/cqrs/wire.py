@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from time import time
 from types import ModuleType
 from typing import Any
@@ -21,6 +21,28 @@ BUS_HEADER = "modd-bus"
 
 FORMATS: dict[str, ModuleType] = {"json": msgspec.json, "msgpack": msgspec.msgpack}
 """The modules that encode and decode, by the name of the format."""
+
+
+_TIMESTAMPS = (b"\xd6\xff", b"\xd7\xff", b"\xc7\x0c\xff")
+"""The first bytes of an instant in msgpack, which has no offset."""
+
+
+def encoder(format: str, enc_hook: Any) -> Callable[[Any], bytes]:
+    """Return a function that encodes values, with instants as text if they would lose their offset otherwise.
+
+    format: a name in `FORMATS`. enc_hook: as msgspec defines it.
+    """
+    encode: Callable[[Any], bytes] = FORMATS[format].Encoder(enc_hook=enc_hook).encode
+    if format == "json":
+        return encode
+
+    def encode_with_offsets(value: Any) -> bytes:
+        data = encode(value)
+        if not any(start in data for start in _TIMESTAMPS):
+            return data
+        return encode(msgspec.to_builtins(value, builtin_types=(bytes, bytearray, memoryview), enc_hook=enc_hook))
+
+    return encode_with_offsets
 
 
 class Decoders(dict[Any, Callable[[Any], Any]]):
@@ -79,3 +101,16 @@ class HandledData(msgspec.Struct):
     result: msgspec.Raw
     handler: str = ""
     at: float = msgspec.field(default_factory=time)
+
+
+def values_in(data: Any) -> Iterator[Any]:
+    """Yield the values in decoded data, to any depth, without the names of fields and types."""
+    if isinstance(data, dict):
+        for name, item in data.items():
+            if name not in (TYPE, STAMP):
+                yield from values_in(item)
+    elif isinstance(data, list):
+        for item in data:
+            yield from values_in(item)
+    else:
+        yield data

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from modd.core import Delivery, Failure, name_of
+from modd.core import Delivery, Failure, error_repr, name_of, shown
 from modd.journey.record import Reception, Record
 
 DEEPEST = 50
@@ -27,11 +27,14 @@ def format_duration(seconds: float) -> str:
 
 
 def short_repr(value: object, most: int = 100) -> str:
-    """Return the repr of a message or error in one line, cut to ``most`` characters; it never raises."""
-    try:
-        text = f"Failure({value.error!r})" if isinstance(value, Failure) else repr(value)
-    except Exception as error:
-        text = f"<{type(value).__name__}, whose repr raised {type(error).__name__}>"
+    """Return the repr of a message in one line, cut to ``most`` characters; it never raises."""
+    if isinstance(value, Failure):
+        return shorten(f"Failure({error_repr(value.error, value.message)})", most)
+    return shorten(shown(value), most)
+
+
+def shorten(text: str, most: int = 100) -> str:
+    """Return a text in one line, cut to ``most`` characters."""
     line = " ".join(text.splitlines())
     return line if len(line) <= most else f"{line[: most - 1]}…"
 
@@ -45,8 +48,8 @@ def fate_notes(reception: Reception) -> list[str]:
 
 def outcome_notes(delivery: Delivery) -> list[str]:
     """Return notes on a delivery that did not end well."""
-    if delivery.outcome == "failed":
-        return [f"failed: {short_repr(delivery.error)}"]
+    if delivery.error is not None and delivery.outcome == "failed":
+        return [f"failed: {shorten(error_repr(delivery.error, delivery.message))}"]
     return [] if delivery.outcome == "done" else [delivery.outcome]
 
 

@@ -15,8 +15,8 @@ from modd.cqrs.chain import Next
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import MISUSE, CircuitOpen
 from modd.cqrs.stamps import Failed
-from modd.errors import full_name
 from modd.middleware.bus_keys import Key, MiddlewareWithKeys, check_key, key_of
+from modd.texts import errors_in, full_name
 
 V = TypeVar("V")
 
@@ -148,9 +148,8 @@ async def _run(envelope: Envelope[Any], call_next: Next, on_outcome: OnOutcome) 
 
 def _counts(error: Exception) -> bool:
     """True if an error is a failure of the service; for a group, if any of its errors is."""
-    if isinstance(error, ExceptionGroup):
-        return any(_counts(each) for each in error.exceptions)
-    return not isinstance(error, MISUSE)
+    single = [each for each in errors_in(error) if not isinstance(each, BaseExceptionGroup)]
+    return any(not isinstance(each, MISUSE) for each in single)
 
 
 def _put(values: dict[str, V], key: str, value: V, size: int) -> None:

@@ -14,12 +14,11 @@ from typing import Any, NamedTuple, TypeAlias, TypedDict
 import anyio
 
 from modd.checks import checked_callable, checked_flag
-from modd.core import Message
+from modd.core import Message, error_text, mask_secrets, shown
 from modd.cqrs.chain import Next
 from modd.cqrs.envelope import Envelope
-from modd.cqrs.errors import NotOpen, text_of
+from modd.cqrs.errors import NotOpen
 from modd.cqrs.stamps import Failed, Handled, Identity, Timings
-from modd.middleware.masking import mask_secrets, show_safely
 from modd.middleware.options import MiddlewareWithOptions
 
 Adapter: TypeAlias = Callable[[int, str, Mapping[str, Any]], Any]
@@ -86,7 +85,7 @@ class Logger(MiddlewareWithOptions):
         try:
             await call_next(envelope)
         except Exception as error:
-            await lines.end(logging.ERROR, "error", started, error=show_safely(text_of, error))
+            await lines.end(logging.ERROR, "error", started, error=error_text(error, envelope.message))
             raise
         except anyio.get_cancelled_exc_class():
             await lines.end(logging.WARNING, "cancelled", started)
@@ -171,8 +170,8 @@ def _fields(envelope: Envelope[Any]) -> dict[str, Any]:
         "id": envelope.id,
         "correlation_id": envelope.correlation_id,
         "causation_id": envelope.causation_id,
-        "payload": show_safely(repr, envelope.message),
-        "results": [show_safely(repr, stamp.result) for stamp in stamps if isinstance(stamp, Handled)],
+        "payload": shown(envelope.message),
+        "results": [shown(stamp.result) for stamp in stamps if isinstance(stamp, Handled)],
         "stamps": [type(stamp).__name__ for stamp in stamps if not isinstance(stamp, (Handled, Identity))],
     }
 

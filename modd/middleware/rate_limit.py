@@ -15,8 +15,8 @@ from modd.cqrs.chain import Next
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import RateLimited
 from modd.cqrs.stamps import Actor, Tenant
-from modd.errors import full_name
 from modd.middleware.bus_keys import Key, MiddlewareWithKeys, check_key, key_of
+from modd.texts import full_name
 
 Window: TypeAlias = tuple[str, int, float]
 """A key and a limit (``rate``, ``per``); dispatches with the same window are counted together."""

@@ -11,10 +11,9 @@ import anyio
 from modd.checks import checked_callable, checked_count
 from modd.concurrency.backoff import Backoff, check_backoff, delays
 from modd.concurrency.cancellation import raise_if_cancelled
-from modd.core import Message
+from modd.core import Message, error_text, mask_secrets
 from modd.cqrs.chain import Next
 from modd.cqrs.envelope import Envelope
-from modd.cqrs.errors import text_of
 from modd.cqrs.retry import Errors, check_errors, is_retryable, requested_delays
 from modd.cqrs.stamps import Failed, Retried, Stamp
 from modd.middleware.deep_copy import copy_values
@@ -101,7 +100,7 @@ class Retryer(MiddlewareWithOptions):
         message = copy_values(envelope.message)
         while (failure := await _failure(envelope, call_next)) is not None:
             attempt += 1
-            retried = Retried(attempt, _text(failure), at=envelope.bus.clock())
+            retried = Retried(attempt, _text(failure, envelope.message), at=envelope.bus.clock())
             if attempt == options["attempts"] or not is_retryable(failure, options["retry_on"], options["give_up_on"]):
                 envelope.add(retried)
                 return _raise(failure)
@@ -142,8 +141,8 @@ class _FailedByStamp(Exception):
     """Rolls back the savepoint of an attempt that failed without an error."""
 
 
-def _text(failure: Exception | Failed) -> str:
-    return failure.error if isinstance(failure, Failed) else text_of(failure)
+def _text(failure: Exception | Failed, message: Message) -> str:
+    return mask_secrets(failure.error, message) if isinstance(failure, Failed) else error_text(failure, message)
 
 
 def _raise(failure: Exception | Failed) -> None:

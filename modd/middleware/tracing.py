@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
+from traceback import format_exception
 from typing import Any, ClassVar
 
 from opentelemetry import context as contexts
@@ -12,10 +12,12 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span, Status, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from modd.core import error_text, mask_error, mask_secrets, show_safely
 from modd.cqrs.chain import Next
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.stamps import Failed, Handled, Identity, Stamp
 from modd.errors import InvalidOption
+from modd.texts import full_name
 
 _w3c = TraceContextTextMapPropagator()
 
@@ -71,11 +73,16 @@ class Tracing:
         if span.is_recording():
             span.set_attributes(_attributes(envelope))
         failed = len(envelope.all(Failed))
-        with _activate(span, parent, envelope):
+        token = contexts.attach(_activate(span, parent, envelope))
+        try:
             await call_next(envelope)
-            failures = envelope.all(Failed)[failed:]
-            if failures:
-                span.set_status(Status(StatusCode.ERROR, failures[-1].error))
+        except Exception as error:
+            if span.is_recording():
+                _record(span, error, envelope.message)
+            raise
+        finally:
+            contexts.detach(token)
+            _end(span, envelope, envelope.all(Failed)[failed:])
 
 
 def _parent(envelope: Envelope[Any]) -> Context:
@@ -87,21 +94,38 @@ def _parent(envelope: Envelope[Any]) -> Context:
     return _w3c.extract({name: text for name, text in carrier.items() if text}, current)
 
 
-@contextmanager
-def _activate(span: Span, parent: Context, envelope: Envelope[Any]) -> Iterator[None]:
-    """Make the span the current one for the block, and add it to the envelope as a stamp."""
+def _activate(span: Span, parent: Context, envelope: Envelope[Any]) -> Context:
+    """Return the context in which the span is the current one, and add the span to the envelope as a stamp."""
     carrier: dict[str, str] = {}
     context = trace.set_span_in_context(span, parent)
     _w3c.inject(carrier, context)
     if carrier:  # empty for a span that is not recorded
         _stamp(envelope, carrier)
         context = contexts.set_value(_DISPATCH_SPAN, carrier["traceparent"], context)
-    token = contexts.attach(context)
-    try:
-        with trace.use_span(span, end_on_exit=True):
-            yield
-    finally:
-        contexts.detach(token)
+    return context
+
+
+def _record(span: Span, error: Exception, message: Any) -> None:
+    """Record an error as OpenTelemetry does, with texts that are made safely and have no secrets of the message."""
+    text, kind = error_text(error, message), full_name(type(error))
+    attributes = {
+        "exception.type": kind.removeprefix("builtins."),
+        "exception.message": text.removeprefix(f"{type(error).__name__}: "),
+        "exception.stacktrace": mask_error(show_safely(_stacktrace, error), error, message),
+        "exception.escaped": "False",
+    }
+    span.add_event("exception", attributes)
+    span.set_status(Status(StatusCode.ERROR, text))
+
+
+def _stacktrace(error: Exception) -> str:
+    return "".join(format_exception(error))
+
+
+def _end(span: Span, envelope: Envelope[Any], failures: Sequence[Failed]) -> None:
+    if failures:
+        span.set_status(Status(StatusCode.ERROR, mask_secrets(failures[-1].error, envelope.message)))
+    span.end()
 
 
 def _stamp(envelope: Envelope[Any], carrier: dict[str, str]) -> None:

@@ -6,13 +6,12 @@ from collections.abc import Collection, Iterator, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import lru_cache
-from types import UnionType
-from typing import Annotated, Any, TypeAlias, TypeVar, Union, get_args, get_origin, is_typeddict
+from typing import Annotated, Any, TypeAlias, TypeVar, Union, is_typeddict
 from uuid import UUID
 
 import msgspec
 
-from modd.core import misfit_of
+from modd.core import misfit_of, take_apart
 
 Misfits: TypeAlias = list[tuple[str, str]]
 """The path and the error text of each value that does not fit its hint."""
@@ -36,10 +35,9 @@ def find_misfits(value: Any, hint: Any, path: str) -> Misfits:
     instances of subclasses. Hints that msgspec does not support (two plain classes in a union, for example) fit any
     value.
     """
-    bare, metadata = _split(hint)
-    origin = get_origin(bare) or bare
-    if origin in (Union, UnionType):
-        return _check_union(value, get_args(bare), metadata, path)
+    bare, origin, args, metadata = take_apart(hint)
+    if origin is Union:
+        return _check_union(value, args, metadata, path)
     if not isinstance(origin, type) or is_typeddict(origin):
         return _check_by_msgspec(value, bare, metadata, path)
     if not _is_instance(value, origin):
@@ -47,15 +45,15 @@ def find_misfits(value: Any, hint: Any, path: str) -> Misfits:
     if issubclass(origin, msgspec.Struct):
         return find_struct_misfits(value, path, bare)
     if issubclass(origin, Collection) and not issubclass(origin, _TEXTS):
-        fixed_length = origin is tuple and get_args(bare)[1:] != (...,)
-        return _check_collection(value, get_args(bare), metadata, path, fixed_length)
+        fixed_length = origin is tuple and args[1:] != (...,)
+        return _check_collection(value, args, metadata, path, fixed_length)
     exact = type(value) in (origin, bool, datetime) or (origin is float and type(value) is int)
     return _check_by_msgspec(value, bare, metadata, path) if exact else []
 
 
 def find_struct_misfits(value: Any, path: str, hint: Any = None) -> Misfits:
     """Return the parts of a struct that do not fit the hints of its fields."""
-    struct: Any = hint if (get_origin(hint) or hint) is type(value) else type(value)
+    struct: Any = hint if hint is not None and take_apart(hint).origin is type(value) else type(value)
     return [
         misfit
         for name, kind in fields_of(struct)
@@ -67,18 +65,6 @@ def find_struct_misfits(value: Any, path: str, hint: Any = None) -> Misfits:
 def fields_of(kind: Any) -> tuple[tuple[str, Any], ...]:
     """Return the fields of a struct type with their hints. Raises ``NameError`` for a hint that cannot be resolved."""
     return tuple((field.name, field.type) for field in msgspec.structs.fields(kind))
-
-
-def _split(hint: Any) -> tuple[Any, tuple[Any, ...]]:
-    """Return a hint without ``Annotated`` and ``NewType``, and the metadata of ``Annotated``."""
-    metadata: tuple[Any, ...] = ()
-    while True:
-        if get_origin(hint) is Annotated:
-            metadata, hint = (*hint.__metadata__, *metadata), get_args(hint)[0]
-        elif hasattr(hint, "__supertype__"):
-            hint = hint.__supertype__
-        else:
-            return hint, metadata
 
 
 def _is_instance(value: Any, kind: type) -> bool:

@@ -6,19 +6,20 @@ from collections.abc import Awaitable, Callable, Mapping
 from importlib import import_module
 from inspect import isawaitable
 from types import UnionType
-from typing import Any, ClassVar, NewType, TypeAlias, TypedDict, get_origin
+from typing import Any, ClassVar, TypeAlias, TypedDict, get_origin
 
 import msgspec
 
 from modd.checks import checked_callable
-from modd.core import Message, misfit_of
+from modd.core import Message, mask_values, misfit_of, take_apart
 from modd.cqrs.chain import Next
 from modd.cqrs.envelope import Envelope
-from modd.cqrs.errors import InvalidIntent, text_of
+from modd.cqrs.errors import InvalidIntent
 from modd.cqrs.stamps import Handled
 from modd.errors import InvalidOption, MissingExtra
 from modd.middleware.options import MiddlewareWithOptions, checked_intents
 from modd.middleware.type_check import NATIVE, Misfits, fields_of, find_struct_misfits
+from modd.texts import text_of
 
 Check: TypeAlias = Callable[[Any, str], Misfits | Awaitable[Misfits]]
 """Takes a value and its path, and returns the parts that are not valid; sync or async."""
@@ -105,7 +106,7 @@ def _compile(option: str, value: Any) -> Check | None:
         return None
     if isinstance(value, Mapping):
         return _schema_check(option, value)
-    if isinstance(value, (type, UnionType, NewType)) or get_origin(value) is not None:
+    if isinstance(value, (type, UnionType)) or get_origin(value) is not None or take_apart(value).bare is not value:
         return _type_check(option, value)
     cure = "give a predicate, a type for msgspec, a JSON schema as a mapping, or None"
     return _predicate_check(checked_callable(option, value, cure))
@@ -132,7 +133,7 @@ def _predicate_check(predicate: Callable[[Any], Any]) -> Check:
             if isawaitable(fits):
                 fits = await fits
         except Exception as error:
-            return [(path, text_of(error))]
+            return [(path, mask_values(text_of(error), value))]
         return [] if fits else [(path, "it is not valid")]
 
     return check
@@ -148,7 +149,8 @@ def _type_check(option: str, kind: Any) -> Check:
         try:
             msgspec.convert(_content(value, NATIVE), kind, builtin_types=NATIVE)
         except (msgspec.ValidationError, TypeError) as error:
-            return [misfit_of(error, path)]
+            where, text = misfit_of(error, path)
+            return [(where, text if error.__cause__ is None else mask_values(text, value))]
         return []
 
     return check
@@ -168,7 +170,7 @@ def _schema_check(option: str, schema: Mapping[str, Any]) -> Check:
         try:
             errors = validator.iter_errors(_content(value))
         except (TypeError, ValueError) as error:
-            return [(path, str(error))]
+            return [(path, mask_values(str(error), value))]
         return [(_path(path, error.instance_path), error.message) for error in errors]
 
     return check

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from enum import IntEnum
 from typing import Any
 
-from modd.core import Accepts, Component, Failure, Message, name_of
+from modd.core import Accepts, Component, Failure, Message, error_repr, name_of
 from modd.errors import InvalidOption
 from modd.parts.base import NamedPart, checked_function, narrow
 
@@ -82,7 +82,7 @@ class Log(NamedPart):
 
     def _entry(self, message: Message) -> Logged:
         if isinstance(message, Failure):
-            text = f"{self._text(message.message)} failed: {message.error!r}"
+            text = f"{self._text(message.message)} failed: {error_repr(message.error, message.message)}"
             return Logged(Level.ERROR, text, name_of(message.component))
         return Logged(self._level, self._text(message), self._source)
 
@@ -90,7 +90,7 @@ class Log(NamedPart):
         try:
             return self._describe(message)  # type: ignore[no-any-return]
         except Exception as error:  # logging must not fail the turn
-            return f"{type(message).__name__} that cannot be described ({error!r})"
+            return f"{type(message).__name__} that cannot be described ({error_repr(error, message)})"
 
 
 def checked_level(option: str, value: Any) -> Level:

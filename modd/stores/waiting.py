@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
 
 import anyio
 
 from modd.checks import checked_delay
+from modd.concurrency.blocks import block
 
 
 class Notifier:
@@ -52,7 +52,7 @@ class Notifier:
                         return
                 must_look = True
 
-    @contextmanager
+    @block
     def _listen(self) -> Iterator[anyio.Event]:
         event = anyio.Event()
         self._events.add(event)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from difflib import ndiff
 from typing import TypeVar
 
@@ -11,6 +11,7 @@ import msgspec
 from modd.core import Bus, Message
 from modd.errors import InvalidOption
 from modd.journey.journey import Journey
+from modd.texts import errors_in, show
 
 E = TypeVar("E", bound=BaseException)
 
@@ -75,10 +76,10 @@ class When:
     async def then_raises(self, kind: type[E]) -> E:
         """Expect that an error of this type is raised to the sender, alone or in a group. Returns the first of them."""
         run = await self._run()
-        for error in _flatten(run.error):
+        for error in () if run.error is None else errors_in(run.error):
             if isinstance(error, kind):
                 return error
-        actual = "nothing was raised" if run.error is None else f"{run.error!r} was raised"
+        actual = "nothing was raised" if run.error is None else f"{show(run.error)} was raised"
         raise AssertionError(f"{kind.__name__} was expected, but {actual}{_story(run)}") from run.error
 
     async def _run(self) -> ScenarioRun:
@@ -104,7 +105,7 @@ class ScenarioRun(msgspec.Struct):
 
 def _without_error(run: ScenarioRun) -> ScenarioRun:
     if run.error is not None:
-        raise AssertionError(f"{run.error!r} was raised; use then_raises to expect it{_story(run)}") from run.error
+        raise AssertionError(f"{show(run.error)} was raised; use then_raises to expect it{_story(run)}") from run.error
     return run
 
 
@@ -116,15 +117,6 @@ def _compare(kind: str, expected: Sequence[Message], actual: Sequence[Message], 
         lines.append("They look alike and are not equal: a sensitive field differs, or their types differ.")
     head = f"the {kind} messages differ from the expected ones (- expected, + {kind}):"
     raise AssertionError("\n".join([head, *(line.rstrip("\n") for line in lines)]) + _story(run))
-
-
-def _flatten(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error and, if it is a group, the errors in it."""
-    if error is not None:
-        yield error
-    if isinstance(error, BaseExceptionGroup):
-        for inner in error.exceptions:
-            yield from _flatten(inner)
 
 
 def _story(run: ScenarioRun) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
 from typing import Any
 
+from modd.concurrency.blocks import async_block
 from modd.core import Bus, Message, inside
 from modd.cqrs.codec import Codec, codec_of
 from modd.cqrs.enclosing import root_bus
@@ -65,7 +65,7 @@ class ServedBuses:
         """Return the error for a type that none of the buses handles."""
         return NoHandler(kind, self.name, self.types)
 
-    @asynccontextmanager
+    @async_block
     async def open(self) -> AsyncIterator[None]:
         """Open the outermost bus, and with it all buses inside, for the block; do nothing if it is open."""
         if self.bus.is_open:

@@ -25,10 +25,23 @@ class ClaimInHand:
     lease: seconds of a lease. until: the end of the lease, by the clock of the loop.
     """
 
-    __slots__ = ("_settlement", "cancel", "claim", "lease", "lost", "park_for", "settling", "source", "until")
+    __slots__ = (
+        "_settlement",
+        "cancel",
+        "claim",
+        "lease",
+        "lost",
+        "message",
+        "park_for",
+        "settling",
+        "source",
+        "until",
+    )
 
     def __init__(self, source: SourceQueue, claim: Claim, lease: float, until: float) -> None:
         self.source, self.claim, self.lease, self.until = source, claim, lease, until
+        self.message: Any = None
+        """The message, once it is decoded: its secrets are no part of a text."""
         self.settling = False
         """True once the claim is being settled: from then on its lease is not renewed."""
         self.lost = False

@@ -72,7 +72,7 @@ class ClaimHandler:
             envelope = self._codec.decode(claim.body)
         except Undecodable as error:
             return self._give_up(in_hand, reason_of(error))
-        kind = type(envelope.message)
+        in_hand.message, kind = envelope.message, type(envelope.message)
         buses = self._buses.find(kind, claim.headers)
         handler = handler_of(claim)
         if handler is not None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-from modd.cqrs.errors import text_of
+from modd.core import mask_error
+from modd.texts import encodable, errors_in, notes_of, text_of
 from modd.worker.claim import ClaimInHand, Settlement
 from modd.worker.errors import StampedFailure
 from modd.worker.fan_out import age_of
@@ -27,14 +29,14 @@ class FailurePolicy:
 
     def settle_failure(self, in_hand: ClaimInHand, error: Exception) -> Settlement:
         """Return how to settle a claim whose handler raised an error: retry it, or make it a dead letter."""
-        claim = in_hand.claim
+        claim, reason = in_hand.claim, reason_of(error, in_hand.message)
         try:
             delay = self.rules.delay_after(error, claim.attempt)
         except Exception as wrong:
-            return dead_letter(in_hand, f"{reason_of(error)}\nthe backoff failed: {reason_of(wrong)}")
+            return dead_letter(in_hand, f"{reason}\nthe backoff failed: {reason_of(wrong, in_hand.message)}")
         if delay is None:
-            return dead_letter(in_hand, reason_of(error))
-        log.info("%s failed and is tried again in %g s: %s", claim.id, delay, reason_of(error))
+            return dead_letter(in_hand, reason)
+        log.info("%s failed and is tried again in %g s: %s", claim.id, delay, reason)
         return in_hand.source.queue.retry, delay
 
     def settle_unknown(self, in_hand: ClaimInHand, handler: str) -> Settlement | None:
@@ -52,13 +54,12 @@ def dead_letter(in_hand: ClaimInHand, reason: str) -> Settlement:
     return in_hand.source.queue.bury, reason
 
 
-def reason_of(error: Exception) -> str:
+def reason_of(error: Exception, message: Any = None) -> str:
     """Return the reason of a dead letter: the text of the error, its notes, and the same of each error in a group.
 
-    Any store and log accepts the text: lone surrogates are escaped.
+    Sensitive content of the message is masked. Any store and log accepts the text: lone surrogates are escaped.
     """
-    text = str(error) if isinstance(error, StampedFailure) else text_of(error)
-    lines = [text, *getattr(error, "__notes__", ())]
-    if isinstance(error, ExceptionGroup):
-        lines += map(reason_of, error.exceptions)
-    return "\n".join(lines).encode(errors="backslashreplace").decode()
+    lines: list[str] = []
+    for each in errors_in(error):
+        lines += [str(each) if isinstance(each, StampedFailure) else text_of(each), *notes_of(each)]
+    return mask_error(encodable("\n".join(lines)), error, message)

@@ -11,6 +11,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from modd.concurrency.signals import Signal, set_signal, signals
+from modd.texts import errors_in
 from modd.worker.claim import ClaimInHand
 
 Handle: TypeAlias = Callable[[ClaimInHand], Coroutine[Any, Any, None]]
@@ -68,7 +69,8 @@ class Slot:
 def _is_cancellation(error: BaseException) -> bool:
     """True if the worker was cancelled or interrupted; False if a handler ended it, as `SystemExit` does."""
     types = (anyio.get_cancelled_exc_class(), KeyboardInterrupt)
-    return isinstance(error, types) or (isinstance(error, BaseExceptionGroup) and error.split(types)[1] is None)
+    single = [each for each in errors_in(error) if not isinstance(each, BaseExceptionGroup)]
+    return all(isinstance(each, types) for each in single)
 
 
 class SlotPool:

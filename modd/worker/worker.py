@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from time import time
 from typing import Any
 
 import anyio
 
 from modd.concurrency.backoff import Backoff
+from modd.concurrency.blocks import async_block
 from modd.cqrs.codec import Codec
 from modd.cqrs.retry import Errors
 from modd.ports.inbox import WEEK, Inbox
@@ -199,7 +200,7 @@ def _outbox_of(*parts: Any) -> Any:
     return next((each.outbox for each in parts if getattr(each, "outbox", None) is not None), None)
 
 
-@asynccontextmanager
+@async_block
 async def close_in_time(
     context: AbstractAsyncContextManager[Any], drain: float, stopped_at: Callable[[], float | None]
 ) -> AsyncIterator[None]:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from modd import Bus, DuplicateName, Failure, Intent, Message, Sensitive, TurnFailed
-from modd.errors import describe
+from modd.texts import describe
 
 if TYPE_CHECKING:
     from elsewhere import Unknown  # type: ignore[import-not-found]

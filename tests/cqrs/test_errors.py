@@ -28,7 +28,8 @@ from modd.cqrs import (
     UnsafeOrder,
     WrongBus,
 )
-from modd.cqrs.errors import MISUSE, text_of
+from modd.cqrs.errors import MISUSE
+from modd.texts import text_of
 from tests.cqrs.shop import Create, Get
 
 ERRORS: list[tuple[Exception, type[Exception], str]] = [

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import datetime
+from traceback import format_exception
+from typing import Annotated, Any, Literal
 
 import msgspec
 import pytest
 
-from modd.cqrs import Identity, UnknownStamp
+from modd import Sensitive
+from modd.cqrs import Command, CommandBus, Identity, InvalidIntent, UnknownStamp
 from modd.cqrs.codec import Codec
 from modd.cqrs.errors import Undecodable
+from modd.cqrs.intents import create_intent
+from modd.middleware import Validator
 from tests.cqrs.shop import Create
 
 CODEC = Codec([Create])
@@ -64,3 +69,94 @@ def test_one_envelope_has_one_identity() -> None:
     # MI-9 MI-11
     envelope = CODEC.decode(encoded(IDENTITY | {"id": "2"}))
     assert [stamp.id for stamp in envelope.stamps if isinstance(stamp, Identity)] == ["1"]
+
+
+class Money(msgspec.Struct):
+    amount: str
+
+    def __post_init__(self) -> None:
+        raise ValueError(f"{self.amount} is no amount")
+
+
+class Pay(Command[None]):
+    card: Annotated[str, Sensitive]
+    at: datetime | None = None
+    money: Money | None = None
+    number: complex = 0
+    currency: Literal["euro"] = "euro"
+
+
+def refuse(kind: type, value: Any) -> Any:
+    raise KeyError(value)
+
+
+def refuse_version(fields: dict[str, Any]) -> dict[str, Any]:
+    raise LookupError(f"no account {fields['card']}")
+
+
+SECRET = "4111222233334444"
+
+
+@pytest.mark.parametrize("format", ["json", "msgpack"])
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"money": {"amount": SECRET}}, "*** is no amount - at `$.money`"),
+        ({"number": SECRET}, "***"),
+        ({"currency": SECRET}, "Invalid enum value - at `$.currency`"),
+        ({"card": 4111222233334444}, "Expected `str`, got `int` - at `$.card`"),
+        ({"$type": "Paid"}, "the upcaster of Paid from version 1 raised LookupError: no account ***"),
+        ({"$type": "Other"}, "no type 'Other'"),
+    ],
+)
+def test_the_error_repeats_no_values_of_the_bytes_and_neither_does_a_cause(
+    fields: dict[str, Any], told: str, format: Any
+) -> None:
+    # DF-21
+    codec = Codec([Pay], format=format, dec_hook=refuse, upcasters={"Paid": {1: refuse_version}})
+    message = {"$type": "Pay", "card": SECRET} | fields
+    data = {"identity": IDENTITY, "message": message, "stamps": []}
+    with pytest.raises(Undecodable) as caught:
+        codec.decode(msgspec.json.encode(data) if format == "json" else msgspec.msgpack.encode(data))
+    assert told in str(caught.value)
+    assert "4111" not in "".join(format_exception(caught.value)) + repr(caught.value.reason)
+    assert caught.value.__cause__ is caught.value.__context__ is None
+
+
+@pytest.mark.parametrize("raw", [True, False])
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"money": {"amount": SECRET}}, ("$.money", "*** is no amount")),
+        ({"currency": SECRET}, ("$.currency", "Invalid enum value")),
+        ({"card": 4111222233334444}, ("$.card", "Expected `str`, got `int`")),
+        ({"other": SECRET}, ("$.other", "unknown field")),
+    ],
+)
+def test_an_intent_of_invalid_data_repeats_no_values(fields: dict[str, Any], told: tuple[str, str], raw: bool) -> None:
+    # DF-21
+    data: Any = {"card": SECRET} | fields
+    with pytest.raises(InvalidIntent) as caught:
+        create_intent(Pay, msgspec.json.encode(data) if raw else data)
+    assert caught.value.errors == (told,)
+    assert "4111" not in "".join(format_exception(caught.value))
+    assert caught.value.__cause__ is caught.value.__context__ is None
+
+
+async def no_account(command: Pay) -> bool:
+    raise KeyError(command.card)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "check", [no_account, lambda command: {}[command.card], {"type": "object", "maxProperties": 0}]
+)
+async def test_the_checks_of_a_validator_repeat_no_values(check: Any) -> None:
+    # DF-21
+    def pay(command: Pay) -> None: ...
+
+    commands = CommandBus([pay], middleware=[Validator({Pay: {"input": check}})])
+    with pytest.raises(InvalidIntent) as caught:
+        await commands.ask(Pay(SECRET))
+    assert SECRET not in "".join(format_exception(caught.value))
+    assert caught.value.__cause__ is caught.value.__context__ is None

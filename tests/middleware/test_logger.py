@@ -414,8 +414,8 @@ async def test_what_cannot_be_shown_changes_no_outcome_and_the_line_says_so() ->
     assert isinstance(await bus.ask(CreateUnprintable()), Unprintable)
     with pytest.raises(Silent):
         await bus.ask(Create())
-    assert lines.field("payload")[1] == "<CreateUnprintable that cannot be shown: ZeroDivisionError>"
-    assert lines.field("results")[1] == ["<Unprintable that cannot be shown: ZeroDivisionError>"]
+    assert lines.field("payload")[1] == "<CreateUnprintable, whose repr raised ZeroDivisionError>"
+    assert lines.field("results")[1] == ["<Unprintable, whose repr raised ZeroDivisionError>"]
     assert lines.field("error")[-1] == "Silent, whose text raises ZeroDivisionError"
 
 

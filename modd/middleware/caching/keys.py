@@ -14,11 +14,12 @@ from uuid import UUID
 import msgspec
 from msgspec import inspect as shapes
 
-from modd.core import Message, sensitive_fields, wire_name
+from modd.core import Message, mask_values, sensitive_fields, wire_name
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import InvalidIntent
 from modd.cqrs.stamps import Actor, Stamp, Tenant
-from modd.errors import InvalidOption, full_name
+from modd.errors import InvalidOption
+from modd.texts import full_name
 
 MAX_PLAIN_BYTES = 64
 """Content up to this length is its own key, which takes less time to make and to compare than a digest."""
@@ -34,9 +35,7 @@ _ENCODABLE = (
     shapes.FloatType,
     shapes.StrType,
     shapes.BytesType,
-    shapes.DateTimeType,
     shapes.DateType,
-    shapes.TimeType,
     shapes.TimeDeltaType,
     shapes.UUIDType,
     shapes.DecimalType,
@@ -51,7 +50,7 @@ _ENCODABLE = (
     shapes.UnionType,
 )
 """Types whose encoding is unambiguous: a field of such a type holds no value of another class, and msgspec refuses
-unions of types that it encodes alike."""
+unions of types that it encodes alike. Times are left out: encoded, an instant loses its offset and its fold."""
 
 
 _encode = msgspec.msgpack.Encoder(order="deterministic").encode
@@ -161,7 +160,8 @@ def _digest_content(message: Message) -> str:
     try:
         return _digest(canonicalize(message))
     except (TypeError, RecursionError) as error:
-        raise InvalidIntent(type(message), [("$", f"its content has no cache key: {error}")]) from error
+        reason = mask_values(str(error), message)
+    raise InvalidIntent(type(message), [("$", f"its content has no cache key: {reason}")])
 
 
 def _sender(envelope: Envelope[Any], identify: Callable[[Actor | Tenant], Any] | None = None) -> str:

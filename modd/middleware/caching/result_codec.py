@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
+from dataclasses import fields, is_dataclass
+from datetime import datetime, time
 from typing import Any, TypeAlias
 
 import msgspec
@@ -19,7 +21,8 @@ StoredResults: TypeAlias = tuple[float, float, float, list[Any]]
 seconds for which they may be served stale after that, and the results of all handlers in the order of registration."""
 
 
-_encode = msgspec.msgpack.Encoder().encode
+_ENCODERS = (msgspec.msgpack.Encoder().encode, msgspec.json.Encoder().encode)
+"""The encoders to try in turn: msgpack is more compact, JSON keeps the offset of an instant."""
 
 
 class ResultCodec:
@@ -48,10 +51,11 @@ class ResultCodec:
     def encode(self, kind: type, stored: StoredResults, bus: str) -> bytes | None:
         """Return results as bytes; return None, and warn once for each type, if they would not decode unchanged."""
         with suppress(Exception):  # encoders raise any error for a value of a type that they do not know
-            data = _encode(stored)
-            decoded = self.decode(kind, data)
-            if _is_same(stored[3], None if decoded is None else decoded[3]):
-                return data
+            for encode in _ENCODERS:
+                data = encode(stored)
+                decoded = self.decode(kind, data)
+                if _is_same(stored[3], None if decoded is None else decoded[3]):
+                    return data
         self._warn(kind, bus)
         return None
 
@@ -81,9 +85,11 @@ class ResultCodec:
 def _decoder(kind: type) -> Callable[[bytes], StoredResults | None]:
     result = Any if issubclass(kind, Event) else result_type(kind)
     try:
-        return msgspec.msgpack.Decoder(tuple[float, float, float, list[result]]).decode  # type: ignore[valid-type]
+        stored: Any = tuple[float, float, float, list[result]]  # type: ignore[valid-type]
+        unpack, parse = msgspec.msgpack.Decoder(stored).decode, msgspec.json.Decoder(stored).decode
     except Exception:  # msgspec does not support the result type; `ResultCodec.check` raises for it, where it is called
         return lambda data: None
+    return lambda data: parse(data) if data.startswith(b"[") else unpack(data)  # no array of msgpack starts like this
 
 
 def _is_same(value: Any, decoded: Any) -> bool:
@@ -92,11 +98,22 @@ def _is_same(value: Any, decoded: Any) -> bool:
         return type(value) is int and type(decoded) is float and value == decoded
     if isinstance(value, msgspec.Struct):
         return all(_is_same(getattr(value, name), getattr(decoded, name)) for name in value.__struct_fields__)
+    if is_dataclass(value):
+        return all(_is_same(getattr(value, each.name), getattr(decoded, each.name)) for each in fields(value))
     if isinstance(value, (list, tuple)):
         return _are_same(value, decoded)
     if isinstance(value, dict):
-        return value.keys() == decoded.keys() and all(_is_same(item, decoded[key]) for key, item in value.items())
+        return _are_same_sets(value, decoded) and all(_is_same(item, decoded[key]) for key, item in value.items())
+    if isinstance(value, (set, frozenset)):
+        return _are_same_sets(value, decoded)
+    if isinstance(value, (datetime, time)):
+        return value == decoded and (value.utcoffset(), value.fold) == (decoded.utcoffset(), decoded.fold)
     return bool(value == decoded) or (value != value and decoded != decoded)  # NaN
+
+
+def _are_same_sets(values: Collection[Any], decoded: Collection[Any]) -> bool:
+    by_value = {item: item for item in decoded}
+    return len(values) == len(decoded) and all(item in by_value and _is_same(item, by_value[item]) for item in values)
 
 
 def _are_same(values: Sequence[Any], decoded: Sequence[Any]) -> bool:

@@ -14,11 +14,11 @@ import msgspec
 from modd.concurrency.backoff import delays
 from modd.core import wire_name
 from modd.cqrs.envelope import Envelope
-from modd.cqrs.errors import text_of
 from modd.cqrs.stamps import WebhookCalled
 from modd.middleware.webhook.addresses import AddressRefused
 from modd.middleware.webhook.client import NETWORK_ERRORS, HttpRequest, HttpResponse, Send
 from modd.middleware.webhook.endpoint import Endpoint
+from modd.texts import text_of
 
 MAX_TEXT = 4096
 """The most characters of a response in a stamp."""

@@ -13,10 +13,10 @@ import anyio
 
 from modd.checks import checked_callable, checked_count, checked_delay, checked_flag, checked_span
 from modd.concurrency.backoff import Backoff, check_backoff
-from modd.core import Message
+from modd.core import Message, error_text
 from modd.cqrs.chain import Next
 from modd.cqrs.envelope import Envelope
-from modd.cqrs.errors import NotOpen, text_of
+from modd.cqrs.errors import NotOpen
 from modd.cqrs.stamps import Failed, Queued, WebhookCalled
 from modd.middleware.options import MiddlewareWithOptions
 from modd.middleware.webhook.addresses import AddressFilter, Allowed
@@ -140,7 +140,10 @@ class Webhook(MiddlewareWithOptions):
         try:
             deliveries = self._deliveries(envelope, options)
         except Exception as error:  # the message cannot be encoded; the dispatch must not fail
-            stamps = [WebhookCalled(0, text_of(error), 0, at=envelope.bus.clock()) for _ in options["endpoints"]]
+            stamps = [
+                WebhookCalled(0, error_text(error, envelope.message), 0, at=envelope.bus.clock())
+                for _ in options["endpoints"]
+            ]
             _log(envelope.bus.name, options["endpoints"], stamps)
         else:
             if options["background"] and _start(envelope.bus, deliveries, options["parallel"]):

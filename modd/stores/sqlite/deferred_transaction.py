@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, ClassVar, TypeVar
 
+from modd.concurrency.blocks import async_block
 from modd.ports.transaction import Parameters, open_transaction
 from modd.stores.sqlite.base import Store
 from modd.stores.sqlite.errors import ResultNeeded, StoreReadOnly, is_refused_write
@@ -57,7 +58,7 @@ class DeferredTransaction(SqliteTransaction):
             self._snapshot = await self._stack.enter_async_context(self._readers.snapshot())
         return await self._readers.run(self._snapshot, work)
 
-    @asynccontextmanager
+    @async_block
     async def savepoint(self) -> AsyncIterator[SqliteTransaction]:
         """Run a block whose writes are dropped if it fails."""
         self.check_usable("savepoint")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TypeVar
 
+from modd.concurrency.blocks import block
 from modd.errors import ModdError
 from modd.ports.errors import StoreError
 
@@ -272,7 +272,7 @@ def is_refused_write(error: BaseException | None) -> bool:
     return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_READONLY
 
 
-@contextmanager
+@block
 def translate_errors(store: str) -> Iterator[None]:
     """Raise errors of SQLite in the block as the matching `StoreError`, with SQLite's error as the cause."""
     try:

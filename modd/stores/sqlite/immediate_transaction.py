@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from typing import Any, ClassVar, TypeVar
 
 import anyio
 
+from modd.concurrency.blocks import async_block
 from modd.ports.transaction import open_transaction
 from modd.stores.sqlite.base import Store
 from modd.stores.sqlite.connection import ConnectionThread
@@ -48,7 +48,7 @@ class ImmediateTransaction(SqliteTransaction):
         with translate_errors(self.store.name):
             return await self._thread.run(work)
 
-    @asynccontextmanager
+    @async_block
     async def savepoint(self) -> AsyncIterator[SqliteTransaction]:
         """Run a block whose writes are undone if it fails."""
         self.check_usable("savepoint")
@@ -62,7 +62,7 @@ class ImmediateTransaction(SqliteTransaction):
             raise
         await self.read(lambda connection: connection.execute(f"RELEASE {USER_SAVEPOINT}"))
 
-    @asynccontextmanager
+    @async_block
     async def run(self) -> AsyncIterator[SqliteTransaction]:
         """Run the block on the connection that writes. Raises `TransactionTimeout` after ``max_seconds``."""
         async with self._writer.reserve() as self._thread:

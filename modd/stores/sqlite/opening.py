@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager, suppress
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import Any
 
 import msgspec
 
+from modd.concurrency.blocks import block
 from modd.errors import InvalidOption
 from modd.stores.sqlite.connection import ConnectionThread, LoopThread
 from modd.stores.sqlite.errors import StoreForked
@@ -167,7 +168,7 @@ SQLite knows its locks by process, and takes those from before a fork for its ow
 """
 
 
-@contextmanager
+@block
 def register_open_file(path: str) -> Iterator[None]:
     """Keep the file in `OPEN_FILES` during the block."""
     status = os.stat(path)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
 from typing import Protocol, TypeVar
 
 import anyio
 
+from modd.concurrency.blocks import async_block, block
 from modd.concurrency.cancellation import put_off
 from modd.stores.sqlite.connection import ConnectionThread
 from modd.stores.sqlite.errors import StoreClosed, translate_errors
@@ -55,7 +55,7 @@ class Readers:
         with self._count_as_active(), translate_errors(self._store):
             return await session.run(work)
 
-    @asynccontextmanager
+    @async_block
     async def borrow(self) -> AsyncIterator[ConnectionThread]:
         """Lend a connection for the block; a new one if none is idle."""
         thread = await self._take()
@@ -65,7 +65,7 @@ class Readers:
             if not self._has_ended:  # else `end` closes it
                 await self._put_back(thread)
 
-    @asynccontextmanager
+    @async_block
     async def snapshot(self) -> AsyncIterator[ReadSession]:
         """Lend a connection that sees the same state of the file during the whole block: that of its first read."""
         async with self.borrow() as thread:
@@ -110,7 +110,7 @@ class Readers:
         with translate_errors(self._store):
             return await self._connect()
 
-    @contextmanager
+    @block
     def _count_as_active(self) -> Iterator[None]:
         """Make `end` wait for the block. Raises `StoreClosed` after `end`."""
         if self._has_ended:
@@ -151,7 +151,7 @@ class PausableReaders(Readers):
         self._pause_over: anyio.Event | None = None
         self._changed = anyio.Event()
 
-    @asynccontextmanager
+    @async_block
     async def borrow(self) -> AsyncIterator[ConnectionThread]:
         """Lend a connection for the block, after the pause if there is one."""
         while self._pause_over is not None:
@@ -164,7 +164,7 @@ class PausableReaders(Readers):
             self._lent -= 1
             self._changed.set()
 
-    @asynccontextmanager
+    @async_block
     async def snapshot(self) -> AsyncIterator[ReadSession]:
         """Lend a connection that sees one state of the file, or `FreshReads` where there are no snapshots."""
         if not self.has_snapshots:
@@ -183,7 +183,7 @@ class PausableReaders(Readers):
         self.has_snapshots = False
         await self._wait_until(lambda: not self._open_snapshots)
 
-    @asynccontextmanager
+    @async_block
     async def paused(self) -> AsyncIterator[None]:
         """Have no connection open during the block, after the reads in progress."""
         self._pause_over = anyio.Event()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
+from modd.concurrency.blocks import block
 from modd.stores.sqlite.errors import TransactionInUse, is_corrupt
 from modd.stores.sqlite.sql import CallArgs, Connection, Operation
 
@@ -22,7 +22,7 @@ def roll_back(connection: Connection) -> None:
         connection.execute("ROLLBACK")
 
 
-@contextmanager
+@block
 def transaction(connection: Connection) -> Iterator[None]:
     """Run the block in one transaction that writes: commit it, or roll it back if anything fails."""
     begin(connection)
@@ -35,7 +35,7 @@ def transaction(connection: Connection) -> Iterator[None]:
         raise
 
 
-@contextmanager
+@block
 def savepoint(connection: Connection, name: str = "modd") -> Iterator[None]:
     """Run the block in a savepoint: its writes are undone if it fails."""
     connection.execute(f"SAVEPOINT {name}")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 import anyio
 
+from modd.concurrency.blocks import async_block
 from modd.concurrency.cancellation import put_off
 from modd.concurrency.signals import signals
 from modd.core import Gate, hold
@@ -89,7 +90,7 @@ class Writer:
         self._closed = True
         self._submitted.set()
 
-    @asynccontextmanager
+    @async_block
     async def reserve(self) -> AsyncIterator[ConnectionThread]:
         """Lend the connection that writes for the block; the writer and other callers wait meanwhile.
 

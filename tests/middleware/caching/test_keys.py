@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from modd.core.message import Message, Sensitive
+from modd.core.message import Message
+from modd.core.sensitive import Sensitive
 from modd.cqrs import Actor, Envelope, InvalidIntent, Query, QueryBus, Stamp, Tenant
 from modd.errors import InvalidOption
 from modd.middleware.caching.keys import MAX_PLAIN_BYTES, CacheKeys

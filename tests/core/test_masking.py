@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from modd import Message, Sensitive
-from modd.middleware.masking import mask_secrets
+from modd.core.masking import mask_secrets, mask_values
 
 
 @dataclass
@@ -55,3 +55,18 @@ def test_of_content_that_cannot_be_looked_into_nothing_is_shown() -> None:
     endless: list[Any] = []
     endless.append(endless)
     assert mask_secrets("any text", Order(endless)) == "***"
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "shown"),
+    [
+        ({"number": "4111x", "kind": ["debit"]}, "number 4111x is no debit", "number *** is no ***"),
+        (Order("hunter22", 12345), "plain 12345, hunter22", "plain ***, ***"),
+        (Address("Elm Street", "York"), "street: Elm Street, York", "street: ***, ***"),
+        ([None, True, "abc", b"hunter22"], "None, True, abc, hunter22", "None, True, abc, ***"),
+        (12345, "12345 is too much", "*** is too much"),
+    ],
+)
+def test_no_value_of_data_is_in_the_text(value: Any, text: str, shown: str) -> None:
+    # DF-21
+    assert mask_values(text, value) == shown
