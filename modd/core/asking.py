@@ -1,15 +1,18 @@
-"""Asking: an intent is sent to the typed bus that handles it, and its result comes back."""
+"""Asking: an intent is sent to the typed bus that handles it, and its result comes back.
+
+`ask`, `dispatch` and `override` are methods of `Bus`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Coroutine, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any, TypeVar, overload
 
 from modd.core.answerer import Answer, Answerer, Carrier, answerers_in, find_answerers, message_of
 from modd.core.causation import Entry, Question, current_origin
-from modd.core.component import Accepts, Part, Receiver
+from modd.core.component import Accepts, Receiver
 from modd.core.limits import BEAT
 from modd.core.message import IntentOf, Message
 from modd.core.turn import Turn, end, innermost, publish
@@ -18,52 +21,33 @@ from modd.errors import MultipleHandlers, NoHandler, NotAnswered, TurnFailed
 R = TypeVar("R")
 
 
-class Askable(Part):
-    """A part that gives an intent to the typed bus inside that handles it: the base of `Bus`."""
+def ask(bus: Any, intent: IntentOf[R] | Carrier[IntentOf[R]], *stamps: Any) -> Coroutine[Any, Any, R]:
+    """Send an intent to the typed bus inside that handles it, in nested contexts too, and return its result.
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.answerers: dict[type, tuple[Answerer, bool]] = {}
-        """The typed bus that handles a type, and True if it may be asked directly."""
+    intent: the intent, or an envelope with it. stamps: for its envelope, such as the actor.
 
-    def ask(self, intent: IntentOf[R] | Carrier[IntentOf[R]], *stamps: Any) -> Coroutine[Any, Any, R]:
-        """Send an intent to the typed bus inside that handles it, in nested contexts too, and return its result.
-
-        intent: the intent, or an envelope with it. stamps: for its envelope, such as the actor.
-
-        The handler's error is raised as it is. Raises `NoHandler`, `MultipleHandlers`, `NotAnswered` when there was no
-        result or would be none because the intent is queued for later, which then does not happen; `TurnFailed`,
-        with the result as ``result``, when something that the intent caused failed; and `Deadlock`.
-        """
-        return ask(self, intent, stamps)
-
-    @overload
-    def dispatch(self, intent: IntentOf[R], *stamps: Any) -> Coroutine[Any, Any, Answer[R]]: ...
-    @overload
-    def dispatch(self, intent: Carrier[IntentOf[R]], *stamps: Any) -> Coroutine[Any, Any, Answer[R]]: ...
-    @overload
-    def dispatch(self, intent: Message | Carrier[Message], *stamps: Any) -> Coroutine[Any, Any, Answer[Any]]: ...
-    def dispatch(self, intent: Any, *stamps: Any) -> Coroutine[Any, Any, Answer[Any]]:
-        """Send an intent as `ask` does, and return the `Dispatched`, also for an intent that is queued for later.
-
-        Raises as `ask` does, `NotAnswered` only if the intent did not get to its typed bus.
-        """
-        return ask(self, intent, stamps, whole=True)
-
-    def override(self, handlers: Mapping[type[Message], Any]) -> AbstractContextManager[None]:
-        """Have fakes handle these types in every typed bus inside, for as long as the block lasts; for tests.
-
-        ``with bus.override({PlaceOrder: fake}):``. Raises `NoHandler` for a type that no typed bus inside handles.
-        """
-        return override(self, handlers)
-
-    def renew(self) -> None:
-        """Work out anew who answers, here and around."""
-        self.answerers.clear()
-        super().renew()
+    The handler's error is raised as it is. Raises `NoHandler`, `MultipleHandlers`, `NotAnswered` when there was no
+    result or would be none because the intent is queued for later, which then does not happen; `TurnFailed`, with the
+    result as ``result``, when something that the intent caused failed; and `Deadlock`.
+    """
+    return _ask(bus, intent, stamps)
 
 
-async def ask(bus: Any, intent: Any, stamps: tuple[Any, ...], *, whole: bool = False) -> Any:
+@overload
+def dispatch(bus: Any, intent: IntentOf[R], *stamps: Any) -> Coroutine[Any, Any, Answer[R]]: ...
+@overload
+def dispatch(bus: Any, intent: Carrier[IntentOf[R]], *stamps: Any) -> Coroutine[Any, Any, Answer[R]]: ...
+@overload
+def dispatch(bus: Any, intent: Message | Carrier[Message], *stamps: Any) -> Coroutine[Any, Any, Answer[Any]]: ...
+def dispatch(bus: Any, intent: Any, *stamps: Any) -> Coroutine[Any, Any, Answer[Any]]:
+    """Send an intent as `ask` does, and return the `Dispatched`, also for an intent that is queued for later.
+
+    Raises as `ask` does, `NotAnswered` only if the intent did not get to its typed bus.
+    """
+    return _ask(bus, intent, stamps, whole=True)
+
+
+async def _ask(bus: Any, intent: Any, stamps: tuple[Any, ...], *, whole: bool = False) -> Any:
     """Send an intent to a bus and return the result that its answerer notes, or the whole `Answer`; see `Bus.ask`."""
     message, found = intent, bus.answerers.get(type(intent))
     if found is None:
@@ -165,7 +149,10 @@ def find_answerer(bus: Any, intent: Any) -> tuple[Answerer, bool]:
 
 @contextmanager
 def override(bus: Any, handlers: Mapping[type[Message], Any]) -> Iterator[None]:
-    """Have fakes handle these types in every typed bus inside a bus; see `Bus.override`."""
+    """Have fakes handle these types in every typed bus inside, for as long as the block lasts; for tests.
+
+    ``with bus.override({PlaceOrder: fake}):``. Raises `NoHandler` for a type that no typed bus inside handles.
+    """
     known = {part: part.types for part in answerers_in(bus)}
     with ExitStack() as stack:
         for kind in handlers:

@@ -17,7 +17,7 @@ from modd.checks import checked_limit, checked_name
 from modd.concurrency.lifespan import Lifespan
 from modd.concurrency.scopes import open_scope
 from modd.core import asking, composition
-from modd.core.answerer import may_overlap
+from modd.core.answerer import Answerer, may_overlap
 from modd.core.component import Accepts, Component, Part, checked_components, checked_types, name_of
 from modd.core.delivery import Pending, Raised, queue_returned, receivers_of
 from modd.core.gate import gates_for
@@ -31,7 +31,7 @@ from modd.core.turn import Turn, cut_short, end, innermost, publish, turn_inside
 _NOTHING: tuple[()] = ()
 
 
-class Bus(asking.Askable):
+class Bus(Part):
     """A component made of components, with a queue: a bounded context, or a part of one.
 
     ``await bus(message)`` gives the message to every component that accepts it, then the messages that these return,
@@ -51,6 +51,7 @@ class Bus(asking.Askable):
     """
 
     is_bus = True
+    ask, dispatch, override = asking.ask, asking.dispatch, asking.override
 
     def __init__(
         self,
@@ -73,6 +74,7 @@ class Bus(asking.Askable):
         self._derived_gate = self.gate if exclusive is None else None
         self.routing = Routing(self.name, self._inside, self.inbound or (), self.outbound)
         self.lifespan = Lifespan(self.name)
+        self.answerers: dict[type, tuple[Answerer, bool]] = {}
         self.check_from = first_check(self.limit)
         self._spare_turn: Turn | None = None
         self.unpaused = 0  # messages since other tasks could run, counted across turns
@@ -85,9 +87,7 @@ class Bus(asking.Askable):
     async def __call__(self, message: Message, /, *stamps: Any) -> tuple[Message, ...]:
         """Send a message, and return the messages that left the bus when everything that it caused inside is done.
 
-        stamps: for the envelopes in which the typed buses inside get the message.
-
-        Raises `TurnFailed` with the failures that no component handled, `NotAMessage`, `DuplicateName`, and `Deadlock`.
+        stamps: for envelopes in typed buses inside. Raises `TurnFailed` for unhandled failures, `NotAMessage`, `Deadlock`.
         """
         if stamps:
             return await asking.send(self, message, stamps)
@@ -198,6 +198,7 @@ class Bus(asking.Askable):
         if self._derived_gate is not None:
             self.gate, self._spare_turn = None if may_overlap(self) else self._derived_gate, None
         self.routing.renew()
+        self.answerers.clear()
         super().renew()
 
     @property
