@@ -87,7 +87,7 @@ class Bus(Part):
     async def __call__(self, message: Message, /, *stamps: Any) -> tuple[Message, ...]:
         """Send a message, and return the messages that left the bus when everything that it caused inside is done.
 
-        stamps: for envelopes in typed buses inside. Raises `TurnFailed` for unhandled failures, `NotAMessage`, `Deadlock`.
+        stamps: for envelopes in typed buses inside. Raises `TurnFailed` for failures, `NotAMessage`, `Deadlock`.
         """
         if stamps:
             return await asking.send(self, message, stamps)
