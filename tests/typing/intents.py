@@ -242,6 +242,10 @@ async def use_a_composed_bus() -> None:
     assert_type(await bus.ask(CreateUser("Ada")), int)
     assert_type(await bus.ask(PriceOf("yoyo"), Actor("ada")), Decimal | None)
     assert_type(await bus.ask(Names()), list[str])
+    assert_type(await bus.ask(Envelope(Names())), list[str])
+    assert_type((await bus.dispatch(PriceOf("yoyo"), Actor("ada"))).result, Decimal | None)
+    assert_type((await bus.dispatch(Envelope(Names()))).results, tuple[list[str], ...])
+    assert_type(await bus(Names(), Actor("ada")), tuple[Message, ...])
     print(await bus.ask(PriceOf("yoyo")), len(await bus.ask(Names())), f"{await bus.ask(CreateUser('Ada'))}")
     wider: object = await bus.ask(Names())
     for name in sorted(await bus.ask(Names())):
