@@ -11,7 +11,13 @@ class ModdError(Exception):
 
 
 class NotAComponent(ModdError, TypeError):
-    """A value that cannot take a message was added to a bus or a part. ``value`` is the value."""
+    """A value that cannot take a message was added to a bus or a part.
+
+    value: the value.
+    reason: the rule that the value breaks, as a text.
+
+    Add a function or an instance with ``__call__``, with one parameter whose annotation names the message types.
+    """
 
     def __init__(self, value: object, reason: str) -> None:
         self.value = value
@@ -19,7 +25,14 @@ class NotAComponent(ModdError, TypeError):
 
 
 class UnresolvedAnnotation(ModdError, TypeError):
-    """The annotation of a component's first parameter names a type that cannot be found."""
+    """The annotation of a component's first parameter names a type that cannot be found.
+
+    component: the name of the component.
+    annotation: the annotation as it was written.
+    cause: the error of the look-up, which is part of the text.
+
+    Move the type to module level, and import it outside of ``if TYPE_CHECKING:``.
+    """
 
     def __init__(self, component: str, annotation: object, cause: Exception) -> None:
         self.component, self.annotation = component, annotation
@@ -31,7 +44,13 @@ class UnresolvedAnnotation(ModdError, TypeError):
 
 
 class NotAMessage(ModdError, TypeError):
-    """A sender sent, or a component returned, a value that is no message. ``value`` is the value."""
+    """A sender sent, or a component returned, a value that is no message.
+
+    value: the value.
+    source: the sender or the component, as the subject of the text.
+
+    Send an instance, and derive its class from `Message`.
+    """
 
     def __init__(self, value: object, source: str) -> None:
         self.value = value
@@ -39,7 +58,14 @@ class NotAMessage(ModdError, TypeError):
 
 
 class DuplicateName(ModdError, ValueError):
-    """Two message types with the same wire name are in one bus, codec or gateway."""
+    """Two message types with the same wire name are in one bus, codec or gateway.
+
+    name: the wire name.
+    first, second: the two types; the attribute ``types`` has both.
+    place: the bus, codec or gateway, as the subject of the text.
+
+    Rename one class, or give it a tag: ``class Paid(Message, tag="billing.Paid")``.
+    """
 
     def __init__(self, name: str, first: type, second: type, place: str) -> None:
         self.name, self.types = name, (first, second)
@@ -50,7 +76,12 @@ class DuplicateName(ModdError, ValueError):
 
 
 class BusInsideItself(ModdError, ValueError):
-    """A bus was added to itself, directly or by way of a bus inside."""
+    """A bus was added to itself, directly or by way of a bus inside.
+
+    path: the names of the buses, from the outer bus to the same bus inside.
+
+    To send to a surrounding bus, return the message from a component and list its type in ``outbound``.
+    """
 
     def __init__(self, path: Sequence[str]) -> None:
         self.path = tuple(path)
@@ -61,7 +92,12 @@ class BusInsideItself(ModdError, ValueError):
 
 
 class InvalidOption(ModdError, ValueError):
-    """An option has a value that cannot work. ``option`` is its name, ``value`` the value."""
+    """An option has a value that cannot work.
+
+    option: the name of the option.
+    value: the value.
+    cure: the values that are possible, as the end of the text.
+    """
 
     def __init__(self, option: str, value: object, cure: str) -> None:
         self.option, self.value = option, value
@@ -71,7 +107,9 @@ class InvalidOption(ModdError, ValueError):
 class UnknownComponent(ModdError, LookupError):
     """`find` or `remove` was called for a component that is not in the bus.
 
-    ``component`` is its name, ``components`` the names of the components in the bus.
+    component: the name of the component.
+    bus: the name of the bus, in the text.
+    components: the names of the components in the bus; choose one of these.
     """
 
     def __init__(self, component: str, bus: str, components: Iterable[str]) -> None:
@@ -80,14 +118,22 @@ class UnknownComponent(ModdError, LookupError):
 
 
 class AlreadyOpen(ModdError, RuntimeError):
-    """A bus or a store that is open was opened again."""
+    """A bus or a store that is open was opened again.
+
+    name: the name of the bus or the store, in the text.
+
+    Open it once, around all code that uses it.
+    """
 
     def __init__(self, name: str) -> None:
         super().__init__(f"{name} is open; open it once, around everything that uses it")
 
 
 class NotEntered(ModdError, RuntimeError):
-    """A bus, a store or a middleware that is not open was closed."""
+    """A bus or a middleware that is not open was closed.
+
+    name: the name of the bus or the middleware, in the text.
+    """
 
     def __init__(self, name: str) -> None:
         super().__init__(
@@ -98,7 +144,10 @@ class NotEntered(ModdError, RuntimeError):
 class Deadlock(ModdError, RuntimeError):
     """The wait for this bus would never end, because its turn waits, directly or indirectly, for the caller.
 
-    ``circle`` has the names of the buses in the order in which they wait for each other.
+    circle: the names of the buses in the order in which they wait for each other.
+
+    Return the message instead of awaiting the bus, start the send under `modd.detached`, or let turns overlap, with
+    ``exclusive=False`` or a key.
     """
 
     def __init__(self, circle: Sequence[str]) -> None:
@@ -113,8 +162,13 @@ class Deadlock(ModdError, RuntimeError):
 class TurnOverflow(ModdError, RuntimeError):
     """A turn had more messages than its limit, or turns were nested too deeply.
 
-    ``cycle`` has the edges (message type, component name, message type) of a loop in the second half of the limit; it
-    is empty without a loop.
+    bus: the name of the bus.
+    reason: the limit, and the way out of it, as a text.
+    cycle: the edges (message type, component name, message type) of a loop in the second half of the limit; empty
+        without a loop.
+
+    Break the loop: let a component return nothing if its message changes nothing. For a long turn without a loop, raise
+        the limit of the bus.
     """
 
     def __init__(self, bus: str, reason: str, cycle: Sequence[tuple[type, str, type]] = ()) -> None:
@@ -125,8 +179,13 @@ class TurnOverflow(ModdError, RuntimeError):
 class TurnFailed(ModdError, ExceptionGroup[Exception]):
     """The unhandled errors of a turn, raised to its sender when the turn has ended.
 
-    ``outbound`` has the messages that left the bus in that turn, ``bus`` is the bus. ``result`` is the result of the
-    intent, if its handler succeeded and only a later effect of it failed.
+    message: the first words of the text.
+    errors: the errors; the attribute ``exceptions`` has them.
+    outbound: the messages that left the bus in the turn; none by default.
+    bus: the bus; None by default.
+
+    The attribute ``result`` is the result of the intent, if its handler succeeded and only a later effect of it failed.
+    Catch single types with ``except*``, or let a component of the bus handle `Failure`.
     """
 
     outbound: tuple[Any, ...]
@@ -155,7 +214,14 @@ class TurnFailed(ModdError, ExceptionGroup[Exception]):
 
 
 class NoHandler(ModdError, LookupError):
-    """The bus has no handler for intents of this type. ``handled`` has the types that it handles."""
+    """The bus has no handler for intents of this type.
+
+    intent: the type, or its name.
+    bus: the name of the bus.
+    handled: the types that the bus handles.
+
+    Register a handler for the type, or send the intent to the bus that has one.
+    """
 
     def __init__(self, intent: type | str, bus: str, handled: Iterable[type]) -> None:
         self.intent, self.bus, self.handled = intent, bus, tuple(handled)
@@ -165,7 +231,14 @@ class NoHandler(ModdError, LookupError):
 
 
 class MultipleHandlers(ModdError, LookupError):
-    """More than one typed bus handles an intent that was asked. ``answering`` has the names of the buses."""
+    """More than one typed bus handles an intent that was asked.
+
+    intent: the type of the intent.
+    bus: the name of the bus around the typed buses.
+    answering: the names of the typed buses.
+
+    Register the type with one typed bus, or leave it out of the ``inbound`` of the other context.
+    """
 
     def __init__(self, intent: type, bus: str, answering: Iterable[str]) -> None:
         self.intent, self.bus, self.answering = intent, bus, tuple(answering)
@@ -176,18 +249,28 @@ class MultipleHandlers(ModdError, LookupError):
 
 
 class NotAnswered(ModdError, RuntimeError):
-    """An intent that was asked got no result, because a middleware stopped it or queued it for later."""
+    """An intent that was asked got no result, because a middleware stopped it, or would have queued it for later.
+
+    intent: the type of the intent.
+    bus: the name of the typed bus.
+
+    Use ``dispatch``, or send the intent to the bus; neither waits for a result.
+    """
 
     def __init__(self, intent: type, bus: str) -> None:
         self.intent, self.bus = intent, bus
         super().__init__(
-            f"{intent.__qualname__} got no result in {bus}: a middleware stopped it or queued it for later; "
-            "use dispatch, or send it to the bus, which do not wait for a result"
+            f"{intent.__qualname__} got no result in {bus}: a middleware stopped it, or would have queued it "
+            "for later; use dispatch, or send it to the bus, which do not wait for a result"
         )
 
 
 class MissingExtra(ModdError, ImportError):
-    """A feature needs packages that are not installed; ``extra`` is the extra of modd to install."""
+    """A feature needs packages that are not installed.
+
+    feature: the name of the feature, in the text.
+    extra: the extra of modd to install: ``pip install modd[extra]``.
+    """
 
     def __init__(self, feature: str, extra: str) -> None:
         self.extra = extra
@@ -210,4 +293,6 @@ def describe(value: object) -> str:
 def _explain(value: object) -> str:
     if isinstance(value, type):
         return f"gave the class {value.__qualname__}; did you mean {value.__qualname__}()?"
+    if hasattr(type(value), "message"):
+        return f"gave {describe(value)}, which has a message and is none; send that, or give it to dispatch or ask"
     return f"gave {describe(value)}, which is not a message; derive its type from modd.Message and give an instance"

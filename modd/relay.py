@@ -51,14 +51,16 @@ class Relay:
     outbox: a `modd.ports.Outbox`. If it has a method ``transaction``, putting and acknowledging are one transaction. If
         it has a method ``wait(seconds)``, which returns as soon as there may be an item, it is not polled.
     target: a `modd.ports.Queue`, or any object with its ``put``.
-    batch: most items that are passed on together.
-    lease: seconds for which a batch is claimed. If the target takes longer, it is cancelled and the batch tried again.
-    poll: seconds to wait when there is nothing to pass on.
-    drain: seconds that the target has after `stop` to take a batch; then it is cancelled and the batch released. That
-        takes at most one second more, or the timeout of a locked store.
-    clock: returns the time in seconds since 1970.
+    batch: most items that are passed on together; 100 by default.
+    lease: seconds for which a batch is claimed, 30 by default. If the target takes longer, it is cancelled and the
+        batch tried again.
+    poll: seconds to wait when there is nothing to pass on; 1 by default.
+    drain: seconds that the target has after `stop` to take a batch, 30 by default; then it is cancelled and the batch
+        released. That takes at most one second more, or the timeout of a locked store.
+    clock: returns the time in seconds since 1970; ``time.time`` by default.
 
-    Raises: `InvalidOption`.
+    Raises:
+        InvalidOption: an option has a value that cannot work, or ``target`` is the outbox itself.
     """
 
     def __init__(

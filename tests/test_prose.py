@@ -1,16 +1,24 @@
-"""The docstrings of modd begin with their subject or a verb, and a public name means one thing."""
+"""The docstrings of modd begin with their subject or a verb and name each parameter; a public name means one thing."""
 
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 from collections.abc import Iterator
+from dataclasses import is_dataclass
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypedDict
 
+import msgspec
 import pytest
+
+from modd import middleware
+from modd.cqrs import Stamp
+from modd.errors import full_name
+from modd.relay import Relay
 
 ROOT = Path(__file__).parents[1]
 MODULES = sorted((ROOT / "modd").rglob("*.py"))
@@ -18,6 +26,12 @@ PACKAGES = [path.parent for path in MODULES if path.name == "__init__.py"]
 
 QUESTION = re.compile(r"\s*(What|Who|Whose|Whoever|Whatever|Whether|How|Where|When|Which|Why)\b")
 BEHAVIOUR = re.compile(r"\b[A-Z]{2}-\d+\b")
+
+NAMES_WITH_EXTRA = ["AddressRefused", "Endpoint", "TraceContext", "Tracing", "Webhook", "WebhookOptions"]
+"""Public names of `modd.middleware` that are not in its ``__all__``, because they need an extra."""
+
+HAS_HELP = re.compile(r"modd\.(?!core\.)")
+"""Modules whose public classes name their parameters; `modd.core` also exports machinery, which users do not create."""
 
 HOMONYMS = {
     "backend_options": "the virtual clocks of asyncio and trio have the same two functions, chosen by the backend",
@@ -54,6 +68,69 @@ def defined_in(source: str) -> Iterator[str]:
 def public_objects(package: ModuleType) -> dict[str, Any]:
     """Return the names in ``__all__`` of a package, with their objects."""
     return {name: getattr(package, name) for name in getattr(package, "__all__", ())}
+
+
+def public_classes() -> list[type]:
+    """Return the classes of modd that a user may name: those of packages, those that need an extra, and `Relay`."""
+    packages = [import_module(".".join(path.relative_to(ROOT).parts)) for path in PACKAGES]
+    values: list[Any] = [value for package in packages for value in public_objects(package).values()]
+    values += [getattr(middleware, name) for name in NAMES_WITH_EXTRA]
+    classes = {value for value in [*values, Relay] if inspect.isclass(value)}
+    return sorted((class_ for class_ in classes if HAS_HELP.match(class_.__module__)), key=full_name)
+
+
+def parameters_of(class_: type) -> list[str]:
+    """Return the fields that a class declares, or the parameters of its own constructor; no inherited ones."""
+    if issubclass(class_, (msgspec.Struct, dict)) or is_dataclass(class_):
+        fields = getattr(class_, "__struct_fields__", class_.__annotations__)
+        return [name for name in class_.__annotations__ if name in fields]
+    constructor = vars(class_).get("__init__")
+    if not inspect.isfunction(constructor) or getattr(class_, "_is_protocol", False):
+        return []
+    named = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
+    return [each.name for each in [*inspect.signature(constructor).parameters.values()][1:] if each.kind in named]
+
+
+def undocumented(class_: type) -> list[str]:
+    """Return the parameters that the docstring of a class, which ``help()`` shows, does not name."""
+    return [name for name in parameters_of(class_) if not re.search(rf"\b{name}\b", vars(class_)["__doc__"] or "")]
+
+
+def test_the_docstring_of_each_public_class_names_its_parameters() -> None:
+    missing = {full_name(class_): undocumented(class_) for class_ in public_classes()}
+    found = [f"{name}: {', '.join(names)}" for name, names in missing.items() if names]
+    assert not found, "\n".join(found)
+
+
+class Named(TypedDict, total=False):
+    """Has a first."""
+
+    first: int
+    second: int
+
+
+class Stamped(Stamp):
+    """Has a first."""
+
+    first: int
+    second: int
+
+
+class Paired:
+    """Has a first."""
+
+    def __init__(self, first: int, *more: int, second: int, **options: int) -> None: ...
+
+
+class Derived(Paired):
+    """Has no constructor of its own."""
+
+
+@pytest.mark.parametrize(
+    ("class_", "missing"), [(Named, ["second"]), (Stamped, ["second"]), (Paired, ["second"]), (Derived, [])]
+)
+def test_parameters_without_a_word_are_found(class_: type, missing: list[str]) -> None:
+    assert undocumented(class_) == missing
 
 
 def test_no_docstring_begins_with_a_question_word() -> None:

@@ -1,7 +1,8 @@
-"""Views of a body. A store has no message types, so without ``--types`` every value in a body may be sensitive.
+"""Views of the body of a queue item.
 
-By default a view has the outline of an envelope only, and texts about the body, such as the reason of a dead letter,
-lose all values of the body. With types, everything is shown but the fields that are marked as `Sensitive`.
+A store has no message types, so without ``--types`` every value in a body may be sensitive. By default a view has the
+outline of an envelope only, and texts about the body, such as the reason of a dead letter, lose all values of the body.
+With types, everything is shown but the fields that are marked as `Sensitive`.
 """
 
 from __future__ import annotations

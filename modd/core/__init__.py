@@ -4,7 +4,7 @@
 """
 
 from modd.core.annotations import members, resolved
-from modd.core.asking import Answerer
+from modd.core.answerer import Answerer, Carrier, answerers_in, message_of
 from modd.core.bus import Bus
 from modd.core.causation import Caused, Entry, Origin, Question, current_origin, open_origin
 from modd.core.component import Accepts, Component, Part, Receiver, accepts_of, check_message, inside, name_of
@@ -30,6 +30,7 @@ __all__ = [
     "Accepts",
     "Answerer",
     "Bus",
+    "Carrier",
     "Caused",
     "Component",
     "Delivery",
@@ -48,6 +49,7 @@ __all__ = [
     "Turn",
     "Value",
     "accepts_of",
+    "answerers_in",
     "check_message",
     "current_delivery",
     "current_origin",
@@ -56,6 +58,7 @@ __all__ = [
     "innermost",
     "inside",
     "members",
+    "message_of",
     "misfit_of",
     "name_of",
     "note",

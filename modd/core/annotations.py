@@ -23,12 +23,16 @@ _EVERYTHING = (Any, object, Message, inspect.Parameter.empty)
 
 
 class Accepts(msgspec.Struct, frozen=True):
-    """The message types that a component accepts (subclasses count), or ``everything``."""
+    """The message types that a component accepts.
+
+    types: message types; subclasses count. everything: True for a component that takes all types, by default False.
+    catches: True (default) if ``everything`` includes failures: for a component it does, for a bus only if it lists
+        ``Failure``.
+    """
 
     types: tuple[type[Message], ...] = ()
     everything: bool = False
     catches: bool = True
-    """True if ``everything`` includes failures: for a component it does, for a bus only if it lists ``Failure``."""
 
     def takes(self, kind: type) -> bool:
         """Return True if the component gets messages of this type."""

@@ -2,77 +2,105 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, TypeVar, overload
 
-from modd.core.causation import Caused, Entry, Question, current_origin
-from modd.core.component import Accepts, Part, Receiver, check_message
+from modd.core.answerer import Answer, Answerer, Carrier, answerers_in, find_answerers, message_of
+from modd.core.causation import Entry, Question, current_origin
+from modd.core.component import Accepts, Part, Receiver
 from modd.core.limits import BEAT
-from modd.core.message import Message
+from modd.core.message import IntentOf, Message
 from modd.core.turn import Turn, end, innermost, publish
 from modd.errors import MultipleHandlers, NoHandler, NotAnswered, TurnFailed
 
-
-class Answer(Protocol):
-    """The outcome of a dispatch."""
-
-    result: Any
-    events: tuple[Message, ...]
-
-    @property
-    def answered(self) -> bool:
-        """True if there is a result at all; a result may be None, too."""
-        ...
-
-    @property
-    def caused(self) -> Caused:
-        """The events that are to flow on, with their cause."""
-        ...
+R = TypeVar("R")
 
 
-class Answerer(Part):
-    """A part that has results for intents: a typed bus."""
+class Askable(Part):
+    """A part that gives an intent to the typed bus inside that handles it: the base of `Bus`."""
 
-    name: str
+    def __init__(self) -> None:
+        super().__init__()
+        self.answerers: dict[type, tuple[Answerer, bool]] = {}
+        """The typed bus that handles a type, and True if it may be asked directly."""
 
-    @property
-    @abstractmethod
-    def types(self) -> tuple[type[Message], ...]:
-        """The types that it handles."""
+    def ask(self, intent: IntentOf[R] | Carrier[IntentOf[R]], *stamps: Any) -> Coroutine[Any, Any, R]:
+        """Send an intent to the typed bus inside that handles it, in nested contexts too, and return its result.
 
-    @abstractmethod
+        intent: the intent, or an envelope with it. stamps: for its envelope, such as the actor.
+
+        The handler's error is raised as it is. Raises `NoHandler`, `MultipleHandlers`, `NotAnswered` when there was no
+        result or would be none because the intent is queued for later, which then does not happen; `TurnFailed`,
+        with the result as ``result``, when something that the intent caused failed; and `Deadlock`.
+        """
+        return ask(self, intent, stamps)
+
+    @overload
+    def dispatch(self, intent: IntentOf[R], *stamps: Any) -> Coroutine[Any, Any, Answer[R]]: ...
+    @overload
+    def dispatch(self, intent: Carrier[IntentOf[R]], *stamps: Any) -> Coroutine[Any, Any, Answer[R]]: ...
+    @overload
+    def dispatch(self, intent: Message | Carrier[Message], *stamps: Any) -> Coroutine[Any, Any, Answer[Any]]: ...
+    def dispatch(self, intent: Any, *stamps: Any) -> Coroutine[Any, Any, Answer[Any]]:
+        """Send an intent as `ask` does, and return the `Dispatched`, also for an intent that is queued for later.
+
+        Raises as `ask` does, `NotAnswered` only if the intent did not get to its typed bus.
+        """
+        return ask(self, intent, stamps, whole=True)
+
     def override(self, handlers: Mapping[type[Message], Any]) -> AbstractContextManager[None]:
-        """Have fakes handle some of its types, for as long as the block lasts."""
+        """Have fakes handle these types in every typed bus inside, for as long as the block lasts; for tests.
 
-    @abstractmethod
-    async def dispatch(self, intent: Any, /, *stamps: Any) -> Any:
-        """Handle an intent and return an `Answer`."""
+        ``with bus.override({PlaceOrder: fake}):``. Raises `NoHandler` for a type that no typed bus inside handles.
+        """
+        return override(self, handlers)
+
+    def renew(self) -> None:
+        """Work out anew who answers, here and around."""
+        self.answerers.clear()
+        super().renew()
 
 
-async def ask(bus: Any, intent: Any, stamps: tuple[Any, ...]) -> Any:
-    """Send an intent to a bus and return the result that its answerer notes; see `Bus.ask`."""
-    answerer, alone = bus.answerers.get(type(intent)) or find_answerer(bus, intent)
+async def ask(bus: Any, intent: Any, stamps: tuple[Any, ...], *, whole: bool = False) -> Any:
+    """Send an intent to a bus and return the result that its answerer notes, or the whole `Answer`; see `Bus.ask`."""
+    message, found = intent, bus.answerers.get(type(intent))
+    if found is None:
+        message, found = message_of(intent), find_answerer(bus, intent)
+    answerer, alone = found
     around = innermost()
-    if alone and bus.unpaused < BEAT - 1 and (around is None or not (around.open or around.outer)):
+    if alone and not whole and bus.unpaused < BEAT - 1 and (around is None or not (around.open or around.outer)):
         return await _ask_directly(bus, intent, stamps, answerer)
-    question = Question(intent, stamps, answerer)
+    question = Question(message, intent, stamps, (answerer,), not whole)
     current_origin.set(question)
     try:
-        await bus(intent)
+        await bus(message)
     except TurnFailed as failed:
         if question.error is None:
-            failed.result = question.answer
+            failed.result = None if question.answer is None else question.answer.result
             raise
     finally:
         question.open = False
+        answer, question.answer = question.answer, None  # its envelope refers to the question: no cycle for the GC
     if question.error is not None:
         raise question.error
-    if not question.answered:
-        raise NotAnswered(type(intent), bus.name)
-    return question.answer
+    if answer is None or not (whole or answer.result is not None or answer.answered):
+        raise NotAnswered(type(message), bus.name)  # to look for stamps, as `answered` does, costs a fifth of an ask
+    return answer if whole else answer.result
+
+
+async def send(bus: Any, message: Any, stamps: tuple[Any, ...]) -> tuple[Message, ...]:
+    """Send a message with stamps for the typed buses inside that it gets to; see `Bus.__call__`.
+
+    Raises `NoHandler` if it gets to none.
+    """
+    question = Question(message, message, stamps, tuple(find_answerers(bus, message)))
+    current_origin.set(question)
+    try:
+        return await bus(message)  # type: ignore[no-any-return]
+    finally:
+        question.open, question.answer = False, None
 
 
 async def _ask_directly(bus: Any, intent: Any, stamps: tuple[Any, ...], answerer: Answerer) -> Any:
@@ -122,26 +150,17 @@ def find_answerer(bus: Any, intent: Any) -> tuple[Answerer, bool]:
 
     Raises `NoHandler`, `MultipleHandlers`.
     """
-    check_message(intent)
-    kind = type(intent)
-    answerers = [*answerers_in(bus, kind)]
-    if not answerers:
-        raise NoHandler(kind, bus.name, {k for part in answerers_in(bus) for k in part.types})
+    message = message_of(intent)
+    kind = type(message)
+    answerers = find_answerers(bus, message)
     if len(answerers) > 1:
         raise MultipleHandlers(kind, bus.name, [part.name for part in answerers])
-    alone = [receiver.component for receiver in bus.routing.receivers(kind)] == answerers
-    bus.answerers[kind] = answerers[0], alone and bus.gate is bus.keyed_gates is None and not bus.watchers
+    [answerer] = answerers
+    if message is not intent:
+        return answerer, False
+    alone = not answerer.may_queue and [receiver.component for receiver in bus.routing.receivers(kind)] == answerers
+    bus.answerers[kind] = answerer, alone and bus.gate is bus.keyed_gates is None and not bus.watchers
     return bus.answerers[kind]  # type: ignore[no-any-return]
-
-
-def answerers_in(part: Part, kind: type[Message] | None = None) -> Iterator[Answerer]:
-    """Yield the typed buses inside that a message of this type gets to; without a type, all of them."""
-    for receiver in part.inside:
-        component = receiver.component
-        if isinstance(component, Part) and (kind is None or receiver.accepts.takes(kind)):
-            if isinstance(component, Answerer):
-                yield component
-            yield from answerers_in(component, kind)
 
 
 @contextmanager

@@ -6,10 +6,10 @@ and queue the one message that it returns".
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from types import CoroutineType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from anyio.lowlevel import checkpoint
 
@@ -17,22 +17,21 @@ from modd.checks import checked_limit, checked_name
 from modd.concurrency.lifespan import Lifespan
 from modd.concurrency.scopes import open_scope
 from modd.core import asking, composition
+from modd.core.answerer import may_overlap
 from modd.core.component import Accepts, Component, Part, checked_components, checked_types, name_of
 from modd.core.delivery import Pending, Raised, queue_returned, receivers_of
 from modd.core.gate import gates_for
 from modd.core.graph import Graph
 from modd.core.limits import BEAT, first_check
-from modd.core.message import Failure, IntentOf, Message
+from modd.core.message import Failure, Message
 from modd.core.observer import Observer
 from modd.core.routing import Routing
 from modd.core.turn import Turn, cut_short, end, innermost, publish, turn_inside, wait_for_turn
 
-R = TypeVar("R")
-
 _NOTHING: tuple[()] = ()
 
 
-class Bus(Part):
+class Bus(asking.Askable):
     """A component made of components, with a queue: a bounded context, or a part of one.
 
     ``await bus(message)`` gives the message to every component that accepts it, then the messages that these return,
@@ -42,8 +41,9 @@ class Bus(Part):
     name: the name in errors, journeys and graphs; "bus" by default.
     inbound: the message types that it takes as a component of another bus; by default all that its components accept.
     outbound: the message types that it lets out to the bus around it; by default none.
-    exclusive: True (default), turns run one after another; False, turns overlap; a function from message to key, turns
-        of one key run one after another, and a key of None overlaps with everything.
+    exclusive: True, turns run one after another; False, turns overlap; a function from message to key, turns of one key
+        run one after another, and a key of None overlaps with everything. By default turns overlap if all components
+        are typed buses and buses whose turns overlap.
     concurrent: True, the receivers of a message run side by side; False (default), one after another.
     limit: the most messages in a turn, 100 000 by default; None for no limit.
 
@@ -59,7 +59,7 @@ class Bus(Part):
         name: str = "bus",
         inbound: Iterable[type[Message]] | None = None,
         outbound: Iterable[type[Message]] = (),
-        exclusive: bool | Callable[[Any], object] = True,
+        exclusive: bool | Callable[[Any], object] | None = None,
         concurrent: bool = False,
         limit: int | None = 100_000,
     ) -> None:
@@ -70,9 +70,9 @@ class Bus(Part):
         self.outbound = tuple(kind for kind in let_out if kind is not Failure)
         self.lets_failures_out = Failure in let_out
         self.gate, self.keyed_gates = gates_for(self.name, exclusive)
+        self._derived_gate = self.gate if exclusive is None else None
         self.routing = Routing(self.name, self._inside, self.inbound or (), self.outbound)
         self.lifespan = Lifespan(self.name)
-        self.answerers: dict[type, tuple[asking.Answerer, bool]] = {}
         self.check_from = first_check(self.limit)
         self._spare_turn: Turn | None = None
         self.unpaused = 0  # messages since other tasks could run, counted across turns
@@ -82,11 +82,15 @@ class Bus(Part):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}: {', '.join(map(name_of, self.components))}>"
 
-    async def __call__(self, message: Message, /) -> tuple[Message, ...]:
+    async def __call__(self, message: Message, /, *stamps: Any) -> tuple[Message, ...]:
         """Send a message, and return the messages that left the bus when everything that it caused inside is done.
+
+        stamps: for the envelopes in which the typed buses inside get the message.
 
         Raises `TurnFailed` with the failures that no component handled, `NotAMessage`, `DuplicateName`, and `Deadlock`.
         """
+        if stamps:
+            return await asking.send(self, message, stamps)
         outer = innermost()
         if outer is not None and not outer.open:
             outer = open_scope(outer)
@@ -101,7 +105,6 @@ class Bus(Part):
             turn, self._spare_turn = self._spare_turn, None
         if gate is not None:
             gate.holder = turn
-        counter: Any = turn if outer is None else turn.root
         published = False  # publishing a turn costs a quarter of a send, and is of use only if a component awaits
         routing = self.routing
         queue: Pending | None = None
@@ -131,8 +134,8 @@ class Bus(Part):
                         returned = Raised(error)
                     if queue is None:  # most sends end before
                         queue = deque()
-                    if type(returned) in routing.stays and counter.count < turn.check_from:
-                        counter.count += 1
+                    if type(returned) in routing.stays and (root := turn.root or turn).count < turn.check_from:
+                        root.count += 1
                         queue.append(returned)
                     elif returned is not _NOTHING:
                         publish(turn)
@@ -156,21 +159,6 @@ class Bus(Part):
         elif outer is None and gate is self.gate and queue is None:
             self._spare_turn = turn  # nothing refers to the turn: the next send takes it, which saves a fifth of a send
         return _NOTHING
-
-    def ask(self, intent: IntentOf[R], *stamps: Any) -> Coroutine[Any, Any, R]:
-        """Send an intent to the typed bus inside that handles it, in nested contexts too, and return its result.
-
-        The handler's error is raised as it is. Raises `NoHandler`, `MultipleHandlers`, `NotAnswered` when there was no
-        result, `TurnFailed`, with the result as ``result``, when something that the intent caused failed, `Deadlock`.
-        """
-        return asking.ask(self, intent, stamps)
-
-    def override(self, handlers: Mapping[type[Message], Any]) -> AbstractContextManager[None]:
-        """Have fakes handle these types in every typed bus inside, for as long as the block lasts; for tests.
-
-        ``with bus.override({PlaceOrder: fake}):``. Raises `NoHandler` for a type that no typed bus inside handles.
-        """
-        return asking.override(self, handlers)
 
     def add(self, component: Component) -> None:
         """Add a component; it gets messages from the next message on, in a running turn too.
@@ -206,9 +194,10 @@ class Bus(Part):
         return self
 
     def renew(self) -> None:
-        """Work out anew who receives, observes and answers, here and around."""
+        """Work out anew who receives, observes and answers, and whether turns overlap, here and around."""
+        if self._derived_gate is not None:
+            self.gate, self._spare_turn = None if may_overlap(self) else self._derived_gate, None
         self.routing.renew()
-        self.answerers.clear()
         super().renew()
 
     @property

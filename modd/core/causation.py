@@ -42,23 +42,29 @@ class QueuedOrigin(Origin):
 
 
 class Question(Origin):
-    """An intent whose result is waited for: its typed bus, the answerer, notes the result or the error here."""
+    """An intent for typed buses, its answerers: they dispatch it with stamps, and note the result or the error here.
 
-    __slots__ = ("answer", "answered", "answerer", "by", "error", "intent", "stamps")
+    intent: the message. given: the message, or an envelope with it. expects: True if the sender needs a result, so that
+    the intent must not be queued for later.
+    """
 
-    def __init__(self, intent: Message, stamps: tuple[Any, ...], answerer: Any) -> None:
-        self.intent, self.stamps, self.answerer = intent, stamps, answerer
+    __slots__ = ("answer", "answerers", "by", "error", "expects", "given", "intent", "stamps")
+
+    def __init__(
+        self, intent: Message, given: Any, stamps: tuple[Any, ...], answerers: tuple[Any, ...], expects: bool = False
+    ) -> None:
+        self.intent, self.given, self.stamps, self.answerers = intent, given, stamps, answerers
+        self.expects = expects
         self.answer: Any = None
-        self.answered = False
+        """The `Answer`, once there is one."""
         self.error: Exception | None = None
         self.outer = open_origin()
         self.by = None if self.outer is None else self.outer.by
         self.open = True
 
-    def note(self, answer: Any) -> None:
-        """Note an `Answer`."""
-        self.answer = answer.result
-        self.answered = self.answer is not None or answer.answered  # to look for stamps costs a fifth of an ask
+    def is_for(self, answerer: Any, message: Message) -> bool:
+        """Return True if this answerer is asked, and with this very message."""
+        return self.intent is message and answerer in self.answerers
 
 
 class Entry(msgspec.Struct, eq=False):

@@ -98,11 +98,13 @@ class KeyedGates:
 
 def gates_for(name: str, exclusive: Any) -> tuple[Gate | None, KeyedGates | None]:
     """Return the one gate of a bus or its gates by key, as its option ``exclusive`` asks. Raises `InvalidOption`."""
-    if isinstance(exclusive, bool):
-        return (Gate(name) if exclusive else None), None
+    if exclusive is None or isinstance(exclusive, bool):
+        return (None if exclusive is False else Gate(name)), None
     call = getattr(exclusive, "__call__", None)  # noqa: B004  # of an object with an async __call__
     if not callable(exclusive) or iscoroutinefunction(exclusive) or iscoroutinefunction(call):
-        raise InvalidOption("exclusive", exclusive, "give True, False, or a plain function from message to key")
+        raise InvalidOption(
+            "exclusive", exclusive, "give True, False, None to derive it, or a plain function from message to key"
+        )
     return None, KeyedGates(name, exclusive)
 
 

@@ -16,16 +16,22 @@ DeliveryOutcome = Literal["running", "done", "failed", "cancelled"]
 
 
 class Delivery(msgspec.Struct, eq=False):
-    """The delivery of one message to one component: its cause, its duration, and its end."""
+    """The delivery of one message to one component, as an `Observer` sees it.
+
+    message, component, bus: the message, its receiver, and the bus that both are in.
+    cause: the delivery in which the message was returned or sent; None for a message from outside.
+    began: the reading of `time.perf_counter` at the beginning.
+    seconds: the duration, with everything that was awaited; None while it runs.
+    outcome: "running", "done", "failed" or "cancelled". error: the error, if there is one.
+    returned: the messages that the component returned.
+    """
 
     message: Message
     component: Any
     bus: Any
     cause: Delivery | None = None
-    """The delivery in which the message was returned or sent; None for a message from outside."""
     began: float = msgspec.field(default_factory=perf_counter)
     seconds: float | None = None
-    """Its duration, with everything that was awaited; None while it runs."""
     outcome: DeliveryOutcome = "running"
     returned: tuple[Message, ...] = ()
     error: BaseException | None = None

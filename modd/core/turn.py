@@ -17,6 +17,7 @@ import msgspec
 
 from modd.concurrency.scopes import open_scope, open_scopes
 from modd.core.causation import Entry, Released, current_origin
+from modd.core.component import inside
 from modd.core.gate import Gate, enter, gate_within, leave
 from modd.core.limits import MAX_DEPTH, Edge, check_depth, check_limits, is_overflow
 from modd.core.message import Failure, Message
@@ -139,7 +140,7 @@ async def wait_for_turn(bus: Any, gate: Gate, outer: Turn | None, message: Any) 
 
 def end(turn: Turn) -> tuple[Message, ...]:
     """End a turn, let the next one in, and return the messages that left. Raises `TurnFailed` for unhandled errors."""
-    _close(turn)
+    _close(turn, returns=True)
     outcome, turn.outcome = turn.outcome, None
     if outcome is None:
         return ()
@@ -161,22 +162,41 @@ def cut_short(turn: Turn, error: BaseException, queue: Iterable[Any]) -> NoRetur
     try:
         tell(turn.bus.watchers, lambda watcher: watcher.abandoned(messages, lost, turn.bus))
     finally:
-        _close(turn)
+        _close(turn, returns=overflowed)
         turn.outcome = None
     if failed is not None:
         raise failed from None
     raise error
 
 
-def _close(turn: Turn) -> None:
+def _close(turn: Turn, *, returns: bool) -> None:
+    """End a turn. What left the bus leaves with the turn of the same bus around it, unless it is outside already.
+
+    returns: True if the caller of the turn gets the messages that left.
+    """
     turn.open = False
-    if turn.outcome is not None:
-        around = next((t for t in open_scopes(turn.outer) if t.bus is turn.bus), None)
-        if around is not None:  # what left the bus in a turn leaves with the turn of the same bus around it, too
-            for at, message in enumerate(turn.outcome.out):
-                around.ensure_outcome().let_out((message,), turn.outcome.origins.get(at))
+    outcome = turn.outcome
+    around = [each for each in open_scopes(turn.outer) if each.bus is turn.bus] if turn.outer is not None else []
+    if around and outcome is not None and not (returns and _returns_outside(turn, around[-1])):
+        for at, message in enumerate(outcome.out):
+            around[0].ensure_outcome().let_out((message,), outcome.origins.get(at))
     if turn.gate is not None:
         leave(turn.gate, turn.within)
+
+
+def _returns_outside(turn: Turn, outermost: Turn) -> bool:
+    """Return True if the caller of a turn is in a bus around this bus, so that what it gets is outside.
+
+    A bus is around if it has this bus inside, or if the outermost turn of this bus was sent from it: a function that
+    calls a bus may be its place in another bus. Any other caller, such as a component of this bus, gets the messages
+    for itself.
+    """
+    bus = turn.bus
+    caller = next(each.bus for each in open_scopes(turn.outer) if not isinstance(each.bus, NamedHolder))
+    if any(part is caller for part in inside(bus)):
+        return False
+    senders = [each.bus for each in open_scopes(outermost.outer)]
+    return any(each is caller for each in senders) or any(part is bus for part in inside(caller))
 
 
 def _overflowed(turn: Turn, outcome: Outcome, error: Any, failures: Iterable[Exception] = ()) -> TurnFailed:

@@ -125,7 +125,9 @@ class EventBus(TypedBus):
 
     A handler of a base class gets the events of derived types, too. Messages that a handler returns are released.
 
-    strict: True to raise `NoHandler` for an event without a handler. For the other parameters see `TypedBus`.
+    strict: True to raise `NoHandler` for an event without a handler; False by default.
+
+    For ``handlers`` and the other parameters see `TypedBus`; an event bus always allows multiple handlers of a type.
     """
 
     kind: ClassVar[type[Message]] = Event

@@ -76,6 +76,8 @@ class MiddlewareStack:
 
     def __init__(self) -> None:
         self.items: list[Any] = []
+        self.may_queue = False
+        """True if one of them may queue intents for later (its ``may_queue``)."""
 
     @property
     def background_work(self) -> list[str]:
@@ -93,6 +95,7 @@ class MiddlewareStack:
         if hasattr(middleware, "bind"):
             middleware.bind(bus)
         self.items.append(middleware)
+        self.may_queue = self.may_queue or bool(getattr(middleware, "may_queue", False))
 
     def check(self, bus: Any) -> None:
         """Check the order, and have each middleware check its options against the bus. Raises `UnsafeOrder`."""

@@ -46,9 +46,12 @@ class Codec:
     stamps: your own stamp types; by default none.
     format: "json" (default), which is readable, or "msgpack", which is smaller; the other format is not decoded.
     upcasters: functions by type or old name, then by version; by default none.
-    enc_hook, dec_hook: functions for values that msgspec does not know, as msgspec defines them.
+    enc_hook, dec_hook: functions for values that msgspec does not know, as msgspec defines them; by default none.
 
-    Raises `DuplicateName`, `InvalidOption`, `InvalidUpcasters`.
+    Raises:
+        InvalidOption: an option has a value that cannot work.
+        DuplicateName: two types have the same name on the wire.
+        InvalidUpcasters: the upcasters of a type leave a gap, or one is superfluous.
     """
 
     def __init__(

@@ -2,24 +2,82 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 from modd.concurrency.scopes import open_scopes
-from modd.core import Accepts, Answerer, Bus, Caused, Component, Entry, Part, Receiver, innermost, inside
+from modd.core import (
+    Accepts,
+    Answerer,
+    Bus,
+    Caused,
+    Component,
+    Entry,
+    Part,
+    Receiver,
+    answerers_in,
+    innermost,
+    inside,
+    message_of,
+    name_of,
+)
+from modd.errors import InvalidOption, MultipleHandlers, TurnFailed, TurnOverflow
 
 
 def root_bus(part: Part) -> Any:
-    """Return the outermost bus around a part, or the part itself without one; prefer a bus in a turn."""
+    """Return the outermost bus around a part, or the part itself without one; prefer a bus in a turn.
+
+    Raises `InvalidOption` for a part in two outermost buses.
+    """
+    roots = _roots_around(part)
+    if len(roots) > 1:
+        names = ", ".join(sorted(root.name for root in roots))
+        raise InvalidOption("bus", part, f"it is in {len(roots)} buses: {names}; give one of these")
+    return next(iter(roots), part)
+
+
+def root_to_ask(part: Part, intent: Any) -> Any:
+    """Return the outermost bus around a part that a handler asks for an intent, as `root_bus` does.
+
+    Raises `MultipleHandlers` if the part is in two outermost buses that could answer.
+    """
+    roots = _roots_around(part)
+    if len(roots) > 1:
+        kind = type(message_of(intent))
+        answers = [(root, answerer) for root in roots for answerer in answerers_in(root, kind)]
+        if len({id(root) for root, _ in answers}) > 1:
+            names = [f"{answerer.name} in {root.name}" for root, answerer in answers]
+            raise MultipleHandlers(kind, f"the buses around {name_of(part)}", sorted(names))
+        roots = [root for root, _ in answers] or sorted(roots, key=lambda root: root.name)
+    return next(iter(roots), part)
+
+
+def _roots_around(part: Part) -> list[Bus]:
+    """Return the outermost buses around a part; of several, the bus of the innermost turn alone, if there is one."""
     roots = [bus for bus in _buses_around(part) if not _buses_around(bus)]
-    busy = [turn.bus for turn in open_scopes(innermost()) if turn.bus in roots]
-    return next(iter([*busy, *roots]), part)
+    if len(roots) > 1:
+        busy = (turn.bus for turn in open_scopes(innermost()) if any(turn.bus is root for root in roots))
+        roots = [*islice(busy, 1)] or roots
+    return roots
 
 
-async def dispatch_in_turn(answerer: Answerer, envelope: Any) -> Any:
+async def dispatch_in_turn(
+    answerer: Answerer,
+    envelope: Any,
+    on_later_failure: Callable[[TurnFailed], object] | None = None,
+    *,
+    within: Part | None = None,
+) -> Any:
     """Have a typed bus alone handle an envelope, in a turn of the outermost bus around it, if there is one.
 
-    The events that it releases flow on there as if the bus had sent the message to it. Returns the `Dispatched`. Raises
-    the error of the handler, and `TurnFailed` for unhandled errors of the messages that the dispatch caused.
+    The events that it releases flow on there as if the bus had sent the message to it. Returns the `Dispatched`.
+
+    on_later_failure: is called if the dispatch succeeded, and messages that it caused failed; by default their errors
+        are raised as `TurnFailed`.
+    within: a bus around the typed bus; the turn is one of the outermost bus around it. By default the typed bus.
+
+    Raises the error of the handler, `TurnFailed` of a turn that a limit cut short, and `InvalidOption` as `root_bus`.
     """
     answer: Any = None
     failed: Exception | None = None
@@ -33,7 +91,12 @@ async def dispatch_in_turn(answerer: Answerer, envelope: Any) -> Any:
             return None
         return answer.caused  # type: ignore[no-any-return]
 
-    await _through(root_bus(answerer), answerer, dispatch)(envelope.message)
+    try:
+        await _through(root_bus(within or answerer), answerer, dispatch)(envelope.message)
+    except TurnFailed as error:
+        if on_later_failure is None or answer is None or error.subgroup(TurnOverflow) is not None:
+            raise
+        on_later_failure(error)
     if failed is not None:
         raise failed
     return answer
@@ -43,7 +106,7 @@ def _through(part: Any, answerer: Part, dispatch: Component) -> Component:
     """Return a call that sends a message through each bus from a part down to the answerer, and to no other part."""
     if part is answerer:
         return dispatch
-    inner = next(each for each in part.components if isinstance(each, Part) and answerer in inside(each))
+    inner = next(each for each in part.components if any(inner is answerer for inner in inside(each)))
     further = _through(inner, answerer, dispatch)
     if not isinstance(part, Bus):
         return further

@@ -42,7 +42,9 @@ class Envelope(Origin, Generic[M_co]):
     stamps: the stamps from the start; by default none.
     id: a text that is not empty; by default an id is made when it is read.
 
-    Raises `NotAMessage` and `InvalidOption`.
+    Raises:
+        NotAMessage: ``message`` is no message.
+        InvalidOption: a stamp is no `Stamp`, or ``id`` is no text or empty.
     """
 
     __slots__ = ("_at", "_causation", "_correlation", "_id", "_sent", "bus", "handled", "message", "noted", "ran")

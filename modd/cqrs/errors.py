@@ -18,7 +18,15 @@ from modd.errors import (
 
 
 class Forbidden(ModdError, PermissionError):
-    """The actor may not do this."""
+    """The actor may not dispatch this intent.
+
+    intent: the type of the intent.
+    actor: the id of the actor; None if the envelope has no `Actor` stamp.
+    reason: the rule that refused, or that there is none, as a text.
+
+    Dispatch with an `Actor` stamp that the rule allows, or give `Authorizer` a rule for the type. A retry does not
+    help.
+    """
 
     def __init__(self, intent: type, actor: str | None, reason: str) -> None:
         self.intent, self.actor, self.reason = intent, actor, reason
@@ -26,7 +34,12 @@ class Forbidden(ModdError, PermissionError):
 
 
 class FeatureDisabled(ModdError, RuntimeError):
-    """The feature is off, and there is no fallback."""
+    """The feature is off, and there is no fallback.
+
+    intent: the type of the intent.
+
+    Switch the feature on, or give `FeatureFlag` a ``fallback`` for the type.
+    """
 
     def __init__(self, intent: type) -> None:
         self.intent = intent
@@ -34,7 +47,13 @@ class FeatureDisabled(ModdError, RuntimeError):
 
 
 class LockTimeout(ModdError, TimeoutError):
-    """Other processes or tasks held the lock until the timeout."""
+    """Other processes or tasks held the lock until the timeout.
+
+    key: the name of the lock.
+    timeout: the seconds for which the dispatch tried.
+
+    Try again later, or give `Lock` a longer ``timeout``.
+    """
 
     def __init__(self, key: str, timeout: float) -> None:
         self.key, self.timeout = key, timeout
@@ -42,7 +61,13 @@ class LockTimeout(ModdError, TimeoutError):
 
 
 class DispatchTimeout(ModdError, TimeoutError):
-    """The dispatch took longer than its timeout."""
+    """The dispatch took longer than its timeout, and was cancelled.
+
+    intent: the type of the intent.
+    seconds: the time limit.
+
+    Retry it if its handler may run twice, or give `Timeout` more ``seconds``.
+    """
 
     def __init__(self, intent: type, seconds: float) -> None:
         self.intent, self.seconds = intent, seconds
@@ -50,7 +75,11 @@ class DispatchTimeout(ModdError, TimeoutError):
 
 
 class RateLimited(ModdError, RuntimeError):
-    """The limit of dispatches in a period is reached; ``retry_after`` is in seconds."""
+    """The limit of dispatches in a period is reached.
+
+    intent: the type of the intent.
+    retry_after: seconds until the next dispatch may begin; try again then.
+    """
 
     def __init__(self, intent: type, retry_after: float) -> None:
         self.intent, self.retry_after = intent, retry_after
@@ -58,7 +87,12 @@ class RateLimited(ModdError, RuntimeError):
 
 
 class CircuitOpen(ModdError, RuntimeError):
-    """The intent failed so often lately that it is not tried now; ``retry_after`` is in seconds."""
+    """The intent failed so often lately that it is not tried now.
+
+    intent: the type of the intent.
+    retry_after: seconds until a dispatch is tried; try again then, and look for the cause in the service that the
+        handler calls.
+    """
 
     def __init__(self, intent: type, retry_after: float) -> None:
         self.intent, self.retry_after = intent, retry_after
@@ -91,7 +125,11 @@ __all__ = [
 
 
 class InvalidIntent(ModdError, ValueError):
-    """Data, a field or a result does not fit the intent; ``errors`` has a path and a message for each error."""
+    """Data, a field or a result does not fit the intent.
+
+    intent: the type of the intent.
+    errors: a path, such as ``$.name``, and a message for each error; correct the data there.
+    """
 
     def __init__(self, intent: type, errors: Sequence[tuple[str, str]]) -> None:
         self.intent, self.errors = intent, tuple(errors)
@@ -100,7 +138,13 @@ class InvalidIntent(ModdError, ValueError):
 
 
 class Undecodable(ModdError, ValueError):
-    """Bytes are no envelope of the registered types; ``reason`` is the error of the decoder."""
+    """Bytes are no envelope of the registered types.
+
+    reason: the error of the decoder; a ``KeyError`` for an unknown name.
+    known: the names of the types that the codec knows, in the text.
+
+    Add the type, or an upcaster for its old name, to the `Codec`, and give both sides the same ``format``.
+    """
 
     def __init__(self, reason: Exception, known: Iterable[str]) -> None:
         self.reason = reason
@@ -109,7 +153,11 @@ class Undecodable(ModdError, ValueError):
 
 
 class InvalidHandler(ModdError, TypeError):
-    """A callable cannot handle the intent that it was registered for."""
+    """A callable cannot handle the intent that it was registered for.
+
+    handler: the name of the callable.
+    reason: the fault and the way to mend it, as a text.
+    """
 
     def __init__(self, handler: str, reason: str) -> None:
         self.handler, self.reason = handler, reason
@@ -117,7 +165,13 @@ class InvalidHandler(ModdError, TypeError):
 
 
 class InvalidMiddleware(ModdError, TypeError):
-    """An object given to a typed bus as middleware cannot be one."""
+    """An object given to a typed bus as middleware cannot be a middleware.
+
+    middleware: the object.
+
+    Give an ``async def middleware(envelope, call_next)``, or an instance with such a ``__call__``; several of them in a
+    list.
+    """
 
     def __init__(self, middleware: object) -> None:
         self.middleware = middleware
@@ -128,7 +182,12 @@ class InvalidMiddleware(ModdError, TypeError):
 
 
 class DispatchEnded(ModdError, RuntimeError):
-    """A dispatch was used after its end, by a task that it left running or by a function that was stored."""
+    """A dispatch was used after its end, by a task that it left running or by a function that was stored.
+
+    call: the refused call, ``"emit"`` or ``"call_next"``.
+    intent: the type of the message.
+    bus: the name of the bus.
+    """
 
     def __init__(self, call: str, intent: type, bus: str) -> None:
         self.call, self.intent, self.bus = call, intent, bus
@@ -139,7 +198,11 @@ class DispatchEnded(ModdError, RuntimeError):
 
 
 class WrongEnvelope(ModdError, TypeError):
-    """A middleware called the rest of the chain with another value than the envelope that it was given."""
+    """A middleware called the rest of the chain with another value than the envelope that it was given.
+
+    value: that value.
+    bus: the name of the bus.
+    """
 
     def __init__(self, value: object, bus: str) -> None:
         self.value, self.bus = value, bus
@@ -150,7 +213,13 @@ class WrongEnvelope(ModdError, TypeError):
 
 
 class Sealed(ModdError, RuntimeError):
-    """A change of a typed bus after its check: on opening, at its first dispatch, or by ``check()``."""
+    """A typed bus was changed after its check, when no change is allowed any more.
+
+    A bus is checked when it is opened, at its first dispatch, and by ``check()``.
+
+    bus: the name of the bus.
+    action: the refused change, as an instruction such as "register handlers"; do it before the check.
+    """
 
     def __init__(self, bus: str, action: str) -> None:
         self.bus, self.action = bus, action
@@ -158,7 +227,13 @@ class Sealed(ModdError, RuntimeError):
 
 
 class NotOpen(ModdError, RuntimeError):
-    """A typed bus with work in the background was used before it was opened."""
+    """A typed bus with work in the background was used before it was opened.
+
+    bus: the name of the bus.
+    because: the kinds of work that need an open bus.
+
+    Dispatch inside ``async with bus:``, of this bus or of the bus around it.
+    """
 
     def __init__(self, bus: str, because: Iterable[str]) -> None:
         self.bus, self.because = bus, tuple(because)
@@ -169,7 +244,12 @@ class NotOpen(ModdError, RuntimeError):
 
 
 class WrongBus(ModdError, TypeError):
-    """A type or a middleware does not go with this kind of typed bus."""
+    """A type or a middleware does not go with this kind of typed bus.
+
+    subject: the type or the middleware, as a text.
+    bus: the name of the bus.
+    reason: the reason and the bus to use instead, as a text.
+    """
 
     def __init__(self, subject: str, bus: str, reason: str) -> None:
         self.subject, self.bus, self.reason = subject, bus, reason
@@ -177,7 +257,14 @@ class WrongBus(ModdError, TypeError):
 
 
 class UnsafeOrder(ModdError, ValueError):
-    """A middleware is outside a middleware that it makes useless, such as a cache outside an authorizer."""
+    """A middleware is outside a middleware that it makes useless, such as a cache outside an authorizer.
+
+    outer, inner: the names of the two middleware.
+    bus: the name of the bus.
+    reason: the damage that the order would do, as a text.
+
+    List ``inner`` before ``outer``: the first middleware in the list is the outermost.
+    """
 
     def __init__(self, outer: str, inner: str, bus: str, reason: str) -> None:
         self.outer, self.inner, self.bus, self.reason = outer, inner, bus, reason
@@ -185,7 +272,10 @@ class UnsafeOrder(ModdError, ValueError):
 
 
 class GiveUp(ModdError):
-    """For handlers to raise: the work will never succeed, so do not retry it."""
+    """For handlers to raise: the work will never succeed, so do not retry it.
+
+    reason: the text of the error; a worker stores it with the dead letter.
+    """
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
@@ -193,7 +283,11 @@ class GiveUp(ModdError):
 
 
 class RetryLater(ModdError):
-    """For handlers to raise: the work may succeed after this many seconds, so retry it then."""
+    """For handlers to raise: the work may succeed later, so retry it then.
+
+    seconds: the delay until the next attempt; it takes precedence over the backoff.
+    reason: the text of the error; by default it names the delay.
+    """
 
     def __init__(self, seconds: float, reason: str = "") -> None:
         self.seconds = seconds
@@ -201,7 +295,10 @@ class RetryLater(ModdError):
 
 
 class HandlersFailed(ModdError, ExceptionGroup[Exception]):
-    """Multiple handlers of one intent failed; every handler has run to its end."""
+    """Multiple handlers of one intent failed; every handler has run to its end.
+
+    The attribute ``exceptions`` has the error of each handler. Catch single types with ``except*``.
+    """
 
     def derive(self, excs: Sequence[Exception]) -> HandlersFailed:  # type: ignore[override]  # typeshed: any subclass
         """Return the same group with other errors."""

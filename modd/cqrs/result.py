@@ -17,13 +17,16 @@ R = TypeVar("R")
 
 
 class Dispatched(msgspec.Struct, Generic[R], frozen=True, eq=False):
-    """The outcome of a dispatch: the envelope, the result and the released events."""
+    """The outcome of a dispatch.
+
+    envelope: the envelope with its stamps.
+    result: the result of the last handler; None if no handler gave one, as when a middleware stopped it.
+    events: the released events, none by default; inside a `Bus` they flow on there by themselves.
+    """
 
     envelope: Envelope[Any]
     result: R
-    """The result of the last handler; None if no handler gave one, as when a middleware stopped it."""
     events: tuple[Message, ...] = ()
-    """The released events; inside a `Bus` they flow on there by themselves."""
 
     @property
     def results(self) -> tuple[R, ...]:

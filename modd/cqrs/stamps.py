@@ -15,19 +15,29 @@ from modd.errors import InvalidOption
 
 @dataclass_transform(frozen_default=True, field_specifiers=(msgspec.field,))
 class Stamp(Value, frozen=True, kw_only=True, tag=True, tag_field="$stamp"):
-    """Base of all stamps: a frozen value with its time. Derive your own: ``class Priority(Stamp): level: int``."""
+    """Base of all stamps: a frozen value with its time. Derive your own: ``class Priority(Stamp): level: int``.
+
+    at: the time of stamping, in seconds since 1970; now by default, and a keyword only.
+
+    Two class variables decide about its way, both False by default:
+
+    inherited: True to pass the stamp on to every envelope that its envelope causes.
+    local: True to keep the stamp in the process: it is not encoded with the envelope.
+    """
 
     inherited: ClassVar[bool] = False
-    """True if the stamp is passed on to every envelope that its envelope causes."""
     local: ClassVar[bool] = False
-    """True if the stamp stays in the process: it is not encoded with the envelope."""
 
     at: float = msgspec.field(default_factory=time)
-    """The time of stamping, in seconds since 1970."""
 
 
 class Identity(Stamp):
-    """The ids of this dispatch, of the first dispatch in its line, and of the dispatch that caused it."""
+    """The ids of a dispatch; every envelope has this stamp.
+
+    id: the id of this dispatch.
+    correlation_id: the id of the first dispatch in its line.
+    causation_id: the id of the dispatch that caused this one; None, the default, for the first one.
+    """
 
     id: str
     correlation_id: str
@@ -35,28 +45,46 @@ class Identity(Stamp):
 
 
 class Handled(Stamp):
-    """A handler has returned, or a middleware stood in for it; with this stamp from the start, handlers are skipped."""
+    """A handler has returned, or a middleware stood in for it; with this stamp from the start, handlers are skipped.
+
+    result: the result, None by default.
+    handler: the name of the handler, or of the middleware that stood in for it; empty by default.
+    """
 
     result: Any = None
     handler: str = ""
-    """The name of the handler, or of the middleware that stood in for it."""
 
 
 class Redispatched(Stamp):
-    """The envelope was dispatched before, with these stamps beside its identity."""
+    """The envelope was dispatched before.
+
+    stamps: the stamps that it had then, without its identity; none by default.
+    """
 
     stamps: tuple[Stamp, ...] = ()
 
 
 class FromCache(Stamp):
-    """The result came from the cache; its age in seconds, and True for `stale` if it is past its time to live."""
+    """The result came from the cache.
+
+    age: seconds since the result was stored.
+    stale: True if the result is past its time to live; False by default.
+    """
 
     age: float
     stale: bool = False
 
 
 class Cacheable(Stamp):
-    """The result may be cached for `ttl` seconds, and served stale for `stale_ttl` more; None: as the cacher says."""
+    """The result may be cached; a handler adds the stamp to set the times for one result.
+
+    ttl: seconds for which the result is fresh; None, the default, for the ``ttl`` of the `Cacher`.
+    stale_ttl: seconds for which it may be served stale after that; None, the default, for the ``stale_ttl`` of the
+        `Cacher`.
+
+    Raises:
+        InvalidOption: a time is no number of seconds, or negative.
+    """
 
     ttl: float | None = None
     stale_ttl: float | None = None
@@ -82,9 +110,11 @@ class Received(Stamp):
 
 
 class OnlyHandler(Stamp):
-    """Only the handler of this name is to run, one of `TypedBus.handler_names`.
+    """Only the handler of this name is to run.
 
     Add it to the envelope, ``Envelope(event, OnlyHandler("notify"))``; it has no effect as an argument of ``dispatch``.
+
+    handler: the name of the handler, one of `TypedBus.handler_names`.
     """
 
     local: ClassVar[bool] = True
@@ -93,24 +123,36 @@ class OnlyHandler(Stamp):
 
 
 class FallbackUsed(Stamp):
-    """The feature was off, and the fallback gave the result."""
+    """The feature was off, and the fallback of the `FeatureFlag` gave the result."""
 
 
 class Timings(Stamp):
-    """The duration of the dispatch in nanoseconds."""
+    """The duration of the dispatch, by `Logger`.
+
+    total: nanoseconds in the links of the chain further in.
+    """
 
     total: int
 
 
 class Retried(Stamp):
-    """An attempt failed: its number, counted from 1, and the error as text."""
+    """An attempt failed; every failed attempt leaves this stamp, the last one too.
+
+    attempt: the number of the attempt, from 1.
+    error: type and text of its error, or the text of its `Failed` stamp.
+    """
 
     attempt: int
     error: str
 
 
 class WebhookCalled(Stamp):
-    """The answer of an endpoint: attempts made, body and status; status 0 when there was no answer."""
+    """The response of an endpoint to a webhook, after the last attempt.
+
+    attempt: the number of attempts that were made; 0 if the message could not be encoded.
+    text: the beginning of the body of the response (at most 4096 characters), or the error if there was no response.
+    status: the HTTP status; 0 if there was no response.
+    """
 
     attempt: int
     text: str
@@ -118,19 +160,30 @@ class WebhookCalled(Stamp):
 
 
 class Failed(Stamp):
-    """The dispatch failed without an error being raised: it releases no events and is retried."""
+    """The dispatch failed without an error being raised: it releases no events and is retried.
+
+    error: the reason, as a text.
+    """
 
     error: str
 
 
 class Emitted(Stamp):
-    """An event that a handler has emitted; it is released when the dispatch has succeeded."""
+    """An event that a handler has emitted; it is released when the dispatch has succeeded.
+
+    event: the event.
+    """
 
     event: Message
 
 
 class Actor(Stamp):
-    """The user or system that the dispatch acts for; inherited by everything that it causes."""
+    """The user or system that the dispatch acts for; inherited by every dispatch that it causes.
+
+    id: the id of the user or system.
+    roles: the names of its roles, for rules such as ``has_role("admin")``; none by default.
+    claims: further facts about it, such as the content of a token; none by default, and masked in logs.
+    """
 
     inherited: ClassVar[bool] = True
 
@@ -145,7 +198,10 @@ class Actor(Stamp):
 
 
 class Tenant(Stamp):
-    """The tenant whose data the dispatch works on; inherited by everything that it causes."""
+    """The tenant whose data the dispatch works on; inherited by every dispatch that it causes.
+
+    id: the id of the tenant.
+    """
 
     inherited: ClassVar[bool] = True
 
@@ -153,7 +209,14 @@ class Tenant(Stamp):
 
 
 class Delay(Stamp):
-    """A queue is to hold the message back: for `seconds`, or `until` a time in seconds since 1970."""
+    """A queue is to hold the message back; give one of the two fields.
+
+    seconds: the delay from the moment at which the message is queued; None by default.
+    until: the time at which the message is due, in seconds since 1970; None by default.
+
+    Raises:
+        InvalidOption: both fields or none are given, or a number is negative.
+    """
 
     seconds: float | None = None
     until: float | None = None
@@ -165,7 +228,10 @@ class Delay(Stamp):
 
 
 class UnknownStamp(Stamp, tag=False):
-    """A stamp of an unknown type, with its data as received."""
+    """A stamp of an unknown type, as a codec decodes it when the type is not among its ``stamps``.
+
+    data: the fields as received, with the name of the type; they are encoded again unchanged.
+    """
 
     data: dict[str, Any]
 

@@ -14,6 +14,7 @@ from modd.concurrency.lifespan import Lifespan
 from modd.core import (
     Accepts,
     Answerer,
+    Carrier,
     Caused,
     Intent,
     IntentOf,
@@ -21,13 +22,14 @@ from modd.core import (
     Question,
     check_message,
     current_origin,
+    message_of,
     name_of,
     open_origin,
 )
 from modd.cqrs.background import Background
 from modd.cqrs.chain import MiddlewareStack, Next, compose
 from modd.cqrs.codec import Codec, codec_of
-from modd.cqrs.enclosing import root_bus
+from modd.cqrs.enclosing import root_to_ask
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import NotOpen
 from modd.cqrs.handlers import Resources, bind_handler, checked_list, checked_resources
@@ -55,9 +57,11 @@ class TypedBus(Answerer):
 
     Use it alone, or as a component of a `Bus`; its dispatches may overlap.
 
-    handlers: callables with their types in the annotation of the first parameter, or a mapping from type to callable.
-    middleware: the links of the chain that every dispatch passes, the first one outermost.
-    resources: arguments for handlers by annotation: a value, or a factory of an async context manager for each call.
+    handlers: callables with their types in the annotation of the first parameter, or a mapping from type to callable;
+        by default none.
+    middleware: the links of the chain that every dispatch passes, the first one outermost; by default none.
+    resources: arguments for handlers by annotation: a value, or a factory of an async context manager for each call; by
+        default none.
     name: the name in errors, logs and journeys; by default that of the kind of bus, such as "commands".
     new_id: a function that makes the id of a dispatch; by default UUIDs of version 7, made when they are read.
     clock: a function that returns seconds since 1970; by default `time.time`.
@@ -65,7 +69,12 @@ class TypedBus(Answerer):
     concurrent: True (default) to run multiple handlers side by side, False to run one after another.
     drain: seconds that closing waits for work in the background before it is cancelled; by default 30.
 
-    Raises `InvalidOption`, `InvalidHandler`, `InvalidMiddleware`, `WrongBus`, `DuplicateName`.
+    Raises:
+        InvalidOption: an option has a value that cannot work.
+        InvalidHandler: a callable cannot handle its type, or is a second one without ``multiple=True``.
+        InvalidMiddleware: an object in ``middleware`` cannot be a middleware.
+        WrongBus: a type or a middleware does not go with this kind of bus.
+        DuplicateName: two types have the same name on the wire.
     """
 
     kind: ClassVar[type[Message]]
@@ -122,6 +131,11 @@ class TypedBus(Answerer):
         return Accepts(self.types, catches=False)
 
     @property
+    def may_queue(self) -> bool:
+        """True if a middleware may queue intents for later."""
+        return self._middleware.may_queue
+
+    @property
     def codec(self) -> Codec:
         """A codec of its types, and of the stamps that its middleware add."""
         return codec_of([self])
@@ -169,17 +183,15 @@ class TypedBus(Answerer):
     async def __call__(self, message: Any, /) -> Caused | None:
         """Handle a message of a surrounding bus; the released events flow on there."""
         origin = open_origin()
-        question = (
-            origin if isinstance(origin, Question) and origin.answerer is self and origin.intent is message else None
-        )
+        question = origin if isinstance(origin, Question) and origin.is_for(self, message) else None
+        if question is None:
+            dispatched = await self.dispatch(message)
+            return dispatched.caused if dispatched.events else None
         try:
-            dispatched = await self.dispatch(message, *(question.stamps if question is not None else ()))
+            dispatched = question.answer = await self.dispatch(question.given, *question.stamps)
         except Exception as error:
-            if question is not None:
-                question.error = error
+            question.error = error
             raise
-        if question is not None:
-            question.note(dispatched)
         return dispatched.caused if dispatched.events else None
 
     @overload
@@ -222,15 +234,31 @@ class TypedBus(Answerer):
             return conclude(envelope, failed_before)
         return Dispatched(envelope, None if envelope.handled is None else envelope.handled[0])
 
-    async def ask(self, intent: IntentOf[R], /, *stamps: Stamp) -> R:
-        """Return the result of an intent. Raises as `dispatch` does, and `NotAnswered` when there is no result."""
-        dispatched = await self.dispatch(intent, *stamps)
-        if not dispatched.answered:
-            raise NotAnswered(type(intent), self.name)
-        return dispatched.result
+    async def ask(self, intent: IntentOf[R] | Carrier[IntentOf[R]], /, *stamps: Stamp) -> R:
+        """Return the result of an intent, or of an envelope with one.
 
-    async def _ask_around(self, intent: IntentOf[R], /, *stamps: Stamp) -> R:
-        return await root_bus(self).ask(intent, *stamps)  # type: ignore[no-any-return]
+        Raises as `dispatch` does, and `NotAnswered` when there is no result; an intent that would be queued for later
+        is not queued then.
+        """
+        given: Any = intent
+        if self._middleware.may_queue:
+            dispatched = await self._dispatch_expecting(given, stamps)
+        else:
+            dispatched = await self.dispatch(given, *stamps)
+        if not dispatched.answered:
+            raise NotAnswered(type(dispatched.envelope.message), self.name)
+        return dispatched.result  # type: ignore[no-any-return]
+
+    async def _dispatch_expecting(self, intent: Any, stamps: tuple[Stamp, ...]) -> Dispatched[Any]:
+        question = Question(message_of(intent), intent, stamps, (self,), True)
+        _set_current(question)
+        try:
+            return await self.dispatch(intent, *stamps)
+        finally:
+            question.open = False
+
+    async def _ask_around(self, intent: IntentOf[R] | Carrier[IntentOf[R]], /, *stamps: Stamp) -> R:
+        return await root_to_ask(self, intent).ask(intent, *stamps)  # type: ignore[no-any-return]
 
     def _admit(self, intent: Any) -> tuple[Envelope[Any] | None, Next]:
         """Return the route of an intent, with the envelope to dispatch if it comes in one: anew for a redispatch."""

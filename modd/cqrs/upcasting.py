@@ -21,7 +21,9 @@ Upcaster = Callable[[dict[str, Any]], Mapping[str, Any]]
 class InvalidUpcasters(ModdError, ValueError):
     """The upcasters of a type do not fit its version: an upcaster is missing, or there is one too many.
 
-    ``name`` is the name on the wire, ``version`` the version whose upcaster is missing or superfluous.
+    name: the name on the wire.
+    version: the version whose upcaster is missing or superfluous.
+    reason: the fault and the way to mend it, as a text.
     """
 
     def __init__(self, name: str, version: int, reason: str) -> None:

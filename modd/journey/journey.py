@@ -47,7 +47,7 @@ class Journey:
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Stop recording. The recorded deliveries stay, and another ``with`` adds to them."""
+        """Stop recording. The recorded deliveries stay, and the next ``with`` adds to them."""
         self._open.close()
 
     def __iter__(self) -> Iterator[Delivery]:

@@ -139,7 +139,7 @@ def _current_turn(bus: Any) -> Turn | None:
 
 
 def _is_sent_again(delivery: Delivery, reception: Reception) -> bool:
-    """True if the component has received the message as often as it is in the bus, so that this is another send."""
+    """True if the component has received the message as often as it is in the bus, so that this is a new send."""
     before = _count(delivery.component, (earlier.component for earlier in reception.deliveries))
     return before >= _count(delivery.component, delivery.bus.components)
 

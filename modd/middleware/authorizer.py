@@ -34,8 +34,10 @@ class Authorizer(MiddlewareWithOptions):
         no `Actor` stamp. For a derived type the rule of its nearest base counts. Only ``True`` allows. An error of a
         rule ends the dispatch. Ready rules: `anyone`, `authenticated`, `has_role`.
 
-    Raises: `InvalidOption` for a rule that is no function; `NoHandler` when the bus is checked; `Forbidden` while
-    dispatching.
+    Raises:
+        InvalidOption: a rule is no function.
+        NoHandler: when the bus is checked, if it handles no type of a rule.
+        Forbidden: while dispatching, if the rule denies the message, or there is no rule.
     """
 
     role: ClassVar[str] = "authorizer"

@@ -31,7 +31,14 @@ def by_type(envelope: Envelope[Any]) -> str:
 
 
 class CircuitBreakerOptions(TypedDict, total=False):
-    """The options of `CircuitBreaker` that may differ by type."""
+    """The options of `CircuitBreaker` that may differ by type.
+
+    Omitted options are as in the `CircuitBreaker`.
+
+    failures: failures in a row that open the circuit, at least 1.
+    reset_after: seconds that the circuit stays open, more than 0.
+    key: a function of the envelope, sync or async; dispatches with the same text share a circuit.
+    """
 
     failures: int
     reset_after: float
@@ -63,10 +70,13 @@ class CircuitBreaker(MiddlewareWithKeys):
     reset_after: seconds that the circuit stays open, more than 0.
     key: a function of the envelope, sync or async; dispatches with the same text share a circuit. By default the
         message type. Buses and instances of `CircuitBreaker` do not share circuits.
-    size: the most keys with failures to remember; beyond it the key that failed first is forgotten.
-    intents: options by message type.
+    size: the most keys with failures to remember, 10 000 by default; beyond it the key that failed first is forgotten.
+    intents: by message type, the `CircuitBreakerOptions` that differ; by default none.
 
-    Raises: `InvalidOption`; `CircuitOpen` while dispatching.
+    Raises:
+        InvalidOption: an option has a value that cannot work, or two buses of the same name have this instance.
+        NoHandler: when the bus is checked, if it does not handle a type in ``intents``.
+        CircuitOpen: while dispatching, if the circuit is open.
     """
 
     def __init__(

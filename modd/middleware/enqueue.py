@@ -8,7 +8,7 @@ from typing import Any, ClassVar, TypedDict, get_args, get_origin
 from weakref import WeakKeyDictionary
 
 from modd.checks import checked_callable, checked_flag, checked_methods
-from modd.core import Intent, Message
+from modd.core import Intent, Message, Question
 from modd.cqrs.chain import Next
 from modd.cqrs.codec import Codec
 from modd.cqrs.envelope import Envelope
@@ -17,12 +17,19 @@ from modd.cqrs.ids import qualify
 from modd.cqrs.intents import Command, Query, result_type
 from modd.cqrs.stamps import Delay, Emitted, OnlyHandler, Queued, Received, Stamp
 from modd.cqrs.wire import BUS_HEADER
+from modd.errors import NotAnswered
 from modd.middleware.bus_keys import KeyOrNone, MiddlewareWithKeys, key_or_none
 from modd.ports import Item, Queue
 
 
 class EnqueueOptions(TypedDict, total=False):
-    """The options of `Enqueue` that may differ by type."""
+    """The options of `Enqueue` that may differ by type; omitted options are as in the `Enqueue`.
+
+    enabled: False to call the handlers at once.
+    queue: the `modd.ports.Queue` for messages of the type.
+    key: a function of the envelope, sync or async; messages with the same text are handled one after another. None for
+        no order.
+    """
 
     enabled: bool
     queue: Queue
@@ -30,7 +37,7 @@ class EnqueueOptions(TypedDict, total=False):
 
 
 class Enqueue(MiddlewareWithKeys):
-    """Puts commands and events into a queue in place of their handlers.
+    """Puts commands and events into a queue, in place of calling their handlers.
 
     Use it for work that may happen later. The envelope gets a ``Queued`` stamp, is encoded and put into the queue;
     there is no result, and no events are released. A worker decodes the envelope and dispatches it with a ``Received``
@@ -46,17 +53,22 @@ class Enqueue(MiddlewareWithKeys):
 
     queue: a `modd.ports.Queue`.
     codec: turns envelopes into bytes; by default a codec for the types of the bus.
-    enabled: False to call the handlers at once.
+    enabled: True (default) to queue messages, False to call the handlers at once.
     key: a function of the envelope, sync or async; messages with the same text are handled one after another, in the
-        order of their dispatch. Buses are apart. None for no order.
-    intents: options by message type.
+        order of their dispatch. Keys of different buses differ. None, the default, for no order.
+    intents: by message type, the `EnqueueOptions` that differ; by default none.
 
-    Raises: `InvalidOption`; `WrongBus` for queries, and for commands with a result, ``Any`` included, because no caller
-    would get it. A command without a declared result type has none.
+    Raises:
+        InvalidOption: an option has a value that cannot work, or two buses of the same name have this instance.
+        NoHandler: when the bus is checked, if it does not handle a type in ``intents``.
+        WrongBus: the bus is for queries, or a command has a result, ``Any`` included, which no caller would get. A
+            command without a declared result type has none.
     """
 
     role: ClassVar[str] = "enqueue"
     """Its name in the rules of order: inside of `Authorizer` and `Validator`."""
+    may_queue: ClassVar[bool] = True
+    """True: a sender that asks for a result is refused before the intent is queued."""
 
     def __init__(
         self,
@@ -93,7 +105,10 @@ class Enqueue(MiddlewareWithKeys):
         self._codecs[bus] = self._codec or bus.codec
 
     async def __call__(self, envelope: Envelope[Any], call_next: Next) -> None:
-        """Queue the envelope; call the next link if it came from a queue or queueing is off."""
+        """Queue the envelope; call the next link if it came from a queue or queueing is off.
+
+        Raises `NotAnswered`, and queues nothing, if the sender asked for the result.
+        """
         options = self._options.of(type(envelope.message))
         received = envelope.has(Received)
         if received or not options["enabled"]:
@@ -101,6 +116,8 @@ class Enqueue(MiddlewareWithKeys):
                 _release_once(envelope)
             await call_next(envelope)
             return
+        if _is_asked(envelope):
+            raise NotAnswered(type(envelope.message), envelope.bus.name)
         envelope.add(Queued(at=envelope.bus.clock()))
         body, key = self._codecs[envelope.bus].encode(envelope), options["key"]
         key = None if key is None else await key_or_none(key, envelope)
@@ -128,6 +145,12 @@ def _release_once(envelope: Envelope[Any]) -> None:
         else:
             unique.append(stamp)
     noted[:queued] = reversed(unique)
+
+
+def _is_asked(envelope: Envelope[Any]) -> bool:
+    """True if the sender waits for the result."""
+    question = envelope.outer
+    return isinstance(question, Question) and question.expects and question.is_for(envelope.bus, envelope.message)
 
 
 def _has_result(kind: type[Message], result: Any) -> bool:

@@ -19,12 +19,16 @@ Checker: TypeAlias = Callable[[type[Message]], bool | Awaitable[bool]]
 
 
 class FeatureFlagOptions(TypedDict, total=False):
-    """The options of `FeatureFlag` by type."""
+    """The options of `FeatureFlag` by type.
+
+    fallback: a function of the message, sync or async, that returns the result if the type is off. None, the default,
+        raises `FeatureDisabled`.
+    short_circuit: True, the default, if the fallback ends the dispatch; False to run the middleware further in, without
+        the handlers.
+    """
 
     fallback: Callable[[Any], Any] | None
-    """Returns the result of a message whose type is off; sync or async. None: raise `FeatureDisabled`."""
     short_circuit: bool
-    """True: the fallback ends the dispatch. False: the middleware further in runs, the handlers do not."""
 
 
 class FeatureFlag(MiddlewareWithOptions):
@@ -39,7 +43,10 @@ class FeatureFlag(MiddlewareWithOptions):
     checker: a function ``(type) -> bool``, sync or async; only True is on. An error of the checker ends the dispatch.
     intents: by message type, a ``fallback``, and ``short_circuit`` (default True: the fallback ends the dispatch).
 
-    Raises: `InvalidOption`; `NoHandler` when the bus is checked; `FeatureDisabled` while dispatching.
+    Raises:
+        InvalidOption: an option has a value that cannot work.
+        NoHandler: when the bus is checked, if it does not handle a type in ``intents``.
+        FeatureDisabled: while dispatching, if the type is off and has no fallback.
     """
 
     def __init__(self, checker: Checker, *, intents: Mapping[type[Message], FeatureFlagOptions] = {}) -> None:

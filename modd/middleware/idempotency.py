@@ -55,10 +55,12 @@ class Idempotency:
     key: a function of the envelope, sync or async, that returns the key as a text, or None to let the dispatch through
         unchecked; by default the id of the envelope.
     store: a `modd.ports.Cache`; by default a `MemoryCache` of 10,000 results. Its errors are raised.
-    ttl: seconds for which results are stored, more than 0.
-    shared: True if a key means the same for all actors and tenants; else an actor counts by its id.
+    ttl: seconds for which results are stored, more than 0; 86400 (a day) by default.
+    shared: True if a key means the same for all actors and tenants; by default False, and an actor counts by its id.
 
-    Raises: `InvalidOption`; while dispatching, `Deadlock` for a handler that dispatches under its own key.
+    Raises:
+        InvalidOption: an option has a value that cannot work, or two buses of the same name have this instance.
+        Deadlock: while dispatching, if a handler dispatches under its own key.
     """
 
     role: ClassVar[str] = "idempotency"

@@ -25,7 +25,13 @@ from modd.stores.memory.locks import MemoryLocks
 
 
 class LockLost(ModdError, RuntimeError):
-    """A lock ended while its dispatch ran, so that another may have begun; the dispatch was cancelled."""
+    """A lock ended while its dispatch ran, so that another may have begun; the dispatch was cancelled.
+
+    key: the name of the lock.
+    ttl: the seconds within which the lock was not renewed.
+
+    Give `Lock` a longer ``ttl``, and let no handler block the loop for that long.
+    """
 
     def __init__(self, key: str, ttl: float) -> None:
         self.key, self.ttl = key, ttl
@@ -36,7 +42,13 @@ class LockLost(ModdError, RuntimeError):
 
 
 class LockOptions(TypedDict, total=False):
-    """The options of `Lock` that may differ by type."""
+    """The options of `Lock` that may differ by type; omitted options are as in the `Lock`.
+
+    key: a function of the envelope, sync or async, that returns the text to lock.
+    ttl: seconds after which a lock ends that is not renewed, more than 0.
+    poll: seconds between two tries to acquire the lock, more than 0.
+    timeout: seconds to try for; 0 tries once.
+    """
 
     key: Key
     ttl: float
@@ -61,13 +73,19 @@ class Lock(MiddlewareWithKeys):
     key: a function of the envelope, sync or async, that returns the text to lock. Buses of different names do not
         exclude each other; buses of one name that share a store do, also across processes.
     locks: a `modd.ports.Locks`; by default `MemoryLocks`, which exclude only dispatches in this process.
-    ttl: seconds after which a lock ends that is not renewed, because its process died; more than 0.
-    poll: seconds between two tries to acquire a lock that another process holds, more than 0; varied by half of it.
-    timeout: seconds to wait for the lock; 0 tries once.
-    intents: options by message type.
-    random: returns a number from 0 up to 1 for the times between two tries.
+    ttl: seconds after which a lock ends that is not renewed, because its process died; more than 0, 0.5 by default.
+    poll: seconds between two tries to acquire a lock that another process holds, more than 0; 0.1 by default, varied
+        by half of it.
+    timeout: seconds to wait for the lock, 5 by default; 0 tries once.
+    intents: by message type, the `LockOptions` that differ; by default none.
+    random: returns a number from 0 up to 1 for the times between two tries; by default `random.random`.
 
-    Raises: `InvalidOption`; `LockTimeout`, `LockLost` and `Deadlock` while dispatching.
+    Raises:
+        InvalidOption: an option has a value that cannot work, or two buses of the same name have this instance.
+        NoHandler: when the bus is checked, if it does not handle a type in ``intents``.
+        LockTimeout: while dispatching, if the lock was not free within ``timeout``.
+        LockLost: while dispatching, if the lock ended before the dispatch.
+        Deadlock: while dispatching, if a handler dispatches a message under the key of its own lock.
     """
 
     def __init__(

@@ -27,14 +27,16 @@ Adapter: TypeAlias = Callable[[int, str, Mapping[str, Any]], Any]
 
 
 class LoggerOptions(TypedDict, total=False):
-    """The options of `Logger` that may differ by type."""
+    """The options of `Logger` that may differ by type; omitted options are as in the `Logger`.
+
+    adapter: a function ``(level, event, fields)`` that writes a line, sync or async; None for `logging`.
+    collect: True to write all lines of a dispatch at its end.
+    background: True not to wait until lines are written; the bus must be open.
+    """
 
     adapter: Adapter | None
-    """Writes the lines; None: `logging`."""
     collect: bool
-    """True: write all lines of a dispatch at its end."""
     background: bool
-    """True: write in the background."""
 
 
 class Logger(MiddlewareWithOptions):
@@ -50,12 +52,14 @@ class Logger(MiddlewareWithOptions):
 
     adapter: a function ``(level, event, fields)``, sync or async; by default lines go to the logger ``modd.<bus>``,
         with the fields in ``extra``. `structlog_adapter` makes one for structlog.
-    collect: True to write all lines at the end of the dispatch, each with the stamps of its own time.
-    background: True not to wait until lines are written; the bus must be open. Lines of one dispatch keep their order.
-        An async adapter needs this for the last line of a cancelled dispatch.
-    intents: options by message type.
+    collect: True to write all lines at the end of the dispatch, each with the stamps of its own time; False by default.
+    background: True not to wait until lines are written; the bus must be open. False by default. Lines of one dispatch
+        keep their order. An async adapter needs this for the last line of a cancelled dispatch.
+    intents: by message type, the `LoggerOptions` that differ; by default none.
 
-    Raises: `InvalidOption`; `NoHandler` when the bus is checked.
+    Raises:
+        InvalidOption: an option has a value that cannot work.
+        NoHandler: when the bus is checked, if it does not handle a type in ``intents``.
     """
 
     def __init__(

@@ -27,7 +27,9 @@ class Mocker(MiddlewareWithOptions):
     intents: by message type, the result or a function of the message that returns it, sync or async. Wrap a result that
         can itself be called in a lambda. For a derived type the nearest base counts; other types pass through.
 
-    Raises: `InvalidOption` for keys that are no message types; `NoHandler` when the bus is checked.
+    Raises:
+        InvalidOption: a key is no message type.
+        NoHandler: when the bus is checked, if it does not handle a type.
     """
 
     def __init__(self, intents: Mapping[type[Message], Any]) -> None:

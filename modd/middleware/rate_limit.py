@@ -1,4 +1,4 @@
-"""RateLimit refuses dispatches beyond a number in a time."""
+"""RateLimit refuses dispatches beyond a number per key in a time, counted in this process."""
 
 from __future__ import annotations
 
@@ -29,7 +29,13 @@ def by_actor(envelope: Envelope[Any]) -> str:
 
 
 class RateLimitOptions(TypedDict, total=False):
-    """The options of `RateLimit` that may differ by type."""
+    """The options of `RateLimit` that may differ by type; omitted options are as in the `RateLimit`.
+
+    rate: the most dispatches in a window, at least 1.
+    per: the length of the window in seconds, more than 0.
+    key: a function of the envelope, sync or async; dispatches with the same text and the same limit are counted
+        together.
+    """
 
     rate: int
     per: float
@@ -37,7 +43,7 @@ class RateLimitOptions(TypedDict, total=False):
 
 
 class RateLimit(MiddlewareWithKeys):
-    """Lets through ``rate`` dispatches in ``per`` seconds, and raises `RateLimited` for any beyond.
+    """Lets through ``rate`` dispatches per key in ``per`` seconds, in this process; raises `RateLimited` beyond that.
 
     Use it to protect a service from a sender that sends too much. The window slides: in no stretch of ``per`` seconds
     do more than ``rate`` dispatches begin, and ``retry_after`` of the error is the seconds until the next one may.
@@ -48,10 +54,13 @@ class RateLimit(MiddlewareWithKeys):
     per: the length of the window in seconds, more than 0.
     key: a function of the envelope, sync or async; dispatches with the same text and the same limit are counted
         together. By default message type, actor and tenant. Buses and instances of `RateLimit` count apart.
-    size: the most keys to remember; beyond it the key that was not used for longest is forgotten.
-    intents: options by message type.
+    size: the most keys to remember, 10 000 by default; beyond it the key that was not used for longest is forgotten.
+    intents: by message type, the `RateLimitOptions` that differ; by default none.
 
-    Raises: `InvalidOption`; `RateLimited` while dispatching.
+    Raises:
+        InvalidOption: an option has a value that cannot work, or two buses of the same name have this instance.
+        NoHandler: when the bus is checked, if it does not handle a type in ``intents``.
+        RateLimited: while dispatching, if the window is full.
     """
 
     def __init__(

@@ -23,7 +23,15 @@ from modd.ports.transaction import savepoint_if_open
 
 
 class RetryerOptions(TypedDict, total=False):
-    """The options of `Retryer` that may differ by type."""
+    """The options of `Retryer` that may differ by type; omitted options are as in the `Retryer`.
+
+    attempts: the number of attempts in all, at least 1.
+    backoff: the delays between attempts: ``"exponential"``, ``"fibonacci"`` or ``"none"``.
+    multiplier: the factor from one delay to the next; only for exponential.
+    jitter: the share by which delays vary at random, from 0 to 1.
+    retry_on: a type of errors to retry, or a tuple of types.
+    give_up_on: a type of errors among them not to retry, or a tuple of types.
+    """
 
     attempts: int
     backoff: Backoff
@@ -46,16 +54,18 @@ class Retryer(MiddlewareWithOptions):
     misuse, of validation and of authorization, `Deadlock` and `TurnOverflow` are not retried. A group of errors is
     retried if one of its errors is.
 
-    attempts: the number of attempts in all, at least 1.
-    backoff: ``"exponential"`` (0.5, 0.75, 1.125 s, ...), ``"fibonacci"`` (1, 2, 3, 5, 8 s, ...) or ``"none"``.
-    multiplier: the factor from one delay to the next; only for exponential.
-    jitter: the share by which delays vary at random, from 0 to 1.
-    retry_on: a type of errors to retry, or a tuple of types.
-    give_up_on: a type of errors among them not to retry, or a tuple of types.
-    intents: options by message type.
-    random: returns a number from 0 up to 1 for the jitter.
+    attempts: the number of attempts in all, at least 1; 3 by default.
+    backoff: ``"exponential"`` (default: 0.5, 0.75, 1.125 s, ...), ``"fibonacci"`` (1, 2, 3, 5, 8 s, ...) or ``"none"``.
+    multiplier: the factor from one delay to the next, only for exponential; 1.5 by default.
+    jitter: the share by which delays vary at random, from 0 to 1; 0.5 by default.
+    retry_on: a type of errors to retry, or a tuple of types; ``Exception`` by default.
+    give_up_on: a type of errors among them not to retry, or a tuple of types; by default none.
+    intents: by message type, the `RetryerOptions` that differ; by default none.
+    random: a function that returns a number from 0 up to 1 for the jitter; by default that of `random`.
 
-    Raises: `InvalidOption`.
+    Raises:
+        InvalidOption: an option has a value that cannot work.
+        NoHandler: when the bus is checked, if it does not handle a type in ``intents``.
     """
 
     role: ClassVar[str] = "retryer"

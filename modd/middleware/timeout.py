@@ -16,7 +16,10 @@ from modd.middleware.options import MiddlewareWithOptions
 
 
 class TimeoutOptions(TypedDict, total=False):
-    """The options of `Timeout` that may differ by type."""
+    """The options of `Timeout` that may differ by type.
+
+    seconds: the longest time for everything further in, more than 0; None for no limit.
+    """
 
     seconds: float | None
 
@@ -29,9 +32,12 @@ class Timeout(MiddlewareWithOptions):
     loop cannot be cancelled: it runs to its end, and its result counts.
 
     seconds: the longest time for everything further in, more than 0; None for no limit.
-    intents: options by message type.
+    intents: by message type, the `TimeoutOptions` that differ; by default none.
 
-    Raises: `InvalidOption`; `DispatchTimeout` while dispatching.
+    Raises:
+        InvalidOption: an option has a value that cannot work.
+        NoHandler: when the bus is checked, if it does not handle a type in ``intents``.
+        DispatchTimeout: while dispatching, if the time is over.
     """
 
     def __init__(self, seconds: float | None, *, intents: Mapping[type[Message], TimeoutOptions] = {}) -> None:

@@ -28,6 +28,9 @@ class TraceContext(Stamp):
     """The span of a dispatch in W3C Trace Context; messages that the dispatch causes inherit it, also over a queue.
 
     Pass one to a dispatch to continue a trace from elsewhere: ``dispatch(command, TraceContext(traceparent=...))``.
+
+    traceparent: version, trace id, span id and flags, as in the header of this name.
+    tracestate: values of vendors, as in the header of this name; empty by default.
     """
 
     inherited: ClassVar[bool] = True
@@ -49,7 +52,8 @@ class Tracing:
 
     tracer: makes the spans; by default ``opentelemetry.trace.get_tracer("modd")``.
 
-    Raises: `InvalidOption`.
+    Raises:
+        InvalidOption: ``tracer`` is no tracer of OpenTelemetry.
     """
 
     stamps: ClassVar[tuple[type[Stamp], ...]] = (TraceContext,)

@@ -25,12 +25,14 @@ Check: TypeAlias = Callable[[Any, str], Misfits | Awaitable[Misfits]]
 
 
 class ValidatorOptions(TypedDict, total=False):
-    """The options of `Validator` by type: each a predicate, a type for msgspec, a JSON schema, or None."""
+    """The options of `Validator` by type: each a predicate, a type for msgspec, a JSON schema, or None for no check.
+
+    input: the check of the message; by default its fields must fit their types.
+    output: the check of each result; by default none.
+    """
 
     input: Any
-    """The check of a message; by default its fields must fit their types."""
     output: Any
-    """The check of each result; by default none."""
 
 
 class Validator(MiddlewareWithOptions):
@@ -50,7 +52,11 @@ class Validator(MiddlewareWithOptions):
     Every result is checked. Paths in ``InvalidIntent.errors`` start with ``$`` for the message and ``result`` (or
     ``results[0]``) for results; the errors do not show values.
 
-    Raises: `InvalidOption`; `MissingExtra`; `NoHandler` when the bus is checked; `InvalidIntent` while dispatching.
+    Raises:
+        InvalidOption: a check is of no kind above, or the types of the fields of a message cannot be found.
+        MissingExtra: a JSON schema is given without ``modd[jsonschema]``.
+        NoHandler: when the bus is checked, if it does not handle a type in ``intents``.
+        InvalidIntent: while dispatching, if the message or a result is not valid.
     """
 
     role: ClassVar[str] = "validator"

@@ -17,8 +17,8 @@ class Filter(NamedPart):
 
     component: any component; the boundary of a bus is passed on.
     allow: a message type or several; only these and their subclasses pass. None, the default, allows all types.
-    deny: a message type or several that do not pass, even if allowed.
-    where: ``(message) -> bool``, not async, called for each message that passes by type; None passes all.
+    deny: a message type or several that do not pass, even if allowed; by default none.
+    where: ``(message) -> bool``, not async, called for each message that passes by type; None, the default, passes all.
 
     A message that is filtered by type counts as not accepted, so an observer can report that it was not received. A
     failure is handled if it passes and the component handles failures; a failure that ``where`` rejects stays

@@ -24,7 +24,8 @@ class ListDiff(NamedPart):
 
     on: the message type that has the list; subclasses count.
     items: ``(message) -> items``, the whole current list; the first list is compared with an empty one.
-    added, removed: ``(item) -> message``, several messages or None; at least one of the two functions is required.
+    added, removed: ``(item) -> message``, several messages or None; by default none, but at least one of the two
+        functions is required.
     key: ``(item) -> value``, the identity of an item; None, the default, for the item itself. Required for items that
         cannot be hashed. Of an item that stays, the latest version is kept for ``removed``.
 

@@ -12,7 +12,7 @@ from modd.parts.base import NamedPart, checked_function, narrow
 
 
 class Level(IntEnum):
-    """The severity of a log entry, with the numbers of `logging`."""
+    """The severity of a log entry, DEBUG, INFO, WARNING or ERROR, with the numbers of `logging` (10 to 40)."""
 
     DEBUG = 10
     INFO = 20
@@ -23,7 +23,9 @@ class Level(IntEnum):
 class Logged(Message, tag="modd.Logged"):
     """A log entry: return one from any component to log, or use `Log`; `ConsoleLog` prints them.
 
-    source: the origin of the entry, as a rule the name of a component.
+    level: the severity, a `Level`.
+    text: the entry, as a text of one line or more.
+    source: the origin of the entry, as a rule the name of a component; empty by default.
     """
 
     level: Level

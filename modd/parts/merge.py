@@ -18,7 +18,8 @@ class Merge(NamedPart):
 
     types: the input types; subclasses count, and a message of two of these types counts for both.
     into: ``(latest of the first type, of the second, ...)`` returns anything that a component may return; may be async.
-    reset: a message type or several that clear the stored inputs; a message that is also an input only resets.
+    reset: a message type or several that clear the stored inputs, by default none; a message that is also an input only
+        resets.
 
     A merge does not receive its own output. If ``into`` raises, the inputs stay stored, and the next input calls it
     again.

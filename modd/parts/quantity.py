@@ -1,4 +1,4 @@
-"""QuantityStore: a part that keeps a quantity for each key."""
+"""QuantityStore: a part that keeps a total for each key."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Q = TypeVar("Q", bound=Amount)
 
 
 class QuantityStore(NamedPart, Generic[K, Q]):
-    """Adds up a quantity for each key and returns a message when it changes.
+    """Keeps a total for each key, and returns a message when a total changes.
 
     Use it to count, such as items in stock or occupied seats:
     ``QuantityStore(Moved, key=lambda m: m.sku, quantity=lambda m: m.count, changed=StockChanged)``

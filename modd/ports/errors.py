@@ -10,7 +10,9 @@ from modd.errors import ModdError
 class LeaseLost(ModdError, RuntimeError):
     """A claim has lost its item: the item was claimed again after the lease, or the claim was settled before.
 
-    ``ids`` has the ids of the lost items.
+    ids: the ids of the lost items.
+
+    Claim with a longer lease, extend it while you work, and settle each claim once.
     """
 
     def __init__(self, ids: Iterable[str]) -> None:
@@ -22,7 +24,14 @@ class LeaseLost(ModdError, RuntimeError):
 
 
 class Conflict(ModdError, RuntimeError):
-    """Events were appended with the wrong expected revision, because another writer was faster."""
+    """Events were appended with the wrong expected revision, because another writer was faster.
+
+    stream: the name of the stream.
+    expected: the revision that the caller expected.
+    actual: the revision of the stream, from 0.
+
+    Read the new events, decide again, and append with ``expected_revision=actual``.
+    """
 
     def __init__(self, stream: str, expected: int, actual: int) -> None:
         self.stream, self.expected, self.actual = stream, expected, actual
@@ -33,7 +42,10 @@ class Conflict(ModdError, RuntimeError):
 
 
 class AlreadyHandled(ModdError, RuntimeError):
-    """The id is in the inbox: its message was handled before."""
+    """The id is in the inbox: its message was handled before.
+
+    id: the id of the message; acknowledge the message, and do nothing else.
+    """
 
     def __init__(self, id: str) -> None:
         self.id = id
@@ -43,7 +55,10 @@ class AlreadyHandled(ModdError, RuntimeError):
 class StoreError(ModdError, RuntimeError):
     """A store cannot do its work; everything that it acknowledged before is safe.
 
-    The base of the errors of all stores. ``store`` is its name, such as the path of a file.
+    The base of the errors of all stores.
+
+    store: the name of the store, such as the path of a file.
+    problem: the failure and the way to mend it, as a text.
     """
 
     def __init__(self, store: str, problem: str) -> None:
@@ -52,7 +67,13 @@ class StoreError(ModdError, RuntimeError):
 
 
 class NoTransaction(ModdError, RuntimeError):
-    """A handler has a parameter for the open transaction, and no transaction is open."""
+    """A handler has a parameter for the open transaction, and no transaction is open.
+
+    handler: the name of the handler.
+
+    Dispatch inside ``async with store.transaction():``, or use a worker whose queue or inbox is in a store with
+    transactions.
+    """
 
     def __init__(self, handler: str) -> None:
         self.handler = handler

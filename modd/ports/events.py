@@ -13,8 +13,11 @@ from modd.ports.items import Item
 class RecordedEvent(msgspec.Struct, frozen=True):
     """An event in a store.
 
+    stream: the name of its stream.
     revision: its number in its stream, from 1.
     position: its number in the whole store, from 1.
+    body: the content, in bytes as they were appended.
+    headers: texts about the content, such as its type; may be empty.
     at: the time of the append, in seconds since 1970.
     """
 
@@ -27,7 +30,14 @@ class RecordedEvent(msgspec.Struct, frozen=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """The state of a stream at a revision, so that the events up to it need not be read."""
+    """The state of a stream at a revision, so that the events up to it need not be read.
+
+    stream: the name of the stream.
+    revision: the number of the last event that the state includes.
+    body: the state, in bytes as they were saved.
+    headers: texts about the state, such as its type; may be empty.
+    at: the time of saving, in seconds since 1970.
+    """
 
     stream: str
     revision: int

@@ -13,9 +13,10 @@ class Item(msgspec.Struct, frozen=True):
 
     body: the content, in bytes that the queue does not interpret.
     headers: texts about the content, such as its type; none by default.
-    key: items with the same key are claimed one at a time, in the order in which they were put. None: no such order.
+    key: items with the same key are claimed one at a time, in the order in which they were put. None, the default: no
+        such order.
     delay: seconds until the item may be claimed, 0 by default.
-    id: a unique id in the queue; None lets the queue choose one.
+    id: a unique id in the queue; None, the default, lets the queue choose one.
 
     Raises:
         InvalidOption: a value has a wrong type, or ``delay`` is negative.
@@ -41,6 +42,10 @@ class Item(msgspec.Struct, frozen=True):
 class Claim(msgspec.Struct, frozen=True):
     """A lease on an item: the item is yours until the lease ends.
 
+    id: the id of the item in the queue or outbox.
+    body: the content, in bytes as they were put.
+    headers: texts about the content, such as its type; may be empty.
+    key: the key of the item; None if it has no order with other items.
     attempt: the number of the claim, from 1.
     token: identifies this claim among all claims of the item.
     """
@@ -54,7 +59,14 @@ class Claim(msgspec.Struct, frozen=True):
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
-    """An item that was given up and waits for an operator, with the reason and the number of its attempts."""
+    """An item that was given up and waits for an operator, who puts it back (`redrive`) or removes it (`discard`).
+
+    id: the id of the item in the queue.
+    body: the content, in bytes as they were put.
+    headers: texts about the content, such as its type; may be empty.
+    reason: the text with which the item was buried.
+    attempts: the number of claims of the item that counted.
+    """
 
     id: str
     body: bytes
@@ -64,7 +76,7 @@ class DeadLetter(msgspec.Struct, frozen=True):
 
 
 class Stats(msgspec.Struct, frozen=True):
-    """The number of items in each state; each item is in one state.
+    """The number of items of a queue in each state; each item is in one state.
 
     ready: due and not leased, items that wait for their key included.
     delayed: put or retried with a delay that is not over.

@@ -1,4 +1,4 @@
-"""The fixture of `modd.testing.plugin`, in a module of its own that is registered last, so that it takes precedence."""
+"""The fixture of `modd.testing.plugin`, in a separate module that is registered last, so that it takes precedence."""
 
 from __future__ import annotations
 

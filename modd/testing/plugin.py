@@ -49,7 +49,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> None:
-    """Fail a test whose marker has no effect because another ``anyio_backend`` fixture overrides the one of modd."""
+    """Fail a test whose marker has no effect because a different ``anyio_backend`` fixture overrides that of modd."""
     backend = getattr(item, "funcargs", {}).get("anyio_backend", ())
     if item.get_closest_marker("virtual_clock") and not isinstance(backend, tuple):
         cure = "let it return modd.testing.virtual_backend(...)"

@@ -15,7 +15,7 @@ class Recorder(Part):
 
     types: the message types to accept, subclasses included; none, the default, accepts all messages and sees failures.
         A recorder with the type ``Failure`` handles failures, like any component that names it.
-    name: its name in journeys and graphs.
+    name: its name in journeys and graphs; by default "Recorder".
 
     Raises:
         InvalidOption: a type is no message type.

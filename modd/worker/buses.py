@@ -28,6 +28,7 @@ class ServedBuses:
         self.bus = bus
         self.name: str = getattr(bus, "name", "")
         self.buses = _typed_buses(bus)
+        root_bus(bus)
         self._buses_by_type: dict[type[Message], list[Any]] = {}
         for kind in with_derived(self.types):
             self._check(kind)

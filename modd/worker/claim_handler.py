@@ -116,7 +116,7 @@ class ClaimHandler:
         if inbox is not None and await inbox.has(_inbox_id(in_hand, bus)):
             return
         failures_before = 0 if envelope.sent else len(_failures(envelope))
-        dispatched = await self._emitted.dispatch(bus, envelope)
+        dispatched = await self._emitted.dispatch(bus, envelope, self._buses.bus)
         failures = _failures(dispatched.envelope)
         if len(failures) > failures_before:
             raise StampedFailure(failures[-1].error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from functools import partial
 from typing import Any
 
 from modd.core import Message
@@ -11,8 +12,11 @@ from modd.cqrs.enclosing import dispatch_in_turn
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.ids import qualify
 from modd.cqrs.result import Dispatched
+from modd.errors import TurnFailed
 from modd.ports.items import Claim, Item
 from modd.ports.outbox import Outbox
+from modd.ports.transaction import open_transaction
+from modd.worker.dead_letters import reason_of
 from modd.worker.source import log
 
 
@@ -27,10 +31,17 @@ class EmittedEvents:
         self._outbox, self._codec = outbox, codec
         self._codecs: dict[type[Message], Codec] = {}
 
-    def dispatch(self, bus: Any, envelope: Envelope[Any]) -> Awaitable[Dispatched[Any]]:
-        """Dispatch an envelope; without an outbox in a turn of the surrounding bus, so that events flow on there."""
+    def dispatch(self, bus: Any, envelope: Envelope[Any], within: Any) -> Awaitable[Dispatched[Any]]:
+        """Dispatch an envelope; without an outbox in a turn of the surrounding bus, so that events flow on there.
+
+        A failure of what the events cause is logged: the message itself succeeded and must not run again. It is raised
+        in a transaction, which takes back what the message has done.
+
+        within: the bus of the worker, which has the typed bus inside or is it.
+        """
         if self._outbox is None and bus.around:
-            return dispatch_in_turn(bus, envelope)
+            log_failure = None if open_transaction.get() is not None else partial(_log_failure, envelope)
+            return dispatch_in_turn(bus, envelope, log_failure, within=within)
         return bus.dispatch(envelope)  # type: ignore[no-any-return]
 
     async def publish(self, bus: Any, dispatched: Dispatched[Any], claim: Claim) -> None:
@@ -57,3 +68,9 @@ class EmittedEvents:
         if codec is None:
             codec = self._codecs[kind] = Codec([kind])
         return codec
+
+
+def _log_failure(envelope: Envelope[Any], error: TurnFailed) -> None:
+    """Log that a message is done, although a message that it caused failed."""
+    kind = type(envelope.message).__qualname__
+    log.error("%s %s is done and not tried again, but an effect of it failed: %s", kind, envelope.id, reason_of(error))

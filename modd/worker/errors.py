@@ -6,7 +6,14 @@ from modd.errors import ModdError
 
 
 class DuplicateHandler(ModdError, ValueError):
-    """Two handlers of one type of event have the same name, by which a worker tells their rows apart."""
+    """Two handlers of one type of event have the same name, by which a worker tells their rows apart.
+
+    intent: the type of the event.
+    handler: the name of both handlers.
+    bus: the name of the bus.
+
+    Register each with a name of its own: ``register(UserCreated, notify, name="notify_admin")``.
+    """
 
     def __init__(self, intent: type, handler: str, bus: str) -> None:
         self.intent, self.handler, self.bus = intent, handler, bus
@@ -17,7 +24,12 @@ class DuplicateHandler(ModdError, ValueError):
 
 
 class AlreadyRunning(ModdError, RuntimeError):
-    """A worker was run while it was running."""
+    """A worker was run while it was running.
+
+    worker: the name of the worker, in the text.
+
+    Run a worker once at a time, and create a second one to run two.
+    """
 
     def __init__(self, worker: str) -> None:
         super().__init__(f"{worker} is running; run it once at a time, and create a second worker to run two")

@@ -52,25 +52,31 @@ class Worker:
     bus: a typed bus of commands or events, or a `Bus` with such buses inside. The worker opens it for its run, unless
         it is open. If several workers share a bus, open it around them.
     codec: decodes messages and encodes emitted events. By default one of all types that the buses handle.
-    inbox: recognises messages that were handled before. None for no inbox.
+    inbox: recognises messages that were handled before. None, the default, for no inbox.
     outbox: gets the emitted events. By default that of the inbox or the queue, if it has one.
-    concurrency: number of messages that are handled at a time.
-    attempts: number of attempts after which a message that fails, or kills its process, becomes a dead letter.
-    backoff: delays between attempts: ``"exponential"``, ``"fibonacci"``, ``"none"``, or a function from the number of
-        the failed attempt, counted from 1, to seconds. The delay of a `RetryLater` takes precedence.
-    give_up_on: types of errors after which a message becomes a dead letter at once, as after `GiveUp` and misuse.
-    lease: seconds of a lease. It is renewed for as long as the handler runs; after a crash a second worker may claim
-        the message when its lease ends.
-    drain: seconds that handlers have to end after `stop`; then they are cancelled and their messages released. That,
-        and closing the bus, takes at most one second more, or the timeout of a locked store.
-    poll: most seconds between two claims from the queues.
-    max_messages: the run ends after so many messages. None for no limit.
-    max_age: the run ends after so many seconds. None for no limit.
+    concurrency: number of messages that are handled at a time; 8 by default.
+    attempts: number of attempts after which a message that fails, or kills its process, becomes a dead letter; 10 by
+        default.
+    backoff: delays between attempts: ``"exponential"`` (default), ``"fibonacci"``, ``"none"``, or a function from the
+        number of the failed attempt, counted from 1, to seconds. The delay of a `RetryLater` takes precedence.
+    give_up_on: types of errors after which a message becomes a dead letter at once, as after `GiveUp` and misuse; by
+        default no others.
+    lease: seconds of a lease, 30 by default. It is renewed for as long as the handler runs; after a crash a second
+        worker may claim the message when its lease ends.
+    drain: seconds that handlers have to end after `stop`, 30 by default; then they are cancelled and their messages
+        released. That, and closing the bus, takes at most one second more, or the timeout of a locked store.
+    poll: most seconds between two claims from the queues; 1 by default.
+    max_messages: the run ends after so many messages. None, the default, for no limit.
+    max_age: the run ends after so many seconds. None, the default, for no limit.
     retention: seconds after which a row whose handler no worker has becomes a dead letter. By default a week.
-    clock: returns the time in seconds since 1970.
+    clock: returns the time in seconds since 1970; ``time.time`` by default.
 
-    Raises: `InvalidOption`, `WrongBus` for a bus of queries, `MultipleHandlers` for a command that two buses handle,
-        `DuplicateHandler` and `DuplicateName` for two handlers or buses of one name.
+    Raises:
+        InvalidOption: an option has a value that cannot work.
+        WrongBus: the bus is for queries.
+        MultipleHandlers: two buses handle one command.
+        DuplicateHandler: two handlers of one event have the same name.
+        DuplicateName: two buses have the same name.
     """
 
     def __init__(

@@ -11,6 +11,7 @@ class ModelBus:  # its parts are buses, or have a name, accepts() and act(messag
     def __init__(self, name: str, parts: list[Any], inbound: set[Any] | None, outbound: set[Any]) -> None:
         self.name, self.parts, self.inbound, self.outbound = name, parts, inbound, outbound
         self.turns: list[list[Any]] = [[]]  # what left in each turn that is open, innermost last
+        self.stack: list[Any] = []  # the buses of all turns that are open, innermost last; one list for all buses
 
     def accepts(self) -> tuple[set[Any], bool]:
         if self.inbound is not None:
@@ -26,6 +27,7 @@ class ModelBus:  # its parts are buses, or have a name, accepts() and act(messag
     def send(self, message: Any) -> list[Any]:
         queue, outs, errors = list[Any]([(message, self)]), list[Any](), list[Any]()
         self.turns.append(outs)
+        self.stack.append(self)
         while queue:
             message, source = queue.pop(0)
             failure, raised, handled = message[0] == "F", list[Any](), False
@@ -46,10 +48,19 @@ class ModelBus:  # its parts are buses, or have a name, accepts() and act(messag
                 raised = raised if "F" in self.outbound and source is not self else [message[3], *raised]
             errors += raised
         self.turns.pop()
-        self.turns[-1] += outs
+        self.stack.pop()
+        self.turns[-1] += [] if self.returned_outside() else outs
         if errors:
             raise Fail(errors, outs)
         return outs
+
+    def has(self, bus: Any) -> bool:
+        return bus is self or any(part.has(bus) for part in self.parts if isinstance(part, ModelBus))
+
+    def returned_outside(self) -> bool:  # then what left is with the caller for good: it leaves once
+        if self not in self.stack or self.has(self.stack[-1]):
+            return False
+        return self.stack[-1].has(self) or self.stack[-1] in self.stack[: self.stack.index(self)]
 
     def act(self, message: Any, _: Any, give: Any) -> Any:
         try:

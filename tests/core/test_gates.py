@@ -11,6 +11,8 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from modd import Bus, InvalidOption, Message, NotAMessage, TurnFailed, TurnOverflow
+from modd.cqrs import Command, CommandBus, EventBus, QueryBus
+from modd.parts import Filter
 from tests.names import A, N, Start, failures_of
 
 pytestmark = pytest.mark.anyio
@@ -154,7 +156,7 @@ class AwaitedKey:
         return 1
 
 
-@pytest.mark.parametrize("wrong", ["yes", 1, None, some_key, AwaitedKey()])
+@pytest.mark.parametrize("wrong", ["yes", 1, 0, some_key, AwaitedKey()])
 def test_exclusive_takes_a_boolean_or_a_plain_function(wrong: Any) -> None:
     # MO-13
     with pytest.raises(InvalidOption, match="exclusive"):
@@ -338,3 +340,92 @@ def test_buses_that_share_what_is_inside_are_made_quickly_and_looked_through_onc
     for n in range(15):
         bus = Bus([bus, bus], name=f"level{n}")
     assert bus.find("leaf") is not bus
+
+
+class Take(Command[None]):
+    n: int
+
+
+class Most:
+    """A handler that knows how many turns were in it at once; the first ones wait for each other."""
+
+    def __init__(self) -> None:
+        self.inside = self.most = 0
+
+    async def __call__(self, command: Take) -> None:
+        self.inside += 1
+        self.most = max(self.most, self.inside)
+        for _ in range(3):
+            await checkpoint()
+        self.inside -= 1
+
+
+def heard(message: Message) -> None:
+    pass
+
+
+DERIVED: dict[str, tuple[Any, bool]] = {
+    "typed buses": (lambda typed: Bus([typed, QueryBus(), EventBus()]), True),
+    "a bus of typed buses": (lambda typed: Bus([Bus([typed]), EventBus()]), True),
+    "a bus that overlaps": (lambda typed: Bus([Bus([typed, heard], exclusive=False)]), True),
+    "a bus with a key": (lambda typed: Bus([Bus([typed, heard], exclusive=lambda take: take.n)]), True),
+    "another component": (lambda typed: Bus([typed, heard]), False),
+    "a part around a typed bus": (lambda typed: Bus([Filter(typed)]), False),
+    "another component in a bus inside": (lambda typed: Bus([Bus([typed, heard])]), False),
+    "an exclusive bus inside": (lambda typed: Bus([Bus([typed], exclusive=True)]), False),
+    "explicitly exclusive": (lambda typed: Bus([typed], exclusive=True), False),
+    "explicitly not exclusive": (lambda typed: Bus([typed, heard], exclusive=False), True),
+}
+
+
+@pytest.mark.parametrize(("build", "overlaps"), DERIVED.values(), ids=DERIVED)
+async def test_turns_overlap_by_default_if_all_components_are_typed_buses_and_buses_that_overlap(
+    build: Any, overlaps: bool
+) -> None:
+    # DF-14
+    most = Most()
+    bus = build(CommandBus({Take: most}))
+    for _ in range(2):
+        await send_all(bus, [Take(n) for n in range(4)])
+    assert most.most == (4 if overlaps else 1)
+
+
+async def test_the_default_is_derived_anew_when_components_come_and_go_to_any_depth() -> None:
+    # DF-14
+    most = Most()
+    inner = Bus([CommandBus({Take: most})])
+    outer = Bus([inner])
+    changes: list[tuple[Any, int]] = [
+        (lambda: None, 4),
+        (lambda: inner.add(heard), 1),
+        (lambda: inner.remove(heard), 4),
+        (lambda: outer.add(heard), 1),
+        (lambda: outer.remove(heard), 4),
+    ]
+    for change, expected in changes:
+        change()
+        most.most = 0
+        await send_all(outer, [Take(n) for n in range(4)])
+        assert most.most == expected
+    assert Bus().gate is not None, "components may come that keep state"
+
+
+async def test_turns_that_wait_when_the_last_other_component_goes_are_let_in() -> None:
+    # DF-14
+    most, going = Most(), anyio.Event()
+
+    async def hold(message: N) -> None:
+        going.set()
+        for _ in range(5):
+            await checkpoint()
+        bus.remove(hold)
+
+    bus = Bus([CommandBus({Take: most}), hold])
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(bus, N(1))
+        await going.wait()
+        for n in range(3):
+            tasks.start_soon(bus, Take(n))
+    assert most.most == 1, "they were in line already"
+    await send_all(bus, [Take(n) for n in range(4)])
+    assert most.most == 4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from modd import Bus, Deadlock, Message, TurnFailed, TurnOverflow, detached
+from modd.parts import Filter, Outbound
 from tests.names import A, B, C, N, Start
 
 pytestmark = pytest.mark.anyio
@@ -519,3 +521,89 @@ async def test_a_circle_through_sends_that_outlive_their_turn_is_found() -> None
             await caught(other, N(1))
     assert [set(error.circle) for error in errors] == [{"here", "other"}]
     assert await here(A()) == await other(A()) == ()
+
+
+def context_in(levels: int, context: Any, options: dict[str, Any], wrap: Callable[[Bus], Any]) -> Any:
+    """Put a bus into so many buses that let A out, each by a wrapper."""
+    for level in range(levels):
+        context = wrap(Bus([context], name=f"around {level}", inbound=[Start], outbound=[A], **options))
+    return context
+
+
+WRAPPERS: list[Callable[[Bus], Any]] = [lambda bus: bus, Filter, Outbound]
+
+
+@pytest.mark.parametrize("options", [{}, {"exclusive": False}, {"concurrent": True}, {"exclusive": type}], ids=str)
+@pytest.mark.parametrize("wrap", WRAPPERS, ids=["alone", "in a filter", "in an outbound"])
+@pytest.mark.parametrize("way", ["root", "own", "next door", "by hand"])
+async def test_a_message_leaves_each_bus_around_it_once_in_whichever_turn_inside(
+    options: dict[str, Any], wrap: Callable[[Bus], Any], way: str
+) -> None:
+    # DF-19
+    for levels, depth, fails in [
+        (0, 0, False),
+        (0, 1, True),
+        (0, 9, False),
+        (1, 1, False),
+        (2, 5, True),
+        (2, 6, False),
+    ]:
+        left = await times_that_a_leaves(options, wrap, way, levels, depth, fails)
+        lost = fails and way == "by hand"  # the function between is raised an error, which has the message
+        assert left == (0 if lost else 1), (levels, depth, fails)
+
+
+async def times_that_a_leaves(
+    options: dict[str, Any], wrap: Callable[[Bus], Any], way: str, levels: int, depth: int, fails: bool
+) -> int:
+    """Return how often A gets to the outermost bus if it comes from a turn that is so many turns deep."""
+    got, left = list[Message](), depth
+
+    async def ask(message: Start) -> Any:
+        nonlocal left
+        if left:
+            left -= 1
+            with suppress(TurnFailed):
+                await {"root": top, "own": context, "next door": beside, "by hand": top}[way](Start())
+            return None
+        return [A(), B()] if fails else A()
+
+    def fail(message: B) -> None:
+        raise ValueError("after it left")
+
+    async def call_back(message: Start) -> None:
+        await context(message)
+
+    async def by_hand(message: Start) -> Any:
+        return await context(message)
+
+    context = Bus([ask, fail], name="context", inbound=[Start], outbound=[A], **options)
+    beside = Bus([call_back], name="next door")
+    inner: Any = context_in(levels, by_hand if way == "by hand" else wrap(context), options, wrap)
+    top = Bus([inner, got.append], inbound=[Start], name="top", **options)
+    with suppress(TurnFailed):
+        await top(Start())
+    return got.count(A())
+
+
+async def test_what_left_in_a_turn_that_was_cancelled_leaves_with_the_turn_around() -> None:
+    # DF-19
+    got: list[Message] = []
+
+    async def ask(message: Start) -> None:
+        with anyio.CancelScope() as scope:
+            scopes.append(scope)
+            await top(N(1))
+
+    async def hang(message: A) -> None:
+        scopes[0].cancel()
+        await anyio.sleep_forever()
+
+    def give(message: N) -> A:
+        return A()
+
+    scopes: list[anyio.CancelScope] = []
+    context = Bus([ask, give, hang], name="context", outbound=[A])
+    top = Bus([context, got.append], name="top")
+    await top(Start())
+    assert got.count(A()) == 1

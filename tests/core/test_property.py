@@ -57,6 +57,13 @@ class World:
         self.log: list[Any] = []
         self.cancel: Callable[[], None] = lambda: None
         self.buses: dict[str, Any] = {}
+        self.stack: list[Any] = []
+
+    def target(self, verb: Any, bus: Any) -> Any:
+        """The bus that a component sends to: its own, the outermost, or the one with this number."""
+        if verb in ("ask", "try"):
+            return bus
+        return [*self.buses.values()][0 if verb == "up" else int(verb) % len(self.buses)]
 
     def note(self, *what: Any) -> None:
         self.log.append(what)
@@ -101,7 +108,7 @@ class Plan:
                 elif verb == "cancel":
                     raise Cancelled
                 elif verb != "pause":
-                    target = self.world.buses["0"] if verb == "up" else bus
+                    target = self.world.target(verb, bus)
                     self.world.note(self.name, "asked", list(map(short, target.send(message))))
             except Fail as fail:
                 if verb != "try":
@@ -160,7 +167,7 @@ class Plan:
                 if message.energy:
                     raise Boom("in clean-up")
         else:
-            target = self.world.buses["0"] if verb == "up" else bus
+            target = self.world.target(verb, bus)
             try:
                 left = await target(message)
             except TurnFailed as failed:
@@ -193,7 +200,9 @@ def shape(error: Any) -> Any:
 
 
 kinds = st.integers(0, KINDS - 1)
-verbs = st.tuples(st.sampled_from(["give", "give", "give", "raise", "ask", "try", "up", "pause", "cancel"]), kinds)
+verbs = st.tuples(
+    st.sampled_from(["give", "give", "give", "raise", "ask", "try", "up", "1", "2", "3", "pause", "cancel"]), kinds
+)
 plans = st.tuples(
     st.frozensets(kinds, max_size=2),
     st.sampled_from([False, False, False, True]),
@@ -209,18 +218,18 @@ def buses(parts: Any) -> Any:
         st.lists(parts, min_size=1, max_size=3),
         st.none() | boundary,
         boundary,
-        st.sampled_from([True, True, False, "key"]),
+        st.sampled_from([True, None, False, "key"]),
     )
 
 
 trees = buses(plans | buses(plans | buses(plans)))
 sends = st.lists(st.tuples(st.integers(0, 5), kinds, st.integers(0, 3)), min_size=1, max_size=STEPS)
-OPTIONS: dict[Any, Any] = {True: True, False: False, "key": lambda message: "one"}
+OPTIONS: dict[Any, Any] = {True: True, None: None, False: False, "key": lambda message: "one"}
 
 
 def build_model(drawn: Any, name: str, world: World) -> ModelBus:
     bus = ModelBus(name, [], *drawn[1:3])
-    world.buses[name] = bus
+    world.buses[name], bus.stack = bus, world.stack
     bus.parts = [
         build_model(part, f"{name}.{n}", world) if len(part) == 4 else Plan(part, f"{name}.{n}", world)
         for n, part in enumerate(drawn[0])
@@ -250,6 +259,7 @@ def run_model(tree: Any, steps: Any) -> tuple[list[Any], list[Any]]:
             outcomes.append(shape(fail))
         except Cancelled:
             outcomes.append("cancelled")
+            world.stack.clear()
             for bus in world.buses.values():
                 bus.turns = [[]]
     return world.log, outcomes

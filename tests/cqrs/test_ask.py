@@ -167,7 +167,7 @@ async def test_nobody_or_more_than_one_is_an_error() -> None:
         await Bus([lambda message: None]).ask(Get())
 
 
-@pytest.mark.parametrize("given", [Get, None, "Get", Envelope(Get())], ids=str)
+@pytest.mark.parametrize("given", [Get, None, "Get", ValueError("Get")], ids=str)
 async def test_only_messages_can_be_asked(given: Any) -> None:
     # MO-27
     with pytest.raises(NotAMessage):
@@ -436,6 +436,39 @@ async def test_a_typed_bus_in_two_contexts_of_one_bus_asks_that_bus() -> None:
     commands = CommandBus([handle])
     top = Bus([Bus([commands], name="one"), Bus([commands], inbound=[Plain], name="two"), QueryBus([get])], name="top")
     assert await top.ask(Create()) == 7 == await commands.ask(Create())
+
+
+def asks_in_two_buses(*kinds: Any) -> tuple[CommandBus, list[Bus]]:
+    """Return a typed bus whose handler asks for Get, and two buses around it, each with these query buses beside."""
+
+    async def handle(message: Create, ask: Ask) -> int:
+        return len(await ask(Get()))
+
+    commands = CommandBus([handle])
+    buses = [
+        Bus([commands, *([QueryBus({kind: lambda query, name=name: name})] if kind else [])], name=name)
+        for name, kind in zip(("a", "bb"), kinds, strict=True)
+    ]
+    return commands, buses
+
+
+async def test_an_ask_from_a_handler_that_two_buses_around_could_answer_is_an_error_that_names_both() -> None:
+    # DF-25
+    commands, [a, bb] = asks_in_two_buses(Get, Get)
+    with pytest.raises(MultipleHandlers, match="around commands handle Get: queries in a, queries in bb") as info:
+        await commands.ask(Create())
+    assert info.value.answering == ("queries in a", "queries in bb")
+    assert (await a.ask(Create()), await bb.ask(Create())) == (1, 2), "the bus that was asked is asked"
+
+
+async def test_an_ask_from_a_handler_goes_to_the_one_bus_around_that_could_answer() -> None:
+    # DF-25
+    for kinds, length in (((Get, None), 1), ((None, Get), 2), ((Find, Get), 2)):
+        commands, _buses = asks_in_two_buses(*kinds)
+        assert await commands.ask(Create()) == length
+    commands, _buses = asks_in_two_buses(None, Find)
+    with pytest.raises(NoHandler, match="no handler for Get; a handles"):
+        await commands.ask(Create())
 
 
 @pytest.mark.parametrize("exclusive", [True, False])

@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from modd import Bus, Message, TurnFailed
+from modd import Bus, InvalidOption, Message, TurnFailed
 from modd.core.component import Part
 from modd.cqrs import CommandBus, Emit, Envelope, EventBus
 from modd.cqrs.enclosing import dispatch_in_turn
+from modd.ports import Transaction
 from modd.stores import MemoryQueue
 from modd.worker import Worker
-from tests.worker.desk import Paid, Pay, item, work_off
+from tests.worker.desk import Desk, Paid, Pay, item, work_off
 
 pytestmark = pytest.mark.anyio
 
@@ -77,19 +78,53 @@ async def test_a_row_gets_to_its_handler_alone_and_what_that_gives_back_flows_on
     assert sorted(heard) == [-3, 3]
 
 
-async def test_what_fails_in_the_turn_fails_the_message() -> None:
-    queue, tries = MemoryQueue(), list[Any]()
+@pytest.mark.parametrize("around", [False, True])
+async def test_a_reaction_that_fails_does_not_run_the_command_again_and_what_left_goes_on(
+    around: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    # DF-19
+    queue, paid, heard, outside = MemoryQueue(), list[int](), list[int](), list[int]()
+
+    def pay_once(command: Pay, emit: Emit) -> None:
+        paid.append(command.amount)
+        emit(Paid(command.amount))
 
     def hear(event: Paid) -> None:
-        tries.append(event)
+        heard.append(event.amount)
         raise ValueError("deaf")
 
+    def hear_outside(event: Paid) -> None:
+        outside.append(event.amount)
+
+    components: list[Any] = [CommandBus([pay_once]), EventBus([hear])]
+    if around:
+        components = [Bus(components, name="inner", outbound=[Paid])]
     await queue.put(item(Pay(3)))
-    await work_off(Worker(queue, Bus([CommandBus([pay]), hear]), attempts=2, backoff="none"))
-    [dead] = await queue.dead()
-    assert dead.reason.splitlines()[0].startswith("TurnFailed: 1 failure in a turn of bus")
-    assert "ValueError: deaf" in dead.reason
-    assert len(tries) == 2
+    await work_off(Worker(queue, Bus([*components, EventBus([hear_outside], name="o")]), attempts=3, backoff="none"))
+    assert (paid, heard, outside) == ([3], [3], [3])
+    assert await queue.dead() == []
+    [told] = [text for text in caplog.messages if "done and not tried again" in text]
+    assert told.startswith("Pay ") and "an effect of it failed: TurnFailed: 1 failure in a turn of bus" in told
+    assert "ValueError: deaf" in told
+
+
+async def test_in_a_transaction_a_reaction_that_fails_takes_back_the_command_which_runs_again() -> None:
+    # DF-19
+    desk, queue, tries = Desk(), MemoryQueue(), list[int]()
+
+    def hear(event: Paid) -> None:
+        tries.append(event.amount)
+        if len(tries) < 3:
+            raise ValueError("deaf")
+
+    async def write(command: Pay, tx: Transaction, emit: Emit) -> None:
+        await tx.execute("paid")
+        emit(Paid(command.amount))
+
+    await queue.put(item(Pay(3)))
+    bus = Bus([CommandBus([write]), hear])
+    await work_off(Worker(queue, bus, inbox=desk.inbox, attempts=5, backoff="none"))
+    assert (tries, desk.rows) == ([3, 3, 3], ["paid"])
 
 
 async def test_a_handler_that_fails_in_a_turn_is_raised_as_it_is_and_the_bus_stays_usable() -> None:
@@ -131,3 +166,23 @@ async def test_without_a_bus_around_it_is_said_that_nobody_gets_an_event(caplog:
 async def test_a_typed_bus_alone_is_dispatched_as_it_is() -> None:
     dispatched = await dispatch_in_turn(CommandBus([pay]), Envelope(Pay(3)))
     assert dispatched.events == (Paid(3),)
+
+
+async def test_a_typed_bus_in_two_buses_is_refused_and_one_of_these_takes_what_it_emits() -> None:
+    # DF-25
+    queue, heard = MemoryQueue(), list[str]()
+    commands = CommandBus([pay])
+
+    def hear_in(name: str) -> Bus:
+        def hear(event: Paid) -> None:
+            heard.append(name)
+
+        return Bus([commands, EventBus([hear])], name=name)
+
+    buses = [hear_in(name) for name in ("a", "b")]
+    with pytest.raises(InvalidOption, match="it is in 2 buses: a, b; give one of these"):
+        Worker(queue, commands)
+    for bus in buses:
+        await queue.put(item(Pay(3)))
+        await work_off(Worker(queue, bus))
+    assert heard == ["a", "b"]

@@ -25,7 +25,15 @@ CacheMode = Literal["all", "only-cacheable"]
 
 
 class CacherOptions(TypedDict, total=False):
-    """The options of `Cacher` that may differ by type of query."""
+    """The options of `Cacher` that may differ by type of query; omitted options are as in the `Cacher`.
+
+    cache: ``"all"``, or ``"only-cacheable"`` to store only results whose envelope has a `Cacheable` stamp.
+    ttl: seconds for which a result is fresh; 0 stores nothing.
+    stale_ttl: seconds for which a result may be served stale after that; 0 for none.
+    short_circuit: False to run the middleware further in at a hit, too.
+    shared: True to give all actors and tenants the same results; only for results that everyone may see.
+    share_failures: False to run the queries that waited for a failed one, one after another.
+    """
 
     cache: CacheMode
     ttl: float
@@ -48,18 +56,24 @@ class Cacher(MiddlewareWithKeys):
     no handler returned (a fallback, a mock), and results that would come back from the store changed.
 
     store: a `modd.ports.Cache`; by default a `MemoryCache` of 10,000 results. Its errors are raised.
-    cache: ``"all"``, or ``"only-cacheable"`` to store only results whose envelope has a `Cacheable` stamp. The times of
-        the stamp take precedence in both modes.
-    ttl: seconds for which a result is fresh; 0 stores nothing.
-    stale_ttl: seconds for which a result may be served stale after that; 0 for none.
-    short_circuit: False to run the middleware further in at a hit, too.
-    shared: True to give all actors and tenants the same results; only for results that everyone may see.
-    share_failures: False to run the queries that waited for a failed one, one after another.
+    cache: ``"all"`` (default), or ``"only-cacheable"`` to store only results whose envelope has a `Cacheable` stamp.
+        The times of the stamp take precedence in both modes.
+    ttl: seconds for which a result is fresh, 3600 by default; 0 stores nothing.
+    stale_ttl: seconds for which a result may be served stale after that, 60 by default; 0 for none.
+    short_circuit: True (default) to end the dispatch at a hit, False to run the middleware further in, too.
+    shared: True to give all actors and tenants the same results; only for results that everyone may see. False by
+        default.
+    share_failures: True (default) to have queries that waited for a failed one fail like it, False to run them in turn.
     on_revalidation_error: a function of the error, sync or async; by default the error is logged.
-    intents: options by type of query.
+    intents: by type of query, the `CacherOptions` that differ; by default none.
 
-    Raises: `InvalidOption`; `WrongBus` for a bus of another kind; while dispatching, `Deadlock` for a query whose
-    handler asks the same query, and `InvalidIntent` for content that has no cache key.
+    Raises:
+        InvalidOption: an option has a value that cannot work, two buses of the same name have this instance, or a
+            result type cannot be stored.
+        WrongBus: the bus is not for queries.
+        NoHandler: when the bus is checked, if it does not handle a type in ``intents``.
+        Deadlock: while dispatching, if the handler of a query asks the same query.
+        InvalidIntent: while dispatching, for content that has no cache key.
     """
 
     role: ClassVar[str] = "cacher"

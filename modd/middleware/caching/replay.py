@@ -1,4 +1,4 @@
-"""Replay of stored results: the store, the answer in place of handlers, and the results of a dispatch."""
+"""Answer an envelope from stored results, in place of its handlers, and collect the results to store."""
 
 from __future__ import annotations
 

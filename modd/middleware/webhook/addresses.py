@@ -52,7 +52,13 @@ of Python."""
 
 
 class AddressRefused(ModdError, ConnectionError):
-    """A host has no address that a webhook may connect to; ``host`` is its name, ``reason`` the reason."""
+    """A host has no address that a webhook may connect to, because its addresses are not public.
+
+    host: the name of the host.
+    reason: its addresses with the kind of each, or that there is none, as a text.
+
+    If you trust the host, list it or its network in ``Webhook(allow=[...])``.
+    """
 
     def __init__(self, host: str, reason: str) -> None:
         self.host, self.reason = host, reason

@@ -47,14 +47,23 @@ class Endpoint(Value, frozen=True):
     The repr shows the host and the names of headers, but no path, values of headers or secret, because a URL may itself
     be a secret.
 
-    url: http or https, without user and password.
-    method: an HTTP method in capitals.
-    headers: sent in addition to the headers of the webhook, such as ``{"Authorization": "Bearer ..."}``.
-    secret: the secret for a signature by Standard Webhooks: base64, usually after ``whsec_``.
-    sign: a `Signer` for another signature, in place of a secret.
-    attempts, backoff, multiplier, jitter, timeout: as in `Webhook`; None for the option of the webhook.
+    url: the address, http or https, without user and password.
+    method: an HTTP method in capitals, POST by default.
+    headers: sent in addition to the headers of the webhook, such as ``{"Authorization": "Bearer ..."}``; by default
+        none.
+    secret: the secret for a signature by Standard Webhooks: base64, usually after ``whsec_``; None, the default, for no
+        signature.
+    sign: a `Signer` for another signature, in place of a secret; None by default.
+    attempts: the number of attempts in all.
+    backoff: the delays between attempts: ``"exponential"``, ``"fibonacci"`` or ``"none"``.
+    multiplier: the factor from one delay to the next; only for exponential.
+    jitter: the share by which delays vary at random, from 0 to 1.
+    timeout: seconds for one attempt.
 
-    Raises: `InvalidOption`.
+    None, the default, for one of the last five fields is the option of the webhook.
+
+    Raises:
+        InvalidOption: a field has a value that cannot work.
     """
 
     url: str

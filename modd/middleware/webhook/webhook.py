@@ -27,7 +27,18 @@ from modd.middleware.webhook.network import Resolve, addresses_of
 
 
 class WebhookOptions(TypedDict, total=False):
-    """The options of `Webhook` that may differ by type."""
+    """The options of `Webhook` that may differ by type; omitted options are as in the `Webhook`.
+
+    endpoints: the endpoints to send to, in place of the endpoints of the `Webhook`.
+    parallel: True to send to all endpoints at once; else one after another.
+    background: True to send after the dispatch has returned, without stamps; the bus must be open.
+    attempts: the number of attempts in all, for each endpoint.
+    backoff: the delays between attempts: ``"exponential"``, ``"fibonacci"`` or ``"none"``.
+    multiplier: the factor from one delay to the next; only for exponential.
+    jitter: the share by which delays vary at random, from 0 to 1.
+    timeout: seconds for one attempt.
+    max_delay: the longest delay in seconds.
+    """
 
     endpoints: Sequence[Endpoint]
     parallel: bool
@@ -53,22 +64,26 @@ class Webhook(MiddlewareWithOptions):
     fields included. The header ``webhook-id`` is the same at every attempt to send one message to one endpoint, so that
     the receiver can drop duplicates. Requests are signed by Standard Webhooks if the endpoint has a secret.
 
-    endpoints: the endpoints to send to.
-    parallel: True to send to all endpoints at once; else one after another.
-    background: True to send after the dispatch has returned, without stamps; the bus must be open.
-    attempts: the number of attempts in all, for each endpoint.
-    backoff, multiplier, jitter: the delays between attempts, as in `Retryer`; a longer ``Retry-After`` wins.
-    timeout: seconds for one attempt.
-    max_delay: the longest delay in seconds.
-    allow: hosts and networks to allow although they are not public; any other private host is refused.
+    endpoints: the endpoints to send to; by default none.
+    parallel: True to send to all endpoints at once, False (default) one after another.
+    background: True to send after the dispatch has returned, without stamps; the bus must be open. False by default.
+    attempts: the number of attempts in all, for each endpoint; 3 by default.
+    backoff, multiplier, jitter: the delays between attempts, as in `Retryer` and with the same defaults; a longer
+        ``Retry-After`` wins.
+    timeout: seconds for one attempt; 10 by default.
+    max_delay: the longest delay in seconds; 60 by default.
+    allow: hosts and networks to allow although they are not public, by default none; any other private host is refused.
     client: an ``httpx2.AsyncClient`` to send with. The webhook neither configures nor closes it, so ``allow`` and
         proxies are up to you, and its log shows full URLs. By default the webhook opens connections, which
         stay open while the bus is open.
-    intents: options by message type; endpoints there replace the endpoints above.
+    intents: by message type, the `WebhookOptions` that differ, by default none; endpoints there replace the endpoints
+        above.
     sleep, random, resolve: wait for some seconds, return a number from 0 up to 1, and return the addresses of a host;
         for tests.
 
-    Raises: `InvalidOption`.
+    Raises:
+        InvalidOption: an option has a value that cannot work.
+        NoHandler: when the bus is checked, if it does not handle a type in ``intents``.
     """
 
     def __init__(

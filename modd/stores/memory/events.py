@@ -19,7 +19,8 @@ from modd.stores.paging import PAGE, PagedReader
 class MemoryEventStore:
     """A `modd.ports.EventStore` of this process, for tests and for events that may be lost with the process.
 
-    clock: a function that returns seconds since 1970, for the ``at`` of events. It orders nothing, so it may jump.
+    clock: a function that returns seconds since 1970, for the ``at`` of events; ``time.time`` by default. It orders
+        nothing, so it may jump.
     """
 
     def __init__(self, clock: Callable[[], float] = time) -> None:

@@ -14,7 +14,12 @@ E = TypeVar("E", bound=BaseException)
 
 
 class StoreClosed(StoreError):
-    """The store was used outside of its ``async with``."""
+    """The store was used outside of its ``async with``.
+
+    store: the path of the file.
+
+    Use the store inside ``async with store:``.
+    """
 
     def __init__(self, store: str) -> None:
         super().__init__(store, "the store is not open; use it inside `async with store:`")
@@ -23,8 +28,13 @@ class StoreClosed(StoreError):
 class StoreForked(StoreError):
     """The store, or its file, was used in a process that was forked while the file was open.
 
-    SQLite's locks do not survive a fork, so that the file could be damaged. ``opened_by`` is the id of the process that
-    opened the file, ``process`` the id of the forked one.
+    SQLite's locks do not survive a fork, so that the file could be damaged.
+
+    store: the path of the file.
+    opened_by: the id of the process that opened the file.
+    process: the id of the forked process.
+
+    Fork before the store is opened and open it in each process, or start processes by spawn.
     """
 
     def __init__(self, store: str, opened_by: int, process: int) -> None:
@@ -37,7 +47,12 @@ class StoreForked(StoreError):
 
 
 class StoreInOtherThread(StoreError):
-    """The store was used outside of the thread that opened it."""
+    """The store was used outside of the thread that opened it.
+
+    store: the path of the file.
+
+    Call the store in its thread, with ``anyio.from_thread.run``, or open a store of its own for each loop.
+    """
 
     def __init__(self, store: str) -> None:
         super().__init__(
@@ -48,7 +63,13 @@ class StoreInOtherThread(StoreError):
 
 
 class StoreBusy(StoreError):
-    """The file stayed locked by a different process for longer than the store's ``timeout``."""
+    """The file stayed locked by a different process for longer than the store's ``timeout``.
+
+    store: the path of the file.
+    cause: the name and text of SQLite's error, in the text.
+
+    Look for a program that has a transaction open, or give the store a longer ``timeout``.
+    """
 
     def __init__(self, store: str, cause: object = "") -> None:
         super().__init__(
@@ -59,7 +80,13 @@ class StoreBusy(StoreError):
 
 
 class StoreReadOnly(StoreError):
-    """The file or its folder cannot be written, or cannot be opened at all."""
+    """The file or its folder cannot be written, or cannot be opened at all.
+
+    store: the path of the file.
+    cause: the name and text of SQLite's error, in the text.
+
+    Create the folder, and make it and the file writable for the user of this process.
+    """
 
     def __init__(self, store: str, cause: object = "") -> None:
         super().__init__(
@@ -70,7 +97,13 @@ class StoreReadOnly(StoreError):
 
 
 class StoreFull(StoreError):
-    """No space is left on the disk."""
+    """No space is left on the disk.
+
+    store: the path of the file.
+    cause: the name and text of SQLite's error, in the text.
+
+    Free some space; acknowledged writes are safe, and the store goes on by itself.
+    """
 
     def __init__(self, store: str, cause: object = "") -> None:
         super().__init__(
@@ -81,7 +114,13 @@ class StoreFull(StoreError):
 
 
 class StoreFailed(StoreError):
-    """The disk failed to read or write."""
+    """The disk failed to read or write.
+
+    store: the path of the file.
+    cause: the name and text of SQLite's error, in the text.
+
+    Look at the disk and at the log of the system; acknowledged writes are safe.
+    """
 
     def __init__(self, store: str, cause: object = "") -> None:
         super().__init__(
@@ -91,7 +130,14 @@ class StoreFailed(StoreError):
 
 
 class StoreCorrupt(StoreError):
-    """The content of the file is damaged."""
+    """The content of the file is damaged.
+
+    store: the path of the file.
+    cause: the name and text of SQLite's error, in the text.
+
+    Stop the processes that use the file, copy it, run ``python -m modd queue PATH doctor``, and restore a backup or
+    save the readable rows with ``sqlite3 ... .recover``.
+    """
 
     def __init__(self, store: str, cause: object = "") -> None:
         super().__init__(
@@ -102,7 +148,13 @@ class StoreCorrupt(StoreError):
 
 
 class NotAStore(StoreError):
-    """The file is not a store of modd; it was left as it is."""
+    """The file is not a store of modd; it was left as it is.
+
+    store: the path of the file.
+    cause: the name and text of SQLite's error, in the text.
+
+    Give the store another path.
+    """
 
     def __init__(self, store: str, cause: object = "") -> None:
         super().__init__(store, f"the file is not a store of modd ({cause}) and was left as it is; give another path")
@@ -111,7 +163,11 @@ class NotAStore(StoreError):
 class NewerStore(StoreError):
     """A newer modd has written the file; it was left as it is.
 
-    ``version`` is the schema version of the file, ``known`` the latest that this modd knows.
+    store: the path of the file.
+    version: the schema version of the file.
+    known: the latest schema version that this modd knows.
+
+    Upgrade modd.
     """
 
     def __init__(self, store: str, version: int, known: int) -> None:
@@ -126,7 +182,12 @@ class NewerStore(StoreError):
 class TransactionInUse(ModdError, RuntimeError):
     """A transaction was used outside of the task that began it, or after its end.
 
-    A transaction belongs to one task, so that it is known which writes it commits. ``call`` names the refused call.
+    A transaction belongs to one task, so that it is known which writes it commits.
+
+    call: the name of the refused call.
+    is_open: True if the transaction is open and a different task used it, False if it has ended; in the text.
+
+    Make the call in the task of the transaction, and inside its ``async with``.
     """
 
     def __init__(self, call: str, is_open: bool) -> None:
@@ -140,9 +201,13 @@ class TransactionInUse(ModdError, RuntimeError):
 
 
 class ResultNeeded(ModdError, RuntimeError):
-    """A call needs its result at once, and the open transaction defers its writes to the commit.
+    """The call cannot run in a deferred transaction, because its result is needed before the commit.
 
-    ``call`` names the refused call.
+    A transaction defers its writes to the commit, unless it was begun with ``immediate=True``.
+
+    call: the name of the refused call.
+
+    Use ``store.transaction(immediate=True)``, or make the call before the transaction.
     """
 
     def __init__(self, call: str) -> None:
@@ -154,7 +219,13 @@ class ResultNeeded(ModdError, RuntimeError):
 
 
 class TransactionTimeout(ModdError, TimeoutError):
-    """An immediate transaction took longer than ``max_seconds``, and was rolled back as it blocks other writers."""
+    """An immediate transaction took longer than ``max_seconds``, and was rolled back as it blocks other writers.
+
+    store: the path of the file.
+    max_seconds: the time limit in seconds.
+
+    Do slow work before the transaction, or give it more ``max_seconds``.
+    """
 
     def __init__(self, store: str, max_seconds: float) -> None:
         self.store, self.max_seconds = store, max_seconds

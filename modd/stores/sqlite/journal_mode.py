@@ -28,7 +28,10 @@ REPAIRED: dict[tuple[int, ...], int] = {(3, 44): 6, (3, 50): 7, (3, 51): 3}
 class NotDurable(StoreError):
     """The connection does not wait for the disk, so that a power loss could undo commits.
 
-    ``level`` is its ``PRAGMA synchronous``.
+    store: the path of the file.
+    level: the value of its ``PRAGMA synchronous``; a store needs 2 (FULL) or more.
+
+    Give `SqliteStore` a ``connect`` function that does not set this pragma.
     """
 
     def __init__(self, store: str, level: object) -> None:

@@ -18,6 +18,7 @@ from modd.stores.sqlite.queue_sql import (
     BURY,
     CLAIM,
     COME_DUE,
+    DEAD,
     DELAYED,
     EXTEND,
     GIVE_WAY,
@@ -61,7 +62,7 @@ class QueueOperations:
         """True if there may be more to claim than at the last commit; set in the writer's thread, unset in the loop
         after a commit."""
         self._insert_plain = BulkInsert(
-            "INSERT INTO modd_items (place, queue, state, body)", f"(?, {self.number}, 0, ?)"
+            "INSERT INTO modd_items (place, queue, state, body)", f"(?, {self.number}, {READY}, ?)"
         )
         self._insert = BulkInsert(
             "INSERT INTO modd_items (place, queue, state, due, id, key, headers, body)",
@@ -149,11 +150,12 @@ class QueueOperations:
 
     def cancel(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[list[str]]:
         """Delete items of which no attempt counts; each call has ids, and returns the deleted ones."""
-        return [self._delete(connection, ids, "attempts = 0 AND state IN (0, 1, 2)") for [ids] in calls]
+        unclaimed = f"attempts = 0 AND state IN ({READY}, {BLOCKED}, {DELAYED})"
+        return [self._delete(connection, ids, unclaimed) for [ids] in calls]
 
     def discard(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[list[str]]:
         """Delete dead letters; each call has ids, and returns the deleted ones."""
-        return [self._delete(connection, ids, "state = 5") for [ids] in calls]
+        return [self._delete(connection, ids, f"state = {DEAD}") for [ids] in calls]
 
     def redrive(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[list[str]]:
         """Put dead letters back; each call has ids, and returns the ones put back."""

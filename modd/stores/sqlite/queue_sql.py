@@ -39,6 +39,7 @@ from __future__ import annotations
 from modd.stores.sqlite.lease import LEASED as IS_LEASED
 from modd.stores.sqlite.sql import BulkStatement
 
+# READY is 0 and BLOCKED is 1, so that a condition such as `key IS NOT NULL` can be the new state
 READY, BLOCKED, DELAYED, LEASED, RETRYING, DEAD = range(6)
 """READY: can be claimed. BLOCKED: behind the head of its lane. DELAYED: put with a delay that is not over. LEASED:
 claimed. RETRYING: waits for its next attempt. DEAD: a dead letter."""
@@ -57,23 +58,23 @@ ANY_DUE = " OR ".join(
 )
 
 
-COME_DUE = f"""UPDATE modd_items SET state = (state = 2 AND key IS NOT NULL), due = NULL WHERE place IN (
+COME_DUE = f"""UPDATE modd_items SET state = (state = {DELAYED} AND key IS NOT NULL), due = NULL WHERE place IN (
     SELECT place FROM modd_items WHERE {DUE} ORDER BY due LIMIT {DUE_BATCH}) RETURNING state, key"""
 
 
 OF_KEY = "queue = :queue AND key = :key AND key IS NOT NULL"
 
 
-GIVE_WAY = f"UPDATE modd_items SET state = 1 WHERE {OF_KEY} AND state = 0 AND attempts = 0"
+GIVE_WAY = f"UPDATE modd_items SET state = {BLOCKED} WHERE {OF_KEY} AND state = {READY} AND attempts = 0"
 
 
-PROMOTE = f"""UPDATE modd_items SET state = 0 WHERE place = (
-    SELECT place FROM modd_items WHERE {OF_KEY} AND state = 1 ORDER BY place LIMIT 1)
-    AND NOT EXISTS (SELECT 1 FROM modd_items WHERE {OF_KEY} AND state IN (0, 3, 4))"""
+PROMOTE = f"""UPDATE modd_items SET state = {READY} WHERE place = (
+    SELECT place FROM modd_items WHERE {OF_KEY} AND state = {BLOCKED} ORDER BY place LIMIT 1)
+    AND NOT EXISTS (SELECT 1 FROM modd_items WHERE {OF_KEY} AND state IN ({READY}, {LEASED}, {RETRYING}))"""
 
 
-CLAIM = """UPDATE modd_items SET state = 3, due = :until, attempts = attempts + 1, token = :token WHERE place IN (
-    SELECT place FROM modd_items WHERE queue = :queue AND state = 0 ORDER BY place LIMIT :limit)
+CLAIM = f"""UPDATE modd_items SET state = {LEASED}, due = :until, attempts = attempts + 1, token = :token
+    WHERE place IN (SELECT place FROM modd_items WHERE queue = :queue AND state = {READY} ORDER BY place LIMIT :limit)
     RETURNING place, id, key, headers, attempts, body"""
 
 
@@ -83,7 +84,7 @@ ACK = f"DELETE FROM modd_items WHERE {IS_LEASED}"
 ACK_MANY = BulkStatement("DELETE FROM modd_items WHERE token = ? AND place IN (", "?", ")")
 
 
-EXTEND = f"UPDATE modd_items SET state = 3, due = ? WHERE {IS_LEASED}"
+EXTEND = f"UPDATE modd_items SET state = {LEASED}, due = ? WHERE {IS_LEASED}"
 
 
 RETRY = f"UPDATE modd_items SET token = NULL, state = ?, due = ? WHERE {IS_LEASED}"
@@ -94,16 +95,16 @@ RELEASE = f"""UPDATE modd_items SET token = NULL, due = NULL, attempts = attempt
 
 
 # of dead letters the column due has the order in which they were buried
-BURY = f"""UPDATE modd_items SET token = NULL, state = 5, reason = ?, due = (SELECT coalesce(max(due), 0) + 1
-    FROM modd_items AS other WHERE other.queue = modd_items.queue AND other.state = 5 AND other.due IS NOT NULL)
-    WHERE {IS_LEASED}"""
+BURY = f"""UPDATE modd_items SET token = NULL, state = {DEAD}, reason = ?,
+    due = (SELECT coalesce(max(due), 0) + 1 FROM modd_items AS other
+    WHERE other.queue = modd_items.queue AND other.state = {DEAD} AND other.due IS NOT NULL) WHERE {IS_LEASED}"""
 
 
-REDRIVE = """UPDATE modd_items SET place = ?, id = ?, state = (key IS NOT NULL), attempts = 0, due = NULL, reason = NULL
-    WHERE place = ? AND state = 5 RETURNING key"""
+REDRIVE = f"""UPDATE modd_items SET place = ?, id = ?, state = (key IS NOT NULL), attempts = 0, due = NULL,
+    reason = NULL WHERE place = ? AND state = {DEAD} RETURNING key"""
 
 
-IS_CLAIMABLE = f"SELECT EXISTS (SELECT 1 FROM modd_items WHERE queue = :queue AND state = 0) OR {ANY_DUE}"
+IS_CLAIMABLE = f"SELECT EXISTS (SELECT 1 FROM modd_items WHERE queue = :queue AND state = {READY}) OR {ANY_DUE}"
 
 
 DEAD_LETTERS = f"""SELECT place, id, body, headers, reason, attempts FROM modd_items
@@ -114,8 +115,8 @@ _COUNT = "SELECT count(*) FROM modd_items WHERE queue = :queue AND due IS NOT NU
 
 
 COUNTS = f"""SELECT
-    (SELECT count(*) FROM modd_items WHERE queue = :queue AND state = 0)
-    + (SELECT count(*) FROM modd_items WHERE queue = :queue AND state = 1 AND key IS NOT NULL)
+    (SELECT count(*) FROM modd_items WHERE queue = :queue AND state = {READY})
+    + (SELECT count(*) FROM modd_items WHERE queue = :queue AND state = {BLOCKED} AND key IS NOT NULL)
     + {" + ".join(f"({_COUNT} AND state = {state} AND due <= :now)" for state in (DELAYED, LEASED, RETRYING))},
     ({_COUNT} AND state = {DELAYED} AND due > :now) + ({_COUNT} AND state = {RETRYING} AND due > :now),
     ({_COUNT} AND state = {LEASED} AND due > :now),

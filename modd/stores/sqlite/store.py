@@ -43,10 +43,12 @@ class SqliteStore:
     disk. Concurrent calls are committed together, so that many of them cost little more than one.
 
     path: the file; it is created if it is missing, in a folder that exists.
-    clock: a function that returns seconds since 1970, the same for all processes that use the file.
+    clock: a function that returns seconds since 1970, the same for all processes that use the file; ``time.time`` by
+        default.
     timeout: seconds to wait for a lock of another process, 10 by default.
     retention: seconds for which the inbox remembers an id, 7 days by default; longer than any redelivery takes.
-    connect: a function that makes a connection from a path, for a build of SQLite other than that of `sqlite3`.
+    connect: a function that makes a connection from a path, for a build of SQLite other than that of `sqlite3`, the
+        default.
 
     Acknowledged items are deleted at once. Expired values of the cache, ended locks and old ids of the inbox are
     deleted within a few minutes, in small steps. SQLite uses the freed space again; the file does not shrink.

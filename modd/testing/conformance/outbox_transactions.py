@@ -1,4 +1,4 @@
-"""The conformance suite for outboxes with transactions; skipped for others."""
+"""The conformance suite for outboxes with transactions; skipped for outboxes without."""
 
 from __future__ import annotations
 

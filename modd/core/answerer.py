@@ -1,0 +1,117 @@
+"""Answerers: the parts that have results for intents, their outcome, and the search for them in a bus."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from typing import Any, Protocol, TypeVar
+
+from modd.core.causation import Caused, Origin
+from modd.core.component import Part, check_message
+from modd.core.message import Message
+from modd.errors import NoHandler
+
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Answer(Protocol[R_co]):
+    """The outcome of a dispatch."""
+
+    @property
+    def envelope(self) -> Any:
+        """The envelope, with its stamps."""
+        ...
+
+    @property
+    def result(self) -> R_co:
+        """The result of the last handler; None if there is none."""
+        ...
+
+    @property
+    def results(self) -> tuple[R_co, ...]:
+        """The results of all handlers."""
+        ...
+
+    @property
+    def events(self) -> tuple[Message, ...]:
+        """The released events."""
+        ...
+
+    @property
+    def answered(self) -> bool:
+        """True if there is a result at all; a result may be None, too."""
+        ...
+
+    @property
+    def caused(self) -> Caused:
+        """The events that are to flow on, with their cause."""
+        ...
+
+
+class Carrier(Protocol[R_co]):
+    """An envelope, as type checkers see it: it has a message."""
+
+    @property
+    def message(self) -> R_co:
+        """The message."""
+        ...
+
+
+class Answerer(Part):
+    """A part that has results for intents: a typed bus."""
+
+    name: str
+
+    @property
+    @abstractmethod
+    def may_queue(self) -> bool:
+        """True if intents may be queued for later, in place of being handled."""
+
+    @property
+    @abstractmethod
+    def types(self) -> tuple[type[Message], ...]:
+        """The types that it handles."""
+
+    @abstractmethod
+    def override(self, handlers: Mapping[type[Message], Any]) -> AbstractContextManager[None]:
+        """Have fakes handle some of its types, for as long as the block lasts."""
+
+    @abstractmethod
+    async def dispatch(self, intent: Any, /, *stamps: Any) -> Any:
+        """Handle an intent and return an `Answer`."""
+
+
+def message_of(intent: Any) -> Any:
+    """Return the message in an envelope; anything else as it is."""
+    return getattr(intent, "message", intent) if isinstance(intent, Origin) else intent
+
+
+def find_answerers(bus: Any, message: Any) -> list[Answerer]:
+    """Return the typed buses inside that a message gets to. Raises `NotAMessage`, and `NoHandler` for none."""
+    check_message(message)
+    answerers = [*answerers_in(bus, type(message))]
+    if not answerers:
+        raise NoHandler(type(message), bus.name, {kind for part in answerers_in(bus) for kind in part.types})
+    return answerers
+
+
+def answerers_in(part: Part, kind: type[Message] | None = None) -> Iterator[Answerer]:
+    """Yield the typed buses inside that a message of this type gets to; without a type, all of them."""
+    for receiver in part.inside:
+        component = receiver.component
+        if isinstance(component, Part) and (kind is None or receiver.accepts.takes(kind)):
+            if isinstance(component, Answerer):
+                yield component
+            yield from answerers_in(component, kind)
+
+
+def may_overlap(bus: Any) -> bool:
+    """Return True if nothing in a bus needs turns apart: it has typed buses and buses whose turns overlap, no others.
+
+    A bus without components is exclusive, for components that may come and keep state.
+    """
+    inside = bus.inside
+    return bool(inside) and all(
+        isinstance(each.component, Answerer) or (each.is_bus and each.component.gate is None) for each in inside
+    )
