@@ -208,6 +208,18 @@ class AlreadyOpen(ModdError, RuntimeError):
         super().__init__(f"{name} is open; open it once, around everything that uses it")
 
 
+class NotEntered(ModdError, RuntimeError):
+    """A bus or a middleware that is not open was closed.
+
+    name: the name of the bus or the middleware, in the text.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name} is not open, so it cannot be closed; open it by `async with`, which closes it as well"
+        )
+
+
 class Deadlock(ModdError, RuntimeError):
     """The wait for this bus would never end, because its turn waits, directly or indirectly, for the caller.
 

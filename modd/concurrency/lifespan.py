@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 
 from modd.concurrency.blocks import async_block
-from modd.errors import AlreadyOpen
+from modd.errors import AlreadyOpen, NotEntered
 
 
 class Lifespan:
@@ -49,8 +49,9 @@ class Lifespan:
     async def close(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
-        """Leave the resources in reverse; returns True if one of them suppressed the error."""
-        assert self._stack is not None  # __aexit__ only follows __aenter__
+        """Leave the resources in reverse; returns True if one suppressed the error. Raises `NotEntered`."""
+        if self._stack is None:
+            raise NotEntered(self._name)
         return await self._stack.__aexit__(kind, error, trace)
 
     def _end(self) -> None:

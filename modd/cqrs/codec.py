@@ -82,8 +82,11 @@ class Codec:
     def encode(self, envelope: Envelope[Any]) -> bytes:
         """Return the envelope as bytes.
 
-        Raises `InvalidOption` for a type that is not registered, and the error of msgspec for an unknown value.
+        Raises `InvalidOption` for a message without its envelope and for a type that is not registered, and the error
+        of msgspec for an unknown value.
         """
+        if not isinstance(envelope, Envelope):
+            raise InvalidOption("envelope", envelope, "the codec encodes envelopes; give it Envelope(message)")
         identity, *stamps = envelope.stamps
         kind = type(envelope.message)
         if self._messages.get(wire_name(kind)) is not kind:

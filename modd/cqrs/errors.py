@@ -183,7 +183,12 @@ class InvalidMiddleware(ModdError, TypeError):
 
 
 class DispatchEnded(ModdError, RuntimeError):
-    """A dispatch was used after its end, by a task that it left running or by a function that was stored."""
+    """A dispatch was used after its end, by a task that it left running or by a function that was stored.
+
+    call: the refused call, ``"emit"`` or ``"call_next"``.
+    intent: the type of the message.
+    bus: the name of the bus.
+    """
 
     def __init__(self, call: str, intent: type, bus: str) -> None:
         self.call, self.intent, self.bus = call, intent, bus
@@ -194,7 +199,11 @@ class DispatchEnded(ModdError, RuntimeError):
 
 
 class WrongEnvelope(ModdError, TypeError):
-    """A middleware called the rest of the chain with another value than the envelope that it was given."""
+    """A middleware called the rest of the chain with another value than the envelope that it was given.
+
+    value: that value.
+    bus: the name of the bus.
+    """
 
     def __init__(self, value: object, bus: str) -> None:
         self.value, self.bus = value, bus

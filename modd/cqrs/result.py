@@ -11,6 +11,7 @@ from modd.core import Caused, Message
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.intents import Event, Query
 from modd.cqrs.stamps import Emitted, Failed, Handled
+from modd.errors import NotAMessage
 
 R = TypeVar("R")
 
@@ -72,8 +73,10 @@ def conclude(envelope: Envelope[Any], failed_before: int) -> Dispatched[Any]:
 
 
 def _returned_messages(handled: list[Handled]) -> Iterator[Message]:
-    """Return the messages that the handlers of an event returned."""
+    """Yield the messages that the handlers of an event returned. Raises `NotAMessage` for a class of messages."""
     for stamp in handled:
         for item in stamp.result if isinstance(stamp.result, (list, tuple)) else (stamp.result,):
             if isinstance(item, Message):
                 yield item
+            elif isinstance(item, type) and issubclass(item, Message):
+                raise NotAMessage(item, stamp.handler)

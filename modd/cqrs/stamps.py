@@ -191,6 +191,11 @@ class Actor(Stamp):
     roles: tuple[str, ...] = ()
     claims: Annotated[dict[str, Any], Sensitive] = msgspec.field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        roles: Any = self.roles
+        if not isinstance(roles, (tuple, list, set, frozenset)) or not all(isinstance(role, str) for role in roles):
+            raise InvalidOption("roles", roles, 'give a tuple of texts, such as ("admin",)')
+
 
 class Tenant(Stamp):
     """The tenant whose data the dispatch works on; inherited by every dispatch that it causes.

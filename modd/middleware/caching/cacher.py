@@ -11,14 +11,14 @@ from modd.cqrs.chain import Next
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import WrongBus
 from modd.cqrs.intents import Query
-from modd.cqrs.stamps import Cacheable, Handled, Redispatched, Revalidating
+from modd.cqrs.stamps import Cacheable, Failed, Handled, Redispatched, Revalidating
 from modd.errors import InvalidOption
 from modd.middleware.bus_keys import MiddlewareWithKeys
 from modd.middleware.caching.keys import CacheKeys
 from modd.middleware.caching.replay import Checkpoint, checked_store, replay
 from modd.middleware.caching.result_codec import ResultCodec
 from modd.middleware.caching.revalidation import OnError, Revalidator
-from modd.middleware.caching.single_flight import SingleFlight
+from modd.middleware.caching.single_flight import Flight, SingleFlight
 from modd.ports.cache import Cache
 
 CacheMode = Literal["all", "only-cacheable"]
@@ -32,6 +32,7 @@ class CacherOptions(TypedDict, total=False):
     stale_ttl: seconds for which a result may be served stale after that; 0 for none.
     short_circuit: False to run the middleware further in at a hit, too.
     shared: True to give all actors and tenants the same results; only for results that everyone may see.
+    share_failures: False to run the queries that waited for a failed one, one after another.
     """
 
     cache: CacheMode
@@ -39,6 +40,7 @@ class CacherOptions(TypedDict, total=False):
     stale_ttl: float
     short_circuit: bool
     shared: bool
+    share_failures: bool
 
 
 class Cacher(MiddlewareWithKeys):
@@ -49,7 +51,8 @@ class Cacher(MiddlewareWithKeys):
     revalidated in the background.
 
     A hit adds `FromCache` and `Handled`, and returns a new value each time. Concurrent queries for the same result wait
-    for the first one; if that fails, the next one runs. Not stored are failures, also by a `Failed` stamp, results that
+    for the first one; if that fails, they fail with the same error or `Failed` stamp, and later queries run. If it is
+    cancelled, the next one runs. Not stored are failures, also by a `Failed` stamp, results that
     no handler returned (a fallback, a mock), and results that would come back from the store changed.
 
     store: a `modd.ports.Cache`; by default a `MemoryCache` of 10,000 results. Its errors are raised.
@@ -60,6 +63,7 @@ class Cacher(MiddlewareWithKeys):
     short_circuit: True (default) to end the dispatch at a hit, False to run the middleware further in, too.
     shared: True to give all actors and tenants the same results; only for results that everyone may see. False by
         default.
+    share_failures: True (default) to have queries that waited for a failed one fail like it, False to run them in turn.
     on_revalidation_error: a function of the error, sync or async; by default the error is logged.
     intents: by type of query, the `CacherOptions` that differ; by default none.
 
@@ -84,11 +88,19 @@ class Cacher(MiddlewareWithKeys):
         stale_ttl: float = 60,
         short_circuit: bool = True,
         shared: bool = False,
+        share_failures: bool = True,
         on_revalidation_error: OnError | None = None,
         intents: Mapping[type[Message], CacherOptions] | None = None,
     ) -> None:
         self._store = checked_store(store)
-        options = CacherOptions(cache=cache, ttl=ttl, stale_ttl=stale_ttl, short_circuit=short_circuit, shared=shared)
+        options = CacherOptions(
+            cache=cache,
+            ttl=ttl,
+            stale_ttl=stale_ttl,
+            short_circuit=short_circuit,
+            shared=shared,
+            share_failures=share_failures,
+        )
         super().__init__(CacherOptions, options, intents, _check)
         self._keys, self._codec, self._flights = CacheKeys("cacher"), ResultCodec("Cacher"), SingleFlight()
         self._revalidator = Revalidator(on_revalidation_error)
@@ -148,18 +160,36 @@ class Cacher(MiddlewareWithKeys):
     async def _load(self, envelope: Envelope[Any], call_next: Next, key: str) -> bool:
         """Call the next link, one call at a time for each key; True if another call has stored the result meanwhile."""
         kind = type(envelope.message)
-        if not self._options.of(kind)["ttl"]:
+        options = self._options.of(kind)
+        if not options["ttl"]:
             await self._run(envelope, call_next, key)
             return False
         flight = self._flights.join(key, f"the cache of {kind.__qualname__} in {envelope.bus.name}")
+        failures = flight.failures
         async with hold(flight.gate):
+            failure = flight.failure_since(failures) if options["share_failures"] else None
+            if failure is not None:
+                _fail_alike(envelope, failure)
+                return False
             if flight.storable:
                 data = await self._store.get(key)
                 hit = data is not None and self._answer(envelope, key, data)
-                flight.storable = hit or await self._run(envelope, call_next, key)
+                flight.storable = hit or await self._run_first(envelope, call_next, key, flight)
                 return hit
         flight.storable = await self._run(envelope, call_next, key)
         return False
+
+    async def _run_first(self, envelope: Envelope[Any], call_next: Next, key: str, flight: Flight) -> bool:
+        """Call the next link as `_run` does, and note its failure for the queries that wait."""
+        failed = len(envelope.all(Failed))
+        try:
+            storable = await self._run(envelope, call_next, key)
+        except Exception as error:
+            flight.note_failure(error)
+            raise
+        if len(envelope.all(Failed)) > failed:
+            flight.note_failure(envelope.last(Failed))
+        return storable
 
     async def _run(self, envelope: Envelope[Any], call_next: Next, key: str) -> bool:
         """Call the next link and store the result; False if it succeeded and its result was not stored."""
@@ -182,6 +212,14 @@ class Cacher(MiddlewareWithKeys):
         return True
 
 
+def _fail_alike(envelope: Envelope[Any], failure: Exception | Failed) -> None:
+    """Fail as another query did."""
+    if isinstance(failure, Failed):
+        envelope.add(Failed(failure.error, at=envelope.bus.clock()))
+    else:
+        raise failure
+
+
 def _times(options: Mapping[str, Any], stamp: Cacheable | None) -> tuple[float, float]:
     """Return the seconds for which a result is fresh, and then stale: by its `Cacheable` stamp, else by the options."""
     if stamp is None:
@@ -197,3 +235,4 @@ def _check(options: Mapping[str, Any]) -> None:
     checked_delay("stale_ttl", options["stale_ttl"])
     checked_flag("short_circuit", options["short_circuit"])
     checked_flag("shared", options["shared"])
+    checked_flag("share_failures", options["share_failures"])

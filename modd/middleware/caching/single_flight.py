@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import TracebackType
+from typing import Any
 from weakref import WeakValueDictionary
 
 from modd.core import Gate
@@ -10,12 +12,33 @@ from modd.core import Gate
 class Flight:
     """The work for one key; its gate lets in one caller at a time."""
 
-    __slots__ = ("__weakref__", "gate", "storable")
+    __slots__ = ("__weakref__", "failure", "failures", "gate", "storable", "trace")
 
     def __init__(self, name: str) -> None:
         self.gate = Gate(name)
         self.storable = True
         """False if the last caller stored no result, so that waiting for the next caller is of no use."""
+        self.failures = 0
+        """The number of calls that have failed."""
+        self.failure: Any = None
+        """The error or the stamp of the last one, as long as callers that came before it wait."""
+        self.trace: TracebackType | None = None
+        """The traceback of the error, to which every caller that raises it would add."""
+
+    def note_failure(self, failure: Any) -> None:
+        """Note that a call has failed, for the callers that wait now."""
+        self.failures += 1
+        if self.gate.line:
+            self.failure, self.trace = failure, getattr(failure, "__traceback__", None)
+
+    def failure_since(self, failures: int) -> Any:
+        """Return the failure of a call that has failed since there were so many failures; None without one."""
+        failure = self.failure if self.failures > failures else None
+        if isinstance(failure, Exception):
+            failure = failure.with_traceback(self.trace)
+        if not self.gate.line:  # an error refers to the frames, and so to the flight
+            self.failure = self.trace = None
+        return failure
 
 
 class SingleFlight:

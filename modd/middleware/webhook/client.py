@@ -12,7 +12,7 @@ from typing import Any, Self, TypeAlias, cast
 import anyio
 import msgspec
 
-from modd.errors import InvalidOption, MissingExtra
+from modd.errors import InvalidOption, MissingExtra, NotEntered
 from modd.middleware.webhook.addresses import AddressFilter
 from modd.middleware.webhook.network import GuardedNetwork, Resolve
 
@@ -102,6 +102,8 @@ class ConnectionPool:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if not self._users:
+            raise NotEntered("the connections of a webhook")
         self._users -= 1
         if not self._users and self._pool is not None:
             pool, self._pool = self._pool, None

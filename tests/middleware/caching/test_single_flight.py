@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from traceback import extract_tb
 from typing import Any
 
 import anyio
@@ -9,7 +10,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from modd import Bus
-from modd.cqrs import Actor, Dispatched, QueryBus
+from modd.cqrs import Actor, Dispatched, Failed, QueryBus
 from modd.errors import Deadlock
 from modd.middleware.caching.cacher import Cacher
 from tests.middleware.caching.cached import Handler, Name, Other, Passed, Uneasy, fresh
@@ -54,12 +55,44 @@ async def test_of_those_who_ask_at_once_one_is_handled_and_the_others_get_a_hit(
 async def test_when_the_one_fails_the_next_tries_one_at_a_time(stamp: bool) -> None:
     # MI-29, MI-30
     handler = Uneasy(2, stamp)
-    async with QueryBus([handler], middleware=[Cacher()]) as bus:
+    async with QueryBus([handler], middleware=[Cacher(share_failures=False)]) as bus:
         crowd = Crowd(bus)
         await crowd.ask(5)
     assert (handler.calls, handler.most) == (3, 1)
     assert len(crowd.errors) == (0 if stamp else 2)
     assert sum(fresh(each) for each in crowd.done) == (3 if stamp else 1)
+
+
+# DF-11
+@pytest.mark.parametrize("stamp", [False, True])
+async def test_a_load_that_fails_is_shared_by_those_who_waited(stamp: bool) -> None:
+    handler = Uneasy(1, stamp)
+    async with QueryBus([handler], middleware=[Cacher()]) as bus:
+        crowd = Crowd(bus)
+        await crowd.ask(5)
+        assert handler.calls == 1
+        assert [each.envelope.has(Failed) for each in crowd.done] == [True] * 5 * stamp
+        assert len(crowd.errors) == 5 * (not stamp) and len(set(map(id, crowd.errors))) == (not stamp)
+        assert len({len(extract_tb(each.__traceback__)) for each in crowd.errors}) <= 2
+        await crowd.one()
+        assert handler.calls == 2 and fresh(crowd.done[-1])
+
+
+# DF-11
+async def test_who_comes_after_the_failure_does_not_share_it() -> None:
+    handler = Uneasy(1, False)
+    async with QueryBus([handler], middleware=[Cacher()]) as bus:
+        crowd = Crowd(bus)
+
+        async def two_in_turn() -> None:
+            await crowd.one()
+            await crowd.one()
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(3):
+                tasks.start_soon(two_in_turn)
+    assert (handler.calls, len(crowd.errors)) == (2, 3)
+    assert [each.result for each in crowd.done] == [crowd.done[0].result] * 3
 
 
 async def test_when_the_one_is_cancelled_the_next_tries() -> None:
