@@ -148,7 +148,7 @@ def test_no_two_modules_define_a_class_or_function_of_the_same_name() -> None:
     for path in MODULES:
         for name in defined_in(path.read_text()):
             places.setdefault(name, []).append(str(path.relative_to(ROOT)))
-    homonyms = {name: files for name, files in places.items() if len(files) > 1}
+    homonyms = {name: files for name, files in places.items() if len(set(files)) > 1}  # overloads are one function
     found = [f"{name}: {', '.join(files)}" for name, files in sorted(homonyms.items()) if name not in HOMONYMS]
     assert not found, "\n".join(found)
     assert HOMONYMS.keys() <= homonyms.keys(), "an exception that is not needed any more"
