@@ -106,7 +106,7 @@ async def test_what_fails_in_changing_the_mode_is_tried_again(path: Path, caplog
             await until(lambda: "could not change the journal mode" in caplog.text)
             assert (await put_and_count(first)) == 1
             disk.fails.clear()
-        disk.fail("PRAGMA journal_mode = wal", "SQLITE_IOERR")
+            disk.fail("PRAGMA journal_mode = wal", "SQLITE_IOERR")  # before the other store has closed
         await until(lambda: disk.statements.count("PRAGMA journal_mode = wal") > 3)
         assert first.journal == SHARED
         disk.fails.clear()
