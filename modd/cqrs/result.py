@@ -11,7 +11,6 @@ from modd.core import Caused, Message
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.intents import Event, Query
 from modd.cqrs.stamps import Emitted, Failed, Handled
-from modd.errors import NotAMessage
 
 R = TypeVar("R")
 
@@ -73,10 +72,8 @@ def conclude(envelope: Envelope[Any], failed_before: int) -> Dispatched[Any]:
 
 
 def _returned_messages(handled: list[Handled]) -> Iterator[Message]:
-    """Yield the messages that the handlers of an event returned. Raises `NotAMessage` for a class of messages."""
+    """Yield the messages that the handlers of an event returned."""
     for stamp in handled:
         for item in stamp.result if isinstance(stamp.result, (list, tuple)) else (stamp.result,):
             if isinstance(item, Message):
                 yield item
-            elif isinstance(item, type) and issubclass(item, Message):
-                raise NotAMessage(item, stamp.handler)

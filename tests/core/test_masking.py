@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from modd import Message, Sensitive
-from modd.core.masking import mask_secrets, mask_values
+from modd.core.masking import mask_secrets, mask_values, show_safely
 
 
 @dataclass
@@ -70,3 +70,11 @@ def test_of_content_that_cannot_be_looked_into_nothing_is_shown() -> None:
 def test_no_value_of_data_is_in_the_text(value: Any, text: str, shown: str) -> None:
     # DF-21
     assert mask_values(text, value) == shown
+
+
+def test_a_value_that_cannot_be_shown_is_named_with_its_error() -> None:
+    def show(value: Any) -> str:
+        raise ValueError("4111 1111")
+
+    assert show_safely(show, Order()) == "<Order that cannot be shown: ValueError>"
+    assert show_safely(str, 7) == "7"

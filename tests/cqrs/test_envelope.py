@@ -290,3 +290,11 @@ def test_it_can_be_copied_with_all_its_stamps_and_has_one_identity() -> None:
     envelope = Envelope(Create(), Priority(1), id="1")
     copy = Envelope(envelope.message, *envelope.stamps, id="2")
     assert [type(stamp) for stamp in copy.stamps] == [Identity, Priority] and copy.identity.id == "2"
+
+
+def test_results_that_are_noted_one_after_another_are_stamps_in_their_order() -> None:
+    # MI-8
+    envelope = Envelope(Create())
+    envelope.note_result(1, "first", 10.0)
+    envelope.note_result(2, "second", 20.0)
+    assert [(stamp.result, stamp.handler) for stamp in envelope.all(Handled)] == [(1, "first"), (2, "second")]
