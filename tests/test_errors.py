@@ -211,7 +211,7 @@ def test_the_text_of_a_group_names_its_first_cause_however_deep_it_is() -> None:
     # DF-9
     cause: Exception = KeyError("rope")
     for _ in range(1500):
-        cause = ExceptionGroup("around", [cause])
+        cause = ExceptionGroup("around", [cause])  # pyright: ignore[reportArgumentType]
     failed = TurnFailed("2 failures in a turn of shop", [cause, ValueError("later")])
     assert str(failed) == "2 failures in a turn of shop: KeyError: 'rope'"
     assert text_of(failed) == "TurnFailed: 2 failures in a turn of shop: KeyError: 'rope'"

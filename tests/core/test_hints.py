@@ -212,7 +212,7 @@ class Paid(Event): ...
 OrderEvent = TypeAliasType("OrderEvent", Union[Ordered, Paid])  # noqa: UP007
 EventOf = TypeAliasType("EventOf", Union[Place, Paid], type_params=(Place,))  # noqa: UP007
 Nested = TypeAliasType("Nested", Annotated[OrderEvent, "doc"])
-OrderEnvelope = TypeAliasType("OrderEnvelope", Envelope[Place], type_params=(Place,))
+OrderEnvelope = TypeAliasType("OrderEnvelope", Envelope[Place], type_params=(Place,))  # pyright: ignore[reportInvalidTypeArguments]
 Emitting = TypeAliasType("Emitting", Emit)
 Looped = TypeAliasType("Looped", "Looped")  # type: ignore[misc]
 Defaulted = TypeVarWithDefault("Defaulted", default=Paid)
@@ -236,7 +236,7 @@ async def test_a_type_alias_is_what_it_stands_for(component: Any) -> None:
 async def test_aliases_of_envelopes_and_arguments_are_taken_by_handlers() -> None:
     class Clock: ...
 
-    clock = TypeAliasType("clock", Clock)
+    clock = TypeAliasType("clock", Clock)  # pyright: ignore[reportGeneralTypeIssues]
 
     def place(envelope: OrderEnvelope[PlaceOrder], emit: Emitting, at: Clock, also: Any = clock) -> int:
         emit(Paid())
@@ -275,7 +275,7 @@ async def test_handlers_with_a_generic_base_handle_the_type_that_they_name() -> 
 class WrongName(Handler["Nowhere"]): ...  # type: ignore[name-defined]
 
 
-def looped(event: Looped) -> None: ...
+def looped(event: Looped) -> None: ...  # pyright: ignore[reportInvalidTypeForm]
 
 
 @pytest.mark.parametrize("component", [WrongName(), looped])

@@ -34,7 +34,7 @@ T = TypeVar("T")
 U = TypeVar("U")
 Secret = Annotated[str, Sensitive]
 B = TypeVar("B", bound=Secret)
-Name = NewType("Name", Secret)
+Name = NewType("Name", Secret)  # pyright: ignore[reportGeneralTypeIssues]
 Alias = TypeAliasType("Alias", Secret)
 Listed = TypeAliasType("Listed", list[T], type_params=(T,))
 
@@ -103,13 +103,13 @@ HINTS = {
     "NamedTuple": Card,
     "TypedDict": Row[Secret],
     "derived TypedDict": Derived,
-    "union": Secret | None,
+    "union": Secret | None,  # pyright: ignore[reportOperatorIssue]
     "list": list[Secret],
     "mapping": dict[str, tuple[Secret, ...]],
     "generic struct": Pair[int, Secret],
     "derived generic": Half[Secret],
     "bound of a type variable": B,
-    "alias of a type variable": Annotated[B, "note"],
+    "alias of a type variable": Annotated[B, "note"],  # pyright: ignore[reportGeneralTypeIssues]
     "instance of the mark": Annotated[str, "note", Sensitive()],
     "dataclass within itself": Linked,
     "field of a field": list[Pair[int, Card]],
@@ -196,7 +196,7 @@ def test_the_names_in_a_hint_that_cannot_be_resolved_still_tell() -> None:
     class Unresolved(Message):
         plain: Unknown
         card: Unknown | Secret
-        name: Unknown | Name
+        name: Unknown | Name  # pyright: ignore[reportInvalidTypeForm]
         text: Unknown | Annotated[str, Sensitive]
         other: Secret
 

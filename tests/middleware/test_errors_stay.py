@@ -75,7 +75,7 @@ class Passed(Message):
 def deep_group() -> Exception:
     error: Exception = ValueError(SECRET)
     for _ in range(1500):
-        error = ExceptionGroup("g", [error])
+        error = ExceptionGroup("g", [error])  # pyright: ignore[reportArgumentType]
     return error
 
 
