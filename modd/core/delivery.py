@@ -20,7 +20,7 @@ import anyio
 import msgspec
 from anyio.lowlevel import checkpoint
 
-from modd.concurrency.cancellation import raise_if_cancelled
+from modd.concurrency.cancellation import FAILURES, failure_of, raise_if_cancelled
 from modd.core.causation import Entry, QueuedOrigin, current_origin
 from modd.core.component import Receiver, check_message, inside, name_of
 from modd.core.flatten import flatten, keep_at_once
@@ -34,11 +34,11 @@ Queue = deque[Any]
 
 
 class Raised:
-    """An error that a component raised, on its way to become a `Failure`."""
+    """An error that a component raised, on its way to become a `Failure`; it may be a stray cancellation."""
 
     __slots__ = ("error",)
 
-    def __init__(self, error: Exception) -> None:
+    def __init__(self, error: BaseException) -> None:
         self.error = error
 
 
@@ -178,7 +178,7 @@ class Handling(msgspec.Struct, eq=False):
                 returned = self.receiver.call(self.message)
                 if type(returned) is CoroutineType:
                     returned = await returned
-            except Exception as error:
+            except FAILURES as error:
                 returned = Raised(error)
             if returned is not None:
                 await self.settle(returned)
@@ -188,14 +188,14 @@ class Handling(msgspec.Struct, eq=False):
 
     async def settle(self, returned: Any) -> None:
         """Queue what follows from a returned value, or from an error."""
-        if type(returned) is Raised:
-            self.error = returned.error
-        else:
+        raised = returned.error if type(returned) is Raised else None
+        if raised is None:
             try:
                 await flatten(returned, self)
-            except Exception as error:
-                self.error = error
-        if self.error is not None:
+            except FAILURES as error:
+                raised = error
+        if raised is not None:
+            self.error = failure_of(raised)
             await self._fail(self.error)
 
     async def _fail(self, error: Exception) -> None:

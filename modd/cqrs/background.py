@@ -10,6 +10,7 @@ from typing import Any, Self
 import anyio
 from anyio.abc import TaskGroup
 
+from modd.concurrency.cancellation import call
 from modd.core import detached
 from modd.ports.transaction import open_transaction
 
@@ -44,7 +45,7 @@ class Background:
 
     async def _run(self, work: Callable[..., Awaitable[Any]], args: tuple[Any, ...]) -> None:
         try:
-            await work(*args)
+            await call(work, *args)
         except Exception:
             logging.getLogger(f"modd.{self._owner}").exception("work in the background of %s failed", self._owner)
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeAlias
 import anyio
 import msgspec
 
-from modd.concurrency.cancellation import raise_if_cancelled
+from modd.concurrency.cancellation import CancelledError, failure_of, raise_if_cancelled
 from modd.core import name_of, note
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import HandlersFailed, InvalidMiddleware, UnsafeOrder
@@ -110,16 +110,24 @@ def _handle_by_one(handler: Handler, clock: Callable[[], float]) -> Callable[...
             result = function(envelope.message) if call is None else call(envelope)
             if type(result) is CoroutineType or inspect.isawaitable(result):  # the first test is quicker
                 result = await result
-        except BaseException:
+        except BaseException as error:
             envelope.drop_events(start)
-            raise
-        if outcome is not None:
-            outcome.handled = Handled(result, name, at=clock())
+            if not isinstance(error, CancelledError):
+                raise
+            cancelled = error
         else:
-            envelope.ran = True
-            if envelope.handled is not None:  # as `note_result` does: its call costs a twentieth of a dispatch
-                envelope.flush()
-            envelope.handled = result, name, clock()
+            if outcome is not None:
+                outcome.handled = Handled(result, name, at=clock())
+            else:
+                envelope.ran = True
+                if envelope.handled is not None:  # as `note_result` does: its call costs a twentieth of a dispatch
+                    envelope.flush()
+                envelope.handled = result, name, clock()
+            return
+        try:
+            raise failure_of(cancelled)
+        finally:
+            del cancelled  # its traceback refers to this frame
 
     return handle
 

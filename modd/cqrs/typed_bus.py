@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, ClassVar, Self, TypeVar, overload
 
 from modd.checks import checked_callable, checked_delay, checked_name
+from modd.concurrency.cancellation import CancelledError, failure_of
 from modd.concurrency.lifespan import Lifespan
 from modd.core import (
     Accepts,
@@ -211,13 +212,21 @@ class TypedBus(Answerer):
         failed_before = len(envelope.all(Failed)) if envelope.noted else 0
         envelope.outer, envelope.open = outer, True
         _set_current(envelope)
+        cancelled = None
         try:
             await route(envelope)
-        except BaseException:
+        except BaseException as error:
             _set_current(envelope)  # so that the core finds the envelope that failed
-            raise
+            if not isinstance(error, CancelledError):
+                raise
+            cancelled = error
         finally:
             envelope.open = False
+        if cancelled is not None:
+            try:
+                raise failure_of(cancelled)
+            finally:
+                del cancelled  # its traceback refers to this frame
         if envelope.noted or self._releases_results:  # else there is nothing to look for, which would cost a twentieth
             return conclude(envelope, failed_before)
         return Dispatched(envelope, None if envelope.handled is None else envelope.handled[0])

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeAlias, TypedDict
 import anyio
 
 from modd.checks import checked_callable, checked_flag
+from modd.concurrency.cancellation import call
 from modd.core import Message
 from modd.cqrs.chain import Next
 from modd.cqrs.envelope import Envelope
@@ -80,7 +81,7 @@ class Logger(MiddlewareWithOptions):
         await lines.push(logging.INFO, "processing")
         failed, started = len(envelope.all(Failed)), perf_counter_ns()
         try:
-            await call_next(envelope)
+            await call(call_next, envelope)
         except Exception as error:
             await lines.end(logging.ERROR, "error", started, error=show_safely(text_of, error))
             raise
@@ -136,13 +137,16 @@ class _Lines:
         async with lock:  # the loop may start the tasks of two lines in any order
             await self._write_waiting()
 
+    async def _write_line(self, line: _Line) -> None:
+        written = self._adapter(*line)
+        if isawaitable(written):
+            await written
+
     async def _write_waiting(self) -> None:
         while self._waiting:
             line = self._waiting.popleft()
             try:
-                written = self._adapter(*line)
-                if isawaitable(written):
-                    await written
+                await call(self._write_line, line)
             except Exception:
                 _report(line)
 

@@ -12,6 +12,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span, Status, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from modd.concurrency.cancellation import call
 from modd.cqrs.chain import Next
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.stamps import Failed, Handled, Identity, Stamp
@@ -68,7 +69,7 @@ class Tracing:
             span.set_attributes(_attributes(envelope))
         failed = len(envelope.all(Failed))
         with _activate(span, parent, envelope):
-            await call_next(envelope)
+            await call(call_next, envelope)
             failures = envelope.all(Failed)[failed:]
             if failures:
                 span.set_status(Status(StatusCode.ERROR, failures[-1].error))
