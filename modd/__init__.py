@@ -12,7 +12,20 @@ The packages, lowest first; each uses only packages above it in this list:
 - `modd.cli`, `modd.testing`: ``python -m modd`` for people, and helpers for your tests.
 """
 
-from modd.core import Accepts, Bus, Component, Delivery, Failure, Intent, Message, Observer, Part, Sensitive, detached
+from modd.core import (
+    Accepts,
+    Bus,
+    Component,
+    Delivery,
+    Failure,
+    Intent,
+    Message,
+    Observer,
+    Part,
+    Sensitive,
+    Value,
+    detached,
+)
 from modd.errors import (
     AlreadyOpen,
     BusInsideItself,
@@ -61,5 +74,6 @@ __all__ = [
     "TurnOverflow",
     "UnknownComponent",
     "UnresolvedAnnotation",
+    "Value",
     "detached",
 ]

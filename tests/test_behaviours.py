@@ -1,4 +1,4 @@
-"""docs/behaviours.md and the tests name the same behaviours, both ways."""
+"""docs/internals/behaviours.md and the tests name the same behaviours, both ways."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ID = re.compile(r"\b[A-Z]{2}-\d+\b")
 
 def rows() -> list[tuple[str, str, str]]:
     """ID, file and test of every row in the list."""
-    return ROW.findall((ROOT / "docs/behaviours.md").read_text())
+    return ROW.findall((ROOT / "docs/internals/behaviours.md").read_text())
 
 
 def named_in_tests() -> dict[str, set[str]]:
@@ -26,7 +26,11 @@ def named_in_tests() -> dict[str, set[str]]:
 
 
 def test_every_line_of_the_table_is_a_row_and_every_id_is_there_once() -> None:
-    lines = [line for line in (ROOT / "docs/behaviours.md").read_text().splitlines() if re.match(r"\| [A-Z]{2}-", line)]
+    lines = [
+        line
+        for line in (ROOT / "docs/internals/behaviours.md").read_text().splitlines()
+        if re.match(r"\| [A-Z]{2}-", line)
+    ]
     ids = [behaviour for behaviour, _, _ in rows()]
     assert len(lines) == len(ids) == len(set(ids)) > 0
 

@@ -89,16 +89,14 @@ class Bus(Part):
 
         Raises `TurnFailed` with the failures that no component handled, `NotAMessage`, and `Deadlock`.
         """
-        item: Any = message
         outer = innermost()
         if outer is not None and not outer.open:
             outer = open_scope(outer)
-        gate = self.gate if self.keyed_gates is None else self.keyed_gates.gate_of(item)
+        gate = self.gate if self.keyed_gates is None else self.keyed_gates.gate_of(message)
         if gate is not None and gate.holder is not None:
-            turn = await wait_for_turn(self, gate, outer, item)
-            gate = turn.gate
+            turn, gate = await wait_for_turn(self, gate, outer, message)
         elif outer is not None:
-            turn = turn_inside(self, gate, outer, item)
+            turn = turn_inside(self, gate, outer, message)
         elif self._unseen is None:
             turn = Turn(self, gate, self.watch)
         else:
@@ -115,20 +113,22 @@ class Bus(Part):
                 if unpaused >= BEAT:
                     self.unpaused = 0
                     await checkpoint()
-                receivers: Any = routing.calls.get(type(item))
+                receivers: Any = routing.calls.get(type(message))
                 if receivers is None:
                     queue = deque() if queue is None else queue
-                    item, receivers = receivers_of(turn, item, queue)
+                    message, receivers = receivers_of(turn, message, queue)
                 for receive in receivers:
                     try:
-                        returned = receive(item)
+                        returned = receive(message)
+                        if returned is None:
+                            continue
                         if type(returned) is CoroutineType:
                             if not seen:
                                 publish(turn)
                                 seen = True
                             returned = await returned
-                        if returned is None:
-                            continue
+                            if returned is None:
+                                continue
                     except FAILURES as error:
                         returned = Raised(error)
                     if queue is None:  # most sends end before
@@ -139,14 +139,14 @@ class Bus(Part):
                     elif returned is not _NOTHING:
                         publish(turn)
                         seen = True
-                        rest = settle(turn, item, receive, returned, queue)
+                        rest = settle(turn, message, receive, returned, queue)
                         if rest is not None:
                             await rest
                 if not queue:
                     break
-                item = queue.popleft()
+                message = queue.popleft()
         except BaseException as error:
-            cut_short(turn, error, (item, *(queue or ())))
+            cut_short(turn, error, (message, *(queue or ())))
             raise
         if turn.outcome is not None or (gate is not None and (gate.line or gate.behind or turn.within)):
             return end(turn)

@@ -107,7 +107,7 @@ def detached() -> Iterator[None]:
         current_turn.reset(turn)
 
 
-def turn_inside(bus: Any, gate: Gate | None, outer: Turn, item: Any) -> Turn:
+def turn_inside(bus: Any, gate: Gate | None, outer: Turn, message: Any) -> Turn:
     """Begin a turn inside another one. Raises `TurnFailed` when a limit forbids it."""
     root = outer.root or outer
     start, watch = root.count, root.count + bus.watch
@@ -118,24 +118,25 @@ def turn_inside(bus: Any, gate: Gate | None, outer: Turn, item: Any) -> Turn:
             check_depth(turn)
             check_limits(turn)
         except TurnOverflow as error:
-            cut_short(turn, error, (item,))
+            cut_short(turn, error, (message,))
             raise
     return turn
 
 
-async def wait_for_turn(bus: Any, gate: Gate, outer: Turn | None, item: Any) -> Turn:
+async def wait_for_turn(bus: Any, gate: Gate, outer: Turn | None, message: Any) -> tuple[Turn, Gate]:
     """Begin a turn when its gate lets it in. Raises `Deadlock`, and `TurnFailed` when a limit forbids it."""
     if outer is None:
         turn = Turn(bus, None, bus.watch)
         await enter(turn, gate)
-        return turn
-    turn = turn_inside(bus, None, outer, item)
+        return turn, gate
+    turn = turn_inside(bus, None, outer, message)
     root = turn.root or turn
     before = root.count
-    await enter(turn, gate_within(gate, outer))
+    gate = gate_within(gate, outer)
+    await enter(turn, gate)
     turn.start += root.count - before  # messages of other turns do not count for this one
     turn.watch = min(turn.start + bus.watch, outer.watch)
-    return turn
+    return turn, gate
 
 
 def end(turn: Turn) -> tuple[Message, ...]:

@@ -14,8 +14,7 @@ import anyio
 import pytest
 import structlog
 
-from modd import Sensitive
-from modd.core.message import Message, Value
+from modd import Message, Sensitive, Value
 from modd.cqrs import (
     Actor,
     Command,

@@ -14,8 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Meta
 
-from modd import Sensitive
-from modd.core.message import Value
+from modd import Sensitive, Value
 from modd.middleware.type_check import find_misfits
 
 T = TypeVar("T")

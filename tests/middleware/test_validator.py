@@ -11,8 +11,7 @@ import anyio
 import pytest
 from msgspec import Meta, Struct
 
-from modd import Bus, Sensitive, TurnFailed
-from modd.core.message import Value
+from modd import Bus, Sensitive, TurnFailed, Value
 from modd.cqrs import (
     Command,
     CommandBus,

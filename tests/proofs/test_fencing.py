@@ -70,7 +70,7 @@ async def queue_of(kind: str, folder: Path) -> AsyncIterator[Queue]:
 async def claimed(queue: Any, lease: float) -> Claim:
     """An item, as soon as there is one."""
     claims: list[Claim] = []
-    with anyio.fail_after(10):
+    with anyio.fail_after(60):
         while not claims:
             await queue.wait(1.0)
             claims = await queue.claim(1, lease)
@@ -125,7 +125,7 @@ async def test_what_a_late_worker_did_is_undone_and_what_the_other_did_stays(tmp
             Worker(queue, CommandBus([held.place]), lease=LEASE, inbox=inbox, max_messages=n) for n in (9, 1)
         )
         await queue.put(Item(Codec([Place]).encode(Envelope(Place(1)))))
-        with anyio.fail_after(10):
+        with anyio.fail_after(60):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(late.run)
                 await held.began.wait()

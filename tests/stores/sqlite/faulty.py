@@ -65,7 +65,7 @@ def by_uri(options: str) -> Callable[[str], sqlite3.Connection]:
     return lambda path: sqlite3.connect(f"file:{path}?{options}", uri=True, isolation_level=None)
 
 
-async def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     """Look again and again, until it is so."""
     with anyio.fail_after(seconds):
         while True:

@@ -29,7 +29,7 @@ async def test_a_read_that_comes_with_the_end_is_answered_or_told(path: Path, st
             outcomes.append(closed.store)
 
     async with anyio.create_task_group() as tasks:
-        with anyio.fail_after(20):
+        with anyio.fail_after(60):
             async with SqliteStore(path) as store:
                 for _ in range(6):
                     tasks.start_soon(read)

@@ -50,7 +50,7 @@ class Reader:
 @pytest.mark.parametrize(("statement", "outcome"), [("connect", StoreClosed), (READ, False)])
 async def test_who_reads_is_waited_for_and_who_connects_is_told(path: Path, statement: str, outcome: Any) -> None:
     reader = Reader(path)
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(reader.open_and_close, statement)
             await until(lambda: reader.closing)
@@ -62,7 +62,7 @@ async def test_who_reads_is_waited_for_and_who_connects_is_told(path: Path, stat
 async def test_who_is_cancelled_while_it_closes_a_store_closes_it(path: Path, natively: bool) -> None:
     reader = Reader(path)
     caller = Caller(reader.open_and_close)
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(caller.run)
             await until(lambda: reader.closing)
@@ -84,7 +84,7 @@ async def test_nothing_is_read_from_a_store_that_is_being_closed(path: Path) -> 
         await reader.go_when_waited_for()
 
     reader = Reader(path)
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(reader.open_and_close)
             await until(lambda: reader.closing)

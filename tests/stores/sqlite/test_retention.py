@@ -44,7 +44,7 @@ async def rows(store: SqliteStore) -> tuple[int, ...]:
 
 async def empty(store: SqliteStore) -> None:
     """Wait until it is."""
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         while await rows(store) != (0, 0, 0):
             await checkpoint()
 
@@ -141,11 +141,11 @@ async def test_an_error_is_logged_and_ends_neither_the_retention_nor_the_store(
 
 
 async def test_it_ends_when_the_store_is_closed(path: Path) -> None:
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         await Sweeper(SqliteStore(path), KEEP, interval=0).run()
 
 
 async def test_a_store_that_is_left_does_not_wait_for_the_next_sweep(path: Path, clock: Clock) -> None:
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         async with SqliteStore(path, clock=clock, retention=KEEP) as store:
             await fill(store, 3, ttl=60)

@@ -161,7 +161,7 @@ async def test_who_waits_for_a_turn_when_the_writer_is_closed_is_told(path: Path
             pass
 
     begun, over = anyio.Event(), anyio.Event()
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         async with open_thread(path, lambda: False) as thread, anyio.create_task_group() as tasks:
             writer = Writer("store.db", thread, lambda: None)
             async with running(writer):
@@ -180,6 +180,6 @@ async def test_where_no_turn_is_to_be_had_it_is_written_without_one(path: Path) 
     async with affected(path) as store, affected(path):
         thread: Any = store._writer._thread
         thread._turns._lock._lock = lock
-        with anyio.fail_after(5):
+        with anyio.fail_after(60):
             await store.queue("a").put(b"1")
         assert (await store.queue("a").stats()).ready == 1
