@@ -22,7 +22,6 @@ from modd.core import (
     Question,
     check_message,
     current_origin,
-    name_of,
     open_origin,
 )
 from modd.cqrs.background import Background
@@ -271,15 +270,16 @@ class TypedBus(Answerer):
         if not self._registry.sealed:
             self.check()
         work = self._middleware.background_work
-        if work and not self._background.open:
+        if work and not (self.is_open or root_bus(self).is_open):  # while one of them closes, a dispatch goes on
             raise NotOpen(self.name, work)
         return compose(self._middleware.items, handlers, self.clock, self.concurrent)
 
     def start(self, work: Callable[..., Awaitable[Any]], *args: Any) -> None:
-        """Start work in the background, for middleware; it ends with the bus. Raises `NotOpen`."""
-        if not self._background.open:
-            raise NotOpen(self.name, [name_of(work)])
-        self._background.start(work, *args)
+        """Start work in the background, for middleware; it ends with the bus.
+
+        Raises `NotOpen`, also from the moment the bus begins to close: then do the work at once, or leave it.
+        """
+        self._background.start(work, *args, closing=self.is_open or root_bus(self).is_open)
 
     async def __aenter__(self) -> Self:
         """Open it: enter its middleware, and get ready for work in the background. Raises `AlreadyOpen`."""

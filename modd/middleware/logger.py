@@ -131,7 +131,8 @@ class _Lines:
         if self._write_lock is not None:
             with suppress(NotOpen):  # the bus is closing: write the lines now
                 return self._envelope.bus.start(self._write_behind, self._write_lock)  # type: ignore[no-any-return]
-        await self._write_waiting()
+            return await self._write_behind(self._write_lock)
+        return await self._write_waiting()
 
     async def _write_behind(self, lock: anyio.Lock) -> None:
         async with lock:  # the loop may start the tasks of two lines in any order
