@@ -78,10 +78,12 @@ async def ask(bus: Any, intent: Any, stamps: tuple[Any, ...]) -> Any:
 async def _ask_directly(bus: Any, intent: Any, stamps: tuple[Any, ...], answerer: Answerer) -> Any:
     """Ask the only receiver of an intent without a queue, in half the time; its error or events go through the loop.
 
-    Contract: the turns of the bus overlap, the caller is in no turn, and nothing observes the bus.
+    Contract: the answerer is the only receiver, the turns of the bus overlap, the caller is in no turn, nothing
+    observes the bus, and it is not yet time to let other tasks run. The error or the events are a turn of their own:
+    a limit counts them apart from messages that the handler has sent.
     """
     bus.unpaused += 1
-    turn = Turn(bus, None, bus.watch)
+    turn = Turn(bus, None, bus.check_from)
     publish(turn)
     result, answered, returned = None, False, None
     try:
@@ -91,10 +93,9 @@ async def _ask_directly(bus: Any, intent: Any, stamps: tuple[Any, ...], answerer
     except Exception as error:
         returned = error
     finally:
-        if turn.outcome is None:
-            turn.open = False  # as `end` does: its call costs a twentieth of an ask
-        else:
-            end(turn)
+        turn.open = False
+    if turn.outcome is not None:
+        end(turn)
     if returned is not None:
         receiver = Receiver(answerer, partial(_give, returned), Accepts())
         try:

@@ -19,10 +19,10 @@ from modd.concurrency.lifespan import Lifespan
 from modd.concurrency.scopes import open_scope
 from modd.core import asking, composition
 from modd.core.component import Accepts, Component, Part, checked_components, checked_types, name_of
-from modd.core.delivery import Queue, Raised, receivers_of, settle
+from modd.core.delivery import Pending, Raised, queue_returned, receivers_of
 from modd.core.gate import gates_for
 from modd.core.graph import Graph
-from modd.core.limits import BEAT, watch_from
+from modd.core.limits import BEAT, first_check
 from modd.core.message import Failure, IntentOf, Message
 from modd.core.observer import Observer
 from modd.core.routing import Routing
@@ -42,10 +42,9 @@ class Bus(Part):
     components: callables that take one message; the annotation of the first parameter says which types.
     name: the name in errors, journeys and graphs; "bus" by default.
     inbound: the message types that it takes as a component of another bus; by default all that its components accept.
-    outbound: the message types that it lets out there; by default none.
-    exclusive: True (default), turns run one after another; False, they overlap; a function from message to key, turns
-    of
-        one key run one after another, and a key of None overlaps with everything.
+    outbound: the message types that it lets out to the bus around it; by default none.
+    exclusive: True (default), turns run one after another; False, turns overlap; a function from message to key, turns
+        of one key run one after another, and a key of None overlaps with everything.
     concurrent: True, the receivers of a message run side by side; False (default), one after another.
     limit: the most messages in a turn, 100 000 by default; None for no limit.
 
@@ -75,8 +74,8 @@ class Bus(Part):
         self.routing = Routing(self.name, self._inside, self.inbound or (), self.outbound)
         self.lifespan = Lifespan(self.name)
         self.answerers: dict[type, tuple[asking.Answerer, bool]] = {}
-        self.watch = watch_from(self.limit)
-        self._unseen: Turn | None = None
+        self.check_from = first_check(self.limit)
+        self._spare_turn: Turn | None = None
         self.unpaused = 0  # messages since other tasks could run, counted across turns
         for component in checked_components(components):
             self.add(component)
@@ -87,7 +86,7 @@ class Bus(Part):
     async def __call__(self, message: Message, /) -> tuple[Message, ...]:
         """Send a message, and return the messages that left the bus when everything that it caused inside is done.
 
-        Raises `TurnFailed` with the failures that no component handled, `NotAMessage`, and `Deadlock`.
+        Raises `TurnFailed` with the failures that no component handled, `NotAMessage`, `DuplicateName`, and `Deadlock`.
         """
         outer = innermost()
         if outer is not None and not outer.open:
@@ -97,16 +96,16 @@ class Bus(Part):
             turn, gate = await wait_for_turn(self, gate, outer, message)
         elif outer is not None:
             turn = turn_inside(self, gate, outer, message)
-        elif self._unseen is None:
-            turn = Turn(self, gate, self.watch)
+        elif self._spare_turn is None:
+            turn = Turn(self, gate, self.check_from)
         else:
-            turn, self._unseen = self._unseen, None
+            turn, self._spare_turn = self._spare_turn, None
         if gate is not None:
             gate.holder = turn
         counter: Any = turn if outer is None else turn.root
-        seen = False  # publishing a turn costs a quarter of a send, and is of use only if a component awaits
+        published = False  # publishing a turn costs a quarter of a send, and is of use only if a component awaits
         routing = self.routing
-        queue: Queue | None = None
+        queue: Pending | None = None
         try:
             while True:
                 self.unpaused = unpaused = self.unpaused + 1
@@ -123,9 +122,9 @@ class Bus(Part):
                         if returned is None:
                             continue
                         if type(returned) is CoroutineType:
-                            if not seen:
+                            if not published:
                                 publish(turn)
-                                seen = True
+                                published = True
                             returned = await returned
                             if returned is None:
                                 continue
@@ -133,13 +132,13 @@ class Bus(Part):
                         returned = Raised(error)
                     if queue is None:  # most sends end before
                         queue = deque()
-                    if type(returned) in routing.stays and counter.count < turn.watch:
+                    if type(returned) in routing.stays and counter.count < turn.check_from:
                         counter.count += 1
                         queue.append(returned)
                     elif returned is not _NOTHING:
                         publish(turn)
-                        seen = True
-                        rest = settle(turn, message, receive, returned, queue)
+                        published = True
+                        rest = queue_returned(turn, message, receive, returned, queue)
                         if rest is not None:
                             await rest
                 if not queue:
@@ -147,24 +146,23 @@ class Bus(Part):
                 message = queue.popleft()
         except BaseException as error:
             cut_short(turn, error, (message, *(queue or ())))
-            raise
         if turn.outcome is not None or (gate is not None and (gate.line or gate.behind or turn.within)):
             return end(turn)
         if gate is not None:  # as `end` does: its call costs a seventh of a send
             gate.holder = None
             if gate.gates is not None:
                 del gate.gates[gate.key]
-        if seen:
+        if published:
             turn.open = False
         elif outer is None and gate is self.gate and queue is None:
-            self._unseen = turn  # nothing refers to the turn: the next send takes it, which saves a fifth of a send
+            self._spare_turn = turn  # nothing refers to the turn: the next send takes it, which saves a fifth of a send
         return _NOTHING
 
     def ask(self, intent: IntentOf[R], *stamps: Any) -> Coroutine[Any, Any, R]:
         """Send an intent to the typed bus inside that handles it, in nested contexts too, and return its result.
 
         The handler's error is raised as it is. Raises `NoHandler`, `MultipleHandlers`, `NotAnswered` when there was no
-        result, and `TurnFailed`, with the result as ``result``, when something that the intent caused failed.
+        result, `TurnFailed`, with the result as ``result``, when something that the intent caused failed, `Deadlock`.
         """
         return asking.ask(self, intent, stamps)
 

@@ -1,4 +1,4 @@
-"""Causation: the cause of a message, noted beside the message and handed on. The core never looks into it."""
+"""Causation: the cause of a message, noted beside the message. The core hands it on and does not use it."""
 
 from __future__ import annotations
 

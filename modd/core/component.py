@@ -91,7 +91,7 @@ class Part:
     @property
     def boundary(self) -> Part | None:
         """The bus that this part is or wraps: a message from that bus does not come back to it."""
-        return next((receiver.boundary for receiver in self._inside if receiver.boundary), None)
+        return next((each.boundary for each in self._inside if each.boundary is not None), None)
 
     @property
     def watchers(self) -> tuple[Observer, ...]:

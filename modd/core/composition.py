@@ -14,7 +14,7 @@ from modd.errors import BusInsideItself, InvalidOption, UnknownComponent
 
 def add(bus: Any, component: Component) -> None:
     """Add a component to a bus; see `Bus.add`."""
-    if bus in inside(component):
+    if any(part is bus for part in inside(component)):
         raise BusInsideItself([bus.name, *_path_to(bus, component)])
     for kind in accepts_of(component).types:
         bus.routing.know(kind)
@@ -92,4 +92,5 @@ def _path_to(bus: Part, component: Component) -> list[str]:
     if component is bus:
         return [name_of(bus)]
     parts = component.components if isinstance(component, Part) else ()
-    return next([name_of(component), *_path_to(bus, part)] for part in parts if bus in inside(part))
+    on_path = (part for part in parts if any(each is bus for each in inside(part)))
+    return [name_of(component), *_path_to(bus, next(on_path))]

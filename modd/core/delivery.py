@@ -1,9 +1,9 @@
 """Delivery: giving a message to its receivers, and queueing what follows from the values that they return.
 
 The loop of `Bus` does the usual case in place: it calls the receivers, and queues one message of a type that stays
-inside. It asks `receivers_of` for the receivers of all other messages, and hands all other returned values to `settle`.
-A delivery that needs care (it is observed, its message has an origin or is a `Failure`) is one more call in the same
-loop: `deliver`, bound to the `Handling` of the message by one component.
+inside. It asks `receivers_of` for the receivers of all other messages, and hands all other returned values to
+`queue_returned`. A delivery that needs care (it is observed, its message has an origin or is a `Failure`) is one more
+call in the same loop: `deliver`, bound to the `Handling` of the message by one component.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from modd.core.observer import Delivery, current_delivery, tell
 from modd.core.turn import Turn
 from modd.errors import DuplicateName, TurnFailed
 
-Queue = deque[Any]
+Pending = deque[Any]
 
 
 class Raised:
@@ -42,7 +42,7 @@ class Raised:
         self.error = error
 
 
-def receivers_of(turn: Turn, queued: Any, queue: Queue) -> tuple[Message, Sequence[Callable[[Any], Any]]]:
+def receivers_of(turn: Turn, queued: Any, queue: Pending) -> tuple[Message, Sequence[Callable[[Any], Any]]]:
     """Return a message, and the calls that deliver it in their order. Raises `NotAMessage` if it is none."""
     entry = queued if type(queued) is Entry else Entry(queued, None, current_delivery.get())
     message, bus, failure = entry.message, turn.bus, isinstance(entry.message, Failure)
@@ -62,11 +62,11 @@ def receivers_of(turn: Turn, queued: Any, queue: Queue) -> tuple[Message, Sequen
     if side_by_side:
         calls = [partial(deliver_side_by_side, handlings, queue)]
     if failure:
-        calls.append(partial(judge, turn, handlings, type(queued) is not Entry))
+        calls.append(partial(conclude_failure, turn, handlings, entry.origin, type(queued) is not Entry))
     return message, calls
 
 
-def settle(turn: Turn, message: Message, call: Any, returned: Any, queue: Queue) -> Awaitable[None] | None:
+def queue_returned(turn: Turn, message: Message, call: Any, returned: Any, queue: Pending) -> Awaitable[None] | None:
     """Queue what follows from a value that a component returned to the loop, or from an error that it raised.
 
     Returns an awaitable for the rest of the work if there is any.
@@ -78,7 +78,7 @@ def settle(turn: Turn, message: Message, call: Any, returned: Any, queue: Queue)
                 return None
         except Exception as error:
             returned = Raised(error)
-    return handling.settle(returned)
+    return handling.finish(returned)
 
 
 async def deliver(handling: Handling, message: Message) -> None:
@@ -93,7 +93,7 @@ async def deliver(handling: Handling, message: Message) -> None:
     surrounding = current_delivery.set(delivery)
     try:
         await handling.run()
-        delivery.error, delivery.outcome = handling.error, "failed" if handling.error else "done"
+        delivery.error, delivery.outcome = handling.error, "done" if handling.error is None else "failed"
     except BaseException as error:
         delivery.error, delivery.outcome = error, "failed" if isinstance(error, Exception) else "cancelled"
         raise
@@ -104,10 +104,10 @@ async def deliver(handling: Handling, message: Message) -> None:
         tell(watchers, lambda watcher: watcher.ended(delivery))
 
 
-async def deliver_side_by_side(handlings: Sequence[Handling], queue: Queue, message: Message) -> None:
+async def deliver_side_by_side(handlings: Sequence[Handling], queue: Pending, message: Message) -> None:
     """Give a message to several components at once, and queue what follows in component order.
 
-    The error of a turn that a limit cuts short is raised bare.
+    The error of a turn that a limit cuts short is raised alone, not in a group.
     """
     finished = 0
 
@@ -133,17 +133,19 @@ async def deliver_side_by_side(handlings: Sequence[Handling], queue: Queue, mess
         raise anyio.get_cancelled_exc_class()
 
 
-def judge(turn: Turn, handlings: Sequence[Handling], from_outside: bool, failure: Failure) -> None:
+def conclude_failure(
+    turn: Turn, handlings: Sequence[Handling], origin: Any, from_outside: bool, failure: Failure
+) -> None:
     """Keep for the sender a failure that no component handled; an error in handling a failure is raised, not queued."""
-    book = turn.book
+    outcome = turn.ensure_outcome()
     if not any(each.error is None and each.receiver.accepts.handles_failures for each in handlings):
         if turn.bus.lets_failures_out and not from_outside:
-            book.out.append(failure)
+            outcome.let_out((failure,), origin)
         else:
-            book.errors.append(failure.error)
-    clumsy = {id(each.error): each.error for each in handlings if each.error is not None}
-    clumsy.pop(id(failure.error), None)  # a component that raises it again leaves it to the others
-    book.errors += clumsy.values()
+            outcome.errors.append(failure.error)
+    errors = {id(each.error): each.error for each in handlings if each.error is not None}
+    errors.pop(id(failure.error), None)  # a component that raises it again leaves it to the others
+    outcome.errors += errors.values()
 
 
 class Handling(msgspec.Struct, eq=False):
@@ -152,7 +154,7 @@ class Handling(msgspec.Struct, eq=False):
     turn: Turn
     receiver: Receiver
     message: Message
-    queue: Queue
+    queue: Pending
     """The queue for messages that come of it."""
     cause: Delivery | None = None
     origin: Any = None
@@ -181,12 +183,12 @@ class Handling(msgspec.Struct, eq=False):
             except FAILURES as error:
                 returned = Raised(error)
             if returned is not None:
-                await self.settle(returned)
+                await self.finish(returned)
         finally:
             if origin is not None:
                 origin.open = False
 
-    async def settle(self, returned: Any) -> None:
+    async def finish(self, returned: Any) -> None:
         """Queue what follows from a returned value, or from an error."""
         raised = returned.error if type(returned) is Raised else None
         if raised is None:
@@ -204,10 +206,10 @@ class Handling(msgspec.Struct, eq=False):
         try:
             await raise_if_cancelled(error)
         except BaseException:
-            self.turn.book.errors.append(error)  # observers are told that no sender gets it
+            self.turn.ensure_outcome().errors.append(error)  # observers are told that no sender gets it
             raise
         message, component = self.message, self.receiver.component
-        if isinstance(error, TurnFailed) and error.bus in inside(component):
+        if isinstance(error, TurnFailed) and any(error.bus is part for part in inside(component)):
             await self._keep_what_left(error)
         if not isinstance(message, Failure):
             note(error, self.giver, message, self.turn.bus.name)
@@ -240,7 +242,7 @@ class Handling(msgspec.Struct, eq=False):
         if bus.outbound:
             leaving = [message for message in messages if isinstance(message, bus.outbound)]
             if leaving:
-                self.turn.book.let_out(leaving, origin)
+                self.turn.ensure_outcome().let_out(leaving, origin)
         self._queue(messages, kinds, origin)
 
     def _queue(self, messages: Sequence[Message], kinds: Set[type[Message]], origin: Any = None) -> None:
@@ -256,7 +258,7 @@ class Handling(msgspec.Struct, eq=False):
             root.edges.update({(type(self.message), self.giver, kind): None for kind in kinds})
         self.unpaused += len(messages)
         root.count += len(messages)
-        if root.count >= turn.watch:
+        if root.count >= turn.check_from:
             check_limits(turn)
 
     def add(self, component: Any) -> None:

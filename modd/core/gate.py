@@ -20,7 +20,7 @@ handed to 1a, and the gate in turn 1 remembers the gate of ``shop`` as `behind`.
 1b ends, nothing is left inside turn 1, and the gate of ``shop`` goes to turn 2.
 
 Deadlock: before a turn waits, `find_circle` looks for a way back to the caller: from the gate to its holder, to the
-turns that wait inside the holder (`Turn.waits`), to the gate of each, to its holder, and so on. A holder that the
+turns that wait inside the holder (`Turn.waiting`), to the gate of each, to its holder, and so on. A holder that the
 caller is inside of closes a circle. A caller from outside is inside no turn, so no circle can lead back to it and there
 is nothing to search.
 """
@@ -51,7 +51,7 @@ class Gate:
     __slots__ = ("__weakref__", "base", "behind", "gates", "holder", "key", "line", "name")
 
     behind: Gate | None
-    """The gate of a turn that ended before the turns inside it, which hold both gates now."""
+    """The gate that an ended turn left to the turns that still run inside it; they hold both gates."""
     holder: Any
     """The turn that is let in."""
     line: dict[Any, Event]
@@ -129,8 +129,8 @@ async def enter(turn: Any, gate: Gate) -> None:
         raise Deadlock(circle)
     event = gate.line[turn] = Event()
     for around in open_scopes(turn.outer):
-        around.waits = around.waits or {}
-        around.waits[turn] = None
+        around.waiting = around.waiting or {}
+        around.waiting[turn] = None
     try:
         await event.wait()
     except BaseException:
@@ -171,21 +171,23 @@ def find_circle(gate: Gate, caller: Any) -> tuple[str, ...]:
     Searched depth first; see the head of this file.
     """
     inside_of = set(open_scopes(caller))
-    paths: list[tuple[Gate, tuple[str, ...]]] = [(gate, ())] if inside_of else []
-    seen: set[Gate] = set()
+    if not inside_of:
+        return ()
+    paths: list[tuple[Gate, tuple[str, ...]]] = [(gate, ())]
+    visited: set[Gate] = set()
     while paths:
         gate, path = paths.pop()
         if gate.holder in inside_of:
             return (gate.name, *path)
-        if gate.holder is not None and gate not in seen:
-            seen.add(gate)
-            paths += [(turn.gate, (*path, gate.name)) for turn in gate.holder.waits or ()]
+        if gate.holder is not None and gate not in visited:
+            visited.add(gate)
+            paths += [(turn.gate, (*path, gate.name)) for turn in gate.holder.waiting or ()]
     return ()
 
 
 def _end_wait(turn: Any) -> None:
     outer = turn.outer
     while outer is not None:
-        if outer.waits:
-            outer.waits.pop(turn, None)
+        if outer.waiting:
+            outer.waiting.pop(turn, None)
         outer = outer.outer

@@ -1,8 +1,8 @@
 """Limits of a turn: how many messages, how deep, and the loop that made too many of them.
 
-Every count of a turn lives here and in `Turn`. The outermost turn counts the messages of all turns inside it, those
-still queued included. From `Turn.watch` on, half of the lowest limit around, each message is looked at: what led to it
-is noted as an edge, so that the error of a turn with too many messages can name the cycle.
+Every count of a turn lives here and in `Turn`. The outermost turn counts the messages of all turns inside it, queued
+messages included. From `Turn.check_from` on, half of the lowest limit around, each message is checked, and noted as an
+edge (cause, component, effect), so that the error of a turn with too many messages can name the cycle.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from modd.concurrency.scopes import open_scopes
 from modd.errors import TurnOverflow
 
 BEAT = 256
-"""Messages of a bus between two moments at which other tasks may run."""
+"""A bus lets other tasks run after this many messages; a component's generator does so, too."""
 MAX_DEPTH = 100
 """The most turns within turns."""
 
@@ -23,8 +23,8 @@ Edge = tuple[type, str, type]
 """Message type, component, and the type of the message that the component returned."""
 
 
-def watch_from(limit: int | None) -> int:
-    """Return the count from which on messages are looked at, for a turn that begins at 0."""
+def first_check(limit: int | None) -> int:
+    """Return the count at which limits begin to be checked, for a turn that begins at 0: past half of the limit."""
     return sys.maxsize if limit is None else limit // 2 + 1
 
 

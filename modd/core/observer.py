@@ -12,7 +12,7 @@ import msgspec
 
 from modd.core.message import Message
 
-Outcome = Literal["running", "done", "failed", "cancelled"]
+DeliveryOutcome = Literal["running", "done", "failed", "cancelled"]
 
 
 class Delivery(msgspec.Struct, eq=False):
@@ -26,7 +26,7 @@ class Delivery(msgspec.Struct, eq=False):
     began: float = msgspec.field(default_factory=perf_counter)
     seconds: float | None = None
     """Its duration, with everything that was awaited; None while it runs."""
-    outcome: Outcome = "running"
+    outcome: DeliveryOutcome = "running"
     returned: tuple[Message, ...] = ()
     error: BaseException | None = None
 
@@ -48,7 +48,7 @@ class Observer:
         """No component in the bus accepts the message."""
 
     def abandoned(self, messages: tuple[Message, ...], failures: tuple[Exception, ...], bus: Any) -> None:
-        """A turn was cut short: these messages will not be handled, and no sender gets these failures."""
+        """A turn that had begun was cut short: these messages are not handled, and no sender gets these failures."""
 
     def added(self, component: Any, bus: Any) -> None:
         """A component was added to the bus."""

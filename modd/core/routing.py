@@ -13,7 +13,8 @@ Calls = tuple[Component, ...]
 
 
 class Routing:
-    """The routing table of a bus. A message costs its receivers, however many components the bus has.
+    """The routing table of a bus. The cost of a message grows with its receivers, not with the components
+    of the bus.
 
     bus: the name of the bus, for errors. inside: the receivers of the bus, which change as components come and go;
     call `renew` then. inbound, outbound: the message types that are let in and out. Raises `DuplicateName`.

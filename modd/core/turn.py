@@ -11,7 +11,7 @@ import sys
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 
@@ -54,13 +54,13 @@ class Outcome:
 
 
 class Turn(msgspec.Struct, eq=False):
-    """The state of a turn."""
+    """A turn in progress: its bus, the turn around it, the gate that it holds, its count, and its outcome."""
 
     bus: Any
     gate: Gate | None = None
     """The gate that the turn holds or waits for; None for a turn that overlaps with all turns."""
-    watch: int = sys.maxsize
-    """The count from which on each message is looked at (`limits`)."""
+    check_from: int = sys.maxsize
+    """The count of the outermost turn at which limits begin to be checked for every message."""
     outer: Turn | None = None
     """The turn around it, which was open when this turn began."""
     root: Turn | None = None
@@ -76,12 +76,11 @@ class Turn(msgspec.Struct, eq=False):
     """Causes and effects by type, noted by the outermost turn in the second half of a limit."""
     within: Gate | None = None
     """The gate for turns inside this turn that want the same gate."""
-    waits: dict[Turn, None] | None = None
+    waiting: dict[Turn, None] | None = None
     """The turns inside this turn that wait at a gate now."""
 
-    @property
-    def book(self) -> Outcome:
-        """The outcome, made when it is needed."""
+    def ensure_outcome(self) -> Outcome:
+        """Return the outcome; it is made when it is needed."""
         if self.outcome is None:
             self.outcome = Outcome()
         return self.outcome
@@ -110,23 +109,22 @@ def detached() -> Iterator[None]:
 def turn_inside(bus: Any, gate: Gate | None, outer: Turn, message: Any) -> Turn:
     """Begin a turn inside another one. Raises `TurnFailed` when a limit forbids it."""
     root = outer.root or outer
-    start, watch = root.count, root.count + bus.watch
+    start, check_from = root.count, root.count + bus.check_from
     root.count = start + 1
-    turn = Turn(bus, gate, watch if watch < outer.watch else outer.watch, outer, root, outer.depth + 1, start)
-    if start >= turn.watch - 1 or turn.depth > MAX_DEPTH:
+    turn = Turn(bus, gate, min(check_from, outer.check_from), outer, root, outer.depth + 1, start)
+    if start >= turn.check_from - 1 or turn.depth > MAX_DEPTH:
         try:
             check_depth(turn)
             check_limits(turn)
         except TurnOverflow as error:
             cut_short(turn, error, (message,))
-            raise
     return turn
 
 
 async def wait_for_turn(bus: Any, gate: Gate, outer: Turn | None, message: Any) -> tuple[Turn, Gate]:
     """Begin a turn when its gate lets it in. Raises `Deadlock`, and `TurnFailed` when a limit forbids it."""
     if outer is None:
-        turn = Turn(bus, None, bus.watch)
+        turn = Turn(bus, None, bus.check_from)
         await enter(turn, gate)
         return turn, gate
     turn = turn_inside(bus, None, outer, message)
@@ -135,7 +133,7 @@ async def wait_for_turn(bus: Any, gate: Gate, outer: Turn | None, message: Any) 
     gate = gate_within(gate, outer)
     await enter(turn, gate)
     turn.start += root.count - before  # messages of other turns do not count for this one
-    turn.watch = min(turn.start + bus.watch, outer.watch)
+    turn.check_from = min(turn.start + bus.check_from, outer.check_from)
     return turn, gate
 
 
@@ -152,14 +150,14 @@ def end(turn: Turn) -> tuple[Message, ...]:
     return outcome.outbound
 
 
-def cut_short(turn: Turn, error: BaseException, queue: Iterable[Any]) -> None:
-    """End a turn that cannot go on, and tell observers which messages are left. Raises `TurnFailed` on overflow."""
+def cut_short(turn: Turn, error: BaseException, queue: Iterable[Any]) -> NoReturn:
+    """End a turn that cannot go on, tell observers which messages are left, and raise: `TurnFailed` on overflow."""
     left = [item.message if isinstance(item, Entry) else item for item in queue]
     failures = [message.error for message in left if isinstance(message, Failure)]
     messages = tuple(message for message in left if isinstance(message, Message) and not isinstance(message, Failure))
     overflowed = isinstance(error, Exception) and is_overflow(error)
     lost = () if overflowed else (*(turn.outcome.errors if turn.outcome else ()), *failures)
-    failed = _overflowed(turn, turn.book, error, failures) if overflowed else None
+    failed = _overflowed(turn, turn.ensure_outcome(), error, failures) if overflowed else None
     try:
         tell(turn.bus.watchers, lambda watcher: watcher.abandoned(messages, lost, turn.bus))
     finally:
@@ -167,6 +165,7 @@ def cut_short(turn: Turn, error: BaseException, queue: Iterable[Any]) -> None:
         turn.outcome = None
     if failed is not None:
         raise failed from None
+    raise error
 
 
 def _close(turn: Turn) -> None:
@@ -175,7 +174,7 @@ def _close(turn: Turn) -> None:
         around = next((t for t in open_scopes(turn.outer) if t.bus is turn.bus), None)
         if around is not None:  # what left the bus in a turn leaves with the turn of the same bus around it, too
             for at, message in enumerate(turn.outcome.out):
-                around.book.let_out((message,), turn.outcome.origins.get(at))
+                around.ensure_outcome().let_out((message,), turn.outcome.origins.get(at))
     if turn.gate is not None:
         leave(turn.gate, turn.within)
 
@@ -183,7 +182,7 @@ def _close(turn: Turn) -> None:
 def _overflowed(turn: Turn, outcome: Outcome, error: Any, failures: Iterable[Exception] = ()) -> TurnFailed:
     """Return the error of a turn that a limit cut short; the turns around it end, too, whoever catches the error."""
     for around in open_scopes(turn.outer):
-        around.book.overflow = around.book.overflow or error
+        around.ensure_outcome().overflow = around.ensure_outcome().overflow or error
     outcome.errors += [*failures, error]
     return _failed(outcome, turn.bus)
 
@@ -213,7 +212,7 @@ async def hold(gate: Gate) -> AsyncIterator[None]:
     outer = open_scope(innermost())
     turn = Turn(NamedHolder(gate.name), outer=outer)
     if outer is not None:
-        turn.root, turn.depth, turn.watch = outer.root or outer, outer.depth + 1, outer.watch
+        turn.root, turn.depth, turn.check_from = outer.root or outer, outer.depth + 1, outer.check_from
         turn.start = turn.root.count
     await enter(turn, gate)
     publish(turn)

@@ -265,3 +265,37 @@ async def test_failures_do_not_leave_with_their_messages() -> None:
     await Bus([inner, rescue])(Start())
     (failure,) = heard
     assert isinstance(failure, Failure) and failure.component is inner and isinstance(failure.error, TurnFailed)
+
+
+async def test_a_bus_that_counts_as_false_has_its_boundary_all_the_same() -> None:
+    # MO-10
+    class Empty(Bus):
+        def __len__(self) -> int:
+            return 0
+
+    seen: list[Message] = []
+
+    def answer(message: A) -> B:
+        return B()
+
+    def keep(message: B) -> None:
+        seen.append(message)
+
+    inner = Empty([answer, keep], name="inner", inbound=[A, B], outbound=[B])
+    await Bus([Part(inner)])(A())
+    assert seen == [B()]
+
+
+def test_a_component_that_equals_everything_can_be_inside_a_bus() -> None:
+    # MO-13
+    class Equal:
+        __hash__ = object.__hash__
+
+        def __eq__(self, other: object) -> bool:
+            return True
+
+        def __call__(self, message: A) -> None:
+            return None
+
+    component = Equal()
+    assert Bus([component]).components == (component,)

@@ -262,3 +262,24 @@ async def test_the_graph_shows_the_wiring_to_any_depth() -> None:
 def named(function: Any) -> Any:
     function.__qualname__ = function.__name__
     return function
+
+
+async def test_an_error_that_counts_as_false_is_a_failure_all_the_same() -> None:
+    # MO-26
+    class Errors(Exception):
+        def __len__(self) -> int:
+            return 0
+
+    ended: list[Delivery] = []
+
+    class Watching(Observer):
+        def ended(self, delivery: Delivery) -> None:
+            ended.append(delivery)
+
+    def fail(message: Start) -> None:
+        raise Errors
+
+    bus = Bus([fail])
+    with bus.observe(Watching()), pytest.raises(TurnFailed):
+        await bus(Start())
+    assert [delivery.outcome for delivery in ended] == ["failed"]

@@ -1,4 +1,4 @@
-"""One turn: order, what a component gives back, and what a sender gets (MO-1)."""
+"""One turn: order, the values that a component returns, and the messages that a sender gets (MO-1)."""
 
 from __future__ import annotations
 

@@ -436,3 +436,25 @@ async def test_a_typed_bus_in_two_contexts_of_one_bus_asks_that_bus() -> None:
     commands = CommandBus([handle])
     top = Bus([Bus([commands], name="one"), Bus([commands], inbound=[Plain], name="two"), QueryBus([get])], name="top")
     assert await top.ask(Create()) == 7 == await commands.ask(Create())
+
+
+@pytest.mark.parametrize("exclusive", [True, False])
+async def test_a_cancelled_ask_stays_cancelled_though_a_limit_has_cut_short_a_turn_inside(exclusive: bool) -> None:
+    # MO-27 MO-9
+    bus = Bus(exclusive=exclusive, limit=50)
+
+    def loop(message: Plain) -> Plain:
+        return Plain()
+
+    async def handle(message: Create) -> int:
+        with suppress(TurnFailed):
+            await bus(Plain())
+        scope.cancel()
+        await anyio.sleep_forever()
+        return 0
+
+    bus.add(CommandBus([handle]))
+    bus.add(loop)
+    with anyio.CancelScope() as scope:
+        await bus.ask(Create())
+    assert scope.cancelled_caught

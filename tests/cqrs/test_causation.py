@@ -314,3 +314,21 @@ async def test_what_follows_from_a_failing_command_is_caused_by_it() -> None:
         commands = CommandBus([boom, rename], middleware=[way], new_id=numbered())
         await Bus([*wrap([commands]), compensate])(Charge())
         assert way.ids["Rename"] == ("id-2", "id-1", "id-1")
+
+
+@pytest.mark.parametrize("nested", [False, True])
+async def test_a_failure_that_leaves_a_nested_bus_keeps_its_cause(nested: bool) -> None:
+    # MI-15
+    way = Way()
+
+    def boom(message: Charge) -> str:
+        raise ValueError("boom")
+
+    def compensate(failure: Failure) -> Rename:
+        return Rename()
+
+    charges = CommandBus([boom], middleware=[way], new_id=numbered(), name="charges")
+    inner = Bus([charges], name="inner", outbound=[Failure]) if nested else charges
+    renames = CommandBus([rename], middleware=[way], name="renames")
+    await Bus([inner, renames, compensate])(Charge())
+    assert way.ids["Rename"][1:] == ("id-1", "id-1")

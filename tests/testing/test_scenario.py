@@ -18,7 +18,7 @@ class Secret(Message):
 
 
 def counter() -> Bus:
-    """Gives back how many A it got, says B for each C, fails for Start."""
+    """Returns how many A it got, says B for each C, fails for Start."""
     count = 0
 
     def counts(message: A) -> N:

@@ -127,7 +127,7 @@ def names(query: Names) -> list[str]:
 
 
 async def welcome(event: UserCreated) -> Message | None:
-    """A handler of an event may give back anything."""
+    """A handler of an event may return anything."""
     return CreateUser(event.name)
 
 
@@ -200,7 +200,7 @@ def register_commands() -> None:
 
 
 def register_queries_and_events() -> None:
-    """The same for queries; handlers of events give back what they like."""
+    """The same for queries; handlers of events return anything."""
     queries = QueryBus([names])
     queries.register(PriceOf, price_of)
     events = EventBus([welcome], strict=True, concurrent=False)

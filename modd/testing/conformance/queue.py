@@ -10,7 +10,7 @@ from modd.ports.items import Item, Stats
 from modd.ports.queue import Queue
 from modd.testing.conformance.queue_keys import QueueKeySuite
 from modd.testing.conformance.queue_leases import QueueLeaseSuite
-from modd.testing.conformance.queue_operations import QueueOperatorSuite
+from modd.testing.conformance.queue_operator import QueueOperatorSuite
 from modd.testing.conformance.waiting import WaitSuite
 
 
