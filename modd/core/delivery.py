@@ -20,7 +20,7 @@ import anyio
 import msgspec
 from anyio.lowlevel import checkpoint
 
-from modd.concurrency.cancellation import FAILURES, failure_of, raise_if_cancelled
+from modd.concurrency.cancellation import FAILURES, CancelledError, failure_of, raise_if_cancelled
 from modd.core.causation import Entry, QueuedOrigin, current_origin
 from modd.core.component import Receiver, check_message, inside, name_of
 from modd.core.flatten import flatten, keep_at_once
@@ -109,18 +109,19 @@ async def deliver_side_by_side(handlings: Sequence[Handling], queue: Pending, me
 
     The error of a turn that a limit cuts short is raised alone, not in a group.
     """
-    finished = 0
+    unfinished = [*handlings]
 
     async def run(handling: Handling) -> None:
-        nonlocal finished
         await deliver(handling, message)
-        finished += 1
+        unfinished.remove(handling)
 
     try:
         async with anyio.create_task_group() as tasks:
             for handling in handlings:
                 handling.queue = deque()
                 tasks.start_soon(run, handling)
+        for handling in unfinished:  # a component cancelled the task that it runs in
+            await handling.finish(Raised(CancelledError()))
     except BaseExceptionGroup as group:
         first, *more = group.exceptions
         if more and not isinstance(group, ExceptionGroup):
@@ -129,8 +130,6 @@ async def deliver_side_by_side(handlings: Sequence[Handling], queue: Pending, me
     finally:
         for handling in handlings:
             queue += handling.queue
-    if finished < len(handlings):  # a component let a cancellation of its own doing pass
-        raise anyio.get_cancelled_exc_class()
 
 
 def conclude_failure(

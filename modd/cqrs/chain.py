@@ -18,6 +18,7 @@ from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import HandlersFailed, InvalidMiddleware, UnsafeOrder
 from modd.cqrs.handlers import Handler
 from modd.cqrs.stamps import Handled
+from modd.errors import StrayCancellation
 
 Next: TypeAlias = Callable[[Envelope[Any]], Awaitable[None]]
 """The rest of the chain, for a middleware: ``await call_next(envelope)``."""
@@ -181,10 +182,9 @@ async def _call_all(calls: Sequence[Callable[[], Coroutine[Any, Any, None]]], co
 
 
 def _raise_errors(message: Any, outcomes: Sequence[_Outcome]) -> None:
-    """Raise the only error, or a group of them, or the cancellation that a handler swallowed."""
-    errors = [outcome.error for outcome in outcomes if outcome.error is not None]
-    if len(errors) < sum(outcome.handled is None for outcome in outcomes):
-        raise anyio.get_cancelled_exc_class()
+    """Raise the only error, or a group of them; a handler that cancelled the task that it ran in has failed, too."""
+    failed = [outcome for outcome in outcomes if outcome.handled is None]
+    errors = [outcome.error or StrayCancellation(CancelledError()) for outcome in failed]
     if len(errors) == 1:
         raise errors[0]
     raise HandlersFailed(f"{len(errors)} handlers of {type(message).__qualname__} failed", errors)

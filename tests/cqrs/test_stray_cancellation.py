@@ -104,6 +104,29 @@ async def test_one_sender_that_is_cancelled_cancels_no_other_that_shares_its_fut
 
 
 @on_asyncio
+async def test_a_component_that_cancels_the_task_that_it_runs_in_beside_others_has_failed() -> None:
+    # DF-1
+    seen: list[str] = []
+
+    async def gone(event: Created) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        await asyncio.sleep(0)
+
+    async def keep(event: Created) -> None:
+        await asyncio.sleep(0)
+        seen.append(event.name)
+
+    with pytest.raises(TurnFailed) as caught:
+        await Bus([gone, keep], concurrent=True)(Created())
+    assert [type(error) for error in caught.value.exceptions] == [StrayCancellation]
+    with pytest.raises(StrayCancellation):
+        await EventBus([gone, keep]).dispatch(Created())
+    assert seen == ["Ada", "Ada"]
+
+
+@on_asyncio
 async def test_a_cancellation_of_the_sender_stays_one_also_while_it_cleans_up_after_one() -> None:
     # DF-1
     async def waits(command: Create) -> int:
