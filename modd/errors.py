@@ -238,6 +238,20 @@ class Deadlock(ModdError, RuntimeError):
         )
 
 
+class StrayCancellation(ModdError, RuntimeError):
+    """A handler, middleware, adapter or store raised an asyncio cancellation that nobody had requested of its task.
+
+    Usual causes: it awaited a task or a future that was cancelled elsewhere. ``__cause__`` is the cancellation.
+    """
+
+    def __init__(self, cancelled: BaseException) -> None:
+        super().__init__(
+            "the work was not cancelled, but raised the cancellation of a task or future that it awaited; "
+            "catch asyncio.CancelledError there, or await it under asyncio.shield()"
+        )
+        self.__cause__ = cancelled
+
+
 class TurnOverflow(ModdError, RuntimeError):
     """A turn had more messages than its limit, or turns were nested too deeply.
 

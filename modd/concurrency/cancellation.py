@@ -1,4 +1,9 @@
-"""Cancellations that must not get lost, because an error replaced them or because work had to be finished first."""
+"""Cancellations that must not get lost, because an error replaced them or because work had to be finished first.
+
+A stray cancellation is the opposite: an asyncio `CancelledError` in a task that nobody cancelled, for example because
+it awaited a task that was cancelled elsewhere. It must not end the work around it, so it becomes a `StrayCancellation`.
+Catch `FAILURES` where you would catch `Exception`, and turn the caught error into a failure with `failure_of`.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +11,47 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from math import inf
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 from anyio.lowlevel import checkpoint_if_cancelled
+
+from modd.errors import StrayCancellation
+
+T = TypeVar("T")
+
+
+CancelledError = asyncio.CancelledError
+"""The cancellation of asyncio."""
+
+
+FAILURES = (Exception, CancelledError)
+"""The errors that may be a failure of the work; see `failure_of`."""
+
+
+def failure_of(error: BaseException) -> Exception:
+    """Return an error of `FAILURES` as the failure of the work: a stray cancellation becomes a `StrayCancellation`.
+
+    Call this after the ``except`` block. Raises the error itself if it is a cancellation of this task.
+    """
+    if isinstance(error, Exception):
+        return error
+    handled = _cancellations(sys.exc_info()[1])
+    if _cancel_requests() > bool(handled):
+        raise error
+    return StrayCancellation(error)
+
+
+async def call(action: Callable[..., Awaitable[T]], *args: Any) -> T:
+    """Await an action; raises its failure, for a stray cancellation a `StrayCancellation`."""
+    try:
+        return await action(*args)
+    except asyncio.CancelledError as error:
+        cancelled = error
+    try:
+        raise failure_of(cancelled)
+    finally:
+        del cancelled  # its traceback refers to this frame
 
 
 async def raise_if_cancelled(error: Exception) -> None:
@@ -28,14 +70,16 @@ async def raise_if_cancelled(error: Exception) -> None:
 
 async def error_of(action: Callable[..., Awaitable[object]], *args: Any) -> Exception | None:
     """Run an action and return its error, if any; raise a cancellation that the error replaced."""
-    raised: Exception | None = None
+    raised: BaseException | None = None
     try:
         await action(*args)
-    except Exception as error:
+    except FAILURES as error:
         raised = error
-    if raised is not None:
-        await raise_if_cancelled(raised)
-    return raised
+    if raised is None:
+        return None
+    failure = failure_of(raised)
+    await raise_if_cancelled(failure)
+    return failure
 
 
 def put_off(cancelled: BaseException) -> None:

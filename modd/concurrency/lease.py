@@ -24,7 +24,7 @@ from typing import Protocol
 import anyio
 
 from modd.concurrency.backoff import DoublingPause
-from modd.concurrency.cancellation import raise_if_cancelled
+from modd.concurrency.cancellation import call, raise_if_cancelled
 
 
 class Lease(Protocol):
@@ -110,7 +110,7 @@ class LeaseKeeper:
         """Ask the store once; return its error, if any."""
         until = anyio.current_time() + self.seconds
         try:
-            renewed = await lease.renew()
+            renewed = await call(lease.renew)
         except Exception as error:
             failed = error
         else:

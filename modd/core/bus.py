@@ -14,6 +14,7 @@ from typing import Any, Self
 from anyio.lowlevel import checkpoint
 
 from modd.checks import checked_flag, checked_limit, checked_name
+from modd.concurrency.cancellation import FAILURES
 from modd.concurrency.lifespan import Lifespan
 from modd.concurrency.scopes import open_scope
 from modd.core import asking, composition
@@ -131,7 +132,7 @@ class Bus(Part):
                             returned = await returned
                             if returned is None:
                                 continue
-                    except Exception as error:
+                    except FAILURES as error:
                         returned = Raised(error)
                     if queue is None:  # most sends end before
                         queue = deque()

@@ -20,7 +20,7 @@ import anyio
 import msgspec
 from anyio.lowlevel import checkpoint
 
-from modd.concurrency.cancellation import raise_if_cancelled
+from modd.concurrency.cancellation import FAILURES, CancelledError, failure_of, raise_if_cancelled
 from modd.core.causation import Entry, QueuedOrigin, current_origin
 from modd.core.component import Receiver, check_message, inside, name_of
 from modd.core.composition import add_returned
@@ -36,11 +36,11 @@ Pending = deque[Any]
 
 
 class Raised:
-    """An error that a component raised, on its way to become a `Failure`."""
+    """An error that a component raised, on its way to become a `Failure`; it may be a stray cancellation."""
 
     __slots__ = ("error",)
 
-    def __init__(self, error: Exception) -> None:
+    def __init__(self, error: BaseException) -> None:
         self.error = error
 
 
@@ -111,18 +111,19 @@ async def deliver_side_by_side(handlings: Sequence[Handling], queue: Pending, me
 
     The error of a turn that a limit cuts short is raised alone, not in a group.
     """
-    finished = 0
+    unfinished = [*handlings]
 
     async def run(handling: Handling) -> None:
-        nonlocal finished
         await deliver(handling, message)
-        finished += 1
+        unfinished.remove(handling)
 
     try:
         async with anyio.create_task_group() as tasks:
             for handling in handlings:
                 handling.queue = deque()
                 tasks.start_soon(run, handling)
+        for handling in unfinished:  # a component cancelled the task that it runs in
+            await handling.finish(Raised(CancelledError()))
     except BaseExceptionGroup as group:
         first, *more = group.exceptions
         if more and not isinstance(group, ExceptionGroup):
@@ -131,8 +132,6 @@ async def deliver_side_by_side(handlings: Sequence[Handling], queue: Pending, me
     finally:
         for handling in handlings:
             queue += handling.queue
-    if finished < len(handlings):  # a component let a cancellation of its own doing pass
-        raise anyio.get_cancelled_exc_class()
 
 
 def conclude_failure(
@@ -187,7 +186,7 @@ class Handling(msgspec.Struct, eq=False):
                 returned = self.receiver.call(self.message)
                 if type(returned) is CoroutineType:
                     returned = await returned
-            except Exception as error:
+            except FAILURES as error:
                 returned = Raised(error)
             if returned is not None:
                 await self.finish(returned)
@@ -197,14 +196,14 @@ class Handling(msgspec.Struct, eq=False):
 
     async def finish(self, returned: Any) -> None:
         """Queue what follows from a returned value, or from an error."""
-        if type(returned) is Raised:
-            self.error = returned.error
-        else:
+        raised = returned.error if type(returned) is Raised else None
+        if raised is None:
             try:
                 await keep_all(returned, self)
-            except Exception as error:
-                self.error = error
-        if self.error is not None:
+            except FAILURES as error:
+                raised = error
+        if raised is not None:
+            self.error = failure_of(raised)
             await self._fail(self.error)
 
     async def _fail(self, error: Exception) -> None:

@@ -10,7 +10,9 @@ from typing import Any, Self
 import anyio
 from anyio.abc import TaskGroup
 
-from modd.core import detached
+from modd.concurrency.cancellation import call
+from modd.core import detached, name_of
+from modd.cqrs.errors import NotOpen
 from modd.ports.transaction import open_transaction
 
 
@@ -26,15 +28,15 @@ class Background:
     def __init__(self, owner: str, drain: float) -> None:
         self._owner, self._drain = owner, drain
         self._tasks: TaskGroup | None = None
+        """The group for new tasks; None before it is open, and from the moment it begins to close."""
 
-    @property
-    def open(self) -> bool:
-        """True if tasks can be started."""
-        return self._tasks is not None
+    def start(self, work: Callable[..., Awaitable[Any]], *args: Any, closing: bool = False) -> None:
+        """Start a task, outside of the turn and of the transaction in which it is started. Raises `NotOpen`.
 
-    def start(self, work: Callable[..., Awaitable[Any]], *args: Any) -> None:
-        """Start a task, outside of the turn and of the transaction in which it is started."""
-        assert self._tasks is not None  # the owner asks before
+        closing: True if the owner is open still, for the text of the error.
+        """
+        if self._tasks is None:
+            raise NotOpen(self._owner, [name_of(work)], closing)
         transaction = open_transaction.set(None)
         try:
             with detached():
@@ -44,7 +46,7 @@ class Background:
 
     async def _run(self, work: Callable[..., Awaitable[Any]], args: tuple[Any, ...]) -> None:
         try:
-            await work(*args)
+            await call(work, *args)
         except Exception:
             logging.getLogger(f"modd.{self._owner}").exception("work in the background of %s failed", self._owner)
 
@@ -57,12 +59,10 @@ class Background:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
-        assert self._tasks is not None  # __aexit__ only follows __aenter__
-        self._tasks.cancel_scope.deadline = anyio.current_time() + self._drain
-        try:  # running tasks may start more, and dispatch, until all of them have ended
-            if isinstance(error, Exception):  # it is raised as it is, and the tasks are waited for all the same
-                await self._tasks.__aexit__(None, None, None)
-                return None
-            return await self._tasks.__aexit__(kind, error, trace)
-        finally:
-            self._tasks = None
+        tasks, self._tasks = self._tasks, None  # running tasks may dispatch, and start no more
+        assert tasks is not None  # __aexit__ only follows __aenter__
+        tasks.cancel_scope.deadline = anyio.current_time() + self._drain
+        if isinstance(error, Exception):  # it is raised as it is, and the tasks are waited for all the same
+            await tasks.__aexit__(None, None, None)
+            return None
+        return await tasks.__aexit__(kind, error, trace)

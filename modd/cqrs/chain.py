@@ -12,12 +12,13 @@ from typing import Any, Protocol, TypeAlias
 import anyio
 import msgspec
 
-from modd.concurrency.cancellation import raise_if_cancelled
+from modd.concurrency.cancellation import CancelledError, failure_of, raise_if_cancelled
 from modd.core import mask_secrets, name_of, note
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import DispatchEnded, HandlersFailed, InvalidMiddleware, UnsafeOrder, WrongEnvelope
 from modd.cqrs.handlers import Handler
 from modd.cqrs.stamps import Handled
+from modd.errors import StrayCancellation
 
 Next: TypeAlias = Callable[[Envelope[Any]], Awaitable[None]]
 """The rest of the chain, for a middleware: ``await call_next(envelope)``."""
@@ -146,16 +147,24 @@ def _handle_by_one(handler: Handler, bus: Any, clock: Callable[[], float]) -> Ca
                 result = await result
             if type(result) not in plain:
                 result = await settle(result)
-        except BaseException:
+        except BaseException as error:
             envelope.drop_events(start)
-            raise
-        if outcome is not None:
-            outcome.handled = Handled(result, name, at=clock())
+            if not isinstance(error, CancelledError):
+                raise
+            cancelled = error
         else:
-            envelope.ran = True
-            if envelope.handled is not None:  # as `note_result` does: its call costs a twentieth of a dispatch
-                envelope.flush()
-            envelope.handled = result, name, clock()
+            if outcome is not None:
+                outcome.handled = Handled(result, name, at=clock())
+            else:
+                envelope.ran = True
+                if envelope.handled is not None:  # as `note_result` does: its call costs a twentieth of a dispatch
+                    envelope.flush()
+                envelope.handled = result, name, clock()
+            return
+        try:
+            raise failure_of(cancelled)
+        finally:
+            del cancelled  # its traceback refers to this frame
 
     return handle
 
@@ -214,10 +223,9 @@ async def _call_all(calls: Sequence[Callable[[], Coroutine[Any, Any, None]]], co
 
 
 def _raise_errors(message: Any, outcomes: Sequence[_Outcome]) -> None:
-    """Raise the only error, or a group of them, or the cancellation that a handler swallowed."""
-    errors = [outcome.error for outcome in outcomes if outcome.error is not None]
-    if len(errors) < sum(outcome.handled is None for outcome in outcomes):
-        raise anyio.get_cancelled_exc_class()
+    """Raise the only error, or a group of them; a handler that cancelled the task that it ran in has failed, too."""
+    unhandled = [outcome for outcome in outcomes if outcome.handled is None]
+    errors = [outcome.error or StrayCancellation(CancelledError()) for outcome in unhandled]
     if len(errors) == 1:
         raise errors[0]
     failed = HandlersFailed(f"{len(errors)} handlers of {type(message).__qualname__} failed", errors)

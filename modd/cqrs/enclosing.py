@@ -54,6 +54,11 @@ def root_to_ask(part: Part, intent: Any) -> Any:
     return next(iter(roots), part)
 
 
+def is_open_around(part: Any) -> bool:
+    """Return True if a typed bus, or an outermost bus around it, is open or about to close."""
+    return bool(part.is_open or any(root.is_open for root in _roots_around(part)))
+
+
 def _roots_around(part: Part) -> list[Bus]:
     """Return the outermost buses around a part; of several, the bus of the innermost turn alone, if there is one."""
     roots = [bus for bus in _buses_around(part) if not _buses_around(bus)]

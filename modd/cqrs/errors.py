@@ -228,20 +228,22 @@ class Sealed(ModdError, RuntimeError):
 
 
 class NotOpen(ModdError, RuntimeError):
-    """A typed bus with work in the background was used before it was opened.
+    """A typed bus with work in the background was used before it was opened, or got new work while it was closing.
 
     bus: the name of the bus.
     because: the kinds of work that need an open bus.
+    closing: True if the bus is closing; by default False, and it is not open.
 
-    Dispatch inside ``async with bus:``, of this bus or of the bus around it.
+    Dispatch inside ``async with bus:``, of this bus or of the bus around it. While it is closing, do the work at once,
+    or leave it.
     """
 
-    def __init__(self, bus: str, because: Iterable[str]) -> None:
+    def __init__(self, bus: str, because: Iterable[str], closing: bool = False) -> None:
         self.bus, self.because = bus, tuple(because)
-        super().__init__(
-            f"{bus} has work for the background ({', '.join(self.because)}) and is not open; "
-            f"dispatch inside `async with {bus}:`, or of the bus around it"
-        )
+        cure = "is closing, so it takes no new work; do the work at once, or leave it"
+        if not closing:
+            cure = f"is not open; dispatch inside `async with {bus}:`, or of the bus around it"
+        super().__init__(f"{bus} has work for the background ({', '.join(self.because)}) and {cure}")
 
 
 class WrongBus(ModdError, TypeError):

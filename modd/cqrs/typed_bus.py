@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, ClassVar, Self, TypeVar, overload
 
 from modd.checks import checked_callable, checked_delay, checked_flag, checked_name
+from modd.concurrency.cancellation import CancelledError, failure_of
 from modd.concurrency.lifespan import Lifespan
 from modd.core import (
     Accepts,
@@ -23,13 +24,12 @@ from modd.core import (
     check_message,
     current_origin,
     message_of,
-    name_of,
     open_origin,
 )
 from modd.cqrs.background import Background
 from modd.cqrs.chain import MiddlewareStack, Next, compose
 from modd.cqrs.codec import Codec, codec_of
-from modd.cqrs.enclosing import root_to_ask
+from modd.cqrs.enclosing import is_open_around, root_to_ask
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import NotOpen
 from modd.cqrs.handlers import Resources, bind_handler, checked_list, checked_resources
@@ -224,13 +224,21 @@ class TypedBus(Answerer):
         failed_before = len(envelope.all(Failed)) if envelope.noted else 0
         envelope.outer, envelope.open = outer, True
         _set_current(envelope)
+        cancelled = None
         try:
             await route(envelope)
-        except BaseException:
+        except BaseException as error:
             _set_current(envelope)  # so that the core finds the envelope that failed
-            raise
+            if not isinstance(error, CancelledError):
+                raise
+            cancelled = error
         finally:
             envelope.open = False
+        if cancelled is not None:
+            try:
+                raise failure_of(cancelled)
+            finally:
+                del cancelled  # its traceback refers to this frame
         if envelope.noted or self._releases_results:  # else there is nothing to look for, which would cost a twentieth
             return conclude(envelope, failed_before)
         return Dispatched(envelope, None if envelope.handled is None else envelope.handled[0])
@@ -291,15 +299,16 @@ class TypedBus(Answerer):
         if not self._registry.sealed:
             self.check()
         work = self._middleware.background_work
-        if work and not self._background.open:
+        if work and not is_open_around(self):  # while one of them closes, a dispatch goes on
             raise NotOpen(self.name, work)
         return compose(self._middleware.links, handlers, self, self.clock, concurrent=self.concurrent)
 
     def start(self, work: Callable[..., Awaitable[Any]], *args: Any) -> None:
-        """Start work in the background, for middleware; it ends with the bus. Raises `NotOpen`."""
-        if not self._background.open:
-            raise NotOpen(self.name, [name_of(work)])
-        self._background.start(work, *args)
+        """Start work in the background, for middleware; it ends with the bus.
+
+        Raises `NotOpen`, also from the moment the bus begins to close: then do the work at once, or leave it.
+        """
+        self._background.start(work, *args, closing=is_open_around(self))
 
     async def __aenter__(self) -> Self:
         """Open it: enter its middleware, and get ready for work in the background. Raises `AlreadyOpen`."""

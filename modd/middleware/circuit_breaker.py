@@ -10,6 +10,7 @@ import anyio
 
 from modd.checks import checked_count, checked_span
 from modd.concurrency.backoff import TIME_PRECISION
+from modd.concurrency.cancellation import call
 from modd.core import Message
 from modd.cqrs.chain import Next
 from modd.cqrs.envelope import Envelope
@@ -138,7 +139,7 @@ async def _run(envelope: Envelope[Any], call_next: Next, on_outcome: OnOutcome) 
     """Call the next link and record its outcome; a cancellation is none."""
     before = len(envelope.all(Failed))
     try:
-        await call_next(envelope)
+        await call(call_next, envelope)
     except Exception as error:
         if _counts(error):
             on_outcome(True)

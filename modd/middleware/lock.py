@@ -12,6 +12,7 @@ import anyio
 
 from modd.checks import checked_callable, checked_delay, checked_methods, checked_span
 from modd.concurrency.backoff import TIME_PRECISION
+from modd.concurrency.cancellation import call
 from modd.concurrency.lease import LeaseKeeper
 from modd.core import Message, Origin
 from modd.cqrs.chain import Next
@@ -186,7 +187,7 @@ class LockLease:
                 tasks.start_soon(self._keep)
                 with self._work:
                     try:
-                        await call_next(envelope)
+                        await call(call_next, envelope)
                     except BaseException as raised:
                         error = raised  # the task group wraps it into a group
                         raise
@@ -204,7 +205,7 @@ class LockLease:
         """Release the lock, also where it is uncertain that it was acquired; a cancellation waits for this."""
         try:
             with anyio.fail_after(self._ttl, shield=True):
-                await self._locks.release(self._key, self._token)
+                await call(self._locks.release, self._key, self._token)
         except Exception:
             self._log.warning("%s was not released; it ends by its ttl", self.name, exc_info=True)
         finally:

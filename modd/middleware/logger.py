@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeAlias, TypedDict
 import anyio
 
 from modd.checks import checked_callable, checked_flag
+from modd.concurrency.cancellation import call
 from modd.core import Message, error_text, mask_secrets, shown
 from modd.cqrs.chain import Next
 from modd.cqrs.envelope import Envelope
@@ -83,7 +84,7 @@ class Logger(MiddlewareWithOptions):
         await lines.push(logging.INFO, "processing")
         failed, started = len(envelope.all(Failed)), perf_counter_ns()
         try:
-            await call_next(envelope)
+            await call(call_next, envelope)
         except Exception as error:
             await lines.end(logging.ERROR, "error", started, error=error_text(error, envelope.message))
             raise
@@ -133,19 +134,23 @@ class _Lines:
         if self._write_lock is not None:
             with suppress(NotOpen):  # the bus is closing: write the lines now
                 return self._envelope.bus.start(self._write_behind, self._write_lock)  # type: ignore[no-any-return]
-        await self._write_waiting()
+            return await self._write_behind(self._write_lock)
+        return await self._write_waiting()
 
     async def _write_behind(self, lock: anyio.Lock) -> None:
         async with lock:  # the loop may start the tasks of two lines in any order
             await self._write_waiting()
 
+    async def _write_line(self, line: _Line) -> None:
+        written = self._adapter(*line)
+        if isawaitable(written):
+            await written
+
     async def _write_waiting(self) -> None:
         while self._waiting:
             line = self._waiting.popleft()
             try:
-                written = self._adapter(*line)
-                if isawaitable(written):
-                    await written
+                await call(self._write_line, line)
             except Exception:
                 _report(line)
 

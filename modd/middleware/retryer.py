@@ -10,7 +10,7 @@ import anyio
 
 from modd.checks import checked_callable, checked_count
 from modd.concurrency.backoff import Backoff, check_backoff, delays
-from modd.concurrency.cancellation import raise_if_cancelled
+from modd.concurrency.cancellation import call, raise_if_cancelled
 from modd.core import Message, error_text, mask_secrets
 from modd.cqrs.chain import Next
 from modd.cqrs.envelope import Envelope
@@ -132,7 +132,7 @@ async def _failure(envelope: Envelope[Any], call_next: Next) -> Exception | Fail
 async def _attempt(envelope: Envelope[Any], call_next: Next) -> None:
     """Call the next link; raise `_FailedByStamp` for a failure without an error."""
     before = len(envelope.all(Failed))
-    await call_next(envelope)
+    await call(call_next, envelope)
     if len(envelope.all(Failed)) > before:
         raise _FailedByStamp
 

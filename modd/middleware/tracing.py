@@ -12,6 +12,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span, Status, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from modd.concurrency.cancellation import call
 from modd.core import error_text, mask_error, mask_secrets, show_safely
 from modd.cqrs.chain import Next
 from modd.cqrs.envelope import Envelope
@@ -75,7 +76,7 @@ class Tracing:
         failed = len(envelope.all(Failed))
         token = contexts.attach(_activate(span, parent, envelope))
         try:
-            await call_next(envelope)
+            await call(call_next, envelope)
         except Exception as error:
             if span.is_recording():
                 _record(span, error, envelope.message)

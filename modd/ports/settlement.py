@@ -8,6 +8,7 @@ from typing import Any
 
 import anyio
 
+from modd.concurrency.cancellation import call
 from modd.ports.errors import LeaseLost
 from modd.ports.items import Claim
 
@@ -30,7 +31,7 @@ async def settle_shielded(
     items = claims[0].id if len(claims) == 1 else f"{claims[0].id} and {len(claims) - 1} more"
     with anyio.move_on_after(SETTLE_TIMEOUT, shield=True) as scope:
         try:
-            await action(*claims, *args)
+            await call(action, *claims, *args)
         except LeaseLost:  # settled before, or leased by a different process since
             pass
         except Exception:

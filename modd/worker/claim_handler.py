@@ -7,7 +7,7 @@ from typing import Any
 
 import anyio
 
-from modd.concurrency.cancellation import raise_if_cancelled
+from modd.concurrency.cancellation import failure_of, raise_if_cancelled
 from modd.core import Message
 from modd.cqrs.codec import Codec
 from modd.cqrs.envelope import Envelope
@@ -20,7 +20,7 @@ from modd.worker.buses import ServedBuses, handler_names
 from modd.worker.claim import ClaimInHand, Settlement
 from modd.worker.dead_letters import FailurePolicy, dead_letter, reason_of
 from modd.worker.emitted import EmittedEvents
-from modd.worker.errors import StampedFailure, StrayCancellation
+from modd.worker.errors import StampedFailure
 from modd.worker.fan_out import fan_out, handler_of
 
 
@@ -46,17 +46,16 @@ class ClaimHandler:
 
     async def handle(self, in_hand: ClaimInHand) -> None:
         """Handle a claim and settle it, also after an error; only a cancellation leaves it unsettled."""
-        error: Exception
+        error: BaseException
         try:
             settlement = await self._process(in_hand)
-        except Exception as raised:
+        except (Exception, anyio.get_cancelled_exc_class()) as raised:
             error = raised
-        except anyio.get_cancelled_exc_class() as cancelled:
-            error = StrayCancellation(cancelled)
         else:
             if settlement is not None:
                 await in_hand.settle(*settlement)
             return
+        error = failure_of(error)
         await raise_if_cancelled(error)
         if isinstance(error, LeaseLost) and in_hand.claim.id in error.ids:
             in_hand.mark_lost()

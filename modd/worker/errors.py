@@ -37,11 +37,3 @@ class AlreadyRunning(ModdError, RuntimeError):
 
 class StampedFailure(ModdError):
     """A dispatch raised nothing and left a `Failed` stamp; the text is that of the stamp."""
-
-
-class StrayCancellation(ModdError, RuntimeError):
-    """A handler raised a cancellation that came from inside of it, such as that of a task it had started."""
-
-    def __init__(self, cancelled: BaseException) -> None:
-        self.__context__ = cancelled
-        super().__init__("the handler was cancelled by a task or scope inside of it; catch the cancellation there")

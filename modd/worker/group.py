@@ -9,6 +9,7 @@ from typing import Protocol
 
 import anyio
 
+from modd.concurrency.cancellation import call
 from modd.worker.worker import Worker, close_in_time
 
 
@@ -77,7 +78,7 @@ class WorkerGroup:
             return
         self._running.append(worker)
         try:
-            await worker.run()
+            await call(worker.run)
         except Exception as error:
             self.errors.append(error)
             self._stop()

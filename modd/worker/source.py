@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 
 from modd.concurrency.backoff import DoublingPause
-from modd.concurrency.cancellation import error_of, raise_if_cancelled
+from modd.concurrency.cancellation import call, error_of, raise_if_cancelled
 from modd.errors import InvalidOption
 from modd.ports.items import Claim
 from modd.ports.queue import Queue
@@ -58,7 +58,7 @@ class SourceQueue:
     async def claim(self, limit: int, lease: float) -> list[Claim] | None:
         """Claim up to ``limit`` items; return None and pause the queue if it fails."""
         try:
-            claims = await self.queue.claim(limit, lease)
+            claims = await call(self.queue.claim, limit, lease)
         except Exception as error:
             failed = error
         else:

@@ -14,7 +14,7 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from modd import Bus, Failure, Message, Observer, TurnFailed
+from modd import Bus, Failure, Message, Observer, StrayCancellation, TurnFailed
 from modd.core.turn import current_turn
 from tests.names import A, B, C, N, Start
 
@@ -382,15 +382,16 @@ class TestOnAsyncioOnly:
         assert outcome == ["ValueError", "TimeoutError"]
 
     @pytest.mark.parametrize("concurrent", [False, True])
-    async def test_a_component_that_awaits_a_cancelled_task_passes_that_on(self, concurrent: bool) -> None:
+    async def test_a_component_that_awaits_a_cancelled_task_has_failed(self, concurrent: bool) -> None:
         async def waits(message: Start) -> None:
             task = asyncio.ensure_future(asyncio.sleep(10))
             task.cancel()
             await task
 
         bus = Bus([waits, lambda message: None], concurrent=concurrent)
-        with pytest.raises(asyncio.CancelledError):
+        with pytest.raises(TurnFailed) as caught:
             await bus(Start())
+        assert [type(error) for error in caught.value.exceptions] == [StrayCancellation]
         assert await bus(A()) == ()
 
     async def test_an_idle_bus_is_bound_to_no_loop(self) -> None:

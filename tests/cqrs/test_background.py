@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 import anyio
 import pytest
 
-from modd.cqrs import CommandBus, Envelope, Next
+from modd import Bus
+from modd.cqrs import CommandBus, Envelope, Next, NotOpen, QueryBus
+from modd.middleware import Cacher, Logger
 from modd.testing.clock import virtual_backend
-from tests.cqrs.shop import Charge, Create, numbered
+from tests.cqrs.shop import Charge, Create, Get, numbered
 
 pytestmark = pytest.mark.anyio
 
@@ -111,22 +114,79 @@ async def test_work_is_outside_of_what_started_it() -> None:
     assert causes == [None]
 
 
-async def test_work_may_dispatch_and_start_more_while_the_bus_is_being_closed() -> None:
-    # MI-27
+async def test_work_may_dispatch_and_starts_no_more_while_the_bus_is_being_closed() -> None:
+    # DF-24 MI-27
     done: list[str] = []
 
     async def work(envelope: Envelope[Any]) -> None:
         await anyio.sleep(1)
         done.append((await envelope.bus.dispatch(Charge())).result)
-        envelope.bus.start(more, "more")
+        with pytest.raises(NotOpen, match="is closing") as refused:
+            envelope.bus.start(more, "more")
+        done.append(refused.value.because[0].rpartition(".")[2])
 
     async def more(name: str) -> None:
-        await anyio.sleep(1)
         done.append(name)
 
     async with CommandBus([create, charge], middleware=[Later(work)]) as bus:
         await bus.dispatch(Create())
     assert done == ["paid", "more"]
+
+
+@pytest.mark.parametrize("inside", [False, True])
+async def test_no_dispatch_fails_because_its_bus_or_the_bus_around_closes(inside: bool) -> None:
+    # DF-24
+    done: list[str] = []
+
+    async def get(query: Get) -> str:
+        done.append(f"got {query.id}")
+        return "one"
+
+    async def write(level: int, event: str, fields: Mapping[str, Any]) -> None:
+        await anyio.sleep(1)
+        done.append(event)
+
+    middleware = [Logger(write, background=True), Cacher(ttl=1, stale_ttl=60)]
+    queries = QueryBus([get], middleware=middleware, clock=anyio.current_time)
+
+    async def work(envelope: Envelope[Any] | None) -> None:
+        for after in (1, 2):
+            await anyio.sleep(after)  # the second result is stale, and its revalidation is refused
+            done.append(await queries.ask(Get()))
+
+    commands = CommandBus([create], middleware=[Later(work)])
+    if inside:  # the bus that was entered last is left first, while the work of the first one goes on
+        async with Bus([commands, queries]):
+            await commands.dispatch(Create())
+    else:
+        async with queries:
+            queries.start(work, None)
+    assert [text for text in done if text != "processing" and text != "processed"] == ["got 1", "one"] * 2
+    assert done.count("processing") == done.count("processed") == 2
+
+
+async def test_work_that_comes_when_nothing_else_runs_is_refused_alike() -> None:
+    # DF-24
+    refused: list[str] = []
+
+    class Leaving(Later):
+        async def __aenter__(self) -> None:
+            pass
+
+        async def __aexit__(self, *error: object) -> None:
+            with pytest.raises(NotOpen) as raised:
+                await bus.dispatch(Create())
+            refused.append(str(raised.value))
+
+    bus = CommandBus([create, charge], middleware=[Leaving(print)])
+    async with bus:
+        assert await bus.ask(Charge()) == "paid"
+    assert refused == [
+        "commands has work for the background (print) and is closing, so it takes no new work; "
+        "do the work at once, or leave it"
+    ]
+    with pytest.raises(NotOpen, match="is not open"):
+        await bus.dispatch(Create())
 
 
 async def test_a_redispatch_in_the_background_does_not_start_it_for_ever() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 import pytest
 
-from modd import Bus
+from modd import Bus, StrayCancellation
 from modd.cqrs import CommandBus, Envelope, EventBus, Next
 from tests.cqrs.shop import Create, Created
 
@@ -94,7 +94,7 @@ async def test_a_handler_that_was_cancelled_by_itself_is_no_success() -> None:
     for handlers in ([waits_for_what_is_gone], [waits_for_what_is_gone, other]):
         for concurrent in (True, False):
             bus = EventBus(handlers, concurrent=concurrent)
-            with pytest.raises(asyncio.CancelledError):
+            with pytest.raises(StrayCancellation):
                 await bus.dispatch(Created())
 
 

@@ -12,6 +12,7 @@ import anyio
 import msgspec
 
 from modd.concurrency.backoff import delays
+from modd.concurrency.cancellation import call
 from modd.core import wire_name
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.stamps import WebhookCalled
@@ -73,7 +74,7 @@ class WebhookDelivery:
     async def _try(self) -> HttpResponse:
         try:
             with anyio.fail_after(self._timeout):
-                return await self._tools.send(self._request())
+                return await call(self._tools.send, self._request())
         except AddressRefused as refused:
             return HttpResponse(0, str(refused), final=True)
         except TimeoutError:

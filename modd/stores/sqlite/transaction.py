@@ -22,6 +22,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar, TypeVar
 
+from modd.concurrency.cancellation import call
 from modd.ports.transaction import Parameters, open_transaction
 from modd.stores.sqlite.base import Store
 from modd.stores.sqlite.connection import current_task
@@ -66,7 +67,7 @@ class SqliteTransaction(ABC):
         """Call the work of `on_commit`; called after the commit."""
         for work in self._commit_hooks:
             try:
-                await work()
+                await call(work)
             except Exception:
                 logging.getLogger("modd.stores").exception("work that was to be done after a commit failed")
 
