@@ -122,8 +122,7 @@ async def deliver_side_by_side(handlings: Sequence[Handling], queue: Pending, me
             for handling in handlings:
                 handling.queue = deque()
                 tasks.start_soon(run, handling)
-        for handling in unfinished:  # a component cancelled the task that it runs in
-            await handling.finish(Raised(CancelledError()))
+        await _fail_cancelled(unfinished)
     except BaseExceptionGroup as group:
         first, *more = group.exceptions
         if more and not isinstance(group, ExceptionGroup):
@@ -132,6 +131,11 @@ async def deliver_side_by_side(handlings: Sequence[Handling], queue: Pending, me
     finally:
         for handling in handlings:
             queue += handling.queue
+
+
+async def _fail_cancelled(handlings: Sequence[Handling]) -> None:
+    for handling in handlings:  # its component has cancelled the task that it ran in
+        await handling.finish(Raised(CancelledError()))
 
 
 def conclude_failure(
