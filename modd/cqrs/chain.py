@@ -39,18 +39,14 @@ def compose(
     bus: the bus of the envelopes. clock: seconds since 1970, for `Handled`. concurrent: True to run multiple handlers
     side by side.
     """
-    link = (
-        _handle_by_one(handlers[0], bus, clock)
-        if len(handlers) == 1
-        else _handle_by_all(handlers, bus, clock, concurrent)
-    )
+    link = _handle_by_one(handlers[0], clock) if len(handlers) == 1 else _handle_by_all(handlers, clock, concurrent)
     calls = [each if inspect.isroutine(each) or isinstance(each, partial) else each.__call__ for each in middleware]
-    for each in reversed(calls[1:]):
-        link = _wrap(each, link, bus)
     if not calls:
         return link
-    first = calls[0]
-    return lambda envelope: first(envelope, link)  # the bus calls it: its envelope needs no check
+    first, rest = calls[0], _wrap(lambda envelope, handle: handle(envelope), link, bus)
+    for each in reversed(calls[1:]):
+        rest = _wrap(each, rest, bus)
+    return lambda envelope: first(envelope, rest)  # the bus calls it: its envelope needs no check
 
 
 def _late_or_wrong(envelope: Envelope[Any], bus: Any) -> Exception:
@@ -113,6 +109,8 @@ class MiddlewareStack:
 
 
 def _wrap(middleware: Any, rest: Next, bus: Any) -> Next:
+    """Return a link for a middleware to call: it refuses a late call and the envelope of another dispatch."""
+
     def call(envelope: Envelope[Any]) -> Awaitable[None]:  # not async: a coroutine more costs a third of a link
         try:
             if envelope.bus is not bus or not envelope.open:
@@ -124,7 +122,7 @@ def _wrap(middleware: Any, rest: Next, bus: Any) -> Next:
     return call
 
 
-def _handle_by_one(handler: Handler, bus: Any, clock: Callable[[], float]) -> Callable[..., Coroutine[Any, Any, None]]:
+def _handle_by_one(handler: Handler, clock: Callable[[], float]) -> Callable[..., Coroutine[Any, Any, None]]:
     """Return the last link of a chain: the only place where handlers are called.
 
     Its second parameter takes the result in place of the envelope, for one of multiple handlers.
@@ -133,11 +131,6 @@ def _handle_by_one(handler: Handler, bus: Any, clock: Callable[[], float]) -> Ca
     plain = handler.returned.plain
 
     async def handle(envelope: Envelope[Any], outcome: _Outcome | None = None) -> None:
-        try:
-            if envelope.bus is not bus or not envelope.open:
-                raise _late_or_wrong(envelope, bus)
-        except AttributeError:
-            raise WrongEnvelope(envelope, bus.name) from None
         if envelope.noted and outcome is None and not envelope.ran and envelope.has(Handled):
             return
         start = len(envelope.noted)
@@ -169,15 +162,10 @@ def _handle_by_one(handler: Handler, bus: Any, clock: Callable[[], float]) -> Ca
     return handle
 
 
-def _handle_by_all(handlers: Sequence[Handler], bus: Any, clock: Callable[[], float], concurrent: bool) -> Next:
-    links = [(handler.name, _handle_by_one(handler, bus, clock)) for handler in handlers]
+def _handle_by_all(handlers: Sequence[Handler], clock: Callable[[], float], concurrent: bool) -> Next:
+    links = [(handler.name, _handle_by_one(handler, clock)) for handler in handlers]
 
     async def handle(envelope: Envelope[Any]) -> None:
-        try:
-            if envelope.bus is not bus or not envelope.open:
-                raise _late_or_wrong(envelope, bus)
-        except AttributeError:
-            raise WrongEnvelope(envelope, bus.name) from None
         if not envelope.ran and envelope.has(Handled):
             return
         start = len(envelope.flush())
