@@ -34,8 +34,9 @@ static:
 second-types:
 	.venv/bin/basedpyright --warnings
 
+# One process more than there are processors, because tests also wait for disks and threads.
 fast:
-	$(RUN) pytest $(PARALLEL) -m "not slow"
+	$(RUN) pytest $(subst auto,$$(($$(getconf _NPROCESSORS_ONLN) + 1)),$(PARALLEL)) -m "not slow"
 
 # The fast tests take every branch, so the slow ones run without the cost of being measured.
 fast-covered:
