@@ -19,11 +19,11 @@ from modd.core.component import (
     parameters_of,
     refuse_unbound,
 )
-from modd.core.field_hints import hints_of_fields, substitute, take_apart
+from modd.core.field_hints import substitute, take_apart
 from modd.core.flatten import keep_all, values_of
 from modd.core.gate import Gate
 from modd.core.hints import expanded, members
-from modd.core.identity import WeakObjects, identity_of, is_among, unique
+from modd.core.identity import identity_of, is_among, unique
 from modd.core.masking import error_repr, error_text, mask_error, mask_secrets, mask_values, show_safely, shown
 from modd.core.message import (
     Failure,
@@ -35,7 +35,7 @@ from modd.core.message import (
 )
 from modd.core.observer import Delivery, Observer, current_delivery
 from modd.core.schema import misfit_of, unknown_fields
-from modd.core.sensitive import MASK, Sensitive, Value, fields_in, items_in, sensitive_fields, shows_fields
+from modd.core.sensitive import MASK, Sensitive, Value, fields_in, sensitive_fields
 from modd.core.turn import Turn, detached, hold, innermost
 
 __all__ = [
@@ -61,7 +61,6 @@ __all__ = [
     "Sensitive",
     "Turn",
     "Value",
-    "WeakObjects",
     "accepts_of",
     "answerers_in",
     "check_message",
@@ -72,13 +71,11 @@ __all__ = [
     "error_text",
     "expanded",
     "fields_in",
-    "hints_of_fields",
     "hold",
     "identity_of",
     "innermost",
     "inside",
     "is_among",
-    "items_in",
     "keep_all",
     "mask_error",
     "mask_secrets",
@@ -95,7 +92,6 @@ __all__ = [
     "sensitive_fields",
     "show_safely",
     "shown",
-    "shows_fields",
     "substitute",
     "take_apart",
     "unique",
