@@ -6,7 +6,15 @@ own with the suites of `modd.testing.conformance`.
 """
 
 from modd.ports.cache import Cache
-from modd.ports.errors import AlreadyHandled, Conflict, LeaseLost, NoTransaction, StoreError
+from modd.ports.errors import (
+    AlreadyHandled,
+    Conflict,
+    LeaseLost,
+    NoTransaction,
+    ReadConflict,
+    RevisionConflict,
+    StoreError,
+)
 from modd.ports.events import EventStore, RecordedEvent, Snapshot
 from modd.ports.inbox import Inbox
 from modd.ports.items import Claim, DeadLetter, Item, Stats
@@ -29,7 +37,9 @@ __all__ = [
     "NoTransaction",
     "Outbox",
     "Queue",
+    "ReadConflict",
     "RecordedEvent",
+    "RevisionConflict",
     "Snapshot",
     "Stats",
     "StoreError",

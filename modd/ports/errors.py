@@ -24,6 +24,13 @@ class LeaseLost(ModdError, RuntimeError):
 
 
 class Conflict(ModdError, RuntimeError):
+    """A decision rests on content that another writer has changed; nothing was written.
+
+    The base of `RevisionConflict` and `ReadConflict`. Read anew, and decide again. A worker does that by itself.
+    """
+
+
+class RevisionConflict(Conflict):
     """Events were appended with the wrong expected revision, because another writer was faster.
 
     stream: the name of the stream.
@@ -38,6 +45,22 @@ class Conflict(ModdError, RuntimeError):
         super().__init__(
             f"{stream} is at revision {actual}, not at {expected}; read the new events, decide again, and append with "
             f"expected_revision={actual}"
+        )
+
+
+class ReadConflict(Conflict):
+    """A transaction has read rows that another writer changed before it could commit; none of its writes was applied.
+
+    statement: the statement whose rows have changed, or the words for a read of the store.
+
+    Run the block again. With ``store.transaction(immediate=True)`` no other writer can come first.
+    """
+
+    def __init__(self, statement: str) -> None:
+        self.statement = statement
+        super().__init__(
+            f"another writer has changed the rows of {statement!r} since this transaction read them, and nothing was "
+            "written; run the block again, in `store.transaction(immediate=True)` if it has to get through"
         )
 
 

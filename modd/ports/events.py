@@ -57,7 +57,7 @@ class EventStore(Protocol):
     async def append(self, stream: str, events: Sequence[bytes | Item], expected_revision: int) -> int:
         """Append events to a stream, all or none, and return its new revision.
 
-        Raises `Conflict` if the stream is not at ``expected_revision``, even if there are no events to append.
+        Raises `RevisionConflict` if the stream is not at ``expected_revision``, even if there are no events to append.
         """
         ...
 

@@ -20,8 +20,11 @@ class Transaction(Protocol):
     tx: Transaction) -> None: await tx.execute("UPDATE accounts ...", (...))``.
     """
 
-    async def execute(self, sql: str, parameters: Parameters = ()) -> None:
-        """Execute a statement that writes. Its errors are raised here or when the transaction commits."""
+    async def execute(self, sql: str, parameters: Parameters = ()) -> int | None:
+        """Execute a statement that writes. Its errors are raised here or when the transaction commits.
+
+        Return the number of changed rows, or None where writes are deferred until the commit.
+        """
         ...
 
     async def fetch(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
@@ -46,8 +49,14 @@ class Transaction(Protocol):
 class Transactional(Protocol):
     """A part of a store in which several writes can be one transaction."""
 
-    def transaction(self) -> AbstractAsyncContextManager[Transaction]:
-        """Return a transaction of the whole store, to be entered with ``async with``."""
+    def transaction(self, *, immediate: bool = False) -> AbstractAsyncContextManager[Transaction]:
+        """Return a transaction of the whole store, to be entered with ``async with``.
+
+        Transactions are serializable: one that has read content that changed before its commit writes nothing and ends
+        with `Conflict`.
+
+        immediate: True to write at once. No other writer can come first then, so that it never ends with `Conflict`.
+        """
         ...
 
 

@@ -9,7 +9,7 @@ from time import time
 import msgspec
 from anyio.lowlevel import checkpoint
 
-from modd.ports.errors import Conflict
+from modd.ports.errors import RevisionConflict
 from modd.ports.events import RecordedEvent, Snapshot
 from modd.ports.items import Item
 from modd.stores.checks import checked_event, checked_revision
@@ -32,15 +32,15 @@ class MemoryEventStore:
     async def append(self, stream: str, events: Sequence[bytes | Item], expected_revision: int) -> int:
         """Append events to a stream, all or none, and return its new revision.
 
-        Raises `Conflict` when the stream is not at ``expected_revision``, and `InvalidOption` for a negative revision
-        and for an item with a key, a delay or an id.
+        Raises `RevisionConflict` when the stream is not at ``expected_revision``, and `InvalidOption` for a negative
+        revision and for an item with a key, a delay or an id.
         """
         expected = checked_revision("expected_revision", expected_revision)
         items = [checked_event(event) for event in events]
         await checkpoint()
         actual = len(self._stream(stream))
         if actual != expected:
-            raise Conflict(stream, expected, actual)
+            raise RevisionConflict(stream, expected, actual)
         at = self._clock()
         for item in items:
             self._record(stream, item, at)

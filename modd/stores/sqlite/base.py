@@ -5,17 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol
 
 import anyio
 
 from modd.ports.transaction import Transaction
 from modd.stores.sqlite.readers import Readers
-from modd.stores.sqlite.sql import Connection, Operation
+from modd.stores.sqlite.select import Select
+from modd.stores.sqlite.sql import Operation
 from modd.stores.sqlite.writer import Writer
 from modd.stores.waiting import Notifier
-
-T = TypeVar("T")
 
 
 class Access(Protocol):
@@ -35,8 +34,8 @@ class Access(Protocol):
         """
         ...
 
-    async def read(self, work: Callable[[Connection], T]) -> T:
-        """Do work that reads, and return its result."""
+    async def read(self, query: Select) -> list[Any]:
+        """Return the rows of a statement."""
         ...
 
 
@@ -52,9 +51,9 @@ class Autocommit:
         """Run one call of an operation, and return its result."""
         return await self.write(operation, *arguments)
 
-    async def read(self, work: Callable[[Connection], T]) -> T:
-        """Do work that reads committed rows, and return its result."""
-        return await self._readers.read(work)
+    async def read(self, query: Select) -> list[Any]:
+        """Return the committed rows of a statement."""
+        return await self._readers.read(query)
 
 
 class Store(Protocol):
@@ -71,7 +70,7 @@ class Store(Protocol):
         """
         ...
 
-    def transaction(self) -> AbstractAsyncContextManager[Transaction]:
+    def transaction(self, *, immediate: bool = False) -> AbstractAsyncContextManager[Transaction]:
         """Return a transaction of the whole store, to be entered with ``async with``."""
         ...
 
@@ -90,9 +89,9 @@ class StorePart:
         """The store; parts of the same one can be in one transaction."""
         return self._store
 
-    def transaction(self) -> AbstractAsyncContextManager[Transaction]:
-        """Return a transaction of the whole store, to be entered with ``async with``."""
-        return self._store.transaction()
+    def transaction(self, *, immediate: bool = False) -> AbstractAsyncContextManager[Transaction]:
+        """Return a transaction of the whole store, to be entered with ``async with``; see `SqliteStore.transaction`."""
+        return self._store.transaction(immediate=immediate)
 
 
 RECHECK = 0.1

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from modd.stores.sqlite.base import StorePart
-from modd.stores.sqlite.sql import CallArgs, Connection, select
+from modd.stores.sqlite.select import Select
+from modd.stores.sqlite.sql import CallArgs, Connection
 
 GET = "SELECT value FROM modd_cache WHERE key = ? AND until > ?"
 
@@ -29,7 +30,7 @@ class SqliteCache(StorePart):
 
     async def get(self, key: str) -> bytes | None:
         """Return the value of the key; None if it has none or the value has expired."""
-        rows = await self._store.access("get", at_once=True).read(select(GET, (key, self._store.clock())))
+        rows = await self._store.access("get", at_once=True).read(Select(GET, (key, self._store.clock())))
         return rows[0][0] if rows else None
 
     async def set(self, key: str, value: bytes, ttl: float) -> None:

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from types import TracebackType
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeAlias
 
 from modd.concurrency.blocks import async_block
+from modd.ports.errors import ReadConflict
 from modd.ports.transaction import Parameters, open_transaction
 from modd.stores.sqlite.base import Store
 from modd.stores.sqlite.errors import ResultNeeded, StoreReadOnly, is_refused_write
-from modd.stores.sqlite.readers import Readers, ReadSession
-from modd.stores.sqlite.sql import CallArgs, Connection, Operation
+from modd.stores.sqlite.readers import FreshReads, Readers
+from modd.stores.sqlite.savepoint import roll_back
+from modd.stores.sqlite.select import Select
+from modd.stores.sqlite.snapshots import ReadSession
+from modd.stores.sqlite.sql import CallArgs, Connection, Operation, Refused, execute_call
 from modd.stores.sqlite.transaction import SqliteTransaction
 from modd.stores.sqlite.writer import Writer
 
-T = TypeVar("T")
+Reads: TypeAlias = list[tuple[Select, bytes]]
+"""Statements that were read, each with the digest of its rows."""
+
+
+Writes: TypeAlias = list[tuple[Operation, CallArgs]]
+"""Calls of operations."""
 
 
 class DeferredTransaction(SqliteTransaction):
@@ -30,7 +40,8 @@ class DeferredTransaction(SqliteTransaction):
     def __init__(self, store: Store, writer: Writer, readers: Readers) -> None:
         super().__init__(store)
         self._writer, self._readers = writer, readers
-        self._writes: list[tuple[Operation, CallArgs]] = []
+        self._writes: Writes = []
+        self._reads: Reads = []
         self._stack: AsyncExitStack | None = None
         self._snapshot: ReadSession | None = None
 
@@ -51,12 +62,14 @@ class DeferredTransaction(SqliteTransaction):
                 raise
             raise ResultNeeded("a statement that writes and has rows") from error
 
-    async def read(self, work: Callable[[Connection], T]) -> T:
-        """Do work that reads the snapshot, and return its result."""
+    async def read(self, query: Select) -> list[Any]:
+        """Return the rows of a statement in the snapshot; the commit finds out if they have changed."""
         if self._snapshot is None:
             self._stack = AsyncExitStack()
             self._snapshot = await self._stack.enter_async_context(self._readers.snapshot())
-        return await self._readers.run(self._snapshot, work)
+        rows, digest = await self._readers.run(self._snapshot, query.with_digest)
+        self._reads.append((query, digest))
+        return rows
 
     @async_block
     async def savepoint(self) -> AsyncIterator[SqliteTransaction]:
@@ -86,16 +99,43 @@ class DeferredTransaction(SqliteTransaction):
             await self.run_commit_hooks()
 
     async def _commit(self) -> None:
-        if len(self._writes) == 1:  # as a call of its own operation, so that it runs with others of its kind
+        if len(self._writes) == 1 and not self._reads:  # as a call of its own operation, to run with others of its kind
             [(operation, arguments)] = self._writes
             await self._writer.submit(operation, *arguments)
         elif self._writes:
-            await self._writer.submit(apply_transactions, self._writes)
+            await self._writer.submit(apply_transactions, self._reads, self._writes)
+        elif len(self._reads) > 1 and isinstance(self._snapshot, FreshReads):
+            await self._readers.read(partial(check_in_one_state, self._reads))
 
 
-def apply_transactions(connection: Connection, calls: Sequence[CallArgs]) -> Sequence[None]:
-    """Apply deferred transactions; each call has the list of its writes, in order."""
-    for [writes] in calls:
-        for operation, arguments in writes:
-            operation(connection, (arguments,))
-    return [None] * len(calls)
+def apply_transactions(connection: Connection, calls: Sequence[CallArgs]) -> Sequence[Refused | None]:
+    """Apply deferred transactions; each call has its reads with their digests, and its writes, in order.
+
+    A transaction is refused if the rows of a read have changed.
+    """
+    return [_apply(connection, *call) for call in calls]
+
+
+def _apply(connection: Connection, reads: Reads, writes: Writes) -> Refused | None:
+    changed = find_changed(connection, reads)
+    if changed is not None:
+        return Refused(ReadConflict(changed.title))
+    for operation, arguments in writes:
+        execute_call(connection, operation, arguments)
+    return None
+
+
+def check_in_one_state(reads: Reads, connection: Connection) -> None:
+    """Raise `ReadConflict` unless all reads return the same rows as before, in one state of the file."""
+    connection.execute("BEGIN")
+    try:
+        changed = find_changed(connection, reads)
+    finally:
+        roll_back(connection)
+    if changed is not None:
+        raise ReadConflict(changed.title)
+
+
+def find_changed(connection: Connection, reads: Reads) -> Select | None:
+    """Return the first statement whose rows have changed; None if there is none."""
+    return next((query for query, digest in reads if query.digest(connection) != digest), None)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
-from modd.ports.errors import Conflict
+from modd.ports.errors import RevisionConflict
 from modd.ports.events import RecordedEvent, Snapshot
 from modd.ports.items import Item
 from modd.stores.checks import checked_event, checked_revision
 from modd.stores.paging import PAGE, PagedReader
 from modd.stores.sqlite.base import StorePart
-from modd.stores.sqlite.sql import BulkInsert, CallArgs, Connection, decode_headers, encode_headers, select
-
-T = TypeVar("T")
-
+from modd.stores.sqlite.select import Select
+from modd.stores.sqlite.sql import BulkInsert, CallArgs, Connection, Refused, decode_headers, encode_headers
 
 LARGEST = 2**63 - 1
 """The largest number of SQLite."""
@@ -51,14 +49,14 @@ class SqliteEventStore(StorePart):
     """A `modd.ports.EventStore` in the file of a `SqliteStore`: ``store.events``.
 
     Events are never deleted and one task writes, so that positions have no gaps. In a transaction that defers writes,
-    `modd.ports.Conflict` is raised when it commits.
+    `modd.ports.RevisionConflict` is raised when it commits.
     """
 
     async def append(self, stream: str, events: Sequence[bytes | Item], expected_revision: int) -> int:
         """Record events at the end of a stream, all or none, and return its revision after them.
 
-        Raises `modd.ports.Conflict` when the stream is not at ``expected_revision``, and `modd.errors.InvalidOption`
-        for a negative one and for an item with a key, a delay or an id.
+        Raises `modd.ports.RevisionConflict` when the stream is not at ``expected_revision``, and
+        `modd.errors.InvalidOption` for a negative one and for an item with a key, a delay or an id.
         """
         expected = checked_revision("expected_revision", expected_revision)
         items = [checked_event(event) for event in events]
@@ -69,12 +67,12 @@ class SqliteEventStore(StorePart):
     def read(self, stream: str, after: int = 0) -> AsyncIterator[RecordedEvent]:
         """Iterate over the events of a stream after a revision, events included that are appended meanwhile."""
         first = min(checked_revision("after", after), LARGEST)
-        return PagedReader(partial(self._read, _to_event, READ, stream), lambda event: event.revision, first)
+        return PagedReader(partial(self._read_stream, stream), lambda event: event.revision, first)
 
     def read_all(self, after: int = 0) -> AsyncIterator[RecordedEvent]:
         """Iterate over the events of all streams after a position, events included that are appended meanwhile."""
         first = min(checked_revision("after", after), LARGEST)
-        return PagedReader(partial(self._read, _to_event, READ_ALL), lambda event: event.position, first)
+        return PagedReader(self._read_all, lambda event: event.position, first)
 
     async def save_snapshot(self, stream: str, revision: int, body: bytes | Item) -> None:
         """Store the snapshot of a stream at a revision, unless there is a later one."""
@@ -85,28 +83,41 @@ class SqliteEventStore(StorePart):
 
     async def snapshot(self, stream: str) -> Snapshot | None:
         """Return the latest snapshot of a stream; None if it has none."""
-        return next(iter(await self._read(_to_snapshot, SNAPSHOT, stream)), None)
+        query = Select(SNAPSHOT, (stream,), title=f"the snapshot of {stream}")
+        rows = await self._store.access("snapshot").read(query)
+        return _to_snapshot(*rows[0]) if rows else None
 
-    async def _read(self, from_row: Callable[..., T], sql: str, *parameters: Any) -> list[T]:
-        return [from_row(*row) for row in await self._store.access("read").read(select(sql, parameters))]
+    async def _read_stream(self, stream: str, after: int) -> list[RecordedEvent]:
+        # a revision tells as much as the events, because events are only ever added
+        version = Select(LAST_REVISION, (stream,))
+        return await self._read(Select(READ, (stream, after), title=f"the events of {stream}", version=version))
+
+    async def _read_all(self, after: int) -> list[RecordedEvent]:
+        return await self._read(Select(READ_ALL, (after,), title="the events of all streams"))
+
+    async def _read(self, query: Select) -> list[RecordedEvent]:
+        return [_to_event(*row) for row in await self._store.access("read").read(query)]
 
 
-def append_events(connection: Connection, calls: Sequence[CallArgs]) -> Sequence[None]:
+def append_events(connection: Connection, calls: Sequence[CallArgs]) -> Sequence[Refused | None]:
     """Record events; each call has the stream, its expected revision, the time, and rows of headers and body."""
     [[position]] = connection.execute(LAST_POSITION).fetchall()
     values: list[Any] = []
+    results: list[Refused | None] = []
     revisions: dict[str, int] = {}
     for stream, expected, at, rows in calls:
         if stream not in revisions:
             [[revisions[stream]]] = connection.execute(LAST_REVISION, (stream,)).fetchall()
         if revisions[stream] != expected:
-            raise Conflict(stream, expected, revisions[stream])
+            results.append(Refused(RevisionConflict(stream, expected, revisions[stream])))
+            continue
+        results.append(None)
         for headers, body in rows:
             position += 1
             revisions[stream] += 1
             values += (position, stream, revisions[stream], at, headers, body)
     INSERT.run(connection, values)
-    return [None] * len(calls)
+    return results
 
 
 def save_snapshots(connection: Connection, calls: Sequence[CallArgs]) -> Sequence[None]:

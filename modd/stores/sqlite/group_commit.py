@@ -13,7 +13,7 @@ from typing import Any
 from modd.concurrency.signals import Signal, set_signal
 from modd.stores.sqlite.errors import is_store_failure, translate_error
 from modd.stores.sqlite.savepoint import savepoint, transaction
-from modd.stores.sqlite.sql import CallArgs, Connection, Operation
+from modd.stores.sqlite.sql import CallArgs, Connection, Operation, Refused, execute_call
 
 
 class RolledBack(Exception):
@@ -54,6 +54,7 @@ class Batch:
             with transaction(connection):
                 self._run_grouped(connection)
         except Exception as error:
+            self._forget_errors()  # a call may have been refused because of one that is rolled back now
             if is_store_failure(error):
                 return self.fail(store, error)
             try:
@@ -72,6 +73,10 @@ class Batch:
             write.error = error
         self.finish()
 
+    def _forget_errors(self) -> None:
+        for write in self.writes:
+            write.error = None
+
     def _run_grouped(self, connection: Connection) -> None:
         groups: dict[Operation, list[Write]] = {}
         for write in self.writes:
@@ -79,7 +84,10 @@ class Batch:
         for operation, writes in groups.items():
             results = operation(connection, [write.arguments for write in writes])
             for write, result in zip(writes, results, strict=True):
-                write.result = result
+                if type(result) is Refused:
+                    write.error = result.error
+                else:
+                    write.result = result
 
     def _commit_singly(self, connection: Connection) -> None:
         committed = False
@@ -92,7 +100,7 @@ class Batch:
         for write in (write for write in self.writes if write.error is None):
             try:
                 with savepoint(connection):
-                    [write.result] = write.operation(connection, (write.arguments,))
+                    write.result = execute_call(connection, write.operation, write.arguments)
             except Exception as error:
                 if is_store_failure(error):
                     raise

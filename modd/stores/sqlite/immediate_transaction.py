@@ -13,6 +13,7 @@ from modd.stores.sqlite.base import Store
 from modd.stores.sqlite.connection import ConnectionThread
 from modd.stores.sqlite.errors import TransactionTimeout, translate_errors
 from modd.stores.sqlite.savepoint import begin, roll_back, run_in_savepoint, undo_savepoint
+from modd.stores.sqlite.select import Select
 from modd.stores.sqlite.sql import Connection, Operation
 from modd.stores.sqlite.transaction import SqliteTransaction
 from modd.stores.sqlite.writer import Writer
@@ -36,13 +37,17 @@ class ImmediateTransaction(SqliteTransaction):
 
     async def write(self, operation: Operation, *arguments: Any) -> Any:
         """Run one call of an operation, and return its result."""
-        return await self.read(lambda connection: run_in_savepoint(connection, operation, arguments))
+        return await self._run(lambda connection: run_in_savepoint(connection, operation, arguments))
 
     async def write_for_result(self, call: str, operation: Operation, *arguments: Any) -> Any:
         """Run one call of an operation, and return its result."""
         return await self.write(operation, *arguments)
 
-    async def read(self, work: Callable[[Connection], T]) -> T:
+    async def read(self, query: Select) -> list[Any]:
+        """Return the rows of a statement, the transaction's own writes included."""
+        return await self._run(query)
+
+    async def _run(self, work: Callable[[Connection], T]) -> T:
         """Do work on the connection of the transaction, and return its result."""
         assert self._thread is not None  # only reached inside of `run`
         with translate_errors(self.store.name):
@@ -53,14 +58,14 @@ class ImmediateTransaction(SqliteTransaction):
         """Run a block whose writes are undone if it fails."""
         self.check_usable("savepoint")
         hooks = len(self._commit_hooks)
-        await self.read(lambda connection: connection.execute(f"SAVEPOINT {USER_SAVEPOINT}"))
+        await self._run(lambda connection: connection.execute(f"SAVEPOINT {USER_SAVEPOINT}"))
         try:
             yield self
         except BaseException:
             del self._commit_hooks[hooks:]
-            await self.read(lambda connection: undo_savepoint(connection, USER_SAVEPOINT))
+            await self._run(lambda connection: undo_savepoint(connection, USER_SAVEPOINT))
             raise
-        await self.read(lambda connection: connection.execute(f"RELEASE {USER_SAVEPOINT}"))
+        await self._run(lambda connection: connection.execute(f"RELEASE {USER_SAVEPOINT}"))
 
     @async_block
     async def run(self) -> AsyncIterator[SqliteTransaction]:
@@ -68,14 +73,14 @@ class ImmediateTransaction(SqliteTransaction):
         async with self._writer.reserve() as self._thread:
             token = open_transaction.set(self)
             try:
-                await self.read(begin)
+                await self._run(begin)
                 with anyio.move_on_after(self._max_seconds) as scope:
                     yield self
-                    await self.read(lambda connection: connection.execute("COMMIT"))
+                    await self._run(lambda connection: connection.execute("COMMIT"))
                 if scope.cancelled_caught:
                     raise TransactionTimeout(self.store.name, self._max_seconds)
             finally:
                 self.is_open = False
                 open_transaction.reset(token)
-                await self.read(roll_back)
+                await self._run(roll_back)
         await self.run_commit_hooks()

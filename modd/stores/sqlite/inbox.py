@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from modd.ports.errors import AlreadyHandled
 from modd.stores.sqlite.base import Store, StorePart
-from modd.stores.sqlite.sql import CallArgs, Connection, select
+from modd.stores.sqlite.select import Select
+from modd.stores.sqlite.sql import CallArgs, Connection
 
 ADD = """INSERT INTO modd_inbox (id, at) VALUES (?, ?)
     ON CONFLICT (id) DO UPDATE SET at = excluded.at WHERE at <= ?"""
@@ -32,7 +33,7 @@ class SqliteInbox(StorePart):
 
     async def has(self, id: str) -> bool:
         """True if the id is noted."""
-        rows = await self._store.access("has").read(select(HAS, (id, self._store.clock() - self._retention)))
+        rows = await self._store.access("has").read(Select(HAS, (id, self._store.clock() - self._retention)))
         return bool(rows)
 
 

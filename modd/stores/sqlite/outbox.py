@@ -11,6 +11,7 @@ from modd.ports.items import Claim, Item
 from modd.stores.checks import checked_outbox_item
 from modd.stores.sqlite.base import Claimable
 from modd.stores.sqlite.lease import LEASED, claim_token, leased_row, new_lease_number, update_leased
+from modd.stores.sqlite.select import Select
 from modd.stores.sqlite.sql import (
     BulkInsert,
     CallArgs,
@@ -19,7 +20,6 @@ from modd.stores.sqlite.sql import (
     Row,
     decode_headers,
     encode_headers,
-    select,
 )
 
 INSERT = BulkInsert(
@@ -80,7 +80,7 @@ class SqliteOutbox(Claimable):
 
     async def is_claimable(self) -> bool:
         """True if there are items, and no lease lasts."""
-        [[result]] = await self._store.access("wait").read(select(IS_CLAIMABLE, (self._store.clock(),)))
+        [[result]] = await self._store.access("wait").read(Select(IS_CLAIMABLE, (self._store.clock(),)))
         return bool(result)
 
     async def _write(self, call: str, operation: Operation, rows: Sequence[Row]) -> None:

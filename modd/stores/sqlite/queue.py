@@ -14,7 +14,8 @@ from modd.stores.sqlite.outbox import SqliteOutbox
 from modd.stores.sqlite.positions import Positions
 from modd.stores.sqlite.queue_operations import ItemRow, QueueOperations
 from modd.stores.sqlite.queue_sql import BLOCKED, COUNTS, DEAD_LETTERS, DELAYED, IS_CLAIMABLE, READY
-from modd.stores.sqlite.sql import decode_headers, encode_headers, select
+from modd.stores.sqlite.select import Select
+from modd.stores.sqlite.sql import decode_headers, encode_headers
 
 
 class SqliteQueue(Claimable):
@@ -104,7 +105,7 @@ class SqliteQueue(Claimable):
     async def dead(self, limit: int = 100) -> list[DeadLetter]:
         """Return up to ``limit`` dead letters, in the order in which they were buried."""
         parameters = (self._operations.number, checked_count("limit", limit))
-        rows = await self._store.access("dead").read(select(DEAD_LETTERS, parameters))
+        rows = await self._store.access("dead").read(Select(DEAD_LETTERS, parameters))
         return [
             DeadLetter(self._operations.ids.id_of(position, id), body, decode_headers(headers), reason, attempts)
             for position, id, body, headers, reason, attempts in rows
@@ -124,7 +125,7 @@ class SqliteQueue(Claimable):
 
     async def _read(self, sql: str) -> list[Any]:
         parameters = {"queue": self._operations.number, "now": self._store.clock()}
-        return await self._store.access("read").read(select(sql, parameters))
+        return await self._store.access("read").read(Select(sql, parameters))
 
     async def _write_ids(self, call: str, operation: Any, ids: tuple[str, ...]) -> list[str]:
         changed: list[str] = await self._store.access(call).write_for_result(call, operation, ids)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import anyio
 
@@ -12,6 +12,7 @@ from modd.concurrency.cancellation import put_off
 from modd.stores.sqlite.connection import ConnectionThread
 from modd.stores.sqlite.errors import StoreClosed, translate_errors
 from modd.stores.sqlite.savepoint import roll_back
+from modd.stores.sqlite.snapshots import ReadSession, SharedSnapshots
 from modd.stores.sqlite.sql import Connection
 
 T = TypeVar("T")
@@ -19,14 +20,6 @@ T = TypeVar("T")
 
 IDLE = 4
 """Connections that stay open for the next read; also the number of reads at the same time outside of transactions."""
-
-
-class ReadSession(Protocol):
-    """Does work that reads: a `ConnectionThread`, or `FreshReads`."""
-
-    async def run(self, work: Callable[[Connection], T]) -> T:
-        """Do the work, and return its result."""
-        ...
 
 
 class Readers:
@@ -69,8 +62,8 @@ class Readers:
     async def snapshot(self) -> AsyncIterator[ReadSession]:
         """Lend a connection that sees the same state of the file during the whole block: that of its first read."""
         async with self.borrow() as thread:
-            await self.run(thread, lambda connection: connection.execute("BEGIN"))
             try:
+                await self.run(thread, _begin_snapshot)
                 yield thread
             finally:
                 if not self._has_ended:
@@ -137,6 +130,12 @@ class Readers:
                 put_off(cancelled)
 
 
+def _begin_snapshot(connection: Connection) -> None:
+    """Begin to read the latest state: SQLite chooses it at the first read, and others may have to see it later."""
+    connection.execute("BEGIN")
+    connection.execute("SELECT 1 FROM modd_store").fetchall()
+
+
 class PausableReaders(Readers):
     """Readers that can have every connection closed for a while, for a change of the journal mode.
 
@@ -150,6 +149,7 @@ class PausableReaders(Readers):
         self._lent = self._open_snapshots = 0
         self._pause_over: anyio.Event | None = None
         self._changed = anyio.Event()
+        self._shared = SharedSnapshots(super().snapshot)
 
     @async_block
     async def borrow(self) -> AsyncIterator[ConnectionThread]:
@@ -172,7 +172,7 @@ class PausableReaders(Readers):
             return
         self._open_snapshots += 1
         try:
-            async with super().snapshot() as session:
+            async with self._shared.join() as session:
                 yield session
         finally:
             self._open_snapshots -= 1

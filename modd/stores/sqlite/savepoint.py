@@ -7,7 +7,7 @@ from typing import Any
 
 from modd.concurrency.blocks import block
 from modd.stores.sqlite.errors import TransactionInUse, is_corrupt
-from modd.stores.sqlite.sql import CallArgs, Connection, Operation
+from modd.stores.sqlite.sql import CallArgs, Connection, Operation, execute_call
 
 
 def begin(connection: Connection) -> None:
@@ -63,8 +63,7 @@ def run_in_savepoint(connection: Connection, operation: Operation, arguments: Ca
     if not connection.in_transaction:
         raise TransactionInUse("to write", is_open=False)
     with savepoint(connection):
-        [result] = operation(connection, (arguments,))
-    return result
+        return execute_call(connection, operation, arguments)
 
 
 def drop_corrupt_pages(connection: Connection, error: BaseException) -> None:

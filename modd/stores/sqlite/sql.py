@@ -60,13 +60,26 @@ Operation: TypeAlias = Callable[[Connection, Sequence[CallArgs]], Sequence[Any]]
 """Writes for several callers at once, inside the open transaction: given the arguments of each call, returns the
 result of each call.
 
-An operation raises if any of its calls fails. Then the transaction is rolled back, and each call is executed alone.
+The result of a call that fails before it has written is `Refused`, and the other calls go on. If a call fails later,
+the operation raises. Then the transaction is rolled back, and each call is executed alone.
 """
 
 
-def select(sql: str, parameters: Parameters = ()) -> Callable[[Connection], list[Any]]:
-    """Return a function that reads the rows of a statement on the connection that it is called with."""
-    return lambda connection: connection.execute(sql, parameters).fetchall()
+class Refused:
+    """The result of a call of an `Operation` that has written nothing: the error for its caller."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+
+def execute_call(connection: Connection, operation: Operation, arguments: CallArgs) -> Any:
+    """Execute one call of an operation, and return its result. Raises the error of the call."""
+    [result] = operation(connection, (arguments,))
+    if type(result) is Refused:
+        raise result.error
+    return result
 
 
 def encode_headers(headers: dict[str, str]) -> bytes | None:

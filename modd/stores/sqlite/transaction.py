@@ -20,17 +20,16 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 from modd.concurrency.cancellation import call
 from modd.ports.transaction import Parameters, open_transaction
 from modd.stores.sqlite.base import Store
 from modd.stores.sqlite.connection import current_task
 from modd.stores.sqlite.errors import TransactionInUse
-from modd.stores.sqlite.sql import Connection, Operation, select
+from modd.stores.sqlite.select import Select
+from modd.stores.sqlite.sql import Operation
 from modd.stores.sqlite.user_sql import checked_sql, execute_statements
-
-T = TypeVar("T")
 
 
 class SqliteTransaction(ABC):
@@ -71,8 +70,11 @@ class SqliteTransaction(ABC):
             except Exception:
                 logging.getLogger("modd.stores").exception("work that was to be done after a commit failed")
 
-    async def execute(self, sql: str, parameters: Parameters = ()) -> None:
+    async def execute(self, sql: str, parameters: Parameters = ()) -> int | None:
         """Execute a statement that writes, in the same commit as the writes of the store.
+
+        Return the number of changed rows (-1 for a statement that changes no rows, such as CREATE TABLE) if the
+        transaction is immediate; None if its writes are deferred.
 
         Raises `modd.errors.InvalidOption` for a statement that begins or ends transactions, or that changes how the
         store writes.
@@ -81,12 +83,13 @@ class SqliteTransaction(ABC):
         statement = checked_sql(sql)
         # copied, because the caller may change them before the commit
         values = dict(parameters) if isinstance(parameters, Mapping) else tuple(parameters)
-        await self.write(execute_statements, statement, values)
+        changed: int | None = await self.write(execute_statements, statement, values)
+        return changed
 
     async def fetch(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
         """Execute a statement that reads, and return its rows."""
         self.check_usable("fetch")
-        return await self.read(select(checked_sql(sql), parameters))
+        return await self.read(Select(checked_sql(sql), parameters))
 
     @abstractmethod
     async def write(self, operation: Operation, *arguments: Any) -> Any:
@@ -97,8 +100,8 @@ class SqliteTransaction(ABC):
         """Run one call of an operation, and return its result."""
 
     @abstractmethod
-    async def read(self, work: Callable[[Connection], T]) -> T:
-        """Do work that reads, and return its result."""
+    async def read(self, query: Select) -> list[Any]:
+        """Return the rows of a statement."""
 
     @abstractmethod
     def savepoint(self) -> AbstractAsyncContextManager[SqliteTransaction]:

@@ -57,8 +57,9 @@ def checked_sql(sql: Any) -> str:
     return sql
 
 
-def execute_statements(connection: Connection, calls: Sequence[CallArgs]) -> Sequence[None]:
-    """Execute statements in order; each call has the SQL and its parameters."""
-    for sql, parameters in calls:
-        connection.execute(sql, parameters)
-    return [None] * len(calls)
+def execute_statements(connection: Connection, calls: Sequence[CallArgs]) -> Sequence[int]:
+    """Execute statements in order, and return the number of rows that each changed.
+
+    Each call has the SQL and its parameters.
+    """
+    return [connection.execute(sql, parameters).rowcount for sql, parameters in calls]

@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from modd.errors import InvalidOption
-from modd.ports.errors import Conflict
+from modd.ports.errors import RevisionConflict
 from modd.ports.items import Item
 from modd.testing.conformance.base import bodies
 from modd.testing.conformance.events_read import EventReadingSuite
@@ -20,7 +20,7 @@ class EventStoreConformance(EventReadingSuite, SnapshotSuite):
         """An unknown stream has no events, and its first append expects revision 0."""
         async with self.create() as store:
             assert await bodies(store.read("a")) == await bodies(store.read_all()) == []
-            with pytest.raises(Conflict) as conflict:
+            with pytest.raises(RevisionConflict) as conflict:
                 await store.append("a", [b"1"], 1)
             assert (conflict.value.expected, conflict.value.actual) == (1, 0)
             assert await store.append("a", [b"1"], 0) == 1
@@ -47,19 +47,19 @@ class EventStoreConformance(EventReadingSuite, SnapshotSuite):
         async with self.create() as store:
             await store.append("a", [b"1", b"2"], 0)
             for expected in (0, 1, 3):
-                with pytest.raises(Conflict) as conflict:
+                with pytest.raises(RevisionConflict) as conflict:
                     await store.append("a", [b"3"], expected)
                 error = conflict.value
                 assert (error.stream, error.expected, error.actual) == ("a", expected, 2)
             assert await bodies(store.read("a")) == await bodies(store.read_all()) == [b"1", b"2"]
 
     async def test_to_append_nothing_checks_the_revision(self) -> None:
-        """An append without events raises `Conflict` like any other, or leaves the stream at its revision."""
+        """An append without events raises `RevisionConflict` like any other, or leaves the stream at its revision."""
         async with self.create() as store:
             assert await store.append("a", [], 0) == 0
             await store.append("a", [b"1"], 0)
             assert await store.append("a", [], 1) == 1
-            with pytest.raises(Conflict) as conflict:
+            with pytest.raises(RevisionConflict) as conflict:
                 await store.append("a", [], 0)
             assert (conflict.value.expected, conflict.value.actual) == (0, 1)
 
@@ -72,7 +72,7 @@ class EventStoreConformance(EventReadingSuite, SnapshotSuite):
             try:
                 assert await store.append("a", [body, body], 0) == 2
                 won.append(body)
-            except Conflict as conflict:
+            except RevisionConflict as conflict:
                 actual.append(conflict.actual)
 
         async with self.create() as store:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modd.ports import Conflict, EventStore, Item, Snapshot
+from modd.ports import EventStore, Item, RevisionConflict, Snapshot
 from modd.stores import MemoryEventStore
 from modd.testing import run_virtual
 
@@ -61,7 +61,7 @@ class Both:
             assert await self.store.append(stream, items, expected) == actual + len(items)
             self.model.events += [(stream, item) for item in items]
             return
-        with pytest.raises(Conflict) as conflict:
+        with pytest.raises(RevisionConflict) as conflict:
             await self.store.append(stream, items, expected)
         assert (conflict.value.expected, conflict.value.actual) == (expected, actual)
 

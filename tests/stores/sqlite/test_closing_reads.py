@@ -102,9 +102,9 @@ async def test_more_connections_than_are_kept_are_closed_when_they_are_given_bac
     held, over = list[bool](), anyio.Event()
     async with SqliteStore(path) as store:
         async with anyio.create_task_group() as tasks:
-            for _ in range(6):
+            for number in range(1, 7):
                 tasks.start_soon(hold)
-            await until(lambda: len(held) == 6)
+                await until(lambda number=number: len(held) == number)
             over.set()
         await until(lambda: len(store._readers._idle) == 4)
     await until(lambda: store_threads() == [])

@@ -9,7 +9,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from modd.ports import Conflict, EventStore, Item, RecordedEvent, Snapshot
+from modd.ports import EventStore, Item, RecordedEvent, RevisionConflict, Snapshot
 from modd.stores.paging import PAGE
 from modd.stores.sqlite.store import SqliteStore
 from modd.testing.conformance import EventStoreConformance
@@ -67,7 +67,7 @@ async def test_in_a_transaction_a_conflict_is_told_at_the_commit(path: Path) -> 
 
     async with SqliteStore(path) as store:
         await store.events.append("a", [b"1"], 0)
-        with pytest.raises(Conflict) as conflict:
+        with pytest.raises(RevisionConflict) as conflict:
             await append()
         assert (conflict.value.stream, conflict.value.expected, conflict.value.actual) == ("a", 0, 1)
         assert [event.body async for event in store.events.read_all()] == [b"1"]
@@ -96,5 +96,5 @@ async def test_there_is_nothing_after_what_no_file_can_have(path: Path) -> None:
         await store.events.append("a", [b"1"], 0)
         assert [event async for event in store.events.read("a", after=2**70)] == []
         assert [event async for event in store.events.read_all(after=2**70)] == []
-        with pytest.raises(Conflict):
+        with pytest.raises(RevisionConflict):
             await store.events.append("a", [], 2**70)

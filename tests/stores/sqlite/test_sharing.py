@@ -7,6 +7,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from modd.ports import ReadConflict
 from modd.stores.sqlite import sharing
 from modd.stores.sqlite.errors import StoreBusy
 from modd.stores.sqlite.journal_mode import ALONE, SHARED
@@ -77,10 +78,15 @@ async def test_a_snapshot_is_read_to_its_end_before_another_is_let_in(path: Path
 
 async def test_with_several_a_transaction_keeps_nobody_from_writing(path: Path) -> None:
     # ST-11
-    async with affected(path) as first, affected(path) as second, first.transaction() as tx:
-        assert await tx.fetch("SELECT count(*) FROM modd_items") == [(0,)]
-        await second.queue("a").put(b"1")
-        assert await tx.fetch("SELECT count(*) FROM modd_items") == [(1,)]
+    async def read_before_and_after_a_put() -> None:
+        async with first.transaction() as tx:
+            assert await tx.fetch("SELECT count(*) FROM modd_items") == [(0,)]
+            await second.queue("a").put(b"1")
+            assert await tx.fetch("SELECT count(*) FROM modd_items") == [(1,)]
+
+    async with affected(path) as first, affected(path) as second:
+        with pytest.raises(ReadConflict):
+            await read_before_and_after_a_put()
 
 
 async def test_others_read_and_write_while_one_is_let_in(path: Path) -> None:

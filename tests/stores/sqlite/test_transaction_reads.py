@@ -7,7 +7,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from modd.ports import Conflict
+from modd.ports import RevisionConflict
 from modd.stores.sqlite.errors import TransactionTimeout
 from modd.stores.sqlite.store import SqliteStore
 from tests.stores.sqlite.effects import ALL, find_effects, open_store, outsider, pay
@@ -105,7 +105,7 @@ async def test_when_immediate_what_failed_alone_can_be_done_again(path: Path) ->
         await add(store, "a")
         async with store.transaction(immediate=True) as tx:
             await pay(store, tx, "p")
-            with pytest.raises(Conflict) as conflict:
+            with pytest.raises(RevisionConflict) as conflict:
                 await store.events.append("accounts", [b"b"], 0)
             await store.events.append("accounts", [b"c"], conflict.value.actual)
         assert await find_effects(store, "p") == ALL

@@ -1,0 +1,47 @@
+"""Statements that read, and the digests that tell if their rows have changed."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+
+from modd.ports.transaction import Parameters
+from modd.stores.sqlite.sql import Connection
+
+
+class Select:
+    """A statement that reads: call it with a connection for its rows.
+
+    sql, parameters: the statement.
+    title: the words for it in a `modd.ports.ReadConflict`; the statement by default.
+    version: a cheaper statement whose rows change whenever those of this one do; this one by default.
+    """
+
+    __slots__ = ("parameters", "sql", "title", "version")
+
+    def __init__(
+        self, sql: str, parameters: Parameters = (), *, title: str | None = None, version: Select | None = None
+    ) -> None:
+        self.sql, self.parameters, self.title, self.version = sql, parameters, title or sql, version
+
+    def __call__(self, connection: Connection) -> list[Any]:
+        """Return the rows."""
+        return connection.execute(self.sql, self.parameters).fetchall()
+
+    def with_digest(self, connection: Connection) -> tuple[list[Any], bytes]:
+        """Return the rows, and the digest by which a later change of them is found."""
+        rows = self(connection)
+        return rows, _digest(rows if self.version is None else self.version(connection))
+
+    def digest(self, connection: Connection) -> bytes:
+        """Return the digest that `with_digest` would return now."""
+        return _digest((self.version or self)(connection))
+
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+def _digest(rows: list[Any]) -> bytes:
+    return blake2b(_encode(rows), digest_size=16).digest()
