@@ -7,6 +7,7 @@ from typing import Any
 
 import anyio
 import pytest
+from anyio.abc import TaskStatus
 
 from modd.stores.sqlite.errors import StoreClosed
 from modd.stores.sqlite.store import SqliteStore
@@ -93,18 +94,17 @@ async def test_nothing_is_read_from_a_store_that_is_being_closed(path: Path) -> 
 
 
 async def test_more_connections_than_are_kept_are_closed_when_they_are_given_back(path: Path) -> None:
-    async def hold() -> None:
+    async def hold(*, task_status: TaskStatus[None]) -> None:
         async with store.transaction() as tx:
             await tx.fetch("SELECT 1")
-            held.append(True)
+            task_status.started()
             await over.wait()
 
-    held, over = list[bool](), anyio.Event()
+    over = anyio.Event()
     async with SqliteStore(path) as store:
         async with anyio.create_task_group() as tasks:
-            for number in range(1, 7):
-                tasks.start_soon(hold)
-                await until(lambda number=number: len(held) == number)
+            for _ in range(6):
+                await tasks.start(hold)
             over.set()
         await until(lambda: len(store._readers._idle) == 4)
     await until(lambda: store_threads() == [])
