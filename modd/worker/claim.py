@@ -29,6 +29,7 @@ class ClaimInHand:
         "_settlement",
         "cancel",
         "claim",
+        "is_immediate",
         "lease",
         "lost",
         "message",
@@ -44,6 +45,8 @@ class ClaimInHand:
         """The message, once it is decoded: its secrets are no part of a text."""
         self.settling = False
         """True once the claim is being settled: from then on its lease is not renewed."""
+        self.is_immediate = False
+        """True if the message is handled in an immediate transaction."""
         self.lost = False
         """True if the lease ran out and a second worker has claimed the item."""
         self.park_for: float | None = None

@@ -14,7 +14,7 @@ from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import Undecodable
 from modd.cqrs.intents import Event
 from modd.cqrs.stamps import Failed, OnlyHandler
-from modd.ports.errors import AlreadyHandled, LeaseLost
+from modd.ports.errors import AlreadyHandled, Conflict, LeaseLost
 from modd.ports.inbox import Inbox
 from modd.worker.buses import ServedBuses, handler_names
 from modd.worker.claim import ClaimInHand, Settlement
@@ -22,6 +22,7 @@ from modd.worker.dead_letters import FailurePolicy, dead_letter, reason_of
 from modd.worker.emitted import EmittedEvents
 from modd.worker.errors import StampedFailure
 from modd.worker.fan_out import fan_out, handler_of
+from modd.worker.source import log
 
 
 class ClaimHandler:
@@ -29,7 +30,7 @@ class ClaimHandler:
 
     buses: the typed buses of the worker. codec: decodes the messages. inbox: recognises messages that were handled.
     emitted: dispatches to a bus and publishes the events. failures: decides about claims that failed.
-    clock: seconds since 1970.
+    immediate: the types of message that are handled in an immediate transaction. clock: seconds since 1970.
     """
 
     def __init__(
@@ -39,10 +40,12 @@ class ClaimHandler:
         inbox: Inbox | None,
         emitted: EmittedEvents,
         failures: FailurePolicy,
+        immediate: tuple[type, ...],
         clock: Callable[[], float],
     ) -> None:
         self._buses, self._codec, self._inbox = buses, codec, inbox
-        self._emitted, self._failures, self._clock = emitted, failures, clock
+        self._emitted, self._failures = emitted, failures
+        self._immediate, self._clock = immediate, clock
 
     async def handle(self, in_hand: ClaimInHand) -> None:
         """Handle a claim and settle it, also after an error; only a cancellation leaves it unsettled."""
@@ -63,7 +66,21 @@ class ClaimHandler:
             await in_hand.settle(*self._failures.settle_failure(in_hand, error))
 
     async def _process(self, in_hand: ClaimInHand) -> Settlement | None:
-        """Return how to settle the claim; None if it is settled already, or parked."""
+        """Return how to settle the claim; None if it is settled already, or parked.
+
+        A message whose transaction ends in a conflict is handled again at once, in an immediate transaction: no other
+        writer can come first then.
+        """
+        try:
+            return await self._process_once(in_hand)
+        except Conflict as conflict:
+            if in_hand.is_immediate or in_hand.source.begin is None:
+                raise
+            log.debug("%s is handled again in an immediate transaction: %s", in_hand.claim.id, conflict)
+        in_hand.settling, in_hand.is_immediate = False, True
+        return await self._process_once(in_hand)
+
+    async def _process_once(self, in_hand: ClaimInHand) -> Settlement | None:
         claim = in_hand.claim
         if claim.attempt > self._failures.rules.attempts:
             return self._give_up(in_hand, f"it was claimed {claim.attempt} times and never settled")
@@ -72,6 +89,7 @@ class ClaimHandler:
         except Undecodable as error:
             return self._give_up(in_hand, reason_of(error))
         in_hand.message, kind = envelope.message, type(envelope.message)
+        in_hand.is_immediate = in_hand.is_immediate or isinstance(envelope.message, self._immediate)
         buses = self._buses.find(kind, claim.headers)
         handler = handler_of(claim)
         if handler is not None:
@@ -99,7 +117,7 @@ class ClaimHandler:
             await self._dispatch_once(in_hand, bus, envelope)
             return (source.queue.ack,)
         try:
-            async with source.begin():
+            async with source.begin(immediate=in_hand.is_immediate):
                 await self._dispatch_once(in_hand, bus, envelope)
                 if source.acks_in_transaction:
                     await in_hand.ack()

@@ -7,7 +7,14 @@ from typing import Any
 
 import msgspec
 
-from modd.checks import checked_callable, checked_count, checked_delay, checked_methods, checked_span
+from modd.checks import (
+    checked_callable,
+    checked_count,
+    checked_delay,
+    checked_methods,
+    checked_span,
+    checked_subclasses,
+)
 from modd.cqrs.retry import check_errors
 from modd.errors import InvalidOption
 from modd.ports.queue import Queue
@@ -29,6 +36,7 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
     max_messages: int | None
     max_age: float | None
     retention: float
+    immediate: Any
     clock: Callable[[], float]
 
     def __post_init__(self) -> None:
@@ -43,7 +51,14 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
             checked_count("max_messages", self.max_messages)
         if self.max_age is not None:
             checked_span("max_age", self.max_age)
+        self.immediate_types()
         checked_callable("clock", self.clock)
+
+    def immediate_types(self) -> tuple[type, ...]:
+        """Return the types of message that are handled in an immediate transaction."""
+        if isinstance(self.immediate, bool):
+            return (object,) if self.immediate else ()
+        return checked_subclasses("immediate", self.immediate, object, single=True)
 
     def retry_rules(self) -> RetryRules:
         """Return the options that decide about retries."""

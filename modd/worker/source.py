@@ -18,8 +18,8 @@ from modd.ports.transaction import Transactional
 
 log = logging.getLogger("modd.worker")
 
-Begin = Callable[[], AbstractAsyncContextManager[Any]]
-"""A function that begins a transaction."""
+Begin = Callable[..., AbstractAsyncContextManager[Any]]
+"""A function that begins a transaction; see `Transactional.transaction`."""
 
 
 class SourceQueue:

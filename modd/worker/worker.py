@@ -11,8 +11,10 @@ import anyio
 
 from modd.concurrency.backoff import Backoff
 from modd.concurrency.blocks import async_block
+from modd.core import Message
 from modd.cqrs.codec import Codec
 from modd.cqrs.retry import Errors
+from modd.errors import InvalidOption
 from modd.ports.inbox import WEEK, Inbox
 from modd.ports.outbox import Outbox
 from modd.ports.queue import Queue
@@ -24,7 +26,7 @@ from modd.worker.errors import AlreadyRunning
 from modd.worker.options import WorkerOptions, checked_optional, checked_queues
 from modd.worker.retry import BackoffFunction
 from modd.worker.run import WorkerRun
-from modd.worker.source import create_sources, log
+from modd.worker.source import SourceQueue, create_sources, log
 
 GRACE = 1.0
 """Seconds after the drain, in which messages are released and the bus is closed."""
@@ -70,6 +72,9 @@ class Worker:
     max_messages: the run ends after so many messages. None, the default, for no limit.
     max_age: the run ends after so many seconds. None, the default, for no limit.
     retention: seconds after which a row whose handler no worker has becomes a dead letter. By default a week.
+    immediate: True, or types of message, to handle them in immediate transactions from the start: where conflicts are
+        the rule, that saves the first try. By default False: a message whose transaction ends in a
+        `modd.ports.Conflict` is handled again at once in an immediate one. That counts as no attempt.
     clock: returns the time in seconds since 1970; ``time.time`` by default.
 
     Raises:
@@ -98,6 +103,7 @@ class Worker:
         max_messages: int | None = None,
         max_age: float | None = None,
         retention: float = WEEK,
+        immediate: bool | type[Message] | Iterable[type[Message]] = False,
         clock: Callable[[], float] = time,
     ) -> None:
         self._options = options = WorkerOptions(
@@ -111,6 +117,7 @@ class Worker:
             max_messages=max_messages,
             max_age=max_age,
             retention=retention,
+            immediate=immediate,
             clock=clock,
         )
         sources = checked_queues(queues)
@@ -118,6 +125,7 @@ class Worker:
         checked_optional("inbox", inbox, ("add", "has"))
         outbox = checked_optional("outbox", outbox if outbox is not None else _outbox_of(inbox, *sources), ("put",))
         self._sources = create_sources(sources, inbox, outbox)
+        _check_immediate(immediate, self._sources)
         self._buses = ServedBuses(bus)
         self._handler = ClaimHandler(
             self._buses,
@@ -125,6 +133,7 @@ class Worker:
             inbox,
             EmittedEvents(outbox, codec),
             FailurePolicy(options.retry_rules(), retention, clock),
+            options.immediate_types(),
             clock,
         )
         self._run: WorkerRun | None = None
@@ -193,6 +202,13 @@ class Worker:
 
     def _note_poll(self) -> None:
         self._last_polled = self._options.clock()
+
+
+def _check_immediate(immediate: Any, sources: Iterable[SourceQueue]) -> None:
+    """Raise `InvalidOption` if handlers are to run in immediate transactions, and nothing has transactions."""
+    if immediate and not any(source.begin for source in sources):
+        wanted = "handlers run in no transaction here; give a queue, an inbox or an outbox of a SqliteStore"
+        raise InvalidOption("immediate", immediate, wanted)
 
 
 def _outbox_of(*parts: Any) -> Any:

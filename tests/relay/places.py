@@ -68,7 +68,7 @@ class Joined:
         self.writes: list[Callable[[], Any]] | None = None
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Any]:
+    async def transaction(self, *, immediate: bool = False) -> AsyncIterator[Any]:
         writes: list[Callable[[], Any]] = []
         self.writes = writes
         try:

@@ -104,7 +104,7 @@ class Desk:
         self.queue, self.inbox, self.outbox = DeskQueue(self), DeskInbox(self), DeskOutbox(self)
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Tx]:
+    async def transaction(self, *, immediate: bool = False) -> AsyncIterator[Tx]:
         tx = Tx(self.rows)
         token = open_transaction.set(tx)
         try:
