@@ -19,3 +19,4 @@ async def test_results_come_back_as_checkers_think() -> None:
     # MI-1 MO-27 TK-2
     await intents.use_buses()
     await intents.use_a_composed_bus()
+    await intents.use_scenarios()

@@ -8,7 +8,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, Generic, TypeVar, assert_type
 
-from modd import Bus, Message
+from modd import Bus, Journey, Message
 from modd.cqrs import (
     Actor,
     Ask,
@@ -29,6 +29,7 @@ from modd.cqrs import (
     Tenant,
 )
 from modd.middleware import Idempotency, Logger, Retryer
+from modd.testing import given
 
 T = TypeVar("T")
 
@@ -277,6 +278,16 @@ async def use_a_composed_bus() -> None:
         print(name, wider)
     with bus.override({Names: lambda query: []}):
         assert await bus.ask(Names()) == []
+
+
+async def use_scenarios() -> None:
+    """A scenario takes typed buses, envelopes, an actor and stamps."""
+    creating = given(CommandBus([create, remove]), RemoveUser(1)).when(
+        Envelope(CreateUser("Ada"), id="1"), by=Actor("root"), stamps=[Tenant("acme"), Priority(1)]
+    )
+    assert_type(await creating.then_result(3), Journey)
+    assert_type(await creating.then(), Journey)
+    await given(Bus([QueryBus([names])]), Names(), by=Actor("ada")).when(Names()).then_result(["Ada"])
 
 
 def page(bus: QueryBus) -> Callable[[], Any]:
