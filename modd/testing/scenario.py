@@ -153,7 +153,7 @@ def _around(bus: Bus | TypedBus) -> Iterator[Bus]:
     if isinstance(bus, Bus):
         yield bus
         return
-    around = Bus([bus], name="given")
+    around = Bus([bus], name="scenario")
     try:
         yield around
     finally:
