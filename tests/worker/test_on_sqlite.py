@@ -8,7 +8,6 @@ import anyio
 import pytest
 
 from modd.ports import Stats
-from modd.worker import Worker
 from tests.worker.shop import EMPTY, opened
 
 pytestmark = pytest.mark.anyio
@@ -39,20 +38,6 @@ async def test_what_cannot_be_committed_leaves_nothing_and_becomes_a_dead_letter
         [dead] = await shop.commands.dead()
         assert (dead.attempts, shop.calls) == (2, 2)
         assert "nowhere" in dead.reason
-
-
-async def test_workers_that_run_until_they_are_idle_and_a_relay_do_all_that_is_due(tmp_path: Path) -> None:
-    # TK-4
-    async with opened(tmp_path) as shop:
-        shop.fail, shop.books.fails["tax"] = 2, 1
-        await shop.order()
-        await shop.worker().run_until_idle()
-        booking = Worker(shop.events, shop.books.bus, inbox=shop.store.inbox, backoff="none")
-        while await shop.relay.pass_on():
-            await booking.run_until_idle()
-        assert sorted(shop.books.log) == [("post", 3), ("tax", 3)]
-        assert (shop.calls, await shop.left()) == (3, ([3], True, 0))
-        assert await shop.commands.stats() == await shop.events.stats() == EMPTY
 
 
 async def test_what_failed_is_tried_again_and_done_once(tmp_path: Path) -> None:
