@@ -34,8 +34,10 @@ class Idleness:
         else:
             self._to_retry.discard(key)
 
-    async def is_reached(self, sources: Sequence[SourceQueue], parked: int) -> bool:
-        """Return True if the worker is idle, provided that it has nothing in hand and could claim nothing.
+    async def is_near(self, sources: Sequence[SourceQueue], parked: int) -> bool:
+        """Return True if a worker with nothing in hand is idle, should its queues have nothing to claim after this.
+
+        The claim comes afterwards, so that it finds messages that become due meanwhile.
 
         parked: number of rows that the worker has claimed, but does not handle.
         """

@@ -26,7 +26,7 @@ class WorkerRun:
     """Claims as many messages as there are free slots for, until it is stopped.
 
     sources: the queues, the most urgent first. handler: handles the claims. options: those of the worker.
-    on_poll: called whenever a queue has answered. idleness: ends the run when it is reached; None to run until stopped.
+    on_poll: called whenever a queue has answered. idleness: tells when the run ends; None to run until stopped.
     """
 
     def __init__(
@@ -84,20 +84,20 @@ class WorkerRun:
 
     async def _claim_until_stopped(self, tasks: TaskGroup) -> None:
         while self.stopped_at is None:
-            room, begun, at_rest = self._room, self._begun, not self.in_flight
+            at_end = self._idleness is not None and await self._is_at_end(self._idleness)
+            room, begun = self._room, self._begun
             if room > 0 and await self._claim(tasks, room):
                 continue
-            if at_rest and begun == self._begun and await self._is_idle(room):
+            if at_end and begun == self._begun and not any(source.pause_left for source in self._sources):
                 self.stop()
             elif room > 0:
                 await self._wakeup.interrupt(self._wait_for_messages)
             else:
                 await self._wakeup.sleep()
 
-    async def _is_idle(self, room: int) -> bool:
-        """Return True if the run is to end because nothing is due; without room, parked rows bar the way to more."""
-        idleness = self._idleness
-        return idleness is not None and (room <= 0 or await idleness.is_reached(self._sources, self._parked.count))
+    async def _is_at_end(self, idleness: Idleness) -> bool:
+        """Return True if the run ends unless the queues have something to claim; parked rows may take all room."""
+        return not self.in_flight and (self._room <= 0 or await idleness.is_near(self._sources, self._parked.count))
 
     @property
     def _room(self) -> int:

@@ -144,6 +144,21 @@ async def test_a_message_that_comes_while_a_later_queue_is_asked_is_handled() ->
     assert [amount for amount, _ in till.paid] == [1, 2]
 
 
+@pytest.mark.parametrize("fails", [0, 1])
+async def test_a_message_that_becomes_due_while_a_queue_answers_is_handled(fails: int) -> None:
+    # TK-4
+    class Slowly(MemoryQueue):
+        async def claim(self, limit: int, lease: float) -> list[Claim]:
+            claims = await super().claim(limit, lease)
+            await anyio.sleep(10)
+            return claims
+
+    queue, till = Slowly(), Till(fails)
+    await queue.put(item(Pay(1), delay=5))
+    await till.worker(queue, backoff=lambda attempt: 5.0).run_until_idle(ahead=8)
+    assert [amount for amount, _ in till.paid] == [1]
+
+
 @pytest.mark.parametrize("ahead", [0.0, DAY])
 async def test_a_queue_that_cannot_be_waited_for_is_polled(ahead: float) -> None:
     # TK-4
