@@ -22,6 +22,9 @@ from modd.stores.sqlite.store import SqliteStore
 TASKS, ITEMS = 5, 20
 """How many do the work side by side, and how many items each of them puts."""
 
+PATIENCE = 60
+"""Seconds after which a program is taken to hang."""
+
 
 async def work(path: str) -> None:
     """Put, claim and acknowledge one item after another, and tell what was done and how long the longest call took."""
@@ -158,19 +161,19 @@ def start(program: Callable[[str], Awaitable[None]], path: Path, backend: str) -
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def outcome(process: subprocess.Popen[str], seconds: float = 60.0) -> tuple[int, str, str]:
+def outcome(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     """The exit code of a program, what it printed, and what it said of errors."""
     with process:
         try:
-            output, errors = process.communicate(timeout=seconds)
+            output, errors = process.communicate(timeout=PATIENCE)
         finally:
             process.kill()
     return process.returncode, output, errors
 
 
-def wait_for_end(process: subprocess.Popen[str], seconds: float = 60.0) -> str:
+def wait_for_end(process: subprocess.Popen[str]) -> str:
     """What a program printed; it has to end well, without another word."""
-    code, output, errors = outcome(process, seconds)
+    code, output, errors = outcome(process)
     assert (code, errors) == (0, "")
     return output
 
