@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from modd.stores.sqlite import file_lock, write_turns
+from modd.stores.sqlite import file_lock, sharing, write_turns
 from modd.stores.sqlite.journal_mode import ALONE
 from modd.stores.sqlite.opening import connect_file
 from modd.stores.sqlite.store import SqliteStore
@@ -40,7 +40,10 @@ async def test_a_process_that_is_killed_keeps_nobody_out_and_loses_nothing(path:
         assert (await store.queue("a").stats()).ready == 1
 
 
-async def test_a_process_is_let_in_by_one_that_is_alone(path: Path, anyio_backend: str) -> None:
+async def test_a_process_is_let_in_by_one_that_is_alone(
+    path: Path, anyio_backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sharing, "ALONE_POLL", 3600)  # it does not notice that it is left alone
     process = start(put_and_stay, path, anyio_backend)
     with process:
         assert process.stdout is not None
