@@ -20,16 +20,17 @@ from modd.stores.sqlite.file_lock import Presence
 from tests.proofs.accounts import problems_of
 from tests.proofs.processes import Job, Outcome, Zygote, zygote
 from tests.proofs.sizes import size_of
+from tests.proofs.workshop import APART
 
 pytestmark = pytest.mark.slow
 
 WORK = "tests.proofs.workshop:work"
 ORDERS = 7
 KILLS, MOMENTS = size_of("KILLS", 32), size_of("MOMENTS", 8)
-LONG = 1000
-"""So many kill points are enough to have been at each step."""
 TABLES = ("INSERT INTO modd_items", "UPDATE modd_items", "DELETE FROM modd_items", "INSERT INTO modd_outbox")
 STEPS = (*TABLES, "UPDATE modd_outbox", "DELETE FROM modd_outbox", "INSERT INTO modd_inbox", "INSERT INTO effects")
+SIDES = ("before", "after")
+"""Of a statement: on each of them is a point."""
 LEASE = 0.2
 
 
@@ -76,7 +77,7 @@ class Trials:
         [before] = self.run(setting, 0)[0].named("points")
         wanted, tries = sum(self.steps.values()) + kills, 0
         while sum(self.steps.values()) < wanted:
-            assert tries < 3 * kills + 10, "too few points are reached"
+            assert tries < 20 * kills + 100, "too few points are reached"
             self.run(setting, 1 + int((tries + 0.5) * before / kills) % before)
             tries += 1
 
@@ -84,7 +85,7 @@ class Trials:
         """Kill at moments of which nobody knows what is done at them."""
         wanted, tries = sum(self.steps.values()) + kills, 0
         while sum(self.steps.values()) < wanted:
-            assert tries < 4 * kills + 10, "too many processes end before their moment"
+            assert tries < 20 * kills + 100, "too many processes end before their moment"
             self.run(setting, 0, [(chance.uniform(0.0, 0.2), 9)])
             tries += 1
 
@@ -143,15 +144,16 @@ def test_a_worker_killed_at_any_step_of_its_store_loses_nothing_and_doubles_noth
     def work(trials: Trials, half: int) -> None:
         for setting in SETTINGS[half::2]:
             trials.try_points(setting, each)
-            trials.run(setting, ("before CLOSE", "after CLOSE")[half])
+            trials.run(setting, f"{SIDES[half]} CLOSE")
+        for step in ("BEGIN", "COMMIT", *STEPS):
+            trials.run(SETTINGS[half], f"{SIDES[half]} {step}")
 
     steps, modes, problems = run_halves(tmp_path, work)
     print(f"kill points: {sum(steps.values())} at {len(steps)} kinds of steps, {dict(modes)}, {len(problems)} problems")
     assert problems == []
     assert sum(steps.values()) >= KILLS
-    if KILLS >= LONG:
-        wanted = {f"{moment} {step}" for moment in ("before", "after") for step in ("BEGIN", "COMMIT", "CLOSE", *STEPS)}
-        assert wanted - steps.keys() == set()
+    wanted = {f"{moment} {step}" for moment in SIDES for step in ("BEGIN", "COMMIT", "CLOSE", *STEPS)}
+    assert wanted - steps.keys() == set()
 
 
 def test_the_same_finds_that_what_is_not_in_the_transaction_is_doubled(tmp_path: Path) -> None:
@@ -162,6 +164,8 @@ def test_the_same_finds_that_what_is_not_in_the_transaction_is_doubled(tmp_path:
         for part in (60, 80, 70, 90, 65, 85, 75, 95, 55):
             if not trials.problems:
                 trials.run(careless[half], points * part // 100)
+        if not trials.problems:
+            trials.run(careless[half], f"after {APART}")
 
     steps, _, problems = run_halves(tmp_path, work)
     print(f"the control: {len(problems)} problems after {sum(steps.values())} kill points")

@@ -24,6 +24,8 @@ LATER = 3600.0
 """Seconds by which the clock of the process that goes on is ahead: all leases are over."""
 LEFT = "SELECT (SELECT count(*) FROM modd_items WHERE state < 5) + (SELECT count(*) FROM modd_outbox)"
 ALL = 1_000_000
+APART = "a write apart"
+"""What the point after a statement that is not in the transaction is called."""
 LOOK = 0.005
 """Seconds between two looks whether all is done."""
 
@@ -34,11 +36,16 @@ class Workshop:
     Some fail the first time that a process does them, after they have written; some always.
 
     pause: how many seconds an order takes, by its number. apart: a file; its totals are written there at once, and not
-    in the transaction.
+    in the transaction. on_apart: is called after each statement there.
     """
 
-    def __init__(self, pause: Callable[[int], float] = lambda number: 0.0, apart: str | None = None) -> None:
-        self._pause, self._apart = pause, apart
+    def __init__(
+        self,
+        pause: Callable[[int], float] = lambda number: 0.0,
+        apart: str | None = None,
+        on_apart: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._pause, self._apart, self._on_apart = pause, apart, on_apart
         self._failed = set[tuple[str, int]]()
 
     async def place(self, order: Place, tx: Transaction, emit: Emit) -> None:
@@ -64,6 +71,7 @@ class Workshop:
     async def _execute_apart(self, sql: str, parameters: tuple[Any, ...]) -> None:
         with closing(sqlite3.connect(str(self._apart), isolation_level=None)) as connection:
             connection.execute(sql, parameters)
+        self._on_apart()
 
     def _fail_first(self, what: str, number: int, fails: bool) -> None:
         if fails and (what, number) not in self._failed:
@@ -105,11 +113,15 @@ async def accept(store: SqliteStore, numbers: Iterable[int], outside: Outside | 
 
 
 def workers(store: SqliteStore, shop: Workshop, **options: Any) -> tuple[Worker, Worker, Relay]:
-    """What does all the work of a shop. options: of the workers."""
+    """What does all the work of a shop. options: of the workers.
+
+    No message has had too many attempts: on a machine that stands still, a short lease is lost again and again.
+    """
     commands, events = store.queue("commands"), store.queue("events")
+    options = {"inbox": store.inbox, "backoff": "none", "attempts": ALL, **options}
     return (
-        Worker(commands, CommandBus([shop.place]), inbox=store.inbox, backoff="none", **options),
-        Worker(events, EventBus([shop.total, shop.mail]), inbox=store.inbox, backoff="none", **options),
+        Worker(commands, CommandBus([shop.place]), **options),
+        Worker(events, EventBus([shop.total, shop.mail]), **options),
         Relay(store.outbox, events, batch=3, lease=options["lease"]),
     )
 
@@ -147,7 +159,8 @@ async def work(
 ) -> None:
     """A process that works, and is killed at a point; it accepts so many orders while it works."""
     outside.tell(began=True)
-    killer, shop = Killer(kill_at, outside.tell), Workshop(apart=path if careless else None)
+    killer = Killer(kill_at, outside.tell)
+    shop = Workshop(apart=path if careless else None, on_apart=lambda: killer.pass_point("after", APART))
     async with opened(path, connect=killer) as store:
         async with at_work(store, shop, lease):
             await accept(store, range(orders), outside)
