@@ -13,7 +13,7 @@ from modd.cqrs.codec import Codec
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import Undecodable
 from modd.cqrs.intents import Event
-from modd.cqrs.stamps import Failed, OnlyHandler
+from modd.cqrs.stamps import Failed, OnlyHandler, Received
 from modd.ports.errors import AlreadyHandled, LeaseLost
 from modd.ports.inbox import Inbox
 from modd.worker.buses import ServedBuses, handler_names
@@ -71,6 +71,8 @@ class ClaimHandler:
             envelope = self._codec.decode(claim.body)
         except Undecodable as error:
             return self._give_up(in_hand, reason_of(error))
+        if claim.key is not None:
+            _note_key(envelope, claim.key)
         in_hand.message, kind = envelope.message, type(envelope.message)
         buses = self._buses.find(kind, claim.headers)
         handler = handler_of(claim)
@@ -134,6 +136,12 @@ class ClaimHandler:
 
 def _failures(envelope: Envelope[Any]) -> list[Failed]:
     return [stamp for stamp in envelope.noted if type(stamp) is Failed]
+
+
+def _note_key(envelope: Envelope[Any], key: str) -> None:
+    """Note the key of a claim on the `Received` stamp, for the middleware that put events into an outbox."""
+    stamps = envelope.noted
+    stamps[:] = [Received(key=key, at=each.at) if type(each) is Received else each for each in stamps]
 
 
 def _inbox_id(in_hand: ClaimInHand, bus: Any) -> str:

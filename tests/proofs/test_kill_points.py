@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 WORK = "tests.proofs.workshop:work"
 ORDERS = 7
-KILLS, MOMENTS = size_of("KILLS", 32), size_of("MOMENTS", 8)
+KILLS, MOMENTS, ASKED = size_of("KILLS", 32), size_of("MOMENTS", 8), size_of("ASKED", 12)
 LONG = 1000
 """So many kill points are enough to have been at each step."""
 TABLES = ("INSERT INTO modd_items", "UPDATE modd_items", "DELETE FROM modd_items", "INSERT INTO modd_outbox")
@@ -46,10 +46,12 @@ class Setting(msgspec.Struct, frozen=True):
     accepts: bool = False
     survivor: bool = False
     careless: bool = False
+    asks: bool = False
 
     def jobs(self, path: Path, kill_at: int | str, signals: Sequence[tuple[float, int]] = ()) -> Iterator[Job]:
         """What runs at once: what is killed, and then who survives that."""
         given = {"path": str(path), "lease": LEASE if self.survivor else 30.0, "careless": self.careless}
+        given["asks"] = self.asks
         orders = ORDERS if self.accepts else 0
         yield Job(WORK, {**given, "kill_at": kill_at, "orders": orders}, self.backend, [*signals])
         if self.survivor:
@@ -166,6 +168,37 @@ def test_the_same_finds_that_what_is_not_in_the_transaction_is_doubled(tmp_path:
     steps, _, problems = run_halves(tmp_path, work)
     print(f"the control: {len(problems)} problems after {sum(steps.values())} kill points")
     assert [each for each in problems if "counted more than once" in each]
+
+
+ASKING = [Setting(*each, accepts=True, asks=True) for each in product(("asyncio", "trio"), (False, True))]
+
+
+def test_outside_of_a_worker_no_event_of_a_kept_effect_is_lost_at_any_step(tmp_path: Path) -> None:
+    # DF-16
+    each = -(-ASKED // len(ASKING))
+
+    def work(trials: Trials, half: int) -> None:
+        for setting in ASKING[half::2]:
+            trials.try_points(setting, each)
+
+    steps, modes, problems = run_halves(tmp_path, work)
+    print(f"kill points outside of a worker: {sum(steps.values())}, {dict(modes)}, {len(problems)} problems")
+    assert problems == []
+    assert sum(steps.values()) >= ASKED
+
+
+def test_the_same_finds_that_events_after_the_commit_are_lost(tmp_path: Path) -> None:
+    careless = [Setting(backend, accepts=True, asks=True, careless=True) for backend in ("asyncio", "trio")]
+
+    def work(trials: Trials, half: int) -> None:
+        for part in range(10, 60, 4):
+            if not trials.problems:
+                [points] = trials.run(careless[half], 0)[0].named("points")
+                trials.run(careless[half], points * part // 100)
+
+    steps, _, problems = run_halves(tmp_path, work)
+    print(f"the control: {len(problems)} problems after {sum(steps.values())} kill points")
+    assert [each for each in problems if "never counted" in each or "not of the same orders" in each]
 
 
 def test_another_process_goes_on_when_the_one_beside_it_is_killed_at_any_step(tmp_path: Path) -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from time import time
 from typing import Any
 
 import anyio
 
+from modd import Bus
 from modd.cqrs import CommandBus, Emit, EventBus, GiveUp
-from modd.middleware import Enqueue
+from modd.middleware import Enqueue, Retryer, Transactional
 from modd.ports import Transaction
 from modd.relay import Relay
 from modd.stores import SqliteStore
@@ -86,17 +87,44 @@ async def opened(path: str, **options: Any) -> AsyncIterator[SqliteStore]:
 
 async def accept(store: SqliteStore, numbers: Iterable[int], outside: Outside | None = None) -> list[int]:
     """Put orders into the queue, tell of each that was accepted, and return their numbers."""
-    accepted: list[int] = []
     queueing = Enqueue(store.queue("commands"), key=lambda envelope: key_of(envelope.message.number))
-    desk = CommandBus([Workshop().place], middleware=[queueing])
+    return await place_all(CommandBus([Workshop().place], middleware=[queueing]), numbers, outside)
+
+
+async def ask(store: SqliteStore, shop: Workshop, numbers: Iterable[int], outside: Outside, careless: bool) -> None:
+    """Place orders outside of a worker, and tell of each that stands."""
+    events: Any = store.queue("events")
+    transaction = Careless(store) if careless else Transactional(store, key=lambda each: key_of(each.message.number))
+    desk = CommandBus([shop.place], middleware=[Retryer(backoff="none"), transaction])
+    told = EventBus([shop.total, shop.mail], middleware=[Enqueue(events)])
+    await place_all(Bus([desk, told]), numbers, outside)
+
+
+class Careless:
+    """A transaction that is committed before the events are put into their queue."""
+
+    role = "transaction"
+
+    def __init__(self, store: SqliteStore) -> None:
+        self._store = store
+
+    async def __call__(self, envelope: Any, call_next: Any) -> None:
+        async with self._store.transaction():
+            await call_next(envelope)
+
+
+async def place_all(desk: Any, numbers: Iterable[int], outside: Outside | None) -> list[int]:
+    """Place the orders of each customer in their order, tell of each that was taken, and return their numbers."""
+    accepted: list[int] = []
 
     async def of_customer(customer: str) -> None:
         for number in numbers:
             if customer_of(number) == customer:
-                await desk.dispatch(Place(number))
-                accepted.append(number)
-                if outside is not None:
-                    outside.tell(accepted=number)
+                with suppress(GiveUp):
+                    await desk.dispatch(Place(number))
+                    accepted.append(number)
+                    if outside is not None:
+                        outside.tell(accepted=number)
 
     async with anyio.create_task_group() as tasks:
         for customer in CUSTOMERS:
@@ -143,14 +171,23 @@ async def put(outside: Outside, path: str, orders: int) -> None:
 
 
 async def work(
-    outside: Outside, path: str, kill_at: int | str = 0, orders: int = 0, lease: float = 30.0, careless: bool = False
+    outside: Outside,
+    path: str,
+    kill_at: int | str = 0,
+    orders: int = 0,
+    lease: float = 30.0,
+    careless: bool = False,
+    asks: bool = False,
 ) -> None:
-    """A process that works, and is killed at a point; it accepts so many orders while it works."""
+    """A process that works, and is killed at a point; it accepts so many orders while it works, or asks for them."""
     outside.tell(began=True)
-    killer, shop = Killer(kill_at, outside.tell), Workshop(apart=path if careless else None)
+    killer, shop = Killer(kill_at, outside.tell), Workshop(apart=path if careless and not asks else None)
     async with opened(path, connect=killer) as store:
         async with at_work(store, shop, lease):
-            await accept(store, range(orders), outside)
+            if asks:
+                await ask(store, shop, range(orders), outside, careless)
+            else:
+                await accept(store, range(orders), outside)
             await finished(store)
         outside.tell(mode=store.journal.mode)
     outside.tell(points=killer.points)
