@@ -18,6 +18,7 @@ import pytest
 
 from modd.stores.sqlite.file_lock import Presence
 from tests.proofs.accounts import problems_of
+from tests.proofs.orders import is_poison
 from tests.proofs.processes import Job, Outcome, Zygote, zygote
 from tests.proofs.sizes import size_of
 
@@ -100,7 +101,8 @@ class Trials:
                 leave_wal(path)
                 assert stack.enter_context(closing(Presence(str(path)))).try_shared()
             outcomes = self._zygote.run(*setting.jobs(path, kill_at, signals))
-            [end] = self._zygote.run(Job("tests.proofs.workshop:recover", {"path": str(path)}, setting.backend))
+            given = {"path": str(path), "asked": ORDERS if setting.asks else 0}
+            [end] = self._zygote.run(Job("tests.proofs.workshop:recover", given, setting.backend))
         step = next(iter(outcomes[0].named("killed")), "any moment")
         self.steps[step] += outcomes[0].killed
         self._judge(f"{setting} killed at {kill_at}, {step}", setting, outcomes, end)
@@ -114,7 +116,10 @@ class Trials:
             self.problems.append(f"{trial}: ended with {codes} and {end.code}")
         else:
             accepted = outcomes[0].named("accepted") if setting.accepts else range(ORDERS)
-            self.problems += [f"{trial}: {each}" for each in problems_of(accepted, ORDERS, end.told[0])]
+            if setting.asks:  # all are asked for again, and one that fails becomes no dead letter
+                accepted = [number for number in range(ORDERS) if not is_poison(number)]
+            [told] = [each for each in end.told if "effects" in each]
+            self.problems += [f"{trial}: {each}" for each in problems_of(accepted, 0 if setting.asks else ORDERS, told)]
             self.modes.update([*outcomes[-1].named("mode"), *end.named("mode")][:1])
 
 
@@ -173,7 +178,7 @@ def test_the_same_finds_that_what_is_not_in_the_transaction_is_doubled(tmp_path:
 ASKING = [Setting(*each, accepts=True, asks=True) for each in product(("asyncio", "trio"), (False, True))]
 
 
-def test_outside_of_a_worker_no_event_of_a_kept_effect_is_lost_at_any_step(tmp_path: Path) -> None:
+def test_what_is_asked_for_again_outside_of_a_worker_is_done_and_told_once_at_any_step(tmp_path: Path) -> None:
     # DF-16
     each = -(-ASKED // len(ASKING))
 

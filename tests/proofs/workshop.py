@@ -11,8 +11,8 @@ from typing import Any
 import anyio
 
 from modd import Bus
-from modd.cqrs import CommandBus, Emit, EventBus, GiveUp
-from modd.middleware import Enqueue, Retryer, Transactional
+from modd.cqrs import CommandBus, Emit, Envelope, EventBus, GiveUp
+from modd.middleware import Enqueue, Idempotency, Retryer, Transactional
 from modd.ports import Transaction
 from modd.relay import Relay
 from modd.stores import SqliteStore
@@ -92,10 +92,13 @@ async def accept(store: SqliteStore, numbers: Iterable[int], outside: Outside | 
 
 
 async def ask(store: SqliteStore, shop: Workshop, numbers: Iterable[int], outside: Outside, careless: bool) -> None:
-    """Place orders outside of a worker, and tell of each that stands."""
-    events: Any = store.queue("events")
-    transaction = Careless(store) if careless else Transactional(store, key=lambda each: key_of(each.message.number))
-    desk = CommandBus([shop.place], middleware=[Retryer(backoff="none"), transaction])
+    """Place orders outside of a worker, and tell of each that stands; one that stood before is not placed again."""
+    events = store.queue("events")
+    transaction: Any = (
+        Careless(store) if careless else Transactional(store, key=lambda each: key_of(each.message.number))
+    )
+    once, retryer = Idempotency(store=store.cache), Retryer(backoff="none")
+    desk = CommandBus([shop.place], middleware=[once, retryer, transaction])
     told = EventBus([shop.total, shop.mail], middleware=[Enqueue(events)])
     await place_all(Bus([desk, told]), numbers, outside)
 
@@ -121,7 +124,7 @@ async def place_all(desk: Any, numbers: Iterable[int], outside: Outside | None) 
         for number in numbers:
             if customer_of(number) == customer:
                 with suppress(GiveUp):
-                    await desk.dispatch(Place(number))
+                    await desk.dispatch(Envelope(Place(number), id=f"order-{number}"))
                     accepted.append(number)
                     if outside is not None:
                         outside.tell(accepted=number)
@@ -193,10 +196,15 @@ async def work(
     outside.tell(points=killer.points)
 
 
-async def recover(outside: Outside, path: str) -> None:
-    """A process that does what is left, later, and tells what there is at the end."""
+async def recover(outside: Outside, path: str, asked: int = 0) -> None:
+    """A process that does what is left, later, and tells what there is at the end.
+
+    asked: how many orders were asked for; all of them are asked for again.
+    """
     async with opened(path, clock=lambda: time() + LATER) as store:
-        async with at_work(store, Workshop()):
+        shop = Workshop()
+        async with at_work(store, shop):
+            await ask(store, shop, range(asked), outside, careless=False)
             await finished(store)
         outside.tell(
             effects=await rows(store, "SELECT what, number FROM effects ORDER BY row"),

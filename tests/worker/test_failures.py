@@ -31,13 +31,17 @@ class Clinic:
     heard: each failure as message, component and text of the error, and the cause of the message that came of it.
     """
 
-    def __init__(self, *, fails: int = 99, concurrent: bool = False, nested: bool = False, error: Any = None) -> None:
+    def __init__(self, *, fails: int = 99, concurrent: bool = False, place: str = "alone", error: Any = None) -> None:
         self.fails, self.tries, self.error = fails, 0, error
         self.heard, self.causes, self.seen = list[Any](), list[Any](), list[Any]()
         self.commands = CommandBus([self.pay], new_id=lambda: ID)
-        components: list[Any] = [self.commands, self.hear, self.see, EventBus([self.on_noted])]
-        self.bus = Bus(components, name="inner", concurrent=concurrent, inbound=[Pay])
-        if nested:
+        others: list[Any] = [self.hear, self.see, EventBus([self.on_noted])]
+        if place == "let out":
+            inner = Bus([self.commands], name="inner", inbound=[Pay], outbound=[Failure], concurrent=concurrent)
+            self.bus = Bus([inner, *others], name="outer", concurrent=concurrent)
+        else:
+            self.bus = Bus([self.commands, *others], name="inner", inbound=[Pay], concurrent=concurrent)
+        if place == "nested":
             self.bus = Bus([self.bus], name="outer")
 
     async def pay(self, command: Pay) -> None:
@@ -119,12 +123,12 @@ WAYS = [
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("concurrent", [False, True])
-@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize("place", ["alone", "nested", "let out"])
 async def test_a_failure_is_told_once_and_alike_whatever_the_way(
-    way: Callable[[Clinic], Awaitable[None]], concurrent: bool, nested: bool
+    way: Callable[[Clinic], Awaitable[None]], concurrent: bool, place: str
 ) -> None:
     # DF-27
-    clinic = Clinic(concurrent=concurrent, nested=nested)
+    clinic = Clinic(concurrent=concurrent, place=place)
     await way(clinic)
     assert clinic.told()
 
@@ -251,7 +255,7 @@ async def test_a_commit_that_fails_leaves_the_dead_letter(caplog: pytest.LogCapt
 # DF-27
 @pytest.mark.parametrize("deaf", [False, True])
 async def test_a_failure_that_no_component_handles_is_no_error_more(deaf: bool, caplog: Any) -> None:
-    clinic = Clinic(nested=True)
+    clinic = Clinic()
     bus = Bus([CommandBus([clinic.pay])], name="inner", inbound=[Pay])
 
     def hear(failure: Failure) -> None:
