@@ -38,8 +38,9 @@ class Worker:
     ``await Worker(queue, commands).run()`` works until you call ``stop()``.
 
     Each message is handled at least once; the effects of a handler in the transaction of the store happen exactly once.
-    A message that fails is retried, and in the end becomes a dead letter with the reason. An event fans out: it becomes
-    one row in the queue for each of its handlers, so that each handler is retried by itself.
+    A message that fails is retried, and in the end becomes a dead letter with the reason; then the `Bus` around its
+    typed bus handles a `Failure` with the last error. An event fans out: it becomes one row in the queue for each of
+    its handlers, so that each handler is retried by itself.
 
     Events that handlers emit go into the outbox, from which a `Relay` takes them. Without an outbox they flow on in a
     turn of the `Bus` around the typed bus. Handlers run in a transaction of the outbox, the inbox or the queue: the

@@ -18,6 +18,7 @@ import pytest
 
 from modd.stores.sqlite.file_lock import Presence
 from tests.proofs.accounts import problems_of
+from tests.proofs.orders import is_poison
 from tests.proofs.processes import Job, Outcome, Zygote, zygote
 from tests.proofs.sizes import size_of
 from tests.proofs.workshop import APART
@@ -26,7 +27,7 @@ pytestmark = pytest.mark.slow
 
 WORK = "tests.proofs.workshop:work"
 ORDERS = 7
-KILLS, MOMENTS = size_of("KILLS", 32), size_of("MOMENTS", 8)
+KILLS, MOMENTS, ASKED = size_of("KILLS", 32), size_of("MOMENTS", 8), size_of("ASKED", 12)
 TABLES = ("INSERT INTO modd_items", "UPDATE modd_items", "DELETE FROM modd_items", "INSERT INTO modd_outbox")
 STEPS = (*TABLES, "UPDATE modd_outbox", "DELETE FROM modd_outbox", "INSERT INTO modd_inbox", "INSERT INTO effects")
 SIDES = ("before", "after")
@@ -47,10 +48,12 @@ class Setting(msgspec.Struct, frozen=True):
     accepts: bool = False
     survivor: bool = False
     careless: bool = False
+    asks: bool = False
 
     def jobs(self, path: Path, kill_at: int | str, signals: Sequence[tuple[float, int]] = ()) -> Iterator[Job]:
         """What runs at once: what is killed, and then who survives that."""
         given = {"path": str(path), "lease": LEASE if self.survivor else 30.0, "careless": self.careless}
+        given["asks"] = self.asks
         orders = ORDERS if self.accepts else 0
         yield Job(WORK, {**given, "kill_at": kill_at, "orders": orders}, self.backend, [*signals])
         if self.survivor:
@@ -99,7 +102,8 @@ class Trials:
                 leave_wal(path)
                 assert stack.enter_context(closing(Presence(str(path)))).try_shared()
             outcomes = self._zygote.run(*setting.jobs(path, kill_at, signals))
-            [end] = self._zygote.run(Job("tests.proofs.workshop:recover", {"path": str(path)}, setting.backend))
+            given = {"path": str(path), "asked": ORDERS if setting.asks else 0}
+            [end] = self._zygote.run(Job("tests.proofs.workshop:recover", given, setting.backend))
         step = next(iter(outcomes[0].named("killed")), "any moment")
         self.steps[step] += outcomes[0].killed
         self._judge(f"{setting} killed at {kill_at}, {step}", setting, outcomes, end)
@@ -113,7 +117,10 @@ class Trials:
             self.problems.append(f"{trial}: ended with {codes} and {end.code}")
         else:
             accepted = outcomes[0].named("accepted") if setting.accepts else range(ORDERS)
-            self.problems += [f"{trial}: {each}" for each in problems_of(accepted, ORDERS, end.told[0])]
+            if setting.asks:  # all are asked for again, and one that fails becomes no dead letter
+                accepted = [number for number in range(ORDERS) if not is_poison(number)]
+            [told] = [each for each in end.told if "effects" in each]
+            self.problems += [f"{trial}: {each}" for each in problems_of(accepted, 0 if setting.asks else ORDERS, told)]
             self.modes.update([*outcomes[-1].named("mode"), *end.named("mode")][:1])
 
 
@@ -170,6 +177,37 @@ def test_the_same_finds_that_what_is_not_in_the_transaction_is_doubled(tmp_path:
     steps, _, problems = run_halves(tmp_path, work)
     print(f"the control: {len(problems)} problems after {sum(steps.values())} kill points")
     assert [each for each in problems if "counted more than once" in each]
+
+
+ASKING = [Setting(*each, accepts=True, asks=True) for each in product(("asyncio", "trio"), (False, True))]
+
+
+def test_what_is_asked_for_again_outside_of_a_worker_is_done_and_told_once_at_any_step(tmp_path: Path) -> None:
+    # DF-16
+    each = -(-ASKED // len(ASKING))
+
+    def work(trials: Trials, half: int) -> None:
+        for setting in ASKING[half::2]:
+            trials.try_points(setting, each)
+
+    steps, modes, problems = run_halves(tmp_path, work)
+    print(f"kill points outside of a worker: {sum(steps.values())}, {dict(modes)}, {len(problems)} problems")
+    assert problems == []
+    assert sum(steps.values()) >= ASKED
+
+
+@pytest.mark.parametrize("careless", [False, True])
+def test_the_same_finds_that_events_are_lost_if_they_are_queued_after_the_commit(
+    tmp_path: Path, careless: bool
+) -> None:
+    asking = [Setting(backend, accepts=True, asks=True, careless=careless) for backend in ("asyncio", "trio")]
+
+    def work(trials: Trials, half: int) -> None:
+        trials.run(asking[half], "before INSERT INTO modd_items")  # after the commit of the first order
+
+    steps, _, problems = run_halves(tmp_path, work)
+    assert sum(steps.values()) == 2
+    assert sum("the effects are not of the same orders" in each for each in problems) == (2 if careless else 0)
 
 
 def test_another_process_goes_on_when_the_one_beside_it_is_killed_at_any_step(tmp_path: Path) -> None:
