@@ -22,7 +22,7 @@ from modd.core.component import (
 from modd.core.field_hints import substitute, take_apart
 from modd.core.flatten import keep_all, values_of
 from modd.core.gate import Gate
-from modd.core.hints import expanded, members
+from modd.core.hints import members
 from modd.core.identity import identity_of, is_among, unique
 from modd.core.masking import error_repr, error_text, mask_error, mask_secrets, mask_values, show_safely, shown
 from modd.core.message import (
@@ -34,7 +34,8 @@ from modd.core.message import (
     wire_name,
 )
 from modd.core.observer import Delivery, Observer, current_delivery
-from modd.core.schema import misfit_of, unknown_fields
+from modd.core.raw_data import unknown_fields
+from modd.core.schema import misfit_of
 from modd.core.sensitive import MASK, Sensitive, Value, fields_in, sensitive_fields
 from modd.core.turn import Turn, detached, hold, innermost
 
@@ -69,7 +70,6 @@ __all__ = [
     "detached",
     "error_repr",
     "error_text",
-    "expanded",
     "fields_in",
     "hold",
     "identity_of",

@@ -24,7 +24,7 @@ class Delivery(msgspec.Struct, eq=False):
     began: the reading of `time.perf_counter` at the beginning.
     seconds: the duration, with everything that was awaited; None while it runs.
     outcome: "running", "done", "failed" or "cancelled". error: the error, if there is one.
-    returned: the messages that the component returned.
+    queued: the messages that the component returned, as a list that grows; read ``returned``.
     """
 
     message: Message
@@ -34,8 +34,13 @@ class Delivery(msgspec.Struct, eq=False):
     began: float = msgspec.field(default_factory=perf_counter)
     seconds: float | None = None
     outcome: DeliveryOutcome = "running"
-    returned: tuple[Message, ...] = ()
+    queued: list[Message] = []
     error: BaseException | None = None
+
+    @property
+    def returned(self) -> tuple[Message, ...]:
+        """The messages that the component returned."""
+        return tuple(self.queued)
 
 
 class Observer:

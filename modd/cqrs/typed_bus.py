@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Self, TypeVar, overload
 from modd.checks import checked_callable, checked_delay, checked_flag, checked_name
 from modd.concurrency.cancellation import CancelledError, failure_of
 from modd.concurrency.lifespan import Lifespan
+from modd.concurrency.scopes import open_scope
 from modd.core import (
     Accepts,
     Answerer,
@@ -234,6 +235,8 @@ class TypedBus(Answerer):
             cancelled = error
         finally:
             envelope.open = False
+            if outer is not None and not outer.open:  # as `close_scope` does
+                envelope.outer = open_scope(outer)
         if cancelled is not None:
             try:
                 raise failure_of(cancelled)
@@ -264,7 +267,7 @@ class TypedBus(Answerer):
         try:
             return await self.dispatch(intent, *stamps)
         finally:
-            question.open = False
+            question.close()
 
     async def _ask_around(self, intent: IntentOf[R] | Carrier[IntentOf[R]], /, *stamps: Stamp) -> R:
         return await root_to_ask(self, intent).ask(intent, *stamps)  # type: ignore[no-any-return]

@@ -144,7 +144,7 @@ def _release_once(envelope: Envelope[Any]) -> None:
             again[type(stamp.event)] -= 1
         else:
             unique.append(stamp)
-    noted[:queued] = reversed(unique)
+    envelope.reset([*reversed(unique), *noted[queued:]], ran=envelope.ran)
 
 
 def _is_asked(envelope: Envelope[Any]) -> bool:
