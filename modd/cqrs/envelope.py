@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from time import time
 from typing import Any, Generic, TypeVar
 
+from modd.checks import checked_text
 from modd.core import Message, Origin
 from modd.cqrs.errors import DispatchEnded, WrongBus
 from modd.cqrs.ids import Ids, LazyId, read_id
@@ -293,5 +294,5 @@ _blank = Envelope.__new__
 
 
 def _check_id(id: Any) -> None:
-    if not (isinstance(id, str) and id):
+    if not checked_text("id", id, "give a text that is not empty"):
         raise InvalidOption("id", id, "give a text that is not empty")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from functools import partial
 from types import FunctionType
@@ -265,10 +265,3 @@ def checked_resources(resources: Any) -> Resources:
     if resources is not None and not isinstance(resources, Mapping):
         raise InvalidOption("resources", resources, "give a mapping from type to value or factory")
     return dict(resources or {})
-
-
-def checked_list(option: str, values: Any) -> Any:
-    """Return handlers or middleware. Raises `InvalidOption` for a single one in place of a list."""
-    if callable(values) or not isinstance(values, Iterable):
-        raise InvalidOption(option, values, "give a list")
-    return values

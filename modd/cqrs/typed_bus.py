@@ -9,7 +9,7 @@ from time import time
 from types import TracebackType
 from typing import Any, ClassVar, Self, TypeVar, overload
 
-from modd.checks import checked_callable, checked_delay, checked_flag, checked_name
+from modd.checks import checked_callable, checked_delay, checked_flag, checked_list, checked_name
 from modd.concurrency.cancellation import CancelledError, failure_of
 from modd.concurrency.lifespan import Lifespan
 from modd.concurrency.scopes import open_scope
@@ -33,7 +33,7 @@ from modd.cqrs.codec import Codec, codec_of
 from modd.cqrs.enclosing import is_open_around, root_to_ask
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import NotOpen
-from modd.cqrs.handlers import Resources, bind_handler, checked_list, checked_resources
+from modd.cqrs.handlers import Resources, bind_handler, checked_resources
 from modd.cqrs.ids import Ids, checked_ids
 from modd.cqrs.intents import Event, create_intent
 from modd.cqrs.registry import Registry
