@@ -24,7 +24,16 @@ from modd.core.flatten import keep_all, values_of
 from modd.core.gate import Gate
 from modd.core.hints import members
 from modd.core.identity import identity_of, is_among, unique
-from modd.core.masking import error_repr, error_text, mask_error, mask_secrets, mask_values, show_safely, shown
+from modd.core.masking import (
+    error_repr,
+    error_text,
+    log_error,
+    mask_error,
+    mask_secrets,
+    mask_values,
+    show_safely,
+    shown,
+)
 from modd.core.message import (
     Failure,
     Intent,
@@ -77,6 +86,7 @@ __all__ = [
     "inside",
     "is_among",
     "keep_all",
+    "log_error",
     "mask_error",
     "mask_secrets",
     "mask_values",

@@ -58,7 +58,7 @@ def receivers_of(turn: Turn, queued: Any, queue: Pending) -> tuple[Message, Sequ
         if direct is not None:
             return message, direct if entry.source is None else [receiver.call for receiver in receivers]
     if bus.watchers and not (receivers or failure or (turn.outcome and turn.outcome.has_let_out(message))):
-        tell(bus.watchers, lambda watcher: watcher.unreceived(message, bus))
+        tell(bus.watchers, lambda watcher: watcher.unreceived(message, bus), message)
     handlings = [Handling(turn, receiver, message, queue, entry.cause, entry.origin) for receiver in receivers]
     calls: list[Callable[[Any], Any]] = [partial(deliver, handling) for handling in handlings]
     if side_by_side:
@@ -91,7 +91,7 @@ async def deliver(handling: Handling, message: Message) -> None:
         return
     delivery = Delivery(message, handling.receiver.component, handling.turn.bus, handling.cause)
     handling.delivery = delivery
-    tell(watchers, lambda watcher: watcher.began(delivery))
+    tell(watchers, lambda watcher: watcher.began(delivery), message)
     surrounding = current_delivery.set(delivery)
     try:
         await handling.run()
@@ -103,7 +103,7 @@ async def deliver(handling: Handling, message: Message) -> None:
         with suppress(ValueError):  # closed in another context, which has nothing to be set back
             current_delivery.reset(surrounding)
         delivery.seconds = perf_counter() - delivery.began
-        tell(watchers, lambda watcher: watcher.ended(delivery))
+        tell(watchers, lambda watcher: watcher.ended(delivery), message)
 
 
 async def deliver_side_by_side(handlings: Sequence[Handling], queue: Pending, message: Message) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from modd.core.masking import log_error
 from modd.core.message import Message
 from modd.texts import show
 
@@ -73,10 +74,10 @@ current_delivery: ContextVar[Delivery | None] = ContextVar("modd_delivery", defa
 """The observed delivery of this task: the cause of messages that are sent inside it."""
 
 
-def tell(watchers: Iterable[Observer], happening: Callable[[Observer], None]) -> None:
-    """Tell every observer. An error of an observer is logged and changes nothing."""
+def tell(watchers: Iterable[Observer], happening: Callable[[Observer], None], message: Any = None) -> None:
+    """Tell every observer. An error of an observer is logged, without secrets of the message, and changes nothing."""
     for watcher in watchers:
         try:
             happening(watcher)
-        except Exception:
-            logging.getLogger("modd").exception("the observer %s failed", show(watcher))
+        except Exception as error:
+            log_error(logging.getLogger("modd"), "the observer %s failed", show(watcher), error=error, message=message)

@@ -172,7 +172,7 @@ def cut_short(turn: Turn, error: BaseException, queue: Iterable[Any]) -> NoRetur
     lost = () if overflowed else (*(turn.outcome.errors if turn.outcome else ()), *(each.error for each in failures))
     failed = _overflowed(turn, turn.ensure_outcome(), error, failures) if overflowed else None
     try:
-        tell(turn.bus.watchers, lambda watcher: watcher.abandoned(messages, lost, turn.bus))
+        tell(turn.bus.watchers, lambda watcher: watcher.abandoned(messages, lost, turn.bus), messages)
     finally:
         _close(turn, returns=overflowed)
         turn.outcome = None

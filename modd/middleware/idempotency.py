@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import anyio
 
 from modd.checks import checked_callable, checked_flag, checked_span
-from modd.core import hold
+from modd.core import hold, log_error
 from modd.cqrs.chain import Next
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.intents import Event
@@ -163,9 +163,10 @@ class Idempotency:
         """Store the results of a dispatch that fails; an error of the store is logged, because that is raised."""
         try:
             await self._store_results(envelope, key, results)
-        except Exception:
-            kind, log = type(envelope.message), logging.getLogger(f"modd.{envelope.bus.name}")
-            log.exception("the result of %s was not stored", kind.__qualname__)
+        except Exception as error:
+            message, log = envelope.message, logging.getLogger(f"modd.{envelope.bus.name}")
+            name = type(message).__qualname__
+            log_error(log, "the result of %s was not stored", name, error=error, message=(message, results))
 
     async def _store_results(self, envelope: Envelope[Any], key: str, results: list[Any]) -> None:
         """Store the results, also if the dispatch is cancelled meanwhile, because the handler has run."""
