@@ -209,9 +209,9 @@ class AlreadyOpen(ModdError, RuntimeError):
 
 
 class NotEntered(ModdError, RuntimeError):
-    """A bus or a middleware that is not open was closed.
+    """An object that is not open was closed, such as a bus, a store, a transaction or a middleware.
 
-    name: the name of the bus or the middleware, in the text.
+    name: the name of the object, in the text.
     """
 
     def __init__(self, name: str) -> None:

@@ -22,9 +22,18 @@ from modd.core.component import (
 from modd.core.field_hints import substitute, take_apart
 from modd.core.flatten import keep_all, values_of
 from modd.core.gate import Gate
-from modd.core.hints import expanded, members
+from modd.core.hints import members
 from modd.core.identity import identity_of, is_among, unique
-from modd.core.masking import error_repr, error_text, mask_error, mask_secrets, mask_values, show_safely, shown
+from modd.core.masking import (
+    error_repr,
+    error_text,
+    log_error,
+    mask_error,
+    mask_secrets,
+    mask_values,
+    show_safely,
+    shown,
+)
 from modd.core.message import (
     Failure,
     Intent,
@@ -36,7 +45,8 @@ from modd.core.message import (
 from modd.core.misfits import path_steps
 from modd.core.observer import Delivery, Observer, current_delivery
 from modd.core.pydantic_model import pydantic_schema
-from modd.core.schema import misfit_of, unknown_fields
+from modd.core.raw_data import unknown_fields
+from modd.core.schema import misfit_of
 from modd.core.sensitive import MASK, Sensitive, Value, fields_in, sensitive_fields
 from modd.core.turn import Turn, detached, hold, innermost
 
@@ -71,7 +81,6 @@ __all__ = [
     "detached",
     "error_repr",
     "error_text",
-    "expanded",
     "fields_in",
     "hold",
     "identity_of",
@@ -79,6 +88,7 @@ __all__ = [
     "inside",
     "is_among",
     "keep_all",
+    "log_error",
     "mask_error",
     "mask_secrets",
     "mask_values",

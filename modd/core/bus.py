@@ -159,6 +159,8 @@ class Bus(Part):
                 del gate.gates[gate.key]
         if published:
             turn.open = False
+            if outer is not None and not outer.open:  # as `close_scope` does
+                turn.outer = open_scope(outer)
         elif outer is None and gate is self.gate and queue is None:
             self._spare_turn = turn  # nothing refers to the turn: the next send takes it, which saves a fifth of a send
         return _NOTHING

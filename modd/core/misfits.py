@@ -12,7 +12,8 @@ import msgspec
 
 from modd.core.field_hints import hints_of_fields, take_apart
 from modd.core.masking import mask_values
-from modd.core.schema import misfit_of, unknown_fields
+from modd.core.raw_data import unknown_fields
+from modd.core.schema import misfit_of
 
 Path: TypeAlias = tuple[str | int, ...]
 """Keys and positions, from the outermost value."""
@@ -37,7 +38,7 @@ def convert_all(data: Any, hint: Any) -> tuple[Any, list[Misfit]]:
         return None, [*_inner_misfits(data, hint, ())] or [_misfit(error, data, ())]
     except RecursionError:
         return None, [Misfit((), "invalid", "Nested too deeply")]
-    unknown = [*unknown_fields(made, data)]
+    unknown = [*unknown_fields(made, data, hint)]
     if not unknown:
         return made, []
     return None, [*_inner_misfits(data, hint, ())] or [
@@ -73,7 +74,7 @@ def _misfit(error: Exception, data: Any, path: Path) -> Misfit:
 
 def _inner_misfits(data: Any, hint: Any, path: Path) -> Iterator[Misfit]:
     """Yield the misfits of the fields and items in data; none if only the whole does not fit."""
-    bare, origin, args, metadata = take_apart(hint)
+    bare, origin, args, metadata, _ = take_apart(hint)
     if origin is Union:
         for kind in _members_for(data, args):
             yield from _inner_misfits(data, kind, path)

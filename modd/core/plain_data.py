@@ -25,7 +25,7 @@ def plain_data(value: Any, hint: Any, named: bool) -> Any:
 
 
 def _drop_names(value: Any, data: Any, hint: Any, named: bool) -> None:
-    bare, origin, args, _ = take_apart(hint)
+    bare, origin, args, *_ = take_apart(hint)
     if origin is Union:
         members = [kind for kind in args if kind is not type(None)]
         kind = next((each for each in members if take_apart(each).origin is type(value)), members[0])

@@ -46,7 +46,7 @@ def _name(hint: Any) -> str:
 
 
 def _is_one_of(value: Any, hint: Any) -> bool:
-    _, origin, args, _ = take_apart(hint)
+    _, origin, args, *_ = take_apart(hint)
     return isinstance(value, origin) if isinstance(origin, type) else any(_is_one_of(value, kind) for kind in args)
 
 
@@ -180,6 +180,6 @@ _WITH_NAMES = (
 
 def _ref(kind: Any) -> str:
     """Return the text by which pydantic knows a type: its place, and the types that it is generic in."""
-    _, origin, args, _ = take_apart(kind)
+    _, origin, args, *_ = take_apart(kind)
     place = f"{getattr(origin, '__module__', '')}.{getattr(origin, '__qualname__', origin)}:{id(origin)}"
     return f"{place}[{','.join(map(_ref, args))}]" if args else place

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from modd.concurrency.blocks import async_block, block
-from modd.concurrency.scopes import open_scope, open_scopes
+from modd.concurrency.scopes import close_scope, open_scope, open_scopes
 from modd.core.causation import Entry, Released, current_origin
 from modd.core.component import inside
 from modd.core.gate import Gate, enter, gate_within, leave
@@ -33,6 +33,8 @@ class Outcome:
     def __init__(self) -> None:
         self.out: list[Message] = []
         """The messages that left the bus."""
+        self._ids: set[int] = set()
+        self._looked_at = 0
         self.origins: dict[int, Any] = {}
         """The causes of messages by position in `out`, where these were noted."""
         self.errors: list[Exception] = []
@@ -47,6 +49,12 @@ class Outcome:
         if origin is not None:
             self.origins |= dict.fromkeys(range(len(self.out), len(self.out) + len(messages)), origin)
         self.out += messages
+
+    def has_let_out(self, message: Message) -> bool:
+        """Return True if this very message left the bus."""
+        self._ids.update(map(id, self.out[self._looked_at :]))  # only asked if the bus is observed
+        self._looked_at = len(self.out)
+        return id(message) in self._ids
 
     @property
     def outbound(self) -> tuple[Message, ...]:
@@ -164,7 +172,7 @@ def cut_short(turn: Turn, error: BaseException, queue: Iterable[Any]) -> NoRetur
     lost = () if overflowed else (*(turn.outcome.errors if turn.outcome else ()), *(each.error for each in failures))
     failed = _overflowed(turn, turn.ensure_outcome(), error, failures) if overflowed else None
     try:
-        tell(turn.bus.watchers, lambda watcher: watcher.abandoned(messages, lost, turn.bus))
+        tell(turn.bus.watchers, lambda watcher: watcher.abandoned(messages, lost, turn.bus), messages)
     finally:
         _close(turn, returns=overflowed)
         turn.outcome = None
@@ -186,6 +194,7 @@ def _close(turn: Turn, *, returns: bool) -> None:
             around[0].ensure_outcome().let_out((message,), outcome.origins.get(at))
     if turn.gate is not None:
         leave(turn.gate, turn.within)
+    turn.outer = open_scope(turn.outer)  # as `close_scope` does
 
 
 def _returns_outside(turn: Turn, outermost: Turn) -> bool:
@@ -246,5 +255,5 @@ async def hold(gate: Gate) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        turn.open = False
+        close_scope(turn)
         leave(gate)

@@ -11,7 +11,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from modd.concurrency.cancellation import call
-from modd.core import detached, name_of
+from modd.core import detached, log_error, name_of
 from modd.cqrs.errors import NotOpen
 from modd.ports.transaction import open_transaction
 
@@ -47,8 +47,10 @@ class Background:
     async def _run(self, work: Callable[..., Awaitable[Any]], args: tuple[Any, ...]) -> None:
         try:
             await call(work, *args)
-        except Exception:
-            logging.getLogger(f"modd.{self._owner}").exception("work in the background of %s failed", self._owner)
+        except Exception as error:
+            log = logging.getLogger(f"modd.{self._owner}")
+            messages = [getattr(each, "message", each) for each in args]  # of envelopes
+            log_error(log, "work in the background of %s failed", self._owner, error=error, message=messages)
 
     async def __aenter__(self) -> Self:
         tasks = anyio.create_task_group()

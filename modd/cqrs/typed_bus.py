@@ -9,9 +9,10 @@ from time import time
 from types import TracebackType
 from typing import Any, ClassVar, Self, TypeVar, overload
 
-from modd.checks import checked_callable, checked_delay, checked_flag, checked_name
+from modd.checks import checked_callable, checked_delay, checked_flag, checked_list, checked_name
 from modd.concurrency.cancellation import CancelledError, failure_of
 from modd.concurrency.lifespan import Lifespan
+from modd.concurrency.scopes import open_scope
 from modd.core import (
     Accepts,
     Answerer,
@@ -32,7 +33,7 @@ from modd.cqrs.codec import Codec, codec_of
 from modd.cqrs.enclosing import is_open_around, root_to_ask
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import NotOpen
-from modd.cqrs.handlers import Resources, bind_handler, checked_list, checked_resources
+from modd.cqrs.handlers import Resources, bind_handler, checked_resources
 from modd.cqrs.ids import Ids, checked_ids
 from modd.cqrs.intents import Event, create_intent
 from modd.cqrs.registry import Registry
@@ -241,6 +242,8 @@ class TypedBus(Answerer):
             cancelled = error
         finally:
             envelope.open = False
+            if outer is not None and not outer.open:  # as `close_scope` does
+                envelope.outer = open_scope(outer)
         if cancelled is not None:
             try:
                 raise failure_of(cancelled)
@@ -271,7 +274,7 @@ class TypedBus(Answerer):
         try:
             return await self.dispatch(intent, *stamps)
         finally:
-            question.open = False
+            question.close()
 
     async def _ask_around(self, intent: IntentOf[R] | Carrier[IntentOf[R]], /, *stamps: Stamp) -> R:
         return await root_to_ask(self, intent).ask(intent, *stamps)  # type: ignore[no-any-return]

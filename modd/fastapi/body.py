@@ -18,7 +18,7 @@ class _Whole:
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
         """Return the schema of a union of messages; of any other type, that of pydantic."""
         schema = handler(source)
-        _, origin, args, _ = take_apart(source)
+        _, origin, args, *_ = take_apart(source)
         if origin is not Union or not all(_is_message(kind) for kind in args):
             return schema
         return pydantic_schema(source) | {"json_schema_input_schema": schema}

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import anyio
 
 from modd.checks import checked_callable, checked_flag, checked_span
-from modd.core import hold
+from modd.core import hold, log_error
 from modd.cqrs.chain import Middleware, Next
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.intents import Event
@@ -169,9 +169,11 @@ class Idempotency(Middleware):
         """Store the results of a dispatch that fails; an error of the store is logged, because that is raised."""
         try:
             await self._store_results(envelope, run)
-        except Exception:
-            kind, log = type(envelope.message), logging.getLogger(f"modd.{envelope.bus.name}")
-            log.exception("the result of %s was not stored", kind.__qualname__)
+        except Exception as error:
+            message, log = envelope.message, logging.getLogger(f"modd.{envelope.bus.name}")
+            shown = (message, run.before.results)
+            name = type(message).__qualname__
+            log_error(log, "the result of %s was not stored", name, error=error, message=shown)
 
     async def _store_results(self, envelope: Envelope[Any], run: _Run) -> None:
         """Store the results, also if the dispatch is cancelled meanwhile, because the handler has run."""

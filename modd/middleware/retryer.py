@@ -19,6 +19,7 @@ from modd.cqrs.stamps import Failed, Retried, Stamp
 from modd.middleware.deep_copy import copy_values
 from modd.middleware.options import MiddlewareWithOptions
 from modd.ports.transaction import savepoint_if_open
+from modd.texts import encodable
 
 
 class RetryerOptions(TypedDict, total=False):
@@ -130,7 +131,9 @@ async def _failure(envelope: Envelope[Any], call_next: Next) -> Exception | Fail
 
 
 def _text(failure: Exception | Failed, message: Message) -> str:
-    return mask_secrets(failure.error, message) if isinstance(failure, Failed) else error_text(failure, message)
+    return (
+        mask_secrets(encodable(failure.error), message) if isinstance(failure, Failed) else error_text(failure, message)
+    )
 
 
 def _raise(failure: Exception | Failed) -> None:

@@ -11,9 +11,9 @@ from msgspec import defstruct
 
 from modd import Bus
 from modd.cqrs import CommandBus, Event, EventBus
-from tests.counting import counted_calls
 from tests.cqrs.shop import Create, Created
 from tests.names import A
+from tests.steps import calls_of
 
 
 def components(kind: Any, count: int) -> list[Any]:
@@ -24,12 +24,6 @@ def components(kind: Any, count: int) -> list[Any]:
         return component
 
     return [make() for _ in range(count)]
-
-
-def calls_of(action: Callable[[], Any]) -> int:
-    with counted_calls() as calls:
-        action()
-    return calls.count
 
 
 def remove_all(count: int) -> Callable[[], Any]:

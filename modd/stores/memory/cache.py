@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from time import monotonic
 
-from modd.checks import checked_count
+from modd.checks import checked_callable, checked_count
 
 
 class MemoryCache:
@@ -24,7 +24,7 @@ class MemoryCache:
 
     def __init__(self, size: int = 10_000, clock: Callable[[], float] = monotonic) -> None:
         self._size = checked_count("size", size)
-        self._clock = clock
+        self._clock = checked_callable("clock", clock)
         self._values: OrderedDict[str, tuple[bytes, float]] = OrderedDict()
         """Value and end of each key, the most recently used key last."""
 

@@ -9,6 +9,7 @@ from time import time
 import msgspec
 from anyio.lowlevel import checkpoint
 
+from modd.checks import checked_callable
 from modd.ports.errors import Conflict
 from modd.ports.events import RecordedEvent, Snapshot
 from modd.ports.items import Item
@@ -24,7 +25,7 @@ class MemoryEventStore:
     """
 
     def __init__(self, clock: Callable[[], float] = time) -> None:
-        self._clock = clock
+        self._clock = checked_callable("clock", clock)
         self._all: list[RecordedEvent] = []
         self._streams: dict[str, list[RecordedEvent]] = {}
         self._snapshots: dict[str, Snapshot] = {}

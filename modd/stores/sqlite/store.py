@@ -12,10 +12,9 @@ from typing import Any, Self
 
 import anyio
 
-from modd.checks import checked_callable, checked_delay, checked_span
+from modd.checks import checked_callable, checked_delay, checked_span, checked_text
 from modd.concurrency.lifespan import Lifespan
 from modd.core import detached
-from modd.errors import InvalidOption
 from modd.ports.inbox import WEEK
 from modd.stores.sqlite.base import Access, Autocommit
 from modd.stores.sqlite.cache import SqliteCache
@@ -71,7 +70,7 @@ class SqliteStore:
         self.name = checked_path(path)
         self.clock = checked_callable("clock", clock)
         self._timeout = checked_delay("timeout", timeout)
-        self._connect = connect or connect_file
+        self._connect = connect_file if connect is None else checked_callable("connect", connect)
         self.events, self.cache, self.locks = SqliteEventStore(self), SqliteCache(self), SqliteLocks(self)
         self.inbox, self.outbox = SqliteInbox(self, checked_span("retention", retention)), SqliteOutbox(self)
         self._sweeper = Sweeper(self, retention)
@@ -86,8 +85,7 @@ class SqliteStore:
 
     def queue(self, name: str) -> SqliteQueue:
         """Return the queue of this name; its first use creates it. Raises `InvalidOption` unless the name is a text."""
-        if not isinstance(name, str):
-            raise InvalidOption("name", name, 'give a text, such as store.queue("orders")')
+        checked_text("name", name, 'give a text, such as store.queue("orders")')
         return self._queues.setdefault(name, SqliteQueue(self, name, self.outbox, self._positions))
 
     def transaction(
@@ -156,7 +154,7 @@ class SqliteStore:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if os.getpid() != self._process:  # forked: the file belongs to the other process
+        if self._lifespan.is_open and os.getpid() != self._process:  # forked: the file belongs to the other process
             return
         # without the error, which the task groups on the stack would wrap in a group
         await self._lifespan.close(None, None, None)
