@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar
 
+from modd.concurrency.lifespan import Lifespan
 from modd.core.causation import Caused, Origin
 from modd.core.component import Part, check_message
 from modd.core.message import Message
@@ -62,6 +63,7 @@ class Answerer(Part):
     """A part that has results for intents: a typed bus."""
 
     name: str
+    lifespan: Lifespan
 
     @property
     @abstractmethod

@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, TypeVar, cast, overload
 
 from modd.concurrency.blocks import block
+from modd.core.answerer import Answerer
 from modd.core.component import Accepts, Component, Part, accepts_of, inside, name_of
 from modd.core.identity import is_among, remove_from
 from modd.core.message import Message
@@ -130,6 +131,8 @@ async def enter_inside(bus: Part, stack: AsyncExitStack) -> None:
             cast(Any, component).lifespan.join(stack)
         elif hasattr(type(component), "__aenter__"):
             await stack.enter_async_context(cast(AbstractAsyncContextManager[Any], component))
+            if isinstance(component, Answerer):
+                cast(Any, bus).lifespan.bind_like(component.lifespan)
 
 
 def _path_to(bus: Part, component: Component) -> list[str]:

@@ -16,11 +16,13 @@ from typing import Any, NoReturn
 import msgspec
 
 from modd.concurrency.blocks import async_block, block
+from modd.concurrency.loops import current_loop
 from modd.concurrency.scopes import close_scope, open_scope, open_scopes
 from modd.core.causation import Entry, Released, current_origin
 from modd.core.component import inside
-from modd.core.gate import Gate, enter, gate_within, leave
+from modd.core.gate import Gate
 from modd.core.limits import MAX_DEPTH, Edge, check_depth, check_limits, is_overflow
+from modd.core.line import enter, leave
 from modd.core.masking import mask_secrets
 from modd.core.message import Failure, Message
 from modd.core.observer import current_delivery, tell
@@ -91,6 +93,8 @@ class Turn(msgspec.Struct, eq=False):
     """The gate for turns inside this turn that want the same gate."""
     waiting: dict[Turn, None] | None = None
     """The turns inside this turn that wait at a gate now."""
+    loop: Any = None
+    """The loop that it runs in, if it has waited for its gate; see `modd.core.line`."""
 
     def ensure_outcome(self) -> Outcome:
         """Return the outcome; it is made when it is needed."""
@@ -132,22 +136,6 @@ def turn_inside(bus: Any, gate: Gate | None, outer: Turn, message: Any) -> Turn:
         except TurnOverflow as error:
             cut_short(turn, error, (message,))
     return turn
-
-
-async def wait_for_turn(bus: Any, gate: Gate, outer: Turn | None, message: Any) -> tuple[Turn, Gate]:
-    """Begin a turn when its gate lets it in. Raises `Deadlock`, and `TurnFailed` when a limit forbids it."""
-    if outer is None:
-        turn = Turn(bus, None, bus.check_from)
-        await enter(turn, gate)
-        return turn, gate
-    turn = turn_inside(bus, None, outer, message)
-    root = turn.root or turn
-    before = root.count
-    gate = gate_within(gate, outer)
-    await enter(turn, gate)
-    turn.start += root.count - before  # messages of other turns do not count for this one
-    turn.check_from = min(turn.start + bus.check_from, outer.check_from)
-    return turn, gate
 
 
 def end(turn: Turn) -> tuple[Message, ...]:
@@ -193,7 +181,7 @@ def _close(turn: Turn, *, returns: bool) -> None:
         for at, message in enumerate(outcome.out):
             around[0].ensure_outcome().let_out((message,), outcome.origins.get(at))
     if turn.gate is not None:
-        leave(turn.gate, turn.within)
+        leave(turn, turn.gate, turn.within)
     turn.outer = open_scope(turn.outer)  # as `close_scope` does
 
 
@@ -246,14 +234,16 @@ async def hold(gate: Gate) -> AsyncIterator[None]:
     never end, because the holder waits for the caller.
     """
     outer = open_scope(innermost())
-    turn = Turn(NamedHolder(gate.name), outer=outer)
+    turn = Turn(NamedHolder(gate.name), gate, outer=outer, loop=current_loop())
     if outer is not None:
         turn.root, turn.depth, turn.check_from = outer.root or outer, outer.depth + 1, outer.check_from
         turn.start = turn.root.count
-    await enter(turn, gate)
+    gate.holder = holder = gate.holder or turn  # as in `Bus.__call__`
+    if holder is not turn:
+        await enter(turn, gate)
     publish(turn)
     try:
         yield
     finally:
         close_scope(turn)
-        leave(gate)
+        leave(turn, gate)

@@ -112,7 +112,7 @@ class TypedBus(Answerer):
         self._registry = Registry(self.name, self.kind, bind, multiple=checked_flag("multiple", multiple))
         self._routes = self._registry.routes
         self._middleware = MiddlewareStack()
-        self._lifespan = Lifespan(self.name)
+        self.lifespan = Lifespan(self.name)
         self._background = Background(self.name, checked_delay("drain", drain))
         self.use(*checked_list("middleware", middleware))
         self._registry.add_all(checked_list("handlers", handlers))
@@ -148,7 +148,7 @@ class TypedBus(Answerer):
     @property
     def is_open(self) -> bool:
         """True if it is open, by itself or with a bus around."""
-        return self._lifespan.is_open
+        return self.lifespan.is_open
 
     def use(self, *middleware: Middleware) -> None:
         """Add middleware inside of the present ones. Raises `InvalidMiddleware`, `WrongBus`, `Sealed`."""
@@ -316,21 +316,26 @@ class TypedBus(Answerer):
     def start(self, work: Callable[..., Awaitable[Any]], *args: Any) -> None:
         """Start work in the background, for middleware; it ends with the bus.
 
-        Raises `NotOpen`, also from the moment the bus begins to close: then do the work at once, or leave it.
+        Raises `NotOpen`, also from the moment the bus begins to close: then do the work at once, or leave it; and
+        `InOtherLoop` in another event loop than the one in which the bus was opened.
         """
-        self._background.start(work, *args, closing=is_open_around(self))
+        self._background.start(
+            work, *args, closing=is_open_around(self), declared=bool(self._middleware.background_work)
+        )
 
     async def __aenter__(self) -> Self:
         """Open it: enter its middleware, and get ready for work in the background. Raises `AlreadyOpen`."""
-        async with self._lifespan.opening() as stack:
+        async with self.lifespan.opening() as stack:
             stack.callback(self._routes.clear)
             self.check()
             await self._middleware.enter(stack)
-            await stack.enter_async_context(self._background)
+            if self._middleware.background_work:
+                await stack.enter_async_context(self._background)
+                self.lifespan.bind_to_task()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
-        """Wait for the work in the background, then leave the middleware."""
-        return await self._lifespan.close(kind, error, trace)
+        """Wait for the work in the background, then leave the middleware. Raises `OpenedInOtherTask`."""
+        return await self.lifespan.close(kind, error, trace)

@@ -7,10 +7,9 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-import anyio
-
 from modd.concurrency.backoff import DoublingPause
 from modd.concurrency.cancellation import call, error_of, raise_if_cancelled
+from modd.concurrency.loops import steady_time
 from modd.errors import InvalidOption
 from modd.ports.items import Claim
 from modd.ports.queue import Queue
@@ -49,11 +48,11 @@ class SourceQueue:
     @property
     def pause_left(self) -> float:
         """Seconds until the queue may be asked again; 0 if it is not paused."""
-        return max(0.0, self._paused_until - anyio.current_time()) if self._paused_until else 0.0
+        return max(0.0, self._paused_until - steady_time()) if self._paused_until else 0.0
 
     def pause(self, seconds: float) -> None:
         """Do not ask the queue for so many seconds."""
-        self._paused_until = max(self._paused_until, anyio.current_time() + seconds)
+        self._paused_until = max(self._paused_until, steady_time() + seconds)
 
     async def claim(self, limit: int, lease: float) -> list[Claim] | None:
         """Claim up to ``limit`` items; return None and pause the queue if it fails."""

@@ -14,6 +14,7 @@ import anyio
 
 from modd.checks import checked_callable, checked_delay, checked_span, checked_text
 from modd.concurrency.lifespan import Lifespan
+from modd.concurrency.loops import check_loop, current_loop, is_over
 from modd.core import detached
 from modd.ports.inbox import WEEK
 from modd.stores.sqlite.base import Access, Autocommit
@@ -78,6 +79,7 @@ class SqliteStore:
         self._positions = Positions()
         self._lifespan = Lifespan(self.name)
         self._process = self._thread = 0
+        self._loop: Any = None
         self._autocommit: Autocommit | None = None
 
     def __repr__(self) -> str:
@@ -139,10 +141,11 @@ class SqliteStore:
         return self._sharing.journal
 
     async def __aenter__(self) -> Self:
-        if self._lifespan.is_open:
+        if self._lifespan.is_open and not is_over(self._loop):
             self._check_process()
         async with self._lifespan.opening() as stack:
-            self._process, self._thread = os.getpid(), get_ident()
+            self._lifespan.bind_to_task()
+            self._process, self._thread, self._loop = os.getpid(), get_ident(), current_loop()
             stack.callback(self._forget_access)
             loop = start_loop_thread()
             if loop is not None:
@@ -181,6 +184,7 @@ class SqliteStore:
             raise StoreForked(self.name, self._process, os.getpid())
         if get_ident() != self._thread:
             raise StoreInOtherThread(self.name)
+        check_loop(self.name, self._loop)
 
     def _on_commit(self) -> None:
         self.outbox.wake()
