@@ -170,6 +170,18 @@ class BusInsideItself(ModdError, ValueError):
         )
 
 
+class InvalidWiring(ModdError, ValueError):
+    """A bus with parts that cannot work together was opened, used, or given to a worker.
+
+    bus: the name of the bus.
+    findings: the faults, as `Bus.check` returns them, each with the change that mends it.
+    """
+
+    def __init__(self, bus: str, findings: Sequence[Any]) -> None:
+        self.bus, self.findings = bus, tuple(findings)
+        super().__init__(f"{bus} cannot be used: {'; '.join(map(str, findings))}")
+
+
 class InvalidOption(ModdError, ValueError):
     """An option has a value that cannot work.
 

@@ -20,7 +20,7 @@ class Lifespan:
     """
 
     def __init__(self, name: str) -> None:
-        self._name = name
+        self.name = name
         self._stack: AsyncExitStack | None = None
 
     @property
@@ -42,7 +42,7 @@ class Lifespan:
     def join(self, stack: AsyncExitStack) -> None:
         """Open it until the stack of a surrounding owner is left. Raises `AlreadyOpen`."""
         if self._stack is not None:
-            raise AlreadyOpen(self._name)
+            raise AlreadyOpen(self.name)
         self._stack = stack
         stack.callback(self._end)
 
@@ -51,7 +51,7 @@ class Lifespan:
     ) -> bool | None:
         """Leave the resources in reverse; returns True if one suppressed the error. Raises `NotEntered`."""
         if self._stack is None:
-            raise NotEntered(self._name)
+            raise NotEntered(self.name)
         return await self._stack.__aexit__(kind, error, trace)
 
     def _end(self) -> None:

@@ -33,10 +33,12 @@ from modd.core.message import (
     note,
     wire_name,
 )
+from modd.core.naming import placed_name
 from modd.core.observer import Delivery, Observer, current_delivery
 from modd.core.schema import misfit_of, unknown_fields
 from modd.core.sensitive import MASK, Sensitive, Value, fields_in, sensitive_fields
 from modd.core.turn import Turn, detached, hold, innermost
+from modd.core.wiring import Finding, check_names
 
 __all__ = [
     "MASK",
@@ -49,6 +51,7 @@ __all__ = [
     "Delivery",
     "Entry",
     "Failure",
+    "Finding",
     "Gate",
     "Intent",
     "IntentOf",
@@ -64,6 +67,7 @@ __all__ = [
     "accepts_of",
     "answerers_in",
     "check_message",
+    "check_names",
     "current_delivery",
     "current_origin",
     "detached",
@@ -87,6 +91,7 @@ __all__ = [
     "note",
     "open_origin",
     "parameters_of",
+    "placed_name",
     "refuse_unbound",
     "resolved",
     "sensitive_fields",

@@ -17,7 +17,7 @@ from modd.checks import checked_flag, checked_limit, checked_name
 from modd.concurrency.cancellation import FAILURES
 from modd.concurrency.lifespan import Lifespan
 from modd.concurrency.scopes import open_scope
-from modd.core import asking, composition
+from modd.core import asking, composition, wiring
 from modd.core.answerer import Answerer, may_overlap
 from modd.core.component import Accepts, Component, Part, checked_components, checked_types, name_of
 from modd.core.delivery import Pending, Raised, queue_returned, receivers_of
@@ -28,6 +28,7 @@ from modd.core.message import Failure, Message
 from modd.core.observer import Observer
 from modd.core.routing import Routing
 from modd.core.turn import Turn, cut_short, end, innermost, publish, turn_inside, wait_for_turn
+from modd.core.wiring import Finding
 
 _NOTHING: tuple[()] = ()
 
@@ -174,12 +175,19 @@ class Bus(Part):
         composition.remove(self, component)
 
     def find(self, name: str) -> Component:
-        """Return the first component of that name in the bus, to any depth. Raises `UnknownComponent`."""
+        """Return the first component of that name in the bus, to any depth. Raises `UnknownComponent`.
+
+        Of the name of a typed bus, such as "billing.commands", contexts in front may be left out if only one fits.
+        """
         return composition.find(self, name)
 
     def graph(self) -> Graph:
         """Return the wiring as it is now, to print (``str``) or to draw (``.mermaid()``)."""
         return Graph(self)
+
+    def check(self) -> tuple[Finding, ...]:
+        """Return the faults in the wiring, such as two typed buses of one name; opening the bus runs this check."""
+        return wiring.findings_in(self)
 
     def observe(self, observer: Observer) -> AbstractContextManager[None]:
         """Tell the observer of every delivery here and in nested buses, for as long as the block lasts."""
@@ -209,7 +217,8 @@ class Bus(Part):
         return self.lifespan.is_open
 
     async def __aenter__(self) -> Self:
-        """Enter every component inside that is an async context manager, to any depth. Raises `AlreadyOpen`."""
+        """Check the wiring, and enter every async context manager inside. Raises `AlreadyOpen`, `InvalidWiring`."""
+        wiring.check_on_opening(self)
         async with self.lifespan.opening() as stack:
             await composition.enter_inside(self, stack)
         return self

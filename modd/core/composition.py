@@ -7,9 +7,11 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, cast
 
 from modd.concurrency.blocks import block
+from modd.core.answerer import Answerer
 from modd.core.component import Accepts, Component, Part, accepts_of, inside, name_of
 from modd.core.identity import is_among, remove_from
 from modd.core.message import Message
+from modd.core.naming import name_inside
 from modd.core.observer import Observer, tell
 from modd.errors import BusInsideItself, InvalidOption, NotAComponent, UnknownComponent
 
@@ -64,10 +66,14 @@ def remove(bus: Any, component: Component) -> None:
 def find(bus: Part, name: str) -> Component:
     """Return the first component of that name inside a bus; see `Bus.find`."""
     known = [part for component in bus.components for part in inside(component)]
-    for component in known:
-        if name_of(component) == name:
-            return component
-    raise UnknownComponent(repr(name), name_of(bus), dict.fromkeys(map(name_of, known)))
+    for wanted in (name, name_inside(bus, name)):
+        for component in known:
+            if name_of(component) == wanted:
+                return component
+    placed = [part for part in known if isinstance(part, Answerer) and part.name.endswith(f".{name}")]
+    if len(placed) != 1:
+        raise UnknownComponent(repr(name), name_of(bus), dict.fromkeys(map(name_of, known)))
+    return placed[0]
 
 
 def accepted_by(bus: Part, inbound: tuple[type[Message], ...] | None) -> Accepts:

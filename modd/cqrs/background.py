@@ -26,7 +26,7 @@ class Background:
     """
 
     def __init__(self, owner: str, drain: float) -> None:
-        self._owner, self._drain = owner, drain
+        self.owner, self._drain = owner, drain
         self._tasks: TaskGroup | None = None
         """The group for new tasks; None before it is open, and from the moment it begins to close."""
 
@@ -36,7 +36,7 @@ class Background:
         closing: True if the owner is open still, for the text of the error.
         """
         if self._tasks is None:
-            raise NotOpen(self._owner, [name_of(work)], closing)
+            raise NotOpen(self.owner, [name_of(work)], closing)
         transaction = open_transaction.set(None)
         try:
             with detached():
@@ -48,7 +48,7 @@ class Background:
         try:
             await call(work, *args)
         except Exception:
-            logging.getLogger(f"modd.{self._owner}").exception("work in the background of %s failed", self._owner)
+            logging.getLogger(f"modd.{self.owner}").exception("work in the background of %s failed", self.owner)
 
     async def __aenter__(self) -> Self:
         tasks = anyio.create_task_group()

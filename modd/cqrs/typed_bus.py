@@ -25,6 +25,7 @@ from modd.core import (
     current_origin,
     message_of,
     open_origin,
+    placed_name,
 )
 from modd.cqrs.background import Background
 from modd.cqrs.chain import MiddlewareStack, Next, compose
@@ -62,7 +63,9 @@ class TypedBus(Answerer):
     middleware: the links of the chain that every dispatch passes, the first one outermost; by default none.
     resources: arguments for handlers by annotation: a value, or a factory of an async context manager for each call; by
         default none.
-    name: the name in errors, logs and journeys; by default that of the kind of bus, such as "commands".
+    name: the name in errors, logs, journeys and keys of middleware; no two typed buses in one outermost bus may have
+        the same. By default the kind of bus with the contexts around it in front, such as "billing.commands": the names
+        of the buses around it, but for the outermost one and buses without a name. Of several places the first counts.
     new_id: a function that makes the id of a dispatch; by default UUIDs of version 7, made when they are read.
     clock: a function that returns seconds since 1970; by default `time.time`.
     multiple: True to allow more than one handler for a type; by default False.
@@ -98,6 +101,8 @@ class TypedBus(Answerer):
     ) -> None:
         super().__init__()
         self.name = checked_name(self.default_name if name is None else name)
+        self.is_named = name is not None
+        """True if it was given a name, which does not change with its place."""
         self.clock, self.concurrent = checked_callable("clock", clock), checked_flag("concurrent", concurrent)
         self.ids = Ids()
         """The source of the ids of its envelopes, unless ``new_id`` is given."""
@@ -115,6 +120,13 @@ class TypedBus(Answerer):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}: {', '.join(kind.__qualname__ for kind in self.types)}>"
+
+    def renew(self) -> None:
+        """Take the name of its place, and have everything around work out anew what depends on it."""
+        if not self.is_named:
+            self.name = placed_name(self, self.default_name)
+            self._registry.bus = self._lifespan.name = self._background.owner = self.name
+        super().renew()
 
     @property
     def types(self) -> tuple[type[Message], ...]:

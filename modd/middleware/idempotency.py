@@ -83,11 +83,12 @@ class Idempotency:
         """The dispatches that run; True if the effects of their handlers cannot be undone any more."""
 
     def bind(self, bus: Any) -> None:
-        """Raise `InvalidOption` for a second bus of the same name."""
-        self._buses.add(bus)
+        """Raise `InvalidOption` for a second bus that was given the same name."""
+        self._buses.bind(bus)
 
     def check(self, bus: Any) -> None:
-        """Raise `InvalidOption` for an intent whose result cannot be stored."""
+        """Raise `InvalidOption` for a second bus of the same name, and an intent whose result cannot be stored."""
+        self._buses.check(bus)
         for kind in bus.types:
             if not issubclass(kind, Event):
                 self._codec.check(kind, "add Idempotency to another bus")

@@ -12,6 +12,7 @@ from modd.core import Message
 from modd.cqrs.codec import Codec
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import Undecodable
+from modd.cqrs.ids import escape
 from modd.cqrs.intents import Event
 from modd.cqrs.stamps import Failed, OnlyHandler
 from modd.ports.errors import AlreadyHandled, LeaseLost
@@ -137,4 +138,4 @@ def _failures(envelope: Envelope[Any]) -> list[Failed]:
 
 
 def _inbox_id(in_hand: ClaimInHand, bus: Any) -> str:
-    return f"{in_hand.source.name}/{bus.name}/{in_hand.claim.id}"
+    return f"{in_hand.source.name}/{escape(bus.name, '/')}/{in_hand.claim.id}"

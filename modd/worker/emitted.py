@@ -10,7 +10,7 @@ from modd.core import Message
 from modd.cqrs.codec import Codec
 from modd.cqrs.enclosing import dispatch_in_turn
 from modd.cqrs.envelope import Envelope
-from modd.cqrs.ids import qualify
+from modd.cqrs.ids import item_id
 from modd.cqrs.result import Dispatched
 from modd.errors import TurnFailed
 from modd.ports.items import Claim, Item
@@ -59,7 +59,7 @@ class EmittedEvents:
     def _item(self, bus: str, event: Message, dispatched: Dispatched[Any], key: str | None) -> Item:
         envelope = Envelope(event)
         envelope.set_cause(dispatched.envelope)
-        return Item(self._codec_of(type(event)).encode(envelope), key=key, id=qualify(bus, envelope.id))
+        return Item(self._codec_of(type(event)).encode(envelope), key=key, id=item_id(bus, envelope.id))
 
     def _codec_of(self, kind: type[Message]) -> Codec:
         if self._codec is not None:
