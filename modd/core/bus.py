@@ -90,7 +90,8 @@ class Bus(Part):
     async def __call__(self, message: Message, /, *stamps: Any) -> tuple[Message, ...]:
         """Send a message, and return the messages that left the bus when everything that it caused inside is done.
 
-        stamps: for the typed buses inside. Raises `TurnFailed` for unhandled errors, `NotAMessage`, `Deadlock`.
+        stamps: for the typed buses inside. Raises `TurnFailed` for unhandled errors, `NoHandler` for a command, a query
+        or another `Intent` that no component takes by name, `NotAMessage`, `Deadlock`.
         """
         if stamps:
             return await asking.send(self, message, stamps)

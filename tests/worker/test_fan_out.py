@@ -45,7 +45,7 @@ async def test_events_and_handlers_whose_names_contain_the_separator_have_rows_o
     await Worker(queue, books.bus, max_messages=2).run()
     claims = await queue.claim(9, 30)
     rows = [("a", "b%2Fc"), ("a", "c"), ("a", "%252F"), ("a/b", "b%2Fc"), ("a/b", "c"), ("a/b", "%252F")]
-    assert [claim.id for claim in claims] == [f"{event}/{handler}" for event, handler in rows]
+    assert sorted(claim.id for claim in claims) == sorted(f"{event}/{handler}" for event, handler in rows)
     assert len({claim.key for claim in claims}) == 6
     for claim in claims:
         await queue.release(claim)
