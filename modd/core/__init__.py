@@ -21,6 +21,7 @@ from modd.core.component import (
 )
 from modd.core.field_hints import substitute, take_apart
 from modd.core.flatten import keep_all, values_of
+from modd.core.flow import may_return
 from modd.core.gate import Gate
 from modd.core.hints import expanded, members
 from modd.core.identity import identity_of, is_among, unique
@@ -84,6 +85,7 @@ __all__ = [
     "mask_error",
     "mask_secrets",
     "mask_values",
+    "may_return",
     "members",
     "message_of",
     "misfit_of",

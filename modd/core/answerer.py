@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar
 
@@ -75,6 +75,15 @@ class Answerer(Part):
     @abstractmethod
     def types(self) -> tuple[type[Message], ...]:
         """The types that it handles."""
+
+    @property
+    @abstractmethod
+    def functions(self) -> tuple[Callable[..., Any], ...]:
+        """The functions that handle its types, as they were registered."""
+
+    @abstractmethod
+    def may_emit(self, kind: type[Message]) -> bool:
+        """Return False if it is known to emit and to return no message of a type."""
 
     @abstractmethod
     def override(self, handlers: Mapping[type[Message], Any]) -> AbstractContextManager[None]:

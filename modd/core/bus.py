@@ -187,7 +187,7 @@ class Bus(Part):
         return Graph(self)
 
     def check(self) -> tuple[Finding, ...]:
-        """Return the faults in the wiring, such as two typed buses of one name; opening the bus runs this check."""
+        """Return the faults in the wiring, such as types in ``inbound`` that nothing takes; opening runs this check."""
         return wiring.findings_in(self)
 
     def observe(self, observer: Observer) -> AbstractContextManager[None]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from modd.concurrency.blocks import block
-from modd.core import Message, identity_of, name_of, wire_name
+from modd.core import Message, identity_of, name_of, unique, wire_name
 from modd.cqrs.chain import Next
 from modd.cqrs.errors import InvalidHandler, Sealed, WrongBus
 from modd.cqrs.handlers import Handler, types_of
@@ -43,6 +43,11 @@ class Registry:
     def types(self) -> tuple[type[Message], ...]:
         """The types with a handler of their own."""
         return tuple(self._handlers)
+
+    @property
+    def handlers(self) -> tuple[Handler, ...]:
+        """All handlers, each once."""
+        return unique(handler for handlers in self._handlers.values() for handler in handlers)
 
     def add(self, kind: Any, function: Any, name: str | None = None) -> None:
         """Add a handler for a type. Raises `Sealed`, `WrongBus`, `DuplicateName`, `InvalidHandler`."""

@@ -23,6 +23,7 @@ from modd.core import (
     Question,
     check_message,
     current_origin,
+    may_return,
     message_of,
     open_origin,
     placed_name,
@@ -147,6 +148,18 @@ class TypedBus(Answerer):
     def may_queue(self) -> bool:
         """True if a middleware may queue intents for later."""
         return self._middleware.may_queue
+
+    @property
+    def functions(self) -> tuple[Callable[..., Any], ...]:
+        """The callables that were registered as handlers."""
+        return tuple(handler.source for handler in self._registry.handlers if handler.source is not None)
+
+    def may_emit(self, kind: type[Message]) -> bool:
+        """Return False if its handlers are known to return no message of a type, and nothing in it emits events."""
+        emits = bool(self._middleware.items) or any(handler.emits for handler in self._registry.handlers)
+        if emits and not issubclass(kind, Intent):
+            return True
+        return self._releases_results and any(may_return(function, kind) for function in self.functions)
 
     @property
     def codec(self) -> Codec:
