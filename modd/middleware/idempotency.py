@@ -12,7 +12,7 @@ import anyio
 
 from modd.checks import checked_callable, checked_flag, checked_span
 from modd.core import hold
-from modd.cqrs.chain import Next
+from modd.cqrs.chain import Middleware, Next
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.intents import Event
 from modd.middleware.bus_keys import Buses
@@ -32,7 +32,7 @@ def id_of(envelope: Envelope[Any]) -> str:
     return envelope.id
 
 
-class Idempotency:
+class Idempotency(Middleware):
     """Lets the first dispatch under a key through, and answers later ones with its results.
 
     Use it for clients that send a request again when in doubt, under an id that they choose:

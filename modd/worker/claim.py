@@ -62,6 +62,11 @@ class ClaimInHand:
         """True while the handler runs, so that the lease has to be renewed."""
         return not (self.settling or self.lost or self.park_for is not None)
 
+    @property
+    def is_retried(self) -> bool:
+        """True if the claim is settled by a retry."""
+        return self._settlement is not None and self._settlement[0] == self.source.queue.retry
+
     async def renew(self) -> bool:
         """Extend the lease; return False if it is lost."""
         try:
