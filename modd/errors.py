@@ -170,6 +170,18 @@ class BusInsideItself(ModdError, ValueError):
         )
 
 
+class InvalidWiring(ModdError, ValueError):
+    """A bus with parts that cannot work together was opened, used, or given to a worker.
+
+    bus: the name of the bus.
+    findings: the faults, as `Bus.check` returns them, each with the change that mends it.
+    """
+
+    def __init__(self, bus: str, findings: Sequence[Any]) -> None:
+        self.bus, self.findings = bus, tuple(findings)
+        super().__init__(f"{bus} cannot be used: {'; '.join(map(str, findings))}")
+
+
 class InvalidOption(ModdError, ValueError):
     """An option has a value that cannot work.
 
@@ -342,20 +354,26 @@ class TurnFailed(ErrorGroup):
 
 
 class NoHandler(ModdError, LookupError):
-    """The bus has no handler for intents of this type.
+    """The bus has no handler for intents of this type, or none that they get to.
 
     intent: the type, or its name.
     bus: the name of the bus.
     handled: the types that the bus handles.
+    hidden: the names of the contexts inside that have a handler, and do not list the type in ``inbound``; by default
+        none.
 
-    Register a handler for the type, or send the intent to the bus that has one.
+    Register a handler for the type, list the type in the ``inbound`` of the context, or send the intent to the bus that
+    has a handler.
     """
 
-    def __init__(self, intent: type | str, bus: str, handled: Iterable[type]) -> None:
-        self.intent, self.bus, self.handled = intent, bus, tuple(handled)
+    def __init__(self, intent: type | str, bus: str, handled: Iterable[type], hidden: Iterable[str] = ()) -> None:
+        self.intent, self.bus, self.handled, self.hidden = intent, bus, tuple(handled), tuple(hidden)
         name = intent if isinstance(intent, str) else intent.__qualname__
         names = ", ".join(sorted(kind.__qualname__ for kind in self.handled)) or "nothing yet"
-        super().__init__(f"no handler for {name}; {bus} handles: {names}")
+        text = f"no handler for {name}; {bus} handles: {names}"
+        for context in self.hidden:
+            text += f"; {context} has a handler, and its inbound does not list {name}: list it there"
+        super().__init__(text)
 
 
 class MultipleHandlers(ModdError, LookupError):

@@ -25,7 +25,7 @@ class Lifespan:
     """
 
     def __init__(self, name: str) -> None:
-        self._name = name
+        self.name = name
         self._stack: AsyncExitStack | None = None
         self._loop: Any = None
         self._task: tuple[int, str] | None = None
@@ -50,8 +50,8 @@ class Lifespan:
     def join(self, stack: AsyncExitStack) -> None:
         """Open it until the stack of a surrounding owner is left. Raises `AlreadyOpen`, `InOtherLoop`."""
         if self._stack is not None and not is_over(self._loop):
-            check_loop(self._name, self._loop)
-            raise AlreadyOpen(self._name)
+            check_loop(self.name, self._loop)
+            raise AlreadyOpen(self.name)
         self._stack, self._loop, self._task = stack, current_loop(), None
         stack.callback(self._end)
 
@@ -72,12 +72,12 @@ class Lifespan:
         Raises `NotEntered`; `OpenedInOtherTask`, and leaves it open, if only another task can close it.
         """
         if self._stack is None:
-            raise NotEntered(self._name)
+            raise NotEntered(self.name)
         if self._task is not None and self._task[0] != anyio.get_current_task().id:
             if is_over(self._loop):
                 self._end()
                 return None
-            raise OpenedInOtherTask(self._name, self._task[1])
+            raise OpenedInOtherTask(self.name, self._task[1])
         return await self._stack.__aexit__(kind, error, trace)
 
     def _end(self) -> None:

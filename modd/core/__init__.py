@@ -21,6 +21,7 @@ from modd.core.component import (
 )
 from modd.core.field_hints import substitute, take_apart
 from modd.core.flatten import keep_all, values_of
+from modd.core.flow import may_return
 from modd.core.gate import Gate
 from modd.core.hints import members
 from modd.core.identity import identity_of, is_among, unique
@@ -43,12 +44,14 @@ from modd.core.message import (
     wire_name,
 )
 from modd.core.misfits import path_steps
+from modd.core.naming import placed_name
 from modd.core.observer import Delivery, Observer, current_delivery
 from modd.core.pydantic_model import pydantic_schema
 from modd.core.raw_data import unknown_fields
 from modd.core.schema import misfit_of
 from modd.core.sensitive import MASK, Sensitive, Value, fields_in, sensitive_fields
 from modd.core.turn import Turn, detached, hold, innermost
+from modd.core.wiring import Finding, check_names
 
 __all__ = [
     "MASK",
@@ -61,6 +64,7 @@ __all__ = [
     "Delivery",
     "Entry",
     "Failure",
+    "Finding",
     "Gate",
     "Intent",
     "IntentOf",
@@ -76,6 +80,7 @@ __all__ = [
     "accepts_of",
     "answerers_in",
     "check_message",
+    "check_names",
     "current_delivery",
     "current_origin",
     "detached",
@@ -92,6 +97,7 @@ __all__ = [
     "mask_error",
     "mask_secrets",
     "mask_values",
+    "may_return",
     "members",
     "message_of",
     "misfit_of",
@@ -100,6 +106,7 @@ __all__ = [
     "open_origin",
     "parameters_of",
     "path_steps",
+    "placed_name",
     "pydantic_schema",
     "refuse_unbound",
     "resolved",

@@ -80,9 +80,9 @@ async def _ask(bus: Any, intent: Any, stamps: tuple[Any, ...], *, whole: bool = 
 async def send(bus: Any, message: Any, stamps: tuple[Any, ...]) -> tuple[Message, ...]:
     """Send a message with stamps for the typed buses inside that it gets to; see `Bus.__call__`.
 
-    Raises `NoHandler` if it gets to none.
+    Raises as that does.
     """
-    question = Question(message, message, stamps, tuple(find_answerers(bus, message)))
+    question = Question(message, message, stamps, tuple(answerers_in(bus, type(message))))
     current_origin.set(question)
     try:
         return await bus(message)  # type: ignore[no-any-return]

@@ -17,7 +17,7 @@ from modd.checks import checked_flag, checked_limit, checked_name
 from modd.concurrency.cancellation import FAILURES
 from modd.concurrency.lifespan import Lifespan
 from modd.concurrency.scopes import open_scope
-from modd.core import asking, composition
+from modd.core import asking, composition, wiring
 from modd.core.answerer import Answerer, may_overlap
 from modd.core.component import Accepts, Component, Part, checked_components, checked_types, name_of
 from modd.core.delivery import Pending, Raised, queue_returned, receivers_of
@@ -29,6 +29,7 @@ from modd.core.message import Failure, Message
 from modd.core.observer import Observer
 from modd.core.routing import Routing
 from modd.core.turn import Turn, cut_short, end, innermost, publish, turn_inside
+from modd.core.wiring import Finding
 
 _NOTHING: tuple[()] = ()
 
@@ -91,7 +92,8 @@ class Bus(Part):
     async def __call__(self, message: Message, /, *stamps: Any) -> tuple[Message, ...]:
         """Send a message, and return the messages that left the bus when everything that it caused inside is done.
 
-        stamps: for the typed buses inside. Raises `TurnFailed` for unhandled errors, `NotAMessage`, `Deadlock`.
+        stamps: for the typed buses inside. Raises `TurnFailed` for unhandled errors, `NoHandler` for a command, a query
+        or another `Intent` that no component takes by name, `NotAMessage`, `Deadlock`.
         """
         if stamps:
             return await asking.send(self, message, stamps)
@@ -181,6 +183,10 @@ class Bus(Part):
         """Return the wiring as it is now, to print (``str``) or to draw (``.mermaid()``)."""
         return Graph(self)
 
+    def check(self) -> tuple[Finding, ...]:
+        """Return the faults in the wiring, such as types in ``inbound`` that nothing takes; opening runs this check."""
+        return wiring.findings_in(self)
+
     def observe(self, observer: Observer) -> AbstractContextManager[None]:
         """Tell the observer of every delivery here and in nested buses, for as long as the block lasts."""
         return composition.observe(self, observer)
@@ -209,7 +215,8 @@ class Bus(Part):
         return self.lifespan.is_open
 
     async def __aenter__(self) -> Self:
-        """Enter every component inside that is an async context manager, to any depth. Raises `AlreadyOpen`."""
+        """Check the wiring, and enter every async context manager inside. Raises `AlreadyOpen`, `InvalidWiring`."""
+        wiring.check_on_opening(self)
         async with self.lifespan.opening() as stack:
             await composition.enter_inside(self, stack)
         return self

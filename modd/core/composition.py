@@ -11,6 +11,7 @@ from modd.core.answerer import Answerer
 from modd.core.component import Accepts, Component, Part, accepts_of, inside, name_of
 from modd.core.identity import is_among, remove_from
 from modd.core.message import Message
+from modd.core.naming import name_inside
 from modd.core.observer import Observer, tell
 from modd.errors import BusInsideItself, InvalidOption, NotAComponent, UnknownComponent
 
@@ -72,6 +73,8 @@ def find(bus: Any, name: str, kind: type[C]) -> C: ...
 def find(bus: Any, name: str, kind: Any = object) -> Any:
     """Return the first component of that name in the bus, to any depth.
 
+    Of the name of a typed bus, such as "billing.commands", contexts in front may be left out if only one fits.
+
     kind: the class of the component, which is then known to type checkers: ``bus.find("billing", CommandBus)``; any by
         default.
 
@@ -80,9 +83,10 @@ def find(bus: Any, name: str, kind: Any = object) -> Any:
     if not isinstance(kind, type):
         raise InvalidOption("kind", kind, "give a class, such as CommandBus")
     known = [part for component in bus.components for part in inside(component) if isinstance(part, kind)]
-    for component in known:
-        if name_of(component) == name:
-            return component
+    found = [part for wanted in (name, name_inside(bus, name)) for part in known if name_of(part) == wanted]
+    placed = [part for part in known if isinstance(part, Answerer) and part.name.endswith(f".{name}")]
+    if found or len(placed) == 1:
+        return (found or placed)[0]
     wanted = repr(name) if kind is object else f"{name!r} that is a {kind.__qualname__}"
     raise UnknownComponent(wanted, name_of(bus), dict.fromkeys(map(name_of, known)))
 

@@ -27,7 +27,7 @@ class Background:
     """
 
     def __init__(self, owner: str, drain: float) -> None:
-        self._owner, self._drain = owner, drain
+        self.owner, self._drain = owner, drain
         self._tasks: TaskGroup | None = None
         """The group for new tasks; None before it is open, and from the moment it begins to close."""
 
@@ -42,8 +42,8 @@ class Background:
         Raises `NotOpen`, and `InOtherLoop` in another loop than the one that it was opened in.
         """
         if self._tasks is None:
-            raise NotOpen(self._owner, [name_of(work)], closing, declared)
-        check_loop(self._owner, self._loop)
+            raise NotOpen(self.owner, [name_of(work)], closing, declared)
+        check_loop(self.owner, self._loop)
         transaction = open_transaction.set(None)
         try:
             with detached():
@@ -55,9 +55,9 @@ class Background:
         try:
             await call(work, *args)
         except Exception as error:
-            log = logging.getLogger(f"modd.{self._owner}")
+            log = logging.getLogger(f"modd.{self.owner}")
             messages = [getattr(each, "message", each) for each in args]  # of envelopes
-            log_error(log, "work in the background of %s failed", self._owner, error=error, message=messages)
+            log_error(log, "work in the background of %s failed", self.owner, error=error, message=messages)
 
     async def __aenter__(self) -> Self:
         tasks = anyio.create_task_group()

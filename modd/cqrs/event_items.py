@@ -8,7 +8,7 @@ from typing import Any
 from modd.core import Message
 from modd.cqrs.codec import Codec
 from modd.cqrs.envelope import Envelope
-from modd.cqrs.ids import qualify
+from modd.cqrs.ids import item_id
 from modd.ports.items import Item
 
 
@@ -32,7 +32,7 @@ class EventItems:
     def _item(self, event: Message, cause: Envelope[Any], key: str | None) -> Item:
         envelope = Envelope(event)
         envelope.set_cause(cause)
-        return Item(self._codec_of(type(event)).encode(envelope), key=key, id=qualify(cause.bus.name, envelope.id))
+        return Item(self._codec_of(type(event)).encode(envelope), key=key, id=item_id(cause.bus.name, envelope.id))
 
     def _codec_of(self, kind: type[Message]) -> Codec:
         if self._codec is not None:

@@ -60,6 +60,10 @@ class Handler(msgspec.Struct, frozen=True, eq=False):
     """Calls the function with the arguments that an envelope provides."""
     returned: Returned
     """Takes the values that it returns."""
+    source: Callable[..., Any] | None = None
+    """The callable as it was registered."""
+    emits: bool = False
+    """True if it has an argument by which it can emit events."""
 
 
 class Argument(msgspec.Struct, frozen=True, eq=False):
@@ -74,6 +78,8 @@ class Argument(msgspec.Struct, frozen=True, eq=False):
     """Reads it from the envelope."""
     factory: Callable[[], AbstractAsyncContextManager[Any]] | None = None
     is_default: bool = False
+    emits: bool = False
+    """True if events can be emitted by it."""
 
     @property
     def is_constant(self) -> bool:
@@ -109,7 +115,9 @@ def bind_handler(function: Any, name: str | None, resources: Resources, ask: Ask
     positional = [argument for argument in arguments if not argument.keyword]
     keyword = [argument for argument in arguments if argument.keyword and not argument.is_default]
     takes_envelope = _is_envelope(_hint_of(function, first))
-    return _make_handler(Returned(title, releases), title, function, takes_envelope, positional, keyword)
+    handler = _make_handler(Returned(title, releases), title, function, takes_envelope, positional, keyword)
+    emits = takes_envelope or any(argument.emits for argument in arguments)
+    return msgspec.structs.replace(handler, source=function, emits=emits)
 
 
 def _find_argument(title: str, function: Any, parameter: inspect.Parameter, resources: Resources, ask: Ask) -> Argument:
@@ -118,9 +126,9 @@ def _find_argument(title: str, function: Any, parameter: inspect.Parameter, reso
     argument = partial(Argument, parameter.name, parameter.kind is parameter.KEYWORD_ONLY)
     if not (isinstance(function, partial) and parameter.name in function.keywords):  # a bound argument stays
         if _is_envelope(hint):
-            return argument(read=lambda envelope: envelope)
+            return argument(read=lambda envelope: envelope, emits=True)
         if hint is Emit:
-            return argument(read=lambda envelope: envelope.emit)
+            return argument(read=lambda envelope: envelope.emit, emits=True)
         if hint is Ask:
             return argument(ask)
         if _is_resource(hint, resources):

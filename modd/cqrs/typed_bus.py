@@ -24,8 +24,10 @@ from modd.core import (
     Question,
     check_message,
     current_origin,
+    may_return,
     message_of,
     open_origin,
+    placed_name,
 )
 from modd.cqrs.background import Background
 from modd.cqrs.chain import Middleware, MiddlewareStack, Next, compose
@@ -66,7 +68,9 @@ class TypedBus(Answerer):
     middleware: the links of the chain that every dispatch passes, the first one outermost; by default none.
     resources: arguments for handlers by annotation: a value, or a factory of an async context manager for each call; by
         default none.
-    name: the name in errors, logs and journeys; by default that of the kind of bus, such as "commands".
+    name: the name in errors, logs, journeys and keys of middleware; no two typed buses in one outermost bus may have
+        the same. By default the kind of bus with the contexts around it in front, such as "billing.commands": the names
+        of the buses around it, but for the outermost one and buses without a name. Of several places the first counts.
     new_id: a function that makes the id of a dispatch; by default UUIDs of version 7, made when they are read.
     clock: a function that returns seconds since 1970; by default `time.time`.
     multiple: True to allow more than one handler for a type; by default False.
@@ -102,6 +106,8 @@ class TypedBus(Answerer):
     ) -> None:
         super().__init__()
         self.name = checked_name(self.default_name if name is None else name)
+        self.is_named = name is not None
+        """True if it was given a name, which does not change with its place."""
         self.clock, self.concurrent = checked_callable("clock", clock), checked_flag("concurrent", concurrent)
         self.ids = Ids()
         """The source of the ids of its envelopes, unless ``new_id`` is given."""
@@ -119,6 +125,13 @@ class TypedBus(Answerer):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}: {', '.join(kind.__qualname__ for kind in self.types)}>"
+
+    def renew(self) -> None:
+        """Take the name of its place, and have everything around work out anew what depends on it."""
+        if not self.is_named:
+            self.name = placed_name(self, self.default_name)
+            self._registry.bus = self.lifespan.name = self._background.owner = self.name
+        super().renew()
 
     @property
     def types(self) -> tuple[type[Message], ...]:
@@ -139,6 +152,18 @@ class TypedBus(Answerer):
     def may_queue(self) -> bool:
         """True if a middleware may queue intents for later."""
         return self._middleware.may_queue
+
+    @property
+    def functions(self) -> tuple[Callable[..., Any], ...]:
+        """The callables that were registered as handlers."""
+        return tuple(handler.source for handler in self._registry.handlers if handler.source is not None)
+
+    def may_emit(self, kind: type[Message]) -> bool:
+        """Return False if its handlers are known to return no message of a type, and nothing in it emits events."""
+        emits = bool(self._middleware.items) or any(handler.emits for handler in self._registry.handlers)
+        if emits and not issubclass(kind, Intent):
+            return True
+        return self._releases_results and any(may_return(function, kind) for function in self.functions)
 
     @property
     def codec(self) -> Codec:

@@ -13,7 +13,7 @@ from modd.cqrs.chain import Next
 from modd.cqrs.codec import Codec
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import WrongBus
-from modd.cqrs.ids import qualify
+from modd.cqrs.ids import item_id
 from modd.cqrs.intents import Command, Query, result_type
 from modd.cqrs.stamps import Delay, Emitted, OnlyHandler, Queued, Received, Stamp
 from modd.cqrs.wire import BUS_HEADER
@@ -121,7 +121,7 @@ class Enqueue(MiddlewareWithKeys):
         envelope.add(Queued(at=envelope.bus.clock()))
         body, key = self._codecs[envelope.bus].encode(envelope), options["key"]
         key = None if key is None else await key_or_none(key, envelope)
-        id = qualify(envelope.bus.name, envelope.id)
+        id = item_id(envelope.bus.name, envelope.id)
         headers = {BUS_HEADER: envelope.bus.name}
         await options["queue"].put(Item(body, headers, key, _delay_of(envelope), id))
 

@@ -85,11 +85,12 @@ class Idempotency(Middleware):
         self._runs: dict[Envelope[Any], _Run] = {}
 
     def bind(self, bus: Any) -> None:
-        """Raise `InvalidOption` for a second bus of the same name."""
-        self._buses.add(bus)
+        """Raise `InvalidOption` for a second bus that was given the same name."""
+        self._buses.bind(bus)
 
     def check(self, bus: Any) -> None:
-        """Raise `InvalidOption` for an intent whose result cannot be stored, and for a transaction without its role."""
+        """Raise `InvalidOption` for a second bus of the same name, a result that cannot be stored, or a wrong order."""
+        self._buses.check(bus)
         check_roles("Idempotency", dropwhile(lambda each: each is not self, bus.middleware))
         for kind in bus.types:
             if not issubclass(kind, Event):

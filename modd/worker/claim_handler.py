@@ -13,6 +13,7 @@ from modd.core import Message
 from modd.cqrs.codec import Codec
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import GiveUp, Undecodable
+from modd.cqrs.ids import escape
 from modd.cqrs.intents import Event
 from modd.cqrs.stamps import Failed, OnlyHandler, Received
 from modd.ports.errors import AlreadyHandled, LeaseLost
@@ -163,4 +164,4 @@ def _note_key(envelope: Envelope[Any], key: str) -> None:
 
 
 def _inbox_id(in_hand: ClaimInHand, bus: Any) -> str:
-    return f"{in_hand.source.name}/{bus.name}/{in_hand.claim.id}"
+    return f"{in_hand.source.name}/{escape(bus.name, '/')}/{in_hand.claim.id}"

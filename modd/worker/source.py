@@ -10,6 +10,7 @@ from typing import Any
 from modd.concurrency.backoff import DoublingPause
 from modd.concurrency.cancellation import call, error_of, raise_if_cancelled
 from modd.concurrency.loops import steady_time
+from modd.cqrs.ids import escape
 from modd.errors import InvalidOption
 from modd.ports.items import Claim
 from modd.ports.queue import Queue
@@ -81,10 +82,13 @@ class SourceQueue:
 
 
 def create_sources(queues: Sequence[Queue], inbox: Any, outbox: Any) -> list[SourceQueue]:
-    """Create a source for each queue; a queue without a name, or with the name of an earlier queue, gets a number."""
+    """Create a source for each queue; a queue without a name, or with the name of an earlier queue, gets a number.
+
+    In a name that a queue has, ``#`` and ``/`` are escaped: so none is like a number, and the inbox can join names.
+    """
     sources: dict[str, SourceQueue] = {}
     for number, queue in enumerate(queues, 1):
-        name = str(getattr(queue, "name", ""))
+        name = escape(str(getattr(queue, "name", "")), "#/")
         if not name or name in sources:
             name = f"{name}#{number}"
         sources[name] = SourceQueue(queue, name, inbox, outbox)

@@ -80,7 +80,7 @@ class Worker:
         WrongBus: the bus is for queries.
         MultipleHandlers: two buses handle one command.
         DuplicateHandler: two handlers of one event have the same name.
-        DuplicateName: two buses have the same name.
+        InvalidWiring: two typed buses have the same name.
     """
 
     def __init__(
