@@ -19,7 +19,7 @@ from modd.core.component import (
     parameters_of,
     refuse_unbound,
 )
-from modd.core.field_hints import substitute, take_apart
+from modd.core.field_hints import hints_of_fields, substitute, take_apart
 from modd.core.flatten import keep_all, values_of
 from modd.core.gate import Gate
 from modd.core.hints import expanded, members
@@ -71,6 +71,7 @@ __all__ = [
     "error_text",
     "expanded",
     "fields_in",
+    "hints_of_fields",
     "hold",
     "identity_of",
     "innermost",
