@@ -18,6 +18,15 @@ def checked_name(name: Any) -> str:
     return name
 
 
+def checked_text(option: str, value: Any) -> str:
+    """Return a text that can be encoded: it has no half characters (surrogates)."""
+    if not isinstance(value, str):
+        raise InvalidOption(option, value, "give a text")
+    if not is_encodable(value):
+        raise InvalidOption(option, value, "give a text without half characters (surrogates), which no file takes")
+    return value
+
+
 def checked_limit(limit: Any) -> int | None:
     """Return the limit of a turn: a positive number of messages, or None."""
     if limit is not None and not is_count(limit):
@@ -108,6 +117,20 @@ def check_headers(headers: Any) -> None:
     for name, value in headers.items():
         if not (isinstance(name, str) and isinstance(value, str)):
             raise InvalidOption("headers", {type(name): type(value)}, "give texts for names and values")
+        if not (is_encodable(name) and is_encodable(value)):
+            cure = "give texts without half characters (surrogates), which no file takes"
+            raise InvalidOption("headers", {type(name): type(value)}, cure)
+
+
+def is_encodable(text: str) -> bool:
+    """True if a text has no half characters (surrogates), as ``os.fsdecode`` and broken JSON make them."""
+    if text.isascii():  # most are, and this takes no time
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def is_count(value: object) -> bool:

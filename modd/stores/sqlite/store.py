@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import anyio
 
-from modd.checks import checked_callable, checked_delay, checked_span
+from modd.checks import checked_callable, checked_delay, checked_span, checked_text
 from modd.concurrency.lifespan import Lifespan
 from modd.core import detached
 from modd.errors import InvalidOption
@@ -88,6 +88,7 @@ class SqliteStore:
         """Return the queue of this name; its first use creates it. Raises `InvalidOption` unless the name is a text."""
         if not isinstance(name, str):
             raise InvalidOption("name", name, 'give a text, such as store.queue("orders")')
+        checked_text("name", name)
         return self._queues.setdefault(name, SqliteQueue(self, name, self.outbox, self._positions))
 
     def transaction(
