@@ -117,7 +117,7 @@ def _is_class_variable(hint: Any) -> bool:
 
 def _classes_in(hint: Any) -> Iterator[Any]:
     """Yield the classes with fields in a hint."""
-    bare, origin, args, _ = take_apart(hint)
+    bare, origin, args, *_ = take_apart(hint)
     if isinstance(origin, type) and hints_of_fields(bare):
         yield bare
     for each in args:
