@@ -9,7 +9,8 @@ The packages, lowest first; each uses only packages above it in this list:
 - `modd.parts`, `modd.journey`: ready-made components; an observer that tells what happened.
 - `modd.cqrs`, `modd.middleware`: typed buses for commands, queries and events, and middleware around their handlers.
 - `modd.worker`, `modd.relay`: they carry messages from queues and outboxes to buses.
-- `modd.cli`, `modd.testing`: ``python -m modd`` for people, and helpers for your tests.
+- `modd.cli`, `modd.fastapi`, `modd.testing`: ``python -m modd`` for people, a bus behind HTTP (an extra), and helpers
+  for your tests.
 """
 
 from modd.core import (

@@ -21,7 +21,7 @@ from modd.ports.errors import LeaseLost
 from modd.ports.items import Claim, Item
 from modd.ports.outbox import Outbox
 from modd.ports.settlement import settle_shielded
-from modd.ports.transaction import Transactional
+from modd.ports.transaction import SupportsTransactions
 
 MAX_PAUSE = 10.0
 """Upper limit of the pause after a failure, in seconds."""
@@ -86,7 +86,7 @@ class Relay:
         self._poll, self._drain = checked_span("poll", poll), checked_delay("drain", drain)
         self._clock = checked_callable("clock", clock)
         self._transaction: Callable[[], AbstractAsyncContextManager[object]] = (
-            outbox.transaction if isinstance(outbox, Transactional) else nullcontext
+            outbox.transaction if isinstance(outbox, SupportsTransactions) else nullcontext
         )
         self._wait: Callable[[float], Awaitable[None]] = getattr(outbox, "wait", anyio.sleep)
         self._runs, self._stopped = 0, False

@@ -33,7 +33,9 @@ from modd.core.message import (
     note,
     wire_name,
 )
+from modd.core.misfits import path_steps
 from modd.core.observer import Delivery, Observer, current_delivery
+from modd.core.pydantic_model import pydantic_schema
 from modd.core.schema import misfit_of, unknown_fields
 from modd.core.sensitive import MASK, Sensitive, Value, fields_in, sensitive_fields
 from modd.core.turn import Turn, detached, hold, innermost
@@ -87,6 +89,8 @@ __all__ = [
     "note",
     "open_origin",
     "parameters_of",
+    "path_steps",
+    "pydantic_schema",
     "refuse_unbound",
     "resolved",
     "sensitive_fields",

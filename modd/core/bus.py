@@ -54,6 +54,7 @@ class Bus(Part):
 
     is_bus = True
     ask, dispatch, override = asking.ask, asking.dispatch, asking.override
+    find = composition.find
 
     def __init__(
         self,
@@ -173,10 +174,6 @@ class Bus(Part):
     def remove(self, component: Component) -> None:
         """Remove a component; it gets no message any more. Raises `UnknownComponent`."""
         composition.remove(self, component)
-
-    def find(self, name: str) -> Component:
-        """Return the first component of that name in the bus, to any depth. Raises `UnknownComponent`."""
-        return composition.find(self, name)
 
     def graph(self) -> Graph:
         """Return the wiring as it is now, to print (``str``) or to draw (``.mermaid()``)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from typing import Any, cast
+from typing import Any, TypeVar, cast, overload
 
 from modd.concurrency.blocks import block
 from modd.core.answerer import Answerer
@@ -13,6 +13,9 @@ from modd.core.identity import is_among, remove_from
 from modd.core.message import Message
 from modd.core.observer import Observer, tell
 from modd.errors import BusInsideItself, InvalidOption, NotAComponent, UnknownComponent
+
+C = TypeVar("C")
+
 
 MOST_GROWTH = 100
 """The most messages for which a component may return components, unless some are removed."""
@@ -62,13 +65,26 @@ def remove(bus: Any, component: Component) -> None:
     tell(watchers, lambda watcher: watcher.removed(component, bus))
 
 
-def find(bus: Part, name: str) -> Component:
-    """Return the first component of that name inside a bus; see `Bus.find`."""
-    known = [part for component in bus.components for part in inside(component)]
+@overload
+def find(bus: Any, name: str) -> Component: ...
+@overload
+def find(bus: Any, name: str, kind: type[C]) -> C: ...
+def find(bus: Any, name: str, kind: Any = object) -> Any:
+    """Return the first component of that name in the bus, to any depth.
+
+    kind: the class of the component, which is then known to type checkers: ``bus.find("billing", CommandBus)``; any by
+        default.
+
+    Raises `UnknownComponent`, and `InvalidOption` for a kind that is no class.
+    """
+    if not isinstance(kind, type):
+        raise InvalidOption("kind", kind, "give a class, such as CommandBus")
+    known = [part for component in bus.components for part in inside(component) if isinstance(part, kind)]
     for component in known:
         if name_of(component) == name:
             return component
-    raise UnknownComponent(repr(name), name_of(bus), dict.fromkeys(map(name_of, known)))
+    wanted = repr(name) if kind is object else f"{name!r} that is a {kind.__qualname__}"
+    raise UnknownComponent(wanted, name_of(bus), dict.fromkeys(map(name_of, known)))
 
 
 def accepted_by(bus: Part, inbound: tuple[type[Message], ...] | None) -> Accepts:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from time import time
 from typing import Any, Generic, TypeVar
 
+from typing_extensions import TypeVar as TypeVarWithDefault
+
 from modd.core import Message, Origin
 from modd.cqrs.errors import DispatchEnded, WrongBus
 from modd.cqrs.ids import Ids, LazyId, read_id
@@ -29,14 +31,15 @@ S = TypeVar("S", bound=Stamp)
 M = TypeVar("M", bound=Message)
 
 
-M_co = TypeVar("M_co", bound=Message, covariant=True)
+M_co = TypeVarWithDefault("M_co", bound=Message, covariant=True, default=Message)
 
 
 class Envelope(Origin, Generic[M_co]):
     """An intent on its way through a typed bus, with its stamps.
 
     Middleware and handlers add stamps, and read them. Make an envelope yourself to give an intent an id
-    of your choice, or stamps from the start: ``Envelope(CreateUser("Ada"), Actor("root"), id="import-7")``.
+    of your choice, or stamps from the start: ``Envelope(CreateUser("Ada"), Actor("root"), id="import-7")``. In an
+    annotation ``Envelope[CreateUser]`` names the type of the intent, and ``Envelope`` alone stands for any.
 
     message: the intent.
     stamps: the stamps from the start; by default none.
@@ -264,7 +267,7 @@ class Envelope(Origin, Generic[M_co]):
         return (stamp for stamp in stamps if isinstance(stamp, kind))
 
 
-_blank = Envelope.__new__
+_blank: Any = Envelope.__new__
 
 
 def _check_id(id: Any) -> None:

@@ -104,9 +104,14 @@ class Queued(Stamp):
 
 
 class Received(Stamp):
-    """The envelope was decoded, for example from a queue, so that it is not queued again."""
+    """The envelope was decoded, for example from a queue, so that it is not queued again.
+
+    key: the key that orders it in the queue of a worker; None, the default, for no order.
+    """
 
     local: ClassVar[bool] = True
+
+    key: str | None = None
 
 
 class OnlyHandler(Stamp):
@@ -175,6 +180,17 @@ class Emitted(Stamp):
     """
 
     event: Message
+
+
+class Outboxed(Stamp):
+    """The events that were emitted so far are in an outbox, from which a relay passes them on.
+
+    ids: the ids of their items.
+    """
+
+    local: ClassVar[bool] = True
+
+    ids: tuple[str, ...]
 
 
 class Actor(Stamp):
@@ -252,6 +268,7 @@ BUILT_IN: tuple[type[Stamp], ...] = (
     WebhookCalled,
     Failed,
     Emitted,
+    Outboxed,
     Actor,
     Tenant,
     Delay,

@@ -27,7 +27,7 @@ from modd.core import (
     open_origin,
 )
 from modd.cqrs.background import Background
-from modd.cqrs.chain import MiddlewareStack, Next, compose
+from modd.cqrs.chain import Middleware, MiddlewareStack, Next, compose
 from modd.cqrs.codec import Codec, codec_of
 from modd.cqrs.enclosing import is_open_around, root_to_ask
 from modd.cqrs.envelope import Envelope
@@ -39,6 +39,9 @@ from modd.cqrs.registry import Registry
 from modd.cqrs.result import Dispatched, conclude
 from modd.cqrs.stamps import Failed, OnlyHandler, Stamp, checked_stamps
 from modd.errors import NoHandler, NotAnswered
+
+M = TypeVar("M", bound=Message)
+
 
 R = TypeVar("R")
 
@@ -87,7 +90,7 @@ class TypedBus(Answerer):
         self,
         handlers: Iterable[Any] | Mapping[Any, Any] = (),
         *,
-        middleware: Iterable[Any] = (),
+        middleware: Iterable[Middleware] = (),
         resources: Resources | None = None,
         name: str | None = None,
         new_id: Callable[[], str] | None = None,
@@ -122,7 +125,7 @@ class TypedBus(Answerer):
         return self._registry.types
 
     @property
-    def middleware(self) -> tuple[Any, ...]:
+    def middleware(self) -> tuple[Middleware, ...]:
         """The middleware, the first one outermost."""
         return tuple(self._middleware.items)
 
@@ -146,7 +149,7 @@ class TypedBus(Answerer):
         """True if it is open, by itself or with a bus around."""
         return self.lifespan.is_open
 
-    def use(self, *middleware: Any) -> None:
+    def use(self, *middleware: Middleware) -> None:
         """Add middleware inside of the present ones. Raises `InvalidMiddleware`, `WrongBus`, `Sealed`."""
         self._registry.refuse_when_sealed("add middleware")
         for each in middleware:
@@ -160,7 +163,11 @@ class TypedBus(Answerer):
         self._middleware.check(self)
         self._registry.sealed = True
 
-    def create(self, kind: type[Message] | str, data: Any) -> Any:
+    @overload
+    def create(self, kind: type[M], data: Any) -> M: ...
+    @overload
+    def create(self, kind: str, data: Any) -> Any: ...
+    def create(self, kind: Any, data: Any) -> Any:
         """Return an intent from raw data: a mapping, or JSON as text or bytes.
 
         kind: its type, or the name of its type on the wire. Raises `NoHandler` for a type without a handler in this

@@ -13,7 +13,7 @@ from modd.concurrency.loops import steady_time
 from modd.errors import InvalidOption
 from modd.ports.items import Claim
 from modd.ports.queue import Queue
-from modd.ports.transaction import Transactional
+from modd.ports.transaction import SupportsTransactions
 
 log = logging.getLogger("modd.worker")
 
@@ -33,11 +33,11 @@ class SourceQueue:
 
     def __init__(self, queue: Queue, name: str, inbox: Any, outbox: Any) -> None:
         self.queue, self.name = queue, name
-        owner = next((each for each in (outbox, inbox, queue) if isinstance(each, Transactional)), None)
+        owner = next((each for each in (outbox, inbox, queue) if isinstance(each, SupportsTransactions)), None)
         _check_stores(owner, inbox, outbox)
         self.begin: Begin | None = owner.transaction if owner is not None else None
         """Begins the transaction that handlers run in; None if no store has transactions."""
-        self.begin_own: Begin | None = queue.transaction if isinstance(queue, Transactional) else None
+        self.begin_own: Begin | None = queue.transaction if isinstance(queue, SupportsTransactions) else None
         """Begins a transaction of the queue itself; None if it has none."""
         self.acks_in_transaction = owner is not None and share_store(owner, queue)
         """True if an acknowledgement is part of the handlers' transaction; else it follows the commit."""

@@ -22,6 +22,7 @@ from modd.worker.claim_handler import ClaimHandler
 from modd.worker.dead_letters import FailurePolicy
 from modd.worker.emitted import EmittedEvents
 from modd.worker.errors import AlreadyRunning
+from modd.worker.idleness import Idleness, checked_ahead
 from modd.worker.options import WorkerOptions, checked_optional, checked_queues
 from modd.worker.retry import BackoffFunction
 from modd.worker.run import WorkerRun
@@ -38,8 +39,9 @@ class Worker:
     ``await Worker(queue, commands).run()`` works until you call ``stop()``.
 
     Each message is handled at least once; the effects of a handler in the transaction of the store happen exactly once.
-    A message that fails is retried, and in the end becomes a dead letter with the reason. An event fans out: it becomes
-    one row in the queue for each of its handlers, so that each handler is retried by itself.
+    A message that fails is retried, and in the end becomes a dead letter with the reason; then the `Bus` around its
+    typed bus handles a `Failure` with the last error. An event fans out: it becomes one row in the queue for each of
+    its handlers, so that each handler is retried by itself.
 
     Events that handlers emit go into the outbox, from which a `Relay` takes them. Without an outbox they flow on in a
     turn of the `Bus` around the typed bus. Handlers run in a transaction of the outbox, the inbox or the queue: the
@@ -181,6 +183,24 @@ class Worker:
 
         Raises: `AlreadyRunning` if the worker is running, `InOtherLoop` if it is running in another event loop.
         """
+        await self._work(None)
+
+    async def run_until_idle(self, *, ahead: float = 0.0) -> None:
+        """Handle all messages that are due, and return: for tests.
+
+        Messages that fail are retried until they succeed or become dead letters; the rows of events and messages that
+        handlers queue are handled, too. Delays pass by the clock of the loop, so with a virtual clock
+        (`modd.testing.run_virtual`) they take no time. Rows whose handlers this worker does not have are left.
+
+        ahead: seconds in the future; messages that become due within them are waited for and handled. 0, the default,
+            leaves delayed messages in their queues; ``math.inf`` waits for all.
+
+        Raises: `InvalidOption`, and as `run` does.
+        """
+        await self._work(Idleness(checked_ahead(ahead)))
+
+    async def _work(self, idleness: Idleness | None) -> None:
+        """Handle messages until the worker is stopped, or is idle."""
         if self._run is not None and not is_over(self._loop):
             check_loop(repr(self), self._loop)
             raise AlreadyRunning(repr(self))
@@ -188,7 +208,7 @@ class Worker:
         if stop_now:
             return
         self._loop = current_loop()
-        self._run = run = WorkerRun(self._sources, self._handler, self._options, self._note_poll)
+        self._run = run = WorkerRun(self._sources, self._handler, self._options, self._note_poll, idleness)
         try:
             async with close_in_time(self.open_bus(), self.drain, lambda: run.stopped_at):
                 await run.run()

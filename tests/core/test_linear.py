@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -12,6 +11,7 @@ from msgspec import defstruct
 
 from modd import Bus
 from modd.cqrs import CommandBus, Event, EventBus
+from tests.counting import counted_calls
 from tests.cqrs.shop import Create, Created
 from tests.names import A
 
@@ -27,20 +27,9 @@ def components(kind: Any, count: int) -> list[Any]:
 
 
 def calls_of(action: Callable[[], Any]) -> int:
-    """Count the calls of functions, those of builtins included, so that no clock is needed."""
-    count = 0
-
-    def profile(frame: Any, event: str, argument: Any) -> None:
-        nonlocal count
-        count += event in ("call", "c_call")
-
-    before = sys.getprofile()
-    sys.setprofile(profile)
-    try:
+    with counted_calls() as calls:
         action()
-    finally:
-        sys.setprofile(before)
-    return count
+    return calls.count
 
 
 def remove_all(count: int) -> Callable[[], Any]:
