@@ -9,7 +9,8 @@ The packages, lowest first; each uses only packages above it in this list:
 - `modd.parts`, `modd.journey`: ready-made components; an observer that tells what happened.
 - `modd.cqrs`, `modd.middleware`: typed buses for commands, queries and events, and middleware around their handlers.
 - `modd.worker`, `modd.relay`: they carry messages from queues and outboxes to buses.
-- `modd.cli`, `modd.testing`: ``python -m modd`` for people, and helpers for your tests.
+- `modd.cli`, `modd.fastapi`, `modd.testing`: ``python -m modd`` for people, a bus behind HTTP (an extra), and helpers
+  for your tests.
 """
 
 from modd.core import (
@@ -32,6 +33,7 @@ from modd.errors import (
     BusInsideItself,
     Deadlock,
     DuplicateName,
+    InOtherLoop,
     InvalidOption,
     InvalidWiring,
     ModdError,
@@ -41,6 +43,7 @@ from modd.errors import (
     NotAMessage,
     NotAnswered,
     NotEntered,
+    OpenedInOtherTask,
     StrayCancellation,
     TurnFailed,
     TurnOverflow,
@@ -60,6 +63,7 @@ __all__ = [
     "DuplicateName",
     "Failure",
     "Finding",
+    "InOtherLoop",
     "Intent",
     "InvalidOption",
     "InvalidWiring",
@@ -73,6 +77,7 @@ __all__ = [
     "NotAnswered",
     "NotEntered",
     "Observer",
+    "OpenedInOtherTask",
     "Part",
     "Sensitive",
     "StrayCancellation",

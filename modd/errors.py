@@ -220,10 +220,27 @@ class AlreadyOpen(ModdError, RuntimeError):
         super().__init__(f"{name} is open; open it once, around everything that uses it")
 
 
-class NotEntered(ModdError, RuntimeError):
-    """A bus or a middleware that is not open was closed.
+class OpenedInOtherTask(ModdError, RuntimeError):
+    """A bus or a store with tasks in the background was closed in another task than the one that opened it.
 
-    name: the name of the bus or the middleware, in the text.
+    name: the name of the bus or the store.
+    task: the name of the task that has to close it.
+
+    Open and close it in one task, by ``async with``. It stays open.
+    """
+
+    def __init__(self, name: str, task: str) -> None:
+        self.name, self.task = name, task
+        super().__init__(
+            f"{name} has tasks in the background, so it has to be closed by the task that opened it, {task!r}; open "
+            "and close it in one task, by `async with`"
+        )
+
+
+class NotEntered(ModdError, RuntimeError):
+    """An object that is not open was closed, such as a bus, a store, a transaction or a middleware.
+
+    name: the name of the object, in the text.
     """
 
     def __init__(self, name: str) -> None:
@@ -247,6 +264,22 @@ class Deadlock(ModdError, RuntimeError):
         super().__init__(
             f"{waits}; return the message instead of awaiting the bus, start the send under modd.detached(), "
             "or let turns overlap (exclusive=False or a key)"
+        )
+
+
+class InOtherLoop(ModdError, RuntimeError):
+    """An object was used in an event loop while another loop has it, which cannot give it up or work for this one.
+
+    name: the name of the object.
+    loop: the words for the other loop.
+
+    Use it in that loop, with ``anyio.from_thread.run``, or make one for each loop.
+    """
+
+    def __init__(self, name: str, loop: str) -> None:
+        self.name, self.loop = name, loop
+        super().__init__(
+            f"{name} is in use by {loop}; use it in that loop (anyio.from_thread.run), or make one for each loop"
         )
 
 

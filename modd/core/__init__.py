@@ -23,9 +23,18 @@ from modd.core.field_hints import substitute, take_apart
 from modd.core.flatten import keep_all, values_of
 from modd.core.flow import may_return
 from modd.core.gate import Gate
-from modd.core.hints import expanded, members
+from modd.core.hints import members
 from modd.core.identity import identity_of, is_among, unique
-from modd.core.masking import error_repr, error_text, mask_error, mask_secrets, mask_values, show_safely, shown
+from modd.core.masking import (
+    error_repr,
+    error_text,
+    log_error,
+    mask_error,
+    mask_secrets,
+    mask_values,
+    show_safely,
+    shown,
+)
 from modd.core.message import (
     Failure,
     Intent,
@@ -34,9 +43,12 @@ from modd.core.message import (
     note,
     wire_name,
 )
+from modd.core.misfits import path_steps
 from modd.core.naming import placed_name
 from modd.core.observer import Delivery, Observer, current_delivery
-from modd.core.schema import misfit_of, unknown_fields
+from modd.core.pydantic_model import pydantic_schema
+from modd.core.raw_data import unknown_fields
+from modd.core.schema import misfit_of
 from modd.core.sensitive import MASK, Sensitive, Value, fields_in, sensitive_fields
 from modd.core.turn import Turn, detached, hold, innermost
 from modd.core.wiring import Finding, check_names
@@ -74,7 +86,6 @@ __all__ = [
     "detached",
     "error_repr",
     "error_text",
-    "expanded",
     "fields_in",
     "hold",
     "identity_of",
@@ -82,6 +93,7 @@ __all__ = [
     "inside",
     "is_among",
     "keep_all",
+    "log_error",
     "mask_error",
     "mask_secrets",
     "mask_values",
@@ -93,7 +105,9 @@ __all__ = [
     "note",
     "open_origin",
     "parameters_of",
+    "path_steps",
     "placed_name",
+    "pydantic_schema",
     "refuse_unbound",
     "resolved",
     "sensitive_fields",

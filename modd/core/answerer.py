@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar
 
+from modd.concurrency.lifespan import Lifespan
 from modd.core.causation import Caused, Origin
 from modd.core.component import Part, check_message, name_of
 from modd.core.identity import unique
@@ -65,6 +66,7 @@ class Answerer(Part):
     """A part that has results for intents: a typed bus."""
 
     name: str
+    lifespan: Lifespan
 
     @property
     @abstractmethod

@@ -21,13 +21,14 @@ from modd.core import asking, composition, wiring
 from modd.core.answerer import Answerer, may_overlap
 from modd.core.component import Accepts, Component, Part, checked_components, checked_types, name_of
 from modd.core.delivery import Pending, Raised, queue_returned, receivers_of
-from modd.core.gate import gates_for
+from modd.core.gate import REMOVED, gates_for
 from modd.core.graph import Graph
 from modd.core.limits import BEAT, first_check
+from modd.core.line import wait_for_turn
 from modd.core.message import Failure, Message
 from modd.core.observer import Observer
 from modd.core.routing import Routing
-from modd.core.turn import Turn, cut_short, end, innermost, publish, turn_inside, wait_for_turn
+from modd.core.turn import Turn, cut_short, end, innermost, publish, turn_inside
 from modd.core.wiring import Finding
 
 _NOTHING: tuple[()] = ()
@@ -100,19 +101,19 @@ class Bus(Part):
         if outer is not None and not outer.open:
             outer = open_scope(outer)
         gate = self.gate if self.keyed_gates is None else self.keyed_gates.gate_of(message)
-        if gate is not None and gate.holder is not None:
-            turn, gate = await wait_for_turn(self, gate, outer, message)
-        elif outer is not None:
+        queue: Pending | None = None
+        if outer is not None:
             turn = turn_inside(self, gate, outer, message)
         elif self._spare_turn is None:
             turn = Turn(self, gate, self.check_from)
         else:
             turn, self._spare_turn = self._spare_turn, None
         if gate is not None:
-            gate.holder = turn
+            gate.holder = holder = gate.holder or turn  # look and take at once, see `line`
+            if holder is not turn:
+                gate, queue = await wait_for_turn(turn, gate), deque()
         published = False  # publishing a turn costs a quarter of a send, and is of use only if a component awaits
         routing = self.routing
-        queue: Pending | None = None
         try:
             while True:
                 self.unpaused = unpaused = self.unpaused + 1
@@ -156,12 +157,14 @@ class Bus(Part):
         if turn.outcome is not None or (gate is not None and (gate.line or gate.behind or turn.within)):
             return end(turn)
         if gate is not None:  # as `end` does: its call costs a seventh of a send
-            gate.holder = None
+            gate.holder = None if gate.gates is None else REMOVED
             if gate.gates is not None:
                 del gate.gates[gate.key]
         if published:
             turn.open = False
-        elif outer is None and gate is self.gate and queue is None:
+            if outer is not None and not outer.open:  # as `close_scope` does
+                turn.outer = open_scope(outer)
+        elif outer is None and gate is self.gate and queue is None and self.keyed_gates is None:
             self._spare_turn = turn  # nothing refers to the turn: the next send takes it, which saves a fifth of a send
         return _NOTHING
 

@@ -135,6 +135,8 @@ async def enter_inside(bus: Part, stack: AsyncExitStack) -> None:
             cast(Any, component).lifespan.join(stack)
         elif hasattr(type(component), "__aenter__"):
             await stack.enter_async_context(cast(AbstractAsyncContextManager[Any], component))
+            if isinstance(component, Answerer):
+                cast(Any, bus).lifespan.bind_like(component.lifespan)
 
 
 def _path_to(bus: Part, component: Component) -> list[str]:

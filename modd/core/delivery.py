@@ -64,8 +64,8 @@ def receivers_of(turn: Turn, queued: Any, queue: Pending) -> tuple[Message, Sequ
         direct = bus.routing.direct_calls(type(message))
         if direct is not None:
             return message, direct if entry.source is None else [receiver.call for receiver in receivers]
-    if bus.watchers and not (receivers or failure or _has_left(turn, message)):
-        tell(bus.watchers, lambda watcher: watcher.unreceived(message, bus))
+    if bus.watchers and not (receivers or failure or (turn.outcome and turn.outcome.has_let_out(message))):
+        tell(bus.watchers, lambda watcher: watcher.unreceived(message, bus), message)
     handlings = [Handling(turn, receiver, message, queue, entry.cause, entry.origin) for receiver in receivers]
     calls: list[Callable[[Any], Any]] = [partial(deliver, handling) for handling in handlings]
     if side_by_side:
@@ -98,7 +98,7 @@ async def deliver(handling: Handling, message: Message) -> None:
         return
     delivery = Delivery(message, handling.receiver.component, handling.turn.bus, handling.cause)
     handling.delivery = delivery
-    tell(watchers, lambda watcher: watcher.began(delivery))
+    tell(watchers, lambda watcher: watcher.began(delivery), message)
     surrounding = current_delivery.set(delivery)
     try:
         await handling.run()
@@ -110,7 +110,7 @@ async def deliver(handling: Handling, message: Message) -> None:
         with suppress(ValueError):  # closed in another context, which has nothing to be set back
             current_delivery.reset(surrounding)
         delivery.seconds = perf_counter() - delivery.began
-        tell(watchers, lambda watcher: watcher.ended(delivery))
+        tell(watchers, lambda watcher: watcher.ended(delivery), message)
 
 
 async def deliver_side_by_side(handlings: Sequence[Handling], queue: Pending, message: Message) -> None:
@@ -203,7 +203,7 @@ class Handling(msgspec.Struct, eq=False):
                 await self.finish(returned)
         finally:
             if origin is not None:
-                origin.open = False
+                origin.close()
 
     async def finish(self, returned: Any) -> None:
         """Queue what follows from a returned value, or from an error."""
@@ -288,7 +288,7 @@ class Handling(msgspec.Struct, eq=False):
         else:
             self.queue += [Entry(message, source, delivery, origin) for message in messages]
         if delivery is not None:
-            delivery.returned += tuple(messages)
+            delivery.queued += messages
         root = turn.root or turn
         if root.edges is not None:
             root.edges.update({(type(self.message), self.giver, kind): None for kind in kinds})
@@ -315,12 +315,8 @@ class Handling(msgspec.Struct, eq=False):
 
 def _is_sent_here(turn: Turn, message: Message) -> bool:
     """Return True for a message that was sent to the bus itself: it neither leaves, nor comes from a bus around."""
-    if _has_left(turn, message):
+    if turn.outcome is not None and turn.outcome.has_let_out(message):
         return False
     callers = [each.bus for each in open_scopes(turn.outer) if not isinstance(each.bus, NamedHolder)]
     given = callers[0].routing.receivers(type(message)) if callers else ()
     return not any(is_among(turn.bus, inside(receiver.component)) for receiver in given)
-
-
-def _has_left(turn: Turn, message: Message) -> bool:
-    return turn.outcome is not None and any(message is left for left in turn.outcome.out)

@@ -15,7 +15,8 @@ from typing import Any, get_args
 from modd.core.annotations import resolved
 from modd.core.answerer import Answerer
 from modd.core.component import Part
-from modd.core.hints import expanded, function_of, members
+from modd.core.field_hints import take_apart
+from modd.core.hints import function_of, members
 from modd.core.message import Intent, Message
 
 _ASKING = ("ask", "dispatch")
@@ -81,7 +82,7 @@ def _closure_of(function: Any) -> dict[str, Any]:
 
 
 def _may_be(hint: Any, kind: type[Message]) -> bool:
-    hint = expanded(hint)
+    hint = take_apart(hint).bare
     if hint is None or hint is NoneType:
         return False
     if isinstance(hint, type) and issubclass(hint, Message):

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from modd.checks import checked_callable
+from modd.checks import checked_callable, checked_list
 from modd.core import Message, mask_values, misfit_of, wire_name
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import Undecodable
@@ -68,6 +68,7 @@ class Codec:
         dec_hook: Callable[[type, Any], Any] | None = None,
     ) -> None:
         _check_options(format, enc_hook, dec_hook)
+        types, stamps = checked_list("types", types), checked_list("stamps", stamps)
         self._messages: dict[str, type[Message]] = _by_name("types", types, Message)
         self._stamps: dict[str, type[Stamp]] = _by_name("stamps", (*BUILT_IN, *stamps), Stamp)
         self._upcasting = Upcasting(self._messages, upcasters)

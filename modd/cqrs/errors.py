@@ -233,16 +233,19 @@ class NotOpen(ModdError, RuntimeError):
     bus: the name of the bus.
     because: the kinds of work that need an open bus.
     closing: True if the bus is closing; by default False, and it is not open.
+    declared: False if no middleware of the bus has a text ``background_work``; by default True.
 
     Dispatch inside ``async with bus:``, of this bus or of the bus around it. While it is closing, do the work at once,
     or leave it.
     """
 
-    def __init__(self, bus: str, because: Iterable[str], closing: bool = False) -> None:
+    def __init__(self, bus: str, because: Iterable[str], closing: bool = False, declared: bool = True) -> None:
         self.bus, self.because = bus, tuple(because)
         cure = "is closing, so it takes no new work; do the work at once, or leave it"
         if not closing:
             cure = f"is not open; dispatch inside `async with {bus}:`, or of the bus around it"
+        if not declared:
+            cure = "is not ready for it; give the middleware that starts it a text background_work, which names it"
         super().__init__(f"{bus} has work for the background ({', '.join(self.because)}) and {cure}")
 
 

@@ -9,9 +9,10 @@ from time import time
 from types import TracebackType
 from typing import Any, ClassVar, Self, TypeVar, overload
 
-from modd.checks import checked_callable, checked_delay, checked_flag, checked_name
+from modd.checks import checked_callable, checked_delay, checked_flag, checked_list, checked_name
 from modd.concurrency.cancellation import CancelledError, failure_of
 from modd.concurrency.lifespan import Lifespan
+from modd.concurrency.scopes import open_scope
 from modd.core import (
     Accepts,
     Answerer,
@@ -34,7 +35,7 @@ from modd.cqrs.codec import Codec, codec_of
 from modd.cqrs.enclosing import is_open_around, root_to_ask
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import NotOpen
-from modd.cqrs.handlers import Resources, bind_handler, checked_list, checked_resources
+from modd.cqrs.handlers import Resources, bind_handler, checked_resources
 from modd.cqrs.ids import Ids, checked_ids
 from modd.cqrs.intents import Event, create_intent
 from modd.cqrs.registry import Registry
@@ -117,7 +118,7 @@ class TypedBus(Answerer):
         self._registry = Registry(self.name, self.kind, bind, multiple=checked_flag("multiple", multiple))
         self._routes = self._registry.routes
         self._middleware = MiddlewareStack()
-        self._lifespan = Lifespan(self.name)
+        self.lifespan = Lifespan(self.name)
         self._background = Background(self.name, checked_delay("drain", drain))
         self.use(*checked_list("middleware", middleware))
         self._registry.add_all(checked_list("handlers", handlers))
@@ -129,7 +130,7 @@ class TypedBus(Answerer):
         """Take the name of its place, and have everything around work out anew what depends on it."""
         if not self.is_named:
             self.name = placed_name(self, self.default_name)
-            self._registry.bus = self._lifespan.name = self._background.owner = self.name
+            self._registry.bus = self.lifespan.name = self._background.owner = self.name
         super().renew()
 
     @property
@@ -172,7 +173,7 @@ class TypedBus(Answerer):
     @property
     def is_open(self) -> bool:
         """True if it is open, by itself or with a bus around."""
-        return self._lifespan.is_open
+        return self.lifespan.is_open
 
     def use(self, *middleware: Middleware) -> None:
         """Add middleware inside of the present ones. Raises `InvalidMiddleware`, `WrongBus`, `Sealed`."""
@@ -266,6 +267,8 @@ class TypedBus(Answerer):
             cancelled = error
         finally:
             envelope.open = False
+            if outer is not None and not outer.open:  # as `close_scope` does
+                envelope.outer = open_scope(outer)
         if cancelled is not None:
             try:
                 raise failure_of(cancelled)
@@ -296,7 +299,7 @@ class TypedBus(Answerer):
         try:
             return await self.dispatch(intent, *stamps)
         finally:
-            question.open = False
+            question.close()
 
     async def _ask_around(self, intent: IntentOf[R] | Carrier[IntentOf[R]], /, *stamps: Stamp) -> R:
         return await root_to_ask(self, intent).ask(intent, *stamps)  # type: ignore[no-any-return]
@@ -338,21 +341,26 @@ class TypedBus(Answerer):
     def start(self, work: Callable[..., Awaitable[Any]], *args: Any) -> None:
         """Start work in the background, for middleware; it ends with the bus.
 
-        Raises `NotOpen`, also from the moment the bus begins to close: then do the work at once, or leave it.
+        Raises `NotOpen`, also from the moment the bus begins to close: then do the work at once, or leave it; and
+        `InOtherLoop` in another event loop than the one in which the bus was opened.
         """
-        self._background.start(work, *args, closing=is_open_around(self))
+        self._background.start(
+            work, *args, closing=is_open_around(self), declared=bool(self._middleware.background_work)
+        )
 
     async def __aenter__(self) -> Self:
         """Open it: enter its middleware, and get ready for work in the background. Raises `AlreadyOpen`."""
-        async with self._lifespan.opening() as stack:
+        async with self.lifespan.opening() as stack:
             stack.callback(self._routes.clear)
             self.check()
             await self._middleware.enter(stack)
-            await stack.enter_async_context(self._background)
+            if self._middleware.background_work:
+                await stack.enter_async_context(self._background)
+                self.lifespan.bind_to_task()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
-        """Wait for the work in the background, then leave the middleware."""
-        return await self._lifespan.close(kind, error, trace)
+        """Wait for the work in the background, then leave the middleware. Raises `OpenedInOtherTask`."""
+        return await self.lifespan.close(kind, error, trace)

@@ -81,7 +81,7 @@ class Enqueue(MiddlewareWithKeys):
     ) -> None:
         if codec is not None:
             checked_methods(
-                "codec", codec, ["encode"], "give a modd.cqrs.Codec, or None for one of the types of the bus"
+                "codec", codec, ("encode", "decode"), "give a modd.cqrs.Codec, or None for one of the types of the bus"
             )
         super().__init__(EnqueueOptions, {"enabled": enabled, "queue": queue, "key": key}, intents, _check)
         self._codec = codec
@@ -144,7 +144,7 @@ def _release_once(envelope: Envelope[Any]) -> None:
             again[type(stamp.event)] -= 1
         else:
             unique.append(stamp)
-    noted[:queued] = reversed(unique)
+    envelope.reset([*reversed(unique), *noted[queued:]], ran=envelope.ran)
 
 
 def _is_asked(envelope: Envelope[Any]) -> bool:

@@ -27,11 +27,13 @@ class ClaimInHand:
 
     __slots__ = (
         "_settlement",
+        "bus",
         "cancel",
         "claim",
+        "envelope",
+        "failure",
         "lease",
         "lost",
-        "message",
         "park_for",
         "settling",
         "source",
@@ -40,8 +42,12 @@ class ClaimInHand:
 
     def __init__(self, source: SourceQueue, claim: Claim, lease: float, until: float) -> None:
         self.source, self.claim, self.lease, self.until = source, claim, lease, until
-        self.message: Any = None
-        """The message, once it is decoded: its secrets are no part of a text."""
+        self.envelope: Any = None
+        """The envelope of the message, once it is decoded."""
+        self.bus: Any = None
+        """The typed bus that handles the message, once it is known."""
+        self.failure: Exception | None = None
+        """The last error, once the message becomes a dead letter."""
         self.settling = False
         """True once the claim is being settled: from then on its lease is not renewed."""
         self.lost = False
@@ -51,6 +57,11 @@ class ClaimInHand:
         self.cancel: Callable[[], object]
         """Cancels the handler; set by the slot that handles the claim."""
         self._settlement: Settlement | None = None
+
+    @property
+    def message(self) -> Any:
+        """The message, once it is decoded: its secrets are no part of a text."""
+        return None if self.envelope is None else self.envelope.message
 
     @property
     def name(self) -> str:

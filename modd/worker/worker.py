@@ -11,6 +11,7 @@ import anyio
 
 from modd.concurrency.backoff import Backoff
 from modd.concurrency.blocks import async_block
+from modd.concurrency.loops import call_in_task, check_loop, current_loop, is_over
 from modd.cqrs.codec import Codec
 from modd.cqrs.retry import Errors
 from modd.ports.inbox import WEEK, Inbox
@@ -38,8 +39,9 @@ class Worker:
     ``await Worker(queue, commands).run()`` works until you call ``stop()``.
 
     Each message is handled at least once; the effects of a handler in the transaction of the store happen exactly once.
-    A message that fails is retried, and in the end becomes a dead letter with the reason. An event fans out: it becomes
-    one row in the queue for each of its handlers, so that each handler is retried by itself.
+    A message that fails is retried, and in the end becomes a dead letter with the reason; then the `Bus` around its
+    typed bus handles a `Failure` with the last error. An event fans out: it becomes one row in the queue for each of
+    its handlers, so that each handler is retried by itself.
 
     Events that handlers emit go into the outbox, from which a `Relay` takes them. Without an outbox they flow on in a
     turn of the `Bus` around the typed bus. Handlers run in a transaction of the outbox, the inbox or the queue: the
@@ -129,6 +131,7 @@ class Worker:
             clock,
         )
         self._run: WorkerRun | None = None
+        self._loop: Any = None
         self._stop_next = False
         """True if `stop` was called while the worker did not run."""
         self._last_polled: float | None = None
@@ -165,12 +168,12 @@ class Worker:
         """Have `run` claim no more, wait up to ``drain`` seconds for its handlers, and end.
 
         If the worker does not run, its next `run` ends at once, and later runs work again. Call `stop` from any
-        task of the loop.
+        task, thread or loop.
         """
         if self._run is None:
             self._stop_next = True
         else:
-            self._run.stop()
+            call_in_task(self._loop, self._run.stop)
 
     async def run(self) -> None:
         """Handle messages until the worker is stopped.
@@ -178,7 +181,7 @@ class Worker:
         Failures of a queue are logged, and the queue is asked again after a pause. If the run is cancelled, the
         messages in flight are released. A bus that the run opened is closed at its end.
 
-        Raises: `AlreadyRunning` if the worker is running.
+        Raises: `AlreadyRunning` if the worker is running, `InOtherLoop` if it is running in another event loop.
         """
         await self._work(None)
 
@@ -198,17 +201,19 @@ class Worker:
 
     async def _work(self, idleness: Idleness | None) -> None:
         """Handle messages until the worker is stopped, or is idle."""
-        if self._run is not None:
+        if self._run is not None and not is_over(self._loop):
+            check_loop(repr(self), self._loop)
             raise AlreadyRunning(repr(self))
         stop_now, self._stop_next = self._stop_next, False
         if stop_now:
             return
+        self._loop = current_loop()
         self._run = run = WorkerRun(self._sources, self._handler, self._options, self._note_poll, idleness)
         try:
             async with close_in_time(self.open_bus(), self.drain, lambda: run.stopped_at):
                 await run.run()
         finally:
-            self._run = None
+            self._run = self._loop = None
 
     def _note_poll(self) -> None:
         self._last_polled = self._options.clock()

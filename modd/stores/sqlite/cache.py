@@ -24,7 +24,8 @@ class SqliteCache(StorePart):
     """A `modd.ports.Cache` in the file of a `SqliteStore`: ``store.cache``.
 
     Use it for values that all processes share, or that must survive a restart; otherwise `MemoryCache` is faster. Its
-    writes are visible at once, also in a transaction that defers writes: they are not part of that.
+    writes are visible at once, also in a transaction that defers writes: they are not part of that, except for those of
+    `set_on_commit`.
     """
 
     async def get(self, key: str) -> bytes | None:
@@ -37,6 +38,10 @@ class SqliteCache(StorePart):
         if not ttl > 0:
             return await self.delete(key)
         await self._store.access("set", at_once=True).write(set_values, key, value, self._store.clock() + ttl)
+
+    async def set_on_commit(self, key: str, value: bytes, ttl: float) -> None:
+        """Store the value as `set` does, but as a part of the open transaction: with its commit, or not at all."""
+        await self._store.access("set_on_commit").write(set_values, key, value, self._store.clock() + ttl)
 
     async def add(self, key: str, value: bytes, ttl: float) -> bool:
         """Store the value for ``ttl`` seconds if the key has none; True if it was stored."""

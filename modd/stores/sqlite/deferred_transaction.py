@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
+from contextvars import Token
 from types import TracebackType
 from typing import Any, ClassVar, TypeVar
 
 from modd.concurrency.blocks import async_block
+from modd.errors import NotEntered
 from modd.ports.transaction import Parameters, open_transaction
 from modd.stores.sqlite.base import Store
 from modd.stores.sqlite.errors import ResultNeeded, StoreReadOnly, is_refused_write
@@ -32,6 +34,7 @@ class DeferredTransaction(SqliteTransaction):
         self._writer, self._readers = writer, readers
         self._writes: list[tuple[Operation, CallArgs]] = []
         self._stack: AsyncExitStack | None = None
+        self._token: Token[Any] | None = None
         self._snapshot: ReadSession | None = None
 
     async def write(self, operation: Operation, *arguments: Any) -> Any:
@@ -77,6 +80,8 @@ class DeferredTransaction(SqliteTransaction):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._token is None:
+            raise NotEntered("the transaction")
         open_transaction.reset(self._token)
         self.is_open = False
         if self._stack is not None:

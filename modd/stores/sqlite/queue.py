@@ -15,6 +15,7 @@ from modd.stores.sqlite.positions import Positions
 from modd.stores.sqlite.queue_operations import ItemRow, QueueOperations
 from modd.stores.sqlite.queue_sql import BLOCKED, COUNTS, DEAD_LETTERS, DELAYED, IS_CLAIMABLE, READY
 from modd.stores.sqlite.sql import decode_headers, encode_headers, select
+from modd.texts import encodable
 
 
 class SqliteQueue(Claimable):
@@ -82,7 +83,7 @@ class SqliteQueue(Claimable):
 
     async def bury(self, claim: Claim, reason: str) -> None:
         """Make the item a dead letter; its key is free."""
-        await self._store.access("bury").write(self._operations.bury, leased_row(claim), reason)
+        await self._store.access("bury").write(self._operations.bury, leased_row(claim), encodable(reason))
 
     async def cancel(self, *ids: str) -> list[str]:
         """Delete items that were not claimed, and return their ids."""
