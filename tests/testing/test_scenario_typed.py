@@ -152,7 +152,7 @@ async def test_an_error_of_a_handler_is_expected_or_shown() -> None:
     assert str(error) == "too heavy"
     with pytest.raises(AssertionError, match="use then_raises to expect it"):
         await given(Orders()).when(Order("anvil")).then_result(1)
-    await given(Bus()).when(A(), by=ADA).then_raises(NoHandler)
+    await given(Bus()).when(Cancel(1), by=ADA).then_raises(NoHandler)
 
 
 async def test_envelopes_are_sent_under_their_ids_to_typed_buses_only() -> None:
