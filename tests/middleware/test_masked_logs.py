@@ -40,12 +40,15 @@ async def write(level: int, event: str, fields: Mapping[str, Any]) -> None:
     raise ConnectionError(f"no log of {SECRET}")
 
 
-async def in_background(envelope: Envelope[Any], call_next: Next) -> None:
-    async def work(envelope: Envelope[Any]) -> None:
-        raise ConnectionError(f"no way for {SECRET}")
+class InBackground:
+    background_work = "failing"
 
-    envelope.bus.start(work, envelope)
-    await call_next(envelope)
+    async def __call__(self, envelope: Envelope[Any], call_next: Next) -> None:
+        envelope.bus.start(self._work, envelope)
+        await call_next(envelope)
+
+    async def _work(self, envelope: Envelope[Any]) -> None:
+        raise ConnectionError(f"no way for {SECRET}")
 
 
 async def fail_after(envelope: Envelope[Any], call_next: Next) -> None:
@@ -56,7 +59,7 @@ async def fail_after(envelope: Envelope[Any], call_next: Next) -> None:
 CASES: dict[str, tuple[Any, str]] = {
     "observer": (lambda: CommandBus([pay]), "the observer .* failed"),
     "adapter": (lambda: CommandBus([pay], middleware=[Logger(write)]), "the log line 'processed' could not be written"),
-    "background": (lambda: CommandBus([pay], middleware=[in_background]), "work in the background of commands failed"),
+    "background": (lambda: CommandBus([pay], middleware=[InBackground()]), "work in the background of commands failed"),
     "store": (
         lambda: CommandBus([pay], middleware=[Idempotency(store=Full()), fail_after]),
         "the result of Pay was not stored",
