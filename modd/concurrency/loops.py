@@ -20,6 +20,7 @@ from weakref import ref
 import anyio
 from anyio.lowlevel import RunVar, current_token
 
+from modd.concurrency.backoff import TIME_PRECISION
 from modd.errors import InOtherLoop
 
 LOOK_AGAIN = 0.4
@@ -131,8 +132,8 @@ def steady_time() -> float:
 
 
 def loop_time_of(steady: float) -> float:
-    """Return the time by the clock of the running loop for a steady time."""
-    return steady - steady_time() + anyio.current_time()
+    """Return the time by the clock of the running loop for a steady time, and never an earlier one."""
+    return steady - steady_time() + anyio.current_time() + TIME_PRECISION
 
 
 class KnownLoops:
