@@ -131,7 +131,9 @@ def check_headers(headers: Any) -> None:
 
 
 def is_encodable(text: str) -> bool:
-    """True if a text has no half characters."""
+    """True if a text has no half characters (surrogates), as ``os.fsdecode`` and broken JSON make them."""
+    if text.isascii():  # most are, and this takes no time
+        return True
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -19,7 +19,7 @@ from modd.core.component import (
     parameters_of,
     refuse_unbound,
 )
-from modd.core.field_hints import substitute, take_apart
+from modd.core.field_hints import hints_of_fields, substitute, take_apart
 from modd.core.flatten import keep_all, values_of
 from modd.core.flow import may_return
 from modd.core.gate import Gate
@@ -87,6 +87,7 @@ __all__ = [
     "error_repr",
     "error_text",
     "fields_in",
+    "hints_of_fields",
     "hold",
     "identity_of",
     "innermost",

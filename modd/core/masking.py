@@ -17,12 +17,14 @@ _SHORT = 4
 
 def mask_secrets(text: str, message: Any) -> str:
     """Return a text, such as the text of an error, with ``***`` for the content of a message's sensitive fields."""
-    return _mask(text, lambda: _secrets(message, hidden=False), shortest=1)
+    return _mask(text, lambda: _secrets(message, len(text), hidden=False), shortest=1)
 
 
 def mask_values(text: str, value: Any) -> str:
     """Return a text with ``***`` for every value in data, sensitive or not; names of fields stay."""
-    return _mask(text, lambda: _values(value), shortest=2)  # a digit alone is more often of the text than of the data
+    return _mask(
+        text, lambda: _values(value, len(text)), shortest=2
+    )  # a digit alone is more often of the text than of the data
 
 
 def show_safely(show: Callable[[Any], str], value: Any) -> str:
@@ -109,33 +111,37 @@ def _stands_alone(text: str, start: int, end: int) -> bool:
     return not (text[start - 1 : start].isalnum() or text[end : end + 1].isalnum())
 
 
-def _secrets(value: Any, hidden: bool) -> Iterator[str]:
-    """Yield the texts of all sensitive content in a value."""
+def _secrets(value: Any, longest: int, hidden: bool) -> Iterator[str]:
+    """Yield the texts of all sensitive content in a value that a text of this length may have in it."""
     fields = fields_in(value)
     for _, part, is_marked in fields:
-        yield from _secrets(part, hidden or is_marked)
+        yield from _secrets(part, longest, hidden or is_marked)
     for item in () if fields else items_in(value):
-        yield from _secrets(item, hidden)
+        yield from _secrets(item, longest, hidden)
     if hidden and not isinstance(value, (bool, type(None))):
-        yield from _texts(value)
+        yield from _texts(value, longest)
 
 
-def _values(value: Any) -> Iterator[str]:
-    """Yield the texts of all values in data, without the names of fields."""
+def _values(value: Any, longest: int) -> Iterator[str]:
+    """Yield the texts of all values in data that a text of this length may have in it, without the names of fields."""
     fields = fields_in(value)
     if fields:
         items: Iterable[Any] = [part for _, part, _ in fields]
     else:
         items = value.values() if isinstance(value, dict) else items_in(value)
     for item in items:
-        yield from _values(item)
+        yield from _values(item, longest)
     if not (fields or isinstance(value, (bool, type(None), dict, list))):
-        yield from _texts(value)
+        yield from _texts(value, longest)
 
 
-def _texts(value: Any) -> Iterable[str]:
-    if isinstance(value, str):
-        return value, value.strip(), repr(value)[1:-1]
+def _texts(value: Any, longest: int) -> Iterable[str]:
+    if isinstance(value, str):  # the repr of a long text would take long, and is no shorter than the text
+        return (value.strip(),) if len(value) > longest else (value, value.strip(), repr(value)[1:-1])
     if isinstance(value, bytes):
+        if len(value) > 4 * longest:  # a character has at most four bytes
+            return ()
         return value.decode(errors="replace"), repr(value)[2:-1]
+    if any(isinstance(item, (str, bytes)) and len(item) > longest for item in items_in(value)):
+        return ()
     return str(value), repr(value)

@@ -119,6 +119,7 @@ __all__ = [
     "RetryLater",
     "Sealed",
     "Undecodable",
+    "Unencodable",
     "UnsafeOrder",
     "WrongBus",
     "WrongEnvelope",
@@ -151,6 +152,22 @@ class Undecodable(ModdError, ValueError):
         self.reason = reason
         text = f"no type {reason.args[0]!r}" if isinstance(reason, KeyError) else str(reason)
         super().__init__(f"these bytes are no envelope: {text}; the codec knows: {', '.join(known) or 'no types'}")
+
+
+class Unencodable(ModdError, ValueError):
+    """A message or a stamp has a value that a codec could not decode again, or that would come back changed.
+
+    kind: the type of the message or stamp.
+    field: the path of the value in it, such as ``.mean``.
+    reason: the limit that the value breaks, as a text without the value.
+    format: the format of the codec.
+
+    Give the field a value of its type, within the limits of the type and of the format.
+    """
+
+    def __init__(self, kind: type, field: str, reason: str, format: str) -> None:
+        self.kind, self.field, self.reason, self.format = kind, field, reason, format
+        super().__init__(f"{kind.__qualname__}{field} cannot be encoded as {format}: {reason}")
 
 
 class InvalidHandler(ModdError, TypeError):
@@ -326,6 +343,7 @@ MISUSE: tuple[type[Exception], ...] = (
     Forbidden,
     FeatureDisabled,
     Undecodable,
+    Unencodable,
     AlreadyOpen,
     InvalidOption,
     NoHandler,

@@ -19,7 +19,7 @@ class Item(msgspec.Struct, frozen=True):
     id: a unique id in the queue; None, the default, lets the queue choose one.
 
     Raises:
-        InvalidOption: a value has a wrong type, or ``delay`` is negative.
+        InvalidOption: a value has a wrong type, a text has half characters, or ``delay`` is negative.
     """
 
     body: bytes

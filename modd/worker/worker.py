@@ -195,7 +195,7 @@ class Worker:
         ahead: seconds in the future; messages that become due within them are waited for and handled. 0, the default,
             leaves delayed messages in their queues; ``math.inf`` waits for all.
 
-        Raises: `AlreadyRunning` if the worker is running, `InvalidOption`.
+        Raises: `InvalidOption`, and as `run` does.
         """
         await self._work(Idleness(checked_ahead(ahead)))
 

@@ -22,6 +22,7 @@ from anyio.lowlevel import checkpoint
 
 from modd import Bus, InOtherLoop, Message, OpenedInOtherTask
 from modd.concurrency.loops import LoopEvent, current_loop, describe_loop, loop_time_of, steady_time
+from modd.core.gate import REMOVED
 from modd.cqrs import CircuitOpen, Command, CommandBus, NotOpen, Query, QueryBus, RateLimited
 from modd.middleware import Cacher, CircuitBreaker, Enqueue, Idempotency, Lock, Logger, RateLimit, Retryer, Timeout
 from modd.middleware.webhook.addresses import AddressFilter
@@ -768,5 +769,26 @@ def test_work_that_no_middleware_declares_is_not_started(backend: str) -> None:
         async with CommandBus([ping], middleware=[start]) as bus:
             with pytest.raises(NotOpen, match="give the middleware that starts it a text background_work"):
                 await bus.ask(Ping())
+
+    anyio.run(main, backend=backend)
+
+
+@both
+def test_a_sender_takes_a_new_gate_while_another_thread_removes_the_old_one(backend: str) -> None:
+    # DF-2
+    seen: list[int] = []
+
+    async def main() -> None:
+        bus = Bus([lambda message: seen.append(message.n)], exclusive=lambda message: 1)
+        assert bus.keyed_gates is not None
+        gate: Any = bus.keyed_gates.gate_of(Hit())
+        gate.holder = REMOVED
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(bus, Hit(1))
+            for _ in range(3):
+                await checkpoint()
+            assert seen == []
+            del gate.gates[gate.key]
+        assert seen == [1] and len(bus.keyed_gates) == 0
 
     anyio.run(main, backend=backend)

@@ -10,6 +10,7 @@ from modd.errors import InvalidOption
 from modd.ports.items import Claim, DeadLetter, Item, Stats
 from modd.stores.sqlite.base import Access, Autocommit, Claimable, Store
 from modd.stores.sqlite.lease import leased_row
+from modd.stores.sqlite.limits import LARGEST, checked_bytes, checked_item, checked_item_ids
 from modd.stores.sqlite.outbox import SqliteOutbox
 from modd.stores.sqlite.positions import Positions
 from modd.stores.sqlite.queue_operations import ItemRow, QueueOperations
@@ -41,7 +42,7 @@ class SqliteQueue(Claimable):
     async def put(self, *items: bytes | Item) -> list[str]:
         """Add items, all or none, and return their ids once they are safe; an id that the queue has is skipped."""
         access = self._store.access("put")
-        rows = [item if type(item) is bytes else self._to_row(item) for item in items]
+        rows = [checked_bytes("body", item) if type(item) is bytes else self._to_row(item) for item in items]
         if not rows:
             return []
         if access is not self._registered:
@@ -56,7 +57,7 @@ class SqliteQueue(Claimable):
 
     async def claim(self, limit: int, lease: float) -> list[Claim]:
         """Lease up to ``limit`` items for ``lease`` seconds each, without waiting for any."""
-        count, seconds = checked_count("limit", limit), checked_span("lease", lease)
+        count, seconds = min(checked_count("limit", limit), LARGEST), checked_span("lease", lease)
         now, wake_count = self._store.clock(), self._wake_count
         access = self._store.access("claim")
         claims: list[Claim] = await access.write_for_result("claim", self._claim, count, now, now + seconds)
@@ -104,7 +105,7 @@ class SqliteQueue(Claimable):
 
     async def dead(self, limit: int = 100) -> list[DeadLetter]:
         """Return up to ``limit`` dead letters, in the order in which they were buried."""
-        parameters = (self._operations.number, checked_count("limit", limit))
+        parameters = (self._operations.number, min(checked_count("limit", limit), LARGEST))
         rows = await self._store.access("dead").read(select(DEAD_LETTERS, parameters))
         return [
             DeadLetter(self._operations.ids.id_of(position, id), body, decode_headers(headers), reason, attempts)
@@ -128,7 +129,7 @@ class SqliteQueue(Claimable):
         return await self._store.access("read").read(select(sql, parameters))
 
     async def _write_ids(self, call: str, operation: Any, ids: tuple[str, ...]) -> list[str]:
-        changed: list[str] = await self._store.access(call).write_for_result(call, operation, ids)
+        changed: list[str] = await self._store.access(call).write_for_result(call, operation, checked_item_ids(ids))
         return changed
 
     async def _register(self, access: Access) -> None:
@@ -140,6 +141,7 @@ class SqliteQueue(Claimable):
     def _to_row(self, item: Any) -> ItemRow:
         if not isinstance(item, Item):  # the error shows the type alone, because a body is confidential
             raise InvalidOption("body", type(item), "give bytes; encode what you put")
+        checked_item(item)
         state = DELAYED if item.delay else READY if item.key is None else BLOCKED
         due = self._store.clock() + item.delay if item.delay else None
         return ItemRow(state, due, item.id, item.key, encode_headers(item.headers), item.body)

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar, TypeVar
 
@@ -27,6 +27,7 @@ from modd.ports.transaction import Parameters, open_transaction
 from modd.stores.sqlite.base import Store
 from modd.stores.sqlite.connection import current_task
 from modd.stores.sqlite.errors import TransactionInUse
+from modd.stores.sqlite.limits import checked_parameters
 from modd.stores.sqlite.sql import Connection, Operation, select
 from modd.stores.sqlite.user_sql import checked_sql, execute_statements
 
@@ -75,18 +76,16 @@ class SqliteTransaction(ABC):
         """Execute a statement that writes, in the same commit as the writes of the store.
 
         Raises `modd.errors.InvalidOption` for a statement that begins or ends transactions, or that changes how the
-        store writes.
+        store writes, and for a parameter beyond the limits of SQLite.
         """
         self.check_usable("execute")
         statement = checked_sql(sql)
-        # copied, because the caller may change them before the commit
-        values = dict(parameters) if isinstance(parameters, Mapping) else tuple(parameters)
-        await self.write(execute_statements, statement, values)
+        await self.write(execute_statements, statement, checked_parameters(parameters))
 
     async def fetch(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
         """Execute a statement that reads, and return its rows."""
         self.check_usable("fetch")
-        return await self.read(select(checked_sql(sql), parameters))
+        return await self.read(select(checked_sql(sql), checked_parameters(parameters)))
 
     @abstractmethod
     async def write(self, operation: Operation, *arguments: Any) -> Any:
