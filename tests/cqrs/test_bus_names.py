@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from modd import AlreadyOpen, Bus, Finding, InvalidWiring, Part, UnknownComponent
-from modd.cqrs import CommandBus, Emit, EventBus, NotOpen, QueryBus, Sealed, TypedBus
+from modd.cqrs import CommandBus, Emit, Envelope, EventBus, Next, NotOpen, QueryBus, Sealed, TypedBus
 from modd.middleware import Enqueue
 from modd.parts import Filter
 from modd.stores import MemoryQueue
@@ -27,6 +27,15 @@ def create(message: Create, emit: Emit) -> int:
 
 def get(query: Get) -> str:
     return "Ada"
+
+
+class Working:
+    """A middleware with work for the background."""
+
+    background_work = "failing"
+
+    async def __call__(self, envelope: Envelope[Any], call_next: Next) -> None:
+        await call_next(envelope)
 
 
 class Renaming(Part):
@@ -77,7 +86,7 @@ async def test_errors_and_background_work_tell_the_name_of_the_place(caplog: pyt
     async def fail() -> None:
         raise ValueError("boom")
 
-    bus = CommandBus([create])
+    bus = CommandBus([create], middleware=[Working()])
     app = Bus([Bus([bus], name="billing")])
     with pytest.raises(NotOpen, match=r"billing\.commands"):
         bus.start(fail)
