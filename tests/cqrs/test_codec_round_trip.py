@@ -33,7 +33,6 @@ from modd.cqrs import (
     Redispatched,
     Retried,
     Stamp,
-    Tenant,
     Unencodable,
     UnknownStamp,
 )
