@@ -12,6 +12,7 @@ import gc
 import threading
 from collections.abc import Callable, Iterator
 from itertools import compress, repeat
+from math import floor
 from time import monotonic, thread_time
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any
@@ -20,7 +21,6 @@ from weakref import ref
 import anyio
 from anyio.lowlevel import RunVar, current_token
 
-from modd.concurrency.backoff import TIME_PRECISION
 from modd.errors import InOtherLoop
 
 LOOK_AGAIN = 0.4
@@ -113,6 +113,9 @@ class LoopEvent:
         await self._event.wait()
 
 
+TICK = 2.0**-20
+"""The seconds, a microsecond, of which offsets are multiples: adding one to a time such as 180.0 rounds nothing off."""
+
 _offset: RunVar[float] = RunVar("modd_steady_offset")
 _latest = (0.0, 0.0)
 """The last steady time that was read, and `time.monotonic` at that moment."""
@@ -125,15 +128,16 @@ def steady_time() -> float:
     offset = _offset.get(None)
     if offset is None:
         steady, at = _latest
-        offset = steady + (now - at) - loop_time
+        offset = floor((steady + (now - at) - loop_time) / TICK) * TICK
         _offset.set(offset)
     _latest = loop_time + offset, now
     return _latest[0]
 
 
 def loop_time_of(steady: float) -> float:
-    """Return the time by the clock of the running loop for a steady time, and never an earlier one."""
-    return steady - steady_time() + anyio.current_time() + TIME_PRECISION
+    """Return the time by the clock of the running loop for a steady time."""
+    steady_time()  # sets the offset
+    return steady - _offset.get()
 
 
 class KnownLoops:

@@ -24,6 +24,7 @@ from modd.cqrs import (
     Outboxed,
     Query,
     QueryBus,
+    Unencodable,
     UnsafeOrder,
     WrongBus,
 )
@@ -280,7 +281,7 @@ async def test_an_event_that_cannot_be_encoded_undoes_the_effects(tmp_path: Path
         return 1
 
     async with opened(tmp_path) as till:
-        with pytest.raises(TypeError):
+        with pytest.raises(Unencodable):
             await CommandBus([odd], middleware=[Transactional(till.store)]).dispatch(Pay())
         assert await till.paid() == []
 
