@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from itertools import compress, repeat
 from math import floor
 from time import monotonic, thread_time
@@ -169,7 +169,7 @@ class KnownLoops:
 known_loops = KnownLoops()
 
 
-async def _suspended() -> Any:
+async def _suspended() -> AsyncGenerator[None]:
     yield
 
 

@@ -26,8 +26,8 @@ from modd.cqrs import (
     UnsafeOrder,
     WrongBus,
 )
-from modd.cqrs.chain import ORDER_RULES, OrderRule
 from modd.cqrs.intents import Command
+from modd.cqrs.middleware_order import ORDER_RULES, OrderRule
 from tests.cqrs.shop import Create, Created, Get, Noting, Rename, giving, noting, stop
 from tests.names import stable_id
 

@@ -56,7 +56,7 @@ def with_notes(notes: object) -> Exception:
 def nested(depth: int) -> Exception:
     error: Exception = ValueError("innermost")
     for _ in range(depth):
-        error = ExceptionGroup("group", [error])
+        error = ExceptionGroup[Exception]("group", [error])
     return error
 
 
