@@ -17,6 +17,7 @@ from time import perf_counter
 from typing import Any
 
 from bench.cases import Case, Run, all_cases, peak_of_chain
+from bench.codec import codec_cases
 from bench.commands import command_cases
 from bench.deliveries import delivery_cases
 from bench.durable import durable_cases
@@ -36,7 +37,8 @@ async def main() -> None:
     print(f"{machine()}\n\n| {' | '.join(HEAD)} |\n|{'---|' * len(HEAD)}", flush=True)
     rows = []
     options.folder.mkdir(exist_ok=True)
-    for case in (*all_cases(), *delivery_cases(), *command_cases(), *durable_cases(options.folder)):
+    cases = (*all_cases(), *delivery_cases(), *command_cases(), *codec_cases(), *durable_cases(options.folder))
+    for case in cases:
         if options.only in case.name:
             async with case.opening:
                 rows.append(row(case, await measure(case, options.rounds, options.seconds)))

@@ -3,15 +3,11 @@
 Run it: `python examples/web.py`, then `curl -H "Authorization: Bearer demo" http://127.0.0.1:8000/users`.
 """
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from math import ceil
+from collections.abc import Mapping
 from typing import Annotated
 
 import uvicorn
-from fastapi import Body, Depends, FastAPI, HTTPException, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from examples.users import (
@@ -29,50 +25,8 @@ from examples.users import (
     Users,
 )
 from modd import Bus
-from modd.cqrs import (
-    Actor,
-    CircuitOpen,
-    DispatchTimeout,
-    FeatureDisabled,
-    Forbidden,
-    InvalidIntent,
-    LockTimeout,
-    NoHandler,
-    RateLimited,
-)
-
-STATUS: dict[type[Exception], int] = {
-    Forbidden: 403,
-    NoHandler: 404,
-    UnknownUser: 404,
-    EmailTaken: 409,
-    InvalidIntent: 422,
-    RateLimited: 429,
-    CircuitOpen: 503,
-    ConnectionError: 503,
-    FeatureDisabled: 503,
-    LockTimeout: 503,
-    DispatchTimeout: 504,
-}
-"""The status for each error. An error that is not here is a 500, and its text stays in the log."""
-
-RETRY_AFTER = 1
-"""Seconds for the header Retry-After if the error has no such time."""
-
-
-async def error_response(request: Request, error: Exception) -> JSONResponse:
-    """Return the response for an error of the table."""
-    status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
-    detail = [{"path": path, "message": text} for path, text in getattr(error, "errors", ())]
-    wait = ceil(getattr(error, "retry_after", RETRY_AFTER))
-    headers = {"Retry-After": str(wait)} if status in (429, 503) else {}
-    return JSONResponse({"error": type(error).__name__, "detail": detail or str(error)}, status, headers)
-
-
-async def validation_response(request: Request, error: RequestValidationError) -> JSONResponse:
-    """Return the response for an invalid body; unlike the default of FastAPI, it does not repeat the input."""
-    detail = [{"path": ".".join(map(str, each["loc"])), "message": each["msg"]} for each in error.errors()]
-    return JSONResponse({"error": "InvalidIntent", "detail": detail}, STATUS[InvalidIntent])
+from modd.cqrs import Actor
+from modd.fastapi import Body, RequestBus, bus_with, install
 
 
 async def actor_of(request: Request, bearer: Annotated[HTTPAuthorizationCredentials, Depends(HTTPBearer())]) -> Actor:
@@ -83,7 +37,29 @@ async def actor_of(request: Request, bearer: Annotated[HTTPAuthorizationCredenti
     return actor
 
 
-CurrentActor = Annotated[Actor, Depends(actor_of)]
+UsersBus = Annotated[RequestBus, Depends(bus_with(actor_of))]
+
+router = APIRouter(prefix="/users")
+
+
+@router.post("", status_code=201)
+async def create(command: Body[CreateUser], users: UsersBus) -> int:
+    return await users.ask(command)
+
+
+@router.get("")
+async def find_all(users: UsersBus) -> tuple[User, ...]:
+    return await users.ask(ListUsers())
+
+
+@router.get("/{id}")
+async def find(id: int, users: UsersBus) -> User:
+    return await users.ask(GetUser(id))
+
+
+@router.delete("/{id}", status_code=204)
+async def remove(id: int, users: UsersBus) -> None:
+    await users.ask(RemoveUser(id))
 
 
 def App(users: Bus, tokens: Mapping[str, Actor]) -> FastAPI:
@@ -91,34 +67,10 @@ def App(users: Bus, tokens: Mapping[str, Actor]) -> FastAPI:
 
     tokens: the actors by their bearer tokens.
     """
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with users:
-            yield
-
-    app = FastAPI(title="users", lifespan=lifespan)
+    app = FastAPI(title="users")
     app.state.tokens = tokens
-    app.exception_handler(RequestValidationError)(validation_response)
-    for kind in STATUS:
-        app.add_exception_handler(kind, error_response)
-
-    @app.post("/users", status_code=201)
-    async def create(command: Annotated[CreateUser, Body()], actor: CurrentActor) -> int:
-        return await users.ask(command, actor)
-
-    @app.get("/users")
-    async def find_all(actor: CurrentActor) -> tuple[User, ...]:
-        return await users.ask(ListUsers(), actor)
-
-    @app.get("/users/{id}")
-    async def find(id: int, actor: CurrentActor) -> User:
-        return await users.ask(GetUser(id), actor)
-
-    @app.delete("/users/{id}", status_code=204)
-    async def remove(id: int, actor: CurrentActor) -> None:
-        await users.ask(RemoveUser(id), actor)
-
+    app.include_router(router)
+    install(app, users, {UnknownUser: 404, EmailTaken: 409, ConnectionError: 503})
     return app
 
 

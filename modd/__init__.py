@@ -9,7 +9,8 @@ The packages, lowest first; each uses only packages above it in this list:
 - `modd.parts`, `modd.journey`: ready-made components; an observer that tells what happened.
 - `modd.cqrs`, `modd.middleware`: typed buses for commands, queries and events, and middleware around their handlers.
 - `modd.worker`, `modd.relay`: they carry messages from queues and outboxes to buses.
-- `modd.cli`, `modd.testing`: ``python -m modd`` for people, and helpers for your tests.
+- `modd.cli`, `modd.fastapi`, `modd.testing`: ``python -m modd`` for people, a bus behind HTTP (an extra), and helpers
+  for your tests.
 """
 
 from modd.core import (
@@ -18,6 +19,7 @@ from modd.core import (
     Component,
     Delivery,
     Failure,
+    Finding,
     Intent,
     Message,
     Observer,
@@ -31,7 +33,9 @@ from modd.errors import (
     BusInsideItself,
     Deadlock,
     DuplicateName,
+    InOtherLoop,
     InvalidOption,
+    InvalidWiring,
     ModdError,
     MultipleHandlers,
     NoHandler,
@@ -39,6 +43,7 @@ from modd.errors import (
     NotAMessage,
     NotAnswered,
     NotEntered,
+    OpenedInOtherTask,
     StrayCancellation,
     TurnFailed,
     TurnOverflow,
@@ -57,8 +62,11 @@ __all__ = [
     "Delivery",
     "DuplicateName",
     "Failure",
+    "Finding",
+    "InOtherLoop",
     "Intent",
     "InvalidOption",
+    "InvalidWiring",
     "Journey",
     "Message",
     "ModdError",
@@ -69,6 +77,7 @@ __all__ = [
     "NotAnswered",
     "NotEntered",
     "Observer",
+    "OpenedInOtherTask",
     "Part",
     "Sensitive",
     "StrayCancellation",

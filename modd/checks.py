@@ -18,6 +18,17 @@ def checked_name(name: Any) -> str:
     return name
 
 
+def checked_text(option: str, value: Any, cure: str = "give a text") -> str:
+    """Return a text that stores and codecs can encode."""
+    if not isinstance(value, str):
+        raise InvalidOption(option, value, cure)
+    if not is_encodable(value):
+        raise InvalidOption(
+            option, value, f"{cure}; this one has half characters (lone surrogates), which cannot be encoded"
+        )
+    return value
+
+
 def checked_limit(limit: Any) -> int | None:
     """Return the limit of a turn: a positive number of messages, or None."""
     if limit is not None and not is_count(limit):
@@ -30,6 +41,13 @@ def checked_callable(option: str, value: Any, cure: str = "give a function") -> 
     if not callable(value):
         raise InvalidOption(option, value, cure)
     return value
+
+
+def checked_list(option: str, values: Any) -> Any:
+    """Return values that come as a list, or as any other iterable: a single one does not count."""
+    if callable(values) or not isinstance(values, Iterable):
+        raise InvalidOption(option, values, "give a list")
+    return values
 
 
 def checked_methods(option: str, value: Any, methods: Iterable[str], cure: str, *, attribute: str = "") -> Any:
@@ -108,6 +126,19 @@ def check_headers(headers: Any) -> None:
     for name, value in headers.items():
         if not (isinstance(name, str) and isinstance(value, str)):
             raise InvalidOption("headers", {type(name): type(value)}, "give texts for names and values")
+        if not (is_encodable(name) and is_encodable(value)):
+            raise InvalidOption("headers", type(headers), "give texts without half characters (lone surrogates)")
+
+
+def is_encodable(text: str) -> bool:
+    """True if a text has no half characters (surrogates), as ``os.fsdecode`` and broken JSON make them."""
+    if text.isascii():  # most are, and this takes no time
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def is_count(value: object) -> bool:

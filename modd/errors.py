@@ -170,6 +170,18 @@ class BusInsideItself(ModdError, ValueError):
         )
 
 
+class InvalidWiring(ModdError, ValueError):
+    """A bus with parts that cannot work together was opened, used, or given to a worker.
+
+    bus: the name of the bus.
+    findings: the faults, as `Bus.check` returns them, each with the change that mends it.
+    """
+
+    def __init__(self, bus: str, findings: Sequence[Any]) -> None:
+        self.bus, self.findings = bus, tuple(findings)
+        super().__init__(f"{bus} cannot be used: {'; '.join(map(str, findings))}")
+
+
 class InvalidOption(ModdError, ValueError):
     """An option has a value that cannot work.
 
@@ -208,10 +220,27 @@ class AlreadyOpen(ModdError, RuntimeError):
         super().__init__(f"{name} is open; open it once, around everything that uses it")
 
 
-class NotEntered(ModdError, RuntimeError):
-    """A bus or a middleware that is not open was closed.
+class OpenedInOtherTask(ModdError, RuntimeError):
+    """A bus or a store with tasks in the background was closed in another task than the one that opened it.
 
-    name: the name of the bus or the middleware, in the text.
+    name: the name of the bus or the store.
+    task: the name of the task that has to close it.
+
+    Open and close it in one task, by ``async with``. It stays open.
+    """
+
+    def __init__(self, name: str, task: str) -> None:
+        self.name, self.task = name, task
+        super().__init__(
+            f"{name} has tasks in the background, so it has to be closed by the task that opened it, {task!r}; open "
+            "and close it in one task, by `async with`"
+        )
+
+
+class NotEntered(ModdError, RuntimeError):
+    """An object that is not open was closed, such as a bus, a store, a transaction or a middleware.
+
+    name: the name of the object, in the text.
     """
 
     def __init__(self, name: str) -> None:
@@ -235,6 +264,22 @@ class Deadlock(ModdError, RuntimeError):
         super().__init__(
             f"{waits}; return the message instead of awaiting the bus, start the send under modd.detached(), "
             "or let turns overlap (exclusive=False or a key)"
+        )
+
+
+class InOtherLoop(ModdError, RuntimeError):
+    """An object was used in an event loop while another loop has it, which cannot give it up or work for this one.
+
+    name: the name of the object.
+    loop: the words for the other loop.
+
+    Use it in that loop, with ``anyio.from_thread.run``, or make one for each loop.
+    """
+
+    def __init__(self, name: str, loop: str) -> None:
+        self.name, self.loop = name, loop
+        super().__init__(
+            f"{name} is in use by {loop}; use it in that loop (anyio.from_thread.run), or make one for each loop"
         )
 
 
@@ -309,20 +354,26 @@ class TurnFailed(ErrorGroup):
 
 
 class NoHandler(ModdError, LookupError):
-    """The bus has no handler for intents of this type.
+    """The bus has no handler for intents of this type, or none that they get to.
 
     intent: the type, or its name.
     bus: the name of the bus.
     handled: the types that the bus handles.
+    hidden: the names of the contexts inside that have a handler, and do not list the type in ``inbound``; by default
+        none.
 
-    Register a handler for the type, or send the intent to the bus that has one.
+    Register a handler for the type, list the type in the ``inbound`` of the context, or send the intent to the bus that
+    has a handler.
     """
 
-    def __init__(self, intent: type | str, bus: str, handled: Iterable[type]) -> None:
-        self.intent, self.bus, self.handled = intent, bus, tuple(handled)
+    def __init__(self, intent: type | str, bus: str, handled: Iterable[type], hidden: Iterable[str] = ()) -> None:
+        self.intent, self.bus, self.handled, self.hidden = intent, bus, tuple(handled), tuple(hidden)
         name = intent if isinstance(intent, str) else intent.__qualname__
         names = ", ".join(sorted(kind.__qualname__ for kind in self.handled)) or "nothing yet"
-        super().__init__(f"no handler for {name}; {bus} handles: {names}")
+        text = f"no handler for {name}; {bus} handles: {names}"
+        for context in self.hidden:
+            text += f"; {context} has a handler, and its inbound does not list {name}: list it there"
+        super().__init__(text)
 
 
 class MultipleHandlers(ModdError, LookupError):

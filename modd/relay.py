@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
+from functools import partial
 from time import time
-from typing import Protocol
+from typing import Any, Protocol
 
 import anyio
 
@@ -14,12 +15,13 @@ from modd.checks import checked_callable, checked_count, checked_delay, checked_
 from modd.concurrency.backoff import delays
 from modd.concurrency.blocks import block
 from modd.concurrency.cancellation import error_of
+from modd.concurrency.loops import call_in_task, current_loop
 from modd.errors import InvalidOption
 from modd.ports.errors import LeaseLost
 from modd.ports.items import Claim, Item
 from modd.ports.outbox import Outbox
 from modd.ports.settlement import settle_shielded
-from modd.ports.transaction import Transactional
+from modd.ports.transaction import SupportsTransactions
 
 MAX_PAUSE = 10.0
 """Upper limit of the pause after a failure, in seconds."""
@@ -84,12 +86,12 @@ class Relay:
         self._poll, self._drain = checked_span("poll", poll), checked_delay("drain", drain)
         self._clock = checked_callable("clock", clock)
         self._transaction: Callable[[], AbstractAsyncContextManager[object]] = (
-            outbox.transaction if isinstance(outbox, Transactional) else nullcontext
+            outbox.transaction if isinstance(outbox, SupportsTransactions) else nullcontext
         )
         self._wait: Callable[[float], Awaitable[None]] = getattr(outbox, "wait", anyio.sleep)
         self._runs, self._stopped = 0, False
-        self._stoppable: dict[anyio.CancelScope, float] = {}
-        """The scopes that `stop` cancels, with the seconds until then."""
+        self._stoppable: dict[anyio.CancelScope, tuple[float, Any]] = {}
+        """The scopes that `stop` cancels, with the seconds until then and the loop of each."""
         self._last_polled: float | None = None
 
     @property
@@ -117,11 +119,11 @@ class Relay:
         """Have `run` end when its present batch is passed on, at the latest ``drain`` seconds from now.
 
         If the relay does not run, its next `run` ends at once, and later runs work again. Call `stop` from any
-        task of the loop.
+        task, thread or loop.
         """
         self._stopped = True
-        for scope, seconds in self._stoppable.items():
-            scope.deadline = min(scope.deadline, anyio.current_time() + seconds)
+        for scope, (seconds, loop) in self._stoppable.copy().items():
+            call_in_task(loop, partial(_cancel_after, scope, seconds))
 
     async def pass_on(self) -> int:
         """Pass on one batch, and return the number of its items; 0 if there are none, or a second relay has them.
@@ -163,9 +165,9 @@ class Relay:
     def _cancelled_by_stop(self, seconds: float) -> Iterator[anyio.CancelScope]:
         """Cancel the block so many seconds after `stop`."""
         with anyio.CancelScope() as scope:
-            self._stoppable[scope] = seconds
+            self._stoppable[scope] = seconds, current_loop()
             if self._stopped:
-                scope.deadline = anyio.current_time() + seconds
+                _cancel_after(scope, seconds)
             try:
                 yield scope
             finally:
@@ -192,3 +194,7 @@ class Relay:
         except BaseException:
             await settle_shielded(self._outbox.release, claims, log=_log)
             raise
+
+
+def _cancel_after(scope: anyio.CancelScope, seconds: float) -> None:
+    scope.deadline = min(scope.deadline, anyio.current_time() + seconds)

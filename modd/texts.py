@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+
+_PLAIN = frozenset(" ._-()[]'=,/")
+"""Characters without a meaning in Mermaid, besides letters and digits."""
 
 
 def text_of(error: BaseException) -> str:
@@ -71,3 +75,9 @@ def explain_no_message(value: object) -> str:
     if hasattr(type(value), "message"):
         return f"gave {describe(value)}, which has a message and is none; send that, or give it to dispatch or ask"
     return f"gave {describe(value)}, which is not a message; derive its type from modd.Message and give an instance"
+
+
+def escape_mermaid(text: str) -> str:
+    """Replace characters with a meaning in Mermaid by character codes, and the first letter of the word ``end``."""
+    codes = (char if char.isalnum() or char in _PLAIN else f"#{ord(char)};" for char in text)
+    return re.sub(r"\be(?=nd\b)", "#101;", "".join(codes))

@@ -74,6 +74,7 @@ VALUES: dict[str, Any] = {
     "Iterable[str]": ["a", "b"],
     "Sequence[str]": ["a", "b"],
     "Iterable[type]": [N, A],
+    "Sequence[Any]": ["a fault"],
     "Sequence[Exception]": [ValueError("no"), KeyError("k")],
     "Sequence[tuple[str, str]]": [("$.n", "is odd")],
     "Sequence[tuple[type, str, type]]": [(N, "a", N)],

@@ -30,7 +30,7 @@ from examples.users import (
     run_receiver,
 )
 from modd import Bus, TurnFailed
-from modd.cqrs import Forbidden, InvalidIntent
+from modd.cqrs import Actor, Forbidden, InvalidIntent, RateLimited
 from modd.middleware import Endpoint, Webhook
 from modd.testing import Recorder, run_virtual
 from tests.test_examples import ROOT, printed
@@ -116,6 +116,24 @@ async def three_at_once() -> Context:
 def test_commands_at_the_same_time_lose_no_update(backend: str) -> None:
     context = run_virtual(three_at_once, backend=backend)
     assert {user.name for user in context.database.users.values()} == {"ada", "bob", "cid"}
+
+
+async def come_101_times() -> float:
+    users = Context().users
+    for _ in range(3):  # what is refused by the rules does not count
+        with pytest.raises(Forbidden):
+            await users.ask(RemoveUser(1), Actor(id="root"))
+    for _ in range(100):
+        with pytest.raises(UnknownUser):
+            await users.ask(RemoveUser(1), ADMIN)
+    with pytest.raises(RateLimited) as limited:
+        await users.ask(RemoveUser(1), ADMIN)
+    return limited.value.retry_after
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_who_comes_too_often_is_told_when_to_come_again(backend: str) -> None:
+    assert run_virtual(come_101_times, backend=backend) == 60
 
 
 async def test_a_reaction_that_fails_is_kept_and_can_be_sent_again() -> None:

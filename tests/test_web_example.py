@@ -11,11 +11,21 @@ from typing import Any, NoReturn
 import httpx2
 import pytest
 import uvicorn
+from openapi_spec_validator import validate
 
 from examples.users import ADMIN, GUEST, Backlog, CreateUser, Database, GetUser, Mailbox, UserCreated, Users
 from examples.web import App
 from modd import Bus
-from modd.cqrs import Actor, CircuitOpen, DispatchTimeout, FeatureDisabled, InvalidIntent, LockTimeout, NoHandler
+from modd.cqrs import (
+    Actor,
+    CircuitOpen,
+    DispatchTimeout,
+    FeatureDisabled,
+    InvalidIntent,
+    LockTimeout,
+    NoHandler,
+    RateLimited,
+)
 
 ADA = {"name": "Ada", "email": "ada@example.com"}
 
@@ -31,7 +41,7 @@ class Service:
 
     def client(self, token: str | None = "admin") -> httpx2.Client:
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-        return httpx2.Client(base_url=self.url, headers=headers, trust_env=False)
+        return httpx2.Client(base_url=self.url, headers=headers, trust_env=False, timeout=60)
 
     def ask(self, method: str, path: str, token: str | None = "admin", **more: Any) -> httpx2.Response:
         with self.client(token) as client:
@@ -44,14 +54,14 @@ def serving(app: Any) -> Iterator[str]:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:  # TCP: answers do not wait
         listening.bind(("127.0.0.1", 0))
         listening.listen()
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="on", timeout_graceful_shutdown=5))
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="on", timeout_graceful_shutdown=60))
         thread = threading.Thread(target=server.run, args=([listening],))
         thread.start()
         try:
             yield f"http://127.0.0.1:{listening.getsockname()[1]}"
         finally:
             server.should_exit = True
-            thread.join(timeout=30)
+            thread.join(timeout=120)
             assert not thread.is_alive()
 
 
@@ -89,7 +99,7 @@ def test_messages_are_the_bodies_of_requests_and_responses(service: Service) -> 
     created = service.ask("POST", "/users", json=ADA)
     assert (created.status_code, created.json()) == (201, 1)
     found = service.ask("GET", "/users/1", "guest")
-    assert (found.status_code, found.json()) == (200, {"$type": "User", "id": 1, **ADA})
+    assert (found.status_code, found.json()) == (200, {"id": 1, **ADA})
     assert service.ask("GET", "/users", "guest").json() == [found.json()]
     assert service.mailbox.sent == ["ada@example.com: Welcome, Ada!"]
     removed = service.ask("DELETE", "/users/1")
@@ -123,8 +133,8 @@ def test_the_actor_decides_who_may_do_what(service: Service) -> None:
 @pytest.mark.parametrize("body", [{"name": "Ada"}, ADA | {"email": "nowhere"}, ADA | {"name": 1}, [], None])
 def test_a_body_that_is_no_message_is_refused(service: Service, body: Any) -> None:
     refused = service.ask("POST", "/users", json=body)
-    assert (refused.status_code, refused.json()["error"]) == (422, "InvalidIntent")
-    assert refused.json()["detail"][0]["path"] == "body"
+    assert (refused.status_code, refused.json()["error"]) == (422, "RequestValidationError")
+    assert refused.json()["detail"][0]["loc"][0] == "body"
     assert "nowhere" not in refused.text  # addresses are sensitive
     assert not service.database.users
 
@@ -135,29 +145,18 @@ def test_errors_of_the_context_are_answers(service: Service) -> None:
     assert (taken.status_code, taken.json()["error"]) == (409, "EmailTaken")
     service.database.fail = 3
     lost = service.ask("POST", "/users", json=ADA | {"email": "eve@example.com"})
-    assert (lost.status_code, lost.headers["retry-after"]) == (503, "1")
+    assert (lost.status_code, lost.json()["error"]) == (503, "ConnectionError")
     service.off.add(CreateUser)
     assert service.ask("POST", "/users", json=ADA).json()["error"] == "FeatureDisabled"
-
-
-def test_who_comes_too_often_is_told_when_to_come_again(service: Service) -> None:
-    with service.client("clerk") as client:
-        statuses = [client.delete("/users/1").status_code for _ in range(3)]
-        assert statuses == [403] * 3  # what is refused by the rules does not count
-    with service.client() as client:
-        for _ in range(100):
-            assert client.delete("/users/1").status_code == 404
-        limited = client.delete("/users/1")
-    assert limited.status_code == 429
-    assert 0 < int(limited.headers["retry-after"]) <= 60
 
 
 @pytest.mark.parametrize(
     ("error", "status", "retry_after"),
     [
+        (RateLimited(GetUser, 59.2), 429, "60"),
         (CircuitOpen(GetUser, 2.5), 503, "3"),
-        (LockTimeout("users", 5), 503, "1"),
-        (FeatureDisabled(GetUser), 503, "1"),
+        (LockTimeout("users", 5), 503, None),
+        (FeatureDisabled(GetUser), 503, None),
         (DispatchTimeout(GetUser, 5), 504, None),
         (NoHandler(GetUser, "queries", ()), 404, None),
     ],
@@ -174,12 +173,17 @@ def test_each_error_of_the_table_has_its_status(
 def test_errors_of_fields_are_told_by_their_paths(service: Service) -> None:
     with service.users.override({GetUser: raising(InvalidIntent(GetUser, [("$.id", "too small")]))}):
         answer = service.ask("GET", "/users/1")
-    assert (answer.status_code, answer.json()["detail"]) == (422, [{"path": "$.id", "message": "too small"}])
+    assert (answer.status_code, answer.json()["detail"]) == (
+        422,
+        [{"type": "invalid", "loc": ["path", "id"], "msg": "too small"}],
+    )
 
 
 def test_the_messages_are_in_the_documentation_of_the_interface(service: Service) -> None:
-    paths = service.ask("GET", "/openapi.json").json()["paths"]
-    body = paths["/users"]["post"]["requestBody"]["content"]["application/json"]["schema"]
-    assert set(body["required"]) == {"name", "email"}
-    found = paths["/users/{id}"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
-    assert set(found["properties"]) >= {"id", "name", "email"}
+    document = service.ask("GET", "/openapi.json").json()
+    validate(document)
+    body = document["paths"]["/users"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    found = document["paths"]["/users/{id}"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+    assert (body["$ref"], found["$ref"]) == ("#/components/schemas/CreateUser", "#/components/schemas/User")
+    assert document["components"]["schemas"]["CreateUser"]["required"] == ["name", "email"]
+    assert document["components"]["securitySchemes"] == {"HTTPBearer": {"type": "http", "scheme": "bearer"}}

@@ -8,7 +8,9 @@ from typing import Any, Literal, NoReturn, TypeAlias
 
 import msgspec
 
+from modd.checks import is_encodable
 from modd.cli.errors import UsageError
+from modd.texts import encodable
 
 CommandName: TypeAlias = Literal["stats", "dead", "show", "redrive", "discard", "doctor"]
 
@@ -41,6 +43,9 @@ class Arguments(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.command in ("redrive", "discard") and bool(self.ids) is self.all:
             raise UsageError(f"{self.command}: give either ids or --all")
+        for text in (self.name, self.id, *self.ids):
+            if not is_encodable(text):
+                raise UsageError(f"{encodable(text)}: give names and ids in UTF-8")
         if self.limit < 1:
             raise UsageError(f"--limit {self.limit}: give a whole number, at least 1")
 

@@ -50,7 +50,8 @@ Viewer: TypeAlias = Callable[[bytes], BodyView]
 
 def view_outline(body: bytes, note: str = "give --types to decode it, or --raw to show everything") -> BodyView:
     """View the size of a body and, for an envelope, its type, its ids and the names of its stamps."""
-    outline, data = _decode_outline(body), _decode_data(body)
+    data = _decode_data(body)
+    outline = _outline_of(data)
     if outline is None:
         mask = partial(mask_secrets, message=UnknownMessage([*values_in(data)]))
         return BodyView(Content(len(body), note=f"no envelope; {note}"), mask)
@@ -61,7 +62,8 @@ def view_outline(body: bytes, note: str = "give --types to decode it, or --raw t
 
 def view_raw(body: bytes) -> BodyView:
     """View everything in a body: JSON and msgpack as data, else text or hexadecimal digits."""
-    outline, data = _decode_outline(body), _decode_data(body)
+    data = _decode_data(body)
+    outline = _outline_of(data)
     if outline is None:
         return BodyView(Content(len(body), shown=True, body=to_plain_data(data)), str)
     content = _describe(body, outline)
@@ -121,14 +123,11 @@ def _describe(body: bytes, outline: EnvelopeOutline) -> Content:
     return Content(len(body), outline.message.name, outline.message.version, *ids)
 
 
-def _decode_outline(body: bytes) -> EnvelopeOutline | None:
-    for format in FORMATS.values():
-        try:
-            outline: EnvelopeOutline = format.decode(body, type=EnvelopeOutline)
-            return outline
-        except (msgspec.MsgspecError, ValueError):
-            continue
-    return None
+def _outline_of(data: Any) -> EnvelopeOutline | None:
+    try:
+        return msgspec.convert(data, EnvelopeOutline)
+    except msgspec.ValidationError:
+        return None
 
 
 def _decode_data(body: bytes) -> Any:

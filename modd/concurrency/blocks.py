@@ -11,6 +11,8 @@ from functools import wraps
 from types import TracebackType
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
+from modd.errors import NotEntered
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -36,15 +38,18 @@ def async_block(function: Callable[P, AsyncIterator[T]]) -> Callable[P, Abstract
 
 
 class _Block(AbstractContextManager[T], Generic[T]):
-    __slots__ = ("_generator",)
+    __slots__ = ("_entered", "_generator")
 
     def __init__(self, generator: Generator[T, None, None]) -> None:
-        self._generator = generator
+        self._generator, self._entered = generator, False
 
     def __enter__(self) -> T:
+        self._entered = True
         return next(self._generator)
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: TracebackType | None) -> bool:
+        if not self._entered:
+            raise NotEntered(getattr(self._generator, "__qualname__", "the block"))
         try:
             if error is None:
                 next(self._generator)
@@ -61,15 +66,18 @@ class _Block(AbstractContextManager[T], Generic[T]):
 
 
 class _AsyncBlock(AbstractAsyncContextManager[T], Generic[T]):
-    __slots__ = ("_generator",)
+    __slots__ = ("_entered", "_generator")
 
     def __init__(self, generator: AsyncGenerator[T, None]) -> None:
-        self._generator = generator
+        self._generator, self._entered = generator, False
 
     async def __aenter__(self) -> T:
+        self._entered = True
         return await anext(self._generator)
 
     async def __aexit__(self, kind: Any, error: BaseException | None, trace: TracebackType | None) -> bool:
+        if not self._entered:
+            raise NotEntered(getattr(self._generator, "__qualname__", "the block"))
         try:
             if error is None:
                 await anext(self._generator)

@@ -65,6 +65,8 @@ class LeaseKeeper:
         self._log = log
         self._shortest_pause = self.interval if shortest_pause is None else shortest_pause
         self._renewing: set[Lease] = set()
+        self._began: anyio.Event | None = None
+        """Set when there are leases to keep again, after a time without."""
 
     async def keep(self, lease: Lease) -> None:
         """Renew a lease until it is lost; lose it when it ends because the store failed or did not answer."""
@@ -78,14 +80,23 @@ class LeaseKeeper:
     async def keep_all(self, leases: Callable[[], Iterable[Lease]]) -> None:
         """Renew many leases until cancelled, each in a task of its own, so that the store can batch the writes.
 
-        leases: returns the leases to keep now; the same object for the same lease every time.
+        leases: returns the leases to keep now; the same object for the same lease every time. Call `begin` after new
+            ones: while there are none, no timer runs.
         """
         async with anyio.create_task_group() as tasks:
             while True:
+                if not any(True for _ in leases()):
+                    self._began = anyio.Event()
+                    await self._began.wait()
                 await anyio.sleep(self.interval)
                 for lease in self._due(leases()):
                     self._renewing.add(lease)
                     tasks.start_soon(self._renew_once, lease)
+
+    def begin(self) -> None:
+        """Have `keep_all` look at its leases again, because there are new ones."""
+        if self._began is not None:
+            self._began.set()
 
     def _due(self, leases: Iterable[Lease]) -> list[Lease]:
         """Return the leases with too little time left to wait for the next look."""

@@ -1,7 +1,9 @@
 """Scopes in context variables: what a task is inside of, such as a turn, an origin, a transaction.
 
 A scope is set in a context variable and never reset: tasks that were started inside it keep their copy of the variable
-when it ends. So each scope says itself if it is still open, and has the scope around it as `outer`.
+when it ends. So each scope says itself if it is still open, and has the scope around it as `outer`. A scope that ends
+lets go of the scopes around it that have ended before it: else each of a chain of scopes that overlap would hold all
+earlier ones.
 """
 
 from __future__ import annotations
@@ -18,6 +20,12 @@ def open_scopes(scope: S | None) -> Iterator[S]:
         if scope.open:
             yield scope
         scope = scope.outer
+
+
+def close_scope(scope: Any) -> None:
+    """Close a scope; what still runs inside it is then in the innermost open scope around it."""
+    scope.open = False
+    scope.outer = open_scope(scope.outer)
 
 
 def open_scope(scope: S | None) -> S | None:

@@ -19,12 +19,22 @@ from modd.core.component import (
     parameters_of,
     refuse_unbound,
 )
-from modd.core.field_hints import substitute, take_apart
+from modd.core.field_hints import hints_of_fields, substitute, take_apart
 from modd.core.flatten import keep_all, values_of
+from modd.core.flow import may_return
 from modd.core.gate import Gate
-from modd.core.hints import expanded, members
+from modd.core.hints import members
 from modd.core.identity import identity_of, is_among, unique
-from modd.core.masking import error_repr, error_text, mask_error, mask_secrets, mask_values, show_safely, shown
+from modd.core.masking import (
+    error_repr,
+    error_text,
+    log_error,
+    mask_error,
+    mask_secrets,
+    mask_values,
+    show_safely,
+    shown,
+)
 from modd.core.message import (
     Failure,
     Intent,
@@ -33,10 +43,15 @@ from modd.core.message import (
     note,
     wire_name,
 )
+from modd.core.misfits import path_steps
+from modd.core.naming import placed_name
 from modd.core.observer import Delivery, Observer, current_delivery
-from modd.core.schema import misfit_of, unknown_fields
+from modd.core.pydantic_model import pydantic_schema
+from modd.core.raw_data import unknown_fields
+from modd.core.schema import misfit_of
 from modd.core.sensitive import MASK, Sensitive, Value, fields_in, sensitive_fields
 from modd.core.turn import Turn, detached, hold, innermost
+from modd.core.wiring import Finding, check_names
 
 __all__ = [
     "MASK",
@@ -49,6 +64,7 @@ __all__ = [
     "Delivery",
     "Entry",
     "Failure",
+    "Finding",
     "Gate",
     "Intent",
     "IntentOf",
@@ -64,22 +80,25 @@ __all__ = [
     "accepts_of",
     "answerers_in",
     "check_message",
+    "check_names",
     "current_delivery",
     "current_origin",
     "detached",
     "error_repr",
     "error_text",
-    "expanded",
     "fields_in",
+    "hints_of_fields",
     "hold",
     "identity_of",
     "innermost",
     "inside",
     "is_among",
     "keep_all",
+    "log_error",
     "mask_error",
     "mask_secrets",
     "mask_values",
+    "may_return",
     "members",
     "message_of",
     "misfit_of",
@@ -87,6 +106,9 @@ __all__ = [
     "note",
     "open_origin",
     "parameters_of",
+    "path_steps",
+    "placed_name",
+    "pydantic_schema",
     "refuse_unbound",
     "resolved",
     "sensitive_fields",

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar
 
+from modd.concurrency.lifespan import Lifespan
 from modd.core.causation import Caused, Origin
-from modd.core.component import Part, check_message
+from modd.core.component import Part, check_message, name_of
+from modd.core.identity import unique
 from modd.core.message import Message
+from modd.core.naming import placed_name
+from modd.core.routing import takes_by_name
 from modd.errors import NoHandler
 
 R_co = TypeVar("R_co", covariant=True)
@@ -62,6 +66,7 @@ class Answerer(Part):
     """A part that has results for intents: a typed bus."""
 
     name: str
+    lifespan: Lifespan
 
     @property
     @abstractmethod
@@ -72,6 +77,15 @@ class Answerer(Part):
     @abstractmethod
     def types(self) -> tuple[type[Message], ...]:
         """The types that it handles."""
+
+    @property
+    @abstractmethod
+    def functions(self) -> tuple[Callable[..., Any], ...]:
+        """The functions that handle its types, as they were registered."""
+
+    @abstractmethod
+    def may_emit(self, kind: type[Message]) -> bool:
+        """Return False if it is known to emit and to return no message of a type."""
 
     @abstractmethod
     def override(self, handlers: Mapping[type[Message], Any]) -> AbstractContextManager[None]:
@@ -92,8 +106,42 @@ def find_answerers(bus: Any, message: Any) -> list[Answerer]:
     check_message(message)
     answerers = [*answerers_in(bus, type(message))]
     if not answerers:
-        raise NoHandler(type(message), bus.name, {kind for part in answerers_in(bus) for kind in part.types})
+        raise no_handler(bus, type(message))
     return answerers
+
+
+def no_handler(bus: Any, kind: type[Message]) -> NoHandler:
+    """Return the error for an intent that gets to no handler, with the contexts inside that hide a handler of it."""
+    hidden = [placed_name(context, name_of(context)) for context in unique(hiding(bus, kind))]
+    return NoHandler(kind, bus.name, dict.fromkeys(_types_within_reach(bus)), hidden)
+
+
+def hiding(part: Part, kind: type[Message]) -> Iterator[Part]:
+    """Yield the buses inside whose ``inbound`` keeps messages of a type from a component that takes them by name."""
+    for receiver in part.inside:
+        component: Any = receiver.component
+        if receiver.is_bus and component.inbound is not None and not receiver.accepts.takes(kind):
+            yield from (component,) if _has_taker(component, kind) else ()
+        if isinstance(component, Part):
+            yield from hiding(component, kind)
+
+
+def _has_taker(part: Part, kind: type[Message]) -> bool:
+    """Return True if a component inside takes messages of a type by name, whatever buses inside let in."""
+    return any(
+        takes_by_name((receiver,), kind)
+        or (isinstance(receiver.component, Part) and _has_taker(receiver.component, kind))
+        for receiver in part.inside
+    )
+
+
+def _types_within_reach(part: Part) -> Iterator[type[Message]]:
+    """Yield the types that typed buses inside handle and that get to them."""
+    for receiver in part.inside:
+        if isinstance(receiver.component, Part):
+            own = receiver.component.types if isinstance(receiver.component, Answerer) else ()
+            accepts = receiver.accepts
+            yield from (kind for kind in (*own, *_types_within_reach(receiver.component)) if accepts.takes(kind))
 
 
 def answerers_in(part: Part, kind: type[Message] | None = None) -> Iterator[Answerer]:

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, TypeVar, overload
 
 from modd.concurrency.blocks import block
+from modd.concurrency.scopes import close_scope
 from modd.core.answerer import Answer, Answerer, Carrier, answerers_in, find_answerers, message_of
 from modd.core.causation import Entry, Question, current_origin
 from modd.core.component import Accepts, Receiver
@@ -67,7 +68,7 @@ async def _ask(bus: Any, intent: Any, stamps: tuple[Any, ...], *, whole: bool = 
             failed.result = None if question.answer is None else question.answer.result
             raise
     finally:
-        question.open = False
+        question.close()
         answer, question.answer = question.answer, None  # its envelope refers to the question: no cycle for the GC
     if question.error is not None:
         raise question.error
@@ -79,14 +80,15 @@ async def _ask(bus: Any, intent: Any, stamps: tuple[Any, ...], *, whole: bool = 
 async def send(bus: Any, message: Any, stamps: tuple[Any, ...]) -> tuple[Message, ...]:
     """Send a message with stamps for the typed buses inside that it gets to; see `Bus.__call__`.
 
-    Raises `NoHandler` if it gets to none.
+    Raises as that does.
     """
-    question = Question(message, message, stamps, tuple(find_answerers(bus, message)))
+    question = Question(message, message, stamps, tuple(answerers_in(bus, type(message))))
     current_origin.set(question)
     try:
         return await bus(message)  # type: ignore[no-any-return]
     finally:
-        question.open, question.answer = False, None
+        question.close()
+        question.answer = None
 
 
 async def _ask_directly(bus: Any, intent: Any, stamps: tuple[Any, ...], answerer: Answerer) -> Any:
@@ -107,7 +109,7 @@ async def _ask_directly(bus: Any, intent: Any, stamps: tuple[Any, ...], answerer
     except Exception as error:
         returned = error
     finally:
-        turn.open = False
+        close_scope(turn)
     if turn.outcome is not None:
         end(turn)
     if returned is not None:

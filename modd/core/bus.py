@@ -17,17 +17,19 @@ from modd.checks import checked_flag, checked_limit, checked_name
 from modd.concurrency.cancellation import FAILURES
 from modd.concurrency.lifespan import Lifespan
 from modd.concurrency.scopes import open_scope
-from modd.core import asking, composition
+from modd.core import asking, composition, wiring
 from modd.core.answerer import Answerer, may_overlap
 from modd.core.component import Accepts, Component, Part, checked_components, checked_types, name_of
 from modd.core.delivery import Pending, Raised, queue_returned, receivers_of
-from modd.core.gate import gates_for
+from modd.core.gate import REMOVED, gates_for
 from modd.core.graph import Graph
 from modd.core.limits import BEAT, first_check
+from modd.core.line import wait_for_turn
 from modd.core.message import Failure, Message
 from modd.core.observer import Observer
 from modd.core.routing import Routing
-from modd.core.turn import Turn, cut_short, end, innermost, publish, turn_inside, wait_for_turn
+from modd.core.turn import Turn, cut_short, end, innermost, publish, turn_inside
+from modd.core.wiring import Finding
 
 _NOTHING: tuple[()] = ()
 
@@ -53,6 +55,7 @@ class Bus(Part):
 
     is_bus = True
     ask, dispatch, override = asking.ask, asking.dispatch, asking.override
+    find = composition.find
 
     def __init__(
         self,
@@ -89,7 +92,8 @@ class Bus(Part):
     async def __call__(self, message: Message, /, *stamps: Any) -> tuple[Message, ...]:
         """Send a message, and return the messages that left the bus when everything that it caused inside is done.
 
-        stamps: for the typed buses inside. Raises `TurnFailed` for unhandled errors, `NotAMessage`, `Deadlock`.
+        stamps: for the typed buses inside. Raises `TurnFailed` for unhandled errors, `NoHandler` for a command, a query
+        or another `Intent` that no component takes by name, `NotAMessage`, `Deadlock`.
         """
         if stamps:
             return await asking.send(self, message, stamps)
@@ -97,19 +101,19 @@ class Bus(Part):
         if outer is not None and not outer.open:
             outer = open_scope(outer)
         gate = self.gate if self.keyed_gates is None else self.keyed_gates.gate_of(message)
-        if gate is not None and gate.holder is not None:
-            turn, gate = await wait_for_turn(self, gate, outer, message)
-        elif outer is not None:
+        queue: Pending | None = None
+        if outer is not None:
             turn = turn_inside(self, gate, outer, message)
         elif self._spare_turn is None:
             turn = Turn(self, gate, self.check_from)
         else:
             turn, self._spare_turn = self._spare_turn, None
         if gate is not None:
-            gate.holder = turn
+            gate.holder = holder = gate.holder or turn  # look and take at once, see `line`
+            if holder is not turn:
+                gate, queue = await wait_for_turn(turn, gate), deque()
         published = False  # publishing a turn costs a quarter of a send, and is of use only if a component awaits
         routing = self.routing
-        queue: Pending | None = None
         try:
             while True:
                 self.unpaused = unpaused = self.unpaused + 1
@@ -153,12 +157,14 @@ class Bus(Part):
         if turn.outcome is not None or (gate is not None and (gate.line or gate.behind or turn.within)):
             return end(turn)
         if gate is not None:  # as `end` does: its call costs a seventh of a send
-            gate.holder = None
+            gate.holder = None if gate.gates is None else REMOVED
             if gate.gates is not None:
                 del gate.gates[gate.key]
         if published:
             turn.open = False
-        elif outer is None and gate is self.gate and queue is None:
+            if outer is not None and not outer.open:  # as `close_scope` does
+                turn.outer = open_scope(outer)
+        elif outer is None and gate is self.gate and queue is None and self.keyed_gates is None:
             self._spare_turn = turn  # nothing refers to the turn: the next send takes it, which saves a fifth of a send
         return _NOTHING
 
@@ -173,13 +179,13 @@ class Bus(Part):
         """Remove a component; it gets no message any more. Raises `UnknownComponent`."""
         composition.remove(self, component)
 
-    def find(self, name: str) -> Component:
-        """Return the first component of that name in the bus, to any depth. Raises `UnknownComponent`."""
-        return composition.find(self, name)
-
     def graph(self) -> Graph:
         """Return the wiring as it is now, to print (``str``) or to draw (``.mermaid()``)."""
         return Graph(self)
+
+    def check(self) -> tuple[Finding, ...]:
+        """Return the faults in the wiring, such as types in ``inbound`` that nothing takes; opening runs this check."""
+        return wiring.findings_in(self)
 
     def observe(self, observer: Observer) -> AbstractContextManager[None]:
         """Tell the observer of every delivery here and in nested buses, for as long as the block lasts."""
@@ -209,7 +215,8 @@ class Bus(Part):
         return self.lifespan.is_open
 
     async def __aenter__(self) -> Self:
-        """Enter every component inside that is an async context manager, to any depth. Raises `AlreadyOpen`."""
+        """Check the wiring, and enter every async context manager inside. Raises `AlreadyOpen`, `InvalidWiring`."""
+        wiring.check_on_opening(self)
         async with self.lifespan.opening() as stack:
             await composition.enter_inside(self, stack)
         return self

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from modd.concurrency.scopes import open_scope
+from modd.concurrency.scopes import close_scope, open_scope
 from modd.core.component import Receiver
 from modd.core.message import Message
 from modd.core.observer import Delivery
@@ -30,10 +30,21 @@ class Origin:
     """The cause that is noted beside messages."""
 
 
-class QueuedOrigin(Origin):
-    """The origin that was noted beside a queued message, open while the message is handled."""
+class ClosingOrigin(Origin):
+    """An origin that lets go of its cause when it closes, because that has an origin itself, and so on."""
 
     __slots__ = ("by",)
+
+    def close(self) -> None:
+        """Close it; what still runs inside it is then in the origin around it."""
+        close_scope(self)
+        self.by = None
+
+
+class QueuedOrigin(ClosingOrigin):
+    """The origin that was noted beside a queued message, open while the message is handled."""
+
+    __slots__ = ()
 
     def __init__(self, by: Any) -> None:
         self.by = by
@@ -41,14 +52,14 @@ class QueuedOrigin(Origin):
         self.open = True
 
 
-class Question(Origin):
+class Question(ClosingOrigin):
     """An intent for typed buses, its answerers: they dispatch it with stamps, and note the result or the error here.
 
     intent: the message. given: the message, or an envelope with it. expects: True if the sender needs a result, so that
     the intent must not be queued for later.
     """
 
-    __slots__ = ("answer", "answerers", "by", "error", "expects", "given", "intent", "stamps")
+    __slots__ = ("answer", "answerers", "error", "expects", "given", "intent", "stamps")
 
     def __init__(
         self, intent: Message, given: Any, stamps: tuple[Any, ...], answerers: tuple[Any, ...], expects: bool = False

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from typing import Any, cast
+from typing import Any, TypeVar, cast, overload
 
 from modd.concurrency.blocks import block
+from modd.core.answerer import Answerer
 from modd.core.component import Accepts, Component, Part, accepts_of, inside, name_of
 from modd.core.identity import is_among, remove_from
 from modd.core.message import Message
+from modd.core.naming import name_inside
 from modd.core.observer import Observer, tell
 from modd.errors import BusInsideItself, InvalidOption, NotAComponent, UnknownComponent
+
+C = TypeVar("C")
+
 
 MOST_GROWTH = 100
 """The most messages for which a component may return components, unless some are removed."""
@@ -61,13 +66,29 @@ def remove(bus: Any, component: Component) -> None:
     tell(watchers, lambda watcher: watcher.removed(component, bus))
 
 
-def find(bus: Part, name: str) -> Component:
-    """Return the first component of that name inside a bus; see `Bus.find`."""
-    known = [part for component in bus.components for part in inside(component)]
-    for component in known:
-        if name_of(component) == name:
-            return component
-    raise UnknownComponent(repr(name), name_of(bus), dict.fromkeys(map(name_of, known)))
+@overload
+def find(bus: Any, name: str) -> Component: ...
+@overload
+def find(bus: Any, name: str, kind: type[C]) -> C: ...
+def find(bus: Any, name: str, kind: Any = object) -> Any:
+    """Return the first component of that name in the bus, to any depth.
+
+    Of the name of a typed bus, such as "billing.commands", contexts in front may be left out if only one fits.
+
+    kind: the class of the component, which is then known to type checkers: ``bus.find("billing", CommandBus)``; any by
+        default.
+
+    Raises `UnknownComponent`, and `InvalidOption` for a kind that is no class.
+    """
+    if not isinstance(kind, type):
+        raise InvalidOption("kind", kind, "give a class, such as CommandBus")
+    known = [part for component in bus.components for part in inside(component) if isinstance(part, kind)]
+    found = [part for wanted in (name, name_inside(bus, name)) for part in known if name_of(part) == wanted]
+    placed = [part for part in known if isinstance(part, Answerer) and part.name.endswith(f".{name}")]
+    if found or len(placed) == 1:
+        return (found or placed)[0]
+    wanted = repr(name) if kind is object else f"{name!r} that is a {kind.__qualname__}"
+    raise UnknownComponent(wanted, name_of(bus), dict.fromkeys(map(name_of, known)))
 
 
 def accepted_by(bus: Part, inbound: tuple[type[Message], ...] | None) -> Accepts:
@@ -114,6 +135,8 @@ async def enter_inside(bus: Part, stack: AsyncExitStack) -> None:
             cast(Any, component).lifespan.join(stack)
         elif hasattr(type(component), "__aenter__"):
             await stack.enter_async_context(cast(AbstractAsyncContextManager[Any], component))
+            if isinstance(component, Answerer):
+                cast(Any, bus).lifespan.bind_like(component.lifespan)
 
 
 def _path_to(bus: Part, component: Component) -> list[str]:

@@ -21,6 +21,8 @@ import msgspec
 from anyio.lowlevel import checkpoint
 
 from modd.concurrency.cancellation import FAILURES, CancelledError, failure_of, raise_if_cancelled
+from modd.concurrency.scopes import open_scopes
+from modd.core.answerer import no_handler
 from modd.core.causation import Entry, QueuedOrigin, current_origin
 from modd.core.component import Receiver, check_message, inside, name_of
 from modd.core.composition import add_returned
@@ -29,7 +31,7 @@ from modd.core.identity import is_among
 from modd.core.limits import BEAT, check_limits, is_overflow
 from modd.core.message import Failure, Message, note
 from modd.core.observer import Delivery, current_delivery, tell
-from modd.core.turn import Turn
+from modd.core.turn import NamedHolder, Turn
 from modd.errors import DuplicateName, NotAMessage, TurnFailed
 
 Pending = deque[Any]
@@ -45,11 +47,16 @@ class Raised:
 
 
 def receivers_of(turn: Turn, queued: Any, queue: Pending) -> tuple[Message, Sequence[Callable[[Any], Any]]]:
-    """Return a message, and the calls that deliver it in their order. Raises `NotAMessage` if it is none."""
+    """Return a message, and the calls that deliver it in their order.
+
+    Raises `NotAMessage` if it is none, and `NoHandler` for an intent that was sent to the bus and that nothing takes.
+    """
     entry = queued if type(queued) is Entry else Entry(queued, None, current_delivery.get())
     message, bus, failure = entry.message, turn.bus, isinstance(entry.message, Failure)
     check_message(message)
     receivers = bus.routing.receivers(type(message)) if entry.receivers is None else entry.receivers
+    if type(message) in bus.routing.untaken and entry.receivers is None and _is_sent_here(turn, message):
+        raise no_handler(bus, type(message))
     if entry.source is not None:
         receivers = tuple(receiver for receiver in receivers if receiver.boundary is not entry.source)
     side_by_side = bus.concurrent and len(receivers) > 1
@@ -57,8 +64,8 @@ def receivers_of(turn: Turn, queued: Any, queue: Pending) -> tuple[Message, Sequ
         direct = bus.routing.direct_calls(type(message))
         if direct is not None:
             return message, direct if entry.source is None else [receiver.call for receiver in receivers]
-    if bus.watchers and not (receivers or failure or _has_left(turn, message)):
-        tell(bus.watchers, lambda watcher: watcher.unreceived(message, bus))
+    if bus.watchers and not (receivers or failure or (turn.outcome and turn.outcome.has_let_out(message))):
+        tell(bus.watchers, lambda watcher: watcher.unreceived(message, bus), message)
     handlings = [Handling(turn, receiver, message, queue, entry.cause, entry.origin) for receiver in receivers]
     calls: list[Callable[[Any], Any]] = [partial(deliver, handling) for handling in handlings]
     if side_by_side:
@@ -91,7 +98,7 @@ async def deliver(handling: Handling, message: Message) -> None:
         return
     delivery = Delivery(message, handling.receiver.component, handling.turn.bus, handling.cause)
     handling.delivery = delivery
-    tell(watchers, lambda watcher: watcher.began(delivery))
+    tell(watchers, lambda watcher: watcher.began(delivery), message)
     surrounding = current_delivery.set(delivery)
     try:
         await handling.run()
@@ -103,7 +110,7 @@ async def deliver(handling: Handling, message: Message) -> None:
         with suppress(ValueError):  # closed in another context, which has nothing to be set back
             current_delivery.reset(surrounding)
         delivery.seconds = perf_counter() - delivery.began
-        tell(watchers, lambda watcher: watcher.ended(delivery))
+        tell(watchers, lambda watcher: watcher.ended(delivery), message)
 
 
 async def deliver_side_by_side(handlings: Sequence[Handling], queue: Pending, message: Message) -> None:
@@ -196,7 +203,7 @@ class Handling(msgspec.Struct, eq=False):
                 await self.finish(returned)
         finally:
             if origin is not None:
-                origin.open = False
+                origin.close()
 
     async def finish(self, returned: Any) -> None:
         """Queue what follows from a returned value, or from an error."""
@@ -218,16 +225,23 @@ class Handling(msgspec.Struct, eq=False):
         except BaseException:
             self.turn.ensure_outcome().errors.append(error)  # observers are told that no sender gets it
             raise
-        message, component = self.message, self.receiver.component
-        if isinstance(error, TurnFailed) and is_among(error.bus, inside(component)):
+        message = self.message
+        if isinstance(error, TurnFailed) and is_among(error.bus, inside(self.receiver.component)):
             await self._keep_what_left(error)
         if not isinstance(message, Failure):
-            note(error, self.giver, message, self.turn.bus.name)
-            self._queue((Failure(message, component, error),), {Failure}, self._origin_of_failure())
+            self._note_failure(error)
         elif isinstance(error, TurnFailed) and all(each is message.error for each in error.exceptions):
             self.error = message.error  # nothing in a nested bus handled it
         elif error is not message.error:
-            note(error, self.giver, message, self.turn.bus.name)
+            self._note_failure(error)
+
+    def _note_failure(self, error: Exception) -> None:
+        """Queue the failure of the component; of one that handles a `Failure` the error alone is noted."""
+        self.error, message = error, self.message
+        note(error, self.giver, message, self.turn.bus.name)
+        if not isinstance(message, Failure):
+            failure = Failure(message, self.receiver.component, error)
+            self._queue((failure,), {Failure}, self._origin_of_failure())
 
     def _origin_of_failure(self) -> Any:
         """Return the envelope of this message that failed in a typed bus inside, if any; else the message's origin."""
@@ -246,14 +260,26 @@ class Handling(msgspec.Struct, eq=False):
         """Queue messages that the component returned; messages that the bus lets out leave it, too."""
         origin = self.origin if origin is None else origin
         bus = self.turn.bus
-        kinds = set(map(type, messages))
+        kinds: Set[type[Message]] = set(map(type, messages))
         for kind in kinds:
-            bus.routing.know(kind)
+            bus.routing.receivers(kind)
+        if bus.routing.untaken:
+            messages, kinds = self._take_untaken_out(messages, kinds)
         if bus.outbound:
             leaving = [message for message in messages if isinstance(message, bus.outbound)]
             if leaving:
                 self.turn.ensure_outcome().let_out(leaving, origin)
         self._queue(messages, kinds, origin)
+
+    def _take_untaken_out(
+        self, messages: Sequence[Message], kinds: Set[type[Message]]
+    ) -> tuple[Sequence[Message], Set[type[Message]]]:
+        """Return the messages without intents that nothing takes; returning these was a failure of the component."""
+        bus = self.turn.bus
+        lost = {kind for kind in kinds & bus.routing.untaken if not issubclass(kind, bus.outbound)}
+        for kind in lost:
+            self._note_failure(no_handler(bus, kind))
+        return [each for each in messages if type(each) not in lost], kinds - lost
 
     def _queue(self, messages: Sequence[Message], kinds: Set[type[Message]], origin: Any = None) -> None:
         turn, source, delivery = self.turn, self.receiver.boundary, self.delivery
@@ -262,7 +288,7 @@ class Handling(msgspec.Struct, eq=False):
         else:
             self.queue += [Entry(message, source, delivery, origin) for message in messages]
         if delivery is not None:
-            delivery.returned += tuple(messages)
+            delivery.queued += messages
         root = turn.root or turn
         if root.edges is not None:
             root.edges.update({(type(self.message), self.giver, kind): None for kind in kinds})
@@ -287,5 +313,10 @@ class Handling(msgspec.Struct, eq=False):
             await checkpoint()
 
 
-def _has_left(turn: Turn, message: Message) -> bool:
-    return turn.outcome is not None and any(message is left for left in turn.outcome.out)
+def _is_sent_here(turn: Turn, message: Message) -> bool:
+    """Return True for a message that was sent to the bus itself: it neither leaves, nor comes from a bus around."""
+    if turn.outcome is not None and turn.outcome.has_let_out(message):
+        return False
+    callers = [each.bus for each in open_scopes(turn.outer) if not isinstance(each.bus, NamedHolder)]
+    given = callers[0].routing.receivers(type(message)) if callers else ()
+    return not any(is_among(turn.bus, inside(receiver.component)) for receiver in given)

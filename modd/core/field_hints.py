@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from inspect import get_annotations
 from types import UnionType
 from typing import (
@@ -11,6 +11,7 @@ from typing import (
     Any,
     ClassVar,
     Final,
+    ForwardRef,
     Generic,
     NamedTuple,
     NewType,
@@ -25,6 +26,8 @@ from typing import (
 )
 
 _QUALIFIERS = (Required, NotRequired, ClassVar, Final)
+_MOST_LAYERS = 100
+"""Only a ``type`` alias that stands for itself has more."""
 
 
 class Hint(NamedTuple):
@@ -38,19 +41,23 @@ class Hint(NamedTuple):
     """The members of a union, or the type arguments of a generic."""
     metadata: tuple[Any, ...]
     """The metadata of every ``Annotated`` around it."""
+    layers: Sequence[Any]
+    """The hint as it was written, then with one wrapper less after the other, down to `bare`."""
 
 
 def take_apart(hint: Any) -> Hint:
     """Return the parts of a hint."""
     metadata: tuple[Any, ...] = ()
-    while True:
+    layers: list[Any] = []
+    while len(layers) < _MOST_LAYERS:
+        layers.append(hint)
         if isinstance(hint, type):  # most hints by far
-            return Hint(hint, hint, (), metadata)
+            return Hint(hint, hint, (), metadata, layers)
         origin, args = get_origin(hint), get_args(hint)
         if origin is Annotated:
             metadata, hint = (*hint.__metadata__, *metadata), args[0]
         elif isinstance(hint, NewType):
-            hint = hint.__supertype__
+            hint = _supertype_of(hint)
         elif origin in _QUALIFIERS:
             hint = args[0]
         elif _is_alias(hint):
@@ -58,7 +65,8 @@ def take_apart(hint: Any) -> Hint:
         elif _is_alias(origin):
             hint = substitute(origin.__value__, dict(zip(origin.__type_params__, args, strict=False)))
         else:
-            return Hint(hint, Union if origin is UnionType else origin or hint, args, metadata)
+            return Hint(hint, Union if origin is UnionType else origin or hint, args, metadata, layers)
+    return Hint(hint, hint, (), metadata, layers)
 
 
 def substitute(hint: Any, arguments: Mapping[Any, Any]) -> Any:
@@ -102,6 +110,11 @@ def _is_alias(hint: Any) -> bool:
     return type(hint).__name__ == "TypeAliasType"
 
 
+def _supertype_of(new_type: NewType) -> Any:
+    supertype: Any = new_type.__supertype__
+    return _hint_of(new_type, supertype) if isinstance(supertype, (str, ForwardRef)) else supertype
+
+
 def _arguments_of(kind: Any) -> dict[tuple[Any, Any], Any]:
     """Return the argument for each type variable of the generic classes in and above a class."""
     arguments: dict[tuple[Any, Any], Any] = {}
@@ -116,7 +129,7 @@ def _arguments_of(kind: Any) -> dict[tuple[Any, Any], Any]:
     return arguments
 
 
-def _hint_of(kind: type, annotation: Any) -> Any:
+def _hint_of(kind: Any, annotation: Any) -> Any:
     """Return an annotation with its names looked up in the module of its class, then in the class; else its text."""
     text = getattr(annotation, "__forward_arg__", annotation)
     holder: Any = type("holder", (), {"__annotations__": {"field": text}})

@@ -31,13 +31,11 @@ from collections.abc import Callable, Hashable
 from inspect import iscoroutine, iscoroutinefunction
 from typing import Any
 
-from anyio import Event
-
 from modd.concurrency.scopes import open_scopes
 from modd.core.causation import Entry
 from modd.core.component import check_message
 from modd.core.message import Message
-from modd.errors import Deadlock, InvalidOption
+from modd.errors import InvalidOption
 
 
 class Gate:
@@ -54,8 +52,8 @@ class Gate:
     """The gate that an ended turn left to the turns that still run inside it; they hold both gates."""
     holder: Any
     """The turn that is let in."""
-    line: dict[Any, Event]
-    """The turns that wait, in their order."""
+    line: dict[Any, Any]
+    """The turns that wait, in their order, each with its place; see `modd.core.line`."""
 
     def __init__(
         self, name: str, base: Gate | None = None, gates: dict[Any, Gate] | None = None, key: Hashable = None
@@ -63,6 +61,15 @@ class Gate:
         self.name, self.base, self.gates, self.key = name, base or self, gates, key
         self.behind = self.holder = None
         self.line = {}
+
+
+class Removed:
+    """Stands in for the holder of a gate that is taken away, because the last turn of its key has left."""
+
+    waiting = loop = None
+
+
+REMOVED = Removed()
 
 
 class KeyedGates:
@@ -93,7 +100,7 @@ class KeyedGates:
                 key.close()
                 cure = f"its key for {type(message).__qualname__} is a coroutine; give a function that is not async"
                 raise InvalidOption("exclusive", self._key, f"{self._name}: {cure}")
-            gate = self._gates[key] = Gate(self._name, None, self._gates, key)
+            gate = self._gates.setdefault(key, Gate(self._name, None, self._gates, key))  # the first of all threads
         return gate
 
     def __len__(self) -> int:
@@ -121,56 +128,6 @@ def gate_within(base: Gate, outer: Any) -> Gate:
     return base
 
 
-async def enter(turn: Any, gate: Gate) -> None:
-    """Let a turn in, behind all turns that came before. Raises `Deadlock` when the wait would never end.
-
-    On cancellation the turn gives up its place in the line, or passes on the gate that was handed to it meanwhile.
-    """
-    turn.gate = gate
-    if gate.holder is None:
-        gate.holder = turn
-        return
-    circle = find_circle(gate, turn.outer)
-    if circle:
-        raise Deadlock(circle)
-    event = gate.line[turn] = Event()
-    for around in open_scopes(turn.outer):
-        around.waiting = around.waiting or {}
-        around.waiting[turn] = None
-    try:
-        await event.wait()
-    except BaseException:
-        if gate.holder is turn:
-            leave(gate)
-        else:
-            del gate.line[turn]
-            _end_wait(turn)
-        raise
-
-
-def leave(gate: Gate, within: Gate | None = None) -> None:
-    """Hand a gate to the next turn: one inside the turn that ends, if it was left running, else the first in line.
-
-    within: the gate inside the turn that ends.
-    """
-    if within is not None and within.holder is not None:
-        gate.holder = within.holder
-        within.behind = gate
-        return
-    gate.holder = next(iter(gate.line), None)
-    if gate.holder is not None:
-        _end_wait(gate.holder)
-        gate.line.pop(gate.holder).set()
-    elif gate.gates is not None:
-        del gate.gates[gate.key]
-    if gate.behind is not None:
-        if gate.holder is not None:
-            gate.behind.holder = gate.holder
-        else:
-            leave(gate.behind)
-            gate.behind = None
-
-
 def find_circle(gate: Gate, caller: Any) -> tuple[str, ...]:
     """Return the names of the buses that would wait for each other if the caller waited at this gate; empty if none.
 
@@ -189,11 +146,3 @@ def find_circle(gate: Gate, caller: Any) -> tuple[str, ...]:
             visited.add(gate)
             paths += [(turn.gate, (*path, gate.name)) for turn in gate.holder.waiting or ()]
     return ()
-
-
-def _end_wait(turn: Any) -> None:
-    outer = turn.outer
-    while outer is not None:
-        if outer.waiting:
-            outer.waiting.pop(turn, None)
-        outer = outer.outer

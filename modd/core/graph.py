@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from modd.core.component import Accepts, Part, name_of
+from modd.texts import escape_mermaid
 
 
 class Graph:
@@ -27,9 +28,9 @@ class Graph:
         above: list[int] = []
         for number, (path, types) in enumerate(self.nodes):
             del above[len(path) - 1 :]
-            lines.append(f'    n{number}["{path[-1]}"]')
+            lines.append(f'    n{number}["{escape_mermaid(path[-1])}"]')
             if above:
-                lines.append(f'    n{above[-1]} -->|"{_accepted(types)}"| n{number}')
+                lines.append(f'    n{above[-1]} -->|"{escape_mermaid(_accepted(types))}"| n{number}')
             above.append(number)
         return "\n".join(lines)
 

@@ -6,44 +6,30 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
-from types import FunctionType, MethodType, UnionType, WrapperDescriptorType
-from typing import Annotated, Any, ForwardRef, NewType, TypeVar, Union, get_args, get_origin, get_type_hints
+from types import FunctionType, MethodType, WrapperDescriptorType
+from typing import Any, ForwardRef, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from modd.core.field_hints import substitute
+from modd.core.field_hints import substitute, take_apart
 from modd.core.message import Message
 
 
 def members(hint: Any, _inside: tuple[int, ...] = ()) -> Iterator[Any]:
-    """Yield the plain types in a hint: it takes apart unions, Annotated, NewType, aliases, type variables, generics."""
-    if isinstance(hint, type) and hint is not type(None):
-        yield hint
+    """Yield the plain types in a hint: it takes apart unions, Annotated, NewType, aliases, type variables, generics.
+
+    Raises ``NameError`` for a name that is not defined.
+    """
+    bare, origin, args, *_ = take_apart(hint)
+    if id(hint) in _inside or bare is type(None):  # the first: a type alias that names itself
         return
-    hint = expanded(hint)
-    origin = get_origin(hint)
-    if id(hint) in _inside or hint is type(None):  # the first: a type alias that names itself
+    if isinstance(bare, TypeVar):
+        args = tuple(_looked_up(bound, bare) for bound in _bounds_of(bare))
+    elif isinstance(bare, str):
+        raise NameError(f"name {bare!r} is not defined")
+    elif origin is not Union:
+        yield origin
         return
-    if origin is Union or origin is UnionType:
-        parts: tuple[Any, ...] = get_args(hint)
-    elif isinstance(hint, NewType):
-        parts = (_looked_up(hint.__supertype__, hint),)
-    elif isinstance(hint, TypeVar):
-        parts = tuple(_looked_up(bound, hint) for bound in _bounds_of(hint))
-    else:
-        yield origin or hint
-        return
-    for part in parts:
+    for part in args:
         yield from members(part, (*_inside, id(hint)))
-
-
-def expanded(hint: Any) -> Any:
-    """Return the hint that a type alias (``type CartMessage = Added | Removed``) or Annotated stands for."""
-    origin = get_origin(hint)
-    alias = hint if origin is None else origin
-    if origin is Annotated:
-        return expanded(get_args(hint)[0])
-    if type(alias).__name__ == "TypeAliasType":  # of typing from Python 3.12 on, or of typing_extensions
-        return expanded(substitute(alias.__value__, _zipped(alias.__type_params__, get_args(hint))))
-    return hint
 
 
 def evaluated(component: Any, annotation: Any) -> Any:

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from traceback import format_exception
 from typing import Any
 
 from modd.core.sensitive import fields_in, items_in, shows_secret
 from modd.errors import ErrorGroup
 from modd.texts import errors_in, show, text_of
 
-_SHORTEST_SECRET = 4
-"""Characters; a shorter text is no secret, and masking it would garble the text around it."""
+_SHORT = 4
+"""Characters; a shorter secret is masked where it stands alone, because it may be part of any word."""
 
 
 def mask_secrets(text: str, message: Any) -> str:
     """Return a text, such as the text of an error, with ``***`` for the content of a message's sensitive fields."""
-    return _mask(text, lambda: _secrets(message, hidden=False))
+    return _mask(text, lambda: _secrets(message, len(text), hidden=False), shortest=1)
 
 
 def mask_values(text: str, value: Any) -> str:
     """Return a text with ``***`` for every value in data, sensitive or not; names of fields stay."""
-    return _mask(text, lambda: _values(value))
+    return _mask(
+        text, lambda: _values(value, len(text)), shortest=2
+    )  # a digit alone is more often of the text than of the data
 
 
 def show_safely(show: Callable[[Any], str], value: Any) -> str:
@@ -49,49 +53,95 @@ def mask_error(text: str, error: BaseException, message: Any) -> str:
     return mask_secrets(text, (message, error))
 
 
+def log_error(logger: logging.Logger, text: str, *args: object, error: Exception, message: Any) -> None:
+    """Log an error with its traceback; without sensitive content of the message at hand, as a part of the text then."""
+    try:
+        trace = "".join(format_exception(error))
+        masked = mask_error(trace, error, message)
+    except Exception:
+        trace, masked = "", error_text(error, message)
+    if masked == trace:
+        logger.error(text, *args, exc_info=error)
+    else:  # not as `exc_info`, of which a handler of logs makes a text of its own
+        logger.error(f"{text}\n%s", *args, masked.rstrip())
+
+
 def shown(value: Any) -> str:
     """Return the repr of a value, or ``***`` if the repr would show sensitive content."""
     return "***" if shows_secret(value) else show(value)
 
 
-def _mask(text: str, find: Callable[[], Iterator[str]]) -> str:
+def _mask(text: str, find: Callable[[], Iterator[str]], shortest: int) -> str:
     try:
-        secrets = set(find())
+        secrets = {secret for secret in find() if len(secret) >= shortest and not secret.isspace()}
     except Exception:  # the secrets cannot be found, so any part of the text may be one
         return "***"
-    for secret in sorted(secrets, key=len, reverse=True):
-        if len(secret) >= _SHORTEST_SECRET:
-            text = text.replace(secret, "***")
-    return text
+    return _covered(text, secrets) if secrets else text
 
 
-def _secrets(value: Any, hidden: bool) -> Iterator[str]:
-    """Yield the texts of all sensitive content in a value."""
+def _covered(text: str, secrets: set[str]) -> str:
+    """Return a text with ``***`` for each run of secrets that overlap: one pass, however many secrets there are."""
+    lengths: dict[str, set[int]] = {}
+    for secret in secrets:
+        lengths.setdefault(secret[:_SHORT], set()).add(len(secret))
+    first_letters = {secret[0] for secret in secrets}
+    pieces: list[str] = []
+    end = 0
+    for start, letter in enumerate(text):
+        ends = _ends_at(text, start, lengths, secrets) if letter in first_letters else ()
+        if start >= end:
+            pieces.append("***" if ends else letter)
+        if ends:
+            end = max(end, *ends)
+    return "".join(pieces)
+
+
+def _ends_at(text: str, start: int, lengths: Mapping[str, set[int]], secrets: set[str]) -> Sequence[int]:
+    """Return the ends of the secrets that begin at a position of a text."""
+    return [
+        start + length
+        for size in range(1, _SHORT + 1)
+        for length in lengths.get(text[start : start + size], ())
+        if text[start : start + length] in secrets and (length >= _SHORT or _stands_alone(text, start, start + length))
+    ]
+
+
+def _stands_alone(text: str, start: int, end: int) -> bool:
+    """Return True if no letter or digit is next to a part of a text."""
+    return not (text[start - 1 : start].isalnum() or text[end : end + 1].isalnum())
+
+
+def _secrets(value: Any, longest: int, hidden: bool) -> Iterator[str]:
+    """Yield the texts of all sensitive content in a value that a text of this length may have in it."""
     fields = fields_in(value)
     for _, part, is_marked in fields:
-        yield from _secrets(part, hidden or is_marked)
+        yield from _secrets(part, longest, hidden or is_marked)
     for item in () if fields else items_in(value):
-        yield from _secrets(item, hidden)
+        yield from _secrets(item, longest, hidden)
     if hidden and not isinstance(value, (bool, type(None))):
-        yield from _texts(value)
+        yield from _texts(value, longest)
 
 
-def _values(value: Any) -> Iterator[str]:
-    """Yield the texts of all values in data, without the names of fields."""
+def _values(value: Any, longest: int) -> Iterator[str]:
+    """Yield the texts of all values in data that a text of this length may have in it, without the names of fields."""
     fields = fields_in(value)
     if fields:
         items: Iterable[Any] = [part for _, part, _ in fields]
     else:
         items = value.values() if isinstance(value, dict) else items_in(value)
     for item in items:
-        yield from _values(item)
+        yield from _values(item, longest)
     if not (fields or isinstance(value, (bool, type(None), dict, list))):
-        yield from _texts(value)
+        yield from _texts(value, longest)
 
 
-def _texts(value: Any) -> Iterable[str]:
-    if isinstance(value, str):
-        return value, value.strip(), repr(value)[1:-1]
+def _texts(value: Any, longest: int) -> Iterable[str]:
+    if isinstance(value, str):  # the repr of a long text would take long, and is no shorter than the text
+        return (value.strip(),) if len(value) > longest else (value, value.strip(), repr(value)[1:-1])
     if isinstance(value, bytes):
+        if len(value) > 4 * longest:  # a character has at most four bytes
+            return ()
         return value.decode(errors="replace"), repr(value)[2:-1]
+    if any(isinstance(item, (str, bytes)) and len(item) > longest for item in items_in(value)):
+        return ()
     return str(value), repr(value)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar, dataclass_tr
 import msgspec
 
 from modd.core.masking import error_repr
-from modd.core.schema import json_schema, pydantic_schema
+from modd.core.pydantic_model import json_schema, pydantic_schema, with_components
 from modd.core.sensitive import Text, Value
 
 R = TypeVar("R")
@@ -34,12 +34,12 @@ class Message(Value, frozen=True, tag=True, tag_field="$type"):
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
         """Return the schema by which pydantic makes a message from data, and data from a message."""
-        return pydantic_schema(cls)
+        return with_components(pydantic_schema(source), source, handler)
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> Any:
-        """Return the JSON schema of the data, for the documentation of an interface."""
-        return json_schema(cls)
+        """Return a reference to the JSON schema of the data, for the documentation of an interface."""
+        return json_schema(schema, handler)
 
 
 class IntentOf(Protocol[R_co]):

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from modd.core.masking import log_error
 from modd.core.message import Message
 from modd.texts import show
 
@@ -24,7 +25,7 @@ class Delivery(msgspec.Struct, eq=False):
     began: the reading of `time.perf_counter` at the beginning.
     seconds: the duration, with everything that was awaited; None while it runs.
     outcome: "running", "done", "failed" or "cancelled". error: the error, if there is one.
-    returned: the messages that the component returned.
+    queued: the messages that the component returned, as a list that grows; read ``returned``.
     """
 
     message: Message
@@ -34,8 +35,13 @@ class Delivery(msgspec.Struct, eq=False):
     began: float = msgspec.field(default_factory=perf_counter)
     seconds: float | None = None
     outcome: DeliveryOutcome = "running"
-    returned: tuple[Message, ...] = ()
+    queued: list[Message] = []
     error: BaseException | None = None
+
+    @property
+    def returned(self) -> tuple[Message, ...]:
+        """The messages that the component returned."""
+        return tuple(self.queued)
 
 
 class Observer:
@@ -68,10 +74,10 @@ current_delivery: ContextVar[Delivery | None] = ContextVar("modd_delivery", defa
 """The observed delivery of this task: the cause of messages that are sent inside it."""
 
 
-def tell(watchers: Iterable[Observer], happening: Callable[[Observer], None]) -> None:
-    """Tell every observer. An error of an observer is logged and changes nothing."""
+def tell(watchers: Iterable[Observer], happening: Callable[[Observer], None], message: Any = None) -> None:
+    """Tell every observer. An error of an observer is logged, without secrets of the message, and changes nothing."""
     for watcher in watchers:
         try:
             happening(watcher)
-        except Exception:
-            logging.getLogger("modd").exception("the observer %s failed", show(watcher))
+        except Exception as error:
+            log_error(logging.getLogger("modd"), "the observer %s failed", show(watcher), error=error, message=message)

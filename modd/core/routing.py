@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from modd.core.component import Accepts, Component, Receiver
-from modd.core.message import Failure, Message, wire_name
+from modd.core.component import Accepts, Component, Part, Receiver
+from modd.core.message import Failure, Intent, Message, wire_name
 from modd.errors import DuplicateName
 
 Calls = tuple[Component, ...]
+
+
+def takes_by_name(receivers: Iterable[Receiver], kind: type) -> bool:
+    """Return True if a component takes messages of a type by name: a catch-all sees them and does not take them.
+
+    A bus takes a type if it lets it in, and a component inside takes it.
+    """
+    for receiver in receivers:
+        accepts, component = receiver.accepts, receiver.component
+        if isinstance(component, Part) and component.is_bus:
+            if accepts.takes(kind) and takes_by_name(component.inside, kind):
+                return True
+        elif issubclass(kind, accepts.types):
+            return True
+    return False
 
 
 class Routing:
@@ -31,6 +46,8 @@ class Routing:
         """The calls by message type, for types that the loop of `Bus` delivers by itself."""
         self.stays: set[type] = set()
         """The types among them that do not leave the bus, so that the loop queues their messages by itself."""
+        self.untaken: set[type[Message]] = set()
+        """The types of intents that no component takes by name: to send one is an error."""
         self._bus, self._inside, self._outbound = bus, inside, outbound
         self._receivers: dict[type, tuple[Receiver, ...]] = {}
         self._boundary: tuple[type[Message], ...] = (Failure, *inbound, *outbound)
@@ -47,6 +64,8 @@ class Routing:
             self.know(kind)
             receivers = tuple(receiver for receiver in self._inside if receiver.accepts.takes(kind))
             self._receivers[kind] = receivers
+            if issubclass(kind, Intent) and not takes_by_name(receivers, kind):
+                self.untaken.add(kind)
         return receivers
 
     def direct_calls(self, kind: type) -> Calls | None:
@@ -59,6 +78,8 @@ class Routing:
         receivers = self.receivers(kind)
         if not all(receiver.boundary is None or receiver.is_bus for receiver in receivers):
             return None
+        if kind in self.untaken:  # looked at again for each of them
+            return tuple(receiver.call for receiver in receivers)
         self.calls[kind] = tuple(receiver.call for receiver in receivers)
         if not issubclass(kind, self._outbound):
             self.stays.add(kind)
@@ -102,4 +123,5 @@ class Routing:
         """Work everything out anew; a running turn sees it at its next message."""
         self.calls.clear()
         self.stays.clear()
+        self.untaken.clear()
         self._receivers.clear()

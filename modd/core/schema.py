@@ -1,25 +1,10 @@
-"""Schemas: unknown fields in raw data, and messages as pydantic models. Pydantic is imported when it asks for one."""
+"""Paths and texts of errors, without values, about raw data that does not fit a type."""
 
 from __future__ import annotations
 
-import dataclasses
 import re
-from collections.abc import Iterator, Mapping, Set
-from importlib import import_module
-from typing import Any
-
-import msgspec
 
 _VALUE = re.compile(r"^(Invalid (?:enum )?value) .*", re.DOTALL)
-
-
-def pydantic_schema(kind: type[msgspec.Struct]) -> Any:
-    """Return a pydantic core schema that converts a struct type by msgspec, both ways."""
-    core = import_module("pydantic_core.core_schema")
-    return core.no_info_plain_validator_function(
-        lambda data: _convert(kind, data),
-        serialization=core.plain_serializer_function_ser_schema(_to_builtins),
-    )
 
 
 def misfit_of(error: Exception, path: str) -> tuple[str, str]:
@@ -32,74 +17,3 @@ def misfit_of(error: Exception, path: str) -> tuple[str, str]:
     inner = where.rpartition("`$")[2] if "`$" in where else where.removeprefix("$")
     message = text if found else said
     return path + inner.rstrip("`") if found else path, _VALUE.sub(r"\1", message)
-
-
-def unknown_fields(made: Any, raw: Any, path: str = "$") -> Iterator[str]:
-    """Yield the paths in raw data that no field was made of, because the struct or dataclass does not have them."""
-    names = _fields_of(made)
-    if names is not None and isinstance(raw, Mapping):
-        for key, value in raw.items():
-            if key in names:
-                yield from unknown_fields(getattr(made, names[key]), value, f"{path}.{key}")
-            elif key != _tag_of(made):
-                yield f"{path}.{key}"
-    elif isinstance(made, Mapping) and isinstance(raw, Mapping):
-        by_text = {str(key): value for key, value in made.items()}
-        for key, value in raw.items():
-            yield from unknown_fields(by_text.get(str(key)), value, f"{path}.{key}")
-    elif isinstance(raw, (list, tuple)) and isinstance(made, Set):  # which became which is not known: the best match
-        for at, value in enumerate(raw):
-            if isinstance(value, (Mapping, list, tuple)):
-                yield from min(([*unknown_fields(one, value, f"{path}[{at}]")] for one in made), key=len)
-    elif isinstance(raw, (list, tuple)) and isinstance(made, (list, tuple)):
-        for at, (one, value) in enumerate(zip(made, raw, strict=False)):
-            yield from unknown_fields(one, value, f"{path}[{at}]")
-
-
-def _fields_of(made: Any) -> dict[str, str] | None:
-    """Return the attributes of a struct or dataclass by their names in data."""
-    if isinstance(made, msgspec.Struct):
-        return dict(zip(made.__struct_encode_fields__, made.__struct_fields__, strict=True))
-    if dataclasses.is_dataclass(made):
-        return {field.name: field.name for field in dataclasses.fields(made)}
-    return None
-
-
-def _tag_of(made: Any) -> str | None:
-    return made.__struct_config__.tag_field if isinstance(made, msgspec.Struct) else None
-
-
-def _to_builtins(value: Any) -> Any:
-    return msgspec.to_builtins(value, str_keys=True)
-
-
-def _convert(kind: type[msgspec.Struct], data: Any) -> Any:
-    if isinstance(data, kind):
-        return data
-    made = msgspec.convert(data, kind, str_keys=True)
-    unknown = [*unknown_fields(made, data)]
-    if unknown:
-        raise ValueError(f"unknown fields: {', '.join(unknown)}")
-    return made
-
-
-def json_schema(kind: type[msgspec.Struct]) -> dict[str, Any]:
-    """Return the JSON schema of a struct type in one piece; the tag is optional in data."""
-    (whole,), parts = msgspec.json.schema_components([kind], ref_template="{name}")
-    inlined: dict[str, Any] = _inlined(whole, parts, ())
-    return inlined
-
-
-def _inlined(schema: Any, parts: dict[str, Any], around: tuple[str, ...]) -> Any:
-    """Return a schema with every reference replaced by its target; a type inside itself is any object."""
-    if isinstance(schema, list):
-        return [_inlined(each, parts, around) for each in schema]
-    if not isinstance(schema, dict):
-        return schema
-    name = schema.get("$ref")
-    if name is not None:
-        return {"type": "object"} if name in around else _inlined(parts[name], parts, (*around, name))
-    inlined = {key: _inlined(value, parts, around) for key, value in schema.items()}
-    if isinstance(inlined.get("required"), list):
-        inlined["required"] = [field for field in inlined["required"] if field != "$type"]
-    return inlined

@@ -121,7 +121,7 @@ def _is_sensitive(hint: Any, place: type, around: tuple[Any, ...]) -> bool:
         return "Sensitive" in hint or any(_is_sensitive(each, place, around) for each in named if each != hint)
     if isinstance(hint, TypeVar):
         return any(_is_sensitive(each, place, around) for each in (*hint.__constraints__, hint.__bound__))
-    bare, kind, args, metadata = take_apart(hint)
+    bare, kind, args, metadata, _ = take_apart(hint)
     if any(mark is Sensitive or isinstance(mark, Sensitive) for mark in metadata):
         return True
     if isinstance(bare, TypeVar):

@@ -16,11 +16,13 @@ from typing import Any, NoReturn
 import msgspec
 
 from modd.concurrency.blocks import async_block, block
-from modd.concurrency.scopes import open_scope, open_scopes
+from modd.concurrency.loops import current_loop
+from modd.concurrency.scopes import close_scope, open_scope, open_scopes
 from modd.core.causation import Entry, Released, current_origin
 from modd.core.component import inside
-from modd.core.gate import Gate, enter, gate_within, leave
+from modd.core.gate import Gate
 from modd.core.limits import MAX_DEPTH, Edge, check_depth, check_limits, is_overflow
+from modd.core.line import enter, leave
 from modd.core.masking import mask_secrets
 from modd.core.message import Failure, Message
 from modd.core.observer import current_delivery, tell
@@ -33,6 +35,8 @@ class Outcome:
     def __init__(self) -> None:
         self.out: list[Message] = []
         """The messages that left the bus."""
+        self._ids: set[int] = set()
+        self._looked_at = 0
         self.origins: dict[int, Any] = {}
         """The causes of messages by position in `out`, where these were noted."""
         self.errors: list[Exception] = []
@@ -47,6 +51,12 @@ class Outcome:
         if origin is not None:
             self.origins |= dict.fromkeys(range(len(self.out), len(self.out) + len(messages)), origin)
         self.out += messages
+
+    def has_let_out(self, message: Message) -> bool:
+        """Return True if this very message left the bus."""
+        self._ids.update(map(id, self.out[self._looked_at :]))  # only asked if the bus is observed
+        self._looked_at = len(self.out)
+        return id(message) in self._ids
 
     @property
     def outbound(self) -> tuple[Message, ...]:
@@ -83,6 +93,8 @@ class Turn(msgspec.Struct, eq=False):
     """The gate for turns inside this turn that want the same gate."""
     waiting: dict[Turn, None] | None = None
     """The turns inside this turn that wait at a gate now."""
+    loop: Any = None
+    """The loop that it runs in, if it has waited for its gate; see `modd.core.line`."""
 
     def ensure_outcome(self) -> Outcome:
         """Return the outcome; it is made when it is needed."""
@@ -126,22 +138,6 @@ def turn_inside(bus: Any, gate: Gate | None, outer: Turn, message: Any) -> Turn:
     return turn
 
 
-async def wait_for_turn(bus: Any, gate: Gate, outer: Turn | None, message: Any) -> tuple[Turn, Gate]:
-    """Begin a turn when its gate lets it in. Raises `Deadlock`, and `TurnFailed` when a limit forbids it."""
-    if outer is None:
-        turn = Turn(bus, None, bus.check_from)
-        await enter(turn, gate)
-        return turn, gate
-    turn = turn_inside(bus, None, outer, message)
-    root = turn.root or turn
-    before = root.count
-    gate = gate_within(gate, outer)
-    await enter(turn, gate)
-    turn.start += root.count - before  # messages of other turns do not count for this one
-    turn.check_from = min(turn.start + bus.check_from, outer.check_from)
-    return turn, gate
-
-
 def end(turn: Turn) -> tuple[Message, ...]:
     """End a turn, let the next one in, and return the messages that left. Raises `TurnFailed` for unhandled errors."""
     _close(turn, returns=True)
@@ -164,7 +160,7 @@ def cut_short(turn: Turn, error: BaseException, queue: Iterable[Any]) -> NoRetur
     lost = () if overflowed else (*(turn.outcome.errors if turn.outcome else ()), *(each.error for each in failures))
     failed = _overflowed(turn, turn.ensure_outcome(), error, failures) if overflowed else None
     try:
-        tell(turn.bus.watchers, lambda watcher: watcher.abandoned(messages, lost, turn.bus))
+        tell(turn.bus.watchers, lambda watcher: watcher.abandoned(messages, lost, turn.bus), messages)
     finally:
         _close(turn, returns=overflowed)
         turn.outcome = None
@@ -185,7 +181,8 @@ def _close(turn: Turn, *, returns: bool) -> None:
         for at, message in enumerate(outcome.out):
             around[0].ensure_outcome().let_out((message,), outcome.origins.get(at))
     if turn.gate is not None:
-        leave(turn.gate, turn.within)
+        leave(turn, turn.gate, turn.within)
+    turn.outer = open_scope(turn.outer)  # as `close_scope` does
 
 
 def _returns_outside(turn: Turn, outermost: Turn) -> bool:
@@ -237,14 +234,16 @@ async def hold(gate: Gate) -> AsyncIterator[None]:
     never end, because the holder waits for the caller.
     """
     outer = open_scope(innermost())
-    turn = Turn(NamedHolder(gate.name), outer=outer)
+    turn = Turn(NamedHolder(gate.name), gate, outer=outer, loop=current_loop())
     if outer is not None:
         turn.root, turn.depth, turn.check_from = outer.root or outer, outer.depth + 1, outer.check_from
         turn.start = turn.root.count
-    await enter(turn, gate)
+    gate.holder = holder = gate.holder or turn  # as in `Bus.__call__`
+    if holder is not turn:
+        await enter(turn, gate)
     publish(turn)
     try:
         yield
     finally:
-        turn.open = False
-        leave(gate)
+        close_scope(turn)
+        leave(turn, gate)

@@ -11,7 +11,8 @@ import anyio
 from anyio.abc import TaskGroup
 
 from modd.concurrency.cancellation import call
-from modd.core import detached, name_of
+from modd.concurrency.loops import check_loop, current_loop
+from modd.core import detached, log_error, name_of
 from modd.cqrs.errors import NotOpen
 from modd.ports.transaction import open_transaction
 
@@ -26,17 +27,23 @@ class Background:
     """
 
     def __init__(self, owner: str, drain: float) -> None:
-        self._owner, self._drain = owner, drain
+        self.owner, self._drain = owner, drain
         self._tasks: TaskGroup | None = None
         """The group for new tasks; None before it is open, and from the moment it begins to close."""
 
-    def start(self, work: Callable[..., Awaitable[Any]], *args: Any, closing: bool = False) -> None:
-        """Start a task, outside of the turn and of the transaction in which it is started. Raises `NotOpen`.
+    def start(
+        self, work: Callable[..., Awaitable[Any]], *args: Any, closing: bool = False, declared: bool = True
+    ) -> None:
+        """Start a task, outside of the turn and of the transaction in which it is started.
 
         closing: True if the owner is open still, for the text of the error.
+        declared: True if a middleware declares work in the background, so that the owner gets ready for it.
+
+        Raises `NotOpen`, and `InOtherLoop` in another loop than the one that it was opened in.
         """
         if self._tasks is None:
-            raise NotOpen(self._owner, [name_of(work)], closing)
+            raise NotOpen(self.owner, [name_of(work)], closing, declared)
+        check_loop(self.owner, self._loop)
         transaction = open_transaction.set(None)
         try:
             with detached():
@@ -47,13 +54,15 @@ class Background:
     async def _run(self, work: Callable[..., Awaitable[Any]], args: tuple[Any, ...]) -> None:
         try:
             await call(work, *args)
-        except Exception:
-            logging.getLogger(f"modd.{self._owner}").exception("work in the background of %s failed", self._owner)
+        except Exception as error:
+            log = logging.getLogger(f"modd.{self.owner}")
+            messages = [getattr(each, "message", each) for each in args]  # of envelopes
+            log_error(log, "work in the background of %s failed", self.owner, error=error, message=messages)
 
     async def __aenter__(self) -> Self:
         tasks = anyio.create_task_group()
         await tasks.__aenter__()
-        self._tasks = tasks
+        self._tasks, self._loop = tasks, current_loop()
         return self
 
     async def __aexit__(

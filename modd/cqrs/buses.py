@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Concatenate, Protocol, TypedDict, TypeVar, Unp
 
 from modd.checks import checked_flag
 from modd.core import Message
+from modd.cqrs.chain import Middleware
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.handlers import Resources
 from modd.cqrs.intents import Command, Event, Query
@@ -112,7 +113,7 @@ class QueryBus(TypedBus):
 class BusOptions(TypedDict, total=False):
     """The options of a typed bus that every kind of bus has; see `TypedBus`."""
 
-    middleware: Iterable[Any]
+    middleware: Iterable[Middleware]
     resources: Resources | None
     name: str | None
     new_id: Callable[[], str] | None

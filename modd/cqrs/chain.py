@@ -5,23 +5,27 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
+from contextvars import Context, copy_context
 from functools import partial, reduce
 from types import CoroutineType
 from typing import Any, Protocol, TypeAlias
 
 import anyio
-import msgspec
 
 from modd.concurrency.cancellation import CancelledError, failure_of, raise_if_cancelled
-from modd.core import mask_secrets, name_of, note
+from modd.core import mask_secrets, note
 from modd.cqrs.envelope import Envelope
-from modd.cqrs.errors import DispatchEnded, HandlersFailed, InvalidMiddleware, UnsafeOrder, WrongEnvelope
+from modd.cqrs.errors import DispatchEnded, HandlersFailed, InvalidMiddleware, WrongEnvelope
 from modd.cqrs.handlers import Handler
+from modd.cqrs.middleware_order import check_order
 from modd.cqrs.stamps import Handled
 from modd.errors import StrayCancellation
 
 Next: TypeAlias = Callable[[Envelope[Any]], Awaitable[None]]
 """The rest of the chain, for a middleware: ``await call_next(envelope)``."""
+
+
+_UNSET = object()
 
 
 class Middleware(Protocol):
@@ -169,8 +173,10 @@ def _handle_by_all(handlers: Sequence[Handler], clock: Callable[[], float], conc
         if not envelope.ran and envelope.has(Handled):
             return
         start = len(envelope.flush())
-        outcomes = [_Outcome(name, link) for name, link in links]
+        outcomes, before = [_Outcome(name, link) for name, link in links], copy_context()
         await _call_all([partial(outcome.wait_for, envelope) for outcome in outcomes], concurrent)
+        for outcome in outcomes if concurrent else ():
+            _adopt_variables(outcome.context, before)
         handled = [outcome.handled for outcome in outcomes if outcome.handled is not None]
         envelope.ran = envelope.ran or bool(handled) or not handlers
         envelope.noted.extend(handled)
@@ -188,6 +194,8 @@ class _Outcome:
         self.name, self.link = name, link
         self.handled: Handled | None = None
         self.error: Exception | None = None
+        self.context = copy_context()
+        """The context variables after the handler has run."""
 
     async def wait_for(self, envelope: Envelope[Any]) -> None:
         """Run the handler; store its error until the other handlers have run."""
@@ -195,9 +203,17 @@ class _Outcome:
             await self.link(envelope, self)
         except Exception as error:
             self.error = error
+        self.context = copy_context()
         if self.error is not None:
             await raise_if_cancelled(self.error)
             note(self.error, self.name, envelope.message, envelope.bus.name)
+
+
+def _adopt_variables(after: Context, before: Context) -> None:
+    """Set the context variables that a handler has set in a task of its own: a single handler runs in this task."""
+    for variable, value in after.items():
+        if before.get(variable, _UNSET) is not value:
+            variable.set(value)
 
 
 async def _call_all(calls: Sequence[Callable[[], Coroutine[Any, Any, None]]], concurrent: bool) -> None:
@@ -219,36 +235,3 @@ def _raise_errors(message: Any, outcomes: Sequence[_Outcome]) -> None:
     failed = HandlersFailed(f"{len(errors)} handlers of {type(message).__qualname__} failed", errors)
     failed.mask = partial(mask_secrets, message=message)
     raise failed
-
-
-class OrderRule(msgspec.Struct, frozen=True):
-    """A middleware of the first role must not be outside a middleware of the second."""
-
-    outer: str
-    inner: str
-    reason: str
-
-
-ORDER_RULES = (
-    OrderRule("cacher", "authorizer", "a cached result would be returned to actors who may not see it"),
-    OrderRule("idempotency", "authorizer", "a stored result would be returned to actors who may not see it"),
-    OrderRule("enqueue", "authorizer", "a forbidden intent would be queued and then handled"),
-    OrderRule("enqueue", "validator", "an invalid intent would be queued, and fail when no caller waits for it"),
-    OrderRule("transaction", "idempotency", "the result would be stored although the transaction may still fail"),
-    OrderRule("transaction", "retryer", "every attempt would run in one transaction, which the first error has ended"),
-)
-"""Middleware have their role in the class variable ``role``."""
-
-
-def check_order(middleware: Sequence[Any], bus: str) -> None:
-    """Raise `UnsafeOrder` for the first rule that the middleware of a bus break."""
-    reasons = {(rule.outer, rule.inner): rule.reason for rule in ORDER_RULES}
-    for position, outer in enumerate(middleware):
-        for inner in middleware[position + 1 :]:
-            reason = reasons.get((_role_of(outer), _role_of(inner)))
-            if reason is not None:
-                raise UnsafeOrder(name_of(outer), name_of(inner), bus, reason)
-
-
-def _role_of(middleware: Any) -> str:
-    return str(getattr(middleware, "role", ""))

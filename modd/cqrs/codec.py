@@ -8,16 +8,17 @@ from typing import Any, Literal
 
 import msgspec
 
-from modd.checks import checked_callable
+from modd.checks import checked_callable, checked_list
 from modd.core import Message, mask_values, misfit_of, wire_name
+from modd.cqrs.decodable import check_decodable, decodable, types_by_name
 from modd.cqrs.envelope import Envelope
-from modd.cqrs.errors import Undecodable
+from modd.cqrs.errors import Undecodable, Unencodable
 from modd.cqrs.intents import result_type, with_derived
+from modd.cqrs.round_trip import RoundTrip, is_certain
 from modd.cqrs.stamps import BUILT_IN, Emitted, Handled, Received, Redispatched, Stamp, UnknownStamp
 from modd.cqrs.upcasting import Upcaster, Upcasting, version_of
 from modd.cqrs.wire import (
     FORMATS,
-    STAMP,
     TYPE,
     VERSION,
     Decoders,
@@ -27,10 +28,9 @@ from modd.cqrs.wire import (
     Head,
     RedispatchedData,
     StampHead,
-    encoder,
     values_in,
 )
-from modd.errors import DuplicateName, InvalidOption
+from modd.errors import InvalidOption
 
 
 class Codec:
@@ -52,7 +52,7 @@ class Codec:
     enc_hook, dec_hook: functions for values that msgspec does not know, as msgspec defines them; by default none.
 
     Raises:
-        InvalidOption: an option has a value that cannot work.
+        InvalidOption: an option has a value that cannot work, or a field of a type cannot be decoded.
         DuplicateName: two types have the same name on the wire.
         InvalidUpcasters: the upcasters of a type leave a gap, or one is superfluous.
     """
@@ -68,32 +68,39 @@ class Codec:
         dec_hook: Callable[[type, Any], Any] | None = None,
     ) -> None:
         _check_options(format, enc_hook, dec_hook)
-        self._messages: dict[str, type[Message]] = _by_name("types", types, Message)
-        self._stamps: dict[str, type[Stamp]] = _by_name("stamps", (*BUILT_IN, *stamps), Stamp)
+        types, stamps = checked_list("types", types), checked_list("stamps", stamps)
+        self._messages: dict[str, type[Message]] = types_by_name("types", types, Message)
+        self._stamps: dict[str, type[Stamp]] = types_by_name("stamps", (*BUILT_IN, *stamps), Stamp)
         self._upcasting = Upcasting(self._messages, upcasters)
         self._current = {
             (name, version_of(kind)): kind for name, kind in self._messages.items() if _allows_version(kind)
         }
         """Types by name and version, for data that needs no upcaster."""
-        self._encode: Callable[[Any], bytes] = encoder(format, enc_hook)
+        self._round_trip = RoundTrip(format, enc_hook)
+        self._frame: Callable[[Any], bytes] = FORMATS[format].Encoder().encode
         self._read = Decoders(format, dec_hook)
         self._results = Decoders(format, dec_hook, result_type)
+        for kind in (*self._messages.values(), *self._stamps.values()):
+            self._decoder_of(kind)
 
     def encode(self, envelope: Envelope[Any]) -> bytes:
-        """Return the envelope as bytes.
+        """Return the envelope as bytes, from which `decode` makes an equal envelope.
 
-        Raises `InvalidOption` for a message without its envelope and for a type that is not registered, and the error
-        of msgspec for an unknown value.
+        Raises `InvalidOption` for a message without its envelope and for a type that is not registered, and
+        `Unencodable`, which names the field, for a value that would not come back.
         """
         if not isinstance(envelope, Envelope):
             raise InvalidOption("envelope", envelope, "the codec encodes envelopes; give it Envelope(message)")
-        identity, *stamps = envelope.stamps
-        kind = type(envelope.message)
+        message, (identity, *stamps) = envelope.message, envelope.stamps
+        kind = type(message)
         if self._messages.get(wire_name(kind)) is not kind:
             raise InvalidOption("Codec", kind, "give it the types of all messages that it is to encode")
-        message = self._message_data(envelope.message)
-        encoded = [self._stamp_data(stamp) for stamp in stamps if not stamp.local]
-        return self._encode({"identity": identity, "message": message, "stamps": encoded})
+        parts = EnvelopeData(
+            self._encode_stamp(identity, message),
+            self._encode_message(message),
+            [self._encode_stamp(stamp, message) for stamp in stamps if not stamp.local],
+        )
+        return self._frame(parts)
 
     def decode(self, data: bytes) -> Envelope[Any]:
         """Return the envelope, ready to be dispatched, with a `Received` stamp.
@@ -118,23 +125,45 @@ class Codec:
             text = mask_values(text, [*values_in(self._read[Any](data))])
         return kind(text)
 
-    def _message_data(self, message: Message) -> Any:
+    def _encode_message(self, message: Message) -> msgspec.Raw:
         """Return the data of a message, with its version unless it is 1."""
         kind = type(message)
+        data = self._round_trip.encode_checked(message, self._decoder_of(kind), kind)
         if kind.schema_version == 1:
-            return message
-        return {TYPE: wire_name(kind), VERSION: version_of(kind)} | self._read[dict](self._encode(message))
+            return msgspec.Raw(data)
+        fields = {TYPE: wire_name(kind), VERSION: version_of(kind)} | self._read[dict](data)
+        return msgspec.Raw(self._round_trip.encode(fields))
 
-    def _stamp_data(self, stamp: Stamp) -> Any:
-        """Return the data of a stamp."""
+    def _encode_stamp(self, stamp: Stamp, message: Message) -> Any:
+        """Return the data of a stamp on the envelope of this message."""
+        if is_certain(stamp):
+            return stamp
+        part: Any = stamp
         if isinstance(stamp, UnknownStamp):
-            return stamp.data
-        if isinstance(stamp, Redispatched):
-            stamps = [self._stamp_data(each) for each in stamp.stamps if not each.local]
-            return {STAMP: "Redispatched", "stamps": stamps, "at": stamp.at}
-        if type(stamp) is Emitted:
-            return {STAMP: "Emitted", "event": self._message_data(stamp.event), "at": stamp.at}
-        return stamp
+            part = stamp.data
+        elif isinstance(stamp, Redispatched):
+            stamps = [self._encode_stamp(each, message) for each in stamp.stamps if not each.local]
+            part = RedispatchedData(stamps, stamp.at)
+        elif type(stamp) is Emitted:
+            part = EmittedData(self._encode_message(stamp.event), stamp.at)
+        elif type(stamp) is Handled:
+            part = HandledData(self._encode_result(stamp.result, type(message)), stamp.handler, stamp.at)
+        return msgspec.Raw(self._round_trip.encode_checked(part, self._decoder_of(type(part)), type(stamp)))
+
+    def _encode_result(self, result: Any, kind: type[Message]) -> msgspec.Raw:
+        """Return the data of a result, which is equal once decoded unless its type is ``Any``."""
+        try:
+            decode = self._results[kind]
+        except Exception as error:  # msgspec does not support the result type
+            raise Unencodable(kind, " (result)", str(error), self._round_trip.format) from None
+        exact = result_type(kind) is not Any
+        return msgspec.Raw(self._round_trip.encode_checked(result, decode, kind, " (result)", exact=exact))
+
+    def _decoder_of(self, kind: Any) -> Callable[[bytes], Any]:
+        """Return the decoder of a type. Raises `InvalidOption`, at its first use, for a type that cannot be decoded."""
+        if kind not in self._read and issubclass(kind, (Message, Stamp)):
+            check_decodable(kind, self._read)
+        return self._read[kind]
 
     def _decode_message(self, data: msgspec.Raw) -> Message:
         head = self._read_head(data)
@@ -155,7 +184,7 @@ class Codec:
         del fields[TYPE]
         fields.pop(VERSION, None)
         name, fields = self._upcasting.upcast(head.name, head.version, fields)
-        return self._read[self._messages[name]](self._encode(fields | {TYPE: name}))
+        return self._read[self._messages[name]](self._round_trip.encode(fields | {TYPE: name}))
 
     def _decode_stamp(self, data: msgspec.Raw, message: Message) -> Stamp:
         """Return the stamp of its data, on the envelope of this message."""
@@ -193,29 +222,6 @@ def _check_options(format: Any, enc_hook: Any, dec_hook: Any) -> None:
             checked_callable(option, hook)
 
 
-def _by_name(option: str, kinds: Iterable[Any], base: type[Any]) -> dict[str, Any]:
-    by_name: dict[str, Any] = {}
-    for kind in kinds:
-        if not (isinstance(kind, type) and issubclass(kind, base)):
-            raise InvalidOption(option, kind, f"give types derived from {base.__name__}")
-        if not _has_readable_name(kind, base):
-            raise InvalidOption(
-                option, kind, "give types with a text as their tag, and neither tag_field nor array_like"
-            )
-        known = by_name.setdefault(wire_name(kind), kind)
-        if known is not kind:
-            raise DuplicateName(wire_name(kind), known, kind, "the codec")
-    return by_name
-
-
-def _has_readable_name(kind: type[Any], base: type[Any]) -> bool:
-    """Return True if data of the type has its name under the key that the codec reads."""
-    config = kind.__struct_config__
-    return (
-        isinstance(config.tag, str) and config.tag_field == base.__struct_config__.tag_field and not config.array_like
-    )
-
-
 def _allows_version(kind: type[Message]) -> bool:
     """Return True if data of the type may have a version beside its fields."""
     return not kind.__struct_config__.forbid_unknown_fields
@@ -224,8 +230,11 @@ def _allows_version(kind: type[Message]) -> bool:
 def codec_of(buses: Sequence[Any]) -> Codec:
     """Return a codec of the types that these typed buses handle, and of the stamps that their middleware add.
 
+    Types that cannot be decoded are left out, because they may be for dispatches in this process alone.
+
     Raises `DuplicateName` when two buses handle different types of one name.
     """
     types = [kind for bus in buses for kind in bus.types]
     middleware = [each for bus in buses for each in bus.middleware]
-    return Codec((*types, *with_derived(types)), [kind for each in middleware for kind in getattr(each, "stamps", ())])
+    stamps = [kind for each in middleware for kind in getattr(each, "stamps", ())]
+    return Codec(decodable(dict.fromkeys((*types, *with_derived(types)))), stamps)

@@ -17,6 +17,7 @@ from modd.core import (
     Part,
     Receiver,
     answerers_in,
+    current_origin,
     innermost,
     inside,
     is_among,
@@ -106,6 +107,33 @@ async def dispatch_in_turn(
     if failed is not None:
         raise failed
     return answer
+
+
+async def tell_failure(answerer: Answerer, envelope: Any, error: Exception, *, within: Part | None = None) -> None:
+    """Have the buses around a typed bus handle the `Failure` of an envelope, as when the handler had raised it there.
+
+    within: a bus around the typed bus, as for `dispatch_in_turn`.
+
+    Raises `TurnFailed` if more than this failure is unhandled, as when a component that handles it raises.
+    """
+
+    async def fail(_: Any) -> None:
+        current_origin.set(envelope)  # the cause of what components return
+        raise error
+
+    root = root_bus(within or answerer)
+    if root is answerer:
+        return
+    try:
+        await _through(root, answerer, fail)(envelope.message)
+    except TurnFailed as failed:
+        if not _is_only(failed, error):
+            raise
+
+
+def _is_only(failed: TurnFailed, error: Exception) -> bool:
+    """Return True if a turn, and the turns inside, failed by this error alone."""
+    return all(each is error or (isinstance(each, TurnFailed) and _is_only(each, error)) for each in failed.exceptions)
 
 
 def _through(part: Any, answerer: Part, dispatch: Component) -> Component:

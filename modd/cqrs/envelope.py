@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 from time import time
 from typing import Any, Generic, TypeVar
 
+from typing_extensions import TypeVar as TypeVarWithDefault
+
+from modd.checks import checked_text
 from modd.core import Message, Origin
 from modd.cqrs.errors import DispatchEnded, WrongBus
 from modd.cqrs.ids import Ids, LazyId, read_id
@@ -29,14 +32,15 @@ S = TypeVar("S", bound=Stamp)
 M = TypeVar("M", bound=Message)
 
 
-M_co = TypeVar("M_co", bound=Message, covariant=True)
+M_co = TypeVarWithDefault("M_co", bound=Message, covariant=True, default=Message)
 
 
 class Envelope(Origin, Generic[M_co]):
     """An intent on its way through a typed bus, with its stamps.
 
     Middleware and handlers add stamps, and read them. Make an envelope yourself to give an intent an id
-    of your choice, or stamps from the start: ``Envelope(CreateUser("Ada"), Actor("root"), id="import-7")``.
+    of your choice, or stamps from the start: ``Envelope(CreateUser("Ada"), Actor("root"), id="import-7")``. In an
+    annotation ``Envelope[CreateUser]`` names the type of the intent, and ``Envelope`` alone stands for any.
 
     message: the intent.
     stamps: the stamps from the start; by default none.
@@ -47,7 +51,19 @@ class Envelope(Origin, Generic[M_co]):
         InvalidOption: a stamp is no `Stamp`, or ``id`` is no text or empty.
     """
 
-    __slots__ = ("_at", "_causation", "_correlation", "_id", "_sent", "bus", "handled", "message", "noted", "ran")
+    __slots__ = (
+        "_at",
+        "_causation",
+        "_correlation",
+        "_id",
+        "_inherited",
+        "_sent",
+        "bus",
+        "handled",
+        "message",
+        "noted",
+        "ran",
+    )
 
     message: M_co
     """The intent."""
@@ -80,6 +96,7 @@ class Envelope(Origin, Generic[M_co]):
         self.message = message
         self.noted = noted
         self.handled = self.bus = self.outer = None
+        self._inherited: tuple[int, list[Stamp]] | None = None  # among so many stamps
         self._id: int | str | None = id  # a number once the bus has given one, a text once it was read
         self._at = at
         self._correlation, self._causation = correlation, causation
@@ -201,10 +218,11 @@ class Envelope(Origin, Generic[M_co]):
     def drop_events(self, start: int) -> None:
         """Drop the events among the stamps from this position on: their handler has failed after all."""
         self.noted[start:] = [stamp for stamp in self.noted[start:] if not isinstance(stamp, Emitted)]
+        self._inherited = None
 
     def reset(self, stamps: Iterable[Stamp], *, ran: bool = False) -> None:
         """Go back to earlier stamps, and to the earlier value of `ran`, before a further attempt."""
-        self.handled = None
+        self.handled = self._inherited = None
         self.noted = without_identity(stamps)
         self.ran = ran
 
@@ -247,9 +265,20 @@ class Envelope(Origin, Generic[M_co]):
         if self._correlation is not None:
             return
         self._correlation, self._causation = cause.lazy_correlation_id, cause.lazy_id
-        own = {type(stamp) for stamp in self.flush()}
-        inherited = last_of_each(stamp for stamp in cause.flush() if stamp.inherited)
-        self.noted[:0] = [stamp for stamp in inherited if type(stamp) not in own]
+        inherited = cause.inherited()
+        if inherited:
+            own = {type(stamp) for stamp in self.flush()}
+            self.noted[:0] = [stamp for stamp in inherited if type(stamp) not in own]
+            self._inherited = None
+
+    def inherited(self) -> list[Stamp]:
+        """Return the stamps for every envelope that this one causes: the last one of each inherited type."""
+        noted = self.flush()
+        count, found = self._inherited or (0, [])
+        if count < len(noted):  # each stamp is looked at once, however many messages the envelope causes
+            found = last_of_each([*found, *(stamp for stamp in noted[count:] if stamp.inherited)])
+            self._inherited = len(noted), found
+        return found
 
     def _history(self) -> Iterator[Stamp]:
         """The stamps, with those of earlier dispatches in their places: flat, however often it is dispatched."""
@@ -264,9 +293,9 @@ class Envelope(Origin, Generic[M_co]):
         return (stamp for stamp in stamps if isinstance(stamp, kind))
 
 
-_blank = Envelope.__new__
+_blank: Any = Envelope.__new__
 
 
 def _check_id(id: Any) -> None:
-    if not (isinstance(id, str) and id):
+    if not checked_text("id", id, "give a text that is not empty"):
         raise InvalidOption("id", id, "give a text that is not empty")

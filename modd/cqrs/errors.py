@@ -119,6 +119,7 @@ __all__ = [
     "RetryLater",
     "Sealed",
     "Undecodable",
+    "Unencodable",
     "UnsafeOrder",
     "WrongBus",
     "WrongEnvelope",
@@ -151,6 +152,22 @@ class Undecodable(ModdError, ValueError):
         self.reason = reason
         text = f"no type {reason.args[0]!r}" if isinstance(reason, KeyError) else str(reason)
         super().__init__(f"these bytes are no envelope: {text}; the codec knows: {', '.join(known) or 'no types'}")
+
+
+class Unencodable(ModdError, ValueError):
+    """A message or a stamp has a value that a codec could not decode again, or that would come back changed.
+
+    kind: the type of the message or stamp.
+    field: the path of the value in it, such as ``.mean``.
+    reason: the limit that the value breaks, as a text without the value.
+    format: the format of the codec.
+
+    Give the field a value of its type, within the limits of the type and of the format.
+    """
+
+    def __init__(self, kind: type, field: str, reason: str, format: str) -> None:
+        self.kind, self.field, self.reason, self.format = kind, field, reason, format
+        super().__init__(f"{kind.__qualname__}{field} cannot be encoded as {format}: {reason}")
 
 
 class InvalidHandler(ModdError, TypeError):
@@ -233,16 +250,19 @@ class NotOpen(ModdError, RuntimeError):
     bus: the name of the bus.
     because: the kinds of work that need an open bus.
     closing: True if the bus is closing; by default False, and it is not open.
+    declared: False if no middleware of the bus has a text ``background_work``; by default True.
 
     Dispatch inside ``async with bus:``, of this bus or of the bus around it. While it is closing, do the work at once,
     or leave it.
     """
 
-    def __init__(self, bus: str, because: Iterable[str], closing: bool = False) -> None:
+    def __init__(self, bus: str, because: Iterable[str], closing: bool = False, declared: bool = True) -> None:
         self.bus, self.because = bus, tuple(because)
         cure = "is closing, so it takes no new work; do the work at once, or leave it"
         if not closing:
             cure = f"is not open; dispatch inside `async with {bus}:`, or of the bus around it"
+        if not declared:
+            cure = "is not ready for it; give the middleware that starts it a text background_work, which names it"
         super().__init__(f"{bus} has work for the background ({', '.join(self.because)}) and {cure}")
 
 
@@ -323,6 +343,7 @@ MISUSE: tuple[type[Exception], ...] = (
     Forbidden,
     FeatureDisabled,
     Undecodable,
+    Unencodable,
     AlreadyOpen,
     InvalidOption,
     NoHandler,

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from functools import partial
-from typing import Any, Protocol, TypeAlias, TypeVar, Union, get_args, get_origin
+from types import FunctionType
+from typing import Any, Protocol, TypeAlias, TypeVar, Union
 
 import msgspec
 
 from modd.core import (
     IntentOf,
     Message,
-    expanded,
     members,
     name_of,
     parameters_of,
@@ -60,6 +60,10 @@ class Handler(msgspec.Struct, frozen=True, eq=False):
     """Calls the function with the arguments that an envelope provides."""
     returned: Returned
     """Takes the values that it returns."""
+    source: Callable[..., Any] | None = None
+    """The callable as it was registered."""
+    emits: bool = False
+    """True if it has an argument by which it can emit events."""
 
 
 class Argument(msgspec.Struct, frozen=True, eq=False):
@@ -74,6 +78,8 @@ class Argument(msgspec.Struct, frozen=True, eq=False):
     """Reads it from the envelope."""
     factory: Callable[[], AbstractAsyncContextManager[Any]] | None = None
     is_default: bool = False
+    emits: bool = False
+    """True if events can be emitted by it."""
 
     @property
     def is_constant(self) -> bool:
@@ -83,8 +89,8 @@ class Argument(msgspec.Struct, frozen=True, eq=False):
 
 def types_of(handler: Any) -> tuple[type[Message], ...]:
     """Return the message types in the annotation of the first parameter. Raises `InvalidHandler` for none."""
-    hint = expanded(_hint_of(handler, _parameters_of(handler)[0]))
-    inner = get_args(hint)[0] if get_origin(hint) is Envelope else hint
+    bare, origin, args, *_ = take_apart(_hint_of(handler, _parameters_of(handler)[0]))
+    inner = args[0] if origin is Envelope and args else bare
     types = () if inner in (inspect.Parameter.empty, Envelope) else tuple(members(inner))
     if not types or not all(isinstance(kind, type) and issubclass(kind, Message) for kind in types):
         raise InvalidHandler(
@@ -101,28 +107,28 @@ def bind_handler(function: Any, name: str | None, resources: Resources, ask: Ask
     """
     first, *more = _parameters_of(function)
     title = name or name_of(function)
-    if not releases and any(
-        inspect.isgeneratorfunction(code) or inspect.isasyncgenfunction(code) for code in _code_of(function)
-    ):
+    if not releases and _yields(function):
         raise InvalidHandler(title, "it yields; return a list, or emit events")
     arguments = [_find_argument(title, function, parameter, resources, ask) for parameter in more]
     while arguments and arguments[-1].is_default and not arguments[-1].keyword:
         arguments.pop()
     positional = [argument for argument in arguments if not argument.keyword]
     keyword = [argument for argument in arguments if argument.keyword and not argument.is_default]
-    takes_envelope = _is_envelope(expanded(_hint_of(function, first)))
-    return _make_handler(Returned(title, releases), title, function, takes_envelope, positional, keyword)
+    takes_envelope = _is_envelope(_hint_of(function, first))
+    handler = _make_handler(Returned(title, releases), title, function, takes_envelope, positional, keyword)
+    emits = takes_envelope or any(argument.emits for argument in arguments)
+    return msgspec.structs.replace(handler, source=function, emits=emits)
 
 
 def _find_argument(title: str, function: Any, parameter: inspect.Parameter, resources: Resources, ask: Ask) -> Argument:
-    hint = _hint_of(function, parameter)
-    hint = hint if _is_resource(hint, resources) else expanded(hint)
+    layers = take_apart(_hint_of(function, parameter)).layers  # a resource may be known by a `NewType` or an alias
+    hint = next((layer for layer in layers if _is_resource(layer, resources)), layers[-1])
     argument = partial(Argument, parameter.name, parameter.kind is parameter.KEYWORD_ONLY)
     if not (isinstance(function, partial) and parameter.name in function.keywords):  # a bound argument stays
         if _is_envelope(hint):
-            return argument(read=lambda envelope: envelope)
+            return argument(read=lambda envelope: envelope, emits=True)
         if hint is Emit:
-            return argument(read=lambda envelope: envelope.emit)
+            return argument(read=lambda envelope: envelope.emit, emits=True)
         if hint is Ask:
             return argument(ask)
         if _is_resource(hint, resources):
@@ -135,9 +141,11 @@ def _find_argument(title: str, function: Any, parameter: inspect.Parameter, reso
     return argument(parameter.default, is_default=True)
 
 
-def _code_of(function: Any) -> tuple[Any, ...]:
-    """Return the functions that run when it is called."""
-    return (function, getattr(type(function), "__call__", None))  # noqa: B004  # the function itself is wanted
+def _yields(function: Any) -> bool:
+    if isinstance(function, FunctionType):  # most handlers
+        return bool(function.__code__.co_flags & (inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR))
+    codes = function, getattr(type(function), "__call__", None)  # noqa: B004  # the function itself is wanted
+    return any(inspect.isgeneratorfunction(code) or inspect.isasyncgenfunction(code) for code in codes)
 
 
 def _parameters_of(function: Any) -> list[inspect.Parameter]:
@@ -161,13 +169,15 @@ def _hint_of(function: Any, parameter: inspect.Parameter) -> Any:
 
 def _without_none(hint: Any) -> Any:
     """Return ``X`` for ``X | None``, any other hint as it is."""
+    if isinstance(hint, type):  # most hints
+        return hint
     parts = take_apart(hint)
     rest = [each for each in parts.args if each is not type(None)]
     return rest[0] if parts.origin is Union and len(rest) == 1 else hint
 
 
 def _is_envelope(hint: Any) -> bool:
-    return take_apart(hint).origin is Envelope
+    return hint is Envelope or (not isinstance(hint, type) and take_apart(hint).origin is Envelope)
 
 
 def _is_resource(hint: Any, resources: Resources) -> bool:
@@ -263,10 +273,3 @@ def checked_resources(resources: Any) -> Resources:
     if resources is not None and not isinstance(resources, Mapping):
         raise InvalidOption("resources", resources, "give a mapping from type to value or factory")
     return dict(resources or {})
-
-
-def checked_list(option: str, values: Any) -> Any:
-    """Return handlers or middleware. Raises `InvalidOption` for a single one in place of a list."""
-    if callable(values) or not isinstance(values, Iterable):
-        raise InvalidOption(option, values, "give a list")
-    return values

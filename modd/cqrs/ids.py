@@ -57,5 +57,17 @@ def checked_ids(new_id: Any) -> Callable[[], str]:
 
 def qualify(bus: str, text: str) -> str:
     """Return a text behind the name of a bus, ``commands:user-1``, which no bus of another name can produce."""
-    escaped = bus.replace("%", "%25").replace(":", "%3A") if ":" in bus or "%" in bus else bus
-    return f"{escaped}:{text}"
+    return f"{escape(bus, ':')}:{text}"
+
+
+def item_id(bus: str, id: str) -> str:
+    """Return the id of the queue item of an envelope: ``commands:import-7``. It has no ``/``: rows of handlers do."""
+    return f"{escape(bus, ':/')}:{escape(id, '/')}"
+
+
+def escape(text: str, separators: str) -> str:
+    """Return a text without these characters, so that texts can be joined by one; different texts stay different."""
+    for each in f"%{separators}":
+        if each in text:
+            text = text.replace(each, f"%{ord(each):02X}")
+    return text

@@ -62,14 +62,13 @@ def create_intent(kind: type[Message], data: Any) -> Message:
             intent, raw = msgspec.json.decode(data, type=kind), msgspec.json.decode(data)
         else:
             intent, raw = msgspec.convert(data, kind, str_keys=True), data
+        misfits = [(path, "unknown field") for path in unknown_fields(intent, raw, kind)]
+        if not misfits:
+            return intent
     except msgspec.ValidationError as error:
         misfits = [_misfit_without_values(error, data)]
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         misfits = [("$", str(error))]
-    else:
-        misfits = [(path, "unknown field") for path in unknown_fields(intent, raw)]
-        if not misfits:
-            return intent
     raise InvalidIntent(kind, misfits)
 
 

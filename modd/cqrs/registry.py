@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from modd.concurrency.blocks import block
-from modd.core import Message, identity_of, name_of, wire_name
+from modd.core import Message, identity_of, name_of, unique, wire_name
 from modd.cqrs.chain import Next
 from modd.cqrs.errors import InvalidHandler, Sealed, WrongBus
 from modd.cqrs.handlers import Handler, types_of
@@ -29,7 +29,7 @@ class Registry:
     def __init__(
         self, bus: str, kind: type[Message], bind: Callable[[Any, str | None], Handler], *, multiple: bool
     ) -> None:
-        self._bus, self._kind, self._bind, self._multiple = bus, kind, bind, multiple
+        self.bus, self._kind, self._bind, self._multiple = bus, kind, bind, multiple
         self._handlers: dict[type[Message], list[Handler]] = {}
         self._bound: Bound = {}
         self._named: dict[str, type[Message]] = {}
@@ -44,6 +44,11 @@ class Registry:
         """The types with a handler of their own."""
         return tuple(self._handlers)
 
+    @property
+    def handlers(self) -> tuple[Handler, ...]:
+        """All handlers, each once."""
+        return unique(handler for handlers in self._handlers.values() for handler in handlers)
+
     def add(self, kind: Any, function: Any, name: str | None = None) -> None:
         """Add a handler for a type. Raises `Sealed`, `WrongBus`, `DuplicateName`, `InvalidHandler`."""
         self.refuse_when_sealed("register handlers")
@@ -51,7 +56,7 @@ class Registry:
         present = self._handlers.get(kind)
         if present and not self._multiple:
             reason = (
-                f"{self._bus} has {present[0].name} for {kind.__qualname__}; give multiple=True to have more than one"
+                f"{self.bus} has {present[0].name} for {kind.__qualname__}; give multiple=True to have more than one"
             )
             raise InvalidHandler(name or name_of(function), reason)
         handler = self._bind_once(function, name, self._bound)
@@ -73,7 +78,7 @@ class Registry:
         """Return a handled type, given itself or its name on the wire. Raises `NoHandler`."""
         found: Any = self._named.get(kind) if isinstance(kind, str) else kind
         if not (isinstance(found, type) and issubclass(found, self.types)):
-            raise NoHandler(kind, self._bus, self.types)
+            raise NoHandler(kind, self.bus, self.types)
         return found
 
     def names_of(self, kind: type[Message]) -> tuple[str, ...]:
@@ -105,7 +110,7 @@ class Registry:
         found = [handler for handler in self.handlers_of(kind) if handler.name == name]
         if not found:
             known = ", ".join(self.names_of(kind)) or "nothing"
-            wanted = f"{kind.__qualname__} is handled in {self._bus} by: {known}"
+            wanted = f"{kind.__qualname__} is handled in {self.bus} by: {known}"
             raise InvalidOption("OnlyHandler.handler", name, wanted)
         return found
 
@@ -114,7 +119,7 @@ class Registry:
         """Have fakes handle some types in place of all their handlers while the block lasts. Raises `NoHandler`."""
         unknown = [kind for kind in fakes if kind not in self.types]
         if unknown:
-            raise NoHandler(unknown[0], self._bus, self.types)
+            raise NoHandler(unknown[0], self.bus, self.types)
         bound: Bound = {}
         override = {kind: self._bind_once(fake, None, bound) for kind, fake in fakes.items()}
         self._overrides.append(override)
@@ -133,7 +138,7 @@ class Registry:
     def refuse_when_sealed(self, action: str) -> None:
         """Raise `Sealed` for a change after the bus was opened or used."""
         if self.sealed:
-            raise Sealed(self._bus, action)
+            raise Sealed(self.bus, action)
 
     def _bind_once(self, function: Any, name: str | None, bound: Bound) -> Handler:
         """Return the handler of a callable and a name: the same one for each type that it is registered for."""
@@ -145,7 +150,7 @@ class Registry:
     def _check_type(self, kind: Any) -> None:
         if not (isinstance(kind, type) and issubclass(kind, self._kind)):
             name = getattr(kind, "__qualname__", repr(kind))
-            raise WrongBus(name, self._bus, f"it handles types derived from modd.cqrs.{self._kind.__name__}")
+            raise WrongBus(name, self.bus, f"it handles types derived from modd.cqrs.{self._kind.__name__}")
         known = self._named.get(wire_name(kind), kind)
         if known is not kind:
-            raise DuplicateName(wire_name(kind), known, kind, self._bus)
+            raise DuplicateName(wire_name(kind), known, kind, self.bus)

@@ -1,10 +1,13 @@
-"""The decision whether an error is worth a further attempt, for retrying middleware and workers."""
+"""Attempts: one that fails by an error or a stamp, and the decision whether a failure is worth a further one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
+from modd.concurrency.cancellation import call
+from modd.cqrs.chain import Next
+from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import MISUSE, CircuitOpen, RateLimited, RetryLater
 from modd.cqrs.stamps import Failed
 from modd.errors import Deadlock, InvalidOption, TurnOverflow
@@ -55,3 +58,15 @@ def requested_delays(failure: BaseException | Failed) -> Iterator[float]:
             yield each.seconds
         if isinstance(each, (CircuitOpen, RateLimited)):
             yield each.retry_after
+
+
+class FailedByStamp(Exception):
+    """Ends the block around an attempt that failed without an error, so that its writes are rolled back."""
+
+
+async def attempt(envelope: Envelope[Any], call_next: Next) -> None:
+    """Call the next link of a chain; raise `FailedByStamp` if it failed by a new `Failed` stamp, without an error."""
+    before = len(envelope.all(Failed))
+    await call(call_next, envelope)
+    if len(envelope.all(Failed)) > before:
+        raise FailedByStamp

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from time import time
-from typing import Annotated, Any, ClassVar, dataclass_transform
+from typing import Annotated, Any, ClassVar, NoReturn, dataclass_transform
 
 import msgspec
 
-from modd.checks import checked_delay
+from modd.checks import checked_delay, checked_text
 from modd.core import Message, Sensitive, Value
 from modd.errors import InvalidOption
 
@@ -104,9 +104,14 @@ class Queued(Stamp):
 
 
 class Received(Stamp):
-    """The envelope was decoded, for example from a queue, so that it is not queued again."""
+    """The envelope was decoded, for example from a queue, so that it is not queued again.
+
+    key: the key that orders it in the queue of a worker; None, the default, for no order.
+    """
 
     local: ClassVar[bool] = True
+
+    key: str | None = None
 
 
 class OnlyHandler(Stamp):
@@ -120,6 +125,9 @@ class OnlyHandler(Stamp):
     local: ClassVar[bool] = True
 
     handler: str
+
+    def __post_init__(self) -> None:
+        checked_text("handler", self.handler, "give the name of a handler")
 
 
 class FallbackUsed(Stamp):
@@ -177,12 +185,27 @@ class Emitted(Stamp):
     event: Message
 
 
+class Outboxed(Stamp):
+    """The events that were emitted so far are in an outbox, from which a relay passes them on.
+
+    ids: the ids of their items.
+    """
+
+    local: ClassVar[bool] = True
+
+    ids: tuple[str, ...]
+
+
 class Actor(Stamp):
     """The user or system that the dispatch acts for; inherited by every dispatch that it causes.
 
     id: the id of the user or system.
     roles: the names of its roles, for rules such as ``has_role("admin")``; none by default.
-    claims: further facts about it, such as the content of a token; none by default, and masked in logs.
+    claims: further facts about it, such as the content of a token, in values that JSON has; none by default, and masked
+        in logs.
+
+    Raises:
+        InvalidOption: a field has a wrong type, or cannot be encoded.
     """
 
     inherited: ClassVar[bool] = True
@@ -192,20 +215,47 @@ class Actor(Stamp):
     claims: Annotated[dict[str, Any], Sensitive] = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        checked_text("id", self.id)
         roles: Any = self.roles
         if not isinstance(roles, (tuple, list, set, frozenset)) or not all(isinstance(role, str) for role in roles):
             raise InvalidOption("roles", roles, 'give a tuple of texts, such as ("admin",)')
+        if not isinstance(self.claims, dict):
+            _refuse_claims(self.claims, "this is none")
+        if self.claims:
+            _check_claims(self.claims)
+
+
+def _check_claims(claims: Any) -> None:
+    """Raise `InvalidOption` for claims that cannot be encoded; it shows no values, because they are sensitive."""
+    try:
+        msgspec.json.encode(claims)
+    except UnicodeEncodeError:
+        _refuse_claims(claims, "a text in it has half characters (lone surrogates)")
+    except (TypeError, ValueError, RecursionError) as error:
+        _refuse_claims(claims, str(error))
+
+
+def _refuse_claims(claims: Any, reason: str) -> NoReturn:
+    raise InvalidOption(
+        "claims", type(claims), f"give a dict of values that can be encoded as JSON; {reason}"
+    ) from None
 
 
 class Tenant(Stamp):
     """The tenant whose data the dispatch works on; inherited by every dispatch that it causes.
 
     id: the id of the tenant.
+
+    Raises:
+        InvalidOption: the id is no text, or cannot be encoded.
     """
 
     inherited: ClassVar[bool] = True
 
     id: str
+
+    def __post_init__(self) -> None:
+        checked_text("id", self.id)
 
 
 class Delay(Stamp):
@@ -252,6 +302,7 @@ BUILT_IN: tuple[type[Stamp], ...] = (
     WebhookCalled,
     Failed,
     Emitted,
+    Outboxed,
     Actor,
     Tenant,
     Delay,

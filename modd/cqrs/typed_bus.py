@@ -9,9 +9,10 @@ from time import time
 from types import TracebackType
 from typing import Any, ClassVar, Self, TypeVar, overload
 
-from modd.checks import checked_callable, checked_delay, checked_flag, checked_name
+from modd.checks import checked_callable, checked_delay, checked_flag, checked_list, checked_name
 from modd.concurrency.cancellation import CancelledError, failure_of
 from modd.concurrency.lifespan import Lifespan
+from modd.concurrency.scopes import open_scope
 from modd.core import (
     Accepts,
     Answerer,
@@ -23,22 +24,27 @@ from modd.core import (
     Question,
     check_message,
     current_origin,
+    may_return,
     message_of,
     open_origin,
+    placed_name,
 )
 from modd.cqrs.background import Background
-from modd.cqrs.chain import MiddlewareStack, Next, compose
+from modd.cqrs.chain import Middleware, MiddlewareStack, Next, compose
 from modd.cqrs.codec import Codec, codec_of
 from modd.cqrs.enclosing import is_open_around, root_to_ask
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import NotOpen
-from modd.cqrs.handlers import Resources, bind_handler, checked_list, checked_resources
+from modd.cqrs.handlers import Resources, bind_handler, checked_resources
 from modd.cqrs.ids import Ids, checked_ids
 from modd.cqrs.intents import Event, create_intent
 from modd.cqrs.registry import Registry
 from modd.cqrs.result import Dispatched, conclude
 from modd.cqrs.stamps import Failed, OnlyHandler, Stamp, checked_stamps
 from modd.errors import NoHandler, NotAnswered
+
+M = TypeVar("M", bound=Message)
+
 
 R = TypeVar("R")
 
@@ -62,7 +68,9 @@ class TypedBus(Answerer):
     middleware: the links of the chain that every dispatch passes, the first one outermost; by default none.
     resources: arguments for handlers by annotation: a value, or a factory of an async context manager for each call; by
         default none.
-    name: the name in errors, logs and journeys; by default that of the kind of bus, such as "commands".
+    name: the name in errors, logs, journeys and keys of middleware; no two typed buses in one outermost bus may have
+        the same. By default the kind of bus with the contexts around it in front, such as "billing.commands": the names
+        of the buses around it, but for the outermost one and buses without a name. Of several places the first counts.
     new_id: a function that makes the id of a dispatch; by default UUIDs of version 7, made when they are read.
     clock: a function that returns seconds since 1970; by default `time.time`.
     multiple: True to allow more than one handler for a type; by default False.
@@ -87,7 +95,7 @@ class TypedBus(Answerer):
         self,
         handlers: Iterable[Any] | Mapping[Any, Any] = (),
         *,
-        middleware: Iterable[Any] = (),
+        middleware: Iterable[Middleware] = (),
         resources: Resources | None = None,
         name: str | None = None,
         new_id: Callable[[], str] | None = None,
@@ -98,6 +106,8 @@ class TypedBus(Answerer):
     ) -> None:
         super().__init__()
         self.name = checked_name(self.default_name if name is None else name)
+        self.is_named = name is not None
+        """True if it was given a name, which does not change with its place."""
         self.clock, self.concurrent = checked_callable("clock", clock), checked_flag("concurrent", concurrent)
         self.ids = Ids()
         """The source of the ids of its envelopes, unless ``new_id`` is given."""
@@ -108,7 +118,7 @@ class TypedBus(Answerer):
         self._registry = Registry(self.name, self.kind, bind, multiple=checked_flag("multiple", multiple))
         self._routes = self._registry.routes
         self._middleware = MiddlewareStack()
-        self._lifespan = Lifespan(self.name)
+        self.lifespan = Lifespan(self.name)
         self._background = Background(self.name, checked_delay("drain", drain))
         self.use(*checked_list("middleware", middleware))
         self._registry.add_all(checked_list("handlers", handlers))
@@ -116,13 +126,20 @@ class TypedBus(Answerer):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}: {', '.join(kind.__qualname__ for kind in self.types)}>"
 
+    def renew(self) -> None:
+        """Take the name of its place, and have everything around work out anew what depends on it."""
+        if not self.is_named:
+            self.name = placed_name(self, self.default_name)
+            self._registry.bus = self.lifespan.name = self._background.owner = self.name
+        super().renew()
+
     @property
     def types(self) -> tuple[type[Message], ...]:
         """The types with a handler."""
         return self._registry.types
 
     @property
-    def middleware(self) -> tuple[Any, ...]:
+    def middleware(self) -> tuple[Middleware, ...]:
         """The middleware, the first one outermost."""
         return tuple(self._middleware.items)
 
@@ -137,6 +154,18 @@ class TypedBus(Answerer):
         return self._middleware.may_queue
 
     @property
+    def functions(self) -> tuple[Callable[..., Any], ...]:
+        """The callables that were registered as handlers."""
+        return tuple(handler.source for handler in self._registry.handlers if handler.source is not None)
+
+    def may_emit(self, kind: type[Message]) -> bool:
+        """Return False if its handlers are known to return no message of a type, and nothing in it emits events."""
+        emits = bool(self._middleware.items) or any(handler.emits for handler in self._registry.handlers)
+        if emits and not issubclass(kind, Intent):
+            return True
+        return self._releases_results and any(may_return(function, kind) for function in self.functions)
+
+    @property
     def codec(self) -> Codec:
         """A codec of its types, and of the stamps that its middleware add."""
         return codec_of([self])
@@ -144,9 +173,9 @@ class TypedBus(Answerer):
     @property
     def is_open(self) -> bool:
         """True if it is open, by itself or with a bus around."""
-        return self._lifespan.is_open
+        return self.lifespan.is_open
 
-    def use(self, *middleware: Any) -> None:
+    def use(self, *middleware: Middleware) -> None:
         """Add middleware inside of the present ones. Raises `InvalidMiddleware`, `WrongBus`, `Sealed`."""
         self._registry.refuse_when_sealed("add middleware")
         for each in middleware:
@@ -160,7 +189,11 @@ class TypedBus(Answerer):
         self._middleware.check(self)
         self._registry.sealed = True
 
-    def create(self, kind: type[Message] | str, data: Any) -> Any:
+    @overload
+    def create(self, kind: type[M], data: Any) -> M: ...
+    @overload
+    def create(self, kind: str, data: Any) -> Any: ...
+    def create(self, kind: Any, data: Any) -> Any:
         """Return an intent from raw data: a mapping, or JSON as text or bytes.
 
         kind: its type, or the name of its type on the wire. Raises `NoHandler` for a type without a handler in this
@@ -234,6 +267,8 @@ class TypedBus(Answerer):
             cancelled = error
         finally:
             envelope.open = False
+            if outer is not None and not outer.open:  # as `close_scope` does
+                envelope.outer = open_scope(outer)
         if cancelled is not None:
             try:
                 raise failure_of(cancelled)
@@ -264,7 +299,7 @@ class TypedBus(Answerer):
         try:
             return await self.dispatch(intent, *stamps)
         finally:
-            question.open = False
+            question.close()
 
     async def _ask_around(self, intent: IntentOf[R] | Carrier[IntentOf[R]], /, *stamps: Stamp) -> R:
         return await root_to_ask(self, intent).ask(intent, *stamps)  # type: ignore[no-any-return]
@@ -306,21 +341,26 @@ class TypedBus(Answerer):
     def start(self, work: Callable[..., Awaitable[Any]], *args: Any) -> None:
         """Start work in the background, for middleware; it ends with the bus.
 
-        Raises `NotOpen`, also from the moment the bus begins to close: then do the work at once, or leave it.
+        Raises `NotOpen`, also from the moment the bus begins to close: then do the work at once, or leave it; and
+        `InOtherLoop` in another event loop than the one in which the bus was opened.
         """
-        self._background.start(work, *args, closing=is_open_around(self))
+        self._background.start(
+            work, *args, closing=is_open_around(self), declared=bool(self._middleware.background_work)
+        )
 
     async def __aenter__(self) -> Self:
         """Open it: enter its middleware, and get ready for work in the background. Raises `AlreadyOpen`."""
-        async with self._lifespan.opening() as stack:
+        async with self.lifespan.opening() as stack:
             stack.callback(self._routes.clear)
             self.check()
             await self._middleware.enter(stack)
-            await stack.enter_async_context(self._background)
+            if self._middleware.background_work:
+                await stack.enter_async_context(self._background)
+                self.lifespan.bind_to_task()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
-        """Wait for the work in the background, then leave the middleware."""
-        return await self._lifespan.close(kind, error, trace)
+        """Wait for the work in the background, then leave the middleware. Raises `OpenedInOtherTask`."""
+        return await self.lifespan.close(kind, error, trace)

@@ -55,9 +55,18 @@ class Decoders(dict[Any, Callable[[Any], Any]]):
         super().__init__()
         self._format, self._dec_hook, self._type_for = FORMATS[format], dec_hook, type_for
 
+    @property
+    def has_hook(self) -> bool:
+        """True if there is a hook for types that msgspec does not know."""
+        return self._dec_hook is not None
+
+    def make(self, hint: Any) -> Callable[[Any], Any]:
+        """Return a function that decodes data of a type. Raises errors of msgspec, and ``NameError``."""
+        decode: Callable[[Any], Any] = self._format.Decoder(hint, dec_hook=self._dec_hook).decode
+        return decode
+
     def __missing__(self, kind: Any) -> Callable[[Any], Any]:
-        decode: Callable[[Any], Any] = self._format.Decoder(self._type_for(kind), dec_hook=self._dec_hook).decode
-        return self.setdefault(kind, decode)
+        return self.setdefault(kind, self.make(self._type_for(kind)))
 
 
 class EnvelopeData(msgspec.Struct):
@@ -81,21 +90,21 @@ class StampHead(msgspec.Struct):
     name: str = msgspec.field(name=STAMP)
 
 
-class EmittedData(msgspec.Struct):
+class EmittedData(msgspec.Struct, tag="Emitted", tag_field=STAMP):
     """An `Emitted` stamp whose event is still encoded."""
 
     event: msgspec.Raw
     at: float
 
 
-class RedispatchedData(msgspec.Struct):
+class RedispatchedData(msgspec.Struct, tag="Redispatched", tag_field=STAMP):
     """A `Redispatched` stamp whose stamps are still encoded."""
 
     stamps: list[msgspec.Raw]
     at: float
 
 
-class HandledData(msgspec.Struct):
+class HandledData(msgspec.Struct, tag="Handled", tag_field=STAMP):
     """A `Handled` stamp whose result is still encoded."""
 
     result: msgspec.Raw

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import Any, Self
 
 from modd.core import Bus, Delivery, Failure, Message
-from modd.errors import InvalidOption
+from modd.errors import InvalidOption, NotEntered
 from modd.journey.mermaid import render_sequence_diagram
 from modd.journey.record import Record
 from modd.journey.tree import render_tree
@@ -39,15 +39,19 @@ class Journey:
             raise InvalidOption("bus", bus, "give the Bus to observe: Journey(bus)")
         self.bus = bus
         self._record = Record()
-        self._open = ExitStack()
+        self._open, self._entered = ExitStack(), False
 
     def __enter__(self) -> Self:
         """Begin to record; messages that were sent before are not seen."""
         self._open.enter_context(self.bus.observe(self._record))
+        self._entered = True
         return self
 
     def __exit__(self, *error: object) -> None:
         """Stop recording. The recorded deliveries stay, and the next ``with`` adds to them."""
+        if not self._entered:
+            raise NotEntered(f"the journey in {self.bus.name}")
+        self._entered = False
         self._open.close()
 
     def __iter__(self) -> Iterator[Delivery]:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
 from modd.core import Delivery, Message, name_of
 from modd.journey.record import Reception, Record
 from modd.journey.tree import fate_notes, outcome_notes, short_repr
-
-_PLAIN = frozenset(" ._-()[]'=,/|")
-"""Characters without a meaning in Mermaid, besides letters and digits."""
+from modd.texts import escape_mermaid
 
 
 def render_sequence_diagram(record: Record, home: Any) -> str:
@@ -41,8 +38,8 @@ class _Participants:
         bus, key = delivery.bus, (id(delivery.bus), id(delivery.component))
         if key not in self._names:
             self._names[key] = f"p{len(self._names) + 1}"
-            box = self._boxes.setdefault(id(bus), [f"box transparent {_escape(bus.name)}"])
-            box.append(f"participant {self._names[key]} as {_escape(name_of(delivery.component))}")
+            box = self._boxes.setdefault(id(bus), [f"box transparent {escape_mermaid(bus.name)}"])
+            box.append(f"participant {self._names[key]} as {escape_mermaid(name_of(delivery.component))}")
         return self._names[key]
 
     def lines(self) -> Iterator[str]:
@@ -60,7 +57,7 @@ def _begin(delivery: Delivery, people: _Participants) -> Iterator[str]:
 
 def _end(delivery: Delivery, record: Record, people: _Participants) -> Iterator[str]:
     for text in outcome_notes(delivery):
-        yield f"Note over {people.name(delivery)}: {_escape(text)}"
+        yield f"Note over {people.name(delivery)}: {escape_mermaid(text)}"
     for effect in record.effects_of(delivery):
         yield from _fate(effect, people)
 
@@ -70,7 +67,7 @@ def _fate(reception: Reception, people: _Participants) -> Iterator[str]:
     if reception.leaves or reception.fate == "left":
         yield f"{people.name(reception.cause)}-->>{people.name(_entrance(reception))}: {_text(reception.message)}"
     elif notes := fate_notes(reception):
-        yield f"Note over {people.name(reception.cause)}: {_text(reception.message)} {', '.join(notes)}"
+        yield f"Note over {people.name(reception.cause)}: {_text(reception.message)} {escape_mermaid(', '.join(notes))}"
 
 
 def _entrance(reception: Reception) -> Delivery | None:
@@ -82,10 +79,4 @@ def _entrance(reception: Reception) -> Delivery | None:
 
 
 def _text(message: Message) -> str:
-    return _escape(short_repr(message, 60))
-
-
-def _escape(text: str) -> str:
-    """Replace characters with a meaning in Mermaid by character codes, and the first letter of the word ``end``."""
-    codes = (char if char.isalnum() or char in _PLAIN else f"#{ord(char)};" for char in text)
-    return re.sub(r"\be(?=nd\b)", "#101;", "".join(codes))
+    return escape_mermaid(short_repr(message, 60))

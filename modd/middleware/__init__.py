@@ -21,6 +21,7 @@ from modd.middleware.mocker import Mocker
 from modd.middleware.rate_limit import RateLimit, RateLimitOptions
 from modd.middleware.retryer import Retryer, RetryerOptions
 from modd.middleware.timeout import Timeout, TimeoutOptions
+from modd.middleware.transactional import Transactional
 from modd.middleware.validator import Validator, ValidatorOptions
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ __all__ = [
     "RetryerOptions",
     "Timeout",
     "TimeoutOptions",
+    "Transactional",
     "Validator",
     "ValidatorOptions",
     "anyone",

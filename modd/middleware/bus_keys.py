@@ -35,7 +35,12 @@ class Buses:
         self._middleware = middleware
         self._buses: WeakSet[Any] = WeakSet()
 
-    def add(self, bus: Any) -> None:
+    def bind(self, bus: Any) -> None:
+        """Add a bus whose name is its own; that of any other bus is known when its place is, in `check`."""
+        if bus.is_named:
+            self.check(bus)
+
+    def check(self, bus: Any) -> None:
         """Add a bus. Raises `InvalidOption` if another bus has the same name: the two would share keys."""
         if self._has_namesake(bus):
             gc.collect()  # an unused bus stays until then, because it and its handlers refer to each other
@@ -62,8 +67,13 @@ class MiddlewareWithKeys(MiddlewareWithOptions):
         self._buses = Buses(type(self).__name__)
 
     def bind(self, bus: Any) -> None:
-        """Raise `InvalidOption` for a second bus of the same name."""
-        self._buses.add(bus)
+        """Raise `InvalidOption` for a second bus that was given the same name."""
+        self._buses.bind(bus)
+
+    def check(self, bus: Any) -> None:
+        """Raise `InvalidOption` for a second bus of the same name, `NoHandler` for options of a type not handled."""
+        super().check(bus)
+        self._buses.check(bus)
 
 
 def check_key(key: Any) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from threading import Lock
 from typing import Any, TypeAlias, TypedDict, TypeVar
-
-import anyio
 
 from modd.checks import checked_count, checked_span
 from modd.concurrency.backoff import TIME_PRECISION
 from modd.concurrency.cancellation import call
+from modd.concurrency.loops import current_loop, is_over, steady_time
 from modd.core import Message
 from modd.cqrs.chain import Next
 from modd.cqrs.envelope import Envelope
@@ -47,12 +47,19 @@ class CircuitBreakerOptions(TypedDict, total=False):
 
 
 class OpenCircuit:
-    """A circuit that refuses dispatches until a time by the clock of the loop, and then admits one trial."""
+    """A circuit that refuses dispatches until a time by `steady_time`, and then admits one trial."""
 
-    __slots__ = ("in_trial", "until")
+    __slots__ = ("trial_loop", "until")
 
     def __init__(self, until: float) -> None:
-        self.until, self.in_trial = until, False
+        self.until = until
+        self.trial_loop: Any = None
+        """The loop of the trial; None while there is none."""
+
+    @property
+    def in_trial(self) -> bool:
+        """True while there is a trial; one whose loop was closed is none."""
+        return self.trial_loop is not None and not is_over(self.trial_loop)
 
 
 class CircuitBreaker(MiddlewareWithKeys):
@@ -95,6 +102,7 @@ class CircuitBreaker(MiddlewareWithKeys):
         self._failures: dict[str, int] = {}
         """Failures in a row, by the key of a closed circuit."""
         self._open: dict[str, OpenCircuit] = {}
+        self._lock = Lock()  # for loops in several threads
 
     async def __call__(self, envelope: Envelope[Any], call_next: Next) -> None:
         """Call the next link; raise `CircuitOpen` if the circuit is open."""
@@ -103,36 +111,44 @@ class CircuitBreaker(MiddlewareWithKeys):
         circuit = self._open.get(key)
         if circuit is None:
             return await _run(envelope, call_next, partial(self._count, key, options))
-        left = circuit.until - anyio.current_time()
-        if left > TIME_PRECISION or circuit.in_trial:
+        left = self._begin_trial(circuit)
+        if left is not None:
             raise CircuitOpen(type(envelope.message), left if left > TIME_PRECISION else options["reset_after"])
         return await self._try(circuit, envelope, call_next, partial(self._conclude, key, options, circuit))
 
+    def _begin_trial(self, circuit: OpenCircuit) -> float | None:
+        """Return None if the next dispatch is the trial, else the seconds until a trial is due."""
+        with self._lock:
+            left = circuit.until - steady_time()
+            if left > TIME_PRECISION or circuit.in_trial:
+                return left
+            circuit.trial_loop = current_loop()
+            return None
+
     async def _try(self, circuit: OpenCircuit, envelope: Envelope[Any], call_next: Next, on_outcome: OnOutcome) -> None:
-        circuit.in_trial = True
         try:
             await _run(envelope, call_next, on_outcome)
         finally:
-            circuit.in_trial = False
+            circuit.trial_loop = None
 
     def _count(self, key: str, options: Any, failed: bool) -> None:
         """Record the outcome of a dispatch that began while the circuit was closed."""
-        if key in self._open:
-            return
-        failures = self._failures.pop(key, 0) + 1
-        if not failed:
-            return
-        if failures < options["failures"]:
-            _put(self._failures, key, failures, self._size)
-        else:
-            _put(self._open, key, OpenCircuit(anyio.current_time() + options["reset_after"]), self._size)
+        with self._lock:
+            failures = self._failures.pop(key, 0) + 1
+            if key in self._open or not failed:
+                return
+            if failures < options["failures"]:
+                _put(self._failures, key, failures, self._size)
+            else:
+                _put(self._open, key, OpenCircuit(steady_time() + options["reset_after"]), self._size)
 
     def _conclude(self, key: str, options: Any, circuit: OpenCircuit, failed: bool) -> None:
         """Record the outcome of a trial."""
-        if failed:
-            circuit.until = anyio.current_time() + options["reset_after"]
-        elif self._open.get(key) is circuit:  # else the key was forgotten meanwhile
-            del self._open[key]
+        with self._lock:
+            if failed:
+                circuit.until = steady_time() + options["reset_after"]
+            elif self._open.get(key) is circuit:  # else the key was forgotten meanwhile
+                del self._open[key]
 
 
 async def _run(envelope: Envelope[Any], call_next: Next, on_outcome: OnOutcome) -> None:

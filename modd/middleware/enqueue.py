@@ -11,12 +11,13 @@ from modd.checks import checked_callable, checked_flag, checked_methods
 from modd.core import Intent, Message, Question
 from modd.cqrs.chain import Next
 from modd.cqrs.codec import Codec
+from modd.cqrs.decodable import check_decodable
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import WrongBus
-from modd.cqrs.ids import qualify
+from modd.cqrs.ids import item_id
 from modd.cqrs.intents import Command, Query, result_type
 from modd.cqrs.stamps import Delay, Emitted, OnlyHandler, Queued, Received, Stamp
-from modd.cqrs.wire import BUS_HEADER
+from modd.cqrs.wire import BUS_HEADER, Decoders
 from modd.errors import NotAnswered
 from modd.middleware.bus_keys import KeyOrNone, MiddlewareWithKeys, key_or_none
 from modd.ports import Item, Queue
@@ -59,7 +60,9 @@ class Enqueue(MiddlewareWithKeys):
     intents: by message type, the `EnqueueOptions` that differ; by default none.
 
     Raises:
-        InvalidOption: an option has a value that cannot work, or two buses of the same name have this instance.
+        InvalidOption: an option has a value that cannot work, two buses of the same name have this instance, or, when
+            the bus is checked without a ``codec``, a field of a type cannot be decoded.
+        Unencodable: while dispatching, for a value that would not come back.
         NoHandler: when the bus is checked, if it does not handle a type in ``intents``.
         WrongBus: the bus is for queries, or a command has a result, ``Any`` included, which no caller would get. A
             command without a declared result type has none.
@@ -81,7 +84,7 @@ class Enqueue(MiddlewareWithKeys):
     ) -> None:
         if codec is not None:
             checked_methods(
-                "codec", codec, ["encode"], "give a modd.cqrs.Codec, or None for one of the types of the bus"
+                "codec", codec, ("encode", "decode"), "give a modd.cqrs.Codec, or None for one of the types of the bus"
             )
         super().__init__(EnqueueOptions, {"enabled": enabled, "queue": queue, "key": key}, intents, _check)
         self._codec = codec
@@ -94,7 +97,10 @@ class Enqueue(MiddlewareWithKeys):
         super().bind(bus)
 
     def check(self, bus: Any) -> None:
-        """Raise `WrongBus` for commands that have a result; prepare the codec."""
+        """Raise `WrongBus` for commands that have a result, `InvalidOption` for fields that cannot be decoded.
+
+        It prepares the codec.
+        """
         super().check(bus)
         for kind in bus.types:
             result = result_type(kind)
@@ -102,6 +108,8 @@ class Enqueue(MiddlewareWithKeys):
                 reason = f"it has a result of {getattr(result, '__name__', result)}, which no caller would get"
                 cure = "make it a Command[None], or leave it out: intents={" + kind.__name__ + ": {'enabled': False}}"
                 raise WrongBus(f"Enqueue of {kind.__qualname__}", bus.name, f"{reason}; {cure}")
+            if self._codec is None and self._options.of(kind)["enabled"]:
+                check_decodable(kind, Decoders("json", None))
         self._codecs[bus] = self._codec or bus.codec
 
     async def __call__(self, envelope: Envelope[Any], call_next: Next) -> None:
@@ -121,7 +129,7 @@ class Enqueue(MiddlewareWithKeys):
         envelope.add(Queued(at=envelope.bus.clock()))
         body, key = self._codecs[envelope.bus].encode(envelope), options["key"]
         key = None if key is None else await key_or_none(key, envelope)
-        id = qualify(envelope.bus.name, envelope.id)
+        id = item_id(envelope.bus.name, envelope.id)
         headers = {BUS_HEADER: envelope.bus.name}
         await options["queue"].put(Item(body, headers, key, _delay_of(envelope), id))
 
@@ -144,7 +152,7 @@ def _release_once(envelope: Envelope[Any]) -> None:
             again[type(stamp.event)] -= 1
         else:
             unique.append(stamp)
-    noted[:queued] = reversed(unique)
+    envelope.reset([*reversed(unique), *noted[queued:]], ran=envelope.ran)
 
 
 def _is_asked(envelope: Envelope[Any]) -> bool:

@@ -6,13 +6,14 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from itertools import dropwhile
 from typing import Any, ClassVar
 
 import anyio
 
 from modd.checks import checked_callable, checked_flag, checked_span
-from modd.core import hold
-from modd.cqrs.chain import Next
+from modd.core import hold, log_error
+from modd.cqrs.chain import Middleware, Next
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.intents import Event
 from modd.middleware.bus_keys import Buses
@@ -20,8 +21,8 @@ from modd.middleware.caching.keys import CacheKeys
 from modd.middleware.caching.replay import Checkpoint, checked_store, replay
 from modd.middleware.caching.result_codec import ResultCodec
 from modd.middleware.caching.single_flight import SingleFlight
+from modd.middleware.commit import check_roles, joining_write, run_after_commit
 from modd.ports.cache import Cache
-from modd.ports.transaction import usable_transaction
 
 STORE_TIMEOUT = 5.0
 """Seconds to wait for the store to take a result, because a cancelled dispatch waits for this too."""
@@ -32,7 +33,7 @@ def id_of(envelope: Envelope[Any]) -> str:
     return envelope.id
 
 
-class Idempotency:
+class Idempotency(Middleware):
     """Lets the first dispatch under a key through, and answers later ones with its results.
 
     Use it for clients that send a request again when in doubt, under an id that they choose:
@@ -46,11 +47,13 @@ class Idempotency:
     The results of a handler that has succeeded are stored also if the dispatch is cancelled on the way back, or if a
     middleware fails there, such as a timeout around a slow webhook: the dispatch fails, and the next one is answered. A
     transaction inside that was not committed undoes the effects, so nothing is stored then. It is recognised if it is
-    one of modd's stores, or a middleware with ``role = "transaction"``.
+    one of modd's stores, or a middleware with ``role = "transaction"``. If it is one of the store of the cache, such as
+    `Transactional` and ``store.cache`` of one `SqliteStore`, the results are stored in it: after a crash, effects and
+    results are both there, or neither.
 
     A dispatch that no handler handled, for example because it was queued, is not stored. For an event, and for a result
     that would come back from the store changed, only the key is stored: later dispatches have no result. In a
-    transaction the results are stored after the commit, and until then other dispatches run.
+    transaction of another store the results are stored after the commit. Until the commit other dispatches run.
 
     key: a function of the envelope, sync or async, that returns the key as a text, or None to let the dispatch through
         unchecked; by default the id of the envelope.
@@ -79,26 +82,27 @@ class Idempotency:
         self._store, self._ttl, self._shared = checked_store(store), checked_span("ttl", ttl), shared
         self._keys, self._codec, self._flights = CacheKeys("idempotency"), ResultCodec("Idempotency"), SingleFlight()
         self._buses = Buses("Idempotency")
-        self._final: dict[Envelope[Any], bool] = {}
-        """The dispatches that run; True if the effects of their handlers cannot be undone any more."""
+        self._runs: dict[Envelope[Any], _Run] = {}
 
     def bind(self, bus: Any) -> None:
-        """Raise `InvalidOption` for a second bus of the same name."""
-        self._buses.add(bus)
+        """Raise `InvalidOption` for a second bus that was given the same name."""
+        self._buses.bind(bus)
 
     def check(self, bus: Any) -> None:
-        """Raise `InvalidOption` for an intent whose result cannot be stored."""
+        """Raise `InvalidOption` for a second bus of the same name, a result that cannot be stored, or a wrong order."""
+        self._buses.check(bus)
+        check_roles("Idempotency", dropwhile(lambda each: each is not self, bus.middleware))
         for kind in bus.types:
             if not issubclass(kind, Event):
                 self._codec.check(kind, "add Idempotency to another bus")
 
     def arrange(self, links: Sequence[Any]) -> list[Any]:
-        """Return the links of a chain with one more that notes success: of the transaction, else of the handlers."""
+        """Return the links of a chain with more that store in the transaction, and note that effects are final."""
         roles = [getattr(each, "role", "") for each in links]
         if "transaction" not in roles:
-            return [*links, self._noting(_call_rest)]
+            return [*links, self._noting(self._store_inside)]
         position = roles.index("transaction")
-        return [*links[:position], self._noting(links[position]), *links[position + 1 :]]
+        return [*links[:position], self._noting(links[position]), self._store_inside, *links[position + 1 :]]
 
     async def __call__(self, envelope: Envelope[Any], call_next: Next, /) -> None:
         """Answer from the store, or call the next link and store the results."""
@@ -118,36 +122,39 @@ class Idempotency:
 
     async def _run(self, envelope: Envelope[Any], call_next: Next, key: str) -> None:
         """Call the next link, and store the results if the handlers have succeeded, whatever fails further out."""
-        before = Checkpoint(envelope)
-        self._final[envelope] = False
+        run = self._runs[envelope] = _Run(key, Checkpoint(envelope))
         try:
             await call_next(envelope)
         except (Exception, BaseExceptionGroup, anyio.get_cancelled_exc_class()):
-            if self._final[envelope] and envelope.ran and not before.failed:
-                await self._store_in_spite(envelope, key, before.results)
+            if run.final and not run.stored and run.has_results(envelope):
+                await self._store_in_spite(envelope, run)
             raise
         finally:
-            del self._final[envelope]
-        if envelope.ran and not before.failed:
-            await _run_after_commit(partial(self._store_results, envelope, key, before.results))
+            del self._runs[envelope]
+        if not run.stored and run.has_results(envelope):
+            await run_after_commit(partial(self._store_results, envelope, run))
 
     def _noting(self, link: Any) -> Next | Any:
         """Return a link that calls another one and notes whether the effects of the handlers are final."""
 
         async def note_final(envelope: Envelope[Any], call_next: Next) -> None:
-            if envelope not in self._final:  # dispatched without a key
+            run = self._runs.get(envelope)
+            if run is None:  # dispatched without a key
                 return await link(envelope, call_next)  # type: ignore[no-any-return]
-            self._final[envelope] = False  # it may be a further attempt
+            run.final = run.stored = False  # it may be a further attempt
             await link(envelope, call_next)
-
-            async def set_final() -> None:
-                if envelope in self._final:
-                    self._final[envelope] = True
-
-            await _run_after_commit(set_final)
+            await run_after_commit(run.set_final)
             return None
 
         return note_final
+
+    async def _store_inside(self, envelope: Envelope[Any], call_next: Next) -> None:
+        """Call the next link, and store the results in the open transaction, if the cache can join that."""
+        await call_next(envelope)
+        run, write = self._runs.get(envelope), joining_write(self._store)
+        if run is not None and write is not None and run.has_results(envelope):
+            await write(run.key, self._encode(envelope, run), self._ttl)
+            run.stored = True
 
     def _answer(self, envelope: Envelope[Any], data: bytes | None) -> bool:
         """Answer with stored results; False if there are none."""
@@ -159,35 +166,46 @@ class Idempotency:
         replay(envelope, "idempotency", results, max(now - at, 0.0), False, now)
         return True
 
-    async def _store_in_spite(self, envelope: Envelope[Any], key: str, results: list[Any]) -> None:
+    async def _store_in_spite(self, envelope: Envelope[Any], run: _Run) -> None:
         """Store the results of a dispatch that fails; an error of the store is logged, because that is raised."""
         try:
-            await self._store_results(envelope, key, results)
-        except Exception:
-            kind, log = type(envelope.message), logging.getLogger(f"modd.{envelope.bus.name}")
-            log.exception("the result of %s was not stored", kind.__qualname__)
+            await self._store_results(envelope, run)
+        except Exception as error:
+            message, log = envelope.message, logging.getLogger(f"modd.{envelope.bus.name}")
+            shown = (message, run.before.results)
+            name = type(message).__qualname__
+            log_error(log, "the result of %s was not stored", name, error=error, message=shown)
 
-    async def _store_results(self, envelope: Envelope[Any], key: str, results: list[Any]) -> None:
+    async def _store_results(self, envelope: Envelope[Any], run: _Run) -> None:
         """Store the results, also if the dispatch is cancelled meanwhile, because the handler has run."""
-        kind, bus = type(envelope.message), envelope.bus
-        stored = (bus.clock(), self._ttl, 0.0, [] if issubclass(kind, Event) else results)
-        data = self._codec.encode(kind, stored, bus.name)
+        data = self._encode(envelope, run)
         with anyio.move_on_after(STORE_TIMEOUT, shield=True) as scope:
-            await self._store.set(key, data or b"", self._ttl)
+            await self._store.set(run.key, data, self._ttl)
         if scope.cancelled_caught:
-            logging.getLogger(f"modd.{bus.name}").error(
-                "the result of %s was not stored within %g s", kind.__qualname__, STORE_TIMEOUT
+            logging.getLogger(f"modd.{envelope.bus.name}").error(
+                "the result of %s was not stored within %g s", type(envelope.message).__qualname__, STORE_TIMEOUT
             )
 
+    def _encode(self, envelope: Envelope[Any], run: _Run) -> bytes:
+        kind, bus = type(envelope.message), envelope.bus
+        results = [] if issubclass(kind, Event) else run.before.results
+        return self._codec.encode(kind, (bus.clock(), self._ttl, 0.0, results), bus.name) or b""
 
-async def _call_rest(envelope: Envelope[Any], call_next: Next) -> None:
-    await call_next(envelope)
 
+class _Run:
+    """A dispatch that runs: its key, and its envelope before the links further in ran."""
 
-async def _run_after_commit(action: Callable[[], Awaitable[None]]) -> None:
-    """Run an action at once, or in a transaction after its commit: a failed commit must not leave a stored result."""
-    transaction = usable_transaction()
-    if transaction is None:
-        await action()
-    else:
-        transaction.on_commit(action)
+    def __init__(self, key: str, before: Checkpoint) -> None:
+        self.key, self.before = key, before
+        self.final = False
+        """True if the effects of the handlers cannot be undone any more."""
+        self.stored = False
+        """True if the results are stored in the transaction of the effects."""
+
+    def has_results(self, envelope: Envelope[Any]) -> bool:
+        """Return True if handlers have run and not failed."""
+        return envelope.ran and not self.before.failed
+
+    async def set_final(self) -> None:
+        """Note that the effects of the handlers cannot be undone any more."""
+        self.final = True

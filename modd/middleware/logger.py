@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import traceback
+import sys
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -15,7 +15,7 @@ import anyio
 
 from modd.checks import checked_callable, checked_flag
 from modd.concurrency.cancellation import call
-from modd.core import Message, error_text, mask_secrets, shown
+from modd.core import Message, error_text, log_error, mask_secrets, shown
 from modd.cqrs.chain import Next
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import NotOpen
@@ -151,8 +151,8 @@ class _Lines:
             line = self._waiting.popleft()
             try:
                 await call(self._write_line, line)
-            except Exception:
-                _report(line)
+            except Exception as error:
+                _report(line, error, self._envelope.message)
 
 
 def write_to_logging(level: int, event: str, fields: Mapping[str, Any]) -> None:
@@ -181,13 +181,14 @@ def _fields(envelope: Envelope[Any]) -> dict[str, Any]:
     }
 
 
-def _report(line: _Line) -> None:
+def _report(line: _Line, error: Exception, message: Message) -> None:
     """Report a line that could not be written, to `logging` or else to standard error."""
     try:
-        logging.getLogger(f"modd.{line.fields['bus']}").exception("the log line %r could not be written", line.event)
+        logger = logging.getLogger(f"modd.{line.fields['bus']}")
+        log_error(logger, "the log line %r could not be written", line.event, error=error, message=message)
     except Exception:  # `logging` itself does not work
         with suppress(Exception):
-            traceback.print_exc()
+            print(f"the log line {line.event!r} could not be written: {error_text(error, message)}", file=sys.stderr)
 
 
 def _check(options: LoggerOptions) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, TypeVar, cast
 
 from modd.core import Message
+from modd.cqrs.chain import Middleware
 from modd.errors import InvalidOption, NoHandler
 
 O = TypeVar("O")  # noqa: E741  # options
@@ -68,7 +69,7 @@ class Options(Generic[O]):
                 raise NoHandler(kind, bus.name, bus.types)
 
 
-class MiddlewareWithOptions:
+class MiddlewareWithOptions(Middleware):
     """Base of middleware with options that may differ by message type."""
 
     def __init__(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Mapping
+from threading import Lock
 from typing import Any, TypeAlias, TypedDict
-
-import anyio
 
 from modd.checks import checked_count, checked_span
 from modd.concurrency.backoff import TIME_PRECISION
+from modd.concurrency.loops import steady_time
 from modd.core import Message
 from modd.cqrs.chain import Next
 from modd.cqrs.envelope import Envelope
@@ -76,6 +76,7 @@ class RateLimit(MiddlewareWithKeys):
         self._size = checked_count("size", size)
         self._windows: OrderedDict[Window, deque[float]] = OrderedDict()
         """The times at which the last dispatches began, the window that was used last at the end."""
+        self._lock = Lock()  # for loops in several threads
 
     async def __call__(self, envelope: Envelope[Any], call_next: Next) -> None:
         """Call the next link; raise `RateLimited` if the window is full."""
@@ -88,25 +89,23 @@ class RateLimit(MiddlewareWithKeys):
         await call_next(envelope)
 
     def _count(self, window: Window) -> float:
-        """Count a dispatch and return 0; if the window is full, return the seconds until there is room.
-
-        There is no await in here, so that no other dispatch comes in between.
-        """
+        """Count a dispatch and return 0; if the window is full, return the seconds until there is room."""
         _, rate, per = window
-        now = anyio.current_time()
-        times = self._windows.pop(window, None) or deque(maxlen=rate)
-        wait = times[0] + per - now if len(times) == rate else 0.0
-        if wait <= TIME_PRECISION:
-            times.append(now)  # a full deque drops its first time
-        self._windows[window] = times
-        self._forget(now)
+        with self._lock:
+            now = steady_time()
+            times = self._windows.pop(window, None) or deque(maxlen=rate)
+            wait = times[0] + per - now if len(times) == rate else 0.0
+            if wait <= TIME_PRECISION:
+                times.append(now)  # a full deque drops its first time
+            self._windows[window] = times
+            self._forget(now)
         return wait if wait > TIME_PRECISION else 0.0
 
     def _forget(self, now: float) -> None:
         """Remove windows from the front that are over, or too many."""
         while self._windows:
             oldest, times = next(iter(self._windows.items()))
-            if len(self._windows) <= self._size and times[-1] + oldest[2] > now:
+            if len(self._windows) <= self._size and times[-1] + oldest[2] > now + TIME_PRECISION:
                 return
             del self._windows[oldest]
 

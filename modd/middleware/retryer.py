@@ -10,15 +10,16 @@ import anyio
 
 from modd.checks import checked_callable, checked_count
 from modd.concurrency.backoff import Backoff, check_backoff, delays
-from modd.concurrency.cancellation import call, raise_if_cancelled
+from modd.concurrency.cancellation import raise_if_cancelled
 from modd.core import Message, error_text, mask_secrets
 from modd.cqrs.chain import Next
 from modd.cqrs.envelope import Envelope
-from modd.cqrs.retry import Errors, check_errors, is_retryable, requested_delays
+from modd.cqrs.retry import Errors, FailedByStamp, attempt, check_errors, is_retryable, requested_delays
 from modd.cqrs.stamps import Failed, Retried, Stamp
 from modd.middleware.deep_copy import copy_values
 from modd.middleware.options import MiddlewareWithOptions
 from modd.ports.transaction import savepoint_if_open
+from modd.texts import encodable
 
 
 class RetryerOptions(TypedDict, total=False):
@@ -118,8 +119,8 @@ async def _failure(envelope: Envelope[Any], call_next: Next) -> Exception | Fail
     """
     try:
         async with savepoint_if_open():
-            await _attempt(envelope, call_next)
-    except _FailedByStamp:
+            await attempt(envelope, call_next)
+    except FailedByStamp:
         return envelope.last(Failed)
     except Exception as error:
         failure = error
@@ -129,20 +130,10 @@ async def _failure(envelope: Envelope[Any], call_next: Next) -> Exception | Fail
     return failure
 
 
-async def _attempt(envelope: Envelope[Any], call_next: Next) -> None:
-    """Call the next link; raise `_FailedByStamp` for a failure without an error."""
-    before = len(envelope.all(Failed))
-    await call(call_next, envelope)
-    if len(envelope.all(Failed)) > before:
-        raise _FailedByStamp
-
-
-class _FailedByStamp(Exception):
-    """Rolls back the savepoint of an attempt that failed without an error."""
-
-
 def _text(failure: Exception | Failed, message: Message) -> str:
-    return mask_secrets(failure.error, message) if isinstance(failure, Failed) else error_text(failure, message)
+    return (
+        mask_secrets(encodable(failure.error), message) if isinstance(failure, Failed) else error_text(failure, message)
+    )
 
 
 def _raise(failure: Exception | Failed) -> None:

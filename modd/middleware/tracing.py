@@ -14,7 +14,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from modd.concurrency.cancellation import call
 from modd.core import error_text, mask_error, mask_secrets, show_safely
-from modd.cqrs.chain import Next
+from modd.cqrs.chain import Middleware, Next
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.stamps import Failed, Handled, Identity, Stamp
 from modd.errors import InvalidOption
@@ -42,7 +42,7 @@ class TraceContext(Stamp):
     tracestate: str = ""
 
 
-class Tracing:
+class Tracing(Middleware):
     """Makes a span for each dispatch, named ``<bus> <Type>``; needs ``modd[tracing]``.
 
     Add it outermost; inside a `Retryer` each attempt gets a span. The parent is the span of the dispatch that caused

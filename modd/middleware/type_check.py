@@ -35,7 +35,7 @@ def find_misfits(value: Any, hint: Any, path: str) -> Misfits:
     instances of subclasses. Hints that msgspec does not support (two plain classes in a union, for example) fit any
     value.
     """
-    bare, origin, args, metadata = take_apart(hint)
+    bare, origin, args, metadata, _ = take_apart(hint)
     if origin is Union:
         return _check_union(value, args, metadata, path)
     if not isinstance(origin, type) or is_typeddict(origin):

@@ -21,7 +21,7 @@ from modd.ports.items import Claim, DeadLetter, Item, Stats
 from modd.ports.locks import Locks
 from modd.ports.outbox import Outbox
 from modd.ports.queue import Queue
-from modd.ports.transaction import Transaction, Transactional
+from modd.ports.transaction import SupportsTransactions, Transaction
 
 __all__ = [
     "AlreadyHandled",
@@ -43,6 +43,6 @@ __all__ = [
     "Snapshot",
     "Stats",
     "StoreError",
+    "SupportsTransactions",
     "Transaction",
-    "Transactional",
 ]

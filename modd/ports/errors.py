@@ -94,13 +94,13 @@ class NoTransaction(ModdError, RuntimeError):
 
     handler: the name of the handler.
 
-    Dispatch inside ``async with store.transaction():``, or use a worker whose queue or inbox is in a store with
-    transactions.
+    Give the bus a `modd.middleware.Transactional`, dispatch inside ``async with store.transaction():``, or use a worker
+    whose queue or inbox is in a store with transactions.
     """
 
     def __init__(self, handler: str) -> None:
         self.handler = handler
         super().__init__(
-            f"{handler} takes a transaction and none is open: dispatch inside `async with store.transaction():`, or "
-            "use a worker whose queue or inbox is in a store with transactions"
+            f"{handler} takes a transaction and none is open: give the bus Transactional(store), dispatch inside "
+            "`async with store.transaction():`, or use a worker whose queue or inbox is in a store with transactions"
         )

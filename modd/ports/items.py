@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from modd.checks import check_headers, checked_delay
+from modd.checks import check_headers, checked_delay, checked_text
 from modd.errors import InvalidOption
 
 
@@ -19,7 +19,7 @@ class Item(msgspec.Struct, frozen=True):
     id: a unique id in the queue; None, the default, lets the queue choose one.
 
     Raises:
-        InvalidOption: a value has a wrong type, or ``delay`` is negative.
+        InvalidOption: a value has a wrong type, a text has half characters, or ``delay`` is negative.
     """
 
     body: bytes
@@ -34,8 +34,8 @@ class Item(msgspec.Struct, frozen=True):
         if self.headers or type(self.headers) is not dict:
             check_headers(self.headers)
         for option, text in (("key", self.key), ("id", self.id)):
-            if text is not None and not isinstance(text, str):
-                raise InvalidOption(option, text, "give a text, or None")
+            if text is not None:
+                checked_text(option, text, "give a text, or None")
         checked_delay("delay", self.delay)
 
 

@@ -46,7 +46,7 @@ class Transaction(Protocol):
 
 
 @runtime_checkable
-class Transactional(Protocol):
+class SupportsTransactions(Protocol):
     """A part of a store in which several writes can be one transaction."""
 
     def transaction(self, *, immediate: bool = False) -> AbstractAsyncContextManager[Transaction]:

@@ -8,6 +8,7 @@ import anyio
 
 from modd.checks import checked_delay
 from modd.concurrency.blocks import block
+from modd.concurrency.loops import LoopEvent
 
 
 class Notifier:
@@ -17,11 +18,11 @@ class Notifier:
     """
 
     def __init__(self) -> None:
-        self._events: set[anyio.Event] = set()
+        self._events: set[LoopEvent] = set()
 
     def notify(self) -> None:
-        """Wake every task that waits now."""
-        for event in self._events:
+        """Wake every task that waits now, in any loop and thread."""
+        for event in self._events.copy():
             event.set()
 
     async def wait(
@@ -53,8 +54,8 @@ class Notifier:
                 must_look = True
 
     @block
-    def _listen(self) -> Iterator[anyio.Event]:
-        event = anyio.Event()
+    def _listen(self) -> Iterator[LoopEvent]:
+        event = LoopEvent()
         self._events.add(event)
         try:
             yield event

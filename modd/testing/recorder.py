@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from modd.checks import checked_name
 from modd.core import Accepts, Message, Part
 from modd.errors import InvalidOption
 
@@ -25,7 +26,7 @@ class Recorder(Part):
         super().__init__()
         if not all(isinstance(kind, type) and issubclass(kind, Message) for kind in types):
             raise InvalidOption("types", types, "give message types: Recorder(Placed, Cancelled)")
-        self.name = name
+        self.name = checked_name(name)
         self.messages: list[Message] = []
         self._accepts = Accepts(types, everything=not types)
 

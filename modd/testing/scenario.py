@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import ndiff
-from typing import TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
-from modd.core import Bus, Message
+from modd.concurrency.blocks import block
+from modd.core import Bus, Message, Question, answerers_in, current_origin, message_of
+from modd.cqrs.envelope import Envelope
+from modd.cqrs.stamps import Actor, Stamp, checked_stamps
+from modd.cqrs.typed_bus import TypedBus
 from modd.errors import InvalidOption
 from modd.journey.journey import Journey
 from modd.texts import errors_in, show
@@ -16,48 +20,64 @@ from modd.texts import errors_in, show
 E = TypeVar("E", bound=BaseException)
 
 
-def given(bus: Bus, *messages: Message) -> Given:
+Sent: TypeAlias = Message | Envelope
+"""A message, or an envelope with a message for a typed bus."""
+
+
+def given(bus: Bus | TypedBus, *messages: Sent, by: Actor | None = None, stamps: Iterable[Stamp] = ()) -> Given:
     """Begin a scenario: ``await given(bus, Added("a")).when(Paid()).then(Shipped("a"))``.
 
-    bus: the bus to test.
+    bus: the bus to test; a typed bus that is in no other bus is tested alone.
     messages: messages that are sent first, one after another, to set up the state of the bus.
+    by: the actor of these messages; None, the default, for no actor.
+    stamps: further stamps for these messages; by default none.
 
     Raises:
-        InvalidOption: ``bus`` is no bus.
+        InvalidOption: ``bus`` is no bus, or a typed bus in another bus; ``by`` is no actor, or ``stamps`` has others.
     """
-    if not isinstance(bus, Bus):
-        raise InvalidOption("bus", bus, "give the Bus to test: given(bus, ...)")
-    return Given(bus, messages)
+    if not isinstance(bus, (Bus, TypedBus)):
+        raise InvalidOption("bus", bus, "give the Bus or the typed bus to test: given(bus, ...)")
+    if isinstance(bus, TypedBus) and bus.around:
+        raise InvalidOption("bus", bus, f"it is in {bus.around[0]!r}; give the outermost bus, which has its events")
+    return Given(bus, _Sending(messages, _stamps_of(by, stamps)))
 
 
 class Given:
     """A bus and the messages that set up its state."""
 
-    def __init__(self, bus: Bus, messages: Sequence[Message]) -> None:
-        self._bus, self._messages = bus, messages
+    def __init__(self, bus: Bus | TypedBus, setup: _Sending) -> None:
+        self._bus, self._setup = bus, setup
 
-    def when(self, *messages: Message) -> When:
-        """Set the messages to send, one after another, up to the first that raises. Raises `InvalidOption` for none."""
+    def when(self, *messages: Sent, by: Actor | None = None, stamps: Iterable[Stamp] = ()) -> When:
+        """Set the messages to send, one after another, up to the first that raises.
+
+        by: the actor of these messages; None, the default, for no actor.
+        stamps: further stamps for these messages; by default none.
+
+        Raises `InvalidOption` for no message, something else than an actor, or something else than stamps.
+        """
         if not messages:
             raise InvalidOption("messages", messages, "give the messages to send: when(Paid())")
-        return When(self._bus, self._messages, messages)
+        return When(self._bus, self._setup, _Sending(messages, _stamps_of(by, stamps)))
 
 
 class When:
-    """A scenario without its expectation: await one of the methods to run it.
+    """A scenario without its expectations: await one of the methods to run it.
 
-    The methods raise `AssertionError` with the difference and the journey of the sent messages. An error of a message
-    that sets up the state is raised unchanged.
+    The messages are sent once, by the first expectation; the following ones look at the same run. The methods raise
+    `AssertionError` with the difference and the journey of the sent messages. An error of a message that sets up the
+    state is raised unchanged.
     """
 
-    def __init__(self, bus: Bus, setup: Sequence[Message], messages: Sequence[Message]) -> None:
-        self._bus, self._setup, self._messages = bus, setup, messages
+    def __init__(self, bus: Bus | TypedBus, setup: _Sending, sending: _Sending) -> None:
+        self._bus, self._setup, self._sending = bus, setup, sending
+        self._finished: ScenarioRun | None = None
 
     async def then(self, *messages: Message) -> Journey:
         """Expect that the components of the bus return exactly these messages, in this order.
 
-        Messages of components in a bus inside count only if they leave that bus. Failures do not count. Returns the
-        journey, for further checks.
+        The events that a typed bus releases are messages that it returns. Messages of components in a bus inside count
+        only if they leave that bus. Failures do not count. Returns the journey, for further checks.
         """
         run = _without_error(await self._run())
         _compare("returned", messages, run.journey.returned_messages(), run)
@@ -73,6 +93,19 @@ class When:
         _compare("outbound", messages, run.outbound, run)
         return run.journey
 
+    async def then_result(self, value: object) -> Journey:
+        """Expect that the last message has this result, from the handler of a typed bus. Returns the journey."""
+        run = _without_error(await self._run())
+        if run.answer is None or not run.answer.answered:
+            name = type(message_of(self._sending.messages[-1])).__qualname__
+            raise AssertionError(f"{name} has no result: it was not handled, or is queued for later{_story(run)}")
+        if run.answer.result != value:
+            actual = f"- {value!r}\n+ {run.answer.result!r}"
+            raise AssertionError(
+                f"the result differs from the expected one (- expected, + actual):\n{actual}{_story(run)}"
+            )
+        return run.journey
+
     async def then_raises(self, kind: type[E]) -> E:
         """Expect that an error of this type is raised to the sender, alone or in a group. Returns the first of them."""
         run = await self._run()
@@ -83,24 +116,83 @@ class When:
         raise AssertionError(f"{kind.__name__} was expected, but {actual}{_story(run)}") from run.error
 
     async def _run(self) -> ScenarioRun:
-        for message in self._setup:
-            await self._bus(message)
-        run = ScenarioRun(Journey(self._bus))
-        with run.journey:
-            try:
-                for message in self._messages:
-                    run.outbound += await self._bus(message)
-            except Exception as error:
-                run.error = error
-        return run
+        if self._finished is None:
+            with _around(self._bus) as bus:
+                self._finished = await _run_in(bus, self._setup, self._sending)
+        return self._finished
+
+
+class _Sending(msgspec.Struct, frozen=True, eq=False):
+    """Messages to send one after another, each with these stamps."""
+
+    messages: Sequence[Sent]
+    stamps: Sequence[Stamp]
+
+    async def send(self, bus: Bus, run: ScenarioRun) -> None:
+        """Send the messages, and note the messages that leave the bus and the answer to the last one."""
+        for message in self.messages:
+            run.outbound += await _send(bus, message, self.stamps, run)
 
 
 class ScenarioRun(msgspec.Struct):
-    """The result of a scenario. outbound: the messages that left the bus. error: the error that was raised."""
+    """The result of a scenario.
+
+    outbound: the messages that left the bus. answer: the outcome of the last message in a typed bus. error: the error
+    that was raised.
+    """
 
     journey: Journey
     outbound: tuple[Message, ...] = ()
+    answer: Any = None
     error: Exception | None = None
+
+
+@block
+def _around(bus: Bus | TypedBus) -> Iterator[Bus]:
+    """Yield a bus; around a typed bus put one for the time of the block, which sees its events."""
+    if isinstance(bus, Bus):
+        yield bus
+        return
+    around = Bus([bus], name="scenario")
+    try:
+        yield around
+    finally:
+        around.remove(bus)
+
+
+async def _run_in(bus: Bus, setup: _Sending, sending: _Sending) -> ScenarioRun:
+    await setup.send(bus, ScenarioRun(Journey(bus)))
+    run = ScenarioRun(Journey(bus))
+    with run.journey:
+        try:
+            await sending.send(bus, run)
+        except Exception as error:
+            run.error = error
+    return run
+
+
+async def _send(bus: Bus, sent: Any, stamps: Sequence[Stamp], run: ScenarioRun) -> tuple[Message, ...]:
+    """Send a message as `Bus.__call__` does, also in an envelope, and note the answer of a typed bus."""
+    message = message_of(sent)
+    answerers = tuple(answerers_in(bus, type(message)))
+    run.answer = None
+    if not answerers:
+        return await bus(sent, *stamps)
+    question = Question(message, sent, tuple(stamps), answerers)
+    current_origin.set(question)
+    try:
+        return await bus(message)
+    finally:
+        question.open = False
+        run.answer, question.answer = question.answer, None
+
+
+def _stamps_of(by: Any, stamps: Any) -> tuple[Stamp, ...]:
+    if by is not None and not isinstance(by, Actor):
+        raise InvalidOption("by", by, 'give the actor: by=Actor("ada")')
+    if not isinstance(stamps, Iterable):
+        raise InvalidOption("stamps", stamps, 'give a list of stamps: stamps=[Tenant("acme")]')
+    return (*([] if by is None else [by]), *checked_stamps(tuple(stamps)))
 
 
 def _without_error(run: ScenarioRun) -> ScenarioRun:

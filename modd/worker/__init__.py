@@ -6,7 +6,7 @@ Begin reading at `worker` (the public class) and `run` (its loop). Then follow a
 - `claim_handler` decodes the message and dispatches it to one of the `buses`; `emitted` publishes its events.
 - `fan_out` replaces an event with one row for each handler; `parked` has the rows whose handlers are not here.
 - `claim` settles it; `retry` decides about the next attempt; `dead_letters` makes dead letters.
-- `group` runs workers together until SIGTERM.
+- `group` runs workers together until SIGTERM; `idleness` ends a run in tests.
 """
 
 from modd.worker.errors import AlreadyRunning, DuplicateHandler

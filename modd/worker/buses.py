@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
 from modd.concurrency.blocks import async_block
-from modd.core import Bus, Message, inside
+from modd.core import Bus, Message, check_names, inside
 from modd.cqrs.codec import Codec, codec_of
 from modd.cqrs.enclosing import root_bus
 from modd.cqrs.errors import WrongBus
@@ -21,14 +21,15 @@ from modd.worker.errors import DuplicateHandler
 class ServedBuses:
     """The typed buses that a worker serves: a single one, or all inside a bus, to any depth, but for buses of queries.
 
-    Raises: `InvalidOption`, `WrongBus`, `MultipleHandlers` for a command that two buses handle, `DuplicateHandler`.
+    Raises: `InvalidOption`, `WrongBus`, `InvalidWiring` for two typed buses of one name, `MultipleHandlers` for a
+    command that two buses handle, `DuplicateHandler`.
     """
 
     def __init__(self, bus: Any) -> None:
         self.bus = bus
         self.name: str = getattr(bus, "name", "")
         self.buses = _typed_buses(bus)
-        root_bus(bus)
+        check_names(root_bus(bus))
         self._buses_by_type: dict[type[Message], list[Any]] = {}
         for kind in with_derived(self.types):
             self._check(kind)

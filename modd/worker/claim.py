@@ -27,12 +27,14 @@ class ClaimInHand:
 
     __slots__ = (
         "_settlement",
+        "bus",
         "cancel",
         "claim",
+        "envelope",
+        "failure",
         "is_immediate",
         "lease",
         "lost",
-        "message",
         "park_for",
         "settling",
         "source",
@@ -41,8 +43,12 @@ class ClaimInHand:
 
     def __init__(self, source: SourceQueue, claim: Claim, lease: float, until: float) -> None:
         self.source, self.claim, self.lease, self.until = source, claim, lease, until
-        self.message: Any = None
-        """The message, once it is decoded: its secrets are no part of a text."""
+        self.envelope: Any = None
+        """The envelope of the message, once it is decoded."""
+        self.bus: Any = None
+        """The typed bus that handles the message, once it is known."""
+        self.failure: Exception | None = None
+        """The last error, once the message becomes a dead letter."""
         self.settling = False
         """True once the claim is being settled: from then on its lease is not renewed."""
         self.is_immediate = False
@@ -56,6 +62,11 @@ class ClaimInHand:
         self._settlement: Settlement | None = None
 
     @property
+    def message(self) -> Any:
+        """The message, once it is decoded: its secrets are no part of a text."""
+        return None if self.envelope is None else self.envelope.message
+
+    @property
     def name(self) -> str:
         """The words for this lease in the log."""
         return f"the lease of {self.claim.id}"
@@ -64,6 +75,11 @@ class ClaimInHand:
     def active(self) -> bool:
         """True while the handler runs, so that the lease has to be renewed."""
         return not (self.settling or self.lost or self.park_for is not None)
+
+    @property
+    def is_retried(self) -> bool:
+        """True if the claim is settled by a retry."""
+        return self._settlement is not None and self._settlement[0] == self.source.queue.retry
 
     async def renew(self) -> bool:
         """Extend the lease; return False if it is lost."""

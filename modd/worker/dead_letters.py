@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from modd.core import mask_error
+from modd.cqrs.errors import GiveUp
 from modd.texts import encodable, errors_in, notes_of, text_of
 from modd.worker.claim import ClaimInHand, Settlement
 from modd.worker.errors import StampedFailure
@@ -33,9 +34,9 @@ class FailurePolicy:
         try:
             delay = self.rules.delay_after(error, claim.attempt)
         except Exception as wrong:
-            return dead_letter(in_hand, f"{reason}\nthe backoff failed: {reason_of(wrong, in_hand.message)}")
+            return dead_letter(in_hand, f"{reason}\nthe backoff failed: {reason_of(wrong, in_hand.message)}", error)
         if delay is None:
-            return dead_letter(in_hand, reason)
+            return dead_letter(in_hand, reason, error)
         log.info("%s failed and is tried again in %g s: %s", claim.id, delay, reason)
         return in_hand.source.queue.retry, delay
 
@@ -43,13 +44,15 @@ class FailurePolicy:
         """Park a row whose handler is not here and return None; after the retention return its dead letter."""
         age = age_of(in_hand.claim, self._clock())
         if age >= self._retention:
-            return dead_letter(in_hand, f"no worker has had a handler named {handler!r} for {self._retention:g} s")
+            reason = f"no worker has had a handler named {handler!r} for {self._retention:g} s"
+            return dead_letter(in_hand, reason, GiveUp(reason))
         in_hand.park_for = parking_time(age)
         return None
 
 
-def dead_letter(in_hand: ClaimInHand, reason: str) -> Settlement:
-    """Log a claim as a dead letter, and return the settlement that makes it one."""
+def dead_letter(in_hand: ClaimInHand, reason: str, error: Exception) -> Settlement:
+    """Log a claim as a dead letter, note its last error, and return the settlement that makes it one."""
+    in_hand.failure = error
     log.error("%s becomes a dead letter: %s", in_hand.claim.id, reason)
     return in_hand.source.queue.bury, reason
 

@@ -6,14 +6,13 @@ from collections.abc import Awaitable
 from functools import partial
 from typing import Any
 
-from modd.core import Message
 from modd.cqrs.codec import Codec
 from modd.cqrs.enclosing import dispatch_in_turn
 from modd.cqrs.envelope import Envelope
-from modd.cqrs.ids import qualify
+from modd.cqrs.event_items import EventItems
 from modd.cqrs.result import Dispatched
 from modd.errors import TurnFailed
-from modd.ports.items import Claim, Item
+from modd.ports.items import Claim
 from modd.ports.outbox import Outbox
 from modd.ports.transaction import open_transaction
 from modd.worker.dead_letters import reason_of
@@ -24,12 +23,11 @@ class EmittedEvents:
     """Publishes the events that handlers emit.
 
     outbox: gets the events; with None they flow on in a turn of the bus around the typed bus.
-    codec: encodes the events; by default one for each type, because no bus here needs to know the event.
+    codec: encodes the events; None for one for each type.
     """
 
     def __init__(self, outbox: Outbox | None, codec: Codec | None) -> None:
-        self._outbox, self._codec = outbox, codec
-        self._codecs: dict[type[Message], Codec] = {}
+        self._outbox, self._items = outbox, EventItems(codec)
 
     def dispatch(self, bus: Any, envelope: Envelope[Any], within: Any) -> Awaitable[Dispatched[Any]]:
         """Dispatch an envelope; without an outbox in a turn of the surrounding bus, so that events flow on there.
@@ -47,7 +45,7 @@ class EmittedEvents:
     async def publish(self, bus: Any, dispatched: Dispatched[Any], claim: Claim) -> None:
         """Put emitted events into the outbox, with the envelope as their cause and under the key of the claim."""
         if self._outbox is not None:
-            await self._outbox.put(*[self._item(bus.name, each, dispatched, claim.key) for each in dispatched.events])
+            await self._outbox.put(*self._items.create(dispatched.events, dispatched.envelope, claim.key))
         elif not bus.around:
             names = ", ".join(sorted({type(event).__qualname__ for event in dispatched.events}))
             log.warning(
@@ -55,19 +53,6 @@ class EmittedEvents:
                 bus.name,
                 names,
             )
-
-    def _item(self, bus: str, event: Message, dispatched: Dispatched[Any], key: str | None) -> Item:
-        envelope = Envelope(event)
-        envelope.set_cause(dispatched.envelope)
-        return Item(self._codec_of(type(event)).encode(envelope), key=key, id=qualify(bus, envelope.id))
-
-    def _codec_of(self, kind: type[Message]) -> Codec:
-        if self._codec is not None:
-            return self._codec
-        codec = self._codecs.get(kind)
-        if codec is None:
-            codec = self._codecs[kind] = Codec([kind])
-        return codec
 
 
 def _log_failure(envelope: Envelope[Any], error: TurnFailed) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from math import isfinite
 
+from modd.cqrs.ids import escape
 from modd.ports.items import Claim, Item
 from modd.worker.claim import ClaimInHand, Settlement
 
@@ -50,6 +51,7 @@ def age_of(claim: Claim, now: float) -> float:
 
 def _rows(claim: Claim, handlers: Iterable[str], now: float) -> Iterator[Item]:
     for name in handlers:
-        key = claim.key and f"{claim.key}/{name}"
+        escaped = escape(name, "/")
+        key = claim.key and f"{claim.key}/{escaped}"
         headers = {**claim.headers, HANDLER: name, CREATED: repr(now)}
-        yield Item(claim.body, headers, key=key, id=f"{claim.id}/{name}")
+        yield Item(claim.body, headers, key=key, id=f"{claim.id}/{escaped}")

@@ -52,6 +52,11 @@ class ParkedRows:
         self._task_runs = False
 
     @property
+    def count(self) -> int:
+        """Number of rows that are parked."""
+        return len(self._due)
+
+    @property
     def room(self) -> int:
         """Number of rows that can be parked yet."""
         return CAPACITY - len(self._due)

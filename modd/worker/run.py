@@ -12,6 +12,7 @@ from modd.concurrency.backoff import spread
 from modd.concurrency.lease import LeaseKeeper
 from modd.worker.claim import ClaimInHand
 from modd.worker.claim_handler import ClaimHandler
+from modd.worker.idleness import Idleness
 from modd.worker.options import WorkerOptions
 from modd.worker.parked import ParkedRows
 from modd.worker.pool import SlotPool
@@ -25,7 +26,7 @@ class WorkerRun:
     """Claims as many messages as there are free slots for, until it is stopped.
 
     sources: the queues, the most urgent first. handler: handles the claims. options: those of the worker.
-    on_poll: called whenever a queue has answered.
+    on_poll: called whenever a queue has answered. idleness: tells when the run ends; None to run until stopped.
     """
 
     def __init__(
@@ -34,8 +35,10 @@ class WorkerRun:
         handler: ClaimHandler,
         options: WorkerOptions,
         on_poll: Callable[[], None],
+        idleness: Idleness | None = None,
     ) -> None:
         self._sources, self._options, self._on_poll = sources, options, on_poll
+        self._idleness = idleness
         self._pool = SlotPool(options.concurrency, handler.handle, self._finish)
         self._leases = LeaseKeeper(options.lease, log, shortest_pause=0.1)
         self._wakeup = Wakeup()
@@ -45,7 +48,7 @@ class WorkerRun:
         """The scope in which queues are claimed from and waited for."""
         self.stopped_at: float | None = None
         """The time of the stop, by the clock of the loop."""
-        self._handled = 0
+        self._begun = self._handled = 0
 
     @property
     def in_flight(self) -> int:
@@ -81,11 +84,20 @@ class WorkerRun:
 
     async def _claim_until_stopped(self, tasks: TaskGroup) -> None:
         while self.stopped_at is None:
-            room = self._room
-            if room <= 0:
-                await self._wakeup.sleep()
-            elif not await self._claim(tasks, room):
+            at_end = self._idleness is not None and await self._is_at_end(self._idleness)
+            room, begun = self._room, self._begun
+            if room > 0 and await self._claim(tasks, room):
+                continue
+            if at_end and begun == self._begun and not any(source.pause_left for source in self._sources):
+                self.stop()
+            elif room > 0:
                 await self._wakeup.interrupt(self._wait_for_messages)
+            else:
+                await self._wakeup.sleep()
+
+    async def _is_at_end(self, idleness: Idleness) -> bool:
+        """Return True if the run ends unless the queues have something to claim; parked rows may take all room."""
+        return not self.in_flight and (self._room <= 0 or await idleness.is_near(self._sources, self._parked.count))
 
     @property
     def _room(self) -> int:
@@ -104,12 +116,15 @@ class WorkerRun:
             self._on_poll()
             for claim in claims:
                 self._begin(tasks, ClaimInHand(source, claim, self._options.lease, until))
+            if claims:
+                self._leases.begin()
             room -= len(claims)
             more = more or not room or (bool(claims) and not source.can_wait)
         return more
 
     def _begin(self, tasks: TaskGroup, in_hand: ClaimInHand) -> None:
         """Handle a claim; release it if the worker was stopped in the meantime."""
+        self._begun += 1
         if self.stopped_at is None:
             self._pool.start(tasks, in_hand)
         else:
@@ -118,7 +133,9 @@ class WorkerRun:
     async def _wait_for_messages(self) -> None:
         """Wait until a queue may have messages, or ``poll`` or the pause of a queue is over."""
         pauses = [seconds for source in self._sources if (seconds := source.pause_left)]
-        seconds = min([spread(self._options.poll, POLL_JITTER), *pauses])
+        poll = spread(self._options.poll, POLL_JITTER)
+        longest = poll if self._idleness is None else self._idleness.longest_wait(self._sources, poll)
+        seconds = min([longest, *pauses])
         waits = [source.wait for source in self._sources if source.can_wait and not source.pause_left]
         if len(waits) == 1 == len(self._sources):
             return await waits[0](seconds)
@@ -136,6 +153,9 @@ class WorkerRun:
             self._parked.add(self._tasks, in_hand, in_hand.park_for)
         elif not in_hand.lost:
             self._handled += 1
+        if self._idleness is not None:
+            self._idleness.note(in_hand)
+            self._wakeup.wake()
         if self._handled == self._options.max_messages:
             self.stop()
         if self._wakeup.asleep or not in_hand.source.can_wait:

@@ -7,14 +7,14 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-import anyio
-
 from modd.concurrency.backoff import DoublingPause
 from modd.concurrency.cancellation import call, error_of, raise_if_cancelled
+from modd.concurrency.loops import steady_time
+from modd.cqrs.ids import escape
 from modd.errors import InvalidOption
 from modd.ports.items import Claim
 from modd.ports.queue import Queue
-from modd.ports.transaction import Transactional
+from modd.ports.transaction import SupportsTransactions
 
 log = logging.getLogger("modd.worker")
 
@@ -34,11 +34,11 @@ class SourceQueue:
 
     def __init__(self, queue: Queue, name: str, inbox: Any, outbox: Any) -> None:
         self.queue, self.name = queue, name
-        owner = next((each for each in (outbox, inbox, queue) if isinstance(each, Transactional)), None)
+        owner = next((each for each in (outbox, inbox, queue) if isinstance(each, SupportsTransactions)), None)
         _check_stores(owner, inbox, outbox)
         self.begin: Begin | None = owner.transaction if owner is not None else None
         """Begins the transaction that handlers run in; None if no store has transactions."""
-        self.begin_own: Begin | None = queue.transaction if isinstance(queue, Transactional) else None
+        self.begin_own: Begin | None = queue.transaction if isinstance(queue, SupportsTransactions) else None
         """Begins a transaction of the queue itself; None if it has none."""
         self.acks_in_transaction = owner is not None and share_store(owner, queue)
         """True if an acknowledgement is part of the handlers' transaction; else it follows the commit."""
@@ -49,11 +49,11 @@ class SourceQueue:
     @property
     def pause_left(self) -> float:
         """Seconds until the queue may be asked again; 0 if it is not paused."""
-        return max(0.0, self._paused_until - anyio.current_time()) if self._paused_until else 0.0
+        return max(0.0, self._paused_until - steady_time()) if self._paused_until else 0.0
 
     def pause(self, seconds: float) -> None:
         """Do not ask the queue for so many seconds."""
-        self._paused_until = max(self._paused_until, anyio.current_time() + seconds)
+        self._paused_until = max(self._paused_until, steady_time() + seconds)
 
     async def claim(self, limit: int, lease: float) -> list[Claim] | None:
         """Claim up to ``limit`` items; return None and pause the queue if it fails."""
@@ -82,10 +82,13 @@ class SourceQueue:
 
 
 def create_sources(queues: Sequence[Queue], inbox: Any, outbox: Any) -> list[SourceQueue]:
-    """Create a source for each queue; a queue without a name, or with the name of an earlier queue, gets a number."""
+    """Create a source for each queue; a queue without a name, or with the name of an earlier queue, gets a number.
+
+    In a name that a queue has, ``#`` and ``/`` are escaped: so none is like a number, and the inbox can join names.
+    """
     sources: dict[str, SourceQueue] = {}
     for number, queue in enumerate(queues, 1):
-        name = str(getattr(queue, "name", ""))
+        name = escape(str(getattr(queue, "name", "")), "#/")
         if not name or name in sources:
             name = f"{name}#{number}"
         sources[name] = SourceQueue(queue, name, inbox, outbox)

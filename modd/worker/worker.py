@@ -11,6 +11,7 @@ import anyio
 
 from modd.concurrency.backoff import Backoff
 from modd.concurrency.blocks import async_block
+from modd.concurrency.loops import call_in_task, check_loop, current_loop, is_over
 from modd.core import Message
 from modd.cqrs.codec import Codec
 from modd.cqrs.retry import Errors
@@ -23,6 +24,7 @@ from modd.worker.claim_handler import ClaimHandler
 from modd.worker.dead_letters import FailurePolicy
 from modd.worker.emitted import EmittedEvents
 from modd.worker.errors import AlreadyRunning
+from modd.worker.idleness import Idleness, checked_ahead
 from modd.worker.options import WorkerOptions, checked_optional, checked_queues
 from modd.worker.retry import BackoffFunction
 from modd.worker.run import WorkerRun
@@ -39,8 +41,9 @@ class Worker:
     ``await Worker(queue, commands).run()`` works until you call ``stop()``.
 
     Each message is handled at least once; the effects of a handler in the transaction of the store happen exactly once.
-    A message that fails is retried, and in the end becomes a dead letter with the reason. An event fans out: it becomes
-    one row in the queue for each of its handlers, so that each handler is retried by itself.
+    A message that fails is retried, and in the end becomes a dead letter with the reason; then the `Bus` around its
+    typed bus handles a `Failure` with the last error. An event fans out: it becomes one row in the queue for each of
+    its handlers, so that each handler is retried by itself.
 
     Events that handlers emit go into the outbox, from which a `Relay` takes them. Without an outbox they flow on in a
     turn of the `Bus` around the typed bus. Handlers run in a transaction of the outbox, the inbox or the queue: the
@@ -82,7 +85,7 @@ class Worker:
         WrongBus: the bus is for queries.
         MultipleHandlers: two buses handle one command.
         DuplicateHandler: two handlers of one event have the same name.
-        DuplicateName: two buses have the same name.
+        InvalidWiring: two typed buses have the same name.
     """
 
     def __init__(
@@ -137,6 +140,7 @@ class Worker:
             clock,
         )
         self._run: WorkerRun | None = None
+        self._loop: Any = None
         self._stop_next = False
         """True if `stop` was called while the worker did not run."""
         self._last_polled: float | None = None
@@ -173,12 +177,12 @@ class Worker:
         """Have `run` claim no more, wait up to ``drain`` seconds for its handlers, and end.
 
         If the worker does not run, its next `run` ends at once, and later runs work again. Call `stop` from any
-        task of the loop.
+        task, thread or loop.
         """
         if self._run is None:
             self._stop_next = True
         else:
-            self._run.stop()
+            call_in_task(self._loop, self._run.stop)
 
     async def run(self) -> None:
         """Handle messages until the worker is stopped.
@@ -186,19 +190,39 @@ class Worker:
         Failures of a queue are logged, and the queue is asked again after a pause. If the run is cancelled, the
         messages in flight are released. A bus that the run opened is closed at its end.
 
-        Raises: `AlreadyRunning` if the worker is running.
+        Raises: `AlreadyRunning` if the worker is running, `InOtherLoop` if it is running in another event loop.
         """
-        if self._run is not None:
+        await self._work(None)
+
+    async def run_until_idle(self, *, ahead: float = 0.0) -> None:
+        """Handle all messages that are due, and return: for tests.
+
+        Messages that fail are retried until they succeed or become dead letters; the rows of events and messages that
+        handlers queue are handled, too. Delays pass by the clock of the loop, so with a virtual clock
+        (`modd.testing.run_virtual`) they take no time. Rows whose handlers this worker does not have are left.
+
+        ahead: seconds in the future; messages that become due within them are waited for and handled. 0, the default,
+            leaves delayed messages in their queues; ``math.inf`` waits for all.
+
+        Raises: `InvalidOption`, and as `run` does.
+        """
+        await self._work(Idleness(checked_ahead(ahead)))
+
+    async def _work(self, idleness: Idleness | None) -> None:
+        """Handle messages until the worker is stopped, or is idle."""
+        if self._run is not None and not is_over(self._loop):
+            check_loop(repr(self), self._loop)
             raise AlreadyRunning(repr(self))
         stop_now, self._stop_next = self._stop_next, False
         if stop_now:
             return
-        self._run = run = WorkerRun(self._sources, self._handler, self._options, self._note_poll)
+        self._loop = current_loop()
+        self._run = run = WorkerRun(self._sources, self._handler, self._options, self._note_poll, idleness)
         try:
             async with close_in_time(self.open_bus(), self.drain, lambda: run.stopped_at):
                 await run.run()
         finally:
-            self._run = None
+            self._run = self._loop = None
 
     def _note_poll(self) -> None:
         self._last_polled = self._options.clock()

@@ -36,6 +36,8 @@ sys.exit(main())
         (["queue", "x", "redrive", "orders"], "either ids or --all"),
         (["queue", "x", "discard", "orders", "1", "--all"], "either ids or --all"),
         (["queue", "x", "doctor", "--all"], "--all"),
+        (["queue", "x", "dead", "ord\udc80"], r"ord\udc80: give names and ids in UTF-8"),
+        (["queue", "x", "redrive", "orders", "1\udc80"], r"1\udc80: give names and ids in UTF-8"),
     ],
 )
 def test_misuse_is_one_line_and_exit_code_2(argv: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:

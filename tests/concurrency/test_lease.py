@@ -87,6 +87,19 @@ async def test_of_many_leases_those_are_renewed_that_would_not_last() -> None:
     assert (short.renewals, long.renewals, settled.renewals) == ([10, 20, 30, 40], [40], [])
 
 
+async def test_while_there_are_no_leases_no_time_is_counted_and_new_ones_are_renewed_in_time() -> None:
+    # TK-4
+    keeper, leases = LeaseKeeper(30, LOG), list[Lease]()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(keeper.keep_all, lambda: leases)
+        await anyio.sleep(1004)
+        leases.append(Lease())
+        keeper.begin()
+        await anyio.sleep(25)
+        tasks.cancel_scope.cancel()
+    assert leases[0].renewals == [10, 20]
+
+
 async def test_one_of_many_is_retried_after_pauses_that_double_and_no_second_time_meanwhile() -> None:
     failing, stuck, lost = Lease(*[OSError()] * 3), Lease(None), Lease(False)
     await keep_all(failing, stuck, lost, seconds=25)

@@ -10,6 +10,7 @@ from typing_extensions import TypeAliasType
 from modd import Bus, Message
 from modd.core.field_hints import hints_of_fields, substitute, take_apart
 from modd.cqrs import Command, CommandBus, Envelope, InvalidIntent
+from modd.errors import UnresolvedAnnotation
 from modd.middleware import Validator
 from tests.names import A, B, C
 
@@ -120,3 +121,53 @@ async def test_handlers_and_validation_see_through_type_aliases() -> None:
     by_alias = CommandBus([grow], middleware=[Validator({Grow: {"output": Word}})])
     with pytest.raises(InvalidIntent, match="result"):
         await by_alias.ask(Grow(1))
+
+
+Late = NewType("Late", "Grown")
+Lost = NewType("Lost", "Nowhere")  # type: ignore[name-defined,valid-newtype]  # noqa: F821
+
+
+class Grown(Message): ...
+
+
+def test_a_new_type_is_looked_up_where_it_stands_and_its_text_is_left_if_it_cannot_be_found() -> None:
+    assert take_apart(Late).bare is Grown and take_apart(Lost).bare == "Nowhere"
+
+    def take(message: Late) -> None: ...
+    def lose(message: Lost) -> None: ...
+
+    assert Bus([take]).accepts.types == (Grown,)
+    with pytest.raises(UnresolvedAnnotation, match="'Nowhere' is not defined"):
+        Bus([lose])
+
+
+def test_the_layers_of_a_hint_are_what_each_wrapper_stands_for() -> None:
+    # DF-22
+    hint: Any = Annotated[OldAge, 1]
+    assert [*take_apart(hint).layers] == [hint, OldAge, Age, int]
+    assert [*take_apart(int).layers] == [int]
+
+
+class Itself:
+    """Like a type alias that stands for itself."""
+
+    __value__: Any
+
+
+Itself.__name__ = "TypeAliasType"
+
+
+def test_an_alias_that_stands_for_itself_comes_to_an_end() -> None:
+    endless = Itself()
+    endless.__value__ = endless
+    assert take_apart(endless).bare is endless
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("known", [{OldAge: 3, int: 4}, {Age: 3, int: 4}, {int: 3}])
+async def test_a_resource_is_found_by_the_nearest_name_of_its_type(known: dict[Any, int]) -> None:
+    # DF-22
+    def grow(message: Grow, age: Annotated[OldAge, "note"] | None) -> int:
+        return age or 0
+
+    assert await CommandBus([grow], resources=known).ask(Grow(1)) == 3

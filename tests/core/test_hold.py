@@ -96,7 +96,7 @@ async def test_who_is_cancelled_just_as_it_is_handed_over_passes_it_on() -> None
         async with hold(gate):
             log.append("third")
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         async with anyio.create_task_group() as tasks:
             for work in (first, second, third):
                 tasks.start_soon(work)
@@ -129,7 +129,7 @@ async def test_two_that_hold_what_the_other_wants_are_a_deadlock() -> None:
             except Deadlock as error:
                 found.append(error)
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(keep, one, two)
             tasks.start_soon(keep, two, one)
@@ -158,7 +158,7 @@ async def test_a_circle_through_a_bus_is_a_deadlock() -> None:
             pass
 
     bus, other = Bus([want], name="bus"), Bus([keep], name="other")
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(other, Other())
             tasks.start_soon(bus, Plain())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -14,6 +13,7 @@ from modd import Bus
 from modd.cqrs import CommandBus, Event, EventBus
 from tests.cqrs.shop import Create, Created
 from tests.names import A
+from tests.steps import calls_of
 
 
 def components(kind: Any, count: int) -> list[Any]:
@@ -24,23 +24,6 @@ def components(kind: Any, count: int) -> list[Any]:
         return component
 
     return [make() for _ in range(count)]
-
-
-def calls_of(action: Callable[[], Any]) -> int:
-    """Count the calls of functions, those of builtins included, so that no clock is needed."""
-    count = 0
-
-    def profile(frame: Any, event: str, argument: Any) -> None:
-        nonlocal count
-        count += event in ("call", "c_call")
-
-    before = sys.getprofile()
-    sys.setprofile(profile)
-    try:
-        action()
-    finally:
-        sys.setprofile(before)
-    return count
 
 
 def remove_all(count: int) -> Callable[[], Any]:

@@ -9,8 +9,9 @@ from typing import Any
 import anyio
 import pytest
 from anyio.lowlevel import checkpoint
+from msgspec import defstruct
 
-from modd import Bus, Delivery, Failure, InvalidOption, Message, Observer, Part, TurnFailed
+from modd import Bus, Delivery, Failure, InvalidOption, Journey, Message, Observer, Part, TurnFailed
 from tests.names import A, B, Start
 
 pytestmark = pytest.mark.anyio
@@ -257,6 +258,25 @@ async def test_the_graph_shows_the_wiring_to_any_depth() -> None:
     ]
     assert graph.mermaid().startswith('flowchart LR\n    n0["outer"]\n    n1["Part"]\n    n0 -->|"Start"| n1')
     assert graph.nodes[2] == (("outer", "Part", "inner"), ("Start",))
+
+
+async def test_names_are_escaped_wherever_mermaid_is_written() -> None:
+    # DF-26
+    name = 'a"] end; <br> %%\n|x|'
+    kind: Any = defstruct('Greedy["end"]', [], bases=(Message,))
+
+    def take(message: Any) -> None: ...
+
+    take.__annotations__["message"] = kind
+    take.__qualname__ = name
+    bus = Bus([Bus([take], name=name, outbound=[kind])], name=name)
+    with Journey(bus) as journey:
+        await bus(kind())
+    escaped = "a#34;] #101;nd#59; #60;br#62; #37;#37;#10;#124;x#124;"
+    graph, diagram = bus.graph().mermaid(), journey.mermaid()
+    assert f'n0["{escaped}"]' in graph and '-->|"Greedy[#34;#101;nd#34;]"| n1' in graph
+    assert f"box transparent {escaped}" in diagram and f"participant p2 as {escaped}" in diagram
+    assert not any(mark in text for text in (graph, diagram) for mark in ('"] end', "<br>", "%%", "\n|"))
 
 
 def named(function: Any) -> Any:

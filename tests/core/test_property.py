@@ -286,7 +286,7 @@ async def run_real(tree: Any, steps: Any) -> tuple[list[Any], list[Any]]:
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=CHECKS, print_blob=True)
+@settings(max_examples=EXAMPLES, suppress_health_check=CHECKS)
 @given(tree=trees, steps=sends)
 def test_a_tree_of_buses_does_what_the_model_says(backend: str, tree: Any, steps: Any) -> None:
     # MO-1 MO-3 MO-8 MO-10 MO-16 MO-17

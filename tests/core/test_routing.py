@@ -22,6 +22,7 @@ from modd import (
     UnresolvedAnnotation,
 )
 from modd.core.component import accepts_of, name_of
+from modd.testing import Recorder
 from tests.core import postponed
 from tests.names import A, B, Start
 
@@ -156,6 +157,18 @@ def test_find_looks_to_any_depth_and_names_what_is_known() -> None:
     assert isinstance(caught.value, LookupError)
     with pytest.raises(UnknownComponent, match="it has: none"):
         Bus().find("cart")
+
+
+def test_find_takes_the_kind_of_the_component_and_names_the_known_ones_of_it() -> None:
+    # TK-2
+    inner, recorder = Bus([postponed.one], name="one"), Recorder(name="one")
+    bus = Bus([postponed.one, recorder, inner, Bus(name="two")], name="bus")
+    assert bus.find("one") is postponed.one
+    assert bus.find("one", Recorder) is recorder and bus.find("one", Bus) is inner
+    with pytest.raises(UnknownComponent, match=r"no component 'two' that is a Recorder in bus; it has: one$"):
+        bus.find("two", Recorder)
+    with pytest.raises(InvalidOption, match="give a class, such as CommandBus"):
+        bus.find("two", "Bus")  # type: ignore[call-overload]
 
 
 @pytest.mark.anyio

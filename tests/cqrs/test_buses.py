@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from typing import Any
 from uuid import UUID
 
@@ -359,3 +360,30 @@ def test_misspelt_options_fail_at_once(kind: type[TypedBus]) -> None:
     # MI-1
     with pytest.raises(TypeError, match="concurent"):
         kind(concurent=False)  # type: ignore[call-arg]  # pyright: ignore
+
+
+user: ContextVar[str] = ContextVar("user", default="nobody")
+
+
+@pytest.mark.parametrize("concurrent", [True, False])
+@pytest.mark.parametrize("count", [1, 2, 3])
+async def test_middleware_see_the_context_variables_that_handlers_set_however_many_there_are(
+    concurrent: bool, count: int
+) -> None:
+    # DF-30
+    async def bind(event: Created) -> None:
+        user.set("ada")
+
+    async def other(event: Created) -> None: ...
+
+    async def middleware(envelope: Envelope[Any], call_next: Next) -> None:
+        await call_next(envelope)
+        seen.append(user.get())
+
+    seen: list[str] = []
+    handlers = {f"other {number}": other for number in range(1, count)}
+    bus = EventBus([bind], middleware=[middleware], concurrent=concurrent)
+    for name, handler in handlers.items():
+        bus.register(Created, handler, name=name)
+    await bus.dispatch(Created())
+    assert seen == ["ada"]

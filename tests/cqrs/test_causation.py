@@ -9,6 +9,7 @@ import anyio
 import pytest
 
 from modd import Bus, Failure, Message, TurnFailed, detached
+from modd.core import inside
 from modd.cqrs import Actor, CommandBus, Emit, Envelope, EventBus, Next, QueryBus, TypedBus
 from modd.parts import Filter, Outbound
 from tests.cqrs.shop import Charge, Create, Created, Get, Plain, Rename, Welcomed, numbered
@@ -268,10 +269,9 @@ async def test_on_whose_behalf_it_is_done_is_known_all_along(make: Make) -> None
 
     _, components = make()
     bus = Bus(components)
-    for name in ("commands", "events"):
-        typed = bus.find(name)
-        assert isinstance(typed, TypedBus)
-        typed.use(note)
+    for typed in inside(bus):
+        if isinstance(typed, TypedBus):
+            typed.use(note)
     await bus.ask(Create(), Actor("ada"))
     assert actors == [(name, ["ada"]) for name in LINE]
 

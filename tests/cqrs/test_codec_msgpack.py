@@ -162,9 +162,14 @@ def test_data_that_a_hook_does_not_take_is_undecodable(format: Format, error: ty
     def refuse(kind: type, data: Any) -> Any:
         raise error("no point")
 
-    hooked = Codec([Go], format=format, enc_hook=lambda point: point.x, dec_hook=refuse)
+    def make(kind: type, data: Any) -> Any:
+        return kind(data)
+
+    sender, receiver = (
+        Codec([Go], format=format, enc_hook=lambda point: point.x, dec_hook=hook) for hook in (make, refuse)
+    )
     with pytest.raises(Undecodable, match="no point"):
-        hooked.decode(hooked.encode(Envelope(Go(Point(3)))))
+        receiver.decode(sender.encode(Envelope(Go(Point(3)))))
 
 
 @EACH_FORMAT

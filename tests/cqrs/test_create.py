@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar, Generic, NamedTuple, TypedDict, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -16,6 +17,8 @@ import pytest
 from modd import Sensitive
 from modd.cqrs import Command, CommandBus, InvalidIntent, QueryBus
 from tests.cqrs.shop import Create, Get
+
+T = TypeVar("T")
 
 
 class Size(msgspec.Struct):
@@ -64,7 +67,7 @@ def test_json(make: Any) -> None:
     )
     order = BUS.create(Order, make(text))
     assert (order.price, order.number, order.renamed) == (Decimal("1.5"), UUID(int=1), 4)
-    assert order.at.year == 2026
+    assert order.at is not None and order.at.year == 2026
     assert order.sizes == [Size(1)] and order.by_name == {"a": Size(2)} and order.either == (Size(3), "x")
 
 
@@ -155,6 +158,96 @@ def test_unknown_fields_inside_of_a_set_are_told() -> None:
     with pytest.raises(InvalidIntent) as info:
         bus.create(Line, {"points": [{"x": 1}, {"x": 2, "y": 3}]})
     assert info.value.errors == (("$.points[1].y", "unknown field"),)
+
+
+class Box(msgspec.Struct, Generic[T], frozen=True):
+    item: T
+
+
+class Named(NamedTuple):
+    name: str
+    points: frozenset[Point] = frozenset()
+
+
+class Row(msgspec.Struct, array_like=True):
+    point: Point
+
+
+class Typed(TypedDict, total=False):
+    points: frozenset[Point]
+
+
+@dataclass(frozen=True)
+class Cat:
+    at: Point
+
+
+class Once(msgspec.Struct, frozen=True):
+    """A struct that is made once only: a second conversion of the same data fails."""
+
+    x: int
+    made: ClassVar[set[int]] = set()
+
+    def __post_init__(self) -> None:
+        if self.x in self.made:
+            raise ValueError
+        self.made.add(self.x)
+
+
+P = {"x": 1, "y": 2}
+
+
+@pytest.mark.parametrize(
+    ("hint", "data", "paths"),
+    [
+        (frozenset[frozenset[Point]], [[P], []], ["[0][0].y"]),
+        (frozenset[tuple[Point, ...]], [[], [{"x": 1}, P]], ["[1][1].y"]),
+        (frozenset[tuple[int, Point]], [[1, P]], ["[0][1].y"]),
+        (frozenset[Box[Box[Point]]], [{"item": {"item": P}, "z": 1}], ["[0].z", "[0].item.item.y"]),
+        (frozenset[Named], [["a", [P, {"x": 2}]]], ["[0][1][0].y"]),
+        (frozenset[Cat] | None, [{"at": P, "z": 1}], ["[0].z", "[0].at.y"]),
+        (list[Typed], [{"points": [P]}], ["[0].points[0].y"]),
+        (dict[str, frozenset[Point]], {"a": [P]}, [".a[0].y"]),
+        (Annotated[frozenset[Annotated[Box[Annotated[Point, ["no key"]]], []]], 1], [{"item": P}], ["[0].item.y"]),
+        (Typed | int, {"points": [P]}, [".points[0].y"]),
+        (int | frozenset[Point], [P], ["[0].y"]),
+        (Row, [P], []),
+        (frozenset, [1, 2], []),
+        (Any, [[P]], []),
+        (frozenset[Once], [P], []),
+    ],
+)
+def test_unknown_fields_are_told_wherever_they_stand(hint: Any, data: Any, paths: list[str]) -> None:
+    # MI-2
+    kind: Any = msgspec.defstruct("Holder", [("held", hint)], bases=(Command,), module=__name__)
+    bus = CommandBus({kind: lambda message: None})
+    if not paths:
+        assert bus.create(kind, {"held": data})
+        return
+    for raw in ({"held": data}, json.dumps({"held": data})):
+        with pytest.raises(InvalidIntent) as info:
+            bus.create(kind, raw)
+        assert info.value.errors == tuple((f"$.held{path}", "unknown field") for path in paths)
+
+
+def test_data_that_is_nested_deeper_than_the_stack_is_invalid_or_looked_through() -> None:
+    bus = CommandBus({Deep: lambda message: None})
+
+    def nested(depth: int) -> str:
+        return '{"child": ' * depth + '{"z": 1}' + "}" * depth
+
+    with pytest.raises(InvalidIntent, match=r"child\.z"):
+        bus.create(Deep, nested(400))
+    with pytest.raises(InvalidIntent, match="recursion"):
+        bus.create(Deep, nested(100_000))
+
+
+class Inner(msgspec.Struct):
+    child: Inner | None = None
+
+
+class Deep(Command[None]):
+    child: Inner | None = None
 
 
 def test_json_in_memory() -> None:

@@ -28,7 +28,7 @@ async def whole(envelope: Envelope[Create]) -> int:
     return len(envelope.stamps)
 
 
-async def bare_envelope(envelope: Envelope) -> int:  # type: ignore[type-arg]
+async def bare_envelope(envelope: Envelope) -> int:
     return len(envelope.stamps)
 
 

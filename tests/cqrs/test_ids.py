@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modd.cqrs import Envelope
-from modd.cqrs.ids import Ids
+from modd.cqrs.ids import Ids, escape, item_id, qualify
 from tests.cqrs.shop import Create
 
 
@@ -58,3 +58,23 @@ def test_a_fork_makes_no_id_twice() -> None:
 def test_two_envelopes_made_at_once_have_two_ids() -> None:
     # MI-9
     assert len({Envelope(Create()).id for _ in range(1_000)}) == 1_000
+
+
+TEXTS = st.text("a%:/2F", max_size=6)
+
+
+@given(TEXTS, TEXTS, TEXTS, TEXTS)
+def test_different_names_and_texts_are_different_keys_and_ids(bus: str, text: str, bus_2: str, text_2: str) -> None:
+    # DF-12
+    for join in (qualify, item_id):
+        assert (join(bus, text) == join(bus_2, text_2)) == ((bus, text) == (bus_2, text_2))
+    assert (escape(text, "/#") == escape(text_2, "/#")) == (text == text_2)
+
+
+@pytest.mark.parametrize(
+    ("bus", "id", "expected"),
+    [("commands", "import-7", "commands:import-7"), ("a:b/%", "x:y/z%", "a%3Ab%2F%25:x:y%2Fz%25")],
+)
+def test_the_id_of_an_item_has_the_name_of_the_bus_in_front_and_no_slash(bus: str, id: str, expected: str) -> None:
+    # DF-12
+    assert item_id(bus, id) == expected

@@ -16,6 +16,7 @@ from modd.cqrs import (
     EventBus,
     Handled,
     InvalidMiddleware,
+    Middleware,
     Next,
     NoHandler,
     QueryBus,
@@ -25,8 +26,8 @@ from modd.cqrs import (
     UnsafeOrder,
     WrongBus,
 )
-from modd.cqrs.chain import ORDER_RULES, OrderRule
 from modd.cqrs.intents import Command
+from modd.cqrs.middleware_order import ORDER_RULES, OrderRule
 from tests.cqrs.shop import Create, Created, Get, Noting, Rename, giving, noting, stop
 from tests.names import stable_id
 
@@ -143,7 +144,7 @@ async def with_options(option: int, envelope: Envelope[Any], call_next: Next) ->
 async def test_functions_methods_partials_and_objects_serve_all_three_buses(kind: type[TypedBus]) -> None:
     # MI-14
     log: list[str] = []
-    middleware = [passing, Method().run, partial(with_options, 1), Noting("a", log)]
+    middleware: list[Middleware] = [passing, Method().run, partial(with_options, 1), Noting("a", log)]
     bus = kind(middleware=middleware)
     intents: dict[Any, Any] = {CommandBus: Create(), QueryBus: Get(), EventBus: Created()}
     intent = intents[kind]
@@ -169,10 +170,10 @@ def test_what_cannot_be_a_middleware_is_refused(given: Any) -> None:
     # MI-12
     with pytest.raises(InvalidMiddleware, match="async def middleware") as info:
         CommandBus(middleware=[given])
-    assert info.value.middleware is given
     bus = CommandBus(middleware=[passing])
     with pytest.raises(InvalidMiddleware):
         bus.use(given)
+    assert info.value.middleware is given
     assert bus.middleware == (passing,)
 
 

@@ -25,6 +25,7 @@ from modd.cqrs import (
     EventBus,
     Failed,
     HandlersFailed,
+    Middleware,
     Query,
     QueryBus,
     Retried,
@@ -226,7 +227,7 @@ async def test_texts_of_middleware_have_no_secrets(error: Exception) -> None:
         raise error
 
     envelope = Envelope(Charge(SECRET))
-    layers = [Logger(lambda *row: rows.append(str(row))), Tracing(spans.tracer), Retryer(attempts=1)]
+    layers: list[Middleware] = [Logger(lambda *row: rows.append(str(row))), Tracing(spans.tracer), Retryer(attempts=1)]
     with suppress(type(error)):
         await CommandBus([charge], middleware=layers).dispatch(envelope)
     assert envelope.all(Retried) and SECRET not in str(envelope.all(Retried))
@@ -242,7 +243,12 @@ async def test_a_failed_stamp_is_shown_without_secrets() -> None:
     async def note(envelope: Envelope[Any], call_next: Any) -> None:
         envelope.add(Failed(f"no account {SECRET}", at=1.0))
 
-    layers = [Logger(lambda *row: rows.append(str(row))), Tracing(spans.tracer), Retryer(attempts=1), note]
+    layers: list[Middleware] = [
+        Logger(lambda *row: rows.append(str(row))),
+        Tracing(spans.tracer),
+        Retryer(attempts=1),
+        note,
+    ]
     dispatched = await CommandBus([lambda_charge], middleware=layers).dispatch(Charge(SECRET))
     assert SECRET not in str(rows) + str(spans) + str(dispatched.envelope.all(Retried))
     assert "no account ***" in str(spans)

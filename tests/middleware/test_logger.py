@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import json
 import logging
-import traceback
+import sys
 from collections.abc import Mapping
 from time import perf_counter_ns
+from types import SimpleNamespace
 from typing import Annotated, Any
 
 import anyio
@@ -391,7 +392,7 @@ async def test_not_even_without_standard_error_is_the_outcome_changed(monkeypatc
 
     logger = logging.getLogger("modd.dumb")
     logger.addFilter(fail)  # type: ignore[arg-type]
-    monkeypatch.setattr(traceback, "print_exc", fail)
+    monkeypatch.setattr(sys, "stderr", SimpleNamespace(write=fail))
     try:
         assert await CommandBus([create], middleware=[Logger(broken)], name="dumb").ask(Create()) == 1
     finally:

@@ -277,7 +277,8 @@ async def test_options_that_cannot_work_fail_when_the_filter_is_made(options: An
 async def test_a_function_that_tells_nothing_of_its_parameters_is_taken_as_it_is() -> None:
     # MO-14
     heard = Listener()
-    await Bus([Filter(heard, where=bool)])(Other())
+    where: Any = str  # `bool` has a signature in Python 3.13
+    await Bus([Filter(heard, where=where)])(Other())
     assert heard.messages == [Other()]
 
 

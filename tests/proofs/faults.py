@@ -17,7 +17,7 @@ from tests.proofs.faults_workload import EXPECTED, Clock, Work
 from tests.proofs.found import TABLES, Rows, found, wanted
 
 FAILING = "modd-failing"
-PATIENCE = 20
+PATIENCE = 60
 """Seconds after which something hangs."""
 TRIES = 40
 

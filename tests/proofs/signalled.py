@@ -11,13 +11,18 @@ from tests.proofs.zygote import Outside
 
 
 class Ready:
-    """Runs beside the workers, and tells when they have begun and signals are heard."""
+    """Runs beside the workers, and tells when they have begun and signals are heard.
 
-    def __init__(self, outside: Outside, accepted: list[int]) -> None:
-        self._outside, self._accepted, self._stopped = outside, accepted, anyio.Event()
+    begun: is waited for first.
+    """
+
+    def __init__(self, outside: Outside, accepted: list[int], begun: anyio.Event) -> None:
+        self._outside, self._accepted, self._begun = outside, accepted, begun
+        self._stopped = anyio.Event()
 
     async def run(self) -> None:
         """Tell it."""
+        await self._begun.wait()
         self._outside.tell(accepted=self._accepted)
         await self._stopped.wait()
 
@@ -26,9 +31,22 @@ class Ready:
         self._stopped.set()
 
 
-async def run(outside: Outside, path: str, numbers: list[int], slow: float, drain: float) -> None:
-    """Accept orders, some short and some that take so many seconds, and work until a signal comes."""
-    shop = Workshop(lambda number: slow if number % 3 == 2 and not fails_first(number) else 0.0)
+async def run(outside: Outside, path: str, numbers: list[int], pauses: list[float], drain: float, busy: bool) -> None:
+    """Accept orders, and work until a signal comes.
+
+    pauses: seconds that the orders take in turn, but for those that fail first and those of earlier processes. busy:
+    signals are asked for when an order takes its time, and not as soon as they are heard.
+    """
+    begun = anyio.Event()
+    if not busy:
+        begun.set()
+
+    def pause(number: int) -> float:
+        seconds = 0.0 if fails_first(number) or number not in numbers else pauses[number % len(pauses)]
+        if seconds:
+            begun.set()
+        return seconds
+
     async with opened(path) as store:
         accepted = await accept(store, numbers)
-        await run_workers(*workers(store, shop, lease=30.0, drain=drain), Ready(outside, accepted))
+        await run_workers(*workers(store, Workshop(pause), lease=30.0, drain=drain), Ready(outside, accepted, begun))

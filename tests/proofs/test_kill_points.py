@@ -18,18 +18,20 @@ import pytest
 
 from modd.stores.sqlite.file_lock import Presence
 from tests.proofs.accounts import problems_of
+from tests.proofs.orders import is_poison
 from tests.proofs.processes import Job, Outcome, Zygote, zygote
 from tests.proofs.sizes import size_of
+from tests.proofs.workshop import APART
 
 pytestmark = pytest.mark.slow
 
 WORK = "tests.proofs.workshop:work"
 ORDERS = 7
-KILLS, MOMENTS = size_of("KILLS", 32), size_of("MOMENTS", 8)
-LONG = 1000
-"""So many kill points are enough to have been at each step."""
+KILLS, MOMENTS, ASKED = size_of("KILLS", 32), size_of("MOMENTS", 8), size_of("ASKED", 12)
 TABLES = ("INSERT INTO modd_items", "UPDATE modd_items", "DELETE FROM modd_items", "INSERT INTO modd_outbox")
 STEPS = (*TABLES, "UPDATE modd_outbox", "DELETE FROM modd_outbox", "INSERT INTO modd_inbox", "INSERT INTO effects")
+SIDES = ("before", "after")
+"""Of a statement: on each of them is a point."""
 LEASE = 0.2
 
 
@@ -46,10 +48,12 @@ class Setting(msgspec.Struct, frozen=True):
     accepts: bool = False
     survivor: bool = False
     careless: bool = False
+    asks: bool = False
 
     def jobs(self, path: Path, kill_at: int | str, signals: Sequence[tuple[float, int]] = ()) -> Iterator[Job]:
         """What runs at once: what is killed, and then who survives that."""
         given = {"path": str(path), "lease": LEASE if self.survivor else 30.0, "careless": self.careless}
+        given["asks"] = self.asks
         orders = ORDERS if self.accepts else 0
         yield Job(WORK, {**given, "kill_at": kill_at, "orders": orders}, self.backend, [*signals])
         if self.survivor:
@@ -76,7 +80,7 @@ class Trials:
         [before] = self.run(setting, 0)[0].named("points")
         wanted, tries = sum(self.steps.values()) + kills, 0
         while sum(self.steps.values()) < wanted:
-            assert tries < 3 * kills + 10, "too few points are reached"
+            assert tries < 20 * kills + 100, "too few points are reached"
             self.run(setting, 1 + int((tries + 0.5) * before / kills) % before)
             tries += 1
 
@@ -84,7 +88,7 @@ class Trials:
         """Kill at moments of which nobody knows what is done at them."""
         wanted, tries = sum(self.steps.values()) + kills, 0
         while sum(self.steps.values()) < wanted:
-            assert tries < 4 * kills + 10, "too many processes end before their moment"
+            assert tries < 20 * kills + 100, "too many processes end before their moment"
             self.run(setting, 0, [(chance.uniform(0.0, 0.2), 9)])
             tries += 1
 
@@ -98,7 +102,8 @@ class Trials:
                 leave_wal(path)
                 assert stack.enter_context(closing(Presence(str(path)))).try_shared()
             outcomes = self._zygote.run(*setting.jobs(path, kill_at, signals))
-            [end] = self._zygote.run(Job("tests.proofs.workshop:recover", {"path": str(path)}, setting.backend))
+            given = {"path": str(path), "asked": ORDERS if setting.asks else 0}
+            [end] = self._zygote.run(Job("tests.proofs.workshop:recover", given, setting.backend))
         step = next(iter(outcomes[0].named("killed")), "any moment")
         self.steps[step] += outcomes[0].killed
         self._judge(f"{setting} killed at {kill_at}, {step}", setting, outcomes, end)
@@ -112,7 +117,10 @@ class Trials:
             self.problems.append(f"{trial}: ended with {codes} and {end.code}")
         else:
             accepted = outcomes[0].named("accepted") if setting.accepts else range(ORDERS)
-            self.problems += [f"{trial}: {each}" for each in problems_of(accepted, ORDERS, end.told[0])]
+            if setting.asks:  # all are asked for again, and one that fails becomes no dead letter
+                accepted = [number for number in range(ORDERS) if not is_poison(number)]
+            [told] = [each for each in end.told if "effects" in each]
+            self.problems += [f"{trial}: {each}" for each in problems_of(accepted, 0 if setting.asks else ORDERS, told)]
             self.modes.update([*outcomes[-1].named("mode"), *end.named("mode")][:1])
 
 
@@ -143,15 +151,16 @@ def test_a_worker_killed_at_any_step_of_its_store_loses_nothing_and_doubles_noth
     def work(trials: Trials, half: int) -> None:
         for setting in SETTINGS[half::2]:
             trials.try_points(setting, each)
-            trials.run(setting, ("before CLOSE", "after CLOSE")[half])
+            trials.run(setting, f"{SIDES[half]} CLOSE")
+        for step in ("BEGIN", "COMMIT", *STEPS):
+            trials.run(SETTINGS[half], f"{SIDES[half]} {step}")
 
     steps, modes, problems = run_halves(tmp_path, work)
     print(f"kill points: {sum(steps.values())} at {len(steps)} kinds of steps, {dict(modes)}, {len(problems)} problems")
     assert problems == []
     assert sum(steps.values()) >= KILLS
-    if KILLS >= LONG:
-        wanted = {f"{moment} {step}" for moment in ("before", "after") for step in ("BEGIN", "COMMIT", "CLOSE", *STEPS)}
-        assert wanted - steps.keys() == set()
+    wanted = {f"{moment} {step}" for moment in SIDES for step in ("BEGIN", "COMMIT", "CLOSE", *STEPS)}
+    assert wanted - steps.keys() == set()
 
 
 def test_the_same_finds_that_what_is_not_in_the_transaction_is_doubled(tmp_path: Path) -> None:
@@ -162,10 +171,43 @@ def test_the_same_finds_that_what_is_not_in_the_transaction_is_doubled(tmp_path:
         for part in (60, 80, 70, 90, 65, 85, 75, 95, 55):
             if not trials.problems:
                 trials.run(careless[half], points * part // 100)
+        if not trials.problems:
+            trials.run(careless[half], f"after {APART}")
 
     steps, _, problems = run_halves(tmp_path, work)
     print(f"the control: {len(problems)} problems after {sum(steps.values())} kill points")
     assert [each for each in problems if "counted more than once" in each]
+
+
+ASKING = [Setting(*each, accepts=True, asks=True) for each in product(("asyncio", "trio"), (False, True))]
+
+
+def test_what_is_asked_for_again_outside_of_a_worker_is_done_and_told_once_at_any_step(tmp_path: Path) -> None:
+    # DF-16
+    each = -(-ASKED // len(ASKING))
+
+    def work(trials: Trials, half: int) -> None:
+        for setting in ASKING[half::2]:
+            trials.try_points(setting, each)
+
+    steps, modes, problems = run_halves(tmp_path, work)
+    print(f"kill points outside of a worker: {sum(steps.values())}, {dict(modes)}, {len(problems)} problems")
+    assert problems == []
+    assert sum(steps.values()) >= ASKED
+
+
+@pytest.mark.parametrize("careless", [False, True])
+def test_the_same_finds_that_events_are_lost_if_they_are_queued_after_the_commit(
+    tmp_path: Path, careless: bool
+) -> None:
+    asking = [Setting(backend, accepts=True, asks=True, careless=careless) for backend in ("asyncio", "trio")]
+
+    def work(trials: Trials, half: int) -> None:
+        trials.run(asking[half], "before INSERT INTO modd_items")  # after the commit of the first order
+
+    steps, _, problems = run_halves(tmp_path, work)
+    assert sum(steps.values()) == 2
+    assert sum("the effects are not of the same orders" in each for each in problems) == (2 if careless else 0)
 
 
 def test_another_process_goes_on_when_the_one_beside_it_is_killed_at_any_step(tmp_path: Path) -> None:

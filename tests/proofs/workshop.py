@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from time import time
 from typing import Any
 
 import anyio
 
-from modd.cqrs import CommandBus, Emit, EventBus, GiveUp
-from modd.middleware import Enqueue
+from modd import Bus
+from modd.cqrs import CommandBus, Emit, Envelope, EventBus, GiveUp
+from modd.middleware import Enqueue, Idempotency, Retryer, Transactional
 from modd.ports import Transaction
 from modd.relay import Relay
 from modd.stores import SqliteStore
@@ -24,6 +25,8 @@ LATER = 3600.0
 """Seconds by which the clock of the process that goes on is ahead: all leases are over."""
 LEFT = "SELECT (SELECT count(*) FROM modd_items WHERE state < 5) + (SELECT count(*) FROM modd_outbox)"
 ALL = 1_000_000
+APART = "a write apart"
+"""What the point after a statement that is not in the transaction is called."""
 LOOK = 0.005
 """Seconds between two looks whether all is done."""
 
@@ -34,11 +37,16 @@ class Workshop:
     Some fail the first time that a process does them, after they have written; some always.
 
     pause: how many seconds an order takes, by its number. apart: a file; its totals are written there at once, and not
-    in the transaction.
+    in the transaction. on_apart: is called after each statement there.
     """
 
-    def __init__(self, pause: Callable[[int], float] = lambda number: 0.0, apart: str | None = None) -> None:
-        self._pause, self._apart = pause, apart
+    def __init__(
+        self,
+        pause: Callable[[int], float] = lambda number: 0.0,
+        apart: str | None = None,
+        on_apart: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._pause, self._apart, self._on_apart = pause, apart, on_apart
         self._failed = set[tuple[str, int]]()
 
     async def place(self, order: Place, tx: Transaction, emit: Emit) -> None:
@@ -64,6 +72,7 @@ class Workshop:
     async def _execute_apart(self, sql: str, parameters: tuple[Any, ...]) -> None:
         with closing(sqlite3.connect(str(self._apart), isolation_level=None)) as connection:
             connection.execute(sql, parameters)
+        self._on_apart()
 
     def _fail_first(self, what: str, number: int, fails: bool) -> None:
         if fails and (what, number) not in self._failed:
@@ -86,17 +95,47 @@ async def opened(path: str, **options: Any) -> AsyncIterator[SqliteStore]:
 
 async def accept(store: SqliteStore, numbers: Iterable[int], outside: Outside | None = None) -> list[int]:
     """Put orders into the queue, tell of each that was accepted, and return their numbers."""
-    accepted: list[int] = []
     queueing = Enqueue(store.queue("commands"), key=lambda envelope: key_of(envelope.message.number))
-    desk = CommandBus([Workshop().place], middleware=[queueing])
+    return await place_all(CommandBus([Workshop().place], middleware=[queueing]), numbers, outside)
+
+
+async def ask(store: SqliteStore, shop: Workshop, numbers: Iterable[int], outside: Outside, careless: bool) -> None:
+    """Place orders outside of a worker, and tell of each that stands; one that stood before is not placed again."""
+    events = store.queue("events")
+    transaction: Any = (
+        Careless(store) if careless else Transactional(store, key=lambda each: key_of(each.message.number))
+    )
+    once, retryer = Idempotency(store=store.cache), Retryer(backoff="none")
+    desk = CommandBus([shop.place], middleware=[once, retryer, transaction])
+    told = EventBus([shop.total, shop.mail], middleware=[Enqueue(events)])
+    await place_all(Bus([desk, told]), numbers, outside)
+
+
+class Careless:
+    """A transaction that is committed before the events are put into their queue."""
+
+    role = "transaction"
+
+    def __init__(self, store: SqliteStore) -> None:
+        self._store = store
+
+    async def __call__(self, envelope: Any, call_next: Any) -> None:
+        async with self._store.transaction():
+            await call_next(envelope)
+
+
+async def place_all(desk: Any, numbers: Iterable[int], outside: Outside | None) -> list[int]:
+    """Place the orders of each customer in their order, tell of each that was taken, and return their numbers."""
+    accepted: list[int] = []
 
     async def of_customer(customer: str) -> None:
         for number in numbers:
             if customer_of(number) == customer:
-                await desk.dispatch(Place(number))
-                accepted.append(number)
-                if outside is not None:
-                    outside.tell(accepted=number)
+                with suppress(GiveUp):
+                    await desk.dispatch(Envelope(Place(number), id=f"order-{number}"))
+                    accepted.append(number)
+                    if outside is not None:
+                        outside.tell(accepted=number)
 
     async with anyio.create_task_group() as tasks:
         for customer in CUSTOMERS:
@@ -105,11 +144,15 @@ async def accept(store: SqliteStore, numbers: Iterable[int], outside: Outside | 
 
 
 def workers(store: SqliteStore, shop: Workshop, **options: Any) -> tuple[Worker, Worker, Relay]:
-    """What does all the work of a shop. options: of the workers."""
+    """What does all the work of a shop. options: of the workers.
+
+    No message has had too many attempts: on a machine that stands still, a short lease is lost again and again.
+    """
     commands, events = store.queue("commands"), store.queue("events")
+    options = {"inbox": store.inbox, "backoff": "none", "attempts": ALL, **options}
     return (
-        Worker(commands, CommandBus([shop.place]), inbox=store.inbox, backoff="none", **options),
-        Worker(events, EventBus([shop.total, shop.mail]), inbox=store.inbox, backoff="none", **options),
+        Worker(commands, CommandBus([shop.place]), **options),
+        Worker(events, EventBus([shop.total, shop.mail]), **options),
         Relay(store.outbox, events, batch=3, lease=options["lease"]),
     )
 
@@ -143,23 +186,39 @@ async def put(outside: Outside, path: str, orders: int) -> None:
 
 
 async def work(
-    outside: Outside, path: str, kill_at: int | str = 0, orders: int = 0, lease: float = 30.0, careless: bool = False
+    outside: Outside,
+    path: str,
+    kill_at: int | str = 0,
+    orders: int = 0,
+    lease: float = 30.0,
+    careless: bool = False,
+    asks: bool = False,
 ) -> None:
-    """A process that works, and is killed at a point; it accepts so many orders while it works."""
+    """A process that works, and is killed at a point; it accepts so many orders while it works, or asks for them."""
     outside.tell(began=True)
-    killer, shop = Killer(kill_at, outside.tell), Workshop(apart=path if careless else None)
+    killer = Killer(kill_at, outside.tell)
+    apart = path if careless and not asks else None
+    shop = Workshop(apart=apart, on_apart=lambda: killer.pass_point("after", APART))
     async with opened(path, connect=killer) as store:
         async with at_work(store, shop, lease):
-            await accept(store, range(orders), outside)
+            if asks:
+                await ask(store, shop, range(orders), outside, careless)
+            else:
+                await accept(store, range(orders), outside)
             await finished(store)
         outside.tell(mode=store.journal.mode)
     outside.tell(points=killer.points)
 
 
-async def recover(outside: Outside, path: str) -> None:
-    """A process that does what is left, later, and tells what there is at the end."""
+async def recover(outside: Outside, path: str, asked: int = 0) -> None:
+    """A process that does what is left, later, and tells what there is at the end.
+
+    asked: how many orders were asked for; all of them are asked for again.
+    """
     async with opened(path, clock=lambda: time() + LATER) as store:
-        async with at_work(store, Workshop()):
+        shop = Workshop()
+        async with at_work(store, shop):
+            await ask(store, shop, range(asked), outside, careless=False)
             await finished(store)
         outside.tell(
             effects=await rows(store, "SELECT what, number FROM effects ORDER BY row"),

@@ -116,7 +116,7 @@ def is_left(thread: threading.Thread) -> bool:
     """Whether a thread does not end when all is done. Those that trio keeps for its next call are trio's affair."""
     if thread is threading.main_thread() or thread.name.startswith("Trio thread"):
         return False
-    thread.join(1.0)  # one that has told that it ends is given the time for it
+    thread.join(PATIENCE / 2)  # one that has told that it ends is given the time for it
     return thread.is_alive()
 
 

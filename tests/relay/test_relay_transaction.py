@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 
-from modd.ports import Transactional
+from modd.ports import SupportsTransactions
 from modd.relay import Relay
 from modd.stores import MemoryOutbox, MemoryQueue
 from tests.relay.places import Joined, Refused, Unsteady, bodies
@@ -76,5 +76,5 @@ async def test_a_transaction_of_the_outbox_is_used_with_any_target() -> None:
 
 
 def test_an_outbox_without_transactions_is_no_less_an_outbox() -> None:
-    assert not isinstance(MemoryOutbox(), Transactional)
-    assert isinstance(Joined().outbox, Transactional)
+    assert not isinstance(MemoryOutbox(), SupportsTransactions)
+    assert isinstance(Joined().outbox, SupportsTransactions)

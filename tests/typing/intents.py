@@ -8,7 +8,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, Generic, TypeVar, assert_type
 
-from modd import Bus, Message
+from modd import Bus, Journey, Message
 from modd.cqrs import (
     Actor,
     Ask,
@@ -28,6 +28,8 @@ from modd.cqrs import (
     Stamp,
     Tenant,
 )
+from modd.middleware import Idempotency, Logger, Retryer
+from modd.testing import given
 
 T = TypeVar("T")
 
@@ -147,6 +149,19 @@ def limited(limit: int, message: CreateUser) -> int:
     return limit
 
 
+async def created_by(envelope: Envelope) -> int:
+    """The envelope of any intent first."""
+    assert_type(envelope, Envelope[Message])
+    assert_type(envelope.message, Message)
+    assert_type(envelope.first(Actor), Actor | None)
+    return len(envelope.stamps)
+
+
+async def timed(envelope: Envelope, call_next: Next) -> None:
+    """A middleware that takes the envelope of any intent."""
+    await call_next(envelope)
+
+
 async def passing(envelope: Envelope[Any], call_next: Next) -> None:
     """A middleware."""
     await call_next(envelope)
@@ -162,7 +177,8 @@ class Counting:
         await call_next(envelope)
 
 
-MIDDLEWARE: list[Middleware] = [passing, Counting()]
+MIDDLEWARE: list[Middleware] = [passing, timed, Counting(), Logger()]
+ALIKE = [Logger(), Retryer(), Idempotency()]
 
 
 @asynccontextmanager
@@ -178,6 +194,7 @@ def register_commands() -> None:
     bus.register(CreateUser, create_now, name="now")
     bus.register(CreateUser, create_with_envelope)
     bus.register(CreateUser, create_with_all, "all")
+    bus.register(CreateUser, created_by, "by")
     bus.register(CreateUser, Handler())
     bus.register(CreateUser, Handler().method)
     bus.register(CreateUser, partial(limited, 3))
@@ -230,6 +247,13 @@ async def use_buses() -> None:
     assert_type(await queries.ask(PriceOf("yoyo")), Decimal | None)
     assert_type(await queries.ask(Names(), Tenant("acme")), list[str])
     assert_type(Envelope(CreateUser("Ada")), Envelope[CreateUser])
+    assert_type(commands.create(CreateUser, {"name": "Ada"}), CreateUser)
+    assert_type(commands.create(CreateUser, {"name": "Ada"}).name, str)
+    assert_type(commands.create("CreateUser", b'{"name": "Ada"}'), Any)
+    assert_type(await commands.ask(commands.create(CreateUser, {"name": "Ada"})), int)
+    assert_type(queries.middleware, tuple[Middleware, ...])
+    CommandBus(middleware=ALIKE[:2]).use(*ALIKE[2:])
+    EventBus(middleware=(each for each in MIDDLEWARE))
     async with commands as opened:
         assert_type(opened, CommandBus)
     with queries.override({Names: names}):
@@ -239,6 +263,8 @@ async def use_buses() -> None:
 async def use_a_composed_bus() -> None:
     """So has what a bus is asked."""
     bus = Bus([CommandBus([create]), Bus([QueryBus([names, price_of])]), EventBus([welcome])])
+    assert_type(bus.find("commands", CommandBus), CommandBus)
+    assert_type(await bus.find("queries", QueryBus).ask(Names()), list[str])
     assert_type(await bus.ask(CreateUser("Ada")), int)
     assert_type(await bus.ask(PriceOf("yoyo"), Actor("ada")), Decimal | None)
     assert_type(await bus.ask(Names()), list[str])
@@ -252,6 +278,16 @@ async def use_a_composed_bus() -> None:
         print(name, wider)
     with bus.override({Names: lambda query: []}):
         assert await bus.ask(Names()) == []
+
+
+async def use_scenarios() -> None:
+    """A scenario takes typed buses, envelopes, an actor and stamps."""
+    creating = given(CommandBus([create, remove]), RemoveUser(1)).when(
+        Envelope(CreateUser("Ada"), id="1"), by=Actor("root"), stamps=[Tenant("acme"), Priority(1)]
+    )
+    assert_type(await creating.then_result(3), Journey)
+    assert_type(await creating.then(), Journey)
+    await given(Bus([QueryBus([names])]), Names(), by=Actor("ada")).when(Names()).then_result(["Ada"])
 
 
 def page(bus: QueryBus) -> Callable[[], Any]:

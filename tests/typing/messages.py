@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from decimal import Decimal
 from functools import partial
 from typing import Annotated, Any, Generic, TypeVar, assert_type
@@ -23,6 +24,7 @@ from modd import (
     Sensitive,
     TurnFailed,
     TurnOverflow,
+    UnknownComponent,
     detached,
 )
 from modd.parts import (
@@ -228,6 +230,9 @@ async def use_a_bus() -> None:
     assert_type(bus.name, str)
     assert_type(bus.components, tuple[Component, ...])
     assert_type(bus.find("inner"), Component)
+    assert_type(bus.find("inner", Bus), Bus)
+    with suppress(UnknownComponent):
+        assert_type(bus.find("inner", Handler), Handler)
     assert_type(str(bus.graph()), str)
     async with Bus([bus, Handler()]) as outer:
         assert_type(outer, Bus)

@@ -8,6 +8,7 @@ from typing import Any, assert_type
 
 from modd import Bus
 from modd.cqrs import Ask, Command, CommandBus, Emit, Envelope, EventBus, Next, Query, QueryBus
+from modd.testing import given
 from tests.typing.intents import (
     CreateUser,
     Names,
@@ -156,3 +157,12 @@ EventBus(concurent=False)  # type: ignore[call-arg]
 CommandBus(name=3)  # type: ignore[arg-type]
 CommandBus(create)  # type: ignore[arg-type]
 CommandBus(middleware=passing)  # type: ignore[arg-type]
+CommandBus(middleware=[create])  # type: ignore[list-item]
+EventBus(middleware=[create])  # type: ignore[list-item]
+CommandBus().use(create)  # type: ignore[arg-type]
+assert_type(commands.create(CreateUser, {}), RemoveUser)  # type: ignore[assert-type]
+commands.create(CreateUser("Ada"), {})  # type: ignore[call-overload]
+given(commands, "Ada")  # type: ignore[arg-type]
+given(commands).when(CreateUser("Ada"), by="ada")  # type: ignore[arg-type]
+given(commands).when(CreateUser("Ada"), stamps=["acme"])  # type: ignore[list-item]
+assert_type(Bus().find("billing", CommandBus), QueryBus)  # type: ignore[assert-type]

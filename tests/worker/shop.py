@@ -76,5 +76,5 @@ async def opened(folder: Path) -> AsyncIterator[Shop]:
     async with SqliteStore(folder / "shop.db") as store:
         async with store.transaction() as tx:
             await tx.execute("CREATE TABLE payments (amount INTEGER)")
-        with anyio.fail_after(30):
+        with anyio.fail_after(60):
             yield Shop(store)

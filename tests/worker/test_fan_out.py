@@ -38,6 +38,21 @@ async def test_the_rows_have_ids_keys_and_headers_of_their_event() -> None:
     assert claims[0].headers == {"trace": "t", "modd-handler": "post", "modd-at": "100.5"}
 
 
+async def test_events_and_handlers_whose_names_contain_the_separator_have_rows_of_their_own() -> None:
+    # DF-12
+    queue, books = MemoryQueue(), Books("b/c", "c", "%2F")
+    await queue.put(item(Paid(1), id="a", key="k"), item(Paid(2), id="a/b", key="k/b"))
+    await Worker(queue, books.bus, max_messages=2).run()
+    claims = await queue.claim(9, 30)
+    rows = [("a", "b%2Fc"), ("a", "c"), ("a", "%252F"), ("a/b", "b%2Fc"), ("a/b", "c"), ("a/b", "%252F")]
+    assert sorted(claim.id for claim in claims) == sorted(f"{event}/{handler}" for event, handler in rows)
+    assert len({claim.key for claim in claims}) == 6
+    for claim in claims:
+        await queue.release(claim)
+    await work_off(Worker(queue, books.bus))
+    assert sorted(books.log) == [(name, amount) for name in ("%2F", "b/c", "c") for amount in (1, 2)]
+
+
 async def test_events_of_one_key_get_to_each_handler_in_order() -> None:
     queue, books = MemoryQueue(), Books("post", "tax")
     books.fails = {"tax": 2}

@@ -47,6 +47,57 @@ async def test_half_a_character_in_an_error_is_kept_by_its_number(tmp_path: Path
         assert [dead.reason for dead in await queue.dead()] == ["ValueError: no file \\udcff"]
 
 
+def with_notes(notes: object) -> Exception:
+    error = ValueError("no")
+    error.__notes__ = notes  # type: ignore[assignment]
+    return error
+
+
+def nested(depth: int) -> Exception:
+    error: Exception = ValueError("innermost")
+    for _ in range(depth):
+        error = ExceptionGroup[Exception]("group", [error])
+    return error
+
+
+class Unshown(Exception):
+    def __str__(self) -> str:
+        return repr(self)
+
+    def __repr__(self) -> str:
+        raise ValueError("no repr")
+
+
+class Unshowable:
+    def __repr__(self) -> str:
+        raise ValueError("no repr")
+
+
+ODD = [
+    (with_notes([{"row": 3}, "text", Unshowable()]), "{'row': 3}\ntext\n<Unshowable, whose repr raised ValueError>"),
+    (with_notes(3), "ValueError: no"),
+    (nested(1500), "ValueError: innermost"),
+    (Unshown(), "Unshown, whose text raises ValueError"),
+    (ValueError(Unshowable()), "ValueError, whose text raises ValueError"),
+    (ExceptionGroup("\udcff", [Unshown(), with_notes([Unshown()])]), "<Unshown, whose repr raised ValueError>"),
+]
+
+
+# DR-3
+@pytest.mark.parametrize("on_disk", [False, True])
+@pytest.mark.parametrize(("error", "end"), ODD, ids=range(len(ODD)))
+async def test_an_odd_error_is_a_failed_attempt_and_the_worker_goes_on(
+    error: Exception, end: str, on_disk: bool, tmp_path: Path
+) -> None:
+    async with SqliteStore(tmp_path / "store.db") as store:
+        queue = store.queue("a") if on_disk else MemoryQueue()
+        await queue.put(item(Pay()), item(Pay()))
+        await Worker(queue, CommandBus({Pay: raising(error)}), attempts=2, backoff="none", max_messages=4).run()
+        first, second = await queue.dead()
+        assert first.attempts == second.attempts == 2
+        assert first.reason.endswith(end)
+
+
 @pytest.mark.parametrize(
     "error", [BaseException("odd"), BaseExceptionGroup("some", [SystemExit(), KeyboardInterrupt()])]
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from modd.ports import Stats
+from modd.ports import Stats, settlement
 from tests.worker.shop import EMPTY, opened
 
 pytestmark = pytest.mark.anyio
@@ -17,6 +17,12 @@ pytestmark = pytest.mark.anyio
 def anyio_backend(request: pytest.FixtureRequest) -> str:
     """The loop, with a real clock: work in other threads takes time."""
     return str(request.param)
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the disk take its time to release claims: the machine may have other work."""
+    monkeypatch.setattr(settlement, "SETTLE_TIMEOUT", 60)
 
 
 async def test_effects_event_inbox_entry_and_ack_are_committed_together(tmp_path: Path) -> None:

@@ -86,6 +86,7 @@ async def test_what_was_acked_before_the_cancellation_got_through_stays_acked(ca
 async def test_a_store_that_hangs_holds_up_the_end_for_a_second_and_one_that_fails_is_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    # ST-64
     class Hanging(MemoryQueue):
         async def release(self, claim: Claim) -> None:
             await anyio.sleep(1000)

@@ -191,3 +191,20 @@ async def test_the_inbox_tells_messages_of_different_queues_apart_by_their_place
     assert sorted(pay.amount for pay in done) == [0, 1, 2, 3]
     for name in ("#1", "#2", "orders", "orders#4"):
         assert await inbox.has(f"{name}/commands/import")
+
+
+async def test_queues_and_buses_whose_names_contain_the_separator_have_entries_of_their_own_in_the_inbox() -> None:
+    # DF-12
+    class Named(MemoryQueue):
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.name = name
+
+    inbox, done = MemoryInbox(), list[Any]()
+    queues = [Named("a"), Named("a#3"), Named("a"), Named("a/b")]
+    for number, queue in enumerate(queues):
+        await queue.put(item(Pay(number), id="import"))
+    await work_off(Worker(queues, CommandBus({Pay: done.append}, name="c/d"), inbox=inbox))
+    assert sorted(pay.amount for pay in done) == [0, 1, 2, 3]
+    for name in ("a", "a%233", "a#3", "a%2Fb"):
+        assert await inbox.has(f"{name}/c%2Fd/import")

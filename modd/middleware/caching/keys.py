@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -15,6 +15,7 @@ import msgspec
 from msgspec import inspect as shapes
 
 from modd.core import Message, mask_values, sensitive_fields, wire_name
+from modd.cqrs.decodable import types_in
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import InvalidIntent
 from modd.cqrs.stamps import Actor, Stamp, Tenant
@@ -98,21 +99,6 @@ class CacheKeys:
         start = msgspec.json.encode(names).decode()
         self._recipes[kind] = start, _encode_content if _is_encodable(kind) else _digest_content
         return self._recipes[kind]
-
-
-def types_in(kind: Any) -> Iterator[shapes.Type]:
-    """Return msgspec's description of a type and of all types in it; raises errors of msgspec for unsupported types."""
-    pending: list[Any] = [shapes.type_info(kind)]
-    seen: set[int] = set()
-    while pending:
-        each = pending.pop()
-        if isinstance(each, tuple):
-            pending += each
-        elif isinstance(each, (shapes.Type, shapes.Field)) and id(each) not in seen:
-            seen.add(id(each))
-            pending += [getattr(each, name) for name in each.__struct_fields__]
-            if isinstance(each, shapes.Type):
-                yield each
 
 
 def canonicalize(value: Any) -> Any:

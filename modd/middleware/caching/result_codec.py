@@ -12,9 +12,9 @@ from typing import Any, TypeAlias
 import msgspec
 from msgspec import inspect as shapes
 
+from modd.cqrs.decodable import types_in
 from modd.cqrs.intents import Event, result_type
 from modd.errors import InvalidOption
-from modd.middleware.caching.keys import types_in
 
 StoredResults: TypeAlias = tuple[float, float, float, list[Any]]
 """The time of storing (seconds since 1970 by the clock of the bus), the seconds for which the results are fresh, the

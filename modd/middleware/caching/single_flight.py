@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import RLock
 from types import TracebackType
 from typing import Any
 from weakref import WeakValueDictionary
@@ -50,18 +51,21 @@ class SingleFlight:
 
     def __init__(self) -> None:
         self._flights: WeakValueDictionary[str, Flight] = WeakValueDictionary()
+        self._lock = RLock()  # for loops in several threads; not a Lock, because the garbage collector may end a flight
 
     def join(self, key: str, name: str) -> Flight:
         """Return the flight for a key, which the caller has to keep a reference to.
 
         name: the words for this flight in a `Deadlock`.
         """
-        flight = self._flights.get(key)
-        return self._start(key, name) if flight is None else flight
+        with self._lock:
+            flight = self._flights.get(key)
+            return self._start(key, name) if flight is None else flight
 
     def start(self, key: str, name: str) -> Flight | None:
         """Return a new flight for a key, or None if one is under way."""
-        return None if key in self._flights else self._start(key, name)
+        with self._lock:
+            return None if key in self._flights else self._start(key, name)
 
     def end(self, key: str) -> None:
         """End the flight for a key, if there is one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from ssl import SSLContext
@@ -12,6 +13,7 @@ from typing import Any, Self, TypeAlias, cast
 import anyio
 import msgspec
 
+from modd.concurrency.loops import check_loop, current_loop, is_over
 from modd.errors import InvalidOption, MissingExtra, NotEntered
 from modd.middleware.webhook.addresses import AddressFilter
 from modd.middleware.webhook.network import GuardedNetwork, Resolve
@@ -82,15 +84,19 @@ class ConnectionPool:
 
     def __init__(self, allowed: AddressFilter, resolve: Resolve) -> None:
         self._backend = GuardedNetwork(allowed, resolve)
-        self._users = 0
         self._trust: SSLContext | None = None
-        self._pool: httpcore2.AsyncConnectionPool | None = None
+        self._users: Counter[Any] = Counter()
+        """The number of tasks that have it open, by loop."""
+        self._pools: dict[Any, httpcore2.AsyncConnectionPool] = {}
+        """The connections by loop, because a connection belongs to its loop."""
 
     async def __aenter__(self) -> Self:
-        self._users += 1
-        if self._pool is None:
+        loop = current_loop()
+        self._forget_closed_loops()
+        self._users[loop] += 1
+        if loop not in self._pools:
             self._trust = self._trust or httpcore2.default_ssl_context()  # reads many files, so only once
-            self._pool = httpcore2.AsyncConnectionPool(
+            self._pools[loop] = httpcore2.AsyncConnectionPool(
                 ssl_context=self._trust,
                 max_connections=100,
                 max_keepalive_connections=20,
@@ -102,19 +108,34 @@ class ConnectionPool:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if not self._users:
+        loop = current_loop()
+        if not self._pools:
             raise NotEntered("the connections of a webhook")
-        self._users -= 1
-        if not self._users and self._pool is not None:
-            pool, self._pool = self._pool, None
-            await pool.aclose()
+        if loop not in self._pools:
+            return self._leave_other_loop()
+        self._users[loop] -= 1
+        if not self._users[loop]:
+            del self._users[loop]
+            await self._pools.pop(loop).aclose()
+
+    def _leave_other_loop(self) -> None:
+        """Do nothing for loops that are closed, with all their connections. Raises `InOtherLoop`."""
+        self._forget_closed_loops()
+        for loop in self._pools:
+            check_loop("a webhook", loop)
+
+    def _forget_closed_loops(self) -> None:
+        for loop in [each for each in self._pools.copy() if is_over(each)]:
+            self._users.pop(loop, None)
+            self._pools.pop(loop, None)
 
     async def __call__(self, request: HttpRequest) -> HttpResponse:
         """Send a request. Raises `AddressRefused`, errors of the network, and ``ClosedResourceError`` if closed."""
-        if self._pool is None:
+        pool = self._pools.get(current_loop())
+        if pool is None:
             raise anyio.ClosedResourceError
         timeouts = dict.fromkeys(("pool", "connect", "read", "write"), request.timeout)
-        async with self._pool.stream(
+        async with pool.stream(
             request.method,
             ParsedUrl(request.url).raw,
             headers=[*request.headers.items()],

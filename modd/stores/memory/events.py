@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
+from threading import Lock
 from time import time
 
 import msgspec
 from anyio.lowlevel import checkpoint
 
+from modd.checks import checked_callable
 from modd.ports.errors import RevisionConflict
 from modd.ports.events import RecordedEvent, Snapshot
 from modd.ports.items import Item
@@ -24,10 +26,11 @@ class MemoryEventStore:
     """
 
     def __init__(self, clock: Callable[[], float] = time) -> None:
-        self._clock = clock
+        self._clock = checked_callable("clock", clock)
         self._all: list[RecordedEvent] = []
         self._streams: dict[str, list[RecordedEvent]] = {}
         self._snapshots: dict[str, Snapshot] = {}
+        self._lock = Lock()  # for loops in several threads
 
     async def append(self, stream: str, events: Sequence[bytes | Item], expected_revision: int) -> int:
         """Append events to a stream, all or none, and return its new revision.
@@ -38,13 +41,14 @@ class MemoryEventStore:
         expected = checked_revision("expected_revision", expected_revision)
         items = [checked_event(event) for event in events]
         await checkpoint()
-        actual = len(self._stream(stream))
-        if actual != expected:
-            raise RevisionConflict(stream, expected, actual)
-        at = self._clock()
-        for item in items:
-            self._record(stream, item, at)
-        return actual + len(items)
+        with self._lock:
+            actual = len(self._stream(stream))
+            if actual != expected:
+                raise RevisionConflict(stream, expected, actual)
+            at = self._clock()
+            for item in items:
+                self._record(stream, item, at)
+            return actual + len(items)
 
     def read(self, stream: str, after: int = 0) -> AsyncIterator[RecordedEvent]:
         """Iterate over the events of a stream after a revision, events appended meanwhile included."""
@@ -60,9 +64,10 @@ class MemoryEventStore:
         """Save the state of a stream at a revision, unless a snapshot of a later revision is saved."""
         checked, item = checked_revision("revision", revision), checked_event(body)
         await checkpoint()
-        saved = self._snapshots.get(stream)
-        if saved is None or saved.revision <= checked:
-            self._snapshots[stream] = Snapshot(stream, checked, item.body, dict(item.headers), self._clock())
+        with self._lock:
+            saved = self._snapshots.get(stream)
+            if saved is None or saved.revision <= checked:
+                self._snapshots[stream] = Snapshot(stream, checked, item.body, dict(item.headers), self._clock())
 
     async def snapshot(self, stream: str) -> Snapshot | None:
         """Return the snapshot of a stream, None if there is none."""

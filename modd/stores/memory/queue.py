@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import count, islice
+from threading import Lock
 from uuid import uuid4
 
-import anyio
 from anyio.lowlevel import checkpoint
 
 from modd.checks import checked_count, checked_delay, checked_span
+from modd.concurrency.backoff import TIME_PRECISION
+from modd.concurrency.loops import loop_time_of, steady_time
 from modd.ports.errors import LeaseLost
 from modd.ports.items import Claim, DeadLetter, Item, Stats
 from modd.stores.memory.lanes import QueueItem, ReadyItems
@@ -29,96 +31,109 @@ class MemoryQueue:
         self._ready, self._delayed, self._leased = ReadyItems(), IndexedHeap(), IndexedHeap()
         self._dead: dict[str, QueueItem] = {}
         self._positions, self._notifier = count(), Notifier()
+        self._lock = Lock()  # for loops in several threads
 
     async def put(self, *items: bytes | Item) -> list[str]:
         """Add items, all or none, and return their ids; an id that the queue has is not added again."""
         checked = [item if isinstance(item, Item) else Item(item) for item in items]
         await checkpoint()
-        return [self._put(item) for item in checked]
+        with self._lock:
+            return [self._put(item) for item in checked]
 
     async def claim(self, limit: int, lease: float) -> list[Claim]:
         """Lease up to ``limit`` items for ``lease`` seconds each, without waiting for any."""
         most, seconds = checked_count("limit", limit), checked_span("lease", lease)
         await checkpoint()
-        self._update_due()
-        claims: list[Claim] = []
-        while len(claims) < most and (first := self._ready.first()) is not None:
-            claims.append(self._lease(self._items[first], seconds))
-        return claims
+        with self._lock:
+            self._update_due()
+            claims: list[Claim] = []
+            while len(claims) < most and (first := self._ready.first()) is not None:
+                claims.append(self._lease(self._items[first], seconds))
+            return claims
 
     async def extend(self, claim: Claim, lease: float) -> None:
         """Let the lease of a claim end ``lease`` seconds from now."""
         seconds = checked_span("lease", lease)
         await checkpoint()
-        [item] = self._claimed_items(claim)
-        self._withdraw(item)
-        self._leased.put(item.id, anyio.current_time() + seconds)
-        self._notifier.notify()
+        with self._lock:
+            [item] = self._claimed_items(claim)
+            self._withdraw(item)
+            self._leased.put(item.id, steady_time() + seconds)
+            self._notifier.notify()
 
     async def ack(self, *claims: Claim) -> None:
         """Acknowledge claims: remove their items, all or, with `LeaseLost`, none."""
         await checkpoint()
-        for item in self._claimed_items(*claims):
-            self._forget(item)
-        self._notifier.notify()
+        with self._lock:
+            for item in self._claimed_items(*claims):
+                self._forget(item)
+            self._notifier.notify()
 
     async def retry(self, claim: Claim, delay: float = 0.0) -> None:
         """Make the item ready again after ``delay`` seconds; it keeps its key."""
         seconds = checked_delay("delay", delay)
         await checkpoint()
-        self._add(self._settle(claim), seconds)
+        with self._lock:
+            self._add(self._settle(claim), seconds)
 
     async def release(self, claim: Claim) -> None:
         """Make the item ready again at once; the attempt does not count."""
         await checkpoint()
-        item = self._settle(claim)
-        item.attempts -= 1
-        if not item.attempts:
-            self._ready.free_key(item)
-        self._ready.add(item)
-        self._notifier.notify()
+        with self._lock:
+            item = self._settle(claim)
+            item.attempts -= 1
+            if not item.attempts:
+                self._ready.free_key(item)
+            self._ready.add(item)
+            self._notifier.notify()
 
     async def bury(self, claim: Claim, reason: str) -> None:
         """Make the item a dead letter; its key is free."""
         await checkpoint()
-        item = self._settle(claim)
-        self._ready.free_key(item)
-        item.reason = reason
-        self._dead[item.id] = item
-        self._notifier.notify()
+        with self._lock:
+            item = self._settle(claim)
+            self._ready.free_key(item)
+            item.reason = reason
+            self._dead[item.id] = item
+            self._notifier.notify()
 
     async def cancel(self, *ids: str) -> list[str]:
         """Remove items without attempts, and return the ids of the removed items."""
         await checkpoint()
-        return [id for id in ids if self._cancel(self._items.get(id))]
+        with self._lock:
+            return [id for id in ids if self._cancel(self._items.get(id))]
 
     async def stats(self) -> Stats:
         """Count the items of each kind."""
         await checkpoint()
-        self._update_due()
-        delayed, leased, dead = len(self._delayed), len(self._leased), len(self._dead)
-        return Stats(len(self._items) - delayed - leased - dead, delayed, leased, dead)
+        with self._lock:
+            self._update_due()
+            delayed, leased, dead = len(self._delayed), len(self._leased), len(self._dead)
+            return Stats(len(self._items) - delayed - leased - dead, delayed, leased, dead)
 
     async def dead(self, limit: int = 100) -> list[DeadLetter]:
         """Return the first dead letters, in the order in which they were buried."""
         most = checked_count("limit", limit)
         await checkpoint()
-        first = islice(self._dead.values(), most)
-        return [DeadLetter(item.id, item.body, dict(item.headers), item.reason, item.attempts) for item in first]
+        with self._lock:
+            first = islice(self._dead.values(), most)
+            return [DeadLetter(item.id, item.body, dict(item.headers), item.reason, item.attempts) for item in first]
 
     async def redrive(self, *ids: str) -> list[str]:
         """Put dead letters back at the end of the queue, with no attempts, and return the ids of these."""
         await checkpoint()
-        items = self._pop_dead(ids)
-        for item in items:
-            item.attempts, item.position = 0, next(self._positions)
-            self._add(item, 0)
-        return [item.id for item in items]
+        with self._lock:
+            items = self._pop_dead(ids)
+            for item in items:
+                item.attempts, item.position = 0, next(self._positions)
+                self._add(item, 0)
+            return [item.id for item in items]
 
     async def discard(self, *ids: str) -> list[str]:
         """Remove dead letters, and return the ids of the removed ones."""
         await checkpoint()
-        return [self._items.pop(item.id).id for item in self._pop_dead(ids)]
+        with self._lock:
+            return [self._items.pop(item.id).id for item in self._pop_dead(ids)]
 
     async def wait(self, seconds: float) -> None:
         """Return when there may be an item to claim, at the latest after ``seconds``."""
@@ -126,11 +141,13 @@ class MemoryQueue:
 
     async def _look(self) -> bool:
         await checkpoint()
-        self._update_due()
-        return self._ready.first() is not None
+        with self._lock:
+            self._update_due()
+            return self._ready.first() is not None
 
     def _next_due(self) -> float:
-        return min(self._delayed.first_rank(), self._leased.first_rank())
+        with self._lock:
+            return loop_time_of(min(self._delayed.first_rank(), self._leased.first_rank()))
 
     def _put(self, item: Item) -> str:
         id = uuid4().hex if item.id is None else item.id
@@ -142,7 +159,7 @@ class MemoryQueue:
 
     def _add(self, item: QueueItem, delay: float) -> None:
         if delay:
-            self._delayed.put(item.id, anyio.current_time() + delay)
+            self._delayed.put(item.id, steady_time() + delay)
         else:
             self._ready.add(item)
         self._notifier.notify()
@@ -152,7 +169,7 @@ class MemoryQueue:
 
         The token stays valid until the item is claimed again, so that a late claim can still be settled.
         """
-        now = anyio.current_time()
+        now = steady_time() + TIME_PRECISION
         for times in (self._delayed, self._leased):
             for id in times.pop_all(now):
                 self._ready.add(self._items[id])
@@ -161,7 +178,7 @@ class MemoryQueue:
         self._ready.claim(item)
         item.attempts += 1
         item.token = token = uuid4().hex
-        self._leased.put(item.id, anyio.current_time() + seconds)
+        self._leased.put(item.id, steady_time() + seconds)
         return Claim(item.id, item.body, dict(item.headers), item.key, item.attempts, token)
 
     def _claimed_items(self, *claims: Claim) -> list[QueueItem]:

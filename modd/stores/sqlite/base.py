@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Protocol
 
 import anyio
 
+from modd.concurrency.backoff import spread
 from modd.ports.transaction import Transaction
 from modd.stores.sqlite.readers import Readers
 from modd.stores.sqlite.select import Select
@@ -98,6 +99,15 @@ RECHECK = 0.1
 """Seconds between two looks of a task that waits for items, for items that other processes have written."""
 
 
+LOOK_JITTER = 0.25
+"""Share by which these seconds differ, so that tasks and processes do not look in step."""
+
+
+def next_look() -> float:
+    """Return the time of the loop at which a task that waits looks again."""
+    return anyio.current_time() + spread(RECHECK, LOOK_JITTER)
+
+
 class Claimable(StorePart, ABC):
     """A part from which items are claimed, and that can be waited at until there are some."""
 
@@ -115,7 +125,7 @@ class Claimable(StorePart, ABC):
         await self._notifier.wait(
             seconds,
             self.is_claimable,
-            lambda: anyio.current_time() + RECHECK,
+            next_look,
             is_empty=self._is_drained,
             trust_notify=self.notifies_only_claimable,
         )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
+from contextvars import Token
 from functools import partial
 from types import TracebackType
 from typing import Any, ClassVar, TypeAlias
 
 from modd.concurrency.blocks import async_block
+from modd.errors import NotEntered
 from modd.ports.errors import ReadConflict
 from modd.ports.transaction import Parameters, open_transaction
 from modd.stores.sqlite.base import Store
@@ -43,6 +45,7 @@ class DeferredTransaction(SqliteTransaction):
         self._writes: Writes = []
         self._reads: Reads = []
         self._stack: AsyncExitStack | None = None
+        self._token: Token[Any] | None = None
         self._snapshot: ReadSession | None = None
 
     async def write(self, operation: Operation, *arguments: Any) -> Any:
@@ -90,6 +93,8 @@ class DeferredTransaction(SqliteTransaction):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._token is None:
+            raise NotEntered("the transaction")
         open_transaction.reset(self._token)
         self.is_open = False
         if self._stack is not None:

@@ -6,18 +6,16 @@ from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from typing import Any
 
+from modd.checks import checked_text
 from modd.ports.errors import RevisionConflict
 from modd.ports.events import RecordedEvent, Snapshot
 from modd.ports.items import Item
 from modd.stores.checks import checked_event, checked_revision
 from modd.stores.paging import PAGE, PagedReader
 from modd.stores.sqlite.base import StorePart
+from modd.stores.sqlite.limits import LARGEST, checked_item, checked_number
 from modd.stores.sqlite.select import Select
 from modd.stores.sqlite.sql import BulkInsert, CallArgs, Connection, Refused, decode_headers, encode_headers
-
-LARGEST = 2**63 - 1
-"""The largest number of SQLite."""
-
 
 INSERT = BulkInsert("INSERT INTO modd_events (position, stream, revision, at, headers, body)", "(?, ?, ?, ?, ?, ?)")
 
@@ -59,7 +57,8 @@ class SqliteEventStore(StorePart):
         `modd.errors.InvalidOption` for a negative one and for an item with a key, a delay or an id.
         """
         expected = checked_revision("expected_revision", expected_revision)
-        items = [checked_event(event) for event in events]
+        checked_text("stream", stream)
+        items = [checked_item(checked_event(event)) for event in events]
         rows = [(encode_headers(item.headers), item.body) for item in items]
         await self._store.access("append").write(append_events, stream, expected, self._store.clock(), rows)
         return expected + len(rows)
@@ -67,6 +66,7 @@ class SqliteEventStore(StorePart):
     def read(self, stream: str, after: int = 0) -> AsyncIterator[RecordedEvent]:
         """Iterate over the events of a stream after a revision, events included that are appended meanwhile."""
         first = min(checked_revision("after", after), LARGEST)
+        checked_text("stream", stream)
         return PagedReader(partial(self._read_stream, stream), lambda event: event.revision, first)
 
     def read_all(self, after: int = 0) -> AsyncIterator[RecordedEvent]:
@@ -76,14 +76,16 @@ class SqliteEventStore(StorePart):
 
     async def save_snapshot(self, stream: str, revision: int, body: bytes | Item) -> None:
         """Store the snapshot of a stream at a revision, unless there is a later one."""
-        number, item = checked_revision("revision", revision), checked_event(body)
+        number, item = checked_revision("revision", revision), checked_item(checked_event(body))
+        checked_number("revision", number)
+        checked_text("stream", stream)
         await self._store.access("save_snapshot").write(
             save_snapshots, stream, number, self._store.clock(), encode_headers(item.headers), item.body
         )
 
     async def snapshot(self, stream: str) -> Snapshot | None:
         """Return the latest snapshot of a stream; None if it has none."""
-        query = Select(SNAPSHOT, (stream,), title=f"the snapshot of {stream}")
+        query = Select(SNAPSHOT, (checked_text("stream", stream),), title=f"the snapshot of {stream}")
         rows = await self._store.access("snapshot").read(query)
         return _to_snapshot(*rows[0]) if rows else None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from modd.checks import checked_text
 from modd.ports.errors import AlreadyHandled
 from modd.stores.sqlite.base import Store, StorePart
 from modd.stores.sqlite.select import Select
@@ -29,11 +30,14 @@ class SqliteInbox(StorePart):
     async def add(self, id: str) -> None:
         """Note that the id is handled. Raises `modd.ports.AlreadyHandled` if it was noted before."""
         now = self._store.clock()
+        checked_text("id", id)
         await self._store.access("add").write(add_ids, id, now, now - self._retention)
 
     async def has(self, id: str) -> bool:
         """True if the id is noted."""
-        rows = await self._store.access("has").read(Select(HAS, (id, self._store.clock() - self._retention)))
+        rows = await self._store.access("has").read(
+            Select(HAS, (checked_text("id", id), self._store.clock() - self._retention))
+        )
         return bool(rows)
 
 

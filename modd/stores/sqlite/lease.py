@@ -8,11 +8,13 @@ statements of the earlier holder change no row: its lease is lost.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from secrets import randbits
 from typing import NamedTuple
 
 from modd.ports.errors import LeaseLost
 from modd.ports.items import Claim
+from modd.stores.sqlite.limits import LARGEST
 from modd.stores.sqlite.sql import Connection
 
 
@@ -42,10 +44,11 @@ def claim_token(position: int, number: int) -> str:
 def leased_row(claim: Claim) -> LeasedRow:
     """Return the row of a claim; for a claim of another implementation, a row that does not exist."""
     position, _, number = claim.token.partition(".")
-    try:
-        return LeasedRow(int(position, 16), int(number, 16), claim.id, claim.key)
-    except ValueError:
-        return LeasedRow(-1, -1, claim.id, claim.key)
+    with suppress(ValueError):
+        row = LeasedRow(int(position, 16), int(number, 16), claim.id, claim.key)
+        if abs(row.position) <= LARGEST and abs(row.number) <= LARGEST:
+            return row
+    return LeasedRow(-1, -1, claim.id, claim.key)
 
 
 def update_leased(connection: Connection, sql: str, rows: Iterable[LeasedRow]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from modd.checks import checked_span
+from modd.checks import checked_span, checked_text
 from modd.stores.sqlite.base import StorePart
 from modd.stores.sqlite.sql import CallArgs, Connection
 
@@ -27,6 +27,8 @@ class SqliteLocks(StorePart):
     async def acquire(self, key: str, ttl: float, token: str) -> bool:
         """Try once to acquire the lock for ``ttl`` seconds; True if the token holds it now."""
         seconds, now = checked_span("ttl", ttl), self._store.clock()
+        checked_text("key", key)
+        checked_text("token", token)
         access = self._store.access("acquire", at_once=True)
         is_held: bool = await access.write_for_result("acquire", acquire_locks, key, token, now + seconds, now)
         return is_held
@@ -34,12 +36,16 @@ class SqliteLocks(StorePart):
     async def renew(self, key: str, ttl: float, token: str) -> bool:
         """Extend the lock to ``ttl`` seconds from now; False if the token does not hold it any more."""
         seconds, now = checked_span("ttl", ttl), self._store.clock()
+        checked_text("key", key)
+        checked_text("token", token)
         access = self._store.access("renew", at_once=True)
         is_held: bool = await access.write_for_result("renew", renew_locks, now + seconds, key, token, now)
         return is_held
 
     async def release(self, key: str, token: str) -> None:
         """Release the lock if the token holds it."""
+        checked_text("key", key)
+        checked_text("token", token)
         await self._store.access("release", at_once=True).write(release_locks, key, token)
 
 

@@ -11,6 +11,7 @@ from modd.ports.items import Claim, Item
 from modd.stores.checks import checked_outbox_item
 from modd.stores.sqlite.base import Claimable
 from modd.stores.sqlite.lease import LEASED, claim_token, leased_row, new_lease_number, update_leased
+from modd.stores.sqlite.limits import LARGEST, checked_item
 from modd.stores.sqlite.select import Select
 from modd.stores.sqlite.sql import (
     BulkInsert,
@@ -59,13 +60,13 @@ class SqliteOutbox(Claimable):
 
     async def put(self, *items: bytes | Item) -> list[str]:
         """Add items, all or none, and return their ids; an id that the outbox has is not added again."""
-        rows = [_to_row(checked_outbox_item(item)) for item in items]
+        rows = [_to_row(checked_item(checked_outbox_item(item))) for item in items]
         await self._write("put", insert_items, rows)
         return [row[0] for row in rows]
 
     async def claim(self, limit: int, lease: float) -> list[Claim]:
         """Lease the first items, up to ``limit``, for ``lease`` seconds; none while an earlier lease lasts."""
-        count, seconds = checked_count("limit", limit), checked_span("lease", lease)
+        count, seconds = min(checked_count("limit", limit), LARGEST), checked_span("lease", lease)
         access, now = self._store.access("claim"), self._store.clock()
         claims: list[Claim] = await access.write_for_result("claim", claim_items, count, now, now + seconds)
         return claims

@@ -10,12 +10,14 @@ from modd.errors import InvalidOption
 from modd.ports.items import Claim, DeadLetter, Item, Stats
 from modd.stores.sqlite.base import Access, Autocommit, Claimable, Store
 from modd.stores.sqlite.lease import leased_row
+from modd.stores.sqlite.limits import LARGEST, checked_bytes, checked_item, checked_item_ids
 from modd.stores.sqlite.outbox import SqliteOutbox
 from modd.stores.sqlite.positions import Positions
 from modd.stores.sqlite.queue_operations import ItemRow, QueueOperations
 from modd.stores.sqlite.queue_sql import BLOCKED, COUNTS, DEAD_LETTERS, DELAYED, IS_CLAIMABLE, READY
 from modd.stores.sqlite.select import Select
 from modd.stores.sqlite.sql import decode_headers, encode_headers
+from modd.texts import encodable
 
 
 class SqliteQueue(Claimable):
@@ -41,7 +43,7 @@ class SqliteQueue(Claimable):
     async def put(self, *items: bytes | Item) -> list[str]:
         """Add items, all or none, and return their ids once they are safe; an id that the queue has is skipped."""
         access = self._store.access("put")
-        rows = [item if type(item) is bytes else self._to_row(item) for item in items]
+        rows = [checked_bytes("body", item) if type(item) is bytes else self._to_row(item) for item in items]
         if not rows:
             return []
         if access is not self._registered:
@@ -56,7 +58,7 @@ class SqliteQueue(Claimable):
 
     async def claim(self, limit: int, lease: float) -> list[Claim]:
         """Lease up to ``limit`` items for ``lease`` seconds each, without waiting for any."""
-        count, seconds = checked_count("limit", limit), checked_span("lease", lease)
+        count, seconds = min(checked_count("limit", limit), LARGEST), checked_span("lease", lease)
         now, wake_count = self._store.clock(), self._wake_count
         access = self._store.access("claim")
         claims: list[Claim] = await access.write_for_result("claim", self._claim, count, now, now + seconds)
@@ -83,7 +85,7 @@ class SqliteQueue(Claimable):
 
     async def bury(self, claim: Claim, reason: str) -> None:
         """Make the item a dead letter; its key is free."""
-        await self._store.access("bury").write(self._operations.bury, leased_row(claim), reason)
+        await self._store.access("bury").write(self._operations.bury, leased_row(claim), encodable(reason))
 
     async def cancel(self, *ids: str) -> list[str]:
         """Delete items that were not claimed, and return their ids."""
@@ -104,7 +106,7 @@ class SqliteQueue(Claimable):
 
     async def dead(self, limit: int = 100) -> list[DeadLetter]:
         """Return up to ``limit`` dead letters, in the order in which they were buried."""
-        parameters = (self._operations.number, checked_count("limit", limit))
+        parameters = (self._operations.number, min(checked_count("limit", limit), LARGEST))
         rows = await self._store.access("dead").read(Select(DEAD_LETTERS, parameters))
         return [
             DeadLetter(self._operations.ids.id_of(position, id), body, decode_headers(headers), reason, attempts)
@@ -128,7 +130,7 @@ class SqliteQueue(Claimable):
         return await self._store.access("read").read(Select(sql, parameters))
 
     async def _write_ids(self, call: str, operation: Any, ids: tuple[str, ...]) -> list[str]:
-        changed: list[str] = await self._store.access(call).write_for_result(call, operation, ids)
+        changed: list[str] = await self._store.access(call).write_for_result(call, operation, checked_item_ids(ids))
         return changed
 
     async def _register(self, access: Access) -> None:
@@ -140,6 +142,7 @@ class SqliteQueue(Claimable):
     def _to_row(self, item: Any) -> ItemRow:
         if not isinstance(item, Item):  # the error shows the type alone, because a body is confidential
             raise InvalidOption("body", type(item), "give bytes; encode what you put")
+        checked_item(item)
         state = DELAYED if item.delay else READY if item.key is None else BLOCKED
         due = self._store.clock() + item.delay if item.delay else None
         return ItemRow(state, due, item.id, item.key, encode_headers(item.headers), item.body)

@@ -45,6 +45,7 @@ from random import uniform
 
 import anyio
 
+from modd.concurrency.backoff import spread
 from modd.stores.sqlite.connection import ConnectionThread
 from modd.stores.sqlite.errors import StoreBusy, is_busy
 from modd.stores.sqlite.file_lock import Presence
@@ -69,6 +70,10 @@ KNOCK_POLL = 0.1
 
 ALONE_POLL = 10.0
 """Seconds between two tries to be alone, while the file is shared."""
+
+
+POLL_JITTER = 0.25
+"""Share by which these pauses differ, so that processes do not look in step, nor with anything else that polls."""
 
 
 RETRY = 1.0
@@ -128,7 +133,8 @@ class Sharing:
             return
         has_failed = False
         while True:
-            await anyio.sleep(RETRY if has_failed else ALONE_POLL if self.journal is SHARED else KNOCK_POLL)
+            pause = RETRY if has_failed else ALONE_POLL if self.journal is SHARED else KNOCK_POLL
+            await anyio.sleep(spread(pause, POLL_JITTER))
             try:
                 if self.journal is SHARED:
                     await self._try_alone(presence, writer, readers)

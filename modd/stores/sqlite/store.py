@@ -12,10 +12,10 @@ from typing import Any, Self
 
 import anyio
 
-from modd.checks import checked_callable, checked_delay, checked_span
+from modd.checks import checked_callable, checked_delay, checked_span, checked_text
 from modd.concurrency.lifespan import Lifespan
+from modd.concurrency.loops import check_loop, current_loop, is_over
 from modd.core import detached
-from modd.errors import InvalidOption
 from modd.ports.inbox import WEEK
 from modd.stores.sqlite.base import Access, Autocommit
 from modd.stores.sqlite.cache import SqliteCache
@@ -71,7 +71,7 @@ class SqliteStore:
         self.name = checked_path(path)
         self.clock = checked_callable("clock", clock)
         self._timeout = checked_delay("timeout", timeout)
-        self._connect = connect or connect_file
+        self._connect = connect_file if connect is None else checked_callable("connect", connect)
         self.events, self.cache, self.locks = SqliteEventStore(self), SqliteCache(self), SqliteLocks(self)
         self.inbox, self.outbox = SqliteInbox(self, checked_span("retention", retention)), SqliteOutbox(self)
         self._sweeper = Sweeper(self, retention)
@@ -79,6 +79,7 @@ class SqliteStore:
         self._positions = Positions()
         self._lifespan = Lifespan(self.name)
         self._process = self._thread = 0
+        self._loop: Any = None
         self._autocommit: Autocommit | None = None
 
     def __repr__(self) -> str:
@@ -86,8 +87,7 @@ class SqliteStore:
 
     def queue(self, name: str) -> SqliteQueue:
         """Return the queue of this name; its first use creates it. Raises `InvalidOption` unless the name is a text."""
-        if not isinstance(name, str):
-            raise InvalidOption("name", name, 'give a text, such as store.queue("orders")')
+        checked_text("name", name, 'give a text, such as store.queue("orders")')
         return self._queues.setdefault(name, SqliteQueue(self, name, self.outbox, self._positions))
 
     def transaction(
@@ -141,10 +141,11 @@ class SqliteStore:
         return self._sharing.journal
 
     async def __aenter__(self) -> Self:
-        if self._lifespan.is_open:
+        if self._lifespan.is_open and not is_over(self._loop):
             self._check_process()
         async with self._lifespan.opening() as stack:
-            self._process, self._thread = os.getpid(), get_ident()
+            self._lifespan.bind_to_task()
+            self._process, self._thread, self._loop = os.getpid(), get_ident(), current_loop()
             stack.callback(self._forget_access)
             loop = start_loop_thread()
             if loop is not None:
@@ -156,7 +157,7 @@ class SqliteStore:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if os.getpid() != self._process:  # forked: the file belongs to the other process
+        if self._lifespan.is_open and os.getpid() != self._process:  # forked: the file belongs to the other process
             return
         # without the error, which the task groups on the stack would wrap in a group
         await self._lifespan.close(None, None, None)
@@ -183,6 +184,7 @@ class SqliteStore:
             raise StoreForked(self.name, self._process, os.getpid())
         if get_ident() != self._thread:
             raise StoreInOtherThread(self.name)
+        check_loop(self.name, self._loop)
 
     def _on_commit(self) -> None:
         self.outbox.wake()

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar
 
@@ -27,6 +27,7 @@ from modd.ports.transaction import Parameters, open_transaction
 from modd.stores.sqlite.base import Store
 from modd.stores.sqlite.connection import current_task
 from modd.stores.sqlite.errors import TransactionInUse
+from modd.stores.sqlite.limits import checked_parameters
 from modd.stores.sqlite.select import Select
 from modd.stores.sqlite.sql import Operation
 from modd.stores.sqlite.user_sql import checked_sql, execute_statements
@@ -77,19 +78,17 @@ class SqliteTransaction(ABC):
         transaction is immediate; None if its writes are deferred.
 
         Raises `modd.errors.InvalidOption` for a statement that begins or ends transactions, or that changes how the
-        store writes.
+        store writes, and for a parameter beyond the limits of SQLite.
         """
         self.check_usable("execute")
         statement = checked_sql(sql)
-        # copied, because the caller may change them before the commit
-        values = dict(parameters) if isinstance(parameters, Mapping) else tuple(parameters)
-        changed: int | None = await self.write(execute_statements, statement, values)
+        changed: int | None = await self.write(execute_statements, statement, checked_parameters(parameters))
         return changed
 
     async def fetch(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
         """Execute a statement that reads, and return its rows."""
         self.check_usable("fetch")
-        return await self.read(Select(checked_sql(sql), parameters))
+        return await self.read(Select(checked_sql(sql), checked_parameters(parameters)))
 
     @abstractmethod
     async def write(self, operation: Operation, *arguments: Any) -> Any:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from modd.checks import checked_text
 from modd.errors import InvalidOption
 from modd.stores.sqlite.sql import CallArgs, Connection
 
@@ -46,6 +47,7 @@ def checked_sql(sql: Any) -> str:
     """Return a statement that leaves transactions and connections alone. Raises `InvalidOption` for any other."""
     if not isinstance(sql, str):
         raise InvalidOption("sql", sql, "give one statement, as a text")
+    checked_text("sql", sql)
     match = _FIRST_WORD.match(sql)
     word = match[1].upper() if match else ""
     if word in TRANSACTION_WORDS:

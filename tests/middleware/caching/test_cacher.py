@@ -19,6 +19,7 @@ from modd.cqrs import (
     Failed,
     FromCache,
     Handled,
+    Middleware,
     NoHandler,
     Query,
     QueryBus,
@@ -429,7 +430,7 @@ async def test_an_attempt_after_a_failed_one_is_kept() -> None:
             await call_next(envelope)
 
     for inside in (True, False):
-        middleware = [Cacher(), twice] if inside else [twice, Cacher()]
+        middleware: list[Middleware] = [Cacher(), twice] if inside else [twice, Cacher()]
         async with QueryBus([Uneasy(1, stamp=True)], middleware=middleware) as bus:
             assert [await bus.ask(Name()) for _ in range(2)] == ["name 2", "name 2"]
 

@@ -91,7 +91,7 @@ async def run(history: list[Any]) -> None:
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(history=st.lists(steps, max_size=20))
 def test_an_event_store_does_what_the_model_does(backend: str, history: list[Any]) -> None:
     # ST-6

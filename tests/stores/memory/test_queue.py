@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,6 +13,7 @@ from modd import InvalidOption, ModdError
 from modd.ports import Item, LeaseLost, Queue, Stats
 from modd.stores import MemoryQueue
 from modd.testing.conformance import QueueConformance
+from tests.steps import counted_calls
 
 pytestmark = pytest.mark.anyio
 
@@ -75,20 +75,10 @@ async def work(key: str | None, items: int) -> int:
     await queue.put(*[Item(b"", delay=3600) for _ in range(items)], *[Item(b"") for _ in range(items)])
     await queue.claim(items, 3600)
     await queue.put(*[Item(b"", key=key) for _ in range(items)])
-    calls = 0
-
-    def count(*_: object) -> None:
-        nonlocal calls
-        calls += 1
-
-    before = sys.getprofile()
-    sys.setprofile(count)
-    try:
+    with counted_calls() as calls:
         for _ in range(10):
             await queue.ack(*await queue.claim(1, 60))
-    finally:
-        sys.setprofile(before)
-    return calls
+    return calls[0]
 
 
 async def test_an_empty_queue_keeps_nothing() -> None:

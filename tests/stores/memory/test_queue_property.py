@@ -6,7 +6,7 @@ import os
 
 import anyio
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modd.stores import MemoryQueue
@@ -25,7 +25,7 @@ async def run(history: list[Step]) -> None:
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=EXAMPLES)
 @given(history=st.lists(steps, min_size=20, max_size=50))
 def test_a_queue_does_what_the_model_does(backend: str, history: list[Step]) -> None:
     # ST-1

@@ -11,7 +11,7 @@ from typing import Any
 
 import anyio.to_thread
 
-PATIENCE = 20
+PATIENCE = 60
 """Seconds after which a test is taken to be wrong."""
 
 

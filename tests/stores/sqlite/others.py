@@ -14,7 +14,8 @@ from modd.stores.sqlite.file_lock import Presence
 from modd.stores.sqlite.store import SqliteStore
 from tests.stores.sqlite.faulty import of_version
 
-affected = partial(SqliteStore, connect=of_version("3.40.1"))
+affected = partial(SqliteStore, connect=of_version("3.40.1"), timeout=60)
+"""Opens a store that waits for others as long as a loaded machine may take."""
 
 
 class Other:

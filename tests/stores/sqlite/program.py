@@ -10,8 +10,6 @@ import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from threading import Thread
-from time import perf_counter
-from typing import Any
 
 import anyio
 
@@ -22,32 +20,27 @@ from modd.stores.sqlite.store import SqliteStore
 TASKS, ITEMS = 5, 20
 """How many do the work side by side, and how many items each of them puts."""
 
+PATIENCE = 60
+"""Seconds after which a program is taken to hang."""
+
 
 async def work(path: str) -> None:
-    """Put, claim and acknowledge one item after another, and tell what was done and how long the longest call took."""
+    """Put, claim and acknowledge one item after another, and tell what was done."""
     done: list[str] = []
-    longest = 0.0
-
-    async def timed(call: Awaitable[Any]) -> Any:
-        nonlocal longest
-        start = perf_counter()
-        result = await call
-        longest = max(longest, perf_counter() - start)
-        return result
 
     async def one(store: SqliteStore) -> None:
         queue = store.queue("a")
         for _ in range(ITEMS):
-            await timed(queue.put(b"1"))
-            [claim] = await timed(queue.claim(1, 60))
-            await timed(queue.ack(claim))
+            await queue.put(b"1")
+            [claim] = await queue.claim(1, 60)
+            await queue.ack(claim)
             done.append(claim.id)
 
     async with SqliteStore(path) as store:
         async with anyio.create_task_group() as tasks:
             for _ in range(TASKS):
                 tasks.start_soon(one, store)
-        print(json.dumps({"done": done, "longest": longest, "mode": store.journal.mode}))
+        print(json.dumps({"done": done}))
 
 
 async def put_one(path: str) -> None:
@@ -158,19 +151,19 @@ def start(program: Callable[[str], Awaitable[None]], path: Path, backend: str) -
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def outcome(process: subprocess.Popen[str], seconds: float = 60.0) -> tuple[int, str, str]:
+def outcome(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     """The exit code of a program, what it printed, and what it said of errors."""
     with process:
         try:
-            output, errors = process.communicate(timeout=seconds)
+            output, errors = process.communicate(timeout=PATIENCE)
         finally:
             process.kill()
     return process.returncode, output, errors
 
 
-def wait_for_end(process: subprocess.Popen[str], seconds: float = 60.0) -> str:
+def wait_for_end(process: subprocess.Popen[str]) -> str:
     """What a program printed; it has to end well, without another word."""
-    code, output, errors = outcome(process, seconds)
+    code, output, errors = outcome(process)
     assert (code, errors) == (0, "")
     return output
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -60,3 +60,19 @@ async def test_a_cache_of_a_store_that_is_not_open_is_an_error(path: Path) -> No
     for call in (cache.get("a"), cache.set("a", b"", 0), cache.add("a", b"", 0), cache.delete("a")):
         with pytest.raises(StoreClosed):
             await call
+
+
+@pytest.mark.parametrize("immediate", [False, True])
+async def test_a_value_that_is_set_on_commit_is_part_of_the_transaction(path: Path, immediate: bool) -> None:
+    # DF-20
+    async with SqliteStore(path) as store:
+        with suppress(LookupError):
+            async with store.transaction(immediate=immediate):
+                await store.cache.set_on_commit("a", b"1", 60)
+                raise LookupError
+        assert await store.cache.get("a") is None
+        async with store.transaction(immediate=immediate):
+            await store.cache.set_on_commit("a", b"2", 60)
+        assert await store.cache.get("a") == b"2"
+        await store.cache.set_on_commit("a", b"3", 60)
+        assert await store.cache.get("a") == b"3"

@@ -106,12 +106,20 @@ def test_a_loop_that_ends_while_tasks_write_ends(path: Path) -> None:
             for _ in range(3):
                 tasks.create_task(write(store))
 
+    async def go_when_cancelled() -> None:
+        """All tasks are cancelled at once, before any of them runs again."""
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            watch.go()
+
     async def main() -> None:
         running.append(asyncio.create_task(open_and_write()))
         await written.wait()
         watch.hold()
         await watch.stopped()
-        asyncio.get_running_loop().call_later(0.01, watch.go)  # when all have been cancelled
+        running.append(asyncio.create_task(go_when_cancelled()))
+        await asyncio.sleep(0)
 
     watch, written, running = Watch(), asyncio.Event(), list[asyncio.Task[None]]()
     asyncio.run(main())

@@ -8,7 +8,7 @@ from typing import Any
 
 import anyio
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.stores.memory.test_events_property import Both, steps
@@ -49,7 +49,7 @@ async def run(history: list[tuple[str, list[Any]]]) -> None:
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=EXAMPLES)
 @given(history=st.lists(blocks, max_size=6))
 def test_events_in_a_file_are_what_the_model_has(backend: str, history: list[Any]) -> None:
     # ST-6

@@ -22,12 +22,12 @@ async def test_no_thread_is_left_when_a_store_is_closed(path: Path) -> None:
 
 
 def test_a_process_ends_from_inside_a_store(path: Path, anyio_backend: str) -> None:
-    wait_for_end(start(exit_inside, path, anyio_backend), seconds=20)
+    wait_for_end(start(exit_inside, path, anyio_backend))
 
 
 async def test_a_process_ends_by_itself_when_a_store_was_left_open(path: Path, anyio_backend: str) -> None:
     # ST-28
-    code, _, errors = outcome(start(leave_open, path, anyio_backend), seconds=20)
+    code, _, errors = outcome(start(leave_open, path, anyio_backend))
     if anyio_backend == "asyncio":
         assert code == 0
     else:  # trio itself takes it for an error when a task ends with something open

@@ -18,7 +18,7 @@ async def test_a_forked_process_cannot_use_the_file_that_was_open_and_can_use_ot
     path: Path, anyio_backend: str
 ) -> None:
     # ST-27
-    wait_for_end(start(run_forked, path, anyio_backend), seconds=20)
+    wait_for_end(start(run_forked, path, anyio_backend))
 
 
 async def test_the_store_and_its_file_know_the_process(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

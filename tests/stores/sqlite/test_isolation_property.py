@@ -22,7 +22,7 @@ from tests.stores.sqlite.others import affected
 
 pytestmark = pytest.mark.slow
 
-EXAMPLES = 1000 if os.environ.get("MODD_PROFILE") == "long" else 10
+EXAMPLES = 250 if os.environ.get("MODD_PROFILE") == "long" else 10
 STEPS = 30
 KEYS = ("a", "b", "c")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import anyio
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modd.ports import Claim
@@ -90,7 +90,7 @@ async def run(history: list[Any]) -> None:
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=EXAMPLES)
 @given(history=histories)
 def test_calls_at_the_same_time_are_as_if_they_were_one_after_another(backend: str, history: list[Any]) -> None:
     # ST-2

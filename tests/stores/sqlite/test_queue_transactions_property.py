@@ -8,7 +8,7 @@ from typing import Any
 
 import anyio
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modd.stores.sqlite.errors import ResultNeeded
@@ -104,7 +104,7 @@ async def run(history: list[tuple[list[Step], Any]], immediate: bool) -> None:
 
 @pytest.mark.parametrize("immediate", [False, True])
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=EXAMPLES)
 @given(history=histories)
 def test_a_transaction_is_done_whole_or_not_at_all(backend: str, immediate: bool, history: list[Any]) -> None:
     anyio.run(run, history, immediate, backend=backend)

@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from modd.errors import InvalidOption
-from modd.ports import AlreadyHandled, Claim, Conflict, LeaseLost, Transaction, Transactional
+from modd.ports import AlreadyHandled, Claim, Conflict, LeaseLost, SupportsTransactions, Transaction
 from modd.stores.sqlite.errors import ResultNeeded, StoreClosed
 from modd.stores.sqlite.store import SqliteStore
 from tests.stores.sqlite.connections import Watch
@@ -154,7 +154,7 @@ async def test_ids_are_known_before_the_commit(path: Path) -> None:
 async def test_parts_have_the_transactions_of_their_store(path: Path) -> None:
     async with open_store(path) as store:
         for part in (store.events, store.inbox, store.outbox, store.queue("orders"), store.cache, store.locks):
-            assert isinstance(part, Transactional)
+            assert isinstance(part, SupportsTransactions)
             assert repr(part).endswith(f"in {path}>")
             assert part.store is store
             async with part.transaction() as tx, store.transaction() as inner:

@@ -134,17 +134,20 @@ async def test_what_a_transaction_inside_undoes_is_not_stored_and_what_it_commit
     async def pay(command: Pay, tx: Transaction) -> None:
         await tx.execute("INSERT INTO paid VALUES (1)")
 
-    async def transaction(envelope: Envelope[Any], call_next: Next) -> None:
-        async with store.transaction(immediate=immediate):
-            await call_next(envelope)
-            if fails and not committed:
+    class InTransaction:
+        role = "transaction"
+
+        async def __call__(self, envelope: Envelope[Any], call_next: Next) -> None:
+            async with store.transaction(immediate=immediate):
+                await call_next(envelope)
+                if fails and not committed:
+                    raise ConnectionError
+            if fails:
                 raise ConnectionError
-        if fails:
-            raise ConnectionError
 
     async with open_store(path) as store:
         await table(store)
-        bus = CommandBus([pay], middleware=[Idempotency(store=store.cache), transaction])
+        bus = CommandBus([pay], middleware=[Idempotency(store=store.cache), InTransaction()])
         fails = True
         with pytest.raises(ConnectionError):
             await bus.dispatch(Envelope(Pay(), id="a"))

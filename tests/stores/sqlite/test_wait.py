@@ -11,7 +11,9 @@ import pytest
 
 from modd.errors import InvalidOption
 from modd.stores.sqlite import base
+from modd.stores.sqlite.base import next_look
 from modd.stores.sqlite.store import SqliteStore
+from modd.testing import run_virtual
 from tests.stores.sqlite.conftest import Clock
 
 pytestmark = pytest.mark.anyio
@@ -90,3 +92,11 @@ async def test_while_some_are_claimed_one_waits_at_the_outbox(path: Path) -> Non
         claims = await store.outbox.claim(1, 60)
         assert not await store.outbox.is_claimable()
         await woken(store.outbox, lambda: store.outbox.release(*claims))
+
+
+def test_those_who_wait_look_in_step_with_nobody(anyio_backend: str) -> None:
+    async def looks() -> list[float]:
+        return [next_look() for _ in range(50)]
+
+    times = run_virtual(looks, backend=anyio_backend)  # at one moment, which is 0
+    assert 0.075 <= min(times) < 0.095 < 0.105 < max(times) <= 0.125

@@ -1,0 +1,91 @@
+"""Installation of a bus in an app."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exception_handlers import request_validation_exception_handler
+from fastapi.exceptions import RequestValidationError
+
+from modd.checks import checked_flag
+from modd.core import Bus
+from modd.cqrs import InvalidIntent, TypedBus
+from modd.errors import InvalidOption
+from modd.fastapi.request_bus import BUS
+from modd.fastapi.responses import STATUSES, respond, respond_to_misfits
+
+
+def install(
+    app: FastAPI,
+    bus: Bus | TypedBus,
+    statuses: Mapping[type[Exception], int] = {},
+    *,
+    lifespan: bool = True,
+) -> None:
+    """Give an app its bus: open it with the app, send messages of routes to it, and turn errors into responses.
+
+    Call it once for an app, before the first request. An exception handler that the app has already stays.
+
+    app: the app.
+    bus: the bus; a `Bus` around the buses of all contexts if there are several.
+    statuses: the HTTP status for each type of error, derived types included; your errors, or others for errors of modd.
+        By default, `STATUSES`. The text of these errors is sent to the client.
+    lifespan: True (default) to open the bus when the app starts, inside of the lifespan of the app, and close it when
+        the app stops. False if you open the bus.
+
+    Raises:
+        InvalidOption: the app has a bus or has served a request, or another option has a value that cannot work.
+    """
+    _check(app, bus)
+    checked_flag("lifespan", lifespan)
+    table = STATUSES | _checked_statuses(statuses)
+    setattr(app.state, BUS, bus)
+    for kind in table:
+        if kind in statuses or kind not in app.exception_handlers:
+            app.add_exception_handler(kind, partial(respond, table))
+    if app.exception_handlers.get(RequestValidationError) is request_validation_exception_handler:
+        misfits: Any = partial(respond_to_misfits, table[InvalidIntent])
+        app.add_exception_handler(RequestValidationError, misfits)
+    if lifespan:
+        _open_with(app, bus)
+
+
+def _check(app: Any, bus: Any) -> None:
+    if not isinstance(app, FastAPI):
+        raise InvalidOption("app", app, "give a fastapi.FastAPI")
+    if not isinstance(bus, (Bus, TypedBus)):
+        raise InvalidOption("bus", bus, "give a modd.Bus, or a typed bus")
+    if hasattr(app.state, BUS):
+        raise InvalidOption("app", app, "it has a bus; put both into one modd.Bus, and install that")
+    if app.middleware_stack is not None:
+        raise InvalidOption("app", app, "it has served a request; install the bus before the first one")
+
+
+def _checked_statuses(statuses: Any) -> dict[type[Exception], int]:
+    table = dict(statuses) if isinstance(statuses, Mapping) else None
+    if table is None or not all(_is_error(kind) and _is_status(status) for kind, status in table.items()):
+        raise InvalidOption("statuses", statuses, "give a mapping from types of exceptions to statuses, 400 to 599")
+    return table
+
+
+def _is_error(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Exception)
+
+
+def _is_status(status: Any) -> bool:
+    return isinstance(status, int) and 400 <= status <= 599
+
+
+def _open_with(app: FastAPI, bus: Bus | TypedBus) -> None:
+    outer = app.router.lifespan_context
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[Any]:
+        async with outer(app) as state, bus:
+            yield state
+
+    app.router.lifespan_context = lifespan

@@ -1,0 +1,111 @@
+"""Responses for errors: a status for each type of error, and no sensitive content."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from math import ceil, isfinite
+from typing import Any, get_args
+
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic_core.core_schema import ErrorType
+
+from modd.core import mask_error, mask_values, path_steps, show_safely
+from modd.cqrs import (
+    CircuitOpen,
+    DispatchTimeout,
+    FeatureDisabled,
+    Forbidden,
+    InvalidIntent,
+    LockTimeout,
+    NoHandler,
+    RateLimited,
+    RetryLater,
+    Undecodable,
+)
+from modd.fastapi.request_bus import SENT
+from modd.ports import Conflict
+from modd.texts import encodable
+
+STATUSES: dict[type[Exception], int] = {
+    Undecodable: 400,
+    Forbidden: 403,
+    NoHandler: 404,
+    Conflict: 409,
+    InvalidIntent: 422,
+    RateLimited: 429,
+    CircuitOpen: 503,
+    FeatureDisabled: 503,
+    LockTimeout: 503,
+    RetryLater: 503,
+    DispatchTimeout: 504,
+}
+"""The status for each error of modd that a client can do something about. Any other error is a 500 of FastAPI."""
+
+_TEXTS_WITHOUT_VALUES = set(get_args(ErrorType)) - {
+    "assertion_error",
+    "union_tag_invalid",
+    "value_error",
+}
+"""The types of pydantic's errors whose texts are made without the value and without code of users."""
+
+
+async def respond(statuses: Mapping[type[Exception], int], request: Request, error: Exception) -> JSONResponse:
+    """Return the response for an error in a table of statuses.
+
+    Raises the error again, for a response of 500, if it is an `InvalidIntent` about a result or about an intent that
+    the client did not send.
+    """
+    status = next(statuses[kind] for kind in type(error).__mro__ if kind in statuses)
+    sent = request.scope.get(SENT, [])
+    if not isinstance(error, InvalidIntent):
+        return _response(status, error, encodable(mask_error(show_safely(str, error), error, tuple(sent))))
+    if not _is_of_client(error, sent):
+        raise error
+    return _response(status, error, [_misfit("invalid", _place(request, path), text) for path, text in error.errors])
+
+
+async def respond_to_misfits(status: int, request: Request, error: RequestValidationError) -> JSONResponse:
+    """Return the response for a request that does not fit its route: all misfits with their paths, and no values."""
+    detail = [_misfit(each["type"], each["loc"], _text_without_values(each)) for each in error.errors()]
+    return _response(status, error, detail)
+
+
+def retry_after(error: Exception) -> int | None:
+    """Return the seconds after which an error says to try again; None if it has no such time."""
+    seconds: Any = getattr(error, "retry_after", error.seconds if isinstance(error, RetryLater) else None)
+    if not isinstance(seconds, (int, float)) or isinstance(seconds, bool) or not isfinite(seconds):
+        return None
+    return max(0, ceil(seconds))
+
+
+def _response(status: int, error: Exception, detail: Any) -> JSONResponse:
+    seconds = retry_after(error)
+    headers = {} if seconds is None else {"Retry-After": str(seconds)}
+    return JSONResponse({"error": type(error).__name__, "detail": detail}, status, headers)
+
+
+def _misfit(kind: str, place: Iterable[str | int], text: str) -> dict[str, Any]:
+    """Return a misfit in the form that FastAPI gives it, and documents in OpenAPI."""
+    loc = [encodable(step) if isinstance(step, str) else step for step in place]
+    return {"type": kind, "loc": loc, "msg": encodable(text)}
+
+
+def _is_of_client(error: InvalidIntent, sent: list[Any]) -> bool:
+    about_result = any(path.startswith("result") for path, _ in error.errors)
+    return not about_result and (not sent or any(type(message) is error.intent for message in sent))
+
+
+def _place(request: Request, path: str) -> tuple[str | int, ...]:
+    """Return the place in a request that a field of the intent came from: path, query or body."""
+    steps = path_steps(path)
+    for place, names in (("path", request.path_params), ("query", request.query_params)):
+        if steps and steps[0] in names:
+            return place, *steps
+    return "body", *steps
+
+
+def _text_without_values(misfit: Mapping[str, Any]) -> str:
+    text: str = misfit["msg"]
+    return text if misfit["type"] in _TEXTS_WITHOUT_VALUES else mask_values(text, misfit.get("input"))

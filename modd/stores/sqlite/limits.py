@@ -1,0 +1,74 @@
+"""The limits of SQLite on values: each check names the argument and the limit, before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from modd.checks import checked_text
+from modd.errors import InvalidOption
+from modd.ports.items import Item
+from modd.ports.transaction import Parameters
+
+LARGEST = 2**63 - 1
+"""The largest number of SQLite, which has 64 bits."""
+
+
+LARGEST_VALUE = 999_000_000
+"""The most bytes of a value; SQLite takes 1,000,000,000 in a row, and the other columns need some of these."""
+
+
+def checked_bytes(option: str, value: Any) -> bytes:
+    """Return bytes that a row can have. Raises `InvalidOption`, with the type and the length alone."""
+    if not isinstance(value, bytes):
+        raise InvalidOption(option, type(value), "give bytes; encode the content")
+    _check_length(option, value)
+    return value
+
+
+def checked_item(item: Item) -> Item:
+    """Return an item whose body and headers a row can have. Raises `InvalidOption`."""
+    _check_length("body", item.body)
+    return item
+
+
+def checked_item_ids(ids: tuple[str, ...]) -> tuple[str, ...]:
+    """Return ids that can be looked up. Raises `InvalidOption`."""
+    for id in ids:
+        checked_text("id", id)
+    return ids
+
+
+def checked_number(option: str, value: int) -> int:
+    """Return a whole number of at most 64 bits. Raises `InvalidOption`."""
+    if not -LARGEST - 1 <= value <= LARGEST:
+        raise InvalidOption(option, value, f"give a number of at most 64 bits, up to {LARGEST}")
+    return value
+
+
+def checked_parameters(parameters: Parameters) -> dict[str, Any] | tuple[Any, ...]:
+    """Return a copy of the parameters of a statement, which the caller may change. Raises `InvalidOption`."""
+    if isinstance(parameters, Mapping):
+        named = dict(parameters)
+        for name, value in named.items():
+            _check_parameter(f"parameters[{name!r}]", value)
+        return named
+    values = tuple(parameters)
+    for at, value in enumerate(values):
+        _check_parameter(f"parameters[{at}]", value)
+    return values
+
+
+def _check_parameter(option: str, value: Any) -> None:
+    if isinstance(value, int):
+        checked_number(option, value)
+    elif isinstance(value, str):
+        _check_length(option, checked_text(option, value))
+    elif isinstance(value, (bytes, bytearray, memoryview)):
+        _check_length(option, value)
+
+
+def _check_length(option: str, value: Any) -> None:
+    if len(value) > LARGEST_VALUE:
+        cure = f"give at most {LARGEST_VALUE:,} bytes; store larger content elsewhere, and its address here"
+        raise InvalidOption(f"len({option})", len(value), cure)
