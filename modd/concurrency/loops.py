@@ -170,7 +170,7 @@ known_loops = KnownLoops()
 
 
 async def _suspended() -> AsyncGenerator[None]:
-    yield
+    yield  # pragma: no cover  # only the types of its methods are of use
 
 
 _asend, _athrow = _suspended().asend(None), _suspended().athrow(GeneratorExit)

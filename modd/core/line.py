@@ -74,7 +74,7 @@ async def enter(turn: Any, gate: Gate) -> Gate:
     try:
         if place.watched:
             await _watch(turn, gate, place)
-        elif gate.holder is not turn:
+        else:
             await place.wait()
     except BaseException:
         _give_up(turn, gate)
@@ -184,8 +184,6 @@ def _look_after(turn: Any, gate: Gate, halted: Any) -> Any:
         if holder is halted:
             raise InOtherLoop(gate.name, describe_loop(loop))
         return holder
-    with changing:
-        if gate.holder is holder:
-            holder.open = False
-            _pass_on(holder, gate)
+    holder.open = False
+    leave(holder, gate)
     return None

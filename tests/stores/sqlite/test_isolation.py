@@ -150,6 +150,12 @@ async def test_one_that_only_reads_sees_one_state_or_fails(mode: Open, path: Pat
 
 
 @modes
+async def test_one_that_reads_twice_what_nobody_changes_has_no_conflict(mode: Open, path: Path) -> None:
+    async with accounts(mode, path) as (store, _), store.transaction() as tx:
+        assert (await balance(tx, "a"), await balance(tx, "b")) == (50, 50)
+
+
+@modes
 async def test_a_stream_that_was_read_must_not_have_grown(mode: Open, path: Path) -> None:
     # DR-20
     async def decide_by_a_stream() -> None:
