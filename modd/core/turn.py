@@ -170,7 +170,7 @@ def cut_short(turn: Turn, error: BaseException, queue: Iterable[Any]) -> NoRetur
 
 
 def _close(turn: Turn, *, returns: bool) -> None:
-    """End a turn. What left the bus leaves with the turn of the same bus around it, unless it is outside already.
+    """End a turn. Messages that left the bus leave with the turn of the same bus around it, unless a caller gets them.
 
     returns: True if the caller of the turn gets the messages that left.
     """
