@@ -224,8 +224,8 @@ async def fail_before_another_sender(bus: Any) -> None:
             tasks.start_soon(bus, Hit())
             with pytest.raises(InOtherLoop, match="state is in use by an event loop that does not run") as caught:
                 await bus(Hit())
+            assert caught.value.name == "state" and "Loop" in caught.value.loop
             tasks.cancel_scope.cancel()
-    assert caught.value.name == "state" and "Loop" in caught.value.loop
 
 
 def test_a_turn_whose_loop_does_not_run_is_an_error_that_names_the_loop() -> None:
