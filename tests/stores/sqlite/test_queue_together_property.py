@@ -41,10 +41,12 @@ class Together:
             if all(number < known for number in which)
         ]
         real = await self.call(possible)
-        left = self.both.left()
+        left, stats = self.both.left(), await self.both.queue.stats()
         for order in permutations(range(len(possible))):
             model = deepcopy(self.both.model)
-            if all(answer(model, possible[number]) == seen(real[number]) for number in order) and left == model.left():
+            model.now = self.both._now()
+            same = all(answer(model, possible[number]) == seen(real[number]) for number in order)
+            if same and left == model.left() and stats == model.stats():
                 self.both.model = model
                 self.both.claims += [claim for number in order for claim in claims_of(real[number])]
                 return await self.both.compare()
