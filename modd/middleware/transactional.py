@@ -95,13 +95,13 @@ class Transactional:
         If the transaction ends in a conflict, call it again at once, in an immediate one: no other writer can come
         first then.
         """
-        joins, stamps, ran = usable_transaction() is not None, envelope.all(Stamp), envelope.ran
-        message = copy_values(envelope.message)
+        if usable_transaction() is not None:  # its owner decides about a conflict
+            return await self._attempt(envelope, call_next, immediate=False)
+        stamps, ran, message = envelope.all(Stamp), envelope.ran, copy_values(envelope.message)
         try:
             return await self._attempt(envelope, call_next, immediate=False)
         except Conflict:
-            if joins:  # the owner of the transaction decides
-                raise
+            pass
         envelope.reset(stamps, ran=ran)
         envelope.message = message
         await self._attempt(envelope, call_next, immediate=True)
