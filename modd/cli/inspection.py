@@ -17,7 +17,7 @@ from modd.ports.errors import StoreError
 from modd.stores.sqlite.errors import NotAStore, translate_error
 from modd.stores.sqlite.item_ids import ItemIds
 from modd.stores.sqlite.journal_mode import prepare_reader
-from modd.stores.sqlite.queue_sql import COUNTS, DEAD
+from modd.stores.sqlite.queue_sql import COUNTS, DEAD, LEFT_COUNT
 from modd.stores.sqlite.schema import check_version
 
 T = TypeVar("T")
@@ -64,7 +64,8 @@ class Inspector:
     def counts(self, queue: str) -> QueueCounts:
         """Count the items of each kind in a queue."""
         parameters = {"queue": self._ids(queue).number, "now": self._clock()}
-        return QueueCounts(queue, *self.connection.execute(COUNTS, parameters).fetchone())
+        counts = COUNTS if self.version > 1 else COUNTS.replace(LEFT_COUNT, "0")
+        return QueueCounts(queue, *self.connection.execute(counts, parameters).fetchone())
 
     def outbox(self) -> int:
         """Count the items in the outbox."""

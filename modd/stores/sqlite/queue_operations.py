@@ -131,6 +131,7 @@ class QueueOperations:
         self.has_news = True
         for row, due in calls:
             _update(connection, RETRY, row, READY if due is None else RETRYING, due)
+            connection.execute("DELETE FROM modd_left WHERE place = ?", (row.position,))
         return [None] * len(calls)
 
     def release(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[None]:
@@ -150,7 +151,7 @@ class QueueOperations:
 
     def cancel(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[list[str]]:
         """Delete items of which no attempt counts; each call has ids, and returns the deleted ones."""
-        unclaimed = f"attempts = 0 AND state IN ({READY}, {BLOCKED}, {DELAYED})"
+        unclaimed = f"attempts = 0 AND state IN ({READY}, {BLOCKED}, {DELAYED}, {RETRYING})"
         return [self._delete(connection, ids, unclaimed) for [ids] in calls]
 
     def discard(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[list[str]]:
@@ -162,11 +163,19 @@ class QueueOperations:
         self.has_news = True
         return [[id for id in dict.fromkeys(ids) if self._redrive(connection, id)] for [ids] in calls]
 
+    def remove(self, connection: Connection, positions: Iterable[int]) -> None:
+        """Delete the items at these positions."""
+        sql = "DELETE FROM modd_items WHERE place = ? RETURNING key"
+        self._promote(connection, {key for each in positions for [key] in connection.execute(sql, (each,)).fetchall()})
+
     def _claim(self, connection: Connection, limit: int, now: float, until: float) -> list[Claim]:
         self._make_due_items_ready(connection, now)
         number = new_lease_number()
         parameters = {"queue": self.number, "until": until, "token": number, "limit": limit}
-        rows = connection.execute(CLAIM, parameters).fetchall()
+        return self.claims_of(connection.execute(CLAIM, parameters).fetchall(), number)
+
+    def claims_of(self, rows: list[Any], number: int) -> list[Claim]:
+        """Return the claims of rows that were leased with this number, in the order of their positions."""
         rows.sort()  # the rows that an UPDATE returns have no order
         return [
             Claim(
