@@ -32,7 +32,7 @@ class ItemIds:
 
     def position_of(self, connection: Connection, id: str) -> int | None:
         """Return the position of the item with this id; None if there is none."""
-        position = self._parse(id)
+        position = self.parse(id)
         if position is not None:
             parameters = (position, self.number)
             row = connection.execute(
@@ -43,7 +43,7 @@ class ItemIds:
         rows = connection.execute("SELECT place FROM modd_items WHERE queue = ? AND id = ?", (self.number, id))
         return next((position for [position] in rows.fetchall()), None)
 
-    def _parse(self, id: str) -> int | None:
+    def parse(self, id: str) -> int | None:
         """Return the position in an id that is made of nonce and position; None for any other id."""
         nonce = self._nonce()
         text = id.removeprefix(nonce)

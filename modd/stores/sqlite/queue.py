@@ -13,6 +13,7 @@ from modd.stores.sqlite.lease import leased_row
 from modd.stores.sqlite.limits import LARGEST, checked_bytes, checked_item, checked_item_ids
 from modd.stores.sqlite.outbox import SqliteOutbox
 from modd.stores.sqlite.positions import Positions
+from modd.stores.sqlite.queue_cancel import Cancellation
 from modd.stores.sqlite.queue_operations import ItemRow, QueueOperations
 from modd.stores.sqlite.queue_sql import BLOCKED, COUNTS, DEAD_LETTERS, DELAYED, IS_CLAIMABLE, READY
 from modd.stores.sqlite.select import Select
@@ -34,6 +35,7 @@ class SqliteQueue(Claimable):
         self._operations = operations = QueueOperations(name, positions)
         # bound once: the writer groups calls by operation, and each access would make another bound method
         self._put, self._claim, self._ack = operations.put, operations.claim, operations.ack
+        self._cancellation = Cancellation(operations)
         self._wake_count = 0
         self._registered: Access | None = None
 
@@ -88,8 +90,19 @@ class SqliteQueue(Claimable):
         await self._store.access("bury").write(self._operations.bury, leased_row(claim), encodable(reason))
 
     async def cancel(self, *ids: str) -> list[str]:
-        """Delete items that were not claimed, and return their ids."""
-        return await self._write_ids("cancel", self._operations.cancel, ids)
+        """Delete items that were not claimed, and return their ids.
+
+        In a transaction that defers its writes they are deleted by the commit; if the returned ids are not true any
+        more then, it ends with `modd.ports.ReadConflict`.
+        """
+        access = self._store.access("cancel")
+        if not access.is_deferred:
+            return await self._write_ids("cancel", self._cancellation.cancel, ids)
+        asked = [*dict.fromkeys(checked_item_ids(ids))]
+        found = [id for id in asked if await access.read(self._cancellation.select(id))]
+        if asked:
+            await access.write(self._cancellation.cancel_as_told, asked, found)
+        return found
 
     async def redrive(self, *ids: str) -> list[str]:
         """Put dead letters back, behind all other items and without attempts, and return their ids."""

@@ -148,19 +148,21 @@ class QueueOperations:
         self._promote(connection, {row.key for row, _ in calls})
         return [None] * len(calls)
 
-    def cancel(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[list[str]]:
-        """Delete items of which no attempt counts; each call has ids, and returns the deleted ones."""
-        unclaimed = f"attempts = 0 AND state IN ({READY}, {BLOCKED}, {DELAYED})"
-        return [self._delete(connection, ids, unclaimed) for [ids] in calls]
-
     def discard(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[list[str]]:
         """Delete dead letters; each call has ids, and returns the deleted ones."""
-        return [self._delete(connection, ids, f"state = {DEAD}") for [ids] in calls]
+        return [self.delete(connection, ids, f"state = {DEAD}") for [ids] in calls]
 
     def redrive(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[list[str]]:
         """Put dead letters back; each call has ids, and returns the ones put back."""
         self.has_news = True
         return [[id for id in dict.fromkeys(ids) if self._redrive(connection, id)] for [ids] in calls]
+
+    def delete(self, connection: Connection, ids: Iterable[str], condition: str) -> list[str]:
+        """Delete the items that meet the condition, and return their ids."""
+        sql = f"DELETE FROM modd_items WHERE place = ? AND {condition} RETURNING key"
+        keys = {id: key for id in dict.fromkeys(ids) for [key] in self._execute_for(connection, sql, id)}
+        self._promote(connection, {*keys.values()})
+        return [*keys]
 
     def _claim(self, connection: Connection, limit: int, now: float, until: float) -> list[Claim]:
         self._make_due_items_ready(connection, now)
@@ -200,13 +202,6 @@ class QueueOperations:
             if give_way:
                 connection.execute(GIVE_WAY, parameters)
             connection.execute(PROMOTE, parameters)
-
-    def _delete(self, connection: Connection, ids: Iterable[str], condition: str) -> list[str]:
-        """Delete the items that meet the condition, and return their ids."""
-        sql = f"DELETE FROM modd_items WHERE place = ? AND {condition} RETURNING key"
-        keys = {id: key for id in dict.fromkeys(ids) for [key] in self._execute_for(connection, sql, id)}
-        self._promote(connection, {*keys.values()})
-        return [*keys]
 
     def _redrive(self, connection: Connection, id: str) -> bool:
         position = self._positions.next_free(connection)
