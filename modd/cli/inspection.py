@@ -85,17 +85,20 @@ class Inspector:
         return [(ids.id_of(place, id), *rest) for place, id, *rest in rows]
 
     def dead_ids(self, queue: str) -> list[str]:
-        """Return the ids of all dead letters of a queue."""
-        ids = self._ids(queue)
-        return [ids.id_of(place, id) for place, id in self.rows(f"SELECT place, id {FROM_DEAD}", ids.number, -1)]
+        """Return the ids of all dead letters of a queue, each once."""
+        ids, rows = self._ids(queue), self.rows(f"SELECT place, id {FROM_DEAD}", self._ids(queue).number, -1)
+        return [*dict.fromkeys(ids.id_of(place, id) for place, id in rows)]
 
     def item(self, queue: str, id: str) -> tuple[Any, ...]:
-        """Return state, due, attempts, key, headers, reason and body of an item. Raises `NoSuchItem`."""
-        place = self._ids(queue).position_of(self.connection, id)
-        if place is None:
+        """Return state, due, attempts, key, headers, reason and body of an item, of a dead one if several have the id.
+
+        Raises `NoSuchItem`.
+        """
+        places = self._ids(queue).positions_of(self.connection, id)
+        items: list[tuple[Any, ...]] = [item for place in places for item in self.rows(SELECT_ITEM, place)]
+        if not items:
             raise NoSuchItem(id, queue)
-        [item] = self.rows(SELECT_ITEM, place)
-        return tuple(item)
+        return max(items, key=lambda item: bool(item[0] == DEAD))
 
     def oldest(self, queue: str, state: int) -> float | None:
         """Return the age in seconds of the oldest item in a state; None if there is none."""

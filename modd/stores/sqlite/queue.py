@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from modd.checks import checked_count, checked_delay, checked_span
 from modd.errors import InvalidOption
-from modd.ports.items import Claim, DeadLetter, Item, Stats
+from modd.ports.items import Claim, DeadLetter, Item, PutResult, Stats
 from modd.stores.sqlite.base import Access, Autocommit, Claimable, Store
 from modd.stores.sqlite.lease import leased_row
 from modd.stores.sqlite.limits import LARGEST, checked_bytes, checked_item, checked_item_ids
@@ -42,8 +42,8 @@ class SqliteQueue(Claimable):
     def __repr__(self) -> str:
         return f"<SqliteQueue {self.name} in {self._store.name}>"
 
-    async def put(self, *items: bytes | Item) -> list[str]:
-        """Add items, all or none, and return their ids once they are safe; an id that the queue has is skipped."""
+    async def put(self, *items: bytes | Item) -> list[PutResult]:
+        """Add items, all or none, and return a result for each once they are safe; duplicates are dropped."""
         access = self._store.access("put")
         rows = [checked_bytes("body", item) if type(item) is bytes else self._to_row(item) for item in items]
         if not rows:
@@ -51,12 +51,12 @@ class SqliteQueue(Claimable):
         if access is not self._registered:
             await self._register(access)
         if not access.is_deferred:
-            ids: list[str] = await access.write(self._put, rows)
-            return ids
+            results: list[PutResult] = await access.write(self._put, rows)
+            return results
         # a deferred write has no result, so that the ids are made before it
-        ids = [uuid4().hex if isinstance(row, bytes) or row.id is None else row.id for row in rows]
-        await access.write(self._put, [_with_id(row, id) for row, id in zip(rows, ids, strict=True)])
-        return ids
+        results = [_result_before_commit(row) for row in rows]
+        await access.write(self._put, [_with_id(row, each.id) for row, each in zip(rows, results, strict=True)])
+        return results
 
     async def claim(self, limit: int, lease: float) -> list[Claim]:
         """Lease up to ``limit`` items for ``lease`` seconds each, without waiting for any."""
@@ -99,7 +99,7 @@ class SqliteQueue(Claimable):
         if not access.is_deferred:
             return await self._write_ids("cancel", self._cancellation.cancel, ids)
         asked = [*dict.fromkeys(checked_item_ids(ids))]
-        found = [id for id in asked if await access.read(self._cancellation.select(id))]
+        found = [id for id in asked for _ in await access.read(self._cancellation.select(id))]
         if asked:
             await access.write(self._cancellation.cancel_as_told, asked, found)
         return found
@@ -158,7 +158,14 @@ class SqliteQueue(Claimable):
         checked_item(item)
         state = DELAYED if item.delay else READY if item.key is None else BLOCKED
         due = self._store.clock() + item.delay if item.delay else None
-        return ItemRow(state, due, item.id, item.key, encode_headers(item.headers), item.body)
+        only_unclaimed = item.unique == "until-started"
+        return ItemRow(state, due, item.id, item.key, encode_headers(item.headers), item.body, only_unclaimed)
+
+
+def _result_before_commit(row: bytes | ItemRow) -> PutResult:
+    if isinstance(row, bytes) or row.id is None:
+        return PutResult(uuid4().hex, False)
+    return PutResult(row.id, None)
 
 
 def _with_id(row: bytes | ItemRow, id: str) -> ItemRow:

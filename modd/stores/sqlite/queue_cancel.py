@@ -6,6 +6,7 @@ its snapshot, which makes the read part of its validation, and the commit delete
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from modd.ports.errors import ReadConflict
@@ -39,9 +40,10 @@ class Cancellation:
         Raises `ReadConflict` if other items were deleted, such as one that the same transaction has put.
         """
         for ids, told in calls:
-            different = {*self._operations.delete(connection, ids, UNCLAIMED)} ^ {*told}
+            deleted = Counter(self._operations.delete(connection, ids, UNCLAIMED))
+            different = [id for id in ids if deleted[id] != told.count(id)]
             if different:
-                raise ReadConflict(self._title(*sorted(different)))
+                raise ReadConflict(self._title(*different))
         return [None] * len(calls)
 
     def _title(self, *ids: str) -> str:

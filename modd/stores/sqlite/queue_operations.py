@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from modd.ports.errors import LeaseLost
-from modd.ports.items import Claim
+from modd.ports.items import Claim, PutResult
 from modd.stores.sqlite.item_ids import ItemIds
 from modd.stores.sqlite.lease import LeasedRow, claim_token, new_lease_number, update_leased
 from modd.stores.sqlite.positions import Positions
@@ -38,7 +38,10 @@ FEW = 4
 
 
 class ItemRow(NamedTuple):
-    """An item to insert; its due time is in seconds since 1970."""
+    """An item to insert; its due time is in seconds since 1970.
+
+    only_unclaimed: True to drop it only if an item with its id was never claimed; False if there is one in any state.
+    """
 
     state: int
     due: float | None
@@ -46,6 +49,7 @@ class ItemRow(NamedTuple):
     key: str | None
     headers: bytes | None
     body: bytes
+    only_unclaimed: bool = False
 
 
 class QueueOperations:
@@ -67,7 +71,6 @@ class QueueOperations:
         self._insert = BulkInsert(
             "INSERT INTO modd_items (place, queue, state, due, id, key, headers, body)",
             f"(?, {self.number}, ?, ?, ?, ?, ?, ?)",
-            "ON CONFLICT (queue, id) WHERE id IS NOT NULL DO NOTHING",
         )
 
     def register(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[None]:
@@ -75,8 +78,8 @@ class QueueOperations:
         connection.execute("INSERT OR IGNORE INTO modd_queues VALUES (?, ?)", (self.number, self.name))
         return [None] * len(calls)
 
-    def put(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[list[str]]:
-        """Insert items, and return the ids of each call; items whose id is there are left out.
+    def put(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[list[PutResult]]:
+        """Insert items, and return the results of each call; duplicates are left out.
 
         An item is its body alone, which is faster, or an `ItemRow`.
         """
@@ -84,20 +87,21 @@ class QueueOperations:
         position, nonce = self._positions.next_free(connection), self._positions.nonce
         plain: list[Any] = []
         full: list[Any] = []
-        results: list[list[str]] = []
+        added: set[str | None] = set()
+        results: list[list[PutResult]] = []
         for [items] in calls:
-            ids: list[str] = []
+            results.append(outcome := [])
             for item in items:
                 if type(item) is bytes:
-                    ids.append(f"{nonce}{position:x}")
                     plain += (position, item)
+                    outcome.append(PutResult(f"{nonce}{position:x}", False))
+                elif self._is_duplicate(connection, item, added):
+                    outcome.append(PutResult(item.id, True))
+                    continue
                 else:
-                    ids.append(self.ids.id_of(position, item.id))
-                    if item.id is not None and self.ids.position_of(connection, item.id) is not None:
-                        continue
-                    full += (position, *item)
+                    full += (position, *item[:-1])
+                    outcome.append(PutResult(self.ids.id_of(position, item.id), False))
                 position += 1
-            results.append(ids)
         self._positions.mark_used(position - 1)
         self._insert_plain.run(connection, plain)
         self._insert.run(connection, full)
@@ -155,14 +159,17 @@ class QueueOperations:
     def redrive(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[list[str]]:
         """Put dead letters back; each call has ids, and returns the ones put back."""
         self.has_news = True
-        return [[id for id in dict.fromkeys(ids) if self._redrive(connection, id)] for [ids] in calls]
+        return [[each for id in ids for each in self._redrive(connection, id)] for [ids] in calls]
 
     def delete(self, connection: Connection, ids: Iterable[str], condition: str) -> list[str]:
-        """Delete the items that meet the condition, and return their ids."""
+        """Delete the items that meet the condition, and return the id of each."""
         sql = f"DELETE FROM modd_items WHERE place = ? AND {condition} RETURNING key"
-        keys = {id: key for id in dict.fromkeys(ids) for [key] in self._execute_for(connection, sql, id)}
-        self._promote(connection, {*keys.values()})
-        return [*keys]
+        deleted: list[tuple[str, str | None]] = []
+        for id in ids:
+            for position in self.ids.positions_of(connection, id):
+                deleted += [(id, key) for [key] in connection.execute(sql, (position,)).fetchall()]
+        self._promote(connection, {key for _, key in deleted})
+        return [id for id, _ in deleted]
 
     def _claim(self, connection: Connection, limit: int, now: float, until: float) -> list[Claim]:
         self._make_due_items_ready(connection, now)
@@ -203,17 +210,24 @@ class QueueOperations:
                 connection.execute(GIVE_WAY, parameters)
             connection.execute(PROMOTE, parameters)
 
-    def _redrive(self, connection: Connection, id: str) -> bool:
-        position = self._positions.next_free(connection)
-        self._positions.mark_used(position)
-        keys = [key for [key] in self._execute_for(connection, REDRIVE, id, position, id)]
+    def _redrive(self, connection: Connection, id: str) -> list[str]:
+        """Put back the dead letters with this id, and return it for each."""
+        keys: list[str | None] = []
+        for position in self.ids.positions_of(connection, id):
+            free = self._positions.next_free(connection)
+            self._positions.mark_used(free)
+            keys += [key for [key] in connection.execute(REDRIVE, (free, id, position)).fetchall()]
         self._promote(connection, keys)
-        return bool(keys)
+        return [id] * len(keys)
 
-    def _execute_for(self, connection: Connection, sql: str, id: str, *values: Any) -> list[Any]:
-        """Execute a statement, whose last value is a position, for the item with this id; return its rows."""
-        position = self.ids.position_of(connection, id)
-        return [] if position is None else connection.execute(sql, (*values, position)).fetchall()
+    def _is_duplicate(self, connection: Connection, item: ItemRow, added: set[str | None]) -> bool:
+        """Return True if an item is left out because of one in the file or among those added with it; else add it."""
+        if item.id is None:
+            return False
+        if item.id in added or self.ids.is_known(connection, item.id, only_unclaimed=item.only_unclaimed):
+            return True
+        added.add(item.id)
+        return False
 
 
 def _blocked_keys(calls: Sequence[CallArgs]) -> set[str]:

@@ -78,9 +78,9 @@ async def test_what_a_block_cancels_stays_if_the_block_fails(path: Path) -> None
 async def test_an_id_that_the_queue_has_chosen_is_cancelled_too(path: Path) -> None:
     # DR-50
     async with timers(path) as (store, queue, _, _):
-        [id] = await queue.put(b"")
+        [result] = await queue.put(b"")
         async with store.transaction():
-            assert await queue.cancel(id) == [id]
+            assert await queue.cancel(result.id) == [result.id]
         assert await ids_of(queue) == []
 
 
