@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar
 from uuid import uuid4
 
@@ -14,7 +15,8 @@ from modd.stores.sqlite.limits import LARGEST, checked_bytes, checked_item, chec
 from modd.stores.sqlite.outbox import SqliteOutbox
 from modd.stores.sqlite.positions import Positions
 from modd.stores.sqlite.queue_cancel import Cancellation
-from modd.stores.sqlite.queue_operations import ItemRow, QueueOperations
+from modd.stores.sqlite.queue_operations import QueueOperations
+from modd.stores.sqlite.queue_put import ItemRow
 from modd.stores.sqlite.queue_sql import BLOCKED, COUNTS, DEAD_LETTERS, DELAYED, IS_CLAIMABLE, READY
 from modd.stores.sqlite.select import Select
 from modd.stores.sqlite.sql import decode_headers, encode_headers
@@ -29,15 +31,19 @@ class SqliteQueue(Claimable):
 
     notifies_only_claimable: ClassVar[bool] = True
 
-    def __init__(self, store: Store, name: str, outbox: SqliteOutbox, positions: Positions) -> None:
+    def __init__(
+        self, store: Store, name: str, outbox: SqliteOutbox, positions: Positions, news: set[SqliteQueue]
+    ) -> None:
         super().__init__(store)
         self.name, self.outbox = name, outbox
-        self._operations = operations = QueueOperations(name, positions)
+        self._operations = operations = QueueOperations(name, positions, partial(news.add, self))
         # bound once: the writer groups calls by operation, and each access would make another bound method
         self._put, self._claim, self._ack = operations.put, operations.claim, operations.ack
+        self._register_and_put = operations.register_and_put
         self._cancellation = Cancellation(operations)
         self._wake_count = 0
         self._registered: Access | None = None
+        """The access by which a put has noted the name of the queue, once each time that the store is opened."""
 
     def __repr__(self) -> str:
         return f"<SqliteQueue {self.name} in {self._store.name}>"
@@ -48,15 +54,15 @@ class SqliteQueue(Claimable):
         rows = [checked_bytes("body", item) if type(item) is bytes else self._to_row(item) for item in items]
         if not rows:
             return []
-        if access is not self._registered:
-            await self._register(access)
-        if not access.is_deferred:
-            results: list[PutResult] = await access.write(self._put, rows)
+        put = self._put if access is self._registered else self._register_and_put
+        if access.is_deferred:  # without a result before the commit, so that the ids are made here
+            results = [_result_before_commit(row) for row in rows]
+            await access.write(put, [_with_id(row, each.id) for row, each in zip(rows, results, strict=True)])
             return results
-        # a deferred write has no result, so that the ids are made before it
-        results = [_result_before_commit(row) for row in rows]
-        await access.write(self._put, [_with_id(row, each.id) for row, each in zip(rows, results, strict=True)])
-        return results
+        outcome: list[PutResult] = await access.write(put, rows)
+        if isinstance(access, Autocommit):
+            self._registered = access
+        return outcome
 
     async def claim(self, limit: int, lease: float) -> list[Claim]:
         """Lease up to ``limit`` items for ``lease`` seconds each, without waiting for any."""
@@ -126,12 +132,10 @@ class SqliteQueue(Claimable):
             for position, id, body, headers, reason, attempts in rows
         ]
 
-    def wake_if_claimable(self) -> None:
-        """Wake the tasks that wait, if the last commit may have left more to claim; called after each commit."""
-        if self._operations.has_news:
-            self._operations.has_news = False
-            self._wake_count += 1
-            self.wake()
+    def wake(self) -> None:
+        """Wake the tasks that wait, after a commit that may have left more to claim."""
+        self._wake_count += 1
+        super().wake()
 
     async def is_claimable(self) -> bool:
         """True if there is an item that can be claimed now."""
@@ -145,12 +149,6 @@ class SqliteQueue(Claimable):
     async def _write_ids(self, call: str, operation: Any, ids: tuple[str, ...]) -> list[str]:
         changed: list[str] = await self._store.access(call).write_for_result(call, operation, checked_item_ids(ids))
         return changed
-
-    async def _register(self, access: Access) -> None:
-        """Note the name of the queue in the file, once each time that the store is opened."""
-        await access.write(self._operations.register)
-        if isinstance(access, Autocommit):
-            self._registered = access
 
     def _to_row(self, item: Any) -> ItemRow:
         if not isinstance(item, Item):  # the error shows the type alone, because a body is confidential

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from modd.ports.errors import LeaseLost
 from modd.ports.items import Claim, PutResult
 from modd.stores.sqlite.item_ids import ItemIds
 from modd.stores.sqlite.lease import LeasedRow, claim_token, new_lease_number, update_leased
 from modd.stores.sqlite.positions import Positions
+from modd.stores.sqlite.queue_put import Insertion
 from modd.stores.sqlite.queue_sql import (
     ACK,
     ACK_MANY,
@@ -31,82 +32,39 @@ from modd.stores.sqlite.queue_sql import (
     RETRYING,
 )
 from modd.stores.sqlite.savepoint import savepoint
-from modd.stores.sqlite.sql import BulkInsert, CallArgs, Connection, decode_headers
+from modd.stores.sqlite.sql import CallArgs, Connection, decode_headers
 
 FEW = 4
 """Most items that are acknowledged one by one; for more of them, one statement for each lease is faster."""
-
-
-class ItemRow(NamedTuple):
-    """An item to insert; its due time is in seconds since 1970.
-
-    only_unclaimed: True to drop it only if an item with its id was never claimed; False if there is one in any state.
-    """
-
-    state: int
-    due: float | None
-    id: str | None
-    key: str | None
-    headers: bytes | None
-    body: bytes
-    only_unclaimed: bool = False
 
 
 class QueueOperations:
     """The operations of one queue on the table of items.
 
     positions: the source of positions for new items.
+    tell_news: called, in the writer's thread, if there may be more to claim after the next commit.
     """
 
-    def __init__(self, name: str, positions: Positions) -> None:
+    __slots__ = ("_positions", "ids", "name", "number", "tell_news")
+
+    def __init__(self, name: str, positions: Positions, tell_news: Callable[[], None]) -> None:
         self.name, self._positions = name, positions
         self.ids = ItemIds(name, lambda: positions.nonce)
-        self.number = self.ids.number
-        self.has_news = False
-        """True if there may be more to claim than at the last commit; set in the writer's thread, unset in the loop
-        after a commit."""
-        self._insert_plain = BulkInsert(
-            "INSERT INTO modd_items (place, queue, state, body)", f"(?, {self.number}, {READY}, ?)"
-        )
-        self._insert = BulkInsert(
-            "INSERT INTO modd_items (place, queue, state, due, id, key, headers, body)",
-            f"(?, {self.number}, ?, ?, ?, ?, ?, ?)",
-        )
-
-    def register(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[None]:
-        """Note the name of the queue beside its number, for the command line."""
-        connection.execute("INSERT OR IGNORE INTO modd_queues VALUES (?, ?)", (self.number, self.name))
-        return [None] * len(calls)
+        self.number, self.tell_news = self.ids.number, tell_news
 
     def put(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[list[PutResult]]:
-        """Insert items, and return the results of each call; duplicates are left out.
-
-        An item is its body alone, which is faster, or an `ItemRow`.
-        """
-        self.has_news = True
-        position, nonce = self._positions.next_free(connection), self._positions.nonce
-        plain: list[Any] = []
-        full: list[Any] = []
-        added: set[str | None] = set()
-        results: list[list[PutResult]] = []
-        for [items] in calls:
-            results.append(outcome := [])
-            for item in items:
-                if type(item) is bytes:
-                    plain += (position, item)
-                    outcome.append(PutResult(f"{nonce}{position:x}", False))
-                elif self._is_duplicate(connection, item, added):
-                    outcome.append(PutResult(item.id, True))
-                    continue
-                else:
-                    full += (position, *item[:-1])
-                    outcome.append(PutResult(self.ids.id_of(position, item.id), False))
-                position += 1
-        self._positions.mark_used(position - 1)
-        self._insert_plain.run(connection, plain)
-        self._insert.run(connection, full)
+        """Insert items, and return the results of each call; see `Insertion`."""
+        self.tell_news()
+        insertion = Insertion(connection, self.ids, self._positions)
+        results = [insertion.add(items) for [items] in calls]
+        insertion.run()
         self._promote(connection, _blocked_keys(calls))
         return results
+
+    def register_and_put(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[list[PutResult]]:
+        """Insert items as `put` does, and note the name of the queue beside its number, for the command line."""
+        connection.execute("INSERT OR IGNORE INTO modd_queues VALUES (?, ?)", (self.number, self.name))
+        return self.put(connection, calls)
 
     def claim(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[list[Claim]]:
         """Claim items; each call has a limit, the time now, and the time at which the lease ends."""
@@ -132,14 +90,14 @@ class QueueOperations:
 
     def retry(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[None]:
         """Make items claimable again; each call has the row, and the time at which it is due, None for now."""
-        self.has_news = True
+        self.tell_news()
         for row, due in calls:
             _update(connection, RETRY, row, READY if due is None else RETRYING, due)
         return [None] * len(calls)
 
     def release(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[None]:
         """Make items claimable again as if they had not been claimed; each call has the row."""
-        self.has_news = True
+        self.tell_news()
         for [row] in calls:
             _update(connection, RELEASE, row)
         self._promote(connection, {row.key for [row] in calls}, give_way=True)
@@ -158,7 +116,7 @@ class QueueOperations:
 
     def redrive(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[list[str]]:
         """Put dead letters back; each call has ids, and returns the ones put back."""
-        self.has_news = True
+        self.tell_news()
         return [[each for id in ids for each in self._redrive(connection, id)] for [ids] in calls]
 
     def delete(self, connection: Connection, ids: Iterable[str], condition: str) -> list[str]:
@@ -204,7 +162,7 @@ class QueueOperations:
         give_way: first let a head step back of which no attempt counts.
         """
         for key in (key for key in keys if key is not None):
-            self.has_news = True
+            self.tell_news()
             parameters = {"queue": self.number, "key": key}
             if give_way:
                 connection.execute(GIVE_WAY, parameters)
@@ -219,15 +177,6 @@ class QueueOperations:
             keys += [key for [key] in connection.execute(REDRIVE, (free, id, position)).fetchall()]
         self._promote(connection, keys)
         return [id] * len(keys)
-
-    def _is_duplicate(self, connection: Connection, item: ItemRow, added: set[str | None]) -> bool:
-        """Return True if an item is left out because of one in the file or among those added with it; else add it."""
-        if item.id is None:
-            return False
-        if item.id in added or self.ids.is_known(connection, item.id, only_unclaimed=item.only_unclaimed):
-            return True
-        added.add(item.id)
-        return False
 
 
 def _blocked_keys(calls: Sequence[CallArgs]) -> set[str]:
