@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from modd.stores.sqlite.store import SqliteStore
-from tests.stores.sqlite.connections import Watch
 from tests.steps import calls_of
+from tests.stores.sqlite.connections import Watch
 
 pytestmark = pytest.mark.anyio
 
