@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -78,11 +78,12 @@ class Inspector:
             raise NoSuchQueue(queue, self.path, queues)
         return queue
 
-    def dead(self, queue: str, limit: int) -> list[tuple[str, bytes, str, int]]:
-        """Return id, body, reason and attempts of the first dead letters, in the order in which they were buried."""
+    def dead(self, queue: str, limit: int) -> Iterator[tuple[str, bytes, str, int]]:
+        """Yield id, body, reason and attempts of the first dead letters, in the order in which they were buried."""
         ids = self._ids(queue)
-        rows = self.rows(f"SELECT place, id, body, reason, attempts {FROM_DEAD}", ids.number, limit)
-        return [(ids.id_of(place, id), *rest) for place, id, *rest in rows]
+        sql = f"SELECT place, id, body, reason, attempts {FROM_DEAD}"
+        for place, id, *rest in self.connection.execute(sql, (ids.number, limit)):  # one by one: bodies may be large
+            yield (ids.id_of(place, id), *rest)
 
     def dead_ids(self, queue: str) -> list[str]:
         """Return the ids of all dead letters of a queue, each once."""
