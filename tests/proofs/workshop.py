@@ -9,12 +9,14 @@ from time import time
 from typing import Any
 
 import anyio
+import pytest
 
 from modd.cqrs import CommandBus, Emit, EventBus, GiveUp
 from modd.middleware import Enqueue
 from modd.ports import Transaction
 from modd.relay import Relay
 from modd.stores import SqliteStore
+from modd.stores.sqlite import file_lock
 from modd.worker import Worker
 from tests.proofs.kills import Killer
 from tests.proofs.orders import CUSTOMERS, Place, Placed, customer_of, fails_first, is_poison, key_of
@@ -136,6 +138,12 @@ async def rows(store: SqliteStore, sql: str) -> list[Any]:
         return await tx.fetch(sql)
 
 
+def allow_locks(locks: bool) -> None:
+    """Have files locked in this process, or not, as on a system without locks."""
+    if not locks:
+        pytest.MonkeyPatch().setattr(file_lock, "fcntl", None)
+
+
 async def put(outside: Outside, path: str, orders: int) -> None:
     """A process that accepts orders."""
     async with opened(path) as store:
@@ -143,9 +151,16 @@ async def put(outside: Outside, path: str, orders: int) -> None:
 
 
 async def work(
-    outside: Outside, path: str, kill_at: int | str = 0, orders: int = 0, lease: float = 30.0, careless: bool = False
+    outside: Outside,
+    path: str,
+    kill_at: int | str = 0,
+    orders: int = 0,
+    lease: float = 30.0,
+    careless: bool = False,
+    locks: bool = True,
 ) -> None:
     """A process that works, and is killed at a point; it accepts so many orders while it works."""
+    allow_locks(locks)
     outside.tell(began=True)
     killer, shop = Killer(kill_at, outside.tell), Workshop(apart=path if careless else None)
     async with opened(path, connect=killer) as store:
@@ -156,8 +171,9 @@ async def work(
     outside.tell(points=killer.points)
 
 
-async def recover(outside: Outside, path: str) -> None:
+async def recover(outside: Outside, path: str, locks: bool = True) -> None:
     """A process that does what is left, later, and tells what there is at the end."""
+    allow_locks(locks)
     async with opened(path, clock=lambda: time() + LATER) as store:
         async with at_work(store, Workshop()):
             await finished(store)

@@ -64,7 +64,7 @@ async def test_a_file_of_a_newer_modd_is_left_as_it_is(path: Path) -> None:
     assert "has schema version 99" in str(error)
     assert "upgrade modd" in str(error)
     assert path.read_bytes() == content  # noqa: ASYNC240
-    assert files_beside(path) == {"", "-modd", "-modd-turn"}
+    assert files_beside(path) == {"", "-modd-turn"}
 
 
 async def test_a_file_that_cannot_be_written_is_told_at_once(path: Path) -> None:

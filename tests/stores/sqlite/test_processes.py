@@ -7,11 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from modd.stores.sqlite import file_lock
-from modd.stores.sqlite.journal_mode import ALONE
 from modd.stores.sqlite.store import SqliteStore
-from modd.stores.sqlite.write_turns import WriteTurns
-from tests.stores.sqlite.faulty import has_wal, mode_in_header
+from tests.stores.sqlite.faulty import has_wal
 from tests.stores.sqlite.program import ITEMS, TASKS, put_and_stay, start, wait_for_end, work
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
@@ -35,32 +32,16 @@ async def test_a_process_that_is_killed_keeps_nobody_out_and_loses_nothing(path:
         process.kill()
     assert has_wal(path)
     async with SqliteStore(path) as store:
-        assert store.journal == ALONE
         assert (await store.queue("a").stats()).ready == 1
 
 
-async def test_a_process_is_let_in_by_one_that_is_alone(path: Path, anyio_backend: str) -> None:
+async def test_a_process_opens_the_file_beside_another_one(path: Path, anyio_backend: str) -> None:
     process = start(put_and_stay, path, anyio_backend)
     with process:
         assert process.stdout is not None
         assert process.stdout.readline() == "put\n"
         async with SqliteStore(path) as store:
-            assert store.journal.mode == "truncate"
             await store.queue("a").put(b"2")
             process.kill()
             process.wait()
             assert (await store.queue("a").stats()).ready == 2
-    assert mode_in_header(path) == 1
-
-
-def test_a_turn_is_waited_for_no_longer_than_the_timeout(path: Path) -> None:
-    path.touch()
-    held, turns = file_lock.FileLock(f"{path}-modd-turn", str(path)), WriteTurns(str(path), timeout=0.05)
-    assert held.try_exclusive()
-    connection = SqliteStore(path)._connect(str(path))
-    assert turns.run(lambda connection: connection.in_transaction, connection) is False
-    held.close()
-    connection.execute("BEGIN IMMEDIATE")
-    assert turns.run(lambda connection: connection.in_transaction, connection) is True
-    connection.close()
-    turns.close()
