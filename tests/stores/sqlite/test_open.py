@@ -75,10 +75,10 @@ async def test_a_file_that_cannot_be_written_is_told_at_once(path: Path) -> None
 
 
 async def test_a_folder_that_cannot_be_written_is_told_at_once(path: Path) -> None:
-    Path(f"{path}-modd").mkdir()  # noqa: ASYNC240  # so that nobody can make a file of that name
+    Path(f"{path}-modd-turn").mkdir()  # noqa: ASYNC240  # so that nobody can make a file of that name
     error = await opening(path)
     assert isinstance(error, StoreReadOnly)
-    assert "-modd" in str(error)
+    assert "-modd-turn" in str(error)
 
 
 @pytest.mark.parametrize(
