@@ -124,7 +124,7 @@ def test_a_process_that_waits_for_a_turn_looks_for_it_every_millisecond_however_
     def pause(seconds: float) -> None:
         pauses.append(seconds)
         if len(pauses) == 3000:
-            held.close()
+            held.unlock()
 
     monkeypatch.setattr(write_turns, "sleep", pause)
     with turn_taken(path) as held, closing(connect_file(str(path))) as connection:

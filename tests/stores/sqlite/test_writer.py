@@ -71,12 +71,9 @@ def stop(connection: Connection, calls: Sequence[CallArgs]) -> Sequence[None]:
     raise Stop
 
 
-async def test_when_the_connection_cannot_even_be_asked_all_callers_are_told_and_it_goes_on(path: Path) -> None:
-    def has_others() -> bool:
-        if errors:
-            raise errors.pop()
-        return False
-
+async def test_when_the_connection_cannot_even_be_asked_all_callers_are_told_and_it_goes_on(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     failed = 0
 
     async def fail(number: int) -> None:
@@ -85,8 +82,12 @@ async def test_when_the_connection_cannot_even_be_asked_all_callers_are_told_and
             await writer.submit(insert_numbers, number)
         failed += 1
 
-    errors: list[Exception] = [RuntimeError("can't start new thread")]
+    async def refuse(work: object) -> None:
+        monkeypatch.undo()
+        raise RuntimeError("can't start new thread")
+
     async with open_thread(path) as thread:
+        monkeypatch.setattr(thread, "run", refuse)
         writer = Writer("store.db", thread, lambda: None)
         async with anyio.create_task_group() as tasks:
             for number in (1, 2):
