@@ -169,7 +169,7 @@ class SqliteStore:
         self._journal = file.journal
         self._positions.begin(file.nonce)
         self._writer = writer = Writer(self.name, file.thread, self._on_commit)
-        log = LogLimit(self.name, writer) if file.journal.mode == "wal" else None
+        self._log = log = LogLimit(self.name, writer) if file.journal.mode == "wal" else None
         self._readers = Readers(self.name, file.open_reader, log)
         stack.push_async_callback(self._readers.end)
         tasks = await stack.enter_async_context(anyio.create_task_group())
@@ -180,6 +180,8 @@ class SqliteStore:
         background = await stack.enter_async_context(anyio.create_task_group())
         with detached():
             background.start_soon(self._sweeper.run)
+            if log is not None:
+                background.start_soon(log.run)
         stack.callback(background.cancel_scope.cancel)
 
     def _check_process(self) -> None:
@@ -190,6 +192,8 @@ class SqliteStore:
         check_loop(self.name, self._loop)
 
     def _on_commit(self) -> None:
+        if self._log is not None:
+            self._log.check()
         self.outbox.wake()
         for queue in self._queues.values():
             queue.wake_if_claimable()

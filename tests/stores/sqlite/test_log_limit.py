@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any, cast
 
 import anyio
 import pytest
@@ -77,10 +78,10 @@ class Beside:
 
     async def hold(self, *, task_status: TaskStatus[None]) -> None:
         async with self._store.transaction() as tx:
-            assert await tx.fetch("SELECT count(*) FROM modd_items") == [(0,)]
+            before = await tx.fetch("SELECT count(*) FROM modd_items")
             task_status.started()
             await self.let_go.wait()
-            assert await tx.fetch("SELECT count(*) FROM modd_items") == [(0,)]
+            assert await tx.fetch("SELECT count(*) FROM modd_items") == before
 
     async def read(self) -> None:
         async with self._store.transaction() as tx:
@@ -96,15 +97,16 @@ async def test_a_new_snapshot_waits_for_the_open_ones_when_the_wal_is_long(
     monkeypatch.setattr(log_limit, "MOMENT", 60.0)
     disk = Disk()
     async with SqliteStore(path, connect=disk.connect) as store, anyio.create_task_group() as tasks:
-        beside = Beside(store)
+        beside, queue = Beside(store), store.queue("a")
+        await queue.put(b"1")  # this commits the queue by itself
         await tasks.start(beside.hold)
-        await store.queue("a").put(b"1")
+        await queue.put(b"2")
         before = disk.statements.count(CHECKPOINT)
         tasks.start_soon(beside.read)
         await anyio.wait_all_tasks_blocked()
         assert not beside.counts
         beside.let_go.set()
-        await until(lambda: beside.counts == [1])
+        await until(lambda: beside.counts == [2])
         assert disk.statements.count(CHECKPOINT) == before + 1
 
 
@@ -115,13 +117,15 @@ async def test_it_waits_a_moment_only_and_then_not_again_for_a_while(
     monkeypatch.setattr(log_limit, "MOMENT", 0.01)
     monkeypatch.setattr(log_limit, "PAUSE", 1000.0)
     async with SqliteStore(path) as store, anyio.create_task_group() as tasks:
-        beside = Beside(store)
+        beside, queue = Beside(store), store.queue("a")
+        await queue.put(b"1")  # this commits the queue by itself
         await tasks.start(beside.hold)
-        await store.queue("a").put(b"1")
+        await queue.put(b"2")
         await beside.read()
         monkeypatch.setattr(log_limit, "MOMENT", 1000.0)
+        await queue.put(b"3")
         await beside.read()
-        assert beside.counts == [1, 1]
+        assert beside.counts == [2, 3]
         beside.let_go.set()
 
 
@@ -136,3 +140,12 @@ async def test_a_wal_that_cannot_be_copied_keeps_nobody_from_reading(
         beside = Beside(store)
         await beside.read()
         assert beside.counts == [1]
+
+
+async def test_without_a_wal_no_snapshot_waits(path: Path) -> None:
+    log = log_limit.LogLimit(str(path), cast(Any, "nobody writes"))
+    with anyio.fail_after(60):
+        async with log.count():
+            log.check()
+            async with log.count():
+                assert not path.exists()  # noqa: ASYNC240
