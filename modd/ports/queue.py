@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import Protocol, TypeAlias
 
-from modd.ports.items import Claim, DeadLetter, Item, Stats, Subscription
+from modd.ports.items import Claim, DeadLetter, Item, PutResult, Stats, Subscription
 
 CreateDeliveries: TypeAlias = Callable[[Sequence[Subscription]], Sequence[Item] | None]
 """A function from the announced handlers of an event to the items that replace it; None to leave the event alone."""
@@ -28,16 +28,21 @@ class Queue(Protocol):
     not return the item then, `claim_left` does. No attempt counts, and the item keeps its key. `stats` counts it as
     left.
 
+    Ids. Several items may have one id: those that have begun, and the next one, which was put with
+    ``unique="until-started"``. A claim stands for its own item. `cancel`, `redrive` and `discard` take an id for all
+    items in the right state that have it, and return it once for each.
+
     Times are in seconds. Methods raise `InvalidOption` for impossible times, and for a limit below 1.
 
     An implementation may have one more method, ``async def wait(self, seconds: float) -> None``, which returns when
     there may be an item to claim, or to claim by its name, at the latest after ``seconds``. Without it workers poll.
     """
 
-    async def put(self, *items: bytes | Item) -> list[str]:
-        """Add items, all or none, and return their ids in order as soon as the items are safe.
+    async def put(self, *items: bytes | Item) -> list[PutResult]:
+        """Add items, all or none, and return a result for each in order as soon as the items are safe.
 
-        An item with an id that the queue has, in any state, is not added again; its id is returned nevertheless.
+        An item with an id that the queue has, in any state, is a duplicate and is dropped. With
+        ``unique="until-started"`` it is one only if the other item was never claimed, as far as its attempts count.
         """
         ...
 

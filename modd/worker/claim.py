@@ -36,6 +36,7 @@ class ClaimInHand:
         "is_left",
         "lease",
         "lost",
+        "released",
         "settling",
         "source",
         "until",
@@ -57,6 +58,8 @@ class ClaimInHand:
         """True if the lease ran out and a second worker has claimed the item."""
         self.is_left: bool | None = None
         """True if the item is left to workers that know it; False if it has been left for too long already."""
+        self.released = False
+        """True if the handler was cancelled and the message goes back to its queue."""
         self.cancel: Callable[[], object]
         """Cancels the handler; set by the slot that handles the claim."""
         self._settlement: Settlement | None = None
@@ -122,7 +125,7 @@ class ClaimInHand:
         failed: True if the handler ends the worker, as `SystemExit` does. Then the attempt counts, so that the message
             becomes a dead letter in the end.
         """
-        self.settling, queue = True, self.source.queue
+        self.settling, self.released, queue = True, self._settlement is None, self.source.queue
         action, *args = self._settlement or (queue.retry if failed else queue.release,)
         await settle_shielded(action, [self.claim], *args, log=log)
 

@@ -16,9 +16,11 @@ import msgspec
 from modd.ports.errors import LeaseLost
 from modd.ports.items import HANDLER, Claim, Item, Subscription
 from modd.ports.queue import CreateDeliveries
+from modd.stores.sqlite.damage import Columns
 from modd.stores.sqlite.lease import LEASED as IS_LEASED
 from modd.stores.sqlite.lease import LeasedRow, leased_row, new_lease_number
-from modd.stores.sqlite.queue_operations import ItemRow, QueueOperations
+from modd.stores.sqlite.queue_operations import QueueOperations
+from modd.stores.sqlite.queue_put import ItemRow
 from modd.stores.sqlite.queue_sql import DEAD, LEASE, LEASED, RETRYING
 from modd.stores.sqlite.sql import CallArgs, Connection
 
@@ -34,6 +36,10 @@ FORGET = "DELETE FROM modd_subscriptions WHERE queue = ? AND handler = ?"
 SUBSCRIPTIONS = "SELECT bus, type, handler, seen FROM modd_subscriptions WHERE queue = ? ORDER BY type, bus, handler"
 
 
+HANDLERS = Columns(bus=str, type=str, handler=str, seen=float)
+"""The columns of announced handlers."""
+
+
 OF_TYPE = "SELECT bus, type, handler, seen FROM modd_subscriptions WHERE queue = ? AND type = ? ORDER BY bus, handler"
 
 
@@ -42,6 +48,9 @@ OF_HANDLER = f"""SELECT place FROM modd_items WHERE queue = ? AND state NOT IN (
 
 
 LEFT_SINCE = "SELECT since FROM modd_left WHERE place = ?"
+
+
+SINCE = Columns(since=float)
 
 
 LEAVE = f"UPDATE modd_items SET token = NULL, state = {RETRYING}, due = ?, attempts = attempts - 1 WHERE {IS_LEASED}"
@@ -54,6 +63,9 @@ LEFT_NAMES = """WITH RECURSIVE names (name) AS (SELECT min(name) FROM modd_left 
     SELECT (SELECT min(name) FROM modd_left WHERE queue = :queue AND name > names.name) FROM names
     WHERE name IS NOT NULL) SELECT name FROM names WHERE name IS NOT NULL"""
 """The names under which items were left, with a look at one row for each."""
+
+
+NAMES = Columns(name=str)
 
 
 LEFT_ITEMS = f"""SELECT place FROM modd_left JOIN modd_items AS item USING (place)
@@ -78,6 +90,7 @@ class SubscriptionOperations:
 
     def announce(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[None]:
         """Note handlers; each call has them, the time now, and the time of announcements that are forgotten."""
+        self._items.register(connection)
         for subscriptions, now, expired in calls:
             rows = [(self._number, each.type, each.bus, each.handler, now) for each in subscriptions]
             connection.executemany(ANNOUNCE, rows)
@@ -116,8 +129,8 @@ class SubscriptionOperations:
         create: CreateDeliveries,
         to_row: Any,
     ) -> int | None:
-        rows = [row for type in types for row in connection.execute(OF_TYPE, (self._number, type)).fetchall()]
-        items: Sequence[Item] | None = create([Subscription(*row) for row in rows])
+        found = [row for type in types for row in connection.execute(OF_TYPE, (self._number, type)).fetchall()]
+        items: Sequence[Item] | None = create([Subscription(*row) for row in HANDLERS.check(found)])
         if items is None:
             return None
         item_rows: list[ItemRow] = [to_row(item) for item in items]
@@ -127,21 +140,21 @@ class SubscriptionOperations:
         return len(item_rows)
 
     def _leave(self, connection: Connection, row: LeasedRow, name: str, now: float, seconds: float) -> bool:
-        found = connection.execute(LEFT_SINCE, (row.position,)).fetchone()
-        since: float = now if found is None else found[0]
+        found = SINCE.check(connection.execute(LEFT_SINCE, (row.position,)).fetchall())
+        since: float = found[0][0] if found else now
         if since + seconds <= now:
             return False
         if not connection.execute(LEAVE, (since + seconds, row.position, row.number)).rowcount:
             raise LeaseLost([row.id])
         connection.execute(NOTE_LEFT, (row.position, self._number, name, since, since + seconds))
-        self._items.has_news = True
+        self._items.tell_news()
         return True
 
     def _claim_left(
         self, connection: Connection, names: Collection[str], limit: int, now: float, until: float
     ) -> list[Claim]:
         number, rows = new_lease_number(), list[Any]()
-        left = connection.execute(LEFT_NAMES, {"queue": self._number}).fetchall()
+        left = NAMES.check(connection.execute(LEFT_NAMES, {"queue": self._number}).fetchall())
         for name in (name for [name] in left if name in names):
             found = connection.execute(LEFT_ITEMS, (self._number, name, now, limit - len(rows))).fetchall()
             for [position] in found:
