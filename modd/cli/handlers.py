@@ -30,10 +30,7 @@ def forget(path: str, handler: str) -> ForgetResult:
     """Forget a handler in all queues of a file, and remove its deliveries. Raises `NoSuchHandler`."""
     queues = inspect_file(path, Inspector.queues)
     known = {each.handler for each in inspect_file(path, list_handlers)}
-    result: ForgetResult = anyio.run(partial(_forget, path, queues, handler))
-    if handler not in known and not result.removed:
-        raise NoSuchHandler(handler, path, sorted(known))
-    return result
+    return anyio.run(partial(_forget, path, queues, handler, known))
 
 
 def _list(inspector: Inspector, queue: str) -> list[HandlerStatus]:
@@ -51,7 +48,7 @@ def _list(inspector: Inspector, queue: str) -> list[HandlerStatus]:
     return [HandlerStatus(queue, *key, types[key], seen.get(key), left[key]) for key in sorted(types)]
 
 
-async def _forget(path: str, queues: list[str], handler: str) -> ForgetResult:
+async def _forget(path: str, queues: list[str], handler: str, known: set[str]) -> ForgetResult:
     found, removed = list[str](), 0
     async with SqliteStore(path) as store:
         for name in queues:
@@ -61,4 +58,6 @@ async def _forget(path: str, queues: list[str], handler: str) -> ForgetResult:
             removed += count
             if is_announced or count:
                 found.append(name)
+    if not found:
+        raise NoSuchHandler(handler, path, sorted(known))
     return ForgetResult(handler, found, removed)

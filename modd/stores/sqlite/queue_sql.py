@@ -130,8 +130,8 @@ DEAD_LETTERS = f"""SELECT place, id, body, headers, reason, attempts FROM modd_i
 _COUNT = "SELECT count(*) FROM modd_items WHERE queue = :queue AND due IS NOT NULL"
 
 
-LEFT_COUNT = f"""(SELECT count(*) FROM modd_left JOIN modd_items AS item USING (place) WHERE modd_left.queue = :queue
-    AND item.state = {RETRYING} AND item.due = modd_left.due AND item.due > :now)"""
+LEFT_COUNT = f"""(SELECT count(*) FROM modd_left CROSS JOIN modd_items AS item USING (place)
+    WHERE modd_left.queue = :queue AND item.state = {RETRYING} AND item.due = modd_left.due AND item.due > :now)"""
 
 
 DEAD_COLUMNS = Columns(place=int, id=str | None, body=bytes, headers=bytes | None, reason=str, attempts=int)

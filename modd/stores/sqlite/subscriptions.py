@@ -68,9 +68,10 @@ LEFT_NAMES = """WITH RECURSIVE names (name) AS (SELECT min(name) FROM modd_left 
 NAMES = Columns(name=str)
 
 
-LEFT_ITEMS = f"""SELECT place FROM modd_left JOIN modd_items AS item USING (place)
+LEFT_ITEMS = f"""SELECT modd_left.place FROM modd_left CROSS JOIN modd_items AS item USING (place)
     WHERE modd_left.queue = ? AND name = ? AND modd_left.due > ? AND item.state = {RETRYING}
-    AND item.due = modd_left.due ORDER BY place LIMIT ?"""
+    AND item.due = modd_left.due ORDER BY modd_left.place LIMIT ?"""
+"""The places of the items of a name that are still left; CROSS JOIN has SQLite look at these rows alone."""
 
 
 CLAIM_LEFT = f"{LEASE} WHERE place = :place RETURNING place, id, key, headers, attempts, body"

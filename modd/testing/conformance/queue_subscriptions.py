@@ -81,6 +81,8 @@ class QueueSubscriptionSuite(ClaimSuite[Queue]):
                 assert await queue.leave(claim, name, 100 * self.tick)
                 with pytest.raises(LeaseLost):
                     await queue.ack(claim)
+                with pytest.raises(LeaseLost):
+                    await queue.leave(claim, name, 100 * self.tick)
             assert await self.claim(queue) == []
             assert await queue.stats() == Stats(ready=0, delayed=0, leased=0, dead=0, left=4)
             assert await self.claim_left(queue, "none") == []
