@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from modd.stores.sqlite.damage import Columns, Damage, as_damage
 from modd.stores.sqlite.errors import NotAStore, translate_error
 from modd.stores.sqlite.item_ids import ItemIds
 from modd.stores.sqlite.journal_mode import prepare_reader
-from modd.stores.sqlite.queue_sql import COUNTS, DEAD, DEAD_COLUMNS, READY
+from modd.stores.sqlite.queue_sql import COUNTS, DEAD, READY
 from modd.stores.sqlite.schema import NONCE, check_version
 from modd.stores.sqlite.select import Select
 
@@ -41,6 +41,9 @@ ITEM_COLUMNS = Columns(
     reason=str | None,
     body=bytes,
 )
+
+
+DEAD_COLUMNS = Columns(place=int, id=str | None, body=bytes, reason=str, attempts=int)
 
 
 FROM_DEAD = f"FROM modd_items WHERE queue = ? AND state = {DEAD} AND due IS NOT NULL ORDER BY due LIMIT ?"
@@ -92,25 +95,32 @@ class Inspector:
             raise NoSuchQueue(queue, self.path, queues)
         return queue
 
-    def dead(self, queue: str, limit: int) -> list[tuple[str, bytes, str, int]]:
-        """Return id, body, reason and attempts of the first dead letters, in the order in which they were buried."""
+    def dead(self, queue: str, limit: int) -> Iterator[tuple[str, bytes, str, int]]:
+        """Yield id, body, reason and attempts of the first dead letters, in the order in which they were buried."""
         ids = self._ids(queue)
-        sql = f"SELECT place, id, body, headers, reason, attempts {FROM_DEAD}"
-        rows = self.rows(sql, ids.number, limit, columns=DEAD_COLUMNS)
-        return [(ids.id_of(place, id), body, reason, attempts) for place, id, body, _, reason, attempts in rows]
+        sql = f"SELECT place, id, body, reason, attempts {FROM_DEAD}"
+        for row in self.connection.execute(sql, (ids.number, limit)):  # one by one: bodies may be large
+            [(place, id, *rest)] = DEAD_COLUMNS.check([row])
+            yield (ids.id_of(place, id), *rest)
 
     def dead_ids(self, queue: str) -> list[str]:
-        """Return the ids of all dead letters of a queue."""
-        ids = self._ids(queue)
-        columns = Columns(place=int, id=str | None)
+        """Return the ids of all dead letters of a queue, each once."""
+        ids, columns = self._ids(queue), Columns(place=int, id=str | None)
         rows = self.rows(f"SELECT place, id {FROM_DEAD}", ids.number, -1, columns=columns)
-        return [ids.id_of(place, id) for place, id in rows]
+        return [*dict.fromkeys(ids.id_of(place, id) for place, id in rows)]
 
     def item(self, queue: str, id: str) -> tuple[Any, ...]:
-        """Return state, due, attempts, key, headers, reason and body of an item. Raises `NoSuchItem`."""
-        place = self._ids(queue).position_of(self.connection, id)
-        if place is None:
+        """Return state, due, attempts, key, headers, reason and body of an item, of a dead one if several have the id.
+
+        Raises `NoSuchItem`.
+        """
+        places = self._ids(queue).positions_of(self.connection, id)
+        items = [self._item_at(place) for place in places]
+        if not items:
             raise NoSuchItem(id, queue)
+        return max(items, key=lambda item: bool(item[0] == DEAD))
+
+    def _item_at(self, place: int) -> tuple[Any, ...]:
         item: tuple[Any, ...] = Select(SELECT_ITEM, (place,), columns=ITEM_COLUMNS).only(self.connection)
         if not READY <= item[0] <= DEAD:
             raise Damage(f"an item has the state {item[0]}")
