@@ -15,6 +15,7 @@ class QueueCounts(msgspec.Struct, frozen=True):
     delayed: int
     leased: int
     dead: int
+    suspects: int
 
 
 class Overview(msgspec.Struct, frozen=True):

@@ -17,7 +17,7 @@ from modd.ports.errors import (
 )
 from modd.ports.events import EventStore, RecordedEvent, Snapshot
 from modd.ports.inbox import Inbox
-from modd.ports.items import Claim, DeadLetter, Item, Stats
+from modd.ports.items import Claim, DeadLetter, Item, Stats, Suspects
 from modd.ports.locks import Locks
 from modd.ports.outbox import Outbox
 from modd.ports.queue import Queue
@@ -44,5 +44,6 @@ __all__ = [
     "Stats",
     "StoreError",
     "SupportsTransactions",
+    "Suspects",
     "Transaction",
 ]

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Literal, TypeAlias, get_args
+
 import msgspec
 
 from modd.checks import check_headers, checked_delay, checked_text
 from modd.errors import InvalidOption
+
+Suspects: TypeAlias = Literal["last", "first", "none"]
+"""The place of suspects in a claim: one if there is nothing else, one before all else, or none."""
+
+
+SUSPECTS = get_args(Suspects)
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -42,12 +50,16 @@ class Item(msgspec.Struct, frozen=True):
 class Claim(msgspec.Struct, frozen=True):
     """A lease on an item: the item is yours until the lease ends.
 
+    An item is a suspect if it was claimed before and that claim was never settled: it may have ended its process.
+
     id: the id of the item in the queue or outbox.
     body: the content, in bytes as they were put.
     headers: texts about the content, such as its type; may be empty.
     key: the key of the item; None if it has no order with other items.
-    attempt: the number of the claim, from 1.
+    attempt: the number of the claim, from 1. Two kinds of claims do not count: those that were released, and the first
+        that was never settled, because another item may have ended the process.
     token: identifies this claim among all claims of the item.
+    suspect: True if the item is a suspect, so that you should work on nothing else in the same process.
     """
 
     id: str
@@ -56,6 +68,7 @@ class Claim(msgspec.Struct, frozen=True):
     key: str | None
     attempt: int
     token: str
+    suspect: bool = False
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
@@ -76,15 +89,17 @@ class DeadLetter(msgspec.Struct, frozen=True):
 
 
 class Stats(msgspec.Struct, frozen=True):
-    """The number of items of a queue in each state; each item is in one state.
+    """The number of items of a queue in each state; each item is in one state, and suspects are ready.
 
     ready: due and not leased, items that wait for their key included.
     delayed: put or retried with a delay that is not over.
     leased: claimed.
     dead: buried.
+    suspects: those of the ready items whose last claim was never settled.
     """
 
     ready: int
     delayed: int
     leased: int
     dead: int
+    suspects: int = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Any
 
 from modd.concurrency.backoff import DoublingPause
@@ -12,7 +13,7 @@ from modd.concurrency.cancellation import call, error_of, raise_if_cancelled
 from modd.concurrency.loops import steady_time
 from modd.cqrs.ids import escape
 from modd.errors import InvalidOption
-from modd.ports.items import Claim
+from modd.ports.items import Claim, Suspects
 from modd.ports.queue import Queue
 from modd.ports.transaction import SupportsTransactions
 
@@ -55,10 +56,10 @@ class SourceQueue:
         """Do not ask the queue for so many seconds."""
         self._paused_until = max(self._paused_until, steady_time() + seconds)
 
-    async def claim(self, limit: int, lease: float) -> list[Claim] | None:
-        """Claim up to ``limit`` items; return None and pause the queue if it fails."""
+    async def claim(self, limit: int, lease: float, suspects: Suspects) -> list[Claim] | None:
+        """Claim up to ``limit`` items, or a suspect; return None and pause the queue if it fails."""
         try:
-            claims = await call(self.queue.claim, limit, lease)
+            claims = await call(partial(self.queue.claim, limit, lease, suspects=suspects))
         except Exception as error:
             failed = error
         else:
@@ -68,12 +69,20 @@ class SourceQueue:
         self._pause_after("claimed", failed)
         return None
 
-    async def wait(self, seconds: float) -> None:
-        """Wait until the queue may have something to claim, at most so many seconds."""
+    async def wait(self, seconds: float, suspects: bool) -> None:
+        """Wait until the queue may have something to claim, at most so many seconds; suspects: be it a suspect."""
         queue: Any = self.queue
-        error = await error_of(queue.wait, seconds)
+        error = await error_of(partial(queue.wait, seconds, suspects=suspects))
         if error is not None:
             self._pause_after("waited for", error)
+
+    async def has_suspects(self) -> bool:
+        """True if the queue tells of suspects; a queue that fails tells so when it is claimed from."""
+        try:
+            return (await call(self.queue.stats)).suspects > 0
+        except Exception as error:
+            await raise_if_cancelled(error)
+            return False
 
     def _pause_after(self, verb: str, error: Exception) -> None:
         seconds = self._pause.next()

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import count, islice
 from threading import Lock
 from uuid import uuid4
 
 from anyio.lowlevel import checkpoint
 
-from modd.checks import checked_count, checked_delay, checked_span
+from modd.checks import checked_choice, checked_count, checked_delay, checked_span
 from modd.concurrency.backoff import TIME_PRECISION
 from modd.concurrency.loops import loop_time_of, steady_time
 from modd.ports.errors import LeaseLost
-from modd.ports.items import Claim, DeadLetter, Item, Stats
+from modd.ports.items import SUSPECTS, Claim, DeadLetter, Item, Stats, Suspects
 from modd.stores.memory.lanes import QueueItem, ReadyItems
 from modd.stores.memory.timers import IndexedHeap
 from modd.stores.waiting import Notifier
@@ -29,6 +30,8 @@ class MemoryQueue:
         self._items: dict[str, QueueItem] = {}
         """All items by id; each is also ready, delayed, leased or dead."""
         self._ready, self._delayed, self._leased = ReadyItems(), IndexedHeap(), IndexedHeap()
+        self._suspects = IndexedHeap()
+        """Ids of the items whose lease ended, the latest first; they own their keys."""
         self._dead: dict[str, QueueItem] = {}
         self._positions, self._notifier = count(), Notifier()
         self._lock = Lock()  # for loops in several threads
@@ -40,16 +43,19 @@ class MemoryQueue:
         with self._lock:
             return [self._put(item) for item in checked]
 
-    async def claim(self, limit: int, lease: float) -> list[Claim]:
-        """Lease up to ``limit`` items for ``lease`` seconds each, without waiting for any."""
+    async def claim(self, limit: int, lease: float, *, suspects: Suspects = "last") -> list[Claim]:
+        """Lease up to ``limit`` items for ``lease`` seconds each, or one suspect, without waiting for any."""
         most, seconds = checked_count("limit", limit), checked_span("lease", lease)
+        checked_choice("suspects", suspects, SUSPECTS)
         await checkpoint()
         with self._lock:
             self._update_due()
+            if suspects == "first" and self._suspects:
+                return self._claim_suspect(seconds)
             claims: list[Claim] = []
             while len(claims) < most and (first := self._ready.first()) is not None:
                 claims.append(self._lease(self._items[first], seconds))
-            return claims
+            return self._claim_suspect(seconds) if suspects == "last" and not claims else claims
 
     async def extend(self, claim: Claim, lease: float) -> None:
         """Let the lease of a claim end ``lease`` seconds from now."""
@@ -81,10 +87,10 @@ class MemoryQueue:
         await checkpoint()
         with self._lock:
             item = self._settle(claim)
-            item.attempts -= 1
-            if not item.attempts:
-                self._ready.free_key(item)
-            self._ready.add(item)
+            if claim.suspect:
+                self._suspects.put(item.id, -steady_time(), -item.position)
+            else:
+                self._release(item)
             self._notifier.notify()
 
     async def bury(self, claim: Claim, reason: str) -> None:
@@ -109,7 +115,7 @@ class MemoryQueue:
         with self._lock:
             self._update_due()
             delayed, leased, dead = len(self._delayed), len(self._leased), len(self._dead)
-            return Stats(len(self._items) - delayed - leased - dead, delayed, leased, dead)
+            return Stats(len(self._items) - delayed - leased - dead, delayed, leased, dead, len(self._suspects))
 
     async def dead(self, limit: int = 100) -> list[DeadLetter]:
         """Return the first dead letters, in the order in which they were buried."""
@@ -135,15 +141,15 @@ class MemoryQueue:
         with self._lock:
             return [self._items.pop(item.id).id for item in self._pop_dead(ids)]
 
-    async def wait(self, seconds: float) -> None:
-        """Return when there may be an item to claim, at the latest after ``seconds``."""
-        await self._notifier.wait(seconds, self._look, self._next_due)
+    async def wait(self, seconds: float, *, suspects: bool = True) -> None:
+        """Return when there may be an item to claim, at the latest after ``seconds``; suspects: be it a suspect."""
+        await self._notifier.wait(seconds, partial(self._look, suspects), self._next_due)
 
-    async def _look(self) -> bool:
+    async def _look(self, suspects: bool) -> bool:
         await checkpoint()
         with self._lock:
             self._update_due()
-            return self._ready.first() is not None
+            return self._ready.first() is not None or (suspects and bool(self._suspects))
 
     def _next_due(self) -> float:
         with self._lock:
@@ -158,28 +164,41 @@ class MemoryQueue:
         return id
 
     def _add(self, item: QueueItem, delay: float) -> None:
+        item.due = steady_time() + delay
         if delay:
-            self._delayed.put(item.id, steady_time() + delay)
+            self._delayed.put(item.id, item.due)
         else:
             self._ready.add(item)
         self._notifier.notify()
 
     def _update_due(self) -> None:
-        """Make delayed and leased items ready whose time has come.
+        """Make delayed items ready whose time has come, and leased items suspects.
 
         The token stays valid until the item is claimed again, so that a late claim can still be settled.
         """
         now = steady_time() + TIME_PRECISION
-        for times in (self._delayed, self._leased):
-            for id in times.pop_all(now):
-                self._ready.add(self._items[id])
+        for id in self._delayed.pop_all(now):
+            self._ready.add(self._items[id])
+        while (first := self._leased.first(now)) is not None:
+            self._suspects.put(first, -self._leased.first_rank(), -self._items[first].position)
+            self._leased.remove(first)
 
-    def _lease(self, item: QueueItem, seconds: float) -> Claim:
+    def _claim_suspect(self, seconds: float) -> list[Claim]:
+        """Lease the first suspect. The claim before counts as an attempt if it was one of a suspect, too."""
+        first = self._suspects.pop()
+        if first is None:
+            return []
+        item = self._items[first]
+        counts, item.was_alone = item.was_alone, True
+        return [self._lease(item, seconds, int(counts))]
+
+    def _lease(self, item: QueueItem, seconds: float, attempts: int = 1) -> Claim:
         self._ready.claim(item)
-        item.attempts += 1
+        item.attempts += attempts
         item.token = token = uuid4().hex
         self._leased.put(item.id, steady_time() + seconds)
-        return Claim(item.id, item.body, dict(item.headers), item.key, item.attempts, token)
+        headers = dict(item.headers)
+        return Claim(item.id, item.body, headers, item.key, item.attempts, token, item.was_alone)
 
     def _claimed_items(self, *claims: Claim) -> list[QueueItem]:
         """Return the items of claims. Raises `LeaseLost` for claims that are lost or settled."""
@@ -196,12 +215,18 @@ class MemoryQueue:
         """End a claim and return its item, which is then in no state, but keeps its key."""
         [item] = self._claimed_items(claim)
         self._withdraw(item)
-        item.token = None
+        item.token, item.was_alone = None, False
         return item
 
+    def _release(self, item: QueueItem) -> None:
+        item.attempts -= 1
+        if not item.attempts:
+            self._ready.free_key(item)
+        self._ready.add(item)
+
     def _withdraw(self, item: QueueItem) -> None:
-        self._delayed.remove(item.id)
-        self._leased.remove(item.id)
+        for times in (self._delayed, self._leased, self._suspects):
+            times.remove(item.id)
         self._ready.remove(item)
 
     def _forget(self, item: QueueItem) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar
 from uuid import uuid4
 
-from modd.checks import checked_count, checked_delay, checked_span
+from modd.checks import checked_choice, checked_count, checked_delay, checked_span
 from modd.errors import InvalidOption
-from modd.ports.items import Claim, DeadLetter, Item, Stats
+from modd.ports.items import SUSPECTS, Claim, DeadLetter, Item, Stats, Suspects
 from modd.stores.sqlite.base import Access, Autocommit, Claimable, Store
 from modd.stores.sqlite.lease import leased_row
 from modd.stores.sqlite.limits import LARGEST, checked_bytes, checked_item, checked_item_ids
@@ -35,6 +36,8 @@ class SqliteQueue(Claimable):
         # bound once: the writer groups calls by operation, and each access would make another bound method
         self._put, self._claim, self._ack = operations.put, operations.claim, operations.ack
         self._wake_count = 0
+        self._has_suspects = True
+        """True if there may be suspects though the last claim left nothing."""
         self._registered: Access | None = None
 
     def __repr__(self) -> str:
@@ -49,21 +52,31 @@ class SqliteQueue(Claimable):
         if access is not self._registered:
             await self._register(access)
         if not access.is_deferred:
-            ids: list[str] = await access.write(self._put, rows)
+            ids: list[str] = await access.write(self._put, rows, self._store.clock())
             return ids
         # a deferred write has no result, so that the ids are made before it
         ids = [uuid4().hex if isinstance(row, bytes) or row.id is None else row.id for row in rows]
-        await access.write(self._put, [_with_id(row, id) for row, id in zip(rows, ids, strict=True)])
+        rows = [_with_id(row, id) for row, id in zip(rows, ids, strict=True)]
+        await access.write(self._put, rows, self._store.clock())
         return ids
 
-    async def claim(self, limit: int, lease: float) -> list[Claim]:
-        """Lease up to ``limit`` items for ``lease`` seconds each, without waiting for any."""
+    async def claim(self, limit: int, lease: float, *, suspects: Suspects = "last") -> list[Claim]:
+        """Lease up to ``limit`` items for ``lease`` seconds each, or one suspect, without waiting for any."""
         count, seconds = min(checked_count("limit", limit), LARGEST), checked_span("lease", lease)
+        checked_choice("suspects", suspects, SUSPECTS)
         now, wake_count = self._store.clock(), self._wake_count
         access = self._store.access("claim")
-        claims: list[Claim] = await access.write_for_result("claim", self._claim, count, now, now + seconds)
+        claims: list[Claim] = await access.write_for_result("claim", self._claim, count, now, now + seconds, suspects)
         self._is_drained = len(claims) < count and self._wake_count == wake_count
+        self._has_suspects = suspects == "none"
+        if any(claim.suspect for claim in claims):
+            self._is_drained = False
         return claims
+
+    async def wait(self, seconds: float, *, suspects: bool = True) -> None:
+        """Return when there may be an item to claim, at the latest after ``seconds``; suspects: be it a suspect."""
+        is_empty = self._is_drained and not (suspects and self._has_suspects)
+        await self._wait(seconds, partial(self.is_claimable, suspects=suspects), is_empty=is_empty)
 
     async def extend(self, claim: Claim, lease: float) -> None:
         """Extend the lease to ``lease`` seconds from now."""
@@ -76,12 +89,12 @@ class SqliteQueue(Claimable):
 
     async def retry(self, claim: Claim, delay: float = 0.0) -> None:
         """Make the item claimable again after ``delay`` seconds; it keeps its key meanwhile."""
-        due = self._store.clock() + delay if checked_delay("delay", delay) else None
-        await self._store.access("retry").write(self._operations.retry, leased_row(claim), due)
+        due = self._store.clock() + checked_delay("delay", delay)
+        await self._store.access("retry").write(self._operations.retry, leased_row(claim), due, not delay)
 
     async def release(self, claim: Claim) -> None:
         """Make the item claimable again as if it had not been claimed."""
-        await self._store.access("release").write(self._operations.release, leased_row(claim))
+        await self._store.access("release").write(self._operations.release, leased_row(claim), self._store.clock())
 
     async def bury(self, claim: Claim, reason: str) -> None:
         """Make the item a dead letter; its key is free."""
@@ -93,7 +106,7 @@ class SqliteQueue(Claimable):
 
     async def redrive(self, *ids: str) -> list[str]:
         """Put dead letters back, behind all other items and without attempts, and return their ids."""
-        return await self._write_ids("redrive", self._operations.redrive, ids)
+        return await self._write_ids("redrive", self._operations.redrive, ids, self._store.clock())
 
     async def discard(self, *ids: str) -> list[str]:
         """Delete dead letters, and return their ids."""
@@ -120,17 +133,18 @@ class SqliteQueue(Claimable):
             self._wake_count += 1
             self.wake()
 
-    async def is_claimable(self) -> bool:
-        """True if there is an item that can be claimed now."""
-        [[result]] = await self._read(IS_CLAIMABLE)
+    async def is_claimable(self, *, suspects: bool = True) -> bool:
+        """True if there is an item that can be claimed now; suspects: be it a suspect."""
+        [[result]] = await self._read(IS_CLAIMABLE, suspects=suspects)
         return bool(result)
 
-    async def _read(self, sql: str) -> list[Any]:
-        parameters = {"queue": self._operations.number, "now": self._store.clock()}
+    async def _read(self, sql: str, **values: Any) -> list[Any]:
+        parameters = {"queue": self._operations.number, "now": self._store.clock(), **values}
         return await self._store.access("read").read(Select(sql, parameters))
 
-    async def _write_ids(self, call: str, operation: Any, ids: tuple[str, ...]) -> list[str]:
-        changed: list[str] = await self._store.access(call).write_for_result(call, operation, checked_item_ids(ids))
+    async def _write_ids(self, call: str, operation: Any, ids: tuple[str, ...], *more: float) -> list[str]:
+        access, checked = self._store.access(call), checked_item_ids(ids)
+        changed: list[str] = await access.write_for_result(call, operation, checked, *more)
         return changed
 
     async def _register(self, access: Access) -> None:

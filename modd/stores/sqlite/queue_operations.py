@@ -6,28 +6,29 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from modd.ports.errors import LeaseLost
-from modd.ports.items import Claim
+from modd.ports.items import Claim, Suspects
 from modd.stores.sqlite.item_ids import ItemIds
 from modd.stores.sqlite.lease import LeasedRow, claim_token, new_lease_number, update_leased
 from modd.stores.sqlite.positions import Positions
 from modd.stores.sqlite.queue_sql import (
     ACK,
     ACK_MANY,
-    ANY_DUE,
     BLOCKED,
     BURY,
     CLAIM,
+    CLAIM_SUSPECT,
     COME_DUE,
     DEAD,
     DELAYED,
     EXTEND,
     GIVE_WAY,
-    LEASED,
+    LOOK,
     PROMOTE,
     READY,
     REDRIVE,
     RELEASE,
     RETRY,
+    RETRY_NOW,
     RETRYING,
 )
 from modd.stores.sqlite.savepoint import savepoint
@@ -78,14 +79,15 @@ class QueueOperations:
     def put(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[list[str]]:
         """Insert items, and return the ids of each call; items whose id is there are left out.
 
-        An item is its body alone, which is faster, or an `ItemRow`.
+        An item is its body alone, which is faster, or an `ItemRow`; the second value of a call is the time now.
         """
         self.has_news = True
-        position, nonce = self._positions.next_free(connection), self._positions.nonce
+        now = max(now for _, now in calls)
+        position, nonce = self._positions.next_free(connection, now), self._positions.nonce
         plain: list[Any] = []
         full: list[Any] = []
         results: list[list[str]] = []
-        for [items] in calls:
+        for items, _ in calls:
             ids: list[str] = []
             for item in items:
                 if type(item) is bytes:
@@ -105,7 +107,7 @@ class QueueOperations:
         return results
 
     def claim(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[list[Claim]]:
-        """Claim items; each call has a limit, the time now, and the time at which the lease ends."""
+        """Claim items; each call has a limit, the time now, the end of the lease, and `Suspects`."""
         return [self._claim(connection, *call) for call in calls]
 
     def ack(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[None]:
@@ -127,18 +129,18 @@ class QueueOperations:
         return [None] * len(calls)
 
     def retry(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[None]:
-        """Make items claimable again; each call has the row, and the time at which it is due, None for now."""
+        """Make items claimable again; each call has the row, the time at which it is due, and True if that is now."""
         self.has_news = True
-        for row, due in calls:
-            _update(connection, RETRY, row, READY if due is None else RETRYING, due)
+        for row, due, now in calls:
+            _update(connection, RETRY_NOW if now else RETRY, row, due)
         return [None] * len(calls)
 
     def release(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[None]:
-        """Make items claimable again as if they had not been claimed; each call has the row."""
+        """Make items claimable again as if they had not been claimed; each call has the row, and the time now."""
         self.has_news = True
-        for [row] in calls:
-            _update(connection, RELEASE, row)
-        self._promote(connection, {row.key for [row] in calls}, give_way=True)
+        for row, now in calls:
+            _update(connection, RELEASE, row, now)
+        self._promote(connection, {row.key for row, _ in calls}, give_way=True)
         return [None] * len(calls)
 
     def bury(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[None]:
@@ -158,34 +160,34 @@ class QueueOperations:
         return [self._delete(connection, ids, f"state = {DEAD}") for [ids] in calls]
 
     def redrive(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[list[str]]:
-        """Put dead letters back; each call has ids, and returns the ones put back."""
+        """Put dead letters back; each call has ids and the time now, and returns the ones put back."""
         self.has_news = True
-        return [[id for id in dict.fromkeys(ids) if self._redrive(connection, id)] for [ids] in calls]
+        return [[id for id in dict.fromkeys(ids) if self._redrive(connection, id, now)] for ids, now in calls]
 
-    def _claim(self, connection: Connection, limit: int, now: float, until: float) -> list[Claim]:
-        self._make_due_items_ready(connection, now)
-        number = new_lease_number()
-        parameters = {"queue": self.number, "until": until, "token": number, "limit": limit}
-        rows = connection.execute(CLAIM, parameters).fetchall()
+    def _claim(self, connection: Connection, limit: int, now: float, until: float, suspects: Suspects) -> list[Claim]:
+        any_due, any_suspect = connection.execute(LOOK, {"queue": self.number, "now": now}).fetchone()
+        if any_due:
+            self._make_due_items_ready(connection, now)
+        values, claims = {"queue": self.number, "until": until, "now": now, "limit": limit}, list[Claim]()
+        if suspects != "first" or not any_suspect:
+            claims = self._lease(connection, CLAIM, values, new_lease_number())
+        if any_suspect and suspects != "none" and not claims:
+            claims = self._lease(connection, CLAIM_SUSPECT, values, new_lease_number(suspect=True))
+        return claims
+
+    def _lease(self, connection: Connection, sql: str, values: dict[str, Any], number: int) -> list[Claim]:
+        rows = connection.execute(sql, values | {"token": number}).fetchall()
         rows.sort()  # the rows that an UPDATE returns have no order
+        id_of, suspect = self.ids.id_of, number < 0
         return [
-            Claim(
-                self.ids.id_of(position, id),
-                body,
-                decode_headers(headers),
-                key,
-                attempts,
-                claim_token(position, number),
-            )
-            for position, id, key, headers, attempts, body in rows
+            Claim(id_of(at, id), body, decode_headers(headers), key, attempts, claim_token(at, number), suspect)
+            for _, at, id, key, headers, attempts, body in rows
         ]
 
     def _make_due_items_ready(self, connection: Connection, now: float) -> None:
-        """Make READY the items whose delay, lease or backoff has ended."""
+        """Make READY the items whose delay or backoff has ended."""
         parameters = {"queue": self.number, "now": now}
-        if not connection.execute(f"SELECT {ANY_DUE}", parameters).fetchone()[0]:
-            return
-        for state in (DELAYED, LEASED, RETRYING):
+        for state in (DELAYED, RETRYING):
             rows = connection.execute(COME_DUE, parameters | {"state": state}).fetchall()
             self._promote(connection, {key for state, key in rows if state == BLOCKED}, give_way=True)
 
@@ -208,8 +210,8 @@ class QueueOperations:
         self._promote(connection, {*keys.values()})
         return [*keys]
 
-    def _redrive(self, connection: Connection, id: str) -> bool:
-        position = self._positions.next_free(connection)
+    def _redrive(self, connection: Connection, id: str, now: float) -> bool:
+        position = self._positions.next_free(connection, now)
         self._positions.mark_used(position)
         keys = [key for [key] in self._execute_for(connection, REDRIVE, id, position, id)]
         self._promote(connection, keys)
@@ -222,7 +224,7 @@ class QueueOperations:
 
 
 def _blocked_keys(calls: Sequence[CallArgs]) -> set[str]:
-    return {item.key for [items] in calls for item in items if type(item) is not bytes and item.state == BLOCKED}
+    return {item.key for items, _ in calls for item in items if type(item) is not bytes and item.state == BLOCKED}
 
 
 def _update(connection: Connection, sql: str, row: LeasedRow, *values: Any) -> None:

@@ -52,7 +52,15 @@ CREATE INDEX modd_outbox_claimed ON modd_outbox (until) WHERE until IS NOT NULL;
 """
 
 
-STEPS: tuple[str, ...] = (FIRST,)
+SECOND = """
+-- rank: the order among the items to be claimed next, if it is not that of their places
+ALTER TABLE modd_items ADD COLUMN rank INTEGER;
+DROP INDEX modd_items_ready;
+CREATE INDEX modd_items_ready ON modd_items (queue, coalesce(rank, place)) WHERE state = 0;
+"""
+
+
+STEPS: tuple[str, ...] = (FIRST, SECOND)
 """The SQL from each version to the next. Never change a step that was released: add one."""
 
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modd.stores.sqlite.errors import ResultNeeded
-from tests.stores.histories import Step, expected, outcome, steps
+from tests.stores.histories import Step, expected, method, outcome, steps
 from tests.stores.sqlite.laws import StoreBoth, queue_in_file
 
 pytestmark = pytest.mark.slow
@@ -78,7 +78,7 @@ class Transactions:
         queue, model, claims = self.both.queue, self.both.model, self.both.claims
         if name in ANSWERS:
             with pytest.raises(ResultNeeded):
-                await getattr(queue, name)(*arguments)
+                await method(queue, name)(*arguments)
         elif name != "pass" and all(number < len(claims) for number in which):
             real = await outcome(getattr(queue, name), *[claims[-1 - number] for number in which], *arguments)
             wanted = expected(getattr(model, name), *[len(claims) - 1 - number for number in which], *arguments)
