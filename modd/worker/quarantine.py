@@ -13,6 +13,10 @@ occupant is one of three:
   it rests: all occupants claim nothing until nothing is being handled, for a lease at most. Then it takes a suspect
   first.
 
+If the wall clock jumps ahead of the clock of the loop, the machine was suspended, or its time was set. The leases of
+all processes ended meanwhile, and those that work on their messages are about to renew them. So an occupant takes no
+suspects for half a lease then.
+
 Example: worker A handles 3 messages, worker B none, and a suspect waits. The claims of B take no suspects. After 30
 seconds B rests, and A is refused. When A has settled its messages, B takes the suspect; when B has, A goes on.
 """
@@ -22,6 +26,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from threading import Lock
+from time import time
 from weakref import WeakSet
 
 import anyio
@@ -37,11 +42,13 @@ class Occupant:
     """A run of a worker beside the others of its process. Methods are called in the loop of the run.
 
     lease: seconds of a lease. in_flight: returns the number of claims that the run handles.
-    wake: has the run claim again; called in its loop.
+    wake: has the run claim again; called in its loop. clock: seconds since 1970.
     """
 
-    def __init__(self, lease: float, in_flight: Callable[[], int], wake: Callable[[], object]) -> None:
-        self._lease, self._in_flight, self.wake = lease, in_flight, wake
+    def __init__(
+        self, lease: float, in_flight: Callable[[], int], wake: Callable[[], object], clock: Callable[[], float] = time
+    ) -> None:
+        self._lease, self._in_flight, self.wake, self._clock = lease, in_flight, wake, clock
         self.loop, self.process = current_loop(), os.getpid()
         self.is_refused = False
         """True if the last claim was refused because of another occupant."""
@@ -49,6 +56,7 @@ class Occupant:
         """True while the run claims or handles a suspect, or may get one from a claim under way."""
         self._is_claiming = False
         self._alone_at, self._rest_until = anyio.current_time(), 0.0
+        self._wall_offset, self._leave_until = clock() - self._alone_at, 0.0
 
     @block
     def enter(self) -> Iterator[None]:
@@ -68,10 +76,12 @@ class Occupant:
         return self._is_claiming or self._in_flight() > 0
 
     @property
-    def has_company(self) -> bool:
-        """True while any message is handled or claimed in the process."""
+    def takes_suspects(self) -> bool:
+        """True while nothing is handled or claimed in the process, unless suspects are left to other processes."""
+        if self._leaves_suspects():
+            return False
         with _lock:
-            return self.is_occupied or any(each.is_occupied for each in self._others())
+            return not (self.is_occupied or any(each.is_occupied for each in self._others()))
 
     @property
     def is_overdue(self) -> bool:
@@ -90,7 +100,7 @@ class Occupant:
 
     def begin_claim(self) -> Suspects | None:
         """Return which suspects a claim may take now; None if there is to be no claim. `end_claim` must follow."""
-        rests = self.rest_left > 0
+        rests, leaves = self.rest_left > 0, self._leaves_suspects()
         if not rests:
             self._end_rest()
         with _lock:
@@ -98,7 +108,7 @@ class Occupant:
             self.is_refused = self.is_alone or any(each.is_alone or (each.rests and not rests) for each in others)
             if self.is_refused:
                 return None
-            if self.is_occupied or any(each.is_occupied for each in others):
+            if leaves or self.is_occupied or any(each.is_occupied for each in others):
                 self._is_claiming = not rests
                 return None if rests else "none"
             self._is_claiming = self.is_alone = True
@@ -119,6 +129,14 @@ class Occupant:
     def rests(self) -> bool:
         """True while the run rests; by its own clock, so that it is told by the run itself."""
         return bool(self._rest_until)
+
+    def _leaves_suspects(self) -> bool:
+        """True if the wall clock has jumped a short time ago."""
+        now, before = anyio.current_time(), self._wall_offset
+        self._wall_offset = self._clock() - now
+        if self._wall_offset - before > self._lease / 3:
+            self._leave_until = now + self._lease / 2
+        return now < self._leave_until
 
     def _end_alone(self) -> None:
         self.is_alone = self.is_refused = False

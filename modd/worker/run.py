@@ -47,7 +47,7 @@ class WorkerRun:
         self._pool = SlotPool(options.concurrency, handler.handle, self._finish)
         self._leases = LeaseKeeper(options.lease, log, shortest_pause=0.1)
         self._wakeup = Wakeup()
-        self._occupant = Occupant(options.lease, lambda: self.in_flight, self._wakeup.wake)
+        self._occupant = Occupant(options.lease, lambda: self.in_flight, self._wakeup.wake, options.clock)
         self._suspected: list[SourceQueue] = []
         """The queues that had suspects when the worker began to rest."""
         self._parked = ParkedRows(options.lease, options.poll, self._wakeup.wake)
@@ -183,7 +183,7 @@ class WorkerRun:
     async def _wait_for_messages(self) -> None:
         """Wait until a queue may have messages, or ``poll`` or the pause of a queue is over."""
         pauses = [seconds for source in self._sources if (seconds := source.pause_left)]
-        poll, alone = spread(self._options.poll, POLL_JITTER), not self._occupant.has_company
+        poll, alone = spread(self._options.poll, POLL_JITTER), self._occupant.takes_suspects
         longest = poll if self._idleness is None or not alone else self._idleness.longest_wait(self._sources, poll)
         seconds = min([longest, *pauses])
         waiting = [source for source in self._sources if source.can_wait and not source.pause_left]

@@ -26,9 +26,11 @@ class Till:
     def __init__(self, seconds: float = 10.0, others: Till | None = None) -> None:
         self.seconds = seconds
         self.log: list[tuple[int, float, int]] = []
+        self.begun = 0
         self._all: list[int] = [0] if others is None else others._all
 
     async def __call__(self, pay: Pay) -> None:
+        self.begun += 1
         self._all[0] += 1
         try:
             await anyio.sleep(self.seconds)
@@ -205,6 +207,24 @@ async def test_a_message_that_ends_its_process_is_a_dead_letter_after_so_many_at
     assert till.amounts == [1]
 
 
+@pytest.mark.parametrize("jump", [0, 100])
+async def test_after_a_jump_of_the_clock_suspects_are_left_to_those_who_are_about_to_renew_them(jump: float) -> None:
+    # DR-44
+    ahead = 0.0
+    queue, till = MemoryQueue(), Till()
+    await queue.put(item(Pay(1)), item(Pay(2)))
+    claims = await queue.claim(2, 5)
+    async with at_work(till.worker(queue, lease=30, clock=lambda: anyio.current_time() + ahead)):
+        await anyio.sleep(4)
+        ahead += jump  # the machine was suspended: the leases end
+        await anyio.sleep(10)
+        assert till.begun == (not jump)
+        if jump:
+            await queue.ack(claims[0])
+        await anyio.sleep(30)
+    assert till.amounts == ([2] if jump else [2, 1])
+
+
 def test_occupants_of_a_loop_that_is_over_and_of_another_process_are_no_company() -> None:
     async def make() -> Occupant:
         occupant = Occupant(30, lambda: 1, lambda: None)
@@ -217,7 +237,7 @@ def test_occupants_of_a_loop_that_is_over_and_of_another_process_are_no_company(
         forked = await make()
         forked.process += 1
         mine = Occupant(30, lambda: 0, lambda: None)
-        assert not mine.has_company
+        assert mine.takes_suspects
         assert mine.begin_claim() == "last"
 
     kept: list[Any] = []
