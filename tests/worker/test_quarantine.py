@@ -199,11 +199,12 @@ async def test_a_message_that_ends_its_process_is_a_dead_letter_after_so_many_at
     # DR-41
     queue, till = MemoryQueue(), Till()
     await suspects(queue, 1, 2)
+    claimed = set[str]()
     for _ in range(3):
-        [poison] = await queue.claim(9, 1)
+        claimed.update([claim.id for claim in await queue.claim(9, 1)])
         await anyio.sleep(2)
     await work_off(till.worker(queue, attempts=3), 100)
-    assert [dead.id for dead in await queue.dead()] == [poison.id]
+    assert {dead.id for dead in await queue.dead()} == claimed
     assert till.amounts == [1]
 
 

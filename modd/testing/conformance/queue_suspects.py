@@ -58,12 +58,12 @@ class QueueSuspectSuite(ClaimSuite[Queue]):
     async def test_a_released_suspect_stays_one_at_no_cost(self) -> None:
         """A release restores the state before the claim: the attempt does not count, and nothing can cancel it."""
         async with self.create() as queue:
-            await self.suspect(queue, b"1")
+            [first] = await self.suspect(queue, b"1")
             for _ in range(2):
                 claim = await self.claim_one(queue)
                 assert (claim.attempt, claim.suspect) == (1, True)
                 await queue.release(claim)
-            assert await queue.cancel(claim.id) == []
+            assert await queue.cancel(first.id) == []
             assert (await queue.stats()).suspects == 1
 
     async def test_a_settled_suspect_is_none_any_more(self) -> None:
