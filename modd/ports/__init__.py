@@ -17,7 +17,7 @@ from modd.ports.errors import (
 )
 from modd.ports.events import EventStore, RecordedEvent, Snapshot
 from modd.ports.inbox import Inbox
-from modd.ports.items import Claim, DeadLetter, Item, Stats, Suspects
+from modd.ports.items import Claim, DeadLetter, Item, PutResult, Stats, Suspects, Unique
 from modd.ports.locks import Locks
 from modd.ports.outbox import Outbox
 from modd.ports.queue import Queue
@@ -36,6 +36,7 @@ __all__ = [
     "Locks",
     "NoTransaction",
     "Outbox",
+    "PutResult",
     "Queue",
     "ReadConflict",
     "RecordedEvent",
@@ -46,4 +47,5 @@ __all__ = [
     "SupportsTransactions",
     "Suspects",
     "Transaction",
+    "Unique",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from modd.ports.items import Claim, DeadLetter, Item, Stats, Suspects
+from modd.ports.items import Claim, DeadLetter, Item, PutResult, Stats, Suspects
 
 
 class Queue(Protocol):
@@ -28,6 +28,10 @@ class Queue(Protocol):
     attempt. An item with a delay does not block its key before it is due; then it precedes the items of its key that
     were put later.
 
+    Ids. Several items may have one id: those that have begun, and the next one, which was put with
+    ``unique="until-started"``. A claim stands for its own item. `cancel`, `redrive` and `discard` take an id for all
+    items in the right state that have it, and return it once for each.
+
     Times are in seconds. Methods raise `InvalidOption` for impossible times, and for a limit below 1.
 
     An implementation may have one more method, ``async def wait(self, seconds: float, *, suspects: bool = True) ->
@@ -35,10 +39,11 @@ class Queue(Protocol):
     ``seconds``. Without it workers poll.
     """
 
-    async def put(self, *items: bytes | Item) -> list[str]:
-        """Add items, all or none, and return their ids in order as soon as the items are safe.
+    async def put(self, *items: bytes | Item) -> list[PutResult]:
+        """Add items, all or none, and return a result for each in order as soon as the items are safe.
 
-        An item with an id that the queue has, in any state, is not added again; its id is returned nevertheless.
+        An item with an id that the queue has, in any state, is a duplicate and is dropped. With
+        ``unique="until-started"`` it is one only if the other item was never claimed, as far as its attempts count.
         """
         ...
 

@@ -34,6 +34,8 @@ from modd.stores.memory.timers import IndexedHeap
 class QueueItem(msgspec.Struct, eq=False):
     """An item in a queue in memory.
 
+    id: names the item among all items of the queue.
+    put_id: the id that callers know; items that have begun may share it with one that has not.
     position: the order in which items were put, the lowest number first.
     due: the time at which it became or becomes due, by the steady clock.
     attempts: the number of claims that count.
@@ -43,6 +45,7 @@ class QueueItem(msgspec.Struct, eq=False):
     """
 
     id: str
+    put_id: str
     body: bytes
     headers: dict[str, str]
     key: str | None

@@ -125,6 +125,14 @@ RELEASE = f"""UPDATE modd_items SET token = NULL, due = CASE WHEN token < 0 THEN
     state = CASE WHEN token < 0 THEN {LEASED} ELSE (key IS NOT NULL AND attempts = 1) END WHERE {IS_LEASED}"""
 
 
+UNCLAIMED = f"attempts = 0 AND state IN ({READY}, {BLOCKED}, {DELAYED})"
+"""The condition for an item that was never claimed, as far as attempts count."""
+
+
+CANCELLABLE = f"""SELECT place FROM modd_items WHERE queue = :queue AND id = :id AND {UNCLAIMED}
+    UNION ALL SELECT place FROM modd_items WHERE place = :place AND queue = :queue AND id IS NULL AND {UNCLAIMED}"""
+
+
 # of dead letters the column due has the order in which they were buried
 BURY = f"""UPDATE modd_items SET token = NULL, state = {DEAD}, reason = ?,
     due = (SELECT coalesce(max(due), 0) + 1 FROM modd_items AS other

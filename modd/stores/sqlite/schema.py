@@ -57,6 +57,9 @@ SECOND = """
 ALTER TABLE modd_items ADD COLUMN rank INTEGER;
 DROP INDEX modd_items_ready;
 CREATE INDEX modd_items_ready ON modd_items (queue, coalesce(rank, place)) WHERE state = 0;
+-- items that have begun may have the id of one that has not
+DROP INDEX modd_items_id;
+CREATE INDEX modd_items_id ON modd_items (queue, id) WHERE id IS NOT NULL;
 """
 
 
