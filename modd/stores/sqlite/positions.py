@@ -5,11 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
+from modd.stores.sqlite.damage import Columns
+from modd.stores.sqlite.select import Select
 from modd.stores.sqlite.sql import CallArgs, Connection
 from modd.stores.sqlite.writer import Writer
 
 MICROSECONDS = 1_000_000
 """Positions of a second."""
+
+
+LAST = Select("SELECT last FROM modd_store", columns=Columns(last=int))
 
 
 SAVE = "UPDATE modd_store SET last = ? WHERE last < ?"
@@ -41,7 +46,7 @@ class Positions:
     def next_free(self, connection: Connection, now: float) -> int:
         """Return the first position after all known ones; now: seconds since 1970, by the clock of the store."""
         if self._last < 0:
-            [self._saved] = connection.execute("SELECT last FROM modd_store").fetchone()
+            [self._saved] = LAST.only(connection)
             self._last = self._saved
         [last] = connection.execute("SELECT max(place) FROM modd_items").fetchone()
         return max((last or 0) + 1, self._last + 1, int(now * MICROSECONDS))

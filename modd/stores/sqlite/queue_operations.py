@@ -18,6 +18,7 @@ from modd.stores.sqlite.queue_sql import (
     BURY,
     CLAIM,
     CLAIM_SUSPECT,
+    CLAIMED,
     COME_DUE,
     DEAD,
     DELAYED,
@@ -141,7 +142,7 @@ class QueueOperations:
         return claims
 
     def _lease(self, connection: Connection, sql: str, values: dict[str, Any], number: int) -> list[Claim]:
-        rows = connection.execute(sql, values | {"token": number}).fetchall()
+        rows = CLAIMED.check(connection.execute(sql, values | {"token": number}).fetchall())
         rows.sort()  # the rows that an UPDATE returns have no order
         id_of, suspect = self.ids.id_of, number < 0
         return [

@@ -43,6 +43,7 @@ fail again and again are behind an item that was put meanwhile, and one index ha
 
 from __future__ import annotations
 
+from modd.stores.sqlite.damage import Columns
 from modd.stores.sqlite.lease import LEASED as IS_LEASED
 from modd.stores.sqlite.positions import MICROSECONDS
 from modd.stores.sqlite.sql import BulkStatement
@@ -103,6 +104,10 @@ CLAIM_SUSPECT = f"""UPDATE modd_items SET due = :until, attempts = attempts + co
     WHERE place = ({NEXT_SUSPECT}) RETURNING 0, place, id, key, headers, attempts, body"""
 
 
+CLAIMED = Columns(rank=int, place=int, id=str | None, key=str | None, headers=bytes | None, attempts=int, body=bytes)
+"""The columns that CLAIM and CLAIM_SUSPECT return."""
+
+
 ACK = f"DELETE FROM modd_items WHERE {IS_LEASED}"
 
 
@@ -152,6 +157,9 @@ DEAD_LETTERS = f"""SELECT place, id, body, headers, reason, attempts FROM modd_i
 
 
 _COUNT = "SELECT count(*) FROM modd_items WHERE queue = :queue AND due IS NOT NULL"
+
+
+DEAD_COLUMNS = Columns(place=int, id=str | None, body=bytes, headers=bytes | None, reason=str, attempts=int)
 
 
 COUNTS = f"""SELECT
