@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import inf
 from typing import Any, TypeVar
 
@@ -85,6 +85,13 @@ def checked_subclasses(
     if unique and len(set(types)) < len(types):
         raise InvalidOption(option, value, "name each message type once")
     return types
+
+
+def checked_choice(option: str, value: Any, choices: Sequence[str]) -> Any:
+    """Return one of some texts."""
+    if not (isinstance(value, str) and value in choices):
+        raise InvalidOption(option, value, f"give one of: {', '.join(map(repr, choices))}")
+    return value
 
 
 def checked_flag(option: str, value: Any) -> bool:

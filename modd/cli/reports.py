@@ -16,6 +16,7 @@ class QueueCounts(msgspec.Struct, frozen=True):
     leased: int
     dead: int
     left: int
+    suspects: int
 
 
 class HandlerStatus(msgspec.Struct, frozen=True):

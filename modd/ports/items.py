@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import msgspec
 
@@ -11,6 +11,13 @@ from modd.errors import InvalidOption
 
 HANDLER = "modd-handler"
 """The header of an item that is for one handler of an event: the name of that handler."""
+
+
+Suspects: TypeAlias = Literal["last", "first", "none"]
+"""The place of suspects in a claim: one if there is nothing else, one before all else, or none."""
+
+
+SUSPECTS = get_args(Suspects)
 
 
 Unique: TypeAlias = Literal["until-done", "until-started"]
@@ -76,12 +83,16 @@ class PutResult(msgspec.Struct, frozen=True, gc=False):
 class Claim(msgspec.Struct, frozen=True):
     """A lease on an item: the item is yours until the lease ends.
 
+    An item is a suspect if it was claimed before and that claim was never settled: it may have ended its process.
+
     id: the id of the item in the queue or outbox.
     body: the content, in bytes as they were put.
     headers: texts about the content, such as its type; may be empty.
     key: the key of the item; None if it has no order with other items.
-    attempt: the number of the claim, from 1.
+    attempt: the number of the claim, from 1. Two kinds of claims do not count: those that were released, and the first
+        that was never settled, because another item may have ended the process.
     token: identifies this claim among all claims of the item.
+    suspect: True if the item is a suspect, so that you should work on nothing else in the same process.
     """
 
     id: str
@@ -90,6 +101,7 @@ class Claim(msgspec.Struct, frozen=True):
     key: str | None
     attempt: int
     token: str
+    suspect: bool = False
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
@@ -110,13 +122,14 @@ class DeadLetter(msgspec.Struct, frozen=True):
 
 
 class Stats(msgspec.Struct, frozen=True):
-    """The number of items of a queue in each state; each item is in one state.
+    """The number of items of a queue in each state; each item is in one state, and suspects are ready.
 
     ready: due and not leased, items that wait for their key included.
     delayed: put or retried with a delay that is not over.
     leased: claimed.
     dead: buried.
     left: left to workers that know them, which have not claimed them yet; 0 by default.
+    suspects: those of the ready items whose last claim was never settled.
     """
 
     ready: int
@@ -124,6 +137,7 @@ class Stats(msgspec.Struct, frozen=True):
     leased: int
     dead: int
     left: int = 0
+    suspects: int = 0
 
 
 class Subscription(msgspec.Struct, frozen=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import Protocol, TypeAlias
 
-from modd.ports.items import Claim, DeadLetter, Item, PutResult, Stats, Subscription
+from modd.ports.items import Claim, DeadLetter, Item, PutResult, Stats, Subscription, Suspects
 
 CreateDeliveries: TypeAlias = Callable[[Sequence[Subscription]], Sequence[Item] | None]
 """A function from the announced handlers of an event to the items that replace it; None to leave the event alone."""
@@ -15,13 +15,22 @@ class Queue(Protocol):
     """Stores items until they are acknowledged: each is processed at least once.
 
     Leases. A claim leases an item for a number of seconds. Settle it with `ack`, `retry`, `release` or `bury`. If the
-    lease ends before, the item is ready again and the attempt counts. Until the item is claimed again, the late claim
-    can still be extended and settled; after that, or after it was settled, these methods raise `LeaseLost`.
+    lease ends before, the item is a suspect. Until the item is claimed again, the late claim can still be extended and
+    settled; after that, or after it was settled, these methods raise `LeaseLost`.
 
-    Order. Due items are claimed in the order in which they were put. Of the items with one key, one at a time is
-    claimed. It owns the key from its first claim, even while it waits for a retry, until it is acknowledged, buried, or
-    released from its first attempt. An item with a delay does not block its key before it is due; then it has the
-    position at which it was put.
+    Suspects. An item whose claim was never settled may have ended its process, or another item in that process has. So
+    suspects are claimed one at a time, after all other items, and the claim that was not settled does not count as an
+    attempt. If the claim of a suspect is not settled either, that one counts. A retry ends the suspicion, a release
+    does not.
+
+    Order. Items are claimed by the time at which they became due: when they were put, or when their delay or the delay
+    of their retry ended; a released item has its old place. Of the suspects, the one whose lease ended last is
+    the first: it is the likeliest to have ended its process.
+
+    Keys. Of the items with one key, one at a time is claimed, in the order in which they were put. It owns the key from
+    its first claim, even while it waits for a retry, until it is acknowledged, buried, or released from its first
+    attempt. An item with a delay does not block its key before it is due; then it precedes the items of its key that
+    were put later.
 
     Subscriptions. Workers announce their handlers, and an event is replaced with one item for each handler that was
     announced, by whichever worker. A worker leaves an item that it does not know to workers that know it: `claim` does
@@ -34,8 +43,9 @@ class Queue(Protocol):
 
     Times are in seconds. Methods raise `InvalidOption` for impossible times, and for a limit below 1.
 
-    An implementation may have one more method, ``async def wait(self, seconds: float) -> None``, which returns when
-    there may be an item to claim, or to claim by its name, at the latest after ``seconds``. Without it workers poll.
+    An implementation may have one more method, ``async def wait(self, seconds: float, *, suspects: bool = True) ->
+    None``, which returns when there may be an item to claim, or to claim by its name, a suspect only if ``suspects``,
+    at the latest after ``seconds``. Without it workers poll.
     """
 
     async def put(self, *items: bytes | Item) -> list[PutResult]:
@@ -46,8 +56,12 @@ class Queue(Protocol):
         """
         ...
 
-    async def claim(self, limit: int, lease: float) -> list[Claim]:
-        """Lease up to ``limit`` items for ``lease`` seconds each, without waiting for any; each claim is an attempt."""
+    async def claim(self, limit: int, lease: float, *, suspects: Suspects = "last") -> list[Claim]:
+        """Lease up to ``limit`` items for ``lease`` seconds each, without waiting for any; each claim is an attempt.
+
+        A suspect is returned alone. suspects: ``"last"``, the default, returns one if there is nothing else,
+        ``"first"`` returns one before all else, and ``"none"`` returns none.
+        """
         ...
 
     async def extend(self, claim: Claim, lease: float) -> None:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from functools import partial
+from math import inf
 
 import anyio
 from anyio.abc import TaskGroup
 
 from modd.concurrency.backoff import spread
 from modd.concurrency.lease import LeaseKeeper
+from modd.ports.items import Suspects
 from modd.worker.claim import ClaimInHand
 from modd.worker.claim_handler import ClaimHandler
 from modd.worker.idleness import Idleness
 from modd.worker.options import WorkerOptions
 from modd.worker.pool import SlotPool
+from modd.worker.quarantine import Occupant
 from modd.worker.source import SourceQueue, log
+from modd.worker.wakeup import Wakeup
 
 POLL_JITTER = 0.25
 """Share by which the seconds between two claims differ, so that workers do not all claim at once."""
@@ -45,6 +49,9 @@ class WorkerRun:
         self._pool = SlotPool(options.concurrency, handler.handle, self._finish)
         self._leases = LeaseKeeper(options.lease, log, shortest_pause=0.1)
         self._wakeup = Wakeup()
+        self._occupant = Occupant(options.lease, lambda: self.in_flight, self._wakeup.wake, options.clock)
+        self._suspected: list[SourceQueue] = []
+        """The queues that had suspects when the worker began to rest."""
         self._claiming = anyio.CancelScope()
         """The scope in which queues are claimed from and waited for."""
         self.stopped_at: float | None = None
@@ -61,7 +68,7 @@ class WorkerRun:
     @property
     def is_full(self) -> bool:
         """True while there is no reason to claim: there is no room for more, or the worker is stopped."""
-        return self.stopped_at is not None or self._room <= 0
+        return self.stopped_at is not None or self._room <= 0 or self._is_held
 
     def stop(self) -> None:
         """Claim no more; a claim that is under way is cancelled."""
@@ -71,23 +78,27 @@ class WorkerRun:
 
     async def run(self) -> None:
         """Claim until stopped, then wait until handlers have ended or ``drain`` is over, and cancel the rest."""
-        async with anyio.create_task_group() as tasks:
-            for source in self._sources:
-                source.start()
-            tasks.start_soon(self._leases.keep_all, self._pool.claims)
-            if self._options.max_age is not None:
-                tasks.start_soon(self._stop_after, self._options.max_age)
-            try:
-                with self._claiming:
-                    await self._claim_until_stopped(tasks)
-                with anyio.move_on_after(self._options.drain):
-                    while self.in_flight:
-                        await self._wakeup.sleep()
-            finally:
-                self._cancelled_at = anyio.current_time()
-            if self.in_flight:
-                log.warning("%d messages are released: their handlers took too long to stop", self.in_flight)
-            tasks.cancel_scope.cancel()
+        with self._occupant.enter():
+            async with anyio.create_task_group() as tasks:
+                await self._run(tasks)
+
+    async def _run(self, tasks: TaskGroup) -> None:
+        for source in self._sources:
+            source.start()
+        tasks.start_soon(self._leases.keep_all, self._pool.claims)
+        if self._options.max_age is not None:
+            tasks.start_soon(self._stop_after, self._options.max_age)
+        try:
+            with self._claiming:
+                await self._claim_until_stopped(tasks)
+            with anyio.move_on_after(self._options.drain):
+                while self.in_flight:
+                    await self._wakeup.sleep()
+        finally:
+            self._cancelled_at = anyio.current_time()
+        if self.in_flight:
+            log.warning("%d messages are released: their handlers took too long to stop", self.in_flight)
+        tasks.cancel_scope.cancel()
 
     async def _claim_until_stopped(self, tasks: TaskGroup) -> None:
         while self.stopped_at is None:
@@ -95,12 +106,14 @@ class WorkerRun:
             room, begun = self._room, self._begun
             if room > 0 and await self._claim(tasks, room):
                 continue
-            if at_end and begun == self._begun and not any(source.pause_left for source in self._sources):
+            is_held = self._is_held or any(source.pause_left for source in self._sources)
+            if at_end and begun == self._begun and not is_held:
                 self.stop()
-            elif room > 0:
+            elif room > 0 and not self._is_held:
                 await self._wakeup.interrupt(self._wait_for_messages)
             else:
-                await self._wakeup.sleep()
+                with anyio.move_on_after(self._occupant.rest_left or inf):
+                    await self._wakeup.sleep()
 
     async def _is_at_end(self, idleness: Idleness) -> bool:
         """Return True if the run ends unless the queues have something to claim."""
@@ -112,12 +125,48 @@ class WorkerRun:
         limit, room = self._options.max_messages, self._pool.free
         return room if limit is None else min(room, limit - self._handled - self.in_flight)
 
+    @property
+    def _is_held(self) -> bool:
+        """True while there is to be no claim, because of a suspect."""
+        return self._occupant.is_refused or self._occupant.rest_left > 0
+
     async def _claim(self, tasks: TaskGroup, room: int) -> bool:
         """Claim from the queues in their order; return True if they may have more, so that waiting makes no sense."""
-        more = False
-        for source in self._sources:
+        if self._occupant.is_overdue:
+            await self._rest_if_suspects_wait()
+        suspects = self._occupant.begin_claim()
+        if suspects is None:
+            return False
+        try:
+            return await self._claim_from(tasks, room, self._order(suspects))
+        finally:
+            is_suspect = self._occupant.is_alone and any(each.claim.suspect for each in self._pool.claims())
+            self._occupant.end_claim(suspect=is_suspect)
+
+    async def _rest_if_suspects_wait(self) -> None:
+        """Begin to rest if a queue has suspects, unless they may be the messages of this worker, renewed too late."""
+        now = anyio.current_time()
+        is_late = any(in_hand.until <= now for in_hand in self._pool.claims())
+        self._suspected = [] if is_late else [source for source in self._sources if await source.has_suspects()]
+        self._occupant.rest(self._options.lease if self._suspected else 0.0)
+
+    def _order(self, suspects: Suspects) -> list[tuple[SourceQueue, Suspects]]:
+        """Return the queues in the order in which they are claimed from: suspects after the messages of all queues."""
+        if suspects == "first":
+            return [
+                (source, suspects) for source in sorted(self._sources, key=lambda each: each not in self._suspected)
+            ]
+        if suspects == "last" and len(self._sources) > 1:
+            return [*self._order("none"), *((source, suspects) for source in self._sources)]
+        return [(source, suspects) for source in self._sources]
+
+    async def _claim_from(self, tasks: TaskGroup, room: int, order: list[tuple[SourceQueue, Suspects]]) -> bool:
+        more, begun = False, self._begun
+        for source, suspects in order:
+            if begun < self._begun and suspects != "none":
+                break
             until = anyio.current_time() + self._options.lease
-            claims = await source.claim(room, self._options.lease) if room and not source.pause_left else None
+            claims = await source.claim(room, self._options.lease, suspects) if room and not source.pause_left else None
             if claims is None:
                 continue
             self._on_poll()
@@ -140,10 +189,11 @@ class WorkerRun:
     async def _wait_for_messages(self) -> None:
         """Wait until a queue may have messages, or ``poll`` or the pause of a queue is over."""
         pauses = [seconds for source in self._sources if (seconds := source.pause_left)]
-        poll = spread(self._options.poll, POLL_JITTER)
-        longest = poll if self._idleness is None else self._idleness.longest_wait(self._sources, poll)
+        poll, alone = spread(self._options.poll, POLL_JITTER), self._occupant.takes_suspects
+        longest = poll if self._idleness is None or not alone else self._idleness.longest_wait(self._sources, poll)
         seconds = min([longest, *pauses])
-        waits = [source.wait for source in self._sources if source.can_wait and not source.pause_left]
+        waiting = [source for source in self._sources if source.can_wait and not source.pause_left]
+        waits: list[Callable[[float], Awaitable[None]]] = [partial(source.wait, suspects=alone) for source in waiting]
         if len(waits) == 1 == len(self._sources):
             return await waits[0](seconds)
         async with anyio.create_task_group() as tasks:
@@ -173,6 +223,7 @@ class WorkerRun:
             self._log_end(in_hand, self._cancelled_at)
         if not (in_hand.lost or in_hand.is_left):
             self._handled += 1
+        self._occupant.finish()
         if self._idleness is not None:
             self._idleness.note(in_hand)
             self._wakeup.wake()
@@ -182,49 +233,7 @@ class WorkerRun:
             self._wakeup.wake()
 
 
-async def _wait_then_cancel(wait: Callable[[float], Any], seconds: float, tasks: TaskGroup) -> None:
+async def _wait_then_cancel(wait: Callable[[float], Awaitable[None]], seconds: float, tasks: TaskGroup) -> None:
     """Wait, then cancel the other waits of the task group."""
     await wait(seconds)
     tasks.cancel_scope.cancel()
-
-
-class Wakeup:
-    """Lets a task wait until it is woken; a wake-up before the wait is not lost."""
-
-    def __init__(self) -> None:
-        self._woken = False
-        self._event: anyio.Event | None = None
-        self._scope: anyio.CancelScope | None = None
-
-    @property
-    def asleep(self) -> bool:
-        """True while a task is in `sleep`."""
-        return self._event is not None
-
-    def wake(self) -> None:
-        """End the current wait, or the next one."""
-        self._woken = True
-        if self._event is not None:
-            self._event.set()
-        if self._scope is not None:
-            self._scope.cancel()
-
-    async def sleep(self) -> None:
-        """Wait for `wake`."""
-        if not self._woken:
-            self._event = anyio.Event()
-            try:
-                await self._event.wait()
-            finally:
-                self._event = None
-        self._woken = False
-
-    async def interrupt(self, wait: Callable[[], Awaitable[None]]) -> None:
-        """Run a wait to its end, or until `wake`."""
-        if not self._woken:
-            try:
-                with anyio.CancelScope() as self._scope:
-                    await wait()
-            finally:
-                self._scope = None
-        self._woken = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Any
 
 from modd.concurrency.backoff import DoublingPause, spread
@@ -12,7 +13,7 @@ from modd.concurrency.cancellation import call, error_of, raise_if_cancelled
 from modd.concurrency.loops import steady_time
 from modd.cqrs.ids import escape
 from modd.errors import InvalidOption
-from modd.ports.items import Claim
+from modd.ports.items import Claim, Suspects
 from modd.ports.queue import Queue
 from modd.ports.transaction import SupportsTransactions
 from modd.worker.subscriptions import REFRESH, Subscriber
@@ -68,13 +69,13 @@ class SourceQueue:
         self._subscriber.begin()
         self._announce_at = self._look_at = 0.0
 
-    async def claim(self, limit: int, lease: float) -> list[Claim] | None:
-        """Claim up to ``limit`` items; return None and pause the queue if it fails.
+    async def claim(self, limit: int, lease: float, suspects: Suspects) -> list[Claim] | None:
+        """Claim up to ``limit`` items, or a suspect; return None and pause the queue if it fails.
 
         The first claim of a run announces the handlers before, and so does one in each `REFRESH` seconds.
         """
         try:
-            claims = await call(self._announce_and_claim, limit, lease)
+            claims = await call(self._announce_and_claim, limit, lease, suspects)
         except Exception as error:
             failed = error
         else:
@@ -84,22 +85,33 @@ class SourceQueue:
         self._pause_after("claimed", failed)
         return None
 
-    async def wait(self, seconds: float) -> None:
-        """Wait until the queue may have something to claim, at most so many seconds."""
+    async def wait(self, seconds: float, suspects: bool) -> None:
+        """Wait until the queue may have something to claim, at most so many seconds; suspects: be it a suspect."""
         queue: Any = self.queue
-        error = await error_of(queue.wait, seconds)
+        error = await error_of(partial(queue.wait, seconds, suspects=suspects))
         if error is not None:
             self._pause_after("waited for", error)
 
-    async def _announce_and_claim(self, limit: int, lease: float) -> list[Claim]:
+    async def has_suspects(self) -> bool:
+        """True if the queue tells of suspects; a queue that fails tells so when it is claimed from."""
+        try:
+            return (await call(self.queue.stats)).suspects > 0
+        except Exception as error:
+            await raise_if_cancelled(error)
+            return False
+
+    async def _announce_and_claim(self, limit: int, lease: float, suspects: Suspects) -> list[Claim]:
         now = steady_time()
         if now >= self._announce_at:
             self._subscriber.renew()
             await self.queue.announce(*self._subscriber.subscriptions, retention=self._subscriber.retention)
             self._announce_at = now + spread(REFRESH, JITTER)
+        claim = partial(self.queue.claim, limit, lease, suspects=suspects)
+        if suspects == "first":
+            return await claim()
         if now >= self._look_at:
-            return await self._claim_left(limit, lease) or await self.queue.claim(limit, lease)
-        return await self.queue.claim(limit, lease) or await self._claim_left(limit, lease)
+            return await self._claim_left(limit, lease) or await claim()
+        return await claim() or await self._claim_left(limit, lease)
 
     async def _claim_left(self, limit: int, lease: float) -> list[Claim]:
         """Claim items that other workers have left; look again at once if there may be more."""

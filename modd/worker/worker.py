@@ -50,6 +50,9 @@ class Worker:
     turn of the `Bus` around the typed bus. Handlers run in a transaction of the outbox, the inbox or the queue: the
     first of these that has transactions. Parts whose writes join the same transactions have the same ``store``.
 
+    A message that was claimed and never settled is a suspect: it may have ended its process. A suspect is handled after
+    the others, while all workers of its process handle nothing else. Only its claims alone count as attempts.
+
     Several workers may serve one queue, with different handlers, as an old and a new version of a program do. A worker
     announces its handlers to its queues when it starts, and an event gets to every handler that was announced,
     whichever worker claims the event. A message that a worker does not know is left to workers that know it, at no cost
@@ -62,8 +65,8 @@ class Worker:
     inbox: recognises messages that were handled before. None, the default, for no inbox.
     outbox: gets the emitted events. By default that of the inbox or the queue, if it has one.
     concurrency: number of messages that are handled at a time; 8 by default.
-    attempts: number of attempts after which a message that fails, or kills its process, becomes a dead letter; 10 by
-        default.
+    attempts: number of attempts after which a message that fails, or kills its process alone, becomes a dead letter; 10
+        by default.
     backoff: delays between attempts: ``"exponential"`` (default), ``"fibonacci"``, ``"none"``, or a function from the
         number of the failed attempt, counted from 1, to seconds. The delay of a `RetryLater` takes precedence.
     give_up_on: types of errors after which a message becomes a dead letter at once, as after `GiveUp` and misuse; by

@@ -29,7 +29,7 @@ def step(name: str, *given: SearchStrategy[Any], of: SearchStrategy[Any] = NONE)
 
 one = st.tuples(claims)
 puts: SearchStrategy[Step] = st.tuples(st.just("put"), NONE, st.lists(items, min_size=1, max_size=3))
-takes = step("claim", st.integers(1, 3), leases)
+takes = step("claim", st.integers(1, 3), leases, st.sampled_from(["last", "last", "first", "none"]))
 settles = st.one_of(
     step("ack", of=st.lists(claims, max_size=3)),
     step("retry", delays, of=one),
@@ -70,13 +70,15 @@ class Both:
         elif name != "pass" and all(number < len(self.claims) for number in which):
             await self.call(name, [len(self.claims) - 1 - number for number in which], given)
 
-    async def claim(self, limit: int, lease: float) -> None:
-        claims = await self.queue.claim(limit, lease)
-        assert [(claim.id, claim.attempt) for claim in claims] == self.model.claim(limit, lease)
+    async def claim(self, limit: int, lease: float, suspects: Any) -> None:
+        claims = await method(self.queue, "claim")(limit, lease, suspects)
+        assert [(claim.id, claim.attempt, claim.suspect) for claim in claims] == self.model.claim(
+            limit, lease, suspects
+        )
         self.claims += claims
 
     async def call(self, name: str, which: Sequence[int], given: Sequence[Any]) -> None:
-        real = await outcome(getattr(self.queue, name), *[self.claims[number] for number in which], *given)
+        real = await outcome(method(self.queue, name), *[self.claims[number] for number in which], *given)
         assert real == expected(getattr(self.model, name), *which, *given)
 
     async def compare(self) -> None:
@@ -88,6 +90,14 @@ class Both:
         self.model.now = self._now()
         assert await self.queue.stats() == self.model.stats()
         assert [(dead.id, dead.reason, dead.attempts) for dead in await self.queue.dead()] == self.model.dead()
+
+
+def method(queue: Queue, name: str) -> Callable[..., Awaitable[Any]]:
+    """A method of a queue, which takes what a step has."""
+    if name == "claim":
+        return lambda limit, lease, suspects: queue.claim(limit, lease, suspects=suspects)
+    found: Callable[..., Awaitable[Any]] = getattr(queue, name)
+    return found
 
 
 async def outcome(function: Callable[..., Awaitable[Any]], *given: Any) -> Any:

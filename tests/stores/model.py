@@ -10,7 +10,11 @@ from modd.ports import Item, LeaseLost, PutResult, Stats
 
 @dataclass(eq=False)
 class Entry:
-    """An item. due: when its delay or its lease ends. claim: the number of the last one, until that is settled."""
+    """An item. due: when its delay or its lease ends. claim: the number of the last one, until that is settled.
+
+    since: when it became due, as what is no suspect. leased: whether its last claim was never settled. alone: whether
+    that was the claim of a suspect.
+    """
 
     id: str
     key: str | None
@@ -18,6 +22,12 @@ class Entry:
     attempts: int = 0
     claim: int | None = None
     reason: str | None = None
+    since: float = 0.0
+    leased: bool = False
+    alone: bool = False
+
+    def __post_init__(self) -> None:
+        self.since = self.due
 
 
 class ModelQueue:
@@ -49,15 +59,28 @@ class ModelQueue:
         due = [each for each in lane if each.due <= self.now]
         return not lane or entry is (begun or due)[0]
 
-    def claim(self, limit: int, lease: float) -> list[tuple[str, int]]:
+    def suspects(self) -> list[Entry]:
+        found = [each for each in self.entries if each.leased and self.may_be_claimed(each)]
+        return sorted(found, key=due_of)[::-1]
+
+    def claim(self, limit: int, lease: float, suspects: str = "last") -> list[tuple[str, int, bool]]:
         taken: list[Entry] = []
-        for entry in list(self.entries):
-            if len(taken) < limit and self.may_be_claimed(entry):
-                entry.attempts += 1
-                entry.due, entry.claim = self.now + lease, len(self.claims)
-                self.claims.append(entry.id)
+        if suspects == "first" and self.suspects():
+            limit = 0
+        for entry in sorted(self.entries, key=since_of):
+            if len(taken) < limit and not entry.leased and self.may_be_claimed(entry):
+                self.take(entry, lease, attempts=1)
                 taken.append(entry)
-        return [(entry.id, entry.attempts) for entry in taken]
+        for entry in [] if taken or suspects == "none" else self.suspects()[:1]:
+            self.take(entry, lease, attempts=int(entry.alone))
+            entry.alone = True
+            taken.append(entry)
+        return [(entry.id, entry.attempts, entry.alone) for entry in taken]
+
+    def take(self, entry: Entry, lease: float, attempts: int) -> None:
+        entry.attempts += attempts
+        entry.due, entry.claim, entry.leased = self.now + lease, len(self.claims), True
+        self.claims.append(entry.id)
 
     def held(self, *claims: int) -> list[Entry]:
         held = [entry for claim in claims for entry in self.entries if entry.claim == claim]
@@ -74,14 +97,15 @@ class ModelQueue:
 
     def settle(self, claim: int, **changes: Any) -> None:
         [entry] = self.held(claim)
-        for name, value in {"claim": None, "due": self.now, **changes}.items():
+        for name, value in {"claim": None, "due": self.now, "leased": False, "alone": False, **changes}.items():
             setattr(entry, name, value)
 
     def retry(self, claim: int, delay: float) -> None:
-        self.settle(claim, due=self.now + delay)
+        self.settle(claim, due=self.now + delay, since=self.now + delay)
 
     def release(self, claim: int) -> None:
-        self.settle(claim, attempts=self.held(claim)[0].attempts - 1)
+        [entry] = self.held(claim)
+        self.settle(claim, attempts=entry.attempts - (not entry.alone), leased=entry.alone)
 
     def bury(self, claim: int, reason: str) -> None:
         [entry] = self.held(claim)
@@ -113,8 +137,17 @@ class ModelQueue:
     def stats(self) -> Stats:
         alive = [entry for entry in self.entries if entry.reason is None]
         later = [entry for entry in alive if entry.due > self.now]
-        leased = sum(entry.claim is not None for entry in later)
-        return Stats(len(alive) - len(later), len(later) - leased, leased, len(self.buried))
+        leased = sum(entry.leased for entry in later)
+        suspects = sum(entry.leased for entry in alive) - leased
+        return Stats(len(alive) - len(later), len(later) - leased, leased, len(self.buried), suspects)
 
     def left(self) -> list[tuple[str, str | None, int, str | None]]:
         return [(entry.id, entry.key, entry.attempts, entry.reason) for entry in self.entries]
+
+
+def since_of(entry: Entry) -> float:
+    return entry.since
+
+
+def due_of(entry: Entry) -> float:
+    return entry.due

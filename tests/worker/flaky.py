@@ -6,7 +6,7 @@ from typing import Any
 
 import anyio
 
-from modd.ports import Claim, StoreError, Subscription
+from modd.ports import Claim, StoreError, Subscription, Suspects
 from modd.stores import MemoryQueue
 from tests.worker.desk import Pay
 
@@ -25,9 +25,9 @@ class Flaky(MemoryQueue):
             await anyio.lowlevel.checkpoint()
             raise StoreError("flaky", what)
 
-    async def claim(self, limit: int, lease: float) -> list[Claim]:
+    async def claim(self, limit: int, lease: float, *, suspects: Suspects = "last") -> list[Claim]:
         await self._ask("claim")
-        return await super().claim(limit, lease)
+        return await super().claim(limit, lease, suspects=suspects)
 
     async def extend(self, claim: Claim, lease: float) -> None:
         await self._ask("extend")
@@ -49,9 +49,9 @@ class Flaky(MemoryQueue):
         await self._ask("leave")
         return await super().leave(claim, name, retention)
 
-    async def wait(self, seconds: float) -> None:
+    async def wait(self, seconds: float, *, suspects: bool = True) -> None:
         await self._ask("wait")
-        await super().wait(seconds)
+        await super().wait(seconds, suspects=suspects)
 
     def at(self, what: str) -> list[float]:
         return [at for called, at in self.calls if called == what]

@@ -107,7 +107,7 @@ async def test_what_kills_its_worker_again_and_again_is_buried_without_being_han
     # ST-42
     till, queue = Till(), MemoryQueue()
     await queue.put(item(Pay()))
-    for _ in range(3):
+    for _ in range(4):  # the first does not count
         assert await queue.claim(1, 1)
         await anyio.sleep(2)
     await work_off(Worker(queue, CommandBus({Pay: till}), attempts=3))

@@ -10,7 +10,7 @@ import pytest
 from modd import Bus, Failure, Message, TurnFailed
 from modd.cqrs import CommandBus, Envelope, Event, EventBus, GiveUp
 from modd.cqrs.stamps import Failed
-from modd.ports import Claim, Item
+from modd.ports import Claim, Item, Suspects
 from modd.ports.transaction import open_transaction
 from modd.stores import MemoryQueue
 from modd.worker import Worker
@@ -175,8 +175,8 @@ class Claimed(MemoryQueue):
         super().__init__()
         self.times = times
 
-    async def claim(self, limit: int, lease: float) -> list[Claim]:
-        claims = await super().claim(limit, lease)
+    async def claim(self, limit: int, lease: float, *, suspects: Suspects = "last") -> list[Claim]:
+        claims = await super().claim(limit, lease, suspects=suspects)
         return [Claim(c.id, c.body, c.headers, c.key, self.times, c.token) for c in claims]
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from modd import InvalidOption
 from modd.cqrs import CommandBus, Envelope
-from modd.ports import Claim, Item, Stats
+from modd.ports import Claim, Item, Stats, Suspects
 from modd.stores import MemoryQueue, SqliteStore
 from modd.worker import AlreadyRunning, Worker
 from tests.worker.books import Books
@@ -133,9 +133,9 @@ async def test_nothing_to_do_takes_no_time_and_the_worker_runs_again_later() -> 
 async def test_a_message_that_comes_while_a_later_queue_is_asked_is_handled() -> None:
     # TK-4
     class Slowly(MemoryQueue):
-        async def claim(self, limit: int, lease: float) -> list[Claim]:
+        async def claim(self, limit: int, lease: float, *, suspects: Suspects = "last") -> list[Claim]:
             await anyio.sleep(10)
-            return await super().claim(limit, lease)
+            return await super().claim(limit, lease, suspects=suspects)
 
     first, second, till = MemoryQueue(), Slowly(), Till()
     till.follow_ups[1] = first, item(Pay(2))
@@ -148,8 +148,8 @@ async def test_a_message_that_comes_while_a_later_queue_is_asked_is_handled() ->
 async def test_a_message_that_becomes_due_while_a_queue_answers_is_handled(fails: int) -> None:
     # TK-4
     class Slowly(MemoryQueue):
-        async def claim(self, limit: int, lease: float) -> list[Claim]:
-            claims = await super().claim(limit, lease)
+        async def claim(self, limit: int, lease: float, *, suspects: Suspects = "last") -> list[Claim]:
+            claims = await super().claim(limit, lease, suspects=suspects)
             await anyio.sleep(10)
             return claims
 

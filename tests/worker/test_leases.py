@@ -111,3 +111,20 @@ async def test_one_queue_that_fails_holds_up_no_other() -> None:
         await anyio.wait_all_tasks_blocked()
         assert slow.ended == 1
         assert anyio.current_time() - begun < 0.2
+
+
+async def test_a_worker_does_not_claim_what_it_is_working_on_and_renews_it_when_it_can() -> None:
+    # DR-43
+    queue, slow = Flaky(extend=1000), Slow()
+    await queue.put(item(Pay()), item(Pay()))
+    async with at_work(Worker(queue, CommandBus({Pay: slow}), lease=30)):
+        await anyio.sleep(35)
+        assert (await queue.stats()).suspects == 2
+        await queue.put(item(Pay()))
+        await anyio.sleep(5)
+        assert slow.begun == 3
+        queue.fails.clear()  # the store answers again
+        await anyio.sleep(20)
+        assert (slow.begun, await queue.stats()) == (3, Stats(ready=0, delayed=0, leased=3, dead=0))
+        await anyio.sleep(90)
+    assert (slow.begun, slow.ended, await queue.stats()) == (3, 3, EMPTY)

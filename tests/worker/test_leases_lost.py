@@ -11,7 +11,7 @@ from modd.cqrs import CommandBus
 from modd.ports import Claim, LeaseLost, Transaction
 from modd.stores import MemoryQueue
 from modd.worker import Worker
-from modd.worker.run import Wakeup
+from modd.worker.wakeup import Wakeup
 from tests.worker.desk import Desk, Pay, at_work, item, work_off
 
 pytestmark = pytest.mark.anyio

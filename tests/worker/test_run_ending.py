@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from modd.cqrs import CommandBus
-from modd.ports import Claim, Stats
+from modd.ports import Claim, Stats, Suspects
 from modd.stores import MemoryQueue
 from modd.worker import Worker
 from tests.worker.desk import Pay, item, work_off
@@ -129,8 +129,8 @@ async def test_what_is_no_error_ends_the_worker_and_is_released() -> None:
 
 async def test_what_is_claimed_by_a_worker_that_is_cancelled_meanwhile_is_released() -> None:
     class Cancelling(MemoryQueue):
-        async def claim(self, limit: int, lease: float) -> list[Claim]:
-            claims = await super().claim(limit, lease)
+        async def claim(self, limit: int, lease: float, *, suspects: Suspects = "last") -> list[Claim]:
+            claims = await super().claim(limit, lease, suspects=suspects)
             scope.cancel()
             return claims
 

@@ -12,7 +12,7 @@ import pytest
 
 from modd import Bus
 from modd.cqrs import CommandBus
-from modd.ports import Claim
+from modd.ports import Claim, Suspects
 from modd.stores import MemoryInbox, MemoryQueue
 from modd.worker import Worker
 from tests.worker.desk import Pay, Ship, at_work, item, work_off
@@ -50,7 +50,7 @@ class Opened:
 async def test_a_stop_does_not_wait_for_a_queue_that_does_not_answer() -> None:
     # ST-50
     class Hanging(MemoryQueue):
-        async def claim(self, limit: int, lease: float) -> list[Claim]:
+        async def claim(self, limit: int, lease: float, *, suspects: Suspects = "last") -> list[Claim]:
             await anyio.sleep_forever()
             return []
 
@@ -62,11 +62,11 @@ async def test_a_stop_does_not_wait_for_a_queue_that_does_not_answer() -> None:
 
 async def test_what_is_claimed_after_the_stop_all_the_same_is_given_back() -> None:
     class Slowly(MemoryQueue):
-        async def claim(self, limit: int, lease: float) -> list[Claim]:
+        async def claim(self, limit: int, lease: float, *, suspects: Suspects = "last") -> list[Claim]:
             claims: list[Claim] = []
             with anyio.CancelScope(shield=True):
                 await anyio.sleep(10)
-                claims = await super().claim(limit, lease)
+                claims = await super().claim(limit, lease, suspects=suspects)
             return claims
 
     queue, slow = Slowly(), Slow(0)

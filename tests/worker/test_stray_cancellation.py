@@ -26,11 +26,11 @@ def stray_once(place: Any, method: str) -> list[str]:
     calls: list[str] = []
     real = getattr(place, method)
 
-    async def call(*args: Any) -> Any:
+    async def call(*args: Any, **options: Any) -> Any:
         calls.append(method)
         if len(calls) == 1:
             raise asyncio.CancelledError
-        return await real(*args)
+        return await real(*args, **options)
 
     setattr(place, method, call)
     return calls

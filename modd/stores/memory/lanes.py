@@ -3,7 +3,7 @@
 Theory of operation. Each key has a lane: the items of the key that are due, ordered by their position in the queue.
 At most one item of a lane may be claimed; it is the front of the lane. A single heap, ``_claimable``, has the items
 without a key and the front of each lane. So the next item to claim is the top of that heap, for any number of
-keys.
+keys. They are claimed by the time at which they became due; of those of one time, the first put is the first.
 
 An item owns its key from its first claim until it is acknowledged, buried, or released from that first claim. The owner
 decides about the front:
@@ -36,8 +36,10 @@ class QueueItem(msgspec.Struct, eq=False):
 
     id: names the item among all items of the queue.
     put_id: the id that callers know; items that have begun may share it with one that has not.
-    position: the order in the queue, the lowest number first.
+    position: the order in which items were put, the lowest number first.
+    due: the time at which it became or becomes due, by the steady clock.
     attempts: the number of claims that count.
+    was_alone: True if the latest claim was one of a suspect and is not settled.
     token: the token of the latest claim until that claim is settled, then None.
     reason: the reason for which the item was buried.
     left_at: the time at which the item was first left to workers that know it, since it was claimed from there.
@@ -49,7 +51,9 @@ class QueueItem(msgspec.Struct, eq=False):
     headers: dict[str, str]
     key: str | None
     position: int
+    due: float = 0.0
     attempts: int = 0
+    was_alone: bool = False
     token: str | None = None
     reason: str = ""
     left_at: float | None = None
@@ -69,13 +73,14 @@ class Lane(msgspec.Struct, eq=False):
 
 
 class ReadyItems:
-    """Items that are due and not leased, in the order of their positions, and the owner of each key."""
+    """Items that are due and not leased, in the order in which they are claimed, and the owner of each key."""
 
     def __init__(self) -> None:
         self._claimable = IndexedHeap()
         """Ids of the items without a key and of the front of each lane."""
         self._lanes: dict[str | None, Lane] = {}
-        self._positions: dict[str, int] = {}
+        self._keyed: dict[str, QueueItem] = {}
+        """The items with a key, by id."""
 
     def first(self) -> str | None:
         """Return the id of the item to claim next; None if there is none."""
@@ -84,15 +89,15 @@ class ReadyItems:
     def add(self, item: QueueItem) -> None:
         """Add an item that is due."""
         if item.key is None:
-            return self._claimable.put(item.id, item.position)
-        self._positions[item.id] = item.position
+            return self._claimable.put(item.id, item.due, item.position)
+        self._keyed[item.id] = item
         lane = self._lanes.setdefault(item.key, Lane(IndexedHeap()))
         lane.due.put(item.id, item.position)
         return self._update_front(item.key, lane)
 
     def remove(self, item: QueueItem) -> None:
         """Remove an item, if it is here; an owner keeps its key."""
-        self._positions.pop(item.id, None)
+        self._keyed.pop(item.id, None)
         lane = self._lanes.get(item.key)
         if lane is None:
             return self._claimable.remove(item.id)
@@ -120,7 +125,8 @@ class ReadyItems:
             if lane.front is not None:
                 self._claimable.remove(lane.front)
             if front is not None:
-                self._claimable.put(front, self._positions[front])
+                item = self._keyed[front]
+                self._claimable.put(front, item.due, item.position)
             lane.front = front
         if lane.owner is None and not lane.due:
             del self._lanes[key]

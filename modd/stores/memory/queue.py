@@ -10,11 +10,11 @@ from uuid import uuid4
 
 from anyio.lowlevel import checkpoint
 
-from modd.checks import checked_count, checked_delay, checked_span, checked_text
+from modd.checks import checked_choice, checked_count, checked_delay, checked_span, checked_text
 from modd.concurrency.backoff import TIME_PRECISION
 from modd.concurrency.loops import loop_time_of, steady_time
 from modd.ports.errors import LeaseLost
-from modd.ports.items import HANDLER, Claim, DeadLetter, Item, PutResult, Stats, Subscription
+from modd.ports.items import HANDLER, SUSPECTS, Claim, DeadLetter, Item, PutResult, Stats, Subscription, Suspects
 from modd.ports.queue import CreateDeliveries
 from modd.stores.memory.lanes import QueueItem, ReadyItems
 from modd.stores.memory.subscriptions import Announcements, LeftItems
@@ -34,6 +34,8 @@ class MemoryQueue:
         self._by_id: dict[str, dict[str, QueueItem]] = {}
         """The same items by the id that callers know."""
         self._ready, self._delayed, self._leased = ReadyItems(), IndexedHeap(), IndexedHeap()
+        self._suspects = IndexedHeap()
+        """Ids of the items whose lease ended, the latest first; they own their keys."""
         self._left, self._announced = LeftItems(), Announcements()
         self._leaves = 0
         """Number of items that were left, ever."""
@@ -48,16 +50,19 @@ class MemoryQueue:
         with self._lock:
             return [self._put(item) for item in checked]
 
-    async def claim(self, limit: int, lease: float) -> list[Claim]:
-        """Lease up to ``limit`` items for ``lease`` seconds each, without waiting for any."""
+    async def claim(self, limit: int, lease: float, *, suspects: Suspects = "last") -> list[Claim]:
+        """Lease up to ``limit`` items for ``lease`` seconds each, or one suspect, without waiting for any."""
         most, seconds = checked_count("limit", limit), checked_span("lease", lease)
+        checked_choice("suspects", suspects, SUSPECTS)
         await checkpoint()
         with self._lock:
             self._update_due()
+            if suspects == "first" and self._suspects:
+                return self._claim_suspect(seconds)
             claims: list[Claim] = []
             while len(claims) < most and (first := self._ready.first()) is not None:
                 claims.append(self._lease(self._items[first], seconds))
-            return claims
+            return self._claim_suspect(seconds) if suspects == "last" and not claims else claims
 
     async def extend(self, claim: Claim, lease: float) -> None:
         """Let the lease of a claim end ``lease`` seconds from now."""
@@ -91,10 +96,10 @@ class MemoryQueue:
         await checkpoint()
         with self._lock:
             item = self._settle(claim)
-            item.attempts -= 1
-            if not item.attempts:
-                self._ready.free_key(item)
-            self._ready.add(item)
+            if claim.suspect:
+                self._suspects.put(item.id, -steady_time(), -item.position)
+            else:
+                self._release(item)
             self._notifier.notify()
 
     async def bury(self, claim: Claim, reason: str) -> None:
@@ -157,8 +162,9 @@ class MemoryQueue:
             if since + seconds <= steady_time() + TIME_PRECISION:
                 return False
             self._settle(claim)
-            item.attempts, item.left_at = item.attempts - 1, since
-            self._left.add(item, name, since + seconds)
+            item.attempts -= not claim.suspect
+            item.left_at, item.due = since, since + seconds
+            self._left.add(item, name, item.due)
             self._leaves += 1
             self._notifier.notify()
             return True
@@ -188,7 +194,8 @@ class MemoryQueue:
         with self._lock:
             self._update_due()
             delayed, leased, dead, left = len(self._delayed), len(self._leased), len(self._dead), len(self._left)
-            return Stats(len(self._items) - delayed - leased - dead - left, delayed, leased, dead, left)
+            ready = len(self._items) - delayed - leased - dead - left
+            return Stats(ready, delayed, leased, dead, left, len(self._suspects))
 
     async def dead(self, limit: int = 100) -> list[DeadLetter]:
         """Return the first dead letters, in the order in which they were buried."""
@@ -219,16 +226,17 @@ class MemoryQueue:
                 self._forget(item)
             return [item.put_id for item in items]
 
-    async def wait(self, seconds: float) -> None:
-        """Return when there may be an item to claim, at the latest after ``seconds``."""
-        await self._notifier.wait(seconds, partial(self._look, self._leaves), self._next_due)
+    async def wait(self, seconds: float, *, suspects: bool = True) -> None:
+        """Return when there may be an item to claim, at the latest after ``seconds``; suspects: be it a suspect."""
+        await self._notifier.wait(seconds, partial(self._look, suspects, self._leaves), self._next_due)
 
-    async def _look(self, leaves: int) -> bool:
+    async def _look(self, suspects: bool, leaves: int) -> bool:
         """Look whether there is an item to claim, or one was left since this number of them."""
         await checkpoint()
         with self._lock:
             self._update_due()
-            return self._ready.first() is not None or self._leaves != leaves
+            is_claimable = self._ready.first() is not None or (suspects and bool(self._suspects))
+            return is_claimable or self._leaves != leaves
 
     def _next_due(self) -> float:
         with self._lock:
@@ -251,30 +259,41 @@ class MemoryQueue:
         return [*self._by_id.get(id, {}).values()]
 
     def _add(self, item: QueueItem, delay: float) -> None:
+        item.due = steady_time() + delay
         if delay:
-            self._delayed.put(item.id, steady_time() + delay)
+            self._delayed.put(item.id, item.due)
         else:
             self._ready.add(item)
         self._notifier.notify()
 
     def _update_due(self) -> None:
-        """Make delayed and leased items ready whose time has come.
+        """Make delayed items ready whose time has come, and leased items suspects.
 
         The token stays valid until the item is claimed again, so that a late claim can still be settled.
         """
         now = steady_time() + TIME_PRECISION
-        for times in (self._delayed, self._leased):
-            for id in times.pop_all(now):
-                self._ready.add(self._items[id])
-        for id in self._left.pop_due(now):
+        for id in (*self._delayed.pop_all(now), *self._left.pop_due(now)):
             self._ready.add(self._items[id])
+        while (first := self._leased.first(now)) is not None:
+            self._suspects.put(first, -self._leased.first_rank(), -self._items[first].position)
+            self._leased.remove(first)
 
-    def _lease(self, item: QueueItem, seconds: float) -> Claim:
+    def _claim_suspect(self, seconds: float) -> list[Claim]:
+        """Lease the first suspect. The claim before counts as an attempt if it was one of a suspect, too."""
+        first = self._suspects.pop()
+        if first is None:
+            return []
+        item = self._items[first]
+        counts, item.was_alone = item.was_alone, True
+        return [self._lease(item, seconds, int(counts))]
+
+    def _lease(self, item: QueueItem, seconds: float, attempts: int = 1) -> Claim:
         self._ready.claim(item)
-        item.attempts += 1
+        item.attempts += attempts
         item.token = token = f"{uuid4().hex}.{item.id}"
         self._leased.put(item.id, steady_time() + seconds)
-        return Claim(item.put_id, item.body, dict(item.headers), item.key, item.attempts, token)
+        headers = dict(item.headers)
+        return Claim(item.put_id, item.body, headers, item.key, item.attempts, token, item.was_alone)
 
     def _claimed_items(self, *claims: Claim) -> list[QueueItem]:
         """Return the items of claims. Raises `LeaseLost` for claims that are lost or settled."""
@@ -292,13 +311,18 @@ class MemoryQueue:
         """End a claim and return its item, which is then in no state, but keeps its key."""
         [item] = self._claimed_items(claim)
         self._withdraw(item)
-        item.token = None
+        item.token, item.was_alone = None, False
         return item
 
+    def _release(self, item: QueueItem) -> None:
+        item.attempts -= 1
+        if not item.attempts:
+            self._ready.free_key(item)
+        self._ready.add(item)
+
     def _withdraw(self, item: QueueItem) -> None:
-        self._delayed.remove(item.id)
-        self._leased.remove(item.id)
-        self._left.remove(item.id)
+        for places in (self._delayed, self._leased, self._suspects, self._left):
+            places.remove(item.id)
         self._ready.remove(item)
 
     def _forget(self, item: QueueItem) -> None:

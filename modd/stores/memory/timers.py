@@ -13,13 +13,14 @@ SPARE = 16
 class IndexedHeap:
     """Names ordered by a rank, such as a time; adding, moving, removing and finding the first cost O(log n).
 
-    A heap of ``(rank, name)`` beside a dict of ranks. Moving or removing a name leaves a stale entry in the heap; such
+    A heap of ``((rank, position), name)`` beside a dict of ranks and positions; of equal ranks the lowest position is
+    first. Moving or removing a name leaves a stale entry in the heap; such
     an entry is dropped when it comes to the top, or when more than half of the heap is stale.
     """
 
     def __init__(self) -> None:
-        self._ranks: dict[str, float] = {}
-        self._heap: list[tuple[float, str]] = []
+        self._ranks: dict[str, tuple[float, int]] = {}
+        self._heap: list[tuple[tuple[float, int], str]] = []
 
     def __len__(self) -> int:
         return len(self._ranks)
@@ -27,27 +28,27 @@ class IndexedHeap:
     def __contains__(self, name: str) -> bool:
         return name in self._ranks
 
-    def put(self, name: str, rank: float) -> None:
+    def put(self, name: str, rank: float, position: int = 0) -> None:
         """Add a name, or move it to another rank."""
-        self._ranks[name] = rank
-        heappush(self._heap, (rank, name))
+        self._ranks[name] = rank, position
+        heappush(self._heap, (self._ranks[name], name))
         self._tidy()
 
     def remove(self, name: str) -> None:
         """Remove a name, if it is there."""
-        self._ranks.pop(name, None)
-        self._tidy()
+        if self._ranks.pop(name, None) is not None:
+            self._tidy()
 
     def first(self, until: float = inf) -> str | None:
         """Return the name with the lowest rank; None if there is none or its rank is above ``until``."""
         while self._heap and self._is_stale(*self._heap[0]):
             heappop(self._heap)
-        return self._heap[0][1] if self._heap and self._heap[0][0] <= until else None
+        return self._heap[0][1] if self._heap and self._heap[0][0][0] <= until else None
 
     def first_rank(self) -> float:
         """Return the lowest rank; infinity if there is no name."""
         name = self.first()
-        return inf if name is None else self._ranks[name]
+        return inf if name is None else self._ranks[name][0]
 
     def pop(self, until: float = inf) -> str | None:
         """Remove the first name and return it; None if there is none or its rank is above ``until``."""
@@ -61,7 +62,7 @@ class IndexedHeap:
         while (name := self.pop(until)) is not None:
             yield name
 
-    def _is_stale(self, rank: float, name: str) -> bool:
+    def _is_stale(self, rank: tuple[float, int], name: str) -> bool:
         return self._ranks.get(name) != rank
 
     def _tidy(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar, Protocol
 
@@ -122,13 +122,11 @@ class Claimable(StorePart, ABC):
 
     async def wait(self, seconds: float) -> None:
         """Return as soon as there may be something to claim, at the latest after ``seconds``."""
-        await self._notifier.wait(
-            seconds,
-            self.is_claimable,
-            next_look,
-            is_empty=self._is_drained,
-            trust_notify=self.notifies_only_claimable,
-        )
+        await self._wait(seconds, self.is_claimable, is_empty=self._is_drained)
+
+    async def _wait(self, seconds: float, look: Callable[[], Awaitable[bool]], *, is_empty: bool) -> None:
+        trust_notify = self.notifies_only_claimable
+        await self._notifier.wait(seconds, look, next_look, is_empty=is_empty, trust_notify=trust_notify)
 
     def wake(self) -> None:
         """Wake the tasks that wait, after a commit."""

@@ -31,9 +31,9 @@ LEASED = "place = ? AND token = ?"
 """The condition for a leased row, given its position and number."""
 
 
-def new_lease_number() -> int:
-    """Return a number for a new lease: 62 random bits, which SQLite can store."""
-    return randbits(62)
+def new_lease_number(*, suspect: bool = False) -> int:
+    """Return a number for a new lease: 62 random bits, which SQLite can store; that of a suspect is negative."""
+    return -1 - randbits(62) if suspect else randbits(62)
 
 
 def claim_token(position: int, number: int) -> str:

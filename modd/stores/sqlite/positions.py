@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from time import time_ns
 
 from modd.stores.sqlite.damage import Columns
 from modd.stores.sqlite.select import Select
 from modd.stores.sqlite.sql import CallArgs, Connection
 from modd.stores.sqlite.writer import Writer
+
+MICROSECONDS = 1_000_000
+"""Positions of a second."""
+
 
 LAST = Select("SELECT last FROM modd_store", columns=Columns(last=int))
 
@@ -25,7 +28,7 @@ class Positions:
 
     A position is the time in microseconds since 1970, or one more than the last position if that is greater. The last
     one is known while the store is open, and saved in the file when it is closed. So no id is used twice when the clock
-    is set back, or when all items are gone.
+    is set back, or when all items are gone. The rank of an item that becomes due later is such a time, too.
 
     One case is left: the clock is set back while the file has no items, and the last item was put by a process that was
     killed, or that still runs. Then a new item gets an old id if it is put at the same microsecond.
@@ -40,13 +43,13 @@ class Positions:
         """Begin anew, because the store was opened."""
         self.nonce, self._last, self._saved = nonce, -1, -1
 
-    def next_free(self, connection: Connection) -> int:
-        """Return the first position after all known ones."""
+    def next_free(self, connection: Connection, now: float) -> int:
+        """Return the first position after all known ones; now: seconds since 1970, by the clock of the store."""
         if self._last < 0:
             [self._saved] = LAST.only(connection)
             self._last = self._saved
         [last] = connection.execute("SELECT max(place) FROM modd_items").fetchone()
-        return max((last or 0) + 1, self._last + 1, time_ns() // 1000)
+        return max((last or 0) + 1, self._last + 1, int(now * MICROSECONDS))
 
     def mark_used(self, position: int) -> None:
         """Count this position and all before it as used, even if their items are rolled back."""

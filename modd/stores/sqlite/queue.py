@@ -7,9 +7,9 @@ from functools import partial
 from typing import Any, ClassVar
 from uuid import uuid4
 
-from modd.checks import checked_count, checked_delay, checked_span, checked_text
+from modd.checks import checked_choice, checked_count, checked_delay, checked_span, checked_text
 from modd.errors import InvalidOption
-from modd.ports.items import Claim, DeadLetter, Item, PutResult, Stats, Subscription
+from modd.ports.items import SUSPECTS, Claim, DeadLetter, Item, PutResult, Stats, Subscription, Suspects
 from modd.ports.queue import CreateDeliveries
 from modd.stores.sqlite.base import Access, Autocommit, Claimable, Store
 from modd.stores.sqlite.errors import translate_errors
@@ -47,6 +47,8 @@ class SqliteQueue(Claimable):
         self._register_and_put = operations.register_and_put
         self._cancellation = Cancellation(operations)
         self._wake_count = 0
+        self._has_suspects = True
+        """True if there may be suspects though the last claim left nothing."""
         self._left_names: list[Any] = []
         """The names of left items at the last look of `claim_left`."""
         self._registered: Access | None = None
@@ -62,24 +64,33 @@ class SqliteQueue(Claimable):
         rows = [checked_bytes("body", item) if type(item) is bytes else self._to_row(item) for item in items]
         if not rows:
             return []
-        put = self._put if access is self._registered else self._register_and_put
+        put, now = self._put if access is self._registered else self._register_and_put, self._store.clock()
         if access.is_deferred:  # without a result before the commit, so that the ids are made here
             results = [_result_before_commit(row) for row in rows]
-            await access.write(put, [_with_id(row, each.id) for row, each in zip(rows, results, strict=True)])
+            await access.write(put, [_with_id(row, each.id) for row, each in zip(rows, results, strict=True)], now)
             return results
-        outcome: list[PutResult] = await access.write(put, rows)
+        outcome: list[PutResult] = await access.write(put, rows, now)
         if isinstance(access, Autocommit):
             self._registered = access
         return outcome
 
-    async def claim(self, limit: int, lease: float) -> list[Claim]:
-        """Lease up to ``limit`` items for ``lease`` seconds each, without waiting for any."""
+    async def claim(self, limit: int, lease: float, *, suspects: Suspects = "last") -> list[Claim]:
+        """Lease up to ``limit`` items for ``lease`` seconds each, or one suspect, without waiting for any."""
         count, seconds = min(checked_count("limit", limit), LARGEST), checked_span("lease", lease)
+        checked_choice("suspects", suspects, SUSPECTS)
         now, wake_count = self._store.clock(), self._wake_count
         access = self._store.access("claim")
-        claims: list[Claim] = await access.write_for_result("claim", self._claim, count, now, now + seconds)
+        claims: list[Claim] = await access.write_for_result("claim", self._claim, count, now, now + seconds, suspects)
         self._is_drained = len(claims) < count and self._wake_count == wake_count
+        self._has_suspects = suspects == "none"
+        if any(claim.suspect for claim in claims):
+            self._is_drained = False
         return claims
+
+    async def wait(self, seconds: float, *, suspects: bool = True) -> None:
+        """Return when there may be an item to claim, at the latest after ``seconds``; suspects: be it a suspect."""
+        is_empty = self._is_drained and not (suspects and self._has_suspects)
+        await self._wait(seconds, partial(self.is_claimable, suspects=suspects), is_empty=is_empty)
 
     async def extend(self, claim: Claim, lease: float) -> None:
         """Extend the lease to ``lease`` seconds from now."""
@@ -92,12 +103,12 @@ class SqliteQueue(Claimable):
 
     async def retry(self, claim: Claim, delay: float = 0.0) -> None:
         """Make the item claimable again after ``delay`` seconds; it keeps its key meanwhile."""
-        due = self._store.clock() + delay if checked_delay("delay", delay) else None
-        await self._store.access("retry").write(self._operations.retry, leased_row(claim), due)
+        due = self._store.clock() + checked_delay("delay", delay)
+        await self._store.access("retry").write(self._operations.retry, leased_row(claim), due, not delay)
 
     async def release(self, claim: Claim) -> None:
         """Make the item claimable again as if it had not been claimed."""
-        await self._store.access("release").write(self._operations.release, leased_row(claim))
+        await self._store.access("release").write(self._operations.release, leased_row(claim), self._store.clock())
 
     async def bury(self, claim: Claim, reason: str) -> None:
         """Make the item a dead letter; its key is free."""
@@ -122,8 +133,8 @@ class SqliteQueue(Claimable):
 
     async def fan_out(self, claim: Claim, types: Collection[str], create: CreateDeliveries) -> int | None:
         """Put the items that ``create`` makes of the announced handlers of these types, and delete the claimed one."""
-        operation, access = self._subscriptions.fan_out, self._store.access("fan_out")
-        count: int | None = await access.write_for_result("fan_out", operation, claim, types, create, self._to_row)
+        operation, access, now = self._subscriptions.fan_out, self._store.access("fan_out"), self._store.clock()
+        count: int | None = await access.write_for_result("fan_out", operation, claim, types, create, self._to_row, now)
         return count
 
     async def leave(self, claim: Claim, name: str, retention: float) -> bool:
@@ -166,7 +177,7 @@ class SqliteQueue(Claimable):
 
     async def redrive(self, *ids: str) -> list[str]:
         """Put dead letters back, behind all other items and without attempts, and return their ids."""
-        return await self._write_ids("redrive", self._operations.redrive, ids)
+        return await self._write_ids("redrive", self._operations.redrive, ids, self._store.clock())
 
     async def discard(self, *ids: str) -> list[str]:
         """Delete dead letters, and return their ids."""
@@ -192,17 +203,21 @@ class SqliteQueue(Claimable):
         self._wake_count += 1
         super().wake()
 
-    async def is_claimable(self) -> bool:
-        """True if there is an item that can be claimed now, or other processes have left items under other names."""
-        [[result]] = await self._read(IS_CLAIMABLE)
+    async def is_claimable(self, *, suspects: bool = True) -> bool:
+        """True if there is an item that can be claimed now, or other processes have left items under other names.
+
+        suspects: be it a suspect.
+        """
+        [[result]] = await self._read(IS_CLAIMABLE, suspects=suspects)
         return bool(result) or await self._store.access("read").read(self._select_left_names) != self._left_names
 
-    async def _read(self, sql: str) -> list[Any]:
-        parameters = {"queue": self._operations.number, "now": self._store.clock()}
+    async def _read(self, sql: str, **values: Any) -> list[Any]:
+        parameters = {"queue": self._operations.number, "now": self._store.clock(), **values}
         return await self._store.access("read").read(Select(sql, parameters))
 
-    async def _write_ids(self, call: str, operation: Any, ids: tuple[str, ...]) -> list[str]:
-        changed: list[str] = await self._store.access(call).write_for_result(call, operation, checked_item_ids(ids))
+    async def _write_ids(self, call: str, operation: Any, ids: tuple[str, ...], *more: float) -> list[str]:
+        access, checked = self._store.access(call), checked_item_ids(ids)
+        changed: list[str] = await access.write_for_result(call, operation, checked, *more)
         return changed
 
     def _to_row(self, item: Any) -> ItemRow:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from modd.ports.errors import LeaseLost
-from modd.ports.items import Claim, PutResult
+from modd.ports.items import Claim, PutResult, Suspects
 from modd.stores.sqlite.item_ids import ItemIds
 from modd.stores.sqlite.lease import LeasedRow, claim_token, new_lease_number, update_leased
 from modd.stores.sqlite.positions import Positions
@@ -14,22 +14,22 @@ from modd.stores.sqlite.queue_put import Insertion
 from modd.stores.sqlite.queue_sql import (
     ACK,
     ACK_MANY,
-    ANY_DUE,
     BLOCKED,
     BURY,
     CLAIM,
+    CLAIM_SUSPECT,
     CLAIMED,
     COME_DUE,
     DEAD,
     DELAYED,
     EXTEND,
     GIVE_WAY,
-    LEASED,
+    LOOK,
     PROMOTE,
-    READY,
     REDRIVE,
     RELEASE,
     RETRY,
+    RETRY_NOW,
     RETRYING,
 )
 from modd.stores.sqlite.savepoint import savepoint
@@ -54,10 +54,10 @@ class QueueOperations:
         self.number, self.tell_news = self.ids.number, tell_news
 
     def put(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[list[PutResult]]:
-        """Insert items, and return the results of each call; see `Insertion`."""
+        """Insert items, and return the results of each call, which has the time now, too; see `Insertion`."""
         self.tell_news()
-        insertion = Insertion(connection, self.ids, self._positions)
-        results = [insertion.add(items) for [items] in calls]
+        insertion = Insertion(connection, self.ids, self._positions, max(now for _, now in calls))
+        results = [insertion.add(items) for items, _ in calls]
         insertion.run()
         self._promote(connection, _blocked_keys(calls))
         return results
@@ -72,7 +72,7 @@ class QueueOperations:
         connection.execute("INSERT OR IGNORE INTO modd_queues VALUES (?, ?)", (self.number, self.name))
 
     def claim(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[list[Claim]]:
-        """Claim items; each call has a limit, the time now, and the time at which the lease ends."""
+        """Claim items; each call has a limit, the time now, the end of the lease, and `Suspects`."""
         return [self._claim(connection, *call) for call in calls]
 
     def ack(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[None]:
@@ -94,19 +94,19 @@ class QueueOperations:
         return [None] * len(calls)
 
     def retry(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[None]:
-        """Make items claimable again; each call has the row, and the time at which it is due, None for now."""
+        """Make items claimable again; each call has the row, the time at which it is due, and True if that is now."""
         self.tell_news()
-        for row, due in calls:
-            _update(connection, RETRY, row, READY if due is None else RETRYING, due)
+        for row, due, now in calls:
+            _update(connection, RETRY_NOW if now else RETRY, row, due)
             connection.execute("DELETE FROM modd_left WHERE place = ?", (row.position,))
         return [None] * len(calls)
 
     def release(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[None]:
-        """Make items claimable again as if they had not been claimed; each call has the row."""
+        """Make items claimable again as if they had not been claimed; each call has the row, and the time now."""
         self.tell_news()
-        for [row] in calls:
-            _update(connection, RELEASE, row)
-        self._promote(connection, {row.key for [row] in calls}, give_way=True)
+        for row, now in calls:
+            _update(connection, RELEASE, row, now)
+        self._promote(connection, {row.key for row, _ in calls}, give_way=True)
         return [None] * len(calls)
 
     def bury(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[None]:
@@ -121,9 +121,9 @@ class QueueOperations:
         return [self.delete(connection, ids, f"state = {DEAD}") for [ids] in calls]
 
     def redrive(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[list[str]]:
-        """Put dead letters back; each call has ids, and returns the ones put back."""
+        """Put dead letters back; each call has ids and the time now, and returns the ones put back."""
         self.tell_news()
-        return [[each for id in ids for each in self._redrive(connection, id)] for [ids] in calls]
+        return [[each for id in ids for each in self._redrive(connection, id, now)] for ids, now in calls]
 
     def delete(self, connection: Connection, ids: Iterable[str], condition: str) -> list[str]:
         """Delete the items that meet the condition, and return the id of each."""
@@ -140,34 +140,34 @@ class QueueOperations:
         sql = "DELETE FROM modd_items WHERE place = ? RETURNING key"
         self._promote(connection, {key for each in positions for [key] in connection.execute(sql, (each,)).fetchall()})
 
-    def _claim(self, connection: Connection, limit: int, now: float, until: float) -> list[Claim]:
-        self._make_due_items_ready(connection, now)
-        number = new_lease_number()
-        parameters = {"queue": self.number, "until": until, "token": number, "limit": limit}
-        return self.claims_of(connection.execute(CLAIM, parameters).fetchall(), number)
+    def _claim(self, connection: Connection, limit: int, now: float, until: float, suspects: Suspects) -> list[Claim]:
+        any_due, any_suspect = connection.execute(LOOK, {"queue": self.number, "now": now}).fetchone()
+        if any_due:
+            self._make_due_items_ready(connection, now)
+        values, claims = {"queue": self.number, "until": until, "now": now, "limit": limit}, list[Claim]()
+        if suspects != "first" or not any_suspect:
+            claims = self._lease(connection, CLAIM, values, new_lease_number())
+        if any_suspect and suspects != "none" and not claims:
+            claims = self._lease(connection, CLAIM_SUSPECT, values, new_lease_number(suspect=True))
+        return claims
+
+    def _lease(self, connection: Connection, sql: str, values: dict[str, Any], number: int) -> list[Claim]:
+        return self.claims_of(connection.execute(sql, values | {"token": number}).fetchall(), number)
 
     def claims_of(self, rows: list[Any], number: int) -> list[Claim]:
-        """Return the claims of rows that were leased with this number, in the order of their positions."""
+        """Return the claims of rows that were leased with this number, in their order; `CLAIMED` has their columns."""
         rows = CLAIMED.check(rows)
         rows.sort()  # the rows that an UPDATE returns have no order
+        id_of, suspect = self.ids.id_of, number < 0
         return [
-            Claim(
-                self.ids.id_of(position, id),
-                body,
-                decode_headers(headers),
-                key,
-                attempts,
-                claim_token(position, number),
-            )
-            for position, id, key, headers, attempts, body in rows
+            Claim(id_of(at, id), body, decode_headers(headers), key, attempts, claim_token(at, number), suspect)
+            for _, at, id, key, headers, attempts, body in rows
         ]
 
     def _make_due_items_ready(self, connection: Connection, now: float) -> None:
-        """Make READY the items whose delay, lease or backoff has ended."""
+        """Make READY the items whose delay or backoff has ended."""
         parameters = {"queue": self.number, "now": now}
-        if not connection.execute(f"SELECT {ANY_DUE}", parameters).fetchone()[0]:
-            return
-        for state in (DELAYED, LEASED, RETRYING):
+        for state in (DELAYED, RETRYING):
             rows = connection.execute(COME_DUE, parameters | {"state": state}).fetchall()
             self._promote(connection, {key for state, key in rows if state == BLOCKED}, give_way=True)
 
@@ -183,11 +183,11 @@ class QueueOperations:
                 connection.execute(GIVE_WAY, parameters)
             connection.execute(PROMOTE, parameters)
 
-    def _redrive(self, connection: Connection, id: str) -> list[str]:
+    def _redrive(self, connection: Connection, id: str, now: float) -> list[str]:
         """Put back the dead letters with this id, and return it for each."""
         keys: list[str | None] = []
         for position in self.ids.positions_of(connection, id):
-            free = self._positions.next_free(connection)
+            free = self._positions.next_free(connection, now)
             self._positions.mark_used(free)
             keys += [key for [key] in connection.execute(REDRIVE, (free, id, position)).fetchall()]
         self._promote(connection, keys)
@@ -195,7 +195,7 @@ class QueueOperations:
 
 
 def _blocked_keys(calls: Sequence[CallArgs]) -> set[str]:
-    return {item.key for [items] in calls for item in items if type(item) is not bytes and item.state == BLOCKED}
+    return {item.key for items, _ in calls for item in items if type(item) is not bytes and item.state == BLOCKED}
 
 
 def _update(connection: Connection, sql: str, row: LeasedRow, *values: Any) -> None:

@@ -38,12 +38,12 @@ class ItemRow(NamedTuple):
 class Insertion:
     """The items of one commit: each gets a position, or is left out as a duplicate; `run` inserts them.
 
-    ids: the ids of the queue. positions: the source of positions.
+    ids: the ids of the queue. positions: the source of positions. now: seconds since 1970, by the clock of the store.
     """
 
-    def __init__(self, connection: Connection, ids: ItemIds, positions: Positions) -> None:
+    def __init__(self, connection: Connection, ids: ItemIds, positions: Positions, now: float) -> None:
         self._connection, self._ids, self._positions = connection, ids, positions
-        self._next = positions.next_free(connection)
+        self._next = positions.next_free(connection, now)
         self._plain: list[Any] = []
         self._full: list[Any] = []
         self._added: set[str] = set()

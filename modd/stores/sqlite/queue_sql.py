@@ -30,14 +30,22 @@ bury of 1                   dead    R0     B0     B0    PROMOTE: 2
 claim, ack of 2             dead     -     R0     B0    PROMOTE: 3
 ==========================  =====  =====  =====  =====  ==================================================
 
-The lease of an item ends like a delay: when it is due, the item is READY, and its token stays valid until the next
-claim replaces it. Nothing runs at that time; the next claim of the queue makes due items READY.
+When a delay ends, nothing runs; the next claim of the queue makes due items READY. An item whose lease ended stays
+LEASED, and its token stays valid until the next claim replaces it. It is a suspect: claimed and never settled. A claim
+takes one suspect if nothing is READY, or before all that is READY: the one that was claimed last, because it is the
+likeliest to have ended its process. The token of such a claim is negative: if it is not settled either, the item itself
+has ended its process, so that the next claim counts it as an attempt.
+
+READY items are claimed by the time at which they became due. That is their place, which is the time at which they were
+put, or their ``rank``: the end of the delay or the backoff, on the scale of places. So a hundred items that
+fail again and again are behind an item that was put meanwhile, and one index has the whole order.
 """
 
 from __future__ import annotations
 
 from modd.stores.sqlite.damage import Columns
 from modd.stores.sqlite.lease import LEASED as IS_LEASED
+from modd.stores.sqlite.positions import MICROSECONDS
 from modd.stores.sqlite.sql import BulkStatement
 
 # READY is 0 and BLOCKED is 1, so that a condition such as `key IS NOT NULL` can be the new state
@@ -54,13 +62,25 @@ DUE = "queue = :queue AND state = :state AND due IS NOT NULL AND due <= :now"
 
 
 ANY_DUE = " OR ".join(
-    f"EXISTS (SELECT 1 FROM modd_items WHERE {DUE.replace(':state', str(state))})"
-    for state in (DELAYED, LEASED, RETRYING)
+    f"EXISTS (SELECT 1 FROM modd_items WHERE {DUE.replace(':state', str(state))})" for state in (DELAYED, RETRYING)
 )
 
 
-COME_DUE = f"""UPDATE modd_items SET state = (state = {DELAYED} AND key IS NOT NULL), due = NULL WHERE place IN (
-    SELECT place FROM modd_items WHERE {DUE} ORDER BY due LIMIT {DUE_BATCH}) RETURNING state, key"""
+NEXT_SUSPECT = f"""SELECT place FROM modd_items WHERE queue = :queue AND state = {LEASED}
+    AND due IS NOT NULL AND due <= :now ORDER BY due DESC, place DESC LIMIT 1"""
+
+
+LOOK = f"SELECT {ANY_DUE}, EXISTS ({NEXT_SUSPECT})"
+"""Tells whether items came due, and whether there is a suspect."""
+
+
+# not before its place, which is ahead of the time if the clock was set back
+RANK = f"max(place, CAST({{}} * {MICROSECONDS} AS INTEGER))"
+
+
+COME_DUE = f"""UPDATE modd_items SET state = (state = {DELAYED} AND key IS NOT NULL), rank = {RANK.format("due")},
+    due = NULL WHERE place IN (SELECT place FROM modd_items WHERE {DUE} ORDER BY due LIMIT {DUE_BATCH})
+    RETURNING state, key"""
 
 
 OF_KEY = "queue = :queue AND key = :key AND key IS NOT NULL"
@@ -77,13 +97,19 @@ PROMOTE = f"""UPDATE modd_items SET state = {READY} WHERE place = (
 LEASE = f"UPDATE modd_items SET state = {LEASED}, due = :until, attempts = attempts + 1, token = :token"
 
 
-CLAIM = f"""{LEASE}
-    WHERE place IN (SELECT place FROM modd_items WHERE queue = :queue AND state = {READY} ORDER BY place LIMIT :limit)
-    RETURNING place, id, key, headers, attempts, body"""
+LEASED_ROW = "coalesce(rank, place), place, id, key, headers, attempts, body"
 
 
-CLAIMED = Columns(place=int, id=str | None, key=str | None, headers=bytes | None, attempts=int, body=bytes)
-"""The columns that CLAIM returns."""
+CLAIM = f"""{LEASE} WHERE place IN (SELECT place FROM modd_items WHERE queue = :queue AND state = {READY}
+    ORDER BY coalesce(rank, place), place LIMIT :limit) RETURNING {LEASED_ROW}"""
+
+
+CLAIM_SUSPECT = f"""UPDATE modd_items SET due = :until, attempts = attempts + coalesce(token < 0, 0), token = :token
+    WHERE place = ({NEXT_SUSPECT}) RETURNING {LEASED_ROW}"""
+
+
+CLAIMED = Columns(rank=int, place=int, id=str | None, key=str | None, headers=bytes | None, attempts=int, body=bytes)
+"""The columns of LEASED_ROW."""
 
 
 ACK = f"DELETE FROM modd_items WHERE {IS_LEASED}"
@@ -95,11 +121,17 @@ ACK_MANY = BulkStatement("DELETE FROM modd_items WHERE token = ? AND place IN ("
 EXTEND = f"UPDATE modd_items SET state = {LEASED}, due = ? WHERE {IS_LEASED}"
 
 
-RETRY = f"UPDATE modd_items SET token = NULL, state = ?, due = ? WHERE {IS_LEASED}"
+RETRY = f"UPDATE modd_items SET token = NULL, state = {RETRYING}, due = ? WHERE {IS_LEASED}"
 
 
-RELEASE = f"""UPDATE modd_items SET token = NULL, due = NULL, attempts = attempts - 1,
-    state = (key IS NOT NULL AND attempts = 1) WHERE {IS_LEASED}"""
+RETRY_NOW = f"""UPDATE modd_items SET token = NULL, state = {READY}, due = NULL, rank = {RANK.format("?")}
+    WHERE {IS_LEASED}"""
+
+
+# a suspect stays one
+RELEASE = f"""UPDATE modd_items SET token = NULL, due = CASE WHEN token < 0 THEN ? END,
+    attempts = attempts - (token >= 0),
+    state = CASE WHEN token < 0 THEN {LEASED} ELSE (key IS NOT NULL AND attempts = 1) END WHERE {IS_LEASED}"""
 
 
 UNCLAIMED = f"attempts = 0 AND state IN ({READY}, {BLOCKED}, {DELAYED}, {RETRYING})"
@@ -117,10 +149,11 @@ BURY = f"""UPDATE modd_items SET token = NULL, state = {DEAD}, reason = ?,
 
 
 REDRIVE = f"""UPDATE modd_items SET place = ?, id = ?, state = (key IS NOT NULL), attempts = 0, due = NULL,
-    reason = NULL WHERE place = ? AND state = {DEAD} RETURNING key"""
+    rank = NULL, reason = NULL WHERE place = ? AND state = {DEAD} RETURNING key"""
 
 
-IS_CLAIMABLE = f"SELECT EXISTS (SELECT 1 FROM modd_items WHERE queue = :queue AND state = {READY}) OR {ANY_DUE}"
+IS_CLAIMABLE = f"""SELECT EXISTS (SELECT 1 FROM modd_items WHERE queue = :queue AND state = {READY}) OR {ANY_DUE}
+    OR (:suspects AND EXISTS ({NEXT_SUSPECT}))"""
 
 
 DEAD_LETTERS = f"""SELECT place, id, body, headers, reason, attempts FROM modd_items
@@ -144,5 +177,6 @@ COUNTS = f"""SELECT
     ({_COUNT} AND state = {DELAYED} AND due > :now) + ({_COUNT} AND state = {RETRYING} AND due > :now) - {LEFT_COUNT},
     ({_COUNT} AND state = {LEASED} AND due > :now),
     ({_COUNT} AND state = {DEAD}),
-    {LEFT_COUNT}"""
-"""Items that are ready, delayed, leased, dead and left, in this order."""
+    {LEFT_COUNT},
+    ({_COUNT} AND state = {LEASED} AND due <= :now)"""
+"""Items that are ready, delayed, leased, dead, left and suspects, in this order."""

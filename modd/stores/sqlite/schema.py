@@ -68,6 +68,11 @@ CREATE TABLE modd_left (
 CREATE INDEX modd_left_name ON modd_left (queue, name, place);
 CREATE INDEX modd_left_due ON modd_left (due);
 
+-- rank: the order among the items to be claimed next, if it is not that of their places
+ALTER TABLE modd_items ADD COLUMN rank INTEGER;
+DROP INDEX modd_items_ready;
+CREATE INDEX modd_items_ready ON modd_items (queue, coalesce(rank, place)) WHERE state = 0;
+
 -- items that have begun may have the id of one that has not
 DROP INDEX modd_items_id;
 CREATE INDEX modd_items_id ON modd_items (queue, id) WHERE id IS NOT NULL;

@@ -21,7 +21,7 @@ from modd.stores.sqlite.lease import LEASED as IS_LEASED
 from modd.stores.sqlite.lease import LeasedRow, leased_row, new_lease_number
 from modd.stores.sqlite.queue_operations import QueueOperations
 from modd.stores.sqlite.queue_put import ItemRow
-from modd.stores.sqlite.queue_sql import DEAD, LEASE, LEASED, RETRYING
+from modd.stores.sqlite.queue_sql import DEAD, LEASE, LEASED, LEASED_ROW, RETRYING
 from modd.stores.sqlite.sql import CallArgs, Connection
 
 ANNOUNCE = "INSERT OR REPLACE INTO modd_subscriptions (queue, type, bus, handler, seen) VALUES (?, ?, ?, ?, ?)"
@@ -53,7 +53,9 @@ LEFT_SINCE = "SELECT since FROM modd_left WHERE place = ?"
 SINCE = Columns(since=float)
 
 
-LEAVE = f"UPDATE modd_items SET token = NULL, state = {RETRYING}, due = ?, attempts = attempts - 1 WHERE {IS_LEASED}"
+# the claims of a suspect before this one count
+LEAVE = f"""UPDATE modd_items SET token = NULL, state = {RETRYING}, due = ?, attempts = attempts - (token >= 0)
+    WHERE {IS_LEASED}"""
 
 
 NOTE_LEFT = "INSERT OR REPLACE INTO modd_left (place, queue, name, since, due) VALUES (?, ?, ?, ?, ?)"
@@ -74,7 +76,7 @@ LEFT_ITEMS = f"""SELECT modd_left.place FROM modd_left CROSS JOIN modd_items AS 
 """The places of the items of a name that are still left; CROSS JOIN has SQLite look at these rows alone."""
 
 
-CLAIM_LEFT = f"{LEASE} WHERE place = :place RETURNING place, id, key, headers, attempts, body"
+CLAIM_LEFT = f"{LEASE} WHERE place = :place RETURNING {LEASED_ROW}"
 
 
 DELETE_LEFT = "DELETE FROM modd_left WHERE place = ?"
@@ -103,7 +105,7 @@ class SubscriptionOperations:
         return [self._forget(connection, handler) for [handler] in calls]
 
     def fan_out(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[int | None]:
-        """Replace events; each call has the claim, the types, a function that makes items, and one that makes rows."""
+        """Replace events; each call is one of `_fan_out`."""
         return [self._fan_out(connection, *call) for call in calls]
 
     def leave(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[bool]:
@@ -129,6 +131,7 @@ class SubscriptionOperations:
         types: Collection[str],
         create: CreateDeliveries,
         to_row: Any,
+        now: float,
     ) -> int | None:
         found = [row for type in types for row in connection.execute(OF_TYPE, (self._number, type)).fetchall()]
         items: Sequence[Item] | None = create([Subscription(*row) for row in HANDLERS.check(found)])
@@ -137,7 +140,7 @@ class SubscriptionOperations:
         item_rows: list[ItemRow] = [to_row(item) for item in items]
         self._items.ack(connection, [([leased_row(claim)],)])
         if item_rows:
-            self._items.put(connection, [(item_rows,)])
+            self._items.put(connection, [(item_rows, now)])
         return len(item_rows)
 
     def _leave(self, connection: Connection, row: LeasedRow, name: str, now: float, seconds: float) -> bool:

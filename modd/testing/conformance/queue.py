@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import anyio
 import pytest
 
@@ -12,17 +14,23 @@ from modd.testing.conformance.queue_ids import QueueIdSuite
 from modd.testing.conformance.queue_keys import QueueKeySuite
 from modd.testing.conformance.queue_leases import QueueLeaseSuite
 from modd.testing.conformance.queue_operator import QueueOperatorSuite
+from modd.testing.conformance.queue_order import QueueOrderSuite
 from modd.testing.conformance.queue_subscriptions import QueueSubscriptionSuite
+from modd.testing.conformance.queue_suspects import QueueSuspectSuite
 from modd.testing.conformance.waiting import WaitSuite
 
 
 class QueueConformance(
-    QueueIdSuite, QueueKeySuite, QueueLeaseSuite, QueueOperatorSuite, QueueSubscriptionSuite, WaitSuite[Queue]
+    QueueIdSuite,
+    QueueKeySuite,
+    QueueLeaseSuite,
+    QueueOperatorSuite,
+    QueueOrderSuite,
+    QueueSubscriptionSuite,
+    QueueSuspectSuite,
+    WaitSuite[Queue],
 ):
-    """The promises of `modd.ports.Queue`.
-
-    Those about ids, keys, leases, operators, handlers and waiting are in base classes.
-    """
+    """The promises of `modd.ports.Queue`; the base classes have those about ids, keys, leases, order and so on."""
 
     async def test_an_empty_queue_gives_nothing(self) -> None:
         """A claim does not wait; to acknowledge no claims is no error."""
@@ -78,7 +86,7 @@ class QueueConformance(
             assert sorted(claimed) == [b"%d" % number for number in range(10)]
 
     async def test_a_delayed_item_is_not_claimed_before_it_is_due(self) -> None:
-        """A delayed item blocks no other, and when it is due it has the position at which it was put."""
+        """A delayed item blocks no other, and its place is the time at which it is due."""
         async with self.create() as queue:
             await queue.put(Item(b"1", delay=4 * self.tick), b"2")
             assert await self.bodies(queue) == [b"2"]
@@ -86,7 +94,8 @@ class QueueConformance(
             assert await self.bodies(queue) == []
             await queue.put(b"3")
             await self.ticks(4)
-            assert await self.bodies(queue) == [b"1", b"3"]
+            await queue.put(b"4")
+            assert await self.bodies(queue) == [b"3", b"1", b"4"]
 
     async def test_stats_count_each_item_once(self) -> None:
         """A due item is ready even if its key is owned; ended delays and leases do not count."""
@@ -97,7 +106,7 @@ class QueueConformance(
             await queue.bury(claim, "no use")
             assert await queue.stats() == Stats(ready=1, delayed=2, leased=1, dead=1)
             await self.ticks(6)
-            assert await queue.stats() == Stats(ready=3, delayed=1, leased=0, dead=1)
+            assert await queue.stats() == Stats(ready=3, delayed=1, leased=0, dead=1, suspects=1)
 
     async def test_options_that_cannot_work_are_errors(self) -> None:
         """A limit below 1, a lease that is not above 0 and a negative delay are `InvalidOption` and change nothing."""
@@ -106,6 +115,9 @@ class QueueConformance(
             for limit, lease in ((0, 1), (-1, 1), (1, 0), (1, -1), (1, float("nan"))):
                 with pytest.raises(InvalidOption):
                     await queue.claim(limit, lease)
+            odd: Any = "some"
+            with pytest.raises(InvalidOption, match="suspects='some': give one of: 'last', 'first', 'none'"):
+                await queue.claim(1, 1, suspects=odd)
             claim = await self.claim_one(queue)
             with pytest.raises(InvalidOption):
                 await queue.extend(claim, 0)

@@ -89,5 +89,5 @@ async def test_an_empty_queue_keeps_nothing() -> None:
         while claims := await queue.claim(9, 1):
             await queue.ack(*claims)
     ready = queue._ready
-    parts = (queue._items, queue._delayed, queue._leased, ready._lanes, ready._positions)
-    assert [len(each) for each in parts] == [0] * 5
+    parts = (queue._items, queue._delayed, queue._leased, queue._suspects, ready._lanes, ready._keyed)
+    assert [len(each) for each in parts] == [0] * 6

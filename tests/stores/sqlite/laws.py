@@ -95,8 +95,7 @@ def check_row(row: Row) -> None:
     assert row.attempts > 0 or row.state in (READY, BLOCKED, DELAYED)
     assert row.attempts == 0 or row.state not in (BLOCKED, DELAYED)
     assert row.key is not None or row.state != BLOCKED
-    if row.state != READY:  # one that is ready has a token when its lease ended
-        assert (row.token is not None) == (row.state == LEASED)
+    assert row.token is None or row.state == LEASED  # a suspect that was released has no token
 
 
 def check_lane(rows: list[Row]) -> None:

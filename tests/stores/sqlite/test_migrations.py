@@ -15,6 +15,7 @@ from modd.stores.sqlite.item_ids import queue_number
 from modd.stores.sqlite.opening import connect_file
 from modd.stores.sqlite.schema import FIRST, STEPS, migrate
 from modd.stores.sqlite.store import SqliteStore
+from tests.stores.sqlite.conftest import Clock
 from tests.stores.sqlite.program import put_one, start, wait_for_end
 
 pytestmark = pytest.mark.anyio
@@ -60,6 +61,27 @@ def test_only_what_is_missing_is_done_and_the_nonce_stays(file: sqlite3.Connecti
     assert migrate("store.db", file, (FIRST, MORE)) == nonce
     assert file.execute("SELECT version FROM modd_store").fetchall() == [(2,)]
     assert file.execute("SELECT * FROM modd_more").fetchall() == [(1,)]
+
+
+async def test_the_items_of_an_older_file_are_claimed_in_their_order(
+    path: Path, file: sqlite3.Connection, clock: Clock
+) -> None:
+    # ST-23, DR-40
+    migrate("store.db", file, (FIRST,))
+    insert = "INSERT INTO modd_items (place, queue, state, due, attempts, token, body) VALUES (?, ?, ?, ?, ?, ?, ?)"
+    number, place = queue_number("orders"), int(clock.now * 1e6)
+    for row in (
+        (0, 0, None, 0, None, b"1"),
+        (1, 3, 10, 1, 9, b"4"),
+        (2, 0, None, 0, None, b"3"),
+        (3, 4, 1, 1, None, b"2"),
+    ):
+        at, state, due, *rest = row
+        file.execute(insert, (place + at, number, state, due and clock.now + due / 1e6, *rest))
+    clock.now += 1
+    async with SqliteStore(path, clock=clock) as store:
+        claims = [claim for _ in range(2) for claim in await store.queue("orders").claim(9, 60)]
+    assert [(claim.body, claim.attempt) for claim in claims] == [(b"1", 1), (b"3", 1), (b"2", 2), (b"4", 1)]
 
 
 @pytest.mark.parametrize("before", [(), STEPS])

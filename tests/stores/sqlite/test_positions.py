@@ -7,29 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from modd.stores.sqlite import positions
 from modd.stores.sqlite.store import SqliteStore
+from tests.stores.sqlite.conftest import Clock
 from tests.stores.sqlite.connections import Watch
 from tests.stores.sqlite.faulty import Disk
 
 pytestmark = pytest.mark.anyio
-
-
-class Stopped:
-    """The time in nanoseconds since 1970, as told."""
-
-    def __init__(self) -> None:
-        self.now = 1_700_000_000_000_000_000
-
-    def __call__(self) -> int:
-        return self.now
-
-
-@pytest.fixture(autouse=True)
-def time(monkeypatch: pytest.MonkeyPatch) -> Stopped:
-    stopped = Stopped()
-    monkeypatch.setattr(positions, "time_ns", stopped)
-    return stopped
 
 
 async def put_and_ack(store: SqliteStore, queue: str = "a") -> str:
@@ -38,22 +21,22 @@ async def put_and_ack(store: SqliteStore, queue: str = "a") -> str:
     return result.id
 
 
-async def test_ids_do_not_come_again_when_the_clock_is_set_back_and_nothing_waits(path: Path, time: Stopped) -> None:
-    async with SqliteStore(path) as store:
+async def test_ids_do_not_come_again_when_the_clock_is_set_back_and_nothing_waits(path: Path, clock: Clock) -> None:
+    async with SqliteStore(path, clock=clock) as store:
         ids = []
         for queue in ("a", "b", "a"):
             ids += [await put_and_ack(store, queue), await put_and_ack(store, queue)]
-            time.now -= 3_000_000_000
+            clock.now -= 3
     assert len(set(ids)) == 6
 
 
-async def test_they_do_not_come_again_when_the_file_is_opened_again(path: Path, time: Stopped) -> None:
-    store = SqliteStore(path)
+async def test_they_do_not_come_again_when_the_file_is_opened_again(path: Path, clock: Clock) -> None:
+    store = SqliteStore(path, clock=clock)
     ids = []
-    for each in (store, store, SqliteStore(path)):
+    for each in (store, store, SqliteStore(path, clock=clock)):
         async with each:
             ids += [await put_and_ack(each), await put_and_ack(each)]
-        time.now -= 1000
+        clock.now -= 0.000001
     assert len(set(ids)) == 6
 
 

@@ -56,6 +56,19 @@ def test_a_store_is_a_file(given: str) -> None:
         SqliteStore(given)
 
 
+async def test_a_retry_does_not_go_before_what_was_put_before_the_clock_was_set_back(path: Path, clock: Clock) -> None:
+    # DR-40
+    async with SqliteStore(path, clock=clock) as store:
+        queue = store.queue("orders")
+        await queue.put(b"1", b"2", b"3")
+        claims = await queue.claim(2, 60)
+        clock.now -= 3600
+        await queue.retry(claims[1])
+        await queue.retry(claims[0], 1)
+        clock.now += 1
+        assert [claim.body for claim in await queue.claim(9, 60)] == [b"1", b"2", b"3"]
+
+
 async def test_of_two_who_ack_one_claim_in_the_same_commit_the_second_is_told(path: Path) -> None:
     lost: list[str] = []
 

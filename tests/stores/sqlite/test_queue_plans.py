@@ -18,6 +18,8 @@ from tests.stores.sqlite.connections import Watch
 
 pytestmark = pytest.mark.anyio
 
+SCHEMA = re.compile(r"\b(CREATE|ALTER|DROP)\b")
+
 MANY = 126
 """Items of which each size of a statement has some."""
 
@@ -41,6 +43,11 @@ async def do_all(queue: SqliteQueue, clock: Clock) -> None:
     await queue.redrive(fifth.id)
     await queue.discard(claim.id)
     await queue.cancel("125")
+    await queue.put(*[b""] * 10 * MANY)  # so many that it is faster to look items up
+    await queue.claim(1, 1, suspects="none")
+    clock.now += 90
+    [suspect] = await queue.claim(1, 60, suspects="first")
+    await queue.release(suspect)
     await queue.stats()
     await queue.dead()
     await queue.wait(0)
@@ -70,7 +77,7 @@ async def test_no_statement_goes_through_all_items(path: Path, clock: Clock, ana
         if analyzed:
             file.execute("ANALYZE")
         file.execute("PRAGMA query_only = ON")
-        plans = {each: plan(file, each) for each in watch.done if "modd_items" in each and "CREATE" not in each}
+        plans = {each: plan(file, each) for each in watch.done if "modd_items" in each and not SCHEMA.search(each)}
     assert len(plans) > 20
     assert {each: steps for each, steps in plans.items() if not all(map(is_by_index, steps))} == {}
 

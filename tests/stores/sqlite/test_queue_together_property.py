@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modd.ports import Claim
-from tests.stores.histories import Step, expected, outcome, passes, people, puts, settles, takes
+from tests.stores.histories import Step, expected, method, outcome, passes, people, puts, settles, takes
 from tests.stores.model import ModelQueue
 from tests.stores.sqlite.laws import StoreBoth, queue_in_file
 
@@ -58,7 +58,7 @@ class Together:
 
         async def call(number: int, name: str, which: Sequence[int], given: Sequence[Any]) -> None:
             claims = [self.both.claims[claim] for claim in which]
-            results[number] = await outcome(getattr(self.both.queue, name), *claims, *given)
+            results[number] = await outcome(method(self.both.queue, name), *claims, *given)
 
         async with anyio.create_task_group() as tasks:
             for number, (name, which, given) in enumerate(each):
@@ -74,7 +74,7 @@ def answer(model: ModelQueue, step: Step) -> Any:
 def seen(result: Any) -> Any:
     """What the model says instead of claims."""
     claims = claims_of(result)
-    return [(claim.id, claim.attempt) for claim in claims] if claims else result
+    return [(claim.id, claim.attempt, claim.suspect) for claim in claims] if claims else result
 
 
 def claims_of(result: Any) -> list[Claim]:

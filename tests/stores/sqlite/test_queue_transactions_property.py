@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from modd.ports import PutResult, ReadConflict
 from modd.stores.sqlite.errors import ResultNeeded
-from tests.stores.histories import Step, expected, outcome, steps
+from tests.stores.histories import Step, expected, method, outcome, steps
 from tests.stores.sqlite.laws import StoreBoth, queue_in_file
 
 pytestmark = pytest.mark.slow
@@ -84,7 +84,7 @@ class Transactions:
         queue, model, claims = self.both.queue, self.both.model, self.both.claims
         if name in ANSWERS:
             with pytest.raises(ResultNeeded):
-                await getattr(queue, name)(*arguments)
+                await method(queue, name)(*arguments)
         elif name == "cancel":
             told = await queue.cancel(*arguments)
             assert told == deepcopy(self.committed).cancel(*arguments)

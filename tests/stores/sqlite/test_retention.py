@@ -75,7 +75,8 @@ async def test_queues_events_and_the_outbox_keep_what_they_have(path: Path, cloc
         await store.events.save_snapshot("a", 1, b"1")
         clock.now += 10 * KEEP
         assert await Sweeper(store, KEEP).sweep() == 0
-        assert len(await store.queue("orders").claim(9, 60)) == 2
+        for _ in range(2):
+            assert len(await store.queue("orders").claim(9, 60)) == 1
         assert len(await store.outbox.claim(9, 60)) == 1
         assert await store.events.snapshot("a") is not None
 
