@@ -68,7 +68,7 @@ class Occupant:
         finally:
             with _lock:
                 _occupants.discard(self)
-            self._wake_refused()
+            self._wake(lambda each: each.is_refused)
 
     @property
     def is_occupied(self) -> bool:
@@ -105,14 +105,17 @@ class Occupant:
             self._end_rest()
         with _lock:
             others = self._others()
+            is_busy = self.is_occupied or any(each.is_occupied for each in others)
             self.is_refused = self.is_alone or any(each.is_alone or (each.rests and not rests) for each in others)
-            if self.is_refused:
-                return None
-            if leaves or self.is_occupied or any(each.is_occupied for each in others):
+            if not self.is_refused:
+                if not (leaves or is_busy):
+                    self._is_claiming = self.is_alone = True
+                    return "first" if rests else "last"
                 self._is_claiming = not rests
                 return None if rests else "none"
-            self._is_claiming = self.is_alone = True
-        return "first" if rests else "last"
+        if not is_busy:
+            self._wake(lambda each: each.rests)  # nothing else would wake it before the end of its rest
+        return None
 
     def end_claim(self, *, suspect: bool) -> None:
         """End a claim; suspect: True if it has taken one, which is handled now."""
@@ -140,14 +143,15 @@ class Occupant:
 
     def _end_alone(self) -> None:
         self.is_alone = self.is_refused = False
-        self._alone_at = anyio.current_time()
+        if not self._in_flight():  # else it has got other messages, and suspects may still wait
+            self._alone_at = anyio.current_time()
         self._rest_until = 0.0
-        self._wake_refused()
+        self._wake(lambda each: each.is_refused)
 
     def _end_rest(self) -> None:
         if self._rest_until:
             self._rest_until = 0.0
-            self._wake_refused()
+            self._wake(lambda each: each.is_refused)
 
     def _others(self) -> list[Occupant]:
         """Return the other occupants; those of a process before a fork, and of loops that are over, are none."""
@@ -155,12 +159,13 @@ class Occupant:
         others = [each for each in _occupants if each is not self and each.process == pid]
         return [each for each in others if each.loop is self.loop or not is_over(each.loop)]
 
-    def _wake_refused(self) -> None:
+    def _wake(self, condition: Callable[[Occupant], bool]) -> None:
+        """Have the other occupants that meet the condition claim again."""
         with _lock:
-            refused = [each for each in self._others() if each.is_refused]
-            for each in refused:
+            chosen = [each for each in self._others() if condition(each)]
+            for each in chosen:
                 each.is_refused = False
-        for each in refused:
+        for each in chosen:
             call_in_task(each.loop, each.wake)
 
 

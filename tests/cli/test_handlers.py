@@ -38,7 +38,9 @@ def left(shell: Shell) -> Shell:
 def test_handlers_are_listed_with_their_last_announcement_and_the_number_of_left_deliveries(left: Shell) -> None:
     # DR-38
     told = left.json()
-    assert told["queues"] == [{"name": "events", "ready": 1, "delayed": 0, "leased": 0, "dead": 0, "left": 3}]
+    assert told["queues"] == [
+        {"name": "events", "ready": 1, "delayed": 0, "leased": 0, "dead": 0, "left": 3, "suspects": 0}
+    ]
     gone, book, mail = told["handlers"]
     assert (gone["bus"], gone["handler"], gone["types"], gone["seen"], gone["left"]) == ("audit", "gone", [], None, 1)
     assert (book["handler"], book["types"], book["left"]) == ("book", ["Paid"], 0)

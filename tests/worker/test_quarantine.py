@@ -115,6 +115,15 @@ async def test_a_worker_that_is_never_idle_rests_when_suspects_wait_so_that_they
     assert till.log[-1][1] - at > 100  # it goes on
 
 
+async def test_suspects_have_their_turn_though_a_worker_gets_other_messages_whenever_it_has_none() -> None:
+    # DR-42
+    queue, till = MemoryQueue(), Till(7)
+    await suspects(queue, 0)
+    async with at_work(till.worker(queue, concurrency=1, lease=30)), always(queue, 1):
+        await anyio.sleep(200)
+    assert 0 in till.amounts
+
+
 async def test_a_rest_ends_if_a_message_takes_longer_than_a_lease() -> None:
     # DR-42
     queue, slow, till = MemoryQueue(), MemoryQueue(), Till(7)

@@ -48,6 +48,8 @@ async def do_all(queue: SqliteQueue, clock: Clock) -> None:
     clock.now += 90
     [suspect] = await queue.claim(1, 60, suspects="first")
     await queue.release(suspect)
+    for claim in await queue.claim(MANY, 60, suspects="none"):  # so many that ANALYZE sees them
+        await queue.leave(claim, claim.id, 600)
     await queue.stats()
     await queue.dead()
     await queue.wait(0)
