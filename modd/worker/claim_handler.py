@@ -51,7 +51,11 @@ class ClaimHandler:
         self._immediate, self._clock = immediate, clock
 
     async def handle(self, in_hand: ClaimInHand) -> None:
-        """Handle a claim and settle it, also after an error; only a cancellation leaves it unsettled."""
+        """Handle a claim and settle it, also after an error; only a cancellation leaves it unsettled.
+
+        A message whose transaction ends in a conflict is handled again at once, in an immediate transaction: no other
+        writer can come first then.
+        """
         error: BaseException
         try:
             settlement = await self._process(in_hand)
@@ -63,7 +67,11 @@ class ClaimHandler:
             return
         error = failure_of(error)
         await raise_if_cancelled(error)
-        if isinstance(error, LeaseLost) and in_hand.claim.id in error.ids:
+        if isinstance(error, Conflict) and in_hand.source.begin is not None and not in_hand.is_immediate:
+            log.debug("%s is handled again in an immediate transaction: %s", in_hand.claim.id, error)
+            in_hand.settling, in_hand.is_immediate = False, True
+            await self.handle(in_hand)
+        elif isinstance(error, LeaseLost) and in_hand.claim.id in error.ids:
             in_hand.mark_lost()
         else:
             await self._settle(in_hand, self._failures.settle_failure(in_hand, error))
@@ -75,21 +83,7 @@ class ClaimHandler:
             await in_hand.settle(*settlement)
 
     async def _process(self, in_hand: ClaimInHand) -> Settlement | None:
-        """Return how to settle the claim; None if it is settled already, or parked.
-
-        A message whose transaction ends in a conflict is handled again at once, in an immediate transaction: no other
-        writer can come first then.
-        """
-        try:
-            return await self._process_once(in_hand)
-        except Conflict as conflict:
-            if in_hand.is_immediate or in_hand.source.begin is None:
-                raise
-            log.debug("%s is handled again in an immediate transaction: %s", in_hand.claim.id, conflict)
-        in_hand.settling, in_hand.is_immediate = False, True
-        return await self._process_once(in_hand)
-
-    async def _process_once(self, in_hand: ClaimInHand) -> Settlement | None:
+        """Return how to settle the claim; None if it is settled already, or parked."""
         claim = in_hand.claim
         if claim.attempt > self._failures.rules.attempts:
             error = GiveUp(f"it was claimed {claim.attempt} times and never settled")
@@ -121,7 +115,7 @@ class ClaimHandler:
         kind = type(envelope.message)
         buses = self._buses.find(kind, claim.headers)
         own = buses if handler is None else [bus for bus in buses if handler in bus.handler_names(kind)]
-        in_hand.bus = next(iter(own), None)
+        in_hand.bus = own[0] if own else None
         return buses
 
     async def _process_row(self, in_hand: ClaimInHand, handler: str, envelope: Envelope[Message]) -> Settlement | None:

@@ -8,7 +8,6 @@ statements of the earlier holder change no row: its lease is lost.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
 from secrets import randbits
 from typing import NamedTuple
 
@@ -38,17 +37,24 @@ def new_lease_number() -> int:
 
 def claim_token(position: int, number: int) -> str:
     """Return the token of a claim."""
-    return f"{position:x}.{number:x}"
+    return f"{position:x}{token_end(number)}"
+
+
+def token_end(number: int) -> str:
+    """Return the end of a token, which is the same for all claims of a lease."""
+    return f".{number:x}"
 
 
 def leased_row(claim: Claim) -> LeasedRow:
     """Return the row of a claim; for a claim of another implementation, a row that does not exist."""
-    position, _, number = claim.token.partition(".")
-    with suppress(ValueError):
-        row = LeasedRow(int(position, 16), int(number, 16), claim.id, claim.key)
-        if abs(row.position) <= LARGEST and abs(row.number) <= LARGEST:
-            return row
-    return LeasedRow(-1, -1, claim.id, claim.key)
+    first, _, second = claim.token.partition(".")
+    try:
+        position, number = int(first, 16), int(second, 16)
+    except ValueError:
+        position = number = -1
+    if not (-LARGEST <= position <= LARGEST and -LARGEST <= number <= LARGEST):
+        position = number = -1
+    return LeasedRow(position, number, claim.id, claim.key)
 
 
 def update_leased(connection: Connection, sql: str, rows: Iterable[LeasedRow]) -> None:
