@@ -156,6 +156,12 @@ class Envelope(Origin, Generic[M_co]):
         return self.bus is not None or self._sent
 
     @property
+    def is_plain(self) -> bool:
+        """True if it has no stamp that decides about it: none at all or, as most messages of queues, `Received`."""
+        noted = self.noted
+        return not noted or (len(noted) == 1 and type(noted[0]) is Received)
+
+    @property
     def identity(self) -> Identity:
         """The ids as a stamp; it is the first of all stamps."""
         return Identity(self.id, self.correlation_id, self.causation_id, at=self.at)

@@ -274,7 +274,8 @@ class TypedBus(Answerer):
                 raise failure_of(cancelled)
             finally:
                 del cancelled  # its traceback refers to this frame
-        if envelope.noted or self._releases_results:  # else there is nothing to look for, which would cost a twentieth
+        # else there is nothing to look for, which would cost a twentieth
+        if self._releases_results or (envelope.noted and not envelope.is_plain):
             return conclude(envelope, noted_before)
         return Dispatched(envelope, None if envelope.handled is None else envelope.handled[0])
 
@@ -309,7 +310,7 @@ class TypedBus(Answerer):
         if not isinstance(intent, Envelope):
             check_message(intent)
             return None, self._route_of(type(intent), None)
-        only = [stamp for stamp in intent.noted if type(stamp) is OnlyHandler]
+        only = [] if intent.is_plain else [stamp for stamp in intent.noted if type(stamp) is OnlyHandler]
         route = None if only else self._routes.get(type(intent.message))
         if route is None:
             check_message(intent.message)

@@ -166,7 +166,7 @@ class ClaimHandler:
 
 
 def _failures(envelope: Envelope[Any]) -> list[Failed]:
-    return [stamp for stamp in envelope.noted if type(stamp) is Failed]
+    return [] if envelope.is_plain else [stamp for stamp in envelope.noted if type(stamp) is Failed]
 
 
 def _note_key(envelope: Envelope[Any], key: str) -> None:

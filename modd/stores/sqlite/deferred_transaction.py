@@ -39,14 +39,16 @@ class DeferredTransaction(SqliteTransaction):
 
     is_deferred: ClassVar[bool] = True
 
+    # here and not set for each of them: most have no reads
+    _stack: AsyncExitStack | None = None
+    _token: Token[Any] | None = None
+    _snapshot: ReadSession | None = None
+
     def __init__(self, store: Store, writer: Writer, readers: Readers) -> None:
         super().__init__(store)
         self._writer, self._readers = writer, readers
         self._writes: Writes = []
         self._reads: Reads = []
-        self._stack: AsyncExitStack | None = None
-        self._token: Token[Any] | None = None
-        self._snapshot: ReadSession | None = None
 
     async def write(self, operation: Operation, *arguments: Any) -> Any:
         """Collect one call of an operation for the commit."""

@@ -154,10 +154,10 @@ class Writer:
         """Let other tasks run for as long as they add writes to a batch that has several.
 
         Handlers that end wake the producers who wait for them: one commit has both, where it took two. A look at the
-        loop takes a hundredth of a commit; a single write is not delayed.
+        loop takes a hundredth of a commit; a single write is not delayed, nor is a batch that is full.
         """
         size = 1
-        while isinstance(next, Batch) and len(next.writes) > size:
+        while isinstance(next, Batch) and size < len(next.writes) < BATCH_SIZE:
             size = len(next.writes)
             await checkpoint()
 
