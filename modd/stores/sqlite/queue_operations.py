@@ -56,9 +56,10 @@ class QueueOperations:
         """Insert items, and return the results of each call; see `Insertion`."""
         self.tell_news()
         insertion = Insertion(connection, self.ids, self._positions)
-        results = [insertion.add(items) for [items] in calls]
+        results = insertion.add(calls)
         insertion.run()
-        self._promote(connection, _blocked_keys(calls))
+        if insertion.has_rows:
+            self._promote(connection, _blocked_keys(calls))
         return results
 
     def register_and_put(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[list[PutResult]]:
@@ -138,17 +139,12 @@ class QueueOperations:
         rows = connection.execute(CLAIM, parameters).fetchall()
         rows.sort()  # the rows that an UPDATE returns have no order
         nonce, lease = self._positions.nonce, token_end(number)
-        return [
-            Claim(
-                id if id is not None else f"{nonce}{position:x}",  # not `id_of`: these calls took half of the time
-                body,
-                decode_headers(headers) if headers else {},
-                key,
-                attempts,
-                f"{position:x}{lease}",
-            )
-            for position, id, key, headers, attempts, body in rows
-        ]
+        claims: list[Claim] = []
+        for position, id, key, headers, attempts, body in rows:
+            at = f"{position:x}"  # without the calls of `id_of` and `claim_token`, which took half of the time
+            names = decode_headers(headers) if headers else {}
+            claims.append(Claim(nonce + at if id is None else id, body, names, key, attempts, at + lease))
+        return claims
 
     def _make_due_items_ready(self, connection: Connection, now: float) -> None:
         """Make READY the items whose delay, lease or backoff has ended."""
