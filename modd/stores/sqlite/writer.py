@@ -151,13 +151,13 @@ class Writer:
                 await self._submitted.wait()
 
     async def _let_grow(self, next: Batch | Reservation) -> None:
-        """Let other tasks run for as long as they add writes to a batch that has several.
+        """Let other tasks run for as long as they add writes to a batch of several kinds.
 
-        Handlers that end wake the producers who wait for them: one commit has both, where it took two. A look at the
-        loop takes a hundredth of a commit; a single write is not delayed, nor is a batch that is full.
+        Handlers that end wake the producers who wait for them: one commit has both, where it took two. Writes of one
+        kind, such as those of many producers, come at once, so that to look for more would be in vain.
         """
         size = 1
-        while isinstance(next, Batch) and size < len(next.writes) < BATCH_SIZE:
+        while isinstance(next, Batch) and size < len(next.writes) < BATCH_SIZE and next.is_mixed:
             size = len(next.writes)
             await checkpoint()
 
