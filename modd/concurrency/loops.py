@@ -40,6 +40,14 @@ def current_loop() -> Any:
     return getattr(token, "native_token", token)  # anyio before 4.11 has the native one
 
 
+def is_running_here(loop: Any) -> bool:
+    """True if a loop of asyncio runs in this thread and this process: a process that was forked has none of it."""
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:
+        return False
+
+
 def call_in_loop(loop: Any, function: Callable[[], object]) -> bool:
     """Have a function called in a loop: at once in the loop that runs here; False if the loop is over."""
     if loop is current_loop():

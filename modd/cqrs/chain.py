@@ -135,7 +135,8 @@ def _handle_by_one(handler: Handler, clock: Callable[[], float]) -> Callable[...
     plain = handler.returned.plain
 
     async def handle(envelope: Envelope[Any], outcome: _Outcome | None = None) -> None:
-        if envelope.noted and outcome is None and not envelope.ran and envelope.has(Handled):
+        may_skip = envelope.noted and outcome is None and not envelope.ran
+        if may_skip and (envelope.handled is not None or not envelope.is_plain) and envelope.has(Handled):
             return
         start = len(envelope.noted)
         try:

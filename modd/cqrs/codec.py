@@ -122,11 +122,14 @@ class Codec:
             parts: EnvelopeData = self._read[EnvelopeData](data)
             message = self._decode_message(parts.message)
             stamps = [self._decode_stamp(each, message) for each in parts.stamps]
-            return Envelope.restore(message, parts.identity, (*stamps, Received()))
+            envelope = Envelope.restore(message, parts.identity, stamps)
         except UnknownType:
             raise
         except Exception as error:  # a hook may raise anything when data does not fit
             reason = self._without_values(error, data)
+        else:
+            envelope.noted.append(Received())
+            return envelope
         raise Undecodable(reason, self._messages)
 
     def head_of(self, data: bytes) -> tuple[str, int]:

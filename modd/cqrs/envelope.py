@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from time import time
 from typing import Any, Generic, TypeVar
 
@@ -103,13 +103,13 @@ class Envelope(Origin, Generic[M_co]):
         self.ran = self._sent = self.open = False
 
     @staticmethod
-    def restore(message: M, identity: Identity, stamps: Iterable[Stamp]) -> Envelope[M]:
+    def restore(message: M, identity: Identity, stamps: Sequence[Stamp]) -> Envelope[M]:
         """Return an envelope as it was before it was encoded. Raises `InvalidOption` for an empty id."""
         _check_id(identity.id)
         envelope: Envelope[M] = _blank(Envelope)
-        noted = without_identity(stamps)
+        noted = without_identity(stamps) if stamps else []  # most have none, and looking costs as much as a decoder
         envelope.start(message, noted, identity.id, identity.at, identity.correlation_id, identity.causation_id)
-        envelope._sent = envelope.has(Handled)
+        envelope._sent = bool(noted) and envelope.has(Handled)
         return envelope
 
     def __repr__(self) -> str:
@@ -156,6 +156,12 @@ class Envelope(Origin, Generic[M_co]):
         return self.bus is not None or self._sent
 
     @property
+    def is_plain(self) -> bool:
+        """True if it has no stamp that decides about it: none at all or, as most messages of queues, `Received`."""
+        noted = self.noted
+        return not noted or (len(noted) == 1 and type(noted[0]) is Received)
+
+    @property
     def identity(self) -> Identity:
         """The ids as a stamp; it is the first of all stamps."""
         return Identity(self.id, self.correlation_id, self.causation_id, at=self.at)
@@ -171,7 +177,7 @@ class Envelope(Origin, Generic[M_co]):
 
     def first(self, kind: type[S]) -> S | None:
         """Return the first stamp of a type, or None."""
-        return next(self._of(kind), None)
+        return next(iter(self._of(kind)), None)
 
     def last(self, kind: type[S]) -> S | None:
         """Return the last stamp of a type, or None."""
@@ -183,7 +189,7 @@ class Envelope(Origin, Generic[M_co]):
 
     def has(self, kind: type[Stamp]) -> bool:
         """Return True if there is a stamp of this type."""
-        return next(self._of(kind), None) is not None
+        return bool(self._of(kind))
 
     def flush(self) -> list[Stamp]:
         """Make the stamp of the newest result, if it is not made yet; return all stamps but the identity."""
@@ -288,9 +294,9 @@ class Envelope(Origin, Generic[M_co]):
     def _now(self) -> float:
         return time() if self.bus is None else float(self.bus.clock())
 
-    def _of(self, kind: type[Any]) -> Iterator[Any]:
+    def _of(self, kind: type[Any]) -> list[Any]:
         stamps = [self.identity] if kind is Identity else self.flush()
-        return (stamp for stamp in stamps if isinstance(stamp, kind))
+        return [stamp for stamp in stamps if isinstance(stamp, kind)]
 
 
 _blank: Any = Envelope.__new__

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -10,7 +10,7 @@ import msgspec
 from modd.core import Caused, Message
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.intents import Event, Query
-from modd.cqrs.stamps import Emitted, Failed, Handled, Outboxed
+from modd.cqrs.stamps import Emitted, Failed, Handled, Outboxed, Stamp
 
 R = TypeVar("R")
 
@@ -43,13 +43,13 @@ class Dispatched(msgspec.Struct, Generic[R], frozen=True, eq=False):
         return Caused(self.events, self.envelope)
 
 
-def conclude(envelope: Envelope[Any], failed_before: int) -> Dispatched[Any]:
+def conclude(envelope: Envelope[Any], noted_before: Iterable[Stamp]) -> Dispatched[Any]:
     """Return the outcome of an envelope whose outermost middleware has returned.
 
     Events are released only if a handler has run and no `Failed` stamp was added: a result of a cache, a mock, a
     fallback or a queue has made nothing happen. Those before an `Outboxed` stamp have been released already.
 
-    failed_before: the number of `Failed` stamps before the dispatch.
+    noted_before: the stamps before the dispatch.
     """
     if envelope.handled is not None and not envelope.ran:
         return Dispatched(envelope, envelope.handled[0])
@@ -67,16 +67,22 @@ def conclude(envelope: Envelope[Any], failed_before: int) -> Dispatched[Any]:
             events.clear()
             taken = len(handled)
     result = handled[-1].result if handled else None
-    if not envelope.ran or failed > failed_before or isinstance(envelope.message, Query):
+    if not envelope.ran or (failed and failed > _count_failed(noted_before)):
         return Dispatched(envelope, result)
     if isinstance(envelope.message, Event):
         events += _returned_messages(handled[taken:])
+    if not events or isinstance(envelope.message, Query):
+        return Dispatched(envelope, result)
     return Dispatched(envelope, result, tuple(events))
 
 
 def events_so_far(envelope: Envelope[Any]) -> tuple[Message, ...]:
     """Return the events that would be released if the dispatch succeeded now."""
-    return conclude(envelope, len(envelope.all(Failed))).events
+    return conclude(envelope, envelope.flush()).events
+
+
+def _count_failed(stamps: Iterable[Stamp]) -> int:
+    return sum(isinstance(stamp, Failed) for stamp in stamps)
 
 
 def _returned_messages(handled: list[Handled]) -> Iterator[Message]:

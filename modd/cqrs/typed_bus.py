@@ -40,7 +40,7 @@ from modd.cqrs.ids import Ids, checked_ids
 from modd.cqrs.intents import Event, create_intent
 from modd.cqrs.registry import Registry
 from modd.cqrs.result import Dispatched, conclude
-from modd.cqrs.stamps import Failed, OnlyHandler, Stamp, checked_stamps
+from modd.cqrs.stamps import OnlyHandler, Stamp, checked_stamps
 from modd.errors import NoHandler, NotAnswered
 
 M = TypeVar("M", bound=Message)
@@ -254,7 +254,7 @@ class TypedBus(Answerer):
         envelope.bus = self
         if outer is not None and outer.by is not None:
             envelope.set_cause(outer.by)
-        failed_before = len(envelope.all(Failed)) if envelope.noted else 0
+        noted_before = tuple(envelope.noted)
         envelope.outer, envelope.open = outer, True
         _set_current(envelope)
         cancelled = None
@@ -274,8 +274,9 @@ class TypedBus(Answerer):
                 raise failure_of(cancelled)
             finally:
                 del cancelled  # its traceback refers to this frame
-        if envelope.noted or self._releases_results:  # else there is nothing to look for, which would cost a twentieth
-            return conclude(envelope, failed_before)
+        # else there is nothing to look for, which would cost a twentieth
+        if self._releases_results or (envelope.noted and not envelope.is_plain):
+            return conclude(envelope, noted_before)
         return Dispatched(envelope, None if envelope.handled is None else envelope.handled[0])
 
     async def ask(self, intent: IntentOf[R] | Carrier[IntentOf[R]], /, *stamps: Stamp) -> R:
@@ -309,9 +310,11 @@ class TypedBus(Answerer):
         if not isinstance(intent, Envelope):
             check_message(intent)
             return None, self._route_of(type(intent), None)
-        check_message(intent.message)
-        only = [stamp for stamp in intent.noted if type(stamp) is OnlyHandler]
-        route = self._route_of(type(intent.message), only[0].handler if only else None)
+        only = [] if intent.is_plain else [stamp for stamp in intent.noted if type(stamp) is OnlyHandler]
+        route = None if only else self._routes.get(type(intent.message))
+        if route is None:
+            check_message(intent.message)
+            route = self._route_of(type(intent.message), only[0].handler if only else None)
         if intent.sent:
             return intent.again(*only, at=self.clock()), route
         if self._new_id is not None:

@@ -56,7 +56,11 @@ class ClaimHandler:
         self._immediate, self._subscriber = immediate, subscriber
 
     async def handle(self, in_hand: ClaimInHand) -> None:
-        """Handle a claim and settle it, also after an error; only a cancellation leaves it unsettled."""
+        """Handle a claim and settle it, also after an error; only a cancellation leaves it unsettled.
+
+        A message whose transaction ends in a conflict is handled again at once, in an immediate transaction: no other
+        writer can come first then.
+        """
         error: BaseException
         try:
             settlement = await self._process(in_hand)
@@ -68,7 +72,11 @@ class ClaimHandler:
             return
         error = failure_of(error)
         await raise_if_cancelled(error)
-        if isinstance(error, LeaseLost) and in_hand.claim.id in error.ids:
+        if isinstance(error, Conflict) and in_hand.source.begin is not None and not in_hand.is_immediate:
+            log.debug("%s is handled again in an immediate transaction: %s", in_hand.claim.id, error)
+            in_hand.settling, in_hand.is_immediate = False, True
+            await self.handle(in_hand)
+        elif isinstance(error, LeaseLost) and in_hand.claim.id in error.ids:
             in_hand.mark_lost()
         else:
             await self._settle(in_hand, self._failures.settle_failure(in_hand, error))
@@ -80,21 +88,7 @@ class ClaimHandler:
             await in_hand.settle(*settlement)
 
     async def _process(self, in_hand: ClaimInHand) -> Settlement | None:
-        """Return how to settle the claim; None if it is settled already, or left.
-
-        A message whose transaction ends in a conflict is handled again at once, in an immediate transaction: no other
-        writer can come first then.
-        """
-        try:
-            return await self._process_once(in_hand)
-        except Conflict as conflict:
-            if in_hand.is_immediate or in_hand.source.begin is None:
-                raise
-            log.debug("%s is handled again in an immediate transaction: %s", in_hand.claim.id, conflict)
-        in_hand.settling, in_hand.is_immediate = False, True
-        return await self._process_once(in_hand)
-
-    async def _process_once(self, in_hand: ClaimInHand) -> Settlement | None:
+        """Return how to settle the claim; None if it is settled already, or left."""
         claim = in_hand.claim
         if claim.attempt > self._failures.rules.attempts:
             error = GiveUp(f"it was claimed {claim.attempt} times and never settled")
@@ -130,7 +124,7 @@ class ClaimHandler:
         kind = type(envelope.message)
         buses = self._buses.find(kind, claim.headers)
         if handler is None:
-            in_hand.bus = next(iter(buses), None)
+            in_hand.bus = buses[0] if buses else None
         else:
             name = claim.headers.get(BUS_HEADER)
             in_hand.bus = next(
@@ -230,7 +224,7 @@ class ClaimHandler:
 
 
 def _failures(envelope: Envelope[Any]) -> list[Failed]:
-    return [stamp for stamp in envelope.noted if type(stamp) is Failed]
+    return [] if envelope.is_plain else [stamp for stamp in envelope.noted if type(stamp) is Failed]
 
 
 def _note_key(envelope: Envelope[Any], key: str) -> None:

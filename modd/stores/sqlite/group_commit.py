@@ -42,6 +42,11 @@ class Batch:
         self.is_finished = False
         """True once every write has its result or error, and its caller was woken."""
 
+    @property
+    def is_mixed(self) -> bool:
+        """True if the last write is of a different operation than the first."""
+        return bool(self.writes[0].operation != self.writes[-1].operation)
+
     def finish(self) -> None:
         """Wake the callers."""
         self.is_finished = True

@@ -8,9 +8,9 @@ statements of the earlier holder change no row: its lease is lost.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
 from secrets import randbits
-from typing import NamedTuple
+
+import msgspec
 
 from modd.ports.errors import LeaseLost
 from modd.ports.items import Claim
@@ -18,7 +18,7 @@ from modd.stores.sqlite.limits import LARGEST
 from modd.stores.sqlite.sql import Connection
 
 
-class LeasedRow(NamedTuple):
+class LeasedRow(msgspec.Struct, frozen=True, gc=False):  # made in a fifth of the time of a tuple with names
     """The row of a claim: its position, the number of its lease, and the id and key of its item."""
 
     position: int
@@ -38,17 +38,24 @@ def new_lease_number(*, suspect: bool = False) -> int:
 
 def claim_token(position: int, number: int) -> str:
     """Return the token of a claim."""
-    return f"{position:x}.{number:x}"
+    return f"{position:x}{token_end(number)}"
+
+
+def token_end(number: int) -> str:
+    """Return the end of a token, which is the same for all claims of a lease."""
+    return f".{number:x}"
 
 
 def leased_row(claim: Claim) -> LeasedRow:
     """Return the row of a claim; for a claim of another implementation, a row that does not exist."""
-    position, _, number = claim.token.partition(".")
-    with suppress(ValueError):
-        row = LeasedRow(int(position, 16), int(number, 16), claim.id, claim.key)
-        if abs(row.position) <= LARGEST and abs(row.number) <= LARGEST:
-            return row
-    return LeasedRow(-1, -1, claim.id, claim.key)
+    first, _, second = claim.token.partition(".")
+    try:
+        position, number = int(first, 16), int(second, 16)
+    except ValueError:
+        position = number = -1
+    if not (-LARGEST <= position <= LARGEST and -LARGEST <= number <= LARGEST):
+        position = number = -1
+    return LeasedRow(position, number, claim.id, claim.key)
 
 
 def update_leased(connection: Connection, sql: str, rows: Iterable[LeasedRow]) -> None:
@@ -56,6 +63,7 @@ def update_leased(connection: Connection, sql: str, rows: Iterable[LeasedRow]) -
 
     sql: takes position and number, as `LEASED` does. Raises `LeaseLost` with the ids of rows that were not leased.
     """
-    lost = [row.id for row in dict.fromkeys(rows) if not connection.execute(sql, row[:2]).rowcount]
+    unique = dict.fromkeys(rows)
+    lost = [row.id for row in unique if not connection.execute(sql, (row.position, row.number)).rowcount]
     if lost:
         raise LeaseLost(lost)

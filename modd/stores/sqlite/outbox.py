@@ -88,7 +88,7 @@ class SqliteOutbox(Claimable):
         [[result]] = await self._store.access("wait").read(Select(IS_CLAIMABLE, (self._store.clock(),)))
         return bool(result)
 
-    async def _write(self, call: str, operation: Operation, rows: Sequence[Row]) -> None:
+    async def _write(self, call: str, operation: Operation, rows: Sequence[Any]) -> None:
         access = self._store.access(call)
         if rows:
             await access.write(operation, rows)

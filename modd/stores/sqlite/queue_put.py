@@ -9,7 +9,7 @@ from modd.ports.items import PutResult
 from modd.stores.sqlite.item_ids import ItemIds
 from modd.stores.sqlite.positions import Positions
 from modd.stores.sqlite.queue_sql import READY
-from modd.stores.sqlite.sql import BulkInsert, Connection
+from modd.stores.sqlite.sql import BulkInsert, CallArgs, Connection
 
 # the number of the queue is a value and no part of the text, so that all queues share the statements that SQLite caches
 INSERT_PLAIN = BulkInsert("INSERT INTO modd_items (queue, place, state, body)", f"(?, ?, {READY}, ?)")
@@ -48,23 +48,35 @@ class Insertion:
         self._full: list[Any] = []
         self._added: set[str] = set()
 
-    def add(self, items: Sequence[bytes | ItemRow]) -> list[PutResult]:
-        """Add the items of one call, and return their results. An item is its body alone, which is faster, or a row."""
-        results: list[PutResult] = []
+    @property
+    def has_rows(self) -> bool:
+        """True if an item is more than its body."""
+        return bool(self._full)
+
+    def add(self, calls: Sequence[CallArgs]) -> list[list[PutResult]]:
+        """Add the items of all calls, and return the results of each.
+
+        An item is its body alone, which is faster, or a row.
+        """
+        # in one loop, as most calls have one item: to call a method for each takes a tenth of the time
+        outcome: list[list[PutResult]] = []
         plain, nonce, number, position = self._plain, self._positions.nonce, self._ids.number, self._next
-        for item in items:
-            if isinstance(item, bytes):
-                plain += (number, position, item)
-                results.append(PutResult(f"{nonce}{position:x}", False))
-            elif item.id is not None and self._is_duplicate(item.id, item.only_unclaimed):
-                results.append(PutResult(item.id, True))
-                continue
-            else:
-                self._full += (number, position, *item[:-1])
-                results.append(PutResult(self._ids.id_of(position, item.id), False))
-            position += 1
+        for items, _ in calls:
+            results: list[PutResult] = []
+            for item in items:
+                if type(item) is bytes:
+                    plain += (number, position, item)
+                    results.append(PutResult(f"{nonce}{position:x}", False))
+                elif item.id is not None and self._is_duplicate(item.id, item.only_unclaimed):
+                    results.append(PutResult(item.id, True))
+                    continue
+                else:
+                    self._full += (number, position, *item[:-1])
+                    results.append(PutResult(self._ids.id_of(position, item.id), False))
+                position += 1
+            outcome.append(results)
         self._next = position
-        return results
+        return outcome
 
     def run(self) -> None:
         """Insert the items."""

@@ -132,7 +132,7 @@ def find_transaction(store: object) -> SqliteTransaction | None:
     """Return the innermost open transaction of a store around the current code, whichever task began it."""
     transaction: Any = open_transaction.get()
     while transaction is not None:
-        if isinstance(transaction, SqliteTransaction) and transaction.store is store and transaction.is_open:
-            return transaction
+        if getattr(transaction, "store", None) is store and transaction.is_open:
+            return transaction  # type: ignore[no-any-return]
         transaction = getattr(transaction, "outer", None)
     return None

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 import anyio
+from anyio.lowlevel import checkpoint
 
 from modd.concurrency.blocks import async_block
 from modd.concurrency.cancellation import put_off
@@ -143,10 +144,22 @@ class Writer:
     async def _serve_all(self) -> None:
         while self._pending or not self._closed:
             while self._pending:
+                await self._let_grow(self._pending[0])
                 await self._serve(self._pending.popleft())
             if not self._closed:
                 self._submitted = anyio.Event()
                 await self._submitted.wait()
+
+    async def _let_grow(self, next: Batch | Reservation) -> None:
+        """Let other tasks run for as long as they add writes to a batch of several kinds.
+
+        Handlers that end wake the producers who wait for them: one commit has both, where it took two. Writes of one
+        kind, such as those of many producers, come at once, so that to look for more would be in vain.
+        """
+        size = 1
+        while isinstance(next, Batch) and size < len(next.writes) < BATCH_SIZE and next.is_mixed:
+            size = len(next.writes)
+            await checkpoint()
 
     async def _serve(self, next: Batch | Reservation) -> None:
         if isinstance(next, Reservation):

@@ -25,6 +25,7 @@ async def test_the_store_and_its_file_know_the_process(path: Path, monkeypatch: 
     async with SqliteStore(path) as store:
         with monkeypatch.context() as another:
             another.setattr(os, "getpid", lambda: -1)
+            another.setattr("modd.stores.sqlite.store.is_running_here", lambda loop: False)  # so asyncio after a fork
             for use in (store.__aenter__, SqliteStore(path).__aenter__, store.queue("a").stats):
                 with pytest.raises(StoreForked, match="uses it, was forked from it"):
                     await use()

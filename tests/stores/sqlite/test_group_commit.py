@@ -38,6 +38,29 @@ async def test_many_puts_at_the_same_time_take_few_commits(path: Path) -> None:
         assert (await queue.stats()).ready == 302
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # trio runs the tasks of a moment in a random order
+async def test_writes_of_tasks_that_wake_each_other_are_in_one_commit(path: Path) -> None:
+    # DR-70
+    async def put_after(task: int) -> None:
+        await woken[task].wait()
+        woken[task + 1].set()
+        await (store.outbox if task % 2 else queue).put(b"%d" % task, b"more")
+
+    watch = Watch()
+    async with open_store(path, watch) as store:
+        queue = store.queue("orders")
+        await queue.put(b"0")
+        commits, woken = watch.done["COMMIT"], [anyio.Event() for _ in range(6)]
+        async with anyio.create_task_group() as tasks:
+            for task in (0, 0, 1, 2, 3, 4):
+                tasks.start_soon(put_after, task)
+            await anyio.wait_all_tasks_blocked()
+            woken[0].set()
+            await store.inbox.add("first")
+        assert watch.done["COMMIT"] - commits == 1
+        assert (await queue.stats()).ready == 9
+
+
 async def test_a_commit_is_never_of_more_than_500_calls(path: Path) -> None:
     watch = Watch()
     async with open_store(path, watch) as store:
