@@ -59,7 +59,7 @@ async def write(store: SqliteStore, megabytes: int) -> int:
 async def test_beside_transactions_that_overlap_without_end_the_wal_stays_short(path: Path) -> None:
     # DR-82
     async with SqliteStore(path) as store:
-        readers = Readers(store)
+        readers, most = Readers(store), 0
         async with anyio.create_task_group() as tasks:
             for number in range(8):
                 tasks.start_soon(readers.run, number)
