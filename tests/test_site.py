@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bs4 import BeautifulSoup, Tag
+from bs4 import BeautifulSoup, SoupStrainer, Tag
 
 from book.command_line import COMMANDS, help_of
 from book.docstrings import PACKAGES
@@ -37,7 +37,8 @@ def reference(site: Path) -> dict[str, Tag]:
     """The section of each public name, by path."""
     found: dict[str, Tag] = {}
     for page in (site / "reference").glob("*.html"):
-        soup = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
+        text, article = page.read_text(encoding="utf-8"), SoupStrainer("article")
+        soup = BeautifulSoup(text, "html.parser", parse_only=article)
         found |= {str(each["id"]): each.parent for each in soup.select(".doc-object > .doc-heading[id]") if each.parent}
     return found
 
