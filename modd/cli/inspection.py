@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -78,24 +78,28 @@ class Inspector:
             raise NoSuchQueue(queue, self.path, queues)
         return queue
 
-    def dead(self, queue: str, limit: int) -> list[tuple[str, bytes, str, int]]:
-        """Return id, body, reason and attempts of the first dead letters, in the order in which they were buried."""
+    def dead(self, queue: str, limit: int) -> Iterator[tuple[str, bytes, str, int]]:
+        """Yield id, body, reason and attempts of the first dead letters, in the order in which they were buried."""
         ids = self._ids(queue)
-        rows = self.rows(f"SELECT place, id, body, reason, attempts {FROM_DEAD}", ids.number, limit)
-        return [(ids.id_of(place, id), *rest) for place, id, *rest in rows]
+        sql = f"SELECT place, id, body, reason, attempts {FROM_DEAD}"
+        for place, id, *rest in self.connection.execute(sql, (ids.number, limit)):  # one by one: bodies may be large
+            yield (ids.id_of(place, id), *rest)
 
     def dead_ids(self, queue: str) -> list[str]:
-        """Return the ids of all dead letters of a queue."""
-        ids = self._ids(queue)
-        return [ids.id_of(place, id) for place, id in self.rows(f"SELECT place, id {FROM_DEAD}", ids.number, -1)]
+        """Return the ids of all dead letters of a queue, each once."""
+        ids, rows = self._ids(queue), self.rows(f"SELECT place, id {FROM_DEAD}", self._ids(queue).number, -1)
+        return [*dict.fromkeys(ids.id_of(place, id) for place, id in rows)]
 
     def item(self, queue: str, id: str) -> tuple[Any, ...]:
-        """Return state, due, attempts, key, headers, reason and body of an item. Raises `NoSuchItem`."""
-        place = self._ids(queue).position_of(self.connection, id)
-        if place is None:
+        """Return state, due, attempts, key, headers, reason and body of an item, of a dead one if several have the id.
+
+        Raises `NoSuchItem`.
+        """
+        places = self._ids(queue).positions_of(self.connection, id)
+        items: list[tuple[Any, ...]] = [item for place in places for item in self.rows(SELECT_ITEM, place)]
+        if not items:
             raise NoSuchItem(id, queue)
-        [item] = self.rows(SELECT_ITEM, place)
-        return tuple(item)
+        return max(items, key=lambda item: bool(item[0] == DEAD))
 
     def oldest(self, queue: str, state: int) -> float | None:
         """Return the age in seconds of the oldest item in a state; None if there is none."""

@@ -94,6 +94,14 @@ RELEASE = f"""UPDATE modd_items SET token = NULL, due = NULL, attempts = attempt
     state = (key IS NOT NULL AND attempts = 1) WHERE {IS_LEASED}"""
 
 
+UNCLAIMED = f"attempts = 0 AND state IN ({READY}, {BLOCKED}, {DELAYED})"
+"""The condition for an item that was never claimed, as far as attempts count."""
+
+
+CANCELLABLE = f"""SELECT place FROM modd_items WHERE queue = :queue AND id = :id AND {UNCLAIMED}
+    UNION ALL SELECT place FROM modd_items WHERE place = :place AND queue = :queue AND id IS NULL AND {UNCLAIMED}"""
+
+
 # of dead letters the column due has the order in which they were buried
 BURY = f"""UPDATE modd_items SET token = NULL, state = {DEAD}, reason = ?,
     due = (SELECT coalesce(max(due), 0) + 1 FROM modd_items AS other

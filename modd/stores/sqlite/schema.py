@@ -52,7 +52,14 @@ CREATE INDEX modd_outbox_claimed ON modd_outbox (until) WHERE until IS NOT NULL;
 """
 
 
-STEPS: tuple[str, ...] = (FIRST,)
+SECOND = """
+-- items that have begun may have the id of one that has not
+DROP INDEX modd_items_id;
+CREATE INDEX modd_items_id ON modd_items (queue, id) WHERE id IS NOT NULL;
+"""
+
+
+STEPS: tuple[str, ...] = (FIRST, SECOND)
 """The SQL from each version to the next. Never change a step that was released: add one."""
 
 
