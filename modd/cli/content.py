@@ -92,8 +92,8 @@ def view_decoded(codecs: Sequence[Codec], body: bytes) -> BodyView:
 def choose_viewer(codecs: Sequence[Codec], is_raw: bool) -> Viewer:
     """Return the function that views bodies: raw, decoded with these codecs or, without any, as outlines."""
     if is_raw:
-        return view_raw
-    return partial(view_decoded, codecs) if codecs else view_outline
+        return partial(_view_unless_too_deep, view_raw)
+    return partial(_view_unless_too_deep, partial(view_decoded, codecs) if codecs else view_outline)
 
 
 def to_plain_data(value: Any, mask: Callable[[str], str] = str) -> Any:
@@ -125,6 +125,13 @@ def _mask_of(values: Iterator[Any]) -> Callable[[str], str]:
     return partial(mask_secrets, message=UnknownMessage(first))
 
 
+def _view_unless_too_deep(view: Viewer, body: bytes) -> BodyView:
+    try:
+        return view(body)
+    except RecursionError:
+        return BodyView(Content(len(body), note="it is nested too deeply to be shown"), lambda text: MASK_TEXT)
+
+
 def _view_envelope(envelope: Envelope[Any], body: bytes) -> BodyView:
     mask, message = partial(mask_secrets, message=envelope.message), envelope.message
     outline = EnvelopeOutline(envelope.identity, Head(wire_name(type(message)), type(message).schema_version), [])
@@ -150,7 +157,7 @@ def _decode_data(body: bytes) -> Any:
     for format in FORMATS.values():
         try:
             data = format.decode(body)
-        except (msgspec.MsgspecError, ValueError):
+        except (msgspec.MsgspecError, ValueError, RecursionError):
             continue
         if format is msgspec.json or isinstance(data, (dict, list)):  # a single letter is a number in msgpack
             return data

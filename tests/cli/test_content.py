@@ -14,6 +14,8 @@ from modd.cli.content import MOST_VALUES, to_plain_data, view_decoded, view_outl
 from modd.cli.types import load_codecs
 from modd.cqrs import Codec, Envelope
 from modd.cqrs.stamps import UnknownStamp
+from modd.ports import Item
+from modd.stores.sqlite.store import SqliteStore
 from tests.cli.messages import SECRET, Card, Mood, Paid, Pay, Wise, commands, envelope, packed
 from tests.cli.shell import Shell
 from tests.steps import calls_of
@@ -188,3 +190,20 @@ def test_dead_letters_and_items_are_shown_with_types_and_texts_about_them_masked
             assert "Refused: ***" in out and SECRET not in out and "amount" not in out
         assert SECRET in orders.text(*argv, "--raw")
     assert SECRET in orders.text("show", "orders", "dead-1", "--raw", "--json")
+
+
+@pytest.mark.parametrize("depth", [300, 900, 20_000])
+@pytest.mark.parametrize(("before", "after"), [(b"[", b"]"), (b'{"a":', b"}"), (b"\x91", b"")])
+def test_a_body_that_is_nested_deeply_is_shown_or_told(orders: Shell, before: bytes, after: bytes, depth: int) -> None:
+    # DR-61
+    body = before * depth + b"1" + after * depth
+
+    async def put(store: SqliteStore) -> None:
+        await store.queue("deep").put(Item(body, id="deep-1"))
+        [claim] = await store.queue("deep").claim(1, 60)
+        await store.queue("deep").bury(claim, "Refused: 1")
+
+    orders.fill(put)
+    for options in ([], ["--raw"], ["--types", MESSAGES], ["--raw", "--json"]):
+        for argv in (["dead", "deep"], ["show", "deep", "deep-1"]):
+            assert orders.text(*argv, *options)

@@ -9,6 +9,7 @@ import pytest
 
 from modd.cli import doctor
 from modd.cli.doctor import format_age
+from modd.cli.inspection import Inspector
 from modd.cli.reports import Health
 from modd.stores.sqlite.errors import NewerStore
 from modd.stores.sqlite.journal_mode import is_affected
@@ -110,12 +111,14 @@ def test_a_file_of_a_newer_modd_is_left_to_that(orders: Shell) -> None:
         health(orders.path)
 
 
-def test_an_error_that_is_not_of_the_file_is_raised(orders: Shell) -> None:
-    connection = sqlite3.connect(orders.path)
-    connection.execute("DROP TABLE modd_outbox")
-    connection.close()
-    code, err = orders.error("doctor")
-    assert code == 1 and "modd_outbox" in err
+def test_an_error_that_is_not_of_the_file_is_raised(orders: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(inspector: Inspector) -> int:
+        raise LookupError("a mistake")
+
+    with monkeypatch.context() as there:
+        there.setattr(Inspector, "outbox", fail)
+        with pytest.raises(LookupError, match="a mistake"):
+            orders.run("doctor")
 
 
 @pytest.mark.parametrize(

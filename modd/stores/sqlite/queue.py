@@ -10,6 +10,7 @@ from modd.checks import checked_count, checked_delay, checked_span
 from modd.errors import InvalidOption
 from modd.ports.items import Claim, DeadLetter, Item, PutResult, Stats
 from modd.stores.sqlite.base import Access, Autocommit, Claimable, Store
+from modd.stores.sqlite.errors import translate_errors
 from modd.stores.sqlite.lease import leased_row
 from modd.stores.sqlite.limits import LARGEST, checked_bytes, checked_item, checked_item_ids
 from modd.stores.sqlite.outbox import SqliteOutbox
@@ -17,7 +18,7 @@ from modd.stores.sqlite.positions import Positions
 from modd.stores.sqlite.queue_cancel import Cancellation
 from modd.stores.sqlite.queue_operations import QueueOperations
 from modd.stores.sqlite.queue_put import ItemRow
-from modd.stores.sqlite.queue_sql import BLOCKED, COUNTS, DEAD_LETTERS, DELAYED, IS_CLAIMABLE, READY
+from modd.stores.sqlite.queue_sql import BLOCKED, COUNTS, DEAD_COLUMNS, DEAD_LETTERS, DELAYED, IS_CLAIMABLE, READY
 from modd.stores.sqlite.select import Select
 from modd.stores.sqlite.sql import decode_headers, encode_headers
 from modd.texts import encodable
@@ -126,11 +127,12 @@ class SqliteQueue(Claimable):
     async def dead(self, limit: int = 100) -> list[DeadLetter]:
         """Return up to ``limit`` dead letters, in the order in which they were buried."""
         parameters = (self._operations.number, min(checked_count("limit", limit), LARGEST))
-        rows = await self._store.access("dead").read(Select(DEAD_LETTERS, parameters))
-        return [
-            DeadLetter(self._operations.ids.id_of(position, id), body, decode_headers(headers), reason, attempts)
-            for position, id, body, headers, reason, attempts in rows
-        ]
+        rows = await self._store.access("dead").read(Select(DEAD_LETTERS, parameters, columns=DEAD_COLUMNS))
+        with translate_errors(self._store.name):
+            return [
+                DeadLetter(self._operations.ids.id_of(position, id), body, decode_headers(headers), reason, attempts)
+                for position, id, body, headers, reason, attempts in rows
+            ]
 
     def wake(self) -> None:
         """Wake the tasks that wait, after a commit that may have left more to claim."""

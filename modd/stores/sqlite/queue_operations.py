@@ -18,6 +18,7 @@ from modd.stores.sqlite.queue_sql import (
     BLOCKED,
     BURY,
     CLAIM,
+    CLAIMED,
     COME_DUE,
     DEAD,
     DELAYED,
@@ -133,7 +134,7 @@ class QueueOperations:
         self._make_due_items_ready(connection, now)
         number = new_lease_number()
         parameters = {"queue": self.number, "until": until, "token": number, "limit": limit}
-        rows = connection.execute(CLAIM, parameters).fetchall()
+        rows = CLAIMED.check(connection.execute(CLAIM, parameters).fetchall())
         rows.sort()  # the rows that an UPDATE returns have no order
         return [
             Claim(

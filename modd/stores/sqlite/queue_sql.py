@@ -36,6 +36,7 @@ claim replaces it. Nothing runs at that time; the next claim of the queue makes 
 
 from __future__ import annotations
 
+from modd.stores.sqlite.damage import Columns
 from modd.stores.sqlite.lease import LEASED as IS_LEASED
 from modd.stores.sqlite.sql import BulkStatement
 
@@ -76,6 +77,10 @@ PROMOTE = f"""UPDATE modd_items SET state = {READY} WHERE place = (
 CLAIM = f"""UPDATE modd_items SET state = {LEASED}, due = :until, attempts = attempts + 1, token = :token
     WHERE place IN (SELECT place FROM modd_items WHERE queue = :queue AND state = {READY} ORDER BY place LIMIT :limit)
     RETURNING place, id, key, headers, attempts, body"""
+
+
+CLAIMED = Columns(place=int, id=str | None, key=str | None, headers=bytes | None, attempts=int, body=bytes)
+"""The columns that CLAIM returns."""
 
 
 ACK = f"DELETE FROM modd_items WHERE {IS_LEASED}"
@@ -120,6 +125,9 @@ DEAD_LETTERS = f"""SELECT place, id, body, headers, reason, attempts FROM modd_i
 
 
 _COUNT = "SELECT count(*) FROM modd_items WHERE queue = :queue AND due IS NOT NULL"
+
+
+DEAD_COLUMNS = Columns(place=int, id=str | None, body=bytes, headers=bytes | None, reason=str, attempts=int)
 
 
 COUNTS = f"""SELECT
