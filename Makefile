@@ -11,7 +11,7 @@ PIP = PIP_CONSTRAINT=requirements.lock PIP_BUILD_CONSTRAINT=requirements.lock PI
 PARALLEL = --numprocesses auto --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 LONG = $(RUN) pytest -q -o faulthandler_timeout=7200
 
-.PHONY: demo test check static second-types fast fast-covered slow bench proof proof-properties proof-store format clean
+.PHONY: demo test check static second-types fast fast-covered slow bench docs proof proof-properties proof-store format clean
 
 # The shopping run, with the journey of each message below it.
 demo: .venv/.runtime
@@ -51,6 +51,10 @@ slow:
 # The core against handwritten floors; BENCH takes options, as in `make bench BENCH="--rounds 11"`.
 bench: .venv/.runtime
 	@$(RUN) bench.run $(BENCH)
+
+# The book: build/book/site/index.html. Broken links and anchors are errors.
+docs: .venv/.dev
+	@$(RUN) book
 
 # The proofs of `make test` at full length, two at a time; about 20 minutes on two processors.
 proof: .venv/.dev

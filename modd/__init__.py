@@ -52,6 +52,8 @@ from modd.errors import (
 )
 from modd.journey.journey import Journey
 
+__version__ = "0.1.0"
+
 __all__ = [
     "Accepts",
     "AlreadyOpen",

@@ -286,7 +286,9 @@ class InOtherLoop(ModdError, RuntimeError):
 class StrayCancellation(ModdError, RuntimeError):
     """A handler, middleware, adapter or store raised an asyncio cancellation that nobody had requested of its task.
 
-    Usual causes: it awaited a task or a future that was cancelled elsewhere. ``__cause__`` is the cancellation.
+    Usual causes: it awaited a task or a future that was cancelled elsewhere.
+
+    cancelled: the cancellation; it becomes the ``__cause__``.
     """
 
     def __init__(self, cancelled: BaseException) -> None:

@@ -14,7 +14,7 @@ from sybil import Sybil
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 WRONG = "# A page\n\n```python\nfirst: int = 1\n```\n\n```python\nsecond: str = first\n```\n"
 """A page with an error, to see that the checkers look: at its line 8, in a name of the block before."""
@@ -36,12 +36,18 @@ def modules_in(page: Path) -> dict[str, str]:
     code = [""] * (len(page.read_text(encoding="utf-8").splitlines()) + 1)
     for example in Sybil(parsers=[PythonCodeBlockParser()], patterns=["*"]).parse(page):
         write_at(code, example)
-    modules = {page.stem: "\n".join(code)}
+    modules = {module_name(page): "\n".join(code)}
     for example in Sybil(parsers=[CodeBlockParser("py", lambda example: None)], patterns=["*"]).parse(page):
         apart = [""] * len(code)
         write_at(apart, example)
-        modules[f"{page.stem}_at_{example.line}"] = "\n".join(apart)
+        modules[f"{module_name(page)}_at_{example.line}"] = "\n".join(apart)
     return modules
+
+
+def module_name(page: Path) -> str:
+    """Return the name of the module of a page; pages of several folders may have the same name."""
+    inside = page.relative_to(ROOT).with_suffix("") if page.is_relative_to(ROOT) else Path(page.stem)
+    return re.sub(r"\W", "_", inside.as_posix())
 
 
 def write_at(code: list[str], example: Any) -> None:
@@ -58,7 +64,7 @@ def folder(tmp_path: Path) -> Path:
     wrong.write_text(WRONG, encoding="utf-8")
     for page in [*PAGES, wrong]:
         for name, code in modules_in(page).items():
-            (tmp_path / f"page_{name.replace('-', '_')}.py").write_text(code + "\n", encoding="utf-8")
+            (tmp_path / f"page_{name}.py").write_text(code + "\n", encoding="utf-8")
     return tmp_path
 
 

@@ -61,6 +61,8 @@ class Part:
     Derive from it to write your own part: give the components inside to ``super().__init__``, define ``__call__``, and
     set `accepts` if the part accepts other types than its first component. A part that wraps a bus passes on the
     boundary of the bus: a message that the bus let out does not come back through the part.
+
+    components: the components inside.
     """
 
     is_bus: ClassVar[bool] = False

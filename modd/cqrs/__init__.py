@@ -1,4 +1,4 @@
-"""Typed buses for commands, queries and events, with envelopes, stamps and middleware (`docs/cqrs.md`).
+"""Typed buses for commands, queries and events, with envelopes, stamps and middleware (`docs/understand/cqrs.md`).
 
 Read it in this order: `intents` and `buses`, `typed_bus` (the dispatch), `registry` and `handlers`, `chain` (middleware
 around handlers), `envelope` and `stamps`, `result`.

@@ -127,9 +127,10 @@ class EventBus(TypedBus):
 
     A handler of a base class gets the events of derived types, too. Messages that a handler returns are released.
 
+    handlers: callables with their types in the annotation of the first parameter, or a mapping from type to callable;
+        by default none.
     strict: True to raise `NoHandler` for an event without a handler; False by default.
-
-    For ``handlers`` and the other parameters see `TypedBus`; an event bus always allows multiple handlers of a type.
+    options: the other parameters of `TypedBus`. Multiple handlers of a type are always allowed.
     """
 
     kind: ClassVar[type[Message]] = Event

@@ -1,4 +1,4 @@
-"""FastAPI: messages as bodies, a bus for each request, and errors as responses (`docs/fastapi.md`).
+"""FastAPI: messages as bodies, a bus for each request, and errors as responses (`docs/how-to/fastapi.md`).
 
 It needs the extra ``fastapi``; without it, the import of this package raises `MissingExtra`.
 """

@@ -1,4 +1,4 @@
-"""Ready-made middleware for typed buses, one file each (`docs/middleware.md`).
+"""Ready-made middleware for typed buses, one file each (`docs/understand/middleware.md`).
 
 `Webhook` and `Tracing` need an extra and are imported lazily, by name; ``from modd.middleware import *`` leaves them
 out.

@@ -52,6 +52,9 @@ class SqliteStore:
     connect: a function that makes a connection from a path, for a build of SQLite other than that of `sqlite3`, the
         default.
 
+    ``events``, ``cache``, ``locks``, ``inbox`` and ``outbox`` are its implementations of these ports, and
+    ``queue(name)`` returns a queue.
+
     Acknowledged items are deleted at once. Expired values of the cache, ended locks and old ids of the inbox are
     deleted within a few minutes, in small steps. SQLite uses the freed space again; the file does not shrink.
 

@@ -1,0 +1,1 @@
+"""The parts of the site that mkdocs does not have: `mkdocs.yml` names them."""
