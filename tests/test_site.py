@@ -22,7 +22,8 @@ from modd.stores import SqliteStore
 from modd.worker import Worker
 
 ROOT = Path(__file__).parents[1]
-OUTSIDE = re.compile(r"""(?:src|href)=["'](https?:[^"']+)""")
+LOADED = re.compile(r"""<(?:script|img|iframe|link)\b[^>]*(?:src|href)=["'](https?:[^"']+)""")
+"""The address of a thing that a page loads; a link to elsewhere loads nothing."""
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +124,7 @@ def test_the_page_of_the_command_line_has_the_help_of_every_command(site: Path) 
 
 def test_no_page_loads_anything_from_elsewhere(site: Path) -> None:
     # BK-1
-    found = {str(page): OUTSIDE.findall(page.read_text(encoding="utf-8")) for page in site.rglob("*.html")}
+    found = {str(page): LOADED.findall(page.read_text(encoding="utf-8")) for page in site.rglob("*.html")}
     assert len(found) > 30
     assert {name: links for name, links in found.items() if links} == {}
 
@@ -151,3 +152,9 @@ def test_coding_assistants_get_an_index_the_whole_book_and_a_skill(site: Path) -
     assert "# Durability" in whole
     assert "seconds of a lease, 30 by default" in whole
     assert (site / "skill.md").is_file()
+
+
+def test_the_glossary_has_each_term_once_in_order() -> None:
+    # BK-2
+    terms = re.findall(r"^## (.+)$", (ROOT / "docs/reference/glossary.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert terms == sorted(set(terms), key=str.lower)

@@ -114,7 +114,7 @@ def _health(report: Health) -> Iterable[Table | str]:
         {
             "file": f"{report.path}, {sizes.file:_} bytes, {sizes.free_pages} of {sizes.pages} pages free",
             "WAL": f"{sizes.wal:_} bytes",
-            "SQLite": f"{journal.sqlite}, {'can damage' if journal.affected else 'does not damage'} a shared WAL",
+            "SQLite": f"{journal.sqlite}, {'can' if journal.affected else 'does not'} damage a WAL that two write",
             "journal": f"{journal.mode}: {journal.reason}",
             "synchronous": journal.synchronous,
             "schema": report.schema,

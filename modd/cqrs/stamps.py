@@ -21,8 +21,8 @@ class Stamp(Value, frozen=True, kw_only=True, tag=True, tag_field="$stamp"):
 
     Two class variables decide about its way, both False by default:
 
-    inherited: True to pass the stamp on to every envelope that its envelope causes.
-    local: True to keep the stamp in the process: it is not encoded with the envelope.
+    - ``inherited``: True to pass the stamp on to every envelope that its envelope causes.
+    - ``local``: True to keep the stamp in the process: it is not encoded with the envelope.
     """
 
     inherited: ClassVar[bool] = False

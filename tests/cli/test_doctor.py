@@ -41,7 +41,7 @@ def test_the_journal_mode_is_told_with_the_reason_for_it(shell: Shell) -> None:
     # ST-60
     async def look(store: SqliteStore) -> None:
         await store.queue("orders").put(b"one")
-        for version, reason in ((AFFECTED, "one process"), (REPAIRED, "is safe")):
+        for version, reason in ((AFFECTED, "one after another"), (REPAIRED, "is safe")):
             journal = health(shell.path, version).journal
             assert (journal.mode, journal.affected) == ("wal", version == AFFECTED)
             assert reason in journal.reason
@@ -52,7 +52,7 @@ def test_the_journal_mode_is_told_with_the_reason_for_it(shell: Shell) -> None:
     connection.execute("PRAGMA journal_mode = TRUNCATE")
     connection.execute("UPDATE modd_store SET version = version")
     connection.commit()
-    for version, reason in ((AFFECTED, "several processes"), (REPAIRED, "has no WAL")):
+    for version, reason in ((AFFECTED, "cannot be locked"), (REPAIRED, "has no WAL")):
         journal = health(shell.path, version).journal
         assert journal.mode == "rollback" and reason in journal.reason
     connection.close()
