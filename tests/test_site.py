@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bs4 import BeautifulSoup, Tag
+from bs4 import BeautifulSoup, SoupStrainer, Tag
 
 from book.command_line import COMMANDS, help_of
 from book.docstrings import PACKAGES
@@ -37,7 +37,8 @@ def reference(site: Path) -> dict[str, Tag]:
     """The section of each public name, by path."""
     found: dict[str, Tag] = {}
     for page in (site / "reference").glob("*.html"):
-        soup = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
+        text, article = page.read_text(encoding="utf-8"), SoupStrainer("article")
+        soup = BeautifulSoup(text, "html.parser", parse_only=article)
         found |= {str(each["id"]): each.parent for each in soup.select(".doc-object > .doc-heading[id]") if each.parent}
     return found
 
@@ -88,7 +89,18 @@ def is_right(parameter: inspect.Parameter, printed: str | None, class_: type) ->
     return bool(value == parameter.default)
 
 
-def test_every_public_name_has_one_section_in_the_reference(reference: dict[str, Tag]) -> None:
+def test_every_public_name_has_one_line_in_a_page_of_the_reference() -> None:
+    # BK-2
+    pages = "\n".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs/reference").glob("*.md"))
+    named = re.findall(r"^::: (\S+)$", pages, re.MULTILINE)
+    suites = [name for name in named if name.startswith("modd.testing.conformance.")]
+    missing, extra = set(public_objects()) - set(named), set(named) - set(public_objects()) - set(suites)
+    assert not missing, f"add these lines to docs/reference: {[f'::: {name}' for name in sorted(missing)]}"
+    assert not extra, f"remove from docs/reference: {sorted(extra)}"
+    assert len(named) == len(set(named))
+
+
+def test_every_public_name_has_a_section(reference: dict[str, Tag]) -> None:
     # BK-2
     assert sorted(set(public_objects()) - set(reference)) == []
 

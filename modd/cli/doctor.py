@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -10,7 +9,7 @@ from typing import Literal, TypeVar
 from modd.cli.inspection import Inspector
 from modd.cli.processes import find_processes
 from modd.cli.reports import Health, Journaling, Process, QueueHealth, Sizes
-from modd.stores.sqlite.errors import is_store_failure
+from modd.stores.sqlite.errors import describe_failure, is_corrupt, is_store_failure
 from modd.stores.sqlite.journal_mode import NO_LOCKS, NO_WAL, choose_journal, is_affected, prepare_writer, read_mode
 from modd.stores.sqlite.queue_sql import DEAD, READY
 from modd.stores.sqlite.schema import STEPS
@@ -80,10 +79,10 @@ class Doctor:
         """Return the result of a query; the default, with the error noted as damage, if the query fails."""
         try:
             return query()
-        except sqlite3.Error as error:
-            if not is_store_failure(error):
+        except Exception as error:
+            if not (is_store_failure(error) or is_corrupt(error)):
                 raise
-            self._damage.append(str(error))
+            self._damage.append(describe_failure(error))
             return default
 
 

@@ -100,7 +100,13 @@ class Revalidating(Stamp):
 
 
 class Queued(Stamp):
-    """The envelope was put in a queue, to be handled later."""
+    """The envelope was put in a queue, to be handled later.
+
+    duplicate: True if it was dropped, because the queue has a message with its id; None in a transaction that defers
+        its writes, where the commit decides. False by default.
+    """
+
+    duplicate: bool | None = False
 
 
 class Received(Stamp):

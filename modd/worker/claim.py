@@ -36,6 +36,7 @@ class ClaimInHand:
         "lease",
         "lost",
         "park_for",
+        "released",
         "settling",
         "source",
         "until",
@@ -57,6 +58,8 @@ class ClaimInHand:
         """True if the lease ran out and a second worker has claimed the item."""
         self.park_for: float | None = None
         """Seconds to park the row, because its handler is not here; None for claims that are handled."""
+        self.released = False
+        """True if the handler was cancelled and the message goes back to its queue."""
         self.cancel: Callable[[], object]
         """Cancels the handler; set by the slot that handles the claim."""
         self._settlement: Settlement | None = None
@@ -118,7 +121,7 @@ class ClaimInHand:
         failed: True if the handler ends the worker, as `SystemExit` does. Then the attempt counts, so that the message
             becomes a dead letter in the end.
         """
-        self.settling, queue = True, self.source.queue
+        self.settling, self.released, queue = True, self._settlement is None, self.source.queue
         action, *args = self._settlement or (queue.retry if failed else queue.release,)
         await settle_shielded(action, [self.claim], *args, log=log)
 

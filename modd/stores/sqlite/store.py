@@ -81,6 +81,8 @@ class SqliteStore:
         self.inbox, self.outbox = SqliteInbox(self, checked_span("retention", retention)), SqliteOutbox(self)
         self._sweeper = Sweeper(self, retention)
         self._queues: dict[str, SqliteQueue] = {}
+        self._news: set[SqliteQueue] = set()
+        """The queues that may have more to claim after the commit that is under way."""
         self._positions = Positions()
         self._lifespan = Lifespan(self.name)
         self._process = self._thread = 0
@@ -93,7 +95,10 @@ class SqliteStore:
     def queue(self, name: str) -> SqliteQueue:
         """Return the queue of this name; its first use creates it. Raises `InvalidOption` unless the name is a text."""
         checked_text("name", name, 'give a text, such as store.queue("orders")')
-        return self._queues.setdefault(name, SqliteQueue(self, name, self.outbox, self._positions))
+        queue = self._queues.get(name)
+        if queue is None:
+            queue = self._queues[name] = SqliteQueue(self, name, self.outbox, self._positions, self._news)
+        return queue
 
     def transaction(
         self, *, immediate: bool = False, max_seconds: float = 5.0
@@ -198,8 +203,8 @@ class SqliteStore:
         if self._log is not None:
             self._log.check()
         self.outbox.wake()
-        for queue in self._queues.values():
-            queue.wake_if_claimable()
+        while self._news:  # and not all queues, of which there may be thousands
+            self._news.pop().wake()
 
     def _forget_access(self) -> None:
         self._autocommit = None

@@ -30,7 +30,7 @@ from modd.stores.sqlite.errors import TransactionInUse
 from modd.stores.sqlite.limits import checked_parameters
 from modd.stores.sqlite.select import Select
 from modd.stores.sqlite.sql import Operation
-from modd.stores.sqlite.user_sql import checked_sql, execute_statements
+from modd.stores.sqlite.user_sql import UserSelect, checked_sql, execute_statements
 
 
 class SqliteTransaction(ABC):
@@ -88,7 +88,7 @@ class SqliteTransaction(ABC):
     async def fetch(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
         """Execute a statement that reads, and return its rows."""
         self.check_usable("fetch")
-        return await self.read(Select(checked_sql(sql), checked_parameters(parameters)))
+        return await self.read(UserSelect(checked_sql(sql), checked_parameters(parameters)))
 
     @abstractmethod
     async def write(self, operation: Operation, *arguments: Any) -> Any:
