@@ -7,7 +7,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from bs4 import BeautifulSoup, SoupStrainer
+from bs4 import BeautifulSoup
+from bs4.filter import SoupStrainer
 from markdownify import MarkdownConverter
 
 COMMENT = re.compile(r"<!--.*?-->\n*", re.DOTALL)

@@ -117,19 +117,19 @@ def to_plain_data(value: Any, mask: Callable[[str], str] = str) -> Any:
     return mask(value.hex() if isinstance(value, bytes) else str(value))
 
 
+def _view_unless_too_deep(view: Viewer, body: bytes) -> BodyView:
+    try:
+        return view(body)
+    except RecursionError:
+        return BodyView(Content(len(body), note="it is nested too deeply to be shown"), lambda text: MASK_TEXT)
+
+
 def _mask_of(values: Iterator[Any]) -> Callable[[str], str]:
     """Return the function that masks these values in a text; all of the text if there are too many to look for."""
     first = [*islice(values, MOST_VALUES + 1)]
     if len(first) > MOST_VALUES:
         return lambda _: MASK_TEXT
     return partial(mask_secrets, message=UnknownMessage(first))
-
-
-def _view_unless_too_deep(view: Viewer, body: bytes) -> BodyView:
-    try:
-        return view(body)
-    except RecursionError:
-        return BodyView(Content(len(body), note="it is nested too deeply to be shown"), lambda text: MASK_TEXT)
 
 
 def _view_envelope(envelope: Envelope[Any], body: bytes) -> BodyView:

@@ -18,7 +18,7 @@ from modd.stores.sqlite.damage import Columns, Damage, as_damage
 from modd.stores.sqlite.errors import NotAStore, translate_error
 from modd.stores.sqlite.item_ids import ItemIds
 from modd.stores.sqlite.journal_mode import prepare_reader
-from modd.stores.sqlite.queue_sql import COUNTS, DEAD, DEAD_COLUMNS, READY
+from modd.stores.sqlite.queue_sql import COUNTS, DEAD, READY
 from modd.stores.sqlite.schema import NONCE, check_version
 from modd.stores.sqlite.select import Select
 
@@ -41,6 +41,9 @@ ITEM_COLUMNS = Columns(
     reason=str | None,
     body=bytes,
 )
+
+
+DEAD_COLUMNS = Columns(place=int, id=str | None, body=bytes, reason=str, attempts=int)
 
 
 FROM_DEAD = f"FROM modd_items WHERE queue = ? AND state = {DEAD} AND due IS NOT NULL ORDER BY due LIMIT ?"
@@ -95,15 +98,14 @@ class Inspector:
     def dead(self, queue: str, limit: int) -> Iterator[tuple[str, bytes, str, int]]:
         """Yield id, body, reason and attempts of the first dead letters, in the order in which they were buried."""
         ids = self._ids(queue)
-        sql = f"SELECT place, id, body, headers, reason, attempts {FROM_DEAD}"
-        rows = self.connection.execute(sql, (ids.number, limit))  # one by one: bodies may be large
-        for place, id, body, _, reason, attempts in DEAD_COLUMNS.each(rows):
-            yield ids.id_of(place, id), body, reason, attempts
+        sql = f"SELECT place, id, body, reason, attempts {FROM_DEAD}"
+        for row in self.connection.execute(sql, (ids.number, limit)):  # one by one: bodies may be large
+            [(place, id, *rest)] = DEAD_COLUMNS.check([row])
+            yield (ids.id_of(place, id), *rest)
 
     def dead_ids(self, queue: str) -> list[str]:
         """Return the ids of all dead letters of a queue, each once."""
-        ids = self._ids(queue)
-        columns = Columns(place=int, id=str | None)
+        ids, columns = self._ids(queue), Columns(place=int, id=str | None)
         rows = self.rows(f"SELECT place, id {FROM_DEAD}", ids.number, -1, columns=columns)
         return [*dict.fromkeys(ids.id_of(place, id) for place, id in rows)]
 
@@ -113,10 +115,13 @@ class Inspector:
         Raises `NoSuchItem`.
         """
         places = self._ids(queue).positions_of(self.connection, id)
-        items = [Select(SELECT_ITEM, (place,), columns=ITEM_COLUMNS).only(self.connection) for place in places]
+        items = [self._item_at(place) for place in places]
         if not items:
             raise NoSuchItem(id, queue)
-        item: tuple[Any, ...] = max(items, key=lambda item: bool(item[0] == DEAD))
+        return max(items, key=lambda item: bool(item[0] == DEAD))
+
+    def _item_at(self, place: int) -> tuple[Any, ...]:
+        item: tuple[Any, ...] = Select(SELECT_ITEM, (place,), columns=ITEM_COLUMNS).only(self.connection)
         if not READY <= item[0] <= DEAD:
             raise Damage(f"an item has the state {item[0]}")
         return item

@@ -61,7 +61,9 @@ def mask_error(text: str, error: BaseException, message: Any) -> str:
     return mask_secrets(text, (message, error))
 
 
-def log_error(logger: logging.Logger, text: str, *args: object, error: Exception, message: Any) -> None:
+def log_error(
+    logger: logging.Logger, text: str, *args: object, error: Exception, message: Any, level: int = logging.ERROR
+) -> None:
     """Log an error with its traceback; without sensitive content of the message at hand, as a part of the text then."""
     try:
         trace = "".join(format_exception(error))
@@ -69,9 +71,9 @@ def log_error(logger: logging.Logger, text: str, *args: object, error: Exception
     except Exception:
         trace, masked = "", error_text(error, message)
     if masked == trace:
-        logger.error(text, *args, exc_info=error)
+        logger.log(level, text, *args, exc_info=error)
     else:  # not as `exc_info`, of which a handler of logs makes a text of its own
-        logger.error(f"{text}\n%s", *args, masked.rstrip())
+        logger.log(level, f"{text}\n%s", *args, masked.rstrip())
 
 
 def shown(value: Any) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from logging import WARNING
 from typing import Any, TypeAlias
 
 import anyio
 
 from modd.concurrency.backoff import DoublingPause
 from modd.concurrency.cancellation import error_of
+from modd.core import log_error
 from modd.ports.errors import LeaseLost
 from modd.ports.items import Claim
 from modd.ports.settlement import settle_shielded
@@ -130,9 +132,11 @@ class ClaimInHand:
         while error is not None and not isinstance(error, LeaseLost):
             seconds = pause.next()
             if anyio.current_time() + seconds >= self.until:
-                log.error("%s could not be settled; it will be claimed again", self.claim.id, exc_info=error)
+                text = "%s could not be settled; it will be claimed again"
+                log_error(log, text, self.claim.id, error=error, message=self.message)
                 return
-            log.warning("%s cannot be settled; next try in %g s", self.claim.id, seconds, exc_info=error)
+            text, message = "%s cannot be settled; next try in %g s", self.message
+            log_error(log, text, self.claim.id, seconds, error=error, message=message, level=WARNING)
             await anyio.sleep(seconds)
             error = await error_of(action, self.claim, *args)
         if error is not None:

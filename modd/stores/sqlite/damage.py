@@ -8,7 +8,7 @@ column of a body. Then modd's own statements fail, or return other rows than the
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import product
 from types import UnionType
 from typing import Any, get_args
@@ -49,15 +49,6 @@ class Columns:
             if tuple(map(type, row)) not in self._allowed:
                 raise Damage(self._explain(row))
         return rows
-
-    def each(self, rows: Iterable[Any]) -> Iterator[Any]:
-        """Yield rows one by one, for rows that are large. Raises `Damage`, also for a schema that has changed."""
-        try:
-            for row in rows:
-                yield from self.check([row])
-        except Exception as error:
-            raise_damage(error)
-            raise
 
     def _explain(self, row: Iterable[Any]) -> str:
         columns = zip(self._types.items(), row, strict=True)

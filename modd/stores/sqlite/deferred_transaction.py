@@ -96,7 +96,8 @@ class DeferredTransaction(SqliteTransaction):
         if self._token is None:
             raise NotEntered("the transaction")
         open_transaction.reset(self._token)
-        self.is_open = False
+        self._token = None  # it refers to the transaction before
+        self.end()
         if self._stack is not None:
             await self._stack.aclose()
         if error is None:

@@ -74,6 +74,14 @@ VERSION = Select("SELECT version FROM modd_store", columns=Columns(version=int))
 NONCE = Select("SELECT nonce FROM modd_store", columns=Columns(nonce=str))
 
 
+# one statement, because another process may be about to create the tables
+SIZE = Select(
+    """SELECT (SELECT count(*) FROM sqlite_master), page_count - freelist_count, auto_vacuum
+    FROM pragma_page_count, pragma_freelist_count, pragma_auto_vacuum"""
+)
+"""Number of tables and indexes, of pages with content, and the setting of auto_vacuum."""
+
+
 def check_version(store: str, connection: Connection, known: int = len(STEPS)) -> int:
     """Return the schema version of the file; 0 if it has no tables of modd. Raises `NewerStore` and `Damage`."""
     names = sorted(name for [name] in connection.execute(TABLES).fetchall())
@@ -92,12 +100,9 @@ def check_version(store: str, connection: Connection, known: int = len(STEPS)) -
 
 def _check_empty(connection: Connection) -> None:
     """Raise `Damage` if the file has content and no table: tables of modd would be written over what was there."""
-    [[tables]] = connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
-    [[pages]], [[free]], [[has_map]] = (
-        connection.execute(f"PRAGMA {name}").fetchall() for name in ("page_count", "freelist_count", "auto_vacuum")
-    )
-    if not tables and pages - free > 1 and not has_map:  # with auto_vacuum some pages have a map of the others
-        raise Damage(f"the schema is empty, and {pages - free} pages have content")
+    tables, pages, has_map = SIZE.only(connection)
+    if not tables and pages > 1 and not has_map:  # with auto_vacuum some pages have a map of the others
+        raise Damage(f"the schema is empty, and {pages} pages have content")
 
 
 def migrate(store: str, connection: Connection, steps: Sequence[str] = STEPS) -> str:
