@@ -1,4 +1,4 @@
-"""The registration context: as a program, piece by piece, and as `docs/understand/cqrs.md` shows it."""
+"""The registration context: as a program, piece by piece, and as `docs/understand/users.md` shows it."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ def definitions(code: str) -> dict[str, str]:
 
 def test_the_page_shows_the_context_as_it_is() -> None:
     example = definitions((ROOT / "examples/users.py").read_text(encoding="utf-8"))
-    page = (ROOT / "docs/understand/cqrs.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs/understand/users.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
     shown = {name: code for block in blocks for name, code in definitions(block).items() if name in example}
     assert shown == {name: example[name] for name in shown}
