@@ -16,6 +16,12 @@ PACKAGES = ("", ".cqrs", ".middleware", ".parts", ".ports", ".stores", ".worker"
 WITH_EXTRAS = ".middleware"
 """The package that imports some of its public names late, so that its ``__all__`` lacks them."""
 
+HOOKS = {
+    "modd.middleware.": {"arrange", "background_work", "bind", "check", "may_queue", "role"},
+    "modd.parts.": {"accepts", "boundary"},
+}
+"""Members that buses use, by the beginning of the paths of their classes; the base classes explain them."""
+
 NAME = re.compile(r"(?<![`\[\w])`([A-Za-z_][\w.]*)`(?![`\]])")
 """A name in single backticks; two backticks enclose code."""
 
@@ -31,6 +37,8 @@ class ModdDocstrings(griffe.Extension):
         for each in objects_in(pkg):
             if each.is_class:
                 add_constructor(each)
+            if each.is_class and each.path.startswith(tuple(HOOKS)):
+                remove_hooks(each)
             if each.docstring:
                 each.docstring.value = google_style(each, each.docstring.value, names)
 
@@ -74,9 +82,14 @@ def add_constructor(class_: Any) -> None:
 
 def is_field(attribute: griffe.Attribute) -> bool:
     """Return True for an attribute with an annotation that is not one of the class."""
-    annotation = str(attribute.annotation or "ClassVar")
-    is_property = "property" in attribute.labels
-    return not is_property and "ClassVar" not in annotation and not attribute.name.startswith("_")
+    return "instance-attribute" in attribute.labels and not attribute.name.startswith("_")
+
+
+def remove_hooks(class_: griffe.Object) -> None:
+    """Remove the members of a class that a bus uses, and no user."""
+    hooks = next(hooks for prefix, hooks in HOOKS.items() if class_.path.startswith(prefix))
+    for name in hooks & class_.members.keys():
+        class_.del_member(name)
 
 
 def google_style(object_: griffe.Object, text: str, names: dict[str, str]) -> str:

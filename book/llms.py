@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bs4 import BeautifulSoup
+from bs4.filter import SoupStrainer
 from markdownify import MarkdownConverter
 
 COMMENT = re.compile(r"<!--.*?-->\n*", re.DOTALL)
@@ -45,7 +46,7 @@ def text_of(folder: Path, path: str) -> str:
     if "\n::: " not in text:
         return COMMENT.sub("", text)
     html = (folder / "site" / path).with_suffix(".html").read_text(encoding="utf-8")
-    article: Any = BeautifulSoup(html, "html.parser").find("article")
+    article: Any = BeautifulSoup(html, "html.parser", parse_only=SoupStrainer("article"))
     for link in article.select("a.headerlink, .doc-labels, a.md-content__button"):
         link.decompose()
     converter = MarkdownConverter(

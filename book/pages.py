@@ -61,9 +61,9 @@ def site_path(path: str) -> str:
 
 
 def page_text(path: str) -> str:
-    """Return a file as the text of a page; the search finds only the book."""
+    """Return a file as the text of a page; the search finds what is for users."""
     text = (ROOT / path).read_text(encoding="utf-8")
-    if path == HOME or path.startswith("docs/"):
+    if path == HOME or (path.startswith("docs/") and not path.startswith("docs/internals/")):
         return text
     if not path.endswith(".md"):
         text = f"# {path}\n\n```{path.rpartition('.')[2]}\n{text}```\n"

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from json import dumps
 
 _PLAIN = frozenset(" ._-()[]'=,/")
 """Characters without a meaning in Mermaid, besides letters and digits."""
+
+
+_NOT_PLAIN_ASCII = re.compile(r"[^\n\x20-\x7e]")
 
 
 def text_of(error: BaseException) -> str:
@@ -22,6 +26,16 @@ def text_of(error: BaseException) -> str:
 def encodable(text: str) -> str:
     """Return a text with half characters, which no encoding takes, written as escapes."""
     return text.encode(errors="backslashreplace").decode()
+
+
+def escape_control(text: str) -> str:
+    """Return a text with characters that control a terminal written as escapes; line breaks stay."""
+    return _NOT_PLAIN_ASCII.sub(lambda match: match[0] if match[0].isprintable() else ascii(match[0])[1:-1], text)
+
+
+def escape_json(text: str) -> str:
+    """Return JSON with characters that control a terminal written as escapes of JSON: the same data."""
+    return _NOT_PLAIN_ASCII.sub(lambda match: match[0] if match[0].isprintable() else dumps(match[0])[1:-1], text)
 
 
 def errors_in(error: BaseException) -> Iterator[BaseException]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from bs4 import BeautifulSoup, Tag
+from bs4.filter import SoupStrainer
 
 from book.command_line import COMMANDS, help_of
 from book.docstrings import PACKAGES
@@ -22,7 +23,8 @@ from modd.stores import SqliteStore
 from modd.worker import Worker
 
 ROOT = Path(__file__).parents[1]
-OUTSIDE = re.compile(r"""(?:src|href)=["'](https?:[^"']+)""")
+LOADED = re.compile(r"""<(?:script|img|iframe|link)\b[^>]*(?:src|href)=["'](https?:[^"']+)""")
+"""The address of a thing that a page loads; a link to elsewhere loads nothing."""
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +38,8 @@ def reference(site: Path) -> dict[str, Tag]:
     """The section of each public name, by path."""
     found: dict[str, Tag] = {}
     for page in (site / "reference").glob("*.html"):
-        soup = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
+        text, article = page.read_text(encoding="utf-8"), SoupStrainer("article")
+        soup = BeautifulSoup(text, "html.parser", parse_only=article)
         found |= {str(each["id"]): each.parent for each in soup.select(".doc-object > .doc-heading[id]") if each.parent}
     return found
 
@@ -87,7 +90,18 @@ def is_right(parameter: inspect.Parameter, printed: str | None, class_: type) ->
     return bool(value == parameter.default)
 
 
-def test_every_public_name_has_one_section_in_the_reference(reference: dict[str, Tag]) -> None:
+def test_every_public_name_has_one_line_in_a_page_of_the_reference() -> None:
+    # BK-2
+    pages = "\n".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs/reference").glob("*.md"))
+    named = re.findall(r"^::: (\S+)$", pages, re.MULTILINE)
+    suites = [name for name in named if name.startswith("modd.testing.conformance.")]
+    missing, extra = set(public_objects()) - set(named), set(named) - set(public_objects()) - set(suites)
+    assert not missing, f"add these lines to docs/reference: {[f'::: {name}' for name in sorted(missing)]}"
+    assert not extra, f"remove from docs/reference: {sorted(extra)}"
+    assert len(named) == len(set(named))
+
+
+def test_every_public_name_has_a_section(reference: dict[str, Tag]) -> None:
     # BK-2
     assert sorted(set(public_objects()) - set(reference)) == []
 
@@ -123,7 +137,7 @@ def test_the_page_of_the_command_line_has_the_help_of_every_command(site: Path) 
 
 def test_no_page_loads_anything_from_elsewhere(site: Path) -> None:
     # BK-1
-    found = {str(page): OUTSIDE.findall(page.read_text(encoding="utf-8")) for page in site.rglob("*.html")}
+    found = {str(page): LOADED.findall(page.read_text(encoding="utf-8")) for page in site.rglob("*.html")}
     assert len(found) > 30
     assert {name: links for name, links in found.items() if links} == {}
 
@@ -151,3 +165,9 @@ def test_coding_assistants_get_an_index_the_whole_book_and_a_skill(site: Path) -
     assert "# Durability" in whole
     assert "seconds of a lease, 30 by default" in whole
     assert (site / "skill.md").is_file()
+
+
+def test_the_glossary_has_each_term_once_in_order() -> None:
+    # BK-2
+    terms = re.findall(r"^## (.+)$", (ROOT / "docs/reference/glossary.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert terms == sorted(set(terms), key=str.lower)

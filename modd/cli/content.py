@@ -7,8 +7,9 @@ With types, everything is shown but the fields that are marked as `Sensitive`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import chain, islice
 from typing import Annotated, Any, NamedTuple, TypeAlias
 
 import msgspec
@@ -19,9 +20,13 @@ from modd.cqrs.codec import Codec
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import Undecodable
 from modd.cqrs.stamps import Identity, UnknownStamp
-from modd.cqrs.wire import FORMATS, STAMP, Head, StampHead, values_in
+from modd.cqrs.wire import FORMATS, SCALARS, STAMP, Head, StampHead, values_in
 
 MASK_TEXT = "***"
+
+
+MOST_VALUES = 10_000
+"""Most values of a body that are looked for in a text, such as the reason of a dead letter."""
 
 
 class EnvelopeOutline(msgspec.Struct):
@@ -53,9 +58,8 @@ def view_outline(body: bytes, note: str = "give --types to decode it, or --raw t
     data = _decode_data(body)
     outline = _outline_of(data)
     if outline is None:
-        mask = partial(mask_secrets, message=UnknownMessage([*values_in(data)]))
-        return BodyView(Content(len(body), note=f"no envelope; {note}"), mask)
-    mask = partial(mask_secrets, message=UnknownMessage([*values_in(data["message"]), *values_in(data["stamps"])]))
+        return BodyView(Content(len(body), note=f"no envelope; {note}"), _mask_of(values_in(data)))
+    mask = _mask_of(chain(values_in(data["message"]), values_in(data["stamps"])))
     stamps = [stamp.name for stamp in outline.stamps]
     return BodyView(msgspec.structs.replace(_describe(body, outline), stamps=stamps, note=note), mask)
 
@@ -88,8 +92,8 @@ def view_decoded(codecs: Sequence[Codec], body: bytes) -> BodyView:
 def choose_viewer(codecs: Sequence[Codec], is_raw: bool) -> Viewer:
     """Return the function that views bodies: raw, decoded with these codecs or, without any, as outlines."""
     if is_raw:
-        return view_raw
-    return partial(view_decoded, codecs) if codecs else view_outline
+        return partial(_view_unless_too_deep, view_raw)
+    return partial(_view_unless_too_deep, partial(view_decoded, codecs) if codecs else view_outline)
 
 
 def to_plain_data(value: Any, mask: Callable[[str], str] = str) -> Any:
@@ -104,9 +108,28 @@ def to_plain_data(value: Any, mask: Callable[[str], str] = str) -> Any:
     fields = fields_in(value)
     if fields or isinstance(value, msgspec.Struct):
         return _tag(value) | {name: MASK_TEXT if is_marked else convert(item) for name, item, is_marked in fields}
+    if type(value) is str:
+        return mask(value)
+    if mask is str and isinstance(value, list) and SCALARS.issuperset(map(type, value)):  # quick for thousands of them
+        return [*value]
     if isinstance(value, (list, tuple, set, frozenset)):
         return [convert(item) for item in value]
     return mask(value.hex() if isinstance(value, bytes) else str(value))
+
+
+def _view_unless_too_deep(view: Viewer, body: bytes) -> BodyView:
+    try:
+        return view(body)
+    except RecursionError:
+        return BodyView(Content(len(body), note="it is nested too deeply to be shown"), lambda text: MASK_TEXT)
+
+
+def _mask_of(values: Iterator[Any]) -> Callable[[str], str]:
+    """Return the function that masks these values in a text; all of the text if there are too many to look for."""
+    first = [*islice(values, MOST_VALUES + 1)]
+    if len(first) > MOST_VALUES:
+        return lambda _: MASK_TEXT
+    return partial(mask_secrets, message=UnknownMessage(first))
 
 
 def _view_envelope(envelope: Envelope[Any], body: bytes) -> BodyView:
@@ -134,7 +157,7 @@ def _decode_data(body: bytes) -> Any:
     for format in FORMATS.values():
         try:
             data = format.decode(body)
-        except (msgspec.MsgspecError, ValueError):
+        except (msgspec.MsgspecError, ValueError, RecursionError):
             continue
         if format is msgspec.json or isinstance(data, (dict, list)):  # a single letter is a number in msgpack
             return data

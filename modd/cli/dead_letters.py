@@ -40,7 +40,7 @@ async def process_in_batches(
     Raises:
         StoreError: the file cannot be opened or written.
     """
-    missing = dict.fromkeys(ids)
+    missing, done = dict.fromkeys(ids), 0
     async with SqliteStore(path) as store:
         store_queue = store.queue(queue)
         process = store_queue.redrive if command == "redrive" else store_queue.discard
@@ -49,5 +49,6 @@ async def process_in_batches(
             batch = ids[start : start + BATCH]
             for id in await process(*batch):
                 missing.pop(id, None)
+                done += 1
             advance(len(batch))
-    return BatchResult(queue, command, len({*ids}) - len(missing), [*missing])
+    return BatchResult(queue, command, done, [*missing])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -10,8 +9,8 @@ from typing import Literal, TypeVar
 from modd.cli.inspection import Inspector
 from modd.cli.processes import find_processes
 from modd.cli.reports import Health, Journaling, Process, QueueHealth, Sizes
-from modd.stores.sqlite.errors import is_store_failure
-from modd.stores.sqlite.journal_mode import ALONE, NO_WAL, SAFE, SHARED, is_affected, prepare_writer, read_mode
+from modd.stores.sqlite.errors import describe_failure, is_corrupt, is_store_failure
+from modd.stores.sqlite.journal_mode import NO_LOCKS, NO_WAL, choose_journal, is_affected, prepare_writer, read_mode
 from modd.stores.sqlite.queue_sql import DEAD, READY
 from modd.stores.sqlite.schema import STEPS
 
@@ -80,10 +79,10 @@ class Doctor:
         """Return the result of a query; the default, with the error noted as damage, if the query fails."""
         try:
             return query()
-        except sqlite3.Error as error:
-            if not is_store_failure(error):
+        except Exception as error:
+            if not (is_store_failure(error) or is_corrupt(error)):
                 raise
-            self._damage.append(str(error))
+            self._damage.append(describe_failure(error))
             return default
 
 
@@ -98,15 +97,15 @@ def inspect_journal(inspector: Inspector) -> Journaling:
     [[version]] = inspector.rows("SELECT sqlite_version()")
     prepare_writer(inspector.path, 0, inspector.connection)  # checks the build; it writes nothing
     affected = is_affected(version)
-    return Journaling(version, affected, *_mode(inspector, affected), synchronous="full")
+    return Journaling(version, affected, *_mode(inspector, version), synchronous="full")
 
 
-def _mode(inspector: Inspector, affected: bool) -> tuple[Literal["wal", "rollback", "none"], str]:
+def _mode(inspector: Inspector, version: str) -> tuple[Literal["wal", "rollback", "none"], str]:
     if inspector.at_rest:
         return "none", "neither a WAL nor a journal is beside the file; the store that opens it next chooses one"
     if read_mode(inspector.connection) == "wal":
-        return "wal", (ALONE if affected else SAFE).reason
-    return "rollback", (SHARED if affected else NO_WAL).reason
+        return "wal", choose_journal(version, can_lock=True).reason
+    return "rollback", (NO_LOCKS if is_affected(version) else NO_WAL).reason
 
 
 def measure(inspector: Inspector) -> Sizes:
@@ -129,19 +128,20 @@ def _problems(
             "the file is damaged: stop the processes that use it, copy it, and restore a backup or let "
             f"`sqlite3 {path} .recover` save the readable content"
         )
-    writers = [str(process.pid) for process in processes or () if process.writes]
-    if journal.affected and journal.mode == "wal" and len(writers) > 1:
+    writers = [process for process in processes or () if process.writes]
+    strangers = [str(process.pid) for process in writers if not process.takes_turns]
+    if journal.affected and journal.mode == "wal" and strangers and len(writers) > 1:
         yield (
-            f"processes {', '.join(writers)} can all write in WAL mode, in which SQLite {journal.sqlite} can damage "
-            "the file: look again in some seconds, and if nothing has changed, stop all but one of them"
+            f"a program that is not modd's ({', '.join(strangers)}) can write at the same time as another process, and "
+            f"SQLite {journal.sqlite} can damage the file then: let it read only, or use a later SQLite in all programs"
         )
 
 
 def _advice(inspector: Inspector, journal: Journaling, sizes: Sizes, queues: Sequence[QueueHealth]) -> Iterator[str]:
     if journal.affected:
         yield (
-            f"SQLite {journal.sqlite} can damage a WAL that several processes write, so several processes work without "
-            "a WAL, more slowly: use 3.51.3 or later, or 3.50.7 or 3.44.6"
+            f"SQLite {journal.sqlite} can damage a WAL if a program that is not modd's writes beside modd: for that, "
+            "use 3.51.3 or later, or 3.50.7 or 3.44.6"
         )
     if inspector.version < len(STEPS):
         yield f"the tables have version {inspector.version} and become {len(STEPS)} when a store opens the file"

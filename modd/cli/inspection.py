@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -14,11 +14,13 @@ from typing import Any, TypeVar
 from modd.cli.errors import NoSuchFile, NoSuchItem, NoSuchQueue
 from modd.cli.reports import QueueCounts
 from modd.ports.errors import StoreError
+from modd.stores.sqlite.damage import Columns, Damage, as_damage
 from modd.stores.sqlite.errors import NotAStore, translate_error
 from modd.stores.sqlite.item_ids import ItemIds
 from modd.stores.sqlite.journal_mode import prepare_reader
-from modd.stores.sqlite.queue_sql import COUNTS, DEAD
-from modd.stores.sqlite.schema import check_version
+from modd.stores.sqlite.queue_sql import COUNTS, DEAD, READY
+from modd.stores.sqlite.schema import NONCE, check_version
+from modd.stores.sqlite.select import Select
 
 T = TypeVar("T")
 
@@ -28,6 +30,20 @@ TIMEOUT = 10.0
 
 
 SELECT_ITEM = "SELECT state, due, attempts, key, headers, reason, body FROM modd_items WHERE place = ?"
+
+
+ITEM_COLUMNS = Columns(
+    state=int,
+    due=float | None,
+    attempts=int,
+    key=str | None,
+    headers=bytes | None,
+    reason=str | None,
+    body=bytes,
+)
+
+
+DEAD_COLUMNS = Columns(place=int, id=str | None, body=bytes, reason=str, attempts=int)
 
 
 FROM_DEAD = f"FROM modd_items WHERE queue = ? AND state = {DEAD} AND due IS NOT NULL ORDER BY due LIMIT ?"
@@ -53,18 +69,19 @@ class Inspector:
         if not self.version:
             raise NotAStore(path, "it has none of modd's tables")
 
-    def rows(self, sql: str, *parameters: Any) -> list[Any]:
-        """Return the rows of a query."""
-        return self.connection.execute(sql, parameters).fetchall()
+    def rows(self, sql: str, *parameters: Any, columns: Columns | None = None) -> list[Any]:
+        """Return the rows of a query. Raises `Damage` if the tables, or the values in the columns, are not modd's."""
+        return Select(sql, parameters, columns=columns)(self.connection)
 
     def queues(self) -> list[str]:
         """Return the names of the queues, sorted."""
-        return [name for [name] in self.rows("SELECT name FROM modd_queues ORDER BY name")]
+        rows = self.rows("SELECT name FROM modd_queues ORDER BY name", columns=Columns(name=str))
+        return [name for [name] in rows]
 
     def counts(self, queue: str) -> QueueCounts:
         """Count the items of each kind in a queue."""
         parameters = {"queue": self._ids(queue).number, "now": self._clock()}
-        return QueueCounts(queue, *self.connection.execute(COUNTS, parameters).fetchone())
+        return QueueCounts(queue, *Select(COUNTS, parameters).only(self.connection))
 
     def outbox(self) -> int:
         """Count the items in the outbox."""
@@ -78,24 +95,36 @@ class Inspector:
             raise NoSuchQueue(queue, self.path, queues)
         return queue
 
-    def dead(self, queue: str, limit: int) -> list[tuple[str, bytes, str, int]]:
-        """Return id, body, reason and attempts of the first dead letters, in the order in which they were buried."""
+    def dead(self, queue: str, limit: int) -> Iterator[tuple[str, bytes, str, int]]:
+        """Yield id, body, reason and attempts of the first dead letters, in the order in which they were buried."""
         ids = self._ids(queue)
-        rows = self.rows(f"SELECT place, id, body, reason, attempts {FROM_DEAD}", ids.number, limit)
-        return [(ids.id_of(place, id), *rest) for place, id, *rest in rows]
+        sql = f"SELECT place, id, body, reason, attempts {FROM_DEAD}"
+        for row in self.connection.execute(sql, (ids.number, limit)):  # one by one: bodies may be large
+            [(place, id, *rest)] = DEAD_COLUMNS.check([row])
+            yield (ids.id_of(place, id), *rest)
 
     def dead_ids(self, queue: str) -> list[str]:
-        """Return the ids of all dead letters of a queue."""
-        ids = self._ids(queue)
-        return [ids.id_of(place, id) for place, id in self.rows(f"SELECT place, id {FROM_DEAD}", ids.number, -1)]
+        """Return the ids of all dead letters of a queue, each once."""
+        ids, columns = self._ids(queue), Columns(place=int, id=str | None)
+        rows = self.rows(f"SELECT place, id {FROM_DEAD}", ids.number, -1, columns=columns)
+        return [*dict.fromkeys(ids.id_of(place, id) for place, id in rows)]
 
     def item(self, queue: str, id: str) -> tuple[Any, ...]:
-        """Return state, due, attempts, key, headers, reason and body of an item. Raises `NoSuchItem`."""
-        place = self._ids(queue).position_of(self.connection, id)
-        if place is None:
+        """Return state, due, attempts, key, headers, reason and body of an item, of a dead one if several have the id.
+
+        Raises `NoSuchItem`.
+        """
+        places = self._ids(queue).positions_of(self.connection, id)
+        items = [self._item_at(place) for place in places]
+        if not items:
             raise NoSuchItem(id, queue)
-        [item] = self.rows(SELECT_ITEM, place)
-        return tuple(item)
+        return max(items, key=lambda item: bool(item[0] == DEAD))
+
+    def _item_at(self, place: int) -> tuple[Any, ...]:
+        item: tuple[Any, ...] = Select(SELECT_ITEM, (place,), columns=ITEM_COLUMNS).only(self.connection)
+        if not READY <= item[0] <= DEAD:
+            raise Damage(f"an item has the state {item[0]}")
+        return item
 
     def oldest(self, queue: str, state: int) -> float | None:
         """Return the age in seconds of the oldest item in a state; None if there is none."""
@@ -107,7 +136,7 @@ class Inspector:
         return ItemIds(queue, self._nonce)
 
     def _nonce(self) -> str:
-        [[nonce]] = self.rows("SELECT nonce FROM modd_store")
+        [nonce] = NONCE.only(self.connection)
         return str(nonce)
 
 
@@ -152,8 +181,9 @@ def _inspect(
         with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
             prepare_reader(timeout, connection)
             return work(Inspector(path, connection, clock, at_rest=at_rest))
-    except sqlite3.Error as error:
-        raise _as_store_error(path, error) from error
+    except Exception as error:
+        translated = _as_store_error(path, error)
+        raise translated from translated.__cause__
 
 
 def _rest_state(path: str) -> tuple[int, ...] | None:
@@ -164,9 +194,9 @@ def _rest_state(path: str) -> tuple[int, ...] | None:
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def _as_store_error(path: str, error: sqlite3.Error) -> StoreError:
+def _as_store_error(path: str, error: Exception) -> Exception:
     if getattr(error, "sqlite_errorname", "") == "SQLITE_READONLY_ROLLBACK":
         cure = "the next process that opens the store rolls it back: start one, then look again"
         return StoreError(path, f"a process ended in the middle of a transaction; {cure}")
-    store_error = translate_error(path, error)
-    return store_error if isinstance(store_error, StoreError) else StoreError(path, str(error))
+    translated = translate_error(path, as_damage(error))
+    return StoreError(path, str(error)) if isinstance(translated, sqlite3.Error) else translated

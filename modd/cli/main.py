@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -15,8 +16,12 @@ from modd.cli.commands import run_command
 from modd.cli.errors import NotConfirmed, UsageError
 from modd.cli.reports import BatchResult, Health, Report
 from modd.errors import MissingExtra, ModdError
+from modd.texts import escape_control, escape_json
 
 FAILED, MISUSED, STOPPED = 1, 2, 130
+
+
+logger, SILENT = logging.getLogger("modd"), logging.NullHandler()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -27,6 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     argv: the arguments; None for those of the process.
     """
+    logger.addHandler(SILENT)  # the logs of a store would add tracebacks to the line that tells the error
     try:
         code = _run(parse_arguments(argv))
         sys.stdout.flush()
@@ -40,6 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _print_error(error, FAILED)
     except KeyboardInterrupt:
         return _print_error("stopped; what was done before stays done", STOPPED)
+    finally:
+        logger.removeHandler(SILENT)
 
 
 def exit_code(report: Report) -> int:
@@ -53,7 +61,7 @@ def confirm(question: str) -> None:
     """Ask the user on the terminal. Raises `NotConfirmed`, and `UsageError` without a terminal."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageError(f"{question} Give --yes; there is no terminal to ask on")
-    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    print(f"{escape_control(question)} [y/N] ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise NotConfirmed
 
@@ -62,7 +70,7 @@ def _run(arguments: Arguments) -> int:
     if arguments.json:
         report = run_command(arguments, confirm)
         text = msgspec.json.format(msgspec.json.encode(report), indent=2).decode()
-        print(text)
+        print(escape_json(text))
         return exit_code(report)
     rendering = _import_rendering()  # before the command runs, so that its report can be printed
     report = run_command(arguments, confirm, rendering.progress)
@@ -78,5 +86,5 @@ def _import_rendering() -> Any:
 
 
 def _print_error(error: object, code: int) -> int:
-    print(f"modd: {' '.join(str(error).split())}", file=sys.stderr)
+    print(f"modd: {escape_control(' '.join(str(error).split()))}", file=sys.stderr)
     return code

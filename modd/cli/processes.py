@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from modd.cli.reports import Process
+from modd.stores.sqlite.write_turns import TURN_FILE
 
 PROC = Path("/proc")
 
@@ -19,21 +20,21 @@ def find_processes(path: str, proc: Path = PROC) -> list[Process] | None:
     """
     if not (proc / "self" / "fd").is_dir():
         return None
-    file = os.stat(path)
     found: list[Process] = []
     for process in proc.iterdir():
         if process.name.isdigit() and int(process.name) != os.getpid():
-            modes = [*_open_modes(process, (file.st_dev, file.st_ino))]
-            found += [Process(int(process.name), any(modes))] if modes else []
+            modes = [*_open_modes(process, path)]
+            takes_turns = any(_open_modes(process, f"{path}{TURN_FILE}"))
+            found += [Process(int(process.name), any(modes), takes_turns)] if modes else []
     return sorted(found, key=lambda process: process.pid)
 
 
-def _open_modes(process: Path, file: tuple[int, int]) -> Iterator[bool]:
-    """Yield for each descriptor of the file in a process: True if it is open for writing."""
-    with suppress(OSError):  # the process has ended, or belongs to another user
+def _open_modes(process: Path, path: str) -> Iterator[bool]:
+    """Yield for each descriptor of a file in a process: True if it is open for writing."""
+    with suppress(OSError):  # the process has ended, or belongs to another user; or there is no such file
+        file = os.stat(path)
         for descriptor in (process / "fd").iterdir():
-            target = descriptor.stat()
-            if (target.st_dev, target.st_ino) == file:
+            if os.path.samestat(descriptor.stat(), file):
                 yield _is_for_writing((process / "fdinfo" / descriptor.name).read_text())
 
 

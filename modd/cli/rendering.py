@@ -17,6 +17,7 @@ from rich.text import Text
 from modd.cli.doctor import format_age
 from modd.cli.reports import BatchResult, Content, DeadLetterList, Health, ItemDetails, Overview, QueueHealth
 from modd.concurrency.blocks import block
+from modd.texts import escape_control
 
 WIDE = 160
 """Columns of the output if it is not a terminal."""
@@ -44,11 +45,6 @@ def progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
     with Progress(*columns, console=Console(file=sys.stdout)) as bar:
         task = bar.add_task(title, total=total)
         yield lambda steps: bar.advance(task, steps)
-
-
-def escape_control(text: str) -> str:
-    """Replace characters that control a terminal by their codes."""
-    return "".join(char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text)
 
 
 @singledispatch
@@ -83,7 +79,7 @@ def _item(report: ItemDetails) -> Iterable[Table | str]:
         "id": report.id,
         "state": report.state,
         "attempts": report.attempts,
-        "due": None if report.due is None else datetime.fromtimestamp(report.due, UTC).isoformat(" "),
+        "due": None if report.due is None else _time(report.due),
         "key": report.key,
         "reason": report.reason,
         **{f"header {name}": text for name, text in report.headers.items()},
@@ -114,7 +110,7 @@ def _health(report: Health) -> Iterable[Table | str]:
         {
             "file": f"{report.path}, {sizes.file:_} bytes, {sizes.free_pages} of {sizes.pages} pages free",
             "WAL": f"{sizes.wal:_} bytes",
-            "SQLite": f"{journal.sqlite}, {'can damage' if journal.affected else 'does not damage'} a shared WAL",
+            "SQLite": f"{journal.sqlite}, {'can' if journal.affected else 'does not'} damage a WAL that two write",
             "journal": f"{journal.mode}: {journal.reason}",
             "synchronous": journal.synchronous,
             "schema": report.schema,
@@ -151,6 +147,13 @@ def _line(content: Content) -> str:
 
 def _pretty(data: Any) -> str:
     return data if isinstance(data, str) else msgspec.json.format(msgspec.json.encode(data), indent=2).decode()
+
+
+def _time(seconds: float) -> str:
+    try:
+        return datetime.fromtimestamp(seconds, UTC).isoformat(" ")
+    except (ValueError, OverflowError, OSError):  # a year that the calendar of Python does not have
+        return f"{seconds:g} seconds after 1970"
 
 
 def _short(text: str) -> str:

@@ -100,10 +100,14 @@ class BatchResult(msgspec.Struct, frozen=True):
 
 
 class Process(msgspec.Struct, frozen=True):
-    """Another process that has the file open. writes: True if it is open for writing."""
+    """Another process that has the file open.
+
+    writes: True if it is open for writing. takes_turns: True if it uses modd's lock on which writers take turns.
+    """
 
     pid: int
     writes: bool
+    takes_turns: bool
 
 
 class QueueHealth(msgspec.Struct, frozen=True):

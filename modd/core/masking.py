@@ -15,6 +15,14 @@ _SHORT = 4
 """Characters; a shorter secret is masked where it stands alone, because it may be part of any word."""
 
 
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+"""Types of values without parts."""
+
+
+_CONTAINERS = frozenset({list, tuple, set, frozenset, dict})
+"""Types whose text has at least three characters for each item."""
+
+
 def mask_secrets(text: str, message: Any) -> str:
     """Return a text, such as the text of an error, with ``***`` for the content of a message's sensitive fields."""
     return _mask(text, lambda: _secrets(message, len(text), hidden=False), shortest=1)
@@ -53,7 +61,9 @@ def mask_error(text: str, error: BaseException, message: Any) -> str:
     return mask_secrets(text, (message, error))
 
 
-def log_error(logger: logging.Logger, text: str, *args: object, error: Exception, message: Any) -> None:
+def log_error(
+    logger: logging.Logger, text: str, *args: object, error: Exception, message: Any, level: int = logging.ERROR
+) -> None:
     """Log an error with its traceback; without sensitive content of the message at hand, as a part of the text then."""
     try:
         trace = "".join(format_exception(error))
@@ -61,9 +71,9 @@ def log_error(logger: logging.Logger, text: str, *args: object, error: Exception
     except Exception:
         trace, masked = "", error_text(error, message)
     if masked == trace:
-        logger.error(text, *args, exc_info=error)
+        logger.log(level, text, *args, exc_info=error)
     else:  # not as `exc_info`, of which a handler of logs makes a text of its own
-        logger.error(f"{text}\n%s", *args, masked.rstrip())
+        logger.log(level, f"{text}\n%s", *args, masked.rstrip())
 
 
 def shown(value: Any) -> str:
@@ -73,7 +83,7 @@ def shown(value: Any) -> str:
 
 def _mask(text: str, find: Callable[[], Iterator[str]], shortest: int) -> str:
     try:
-        secrets = {secret for secret in find() if len(secret) >= shortest and not secret.isspace()}
+        secrets = {secret for secret in find() if len(secret) >= shortest and secret in text and not secret.isspace()}
     except Exception:  # the secrets cannot be found, so any part of the text may be one
         return "***"
     return _covered(text, secrets) if secrets else text
@@ -113,6 +123,11 @@ def _stands_alone(text: str, start: int, end: int) -> bool:
 
 def _secrets(value: Any, longest: int, hidden: bool) -> Iterator[str]:
     """Yield the texts of all sensitive content in a value that a text of this length may have in it."""
+    if type(value) in (list, tuple) and _PLAIN.issuperset(map(type, value)):  # a quick way for thousands of values
+        if hidden:
+            yield from _plain_texts(value, longest)
+            yield from _texts(value, longest)
+        return
     fields = fields_in(value)
     for _, part, is_marked in fields:
         yield from _secrets(part, longest, hidden or is_marked)
@@ -135,6 +150,18 @@ def _values(value: Any, longest: int) -> Iterator[str]:
         yield from _texts(value, longest)
 
 
+def _plain_texts(values: Iterable[Any], longest: int) -> Iterator[str]:
+    """Yield what `_texts` returns for each of many plain values, but not for True, False and None."""
+    for value in values:
+        if type(value) is not str:
+            if value is not None and type(value) is not bool:
+                yield str(value)
+        elif len(value) <= longest and value.isalnum():  # its repr and its stripped text are itself
+            yield value
+        else:
+            yield from _texts(value, longest)
+
+
 def _texts(value: Any, longest: int) -> Iterable[str]:
     if isinstance(value, str):  # the repr of a long text would take long, and is no shorter than the text
         return (value.strip(),) if len(value) > longest else (value, value.strip(), repr(value)[1:-1])
@@ -142,6 +169,8 @@ def _texts(value: Any, longest: int) -> Iterable[str]:
         if len(value) > 4 * longest:  # a character has at most four bytes
             return ()
         return value.decode(errors="replace"), repr(value)[2:-1]
+    if type(value) in _CONTAINERS and 3 * len(value) > longest:
+        return ()
     if any(isinstance(item, (str, bytes)) and len(item) > longest for item in items_in(value)):
         return ()
     return str(value), repr(value)

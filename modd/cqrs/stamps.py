@@ -21,8 +21,8 @@ class Stamp(Value, frozen=True, kw_only=True, tag=True, tag_field="$stamp"):
 
     Two class variables decide about its way, both False by default:
 
-    inherited: True to pass the stamp on to every envelope that its envelope causes.
-    local: True to keep the stamp in the process: it is not encoded with the envelope.
+    - ``inherited``: True to pass the stamp on to every envelope that its envelope causes.
+    - ``local``: True to keep the stamp in the process: it is not encoded with the envelope.
     """
 
     inherited: ClassVar[bool] = False
@@ -100,7 +100,13 @@ class Revalidating(Stamp):
 
 
 class Queued(Stamp):
-    """The envelope was put in a queue, to be handled later."""
+    """The envelope was put in a queue, to be handled later.
+
+    duplicate: True if it was dropped, because the queue has a message with its id; None in a transaction that defers
+        its writes, where the commit decides. False by default.
+    """
+
+    duplicate: bool | None = False
 
 
 class Received(Stamp):

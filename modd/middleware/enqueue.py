@@ -20,7 +20,8 @@ from modd.cqrs.stamps import Delay, Emitted, OnlyHandler, Queued, Received, Stam
 from modd.cqrs.wire import BUS_HEADER, Decoders
 from modd.errors import NotAnswered
 from modd.middleware.bus_keys import KeyOrNone, MiddlewareWithKeys, key_or_none
-from modd.ports import Item, Queue
+from modd.ports import Item, Queue, Unique
+from modd.ports.items import checked_unique
 
 
 class EnqueueOptions(TypedDict, total=False):
@@ -30,11 +31,13 @@ class EnqueueOptions(TypedDict, total=False):
     queue: the `modd.ports.Queue` for messages of the type.
     key: a function of the envelope, sync or async; messages with the same text are handled one after another. None for
         no order.
+    unique: "until-done" or "until-started".
     """
 
     enabled: bool
     queue: Queue
     key: KeyOrNone | None
+    unique: Unique
 
 
 class Enqueue(MiddlewareWithKeys):
@@ -49,14 +52,17 @@ class Enqueue(MiddlewareWithKeys):
     one handler, the dispatch to the first handler releases it.
 
     The id of the item is the id of the envelope with the name of the bus in front, ``commands:import-7``, so that buses
-    of different names can share a queue. If an item with this id is still in the queue, the message is not queued
-    again.
+    of different names can share a queue. If an item with this id is still in the queue, the message is dropped, and
+    the ``Queued`` stamp says so: ``duplicate=True``. A message that is sent while a worker handles the one with its id,
+    and from inside of that handler, is the next run: it is dropped only if the queue has a next run already.
 
     queue: a `modd.ports.Queue`.
     codec: turns envelopes into bytes; by default a codec for the types of the bus.
     enabled: True (default) to queue messages, False to call the handlers at once.
     key: a function of the envelope, sync or async; messages with the same text are handled one after another, in the
         order of their dispatch. Keys of different buses differ. None, the default, for no order.
+    unique: "until-done", the default, to drop a message until the one with its id is done; "until-started" to drop it
+        only while the one with its id waits, so that a message that comes later is handled, too.
     intents: by message type, the `EnqueueOptions` that differ; by default none.
 
     Raises:
@@ -80,13 +86,15 @@ class Enqueue(MiddlewareWithKeys):
         codec: Codec | None = None,
         enabled: bool = True,
         key: KeyOrNone | None = None,
+        unique: Unique = "until-done",
         intents: Mapping[type[Message], EnqueueOptions] | None = None,
     ) -> None:
         if codec is not None:
             checked_methods(
                 "codec", codec, ("encode", "decode"), "give a modd.cqrs.Codec, or None for one of the types of the bus"
             )
-        super().__init__(EnqueueOptions, {"enabled": enabled, "queue": queue, "key": key}, intents, _check)
+        defaults = {"enabled": enabled, "queue": queue, "key": key, "unique": unique}
+        super().__init__(EnqueueOptions, defaults, intents, _check)
         self._codec = codec
         self._codecs: WeakKeyDictionary[Any, Codec] = WeakKeyDictionary()
 
@@ -126,12 +134,32 @@ class Enqueue(MiddlewareWithKeys):
             return
         if _is_asked(envelope):
             raise NotAnswered(type(envelope.message), envelope.bus.name)
-        envelope.add(Queued(at=envelope.bus.clock()))
+        await self._put(envelope, options)
+
+    async def _put(self, envelope: Envelope[Any], options: Mapping[str, Any]) -> None:
+        """Put the envelope into the queue, and note on its `Queued` stamp if it was dropped."""
+        queued = Queued(at=envelope.bus.clock())
+        envelope.add(queued)
         body, key = self._codecs[envelope.bus].encode(envelope), options["key"]
         key = None if key is None else await key_or_none(key, envelope)
-        id = item_id(envelope.bus.name, envelope.id)
-        headers = {BUS_HEADER: envelope.bus.name}
-        await options["queue"].put(Item(body, headers, key, _delay_of(envelope), id))
+        id, headers = item_id(envelope.bus.name, envelope.id), {BUS_HEADER: envelope.bus.name}
+        unique: Unique = "until-started" if _is_next_run(envelope) else options["unique"]
+        [result] = await options["queue"].put(Item(body, headers, key, _delay_of(envelope), id, unique))
+        if result.duplicate is not False:
+            told = Queued(duplicate=result.duplicate, at=queued.at)
+            envelope.reset([told if each is queued else each for each in envelope.flush()], ran=envelope.ran)
+
+
+def _is_next_run(envelope: Envelope[Any]) -> bool:
+    """True if a handler of a message from a queue sends a message with the same id to the same bus."""
+    scope, name = envelope.outer, envelope.bus.name
+    while scope is not None:
+        cause = scope.by
+        is_received = isinstance(cause, Envelope) and cause.bus.name == name and cause.has(Received)
+        if is_received and cause.id == envelope.id:
+            return True
+        scope = scope.outer
+    return False
 
 
 def _release_once(envelope: Envelope[Any]) -> None:
@@ -184,5 +212,6 @@ def _check(options: Mapping[str, Any]) -> None:
     cure = 'give a modd.ports.Queue, such as modd.stores.MemoryQueue() or store.queue("commands")'
     checked_methods("queue", options["queue"], ("put", "claim"), cure)
     checked_flag("enabled", options["enabled"])
+    checked_unique(options["unique"])
     if options["key"] is not None:
         checked_callable("key", options["key"], "give a function from envelope to text, sync or async, or None")

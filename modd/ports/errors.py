@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from modd.errors import ModdError
+from modd.texts import escape_control
 
 
 class LeaseLost(ModdError, RuntimeError):
@@ -43,8 +44,8 @@ class RevisionConflict(Conflict):
     def __init__(self, stream: str, expected: int, actual: int) -> None:
         self.stream, self.expected, self.actual = stream, expected, actual
         super().__init__(
-            f"{stream} is at revision {actual}, not at {expected}; read the new events, decide again, and append with "
-            f"expected_revision={actual}"
+            f"{escape_control(stream)} is at revision {actual}, not at {expected}; read the new events, decide again, "
+            f"and append with expected_revision={actual}"
         )
 
 
@@ -81,12 +82,12 @@ class StoreError(ModdError, RuntimeError):
     The base of the errors of all stores.
 
     store: the name of the store, such as the path of a file.
-    problem: the failure and the way to mend it, as a text.
+    problem: the failure and the way to mend it, as a text; characters in it that control a terminal are escaped.
     """
 
     def __init__(self, store: str, problem: str) -> None:
         self.store = store
-        super().__init__(f"{store}: {problem}")
+        super().__init__(escape_control(f"{store}: {problem}"))
 
 
 class NoTransaction(ModdError, RuntimeError):

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Literal, TypeAlias
+
 import msgspec
 
 from modd.checks import check_headers, checked_delay, checked_text
 from modd.errors import InvalidOption
+
+Unique: TypeAlias = Literal["until-done", "until-started"]
+"""The time for which an item keeps a second one with its id out of a queue; see `Item`."""
+
+
+def checked_unique(value: Unique) -> Unique:
+    """Return the word for the time of uniqueness. Raises `InvalidOption`."""
+    if value not in ("until-done", "until-started"):
+        raise InvalidOption("unique", value, 'give "until-done" or "until-started"')
+    return value
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -16,10 +28,14 @@ class Item(msgspec.Struct, frozen=True):
     key: items with the same key are claimed one at a time, in the order in which they were put. None, the default: no
         such order.
     delay: seconds until the item may be claimed, 0 by default.
-    id: a unique id in the queue; None, the default, lets the queue choose one.
+    id: a text; None, the default, lets the queue choose one.
+    unique: decides if the queue drops the item because it has one with this id. "until-done", the default: it drops the
+        item until the other one is acknowledged or removed. "until-started": it drops the item only if the other one
+        was never claimed, released claims aside.
 
     Raises:
-        InvalidOption: a value has a wrong type, a text has half characters, or ``delay`` is negative.
+        InvalidOption: a value has a wrong type, a text has half characters, ``delay`` is negative, or ``unique`` is a
+            different word.
     """
 
     body: bytes
@@ -27,6 +43,7 @@ class Item(msgspec.Struct, frozen=True):
     key: str | None = None
     delay: float = 0.0
     id: str | None = None
+    unique: Unique = "until-done"
 
     def __post_init__(self) -> None:
         if not isinstance(self.body, bytes):  # the error names the type only, because the content may be sensitive
@@ -37,6 +54,19 @@ class Item(msgspec.Struct, frozen=True):
             if text is not None:
                 checked_text(option, text, "give a text, or None")
         checked_delay("delay", self.delay)
+        checked_unique(self.unique)
+
+
+class PutResult(msgspec.Struct, frozen=True, gc=False):
+    """The outcome of putting an item.
+
+    id: the id of the item in the queue.
+    duplicate: True if the item was dropped, because the queue has one with its id; False if it was added; None in a
+        transaction that defers its writes, where the commit decides.
+    """
+
+    id: str
+    duplicate: bool | None
 
 
 class Claim(msgspec.Struct, frozen=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from modd.ports.items import Claim, DeadLetter, Item, Stats
+from modd.ports.items import Claim, DeadLetter, Item, PutResult, Stats
 
 
 class Queue(Protocol):
@@ -19,16 +19,21 @@ class Queue(Protocol):
     released from its first attempt. An item with a delay does not block its key before it is due; then it has the
     position at which it was put.
 
+    Ids. Several items may have one id: those that have begun, and the next one, which was put with
+    ``unique="until-started"``. A claim stands for its own item. `cancel`, `redrive` and `discard` take an id for all
+    items in the right state that have it, and return it once for each.
+
     Times are in seconds. Methods raise `InvalidOption` for impossible times, and for a limit below 1.
 
     An implementation may have one more method, ``async def wait(self, seconds: float) -> None``, which returns when
     there may be an item to claim, at the latest after ``seconds``. Without it workers poll.
     """
 
-    async def put(self, *items: bytes | Item) -> list[str]:
-        """Add items, all or none, and return their ids in order as soon as the items are safe.
+    async def put(self, *items: bytes | Item) -> list[PutResult]:
+        """Add items, all or none, and return a result for each in order as soon as the items are safe.
 
-        An item with an id that the queue has, in any state, is not added again; its id is returned nevertheless.
+        An item with an id that the queue has, in any state, is a duplicate and is dropped. With
+        ``unique="until-started"`` it is one only if the other item was never claimed, as far as its attempts count.
         """
         ...
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from logging import WARNING
 from typing import Any, TypeAlias
 
 import anyio
 
 from modd.concurrency.backoff import DoublingPause
 from modd.concurrency.cancellation import error_of
+from modd.core import log_error
 from modd.ports.errors import LeaseLost
 from modd.ports.items import Claim
 from modd.ports.settlement import settle_shielded
@@ -36,6 +38,7 @@ class ClaimInHand:
         "lease",
         "lost",
         "park_for",
+        "released",
         "settling",
         "source",
         "until",
@@ -57,6 +60,8 @@ class ClaimInHand:
         """True if the lease ran out and a second worker has claimed the item."""
         self.park_for: float | None = None
         """Seconds to park the row, because its handler is not here; None for claims that are handled."""
+        self.released = False
+        """True if the handler was cancelled and the message goes back to its queue."""
         self.cancel: Callable[[], object]
         """Cancels the handler; set by the slot that handles the claim."""
         self._settlement: Settlement | None = None
@@ -118,7 +123,7 @@ class ClaimInHand:
         failed: True if the handler ends the worker, as `SystemExit` does. Then the attempt counts, so that the message
             becomes a dead letter in the end.
         """
-        self.settling, queue = True, self.source.queue
+        self.settling, self.released, queue = True, self._settlement is None, self.source.queue
         action, *args = self._settlement or (queue.retry if failed else queue.release,)
         await settle_shielded(action, [self.claim], *args, log=log)
 
@@ -127,9 +132,11 @@ class ClaimInHand:
         while error is not None and not isinstance(error, LeaseLost):
             seconds = pause.next()
             if anyio.current_time() + seconds >= self.until:
-                log.error("%s could not be settled; it will be claimed again", self.claim.id, exc_info=error)
+                text = "%s could not be settled; it will be claimed again"
+                log_error(log, text, self.claim.id, error=error, message=self.message)
                 return
-            log.warning("%s cannot be settled; next try in %g s", self.claim.id, seconds, exc_info=error)
+            text, message = "%s cannot be settled; next try in %g s", self.message
+            log_error(log, text, self.claim.id, seconds, error=error, message=message, level=WARNING)
             await anyio.sleep(seconds)
             error = await error_of(action, self.claim, *args)
         if error is not None:

@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from typing import Any
 
 from modd.concurrency.cancellation import error_of
+from modd.core import log_error
 from modd.cqrs.enclosing import tell_failure
 from modd.ports.transaction import savepoint_if_open
 from modd.worker.claim import ClaimInHand, Settlement
@@ -23,7 +24,8 @@ async def settle_dead(in_hand: ClaimInHand, settlement: Settlement, within: Any)
     in_hand.settling = False  # its lease is renewed meanwhile
     error = await error_of(_tell_and_settle, in_hand, settlement, within)
     if error is not None:
-        log.error("the failure of %s is not handled: the commit failed", in_hand.claim.id, exc_info=error)
+        text = "the failure of %s is not handled: the commit failed"
+        log_error(log, text, in_hand.claim.id, error=error, message=in_hand.message)
     if error is not None or not in_hand.source.acks_in_transaction:
         await in_hand.settle(*settlement)
 
@@ -33,7 +35,8 @@ async def _tell_and_settle(in_hand: ClaimInHand, settlement: Settlement, within:
     async with nullcontext() if source.begin is None else source.begin():
         error = await error_of(_tell, in_hand, within)
         if error is not None:
-            log.error("a component that handles the failure of %s failed", in_hand.claim.id, exc_info=error)
+            text = "a component that handles the failure of %s failed"
+            log_error(log, text, in_hand.claim.id, error=error, message=in_hand.message)
         if source.acks_in_transaction:
             in_hand.settling = True
             await action(in_hand.claim, *args)

@@ -7,12 +7,14 @@ the row, then releases it and pauses the queue, so that a worker that has the ha
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from logging import WARNING
 
 import anyio
 from anyio.abc import TaskGroup
 
 from modd.concurrency.backoff import spread
 from modd.concurrency.cancellation import error_of
+from modd.core import log_error
 from modd.ports.errors import LeaseLost
 from modd.worker.claim import ClaimInHand
 from modd.worker.source import log
@@ -106,7 +108,8 @@ class ParkedRows:
         if error is None or isinstance(error, LeaseLost) or anyio.current_time() >= row.until:
             del self._due[row]
         else:
-            log.warning("%s cannot be released for now", row.claim.id, exc_info=error)
+            text, message = "%s cannot be released for now", row.message
+            log_error(log, text, row.claim.id, error=error, message=message, level=WARNING)
 
     async def _release_all(self) -> None:
         rows = [*self._due]

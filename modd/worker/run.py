@@ -22,6 +22,10 @@ POLL_JITTER = 0.25
 """Share by which the seconds between two claims differ, so that workers do not all claim at once."""
 
 
+LATE = 1.0
+"""Seconds after the drain from which on it is logged that a handler let the worker wait."""
+
+
 class WorkerRun:
     """Claims as many messages as there are free slots for, until it is stopped.
 
@@ -48,6 +52,8 @@ class WorkerRun:
         """The scope in which queues are claimed from and waited for."""
         self.stopped_at: float | None = None
         """The time of the stop, by the clock of the loop."""
+        self._cancelled_at: float | None = None
+        """The time, by the clock of the loop, from which on the handlers that still run are cancelled."""
         self._begun = self._handled = 0
 
     @property
@@ -73,11 +79,14 @@ class WorkerRun:
             tasks.start_soon(self._leases.keep_all, self._pool.claims)
             if self._options.max_age is not None:
                 tasks.start_soon(self._stop_after, self._options.max_age)
-            with self._claiming:
-                await self._claim_until_stopped(tasks)
-            with anyio.move_on_after(self._options.drain):
-                while self.in_flight:
-                    await self._wakeup.sleep()
+            try:
+                with self._claiming:
+                    await self._claim_until_stopped(tasks)
+                with anyio.move_on_after(self._options.drain):
+                    while self.in_flight:
+                        await self._wakeup.sleep()
+            finally:
+                self._cancelled_at = anyio.current_time()
             if self.in_flight:
                 log.warning("%d messages are released: their handlers took too long to stop", self.in_flight)
             tasks.cancel_scope.cancel()
@@ -147,8 +156,23 @@ class WorkerRun:
         await anyio.sleep(seconds)
         self.stop()
 
+    def _log_end(self, in_hand: ClaimInHand, cancelled_at: float) -> None:
+        """Log the end of a message whose handler was cancelled."""
+        seconds = anyio.current_time() - cancelled_at
+        outcome = "released, and will be handled again" if in_hand.released else "settled"
+        if seconds > LATE:
+            log.warning(
+                "%s is %s, %.1f s after its handler was cancelled: a handler that waits for a thread, or shields "
+                "itself, ends no sooner",
+                *(in_hand.claim.id, outcome, seconds),
+            )
+        elif in_hand.released:
+            log.info("%s is released, and will be handled again: its handler was cancelled", in_hand.claim.id)
+
     def _finish(self, in_hand: ClaimInHand) -> None:
         """Park the row of a claim or count the claim, and wake the loop."""
+        if self._cancelled_at is not None and in_hand.park_for is None:
+            self._log_end(in_hand, self._cancelled_at)
         if in_hand.park_for is not None:
             self._parked.add(self._tasks, in_hand, in_hand.park_for)
         elif not in_hand.lost:

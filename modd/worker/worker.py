@@ -70,7 +70,8 @@ class Worker:
     lease: seconds of a lease, 30 by default. It is renewed for as long as the handler runs; after a crash a second
         worker may claim the message when its lease ends.
     drain: seconds that handlers have to end after `stop`, 30 by default; then they are cancelled and their messages
-        released. That, and closing the bus, takes at most one second more, or the timeout of a locked store.
+        released. That, and closing the bus, takes at most one second more, or the timeout of a locked store, or as
+        long as a thread that a handler waits for: a thread cannot be cancelled.
     poll: most seconds between two claims from the queues; 1 by default.
     max_messages: the run ends after so many messages. None, the default, for no limit.
     max_age: the run ends after so many seconds. None, the default, for no limit.

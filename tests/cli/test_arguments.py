@@ -9,7 +9,7 @@ import pytest
 
 from modd.cli.arguments import parse_arguments
 from modd.cli.main import main
-from modd.cli.rendering import escape_control, render
+from modd.cli.rendering import render
 from modd.ports import Item
 from modd.stores.sqlite.store import SqliteStore
 from tests.cli.shell import Shell, bury
@@ -87,7 +87,6 @@ def test_what_comes_from_a_file_can_neither_style_nor_steer_a_terminal(shell: Sh
     for argv in (["show", "orders", "[bold]\x1b[1mid", "--raw"], ["dead", "orders", "--raw"], []):
         assert "\x1b" not in shell.text(*argv)
     assert "[bold]\\x1b[1mid" in shell.text("show", "orders", "[bold]\x1b[1mid")
-    assert escape_control("a\x00\u202eb\n") == "a\\x00\\u202eb\n"
 
 
 def test_what_is_no_report_is_not_rendered() -> None:

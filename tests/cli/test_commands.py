@@ -75,7 +75,7 @@ def test_an_item_that_was_put_without_an_id_is_found_by_the_one_that_it_got(shel
     ids: list[str] = []
 
     async def put(store: SqliteStore) -> None:
-        ids.extend(await store.queue("mails").put(b"one", b"two"))
+        ids.extend(each.id for each in await store.queue("mails").put(b"one", b"two"))
 
     shell.fill(put)
     assert shell.json("show", "mails", ids[1], "--raw")["content"]["body"] == "two"

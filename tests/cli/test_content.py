@@ -10,12 +10,15 @@ import msgspec
 import pytest
 
 from modd import Message, Sensitive
-from modd.cli.content import to_plain_data, view_decoded, view_outline, view_raw
+from modd.cli.content import MOST_VALUES, to_plain_data, view_decoded, view_outline, view_raw
 from modd.cli.types import load_codecs
 from modd.cqrs import Codec, Envelope
 from modd.cqrs.stamps import UnknownStamp
+from modd.ports import Item
+from modd.stores.sqlite.store import SqliteStore
 from tests.cli.messages import SECRET, Card, Mood, Paid, Pay, Wise, commands, envelope, packed
 from tests.cli.shell import Shell
+from tests.steps import calls_of
 
 MESSAGES = "tests.cli.messages"
 JSON = Codec([Pay], [Mood])
@@ -32,6 +35,25 @@ def test_without_types_an_envelope_is_shown_by_its_type_its_ids_and_the_names_of
     assert content.stamps == ["Actor", "Failed", "Mood"]
     assert not content.shown and content.body is None
     assert SECRET not in str(content) and "ada" not in str(content)
+
+
+# DR-55
+def test_a_text_about_a_body_of_too_many_values_is_masked_as_a_whole() -> None:
+    def mask(count: int) -> str:
+        return view_outline(msgspec.json.encode([*range(1000, 1000 + count)])).mask("no money for 17 of 1001")
+
+    assert mask(MOST_VALUES) == "no money for 17 of ***"
+    assert mask(MOST_VALUES + 1) == "***"
+
+
+# DR-55
+def test_long_lists_of_plain_values_are_shown_as_they_are_without_a_look_at_each() -> None:
+    def calls(count: int) -> int:
+        values = [*range(count), "word", None]
+        return calls_of(lambda: to_plain_data(values))
+
+    assert to_plain_data([1, "word", None, 2.5, True]) == [1, "word", None, 2.5, True]
+    assert calls(10_000) == calls(10)
 
 
 @pytest.mark.parametrize("body", [JSON.encode(envelope()), b"4242-4242", b'{"cards": [{"number": "4242-4242"}]}'])
@@ -168,3 +190,20 @@ def test_dead_letters_and_items_are_shown_with_types_and_texts_about_them_masked
             assert "Refused: ***" in out and SECRET not in out and "amount" not in out
         assert SECRET in orders.text(*argv, "--raw")
     assert SECRET in orders.text("show", "orders", "dead-1", "--raw", "--json")
+
+
+@pytest.mark.parametrize("depth", [300, 900, 20_000])
+@pytest.mark.parametrize(("before", "after"), [(b"[", b"]"), (b'{"a":', b"}"), (b"\x91", b"")])
+def test_a_body_that_is_nested_deeply_is_shown_or_told(orders: Shell, before: bytes, after: bytes, depth: int) -> None:
+    # DR-61
+    body = before * depth + b"1" + after * depth
+
+    async def put(store: SqliteStore) -> None:
+        await store.queue("deep").put(Item(body, id="deep-1"))
+        [claim] = await store.queue("deep").claim(1, 60)
+        await store.queue("deep").bury(claim, "Refused: 1")
+
+    orders.fill(put)
+    for options in ([], ["--raw"], ["--types", MESSAGES], ["--raw", "--json"]):
+        for argv in (["dead", "deep"], ["show", "deep", "deep-1"]):
+            assert orders.text(*argv, *options)

@@ -11,6 +11,7 @@ import anyio
 import pytest
 
 from modd.cli.dead_letters import BATCH, process_in_batches
+from modd.ports import Item
 from modd.stores.sqlite.store import SqliteStore
 from tests.cli.shell import Shell, bury
 
@@ -144,3 +145,23 @@ class TestSteps:
 def cancelling(scope: anyio.CancelScope) -> Callable[[int], Any]:
     """Return a function that cancels the scope after the first batch."""
     return lambda _: scope.cancel()
+
+
+def test_dead_letters_of_one_id_are_put_back_together_and_shown_before_an_item_that_waits(shell: Shell) -> None:
+    # DR-52
+    async def fill(store: SqliteStore) -> None:
+        queue = store.queue("orders")
+        for body in (b"1", b"2", b"3"):
+            await queue.put(Item(body, id="a", unique="until-started"))
+            if body != b"3":
+                [claim] = await queue.claim(1, 60)
+                await queue.bury(claim, "no use")
+
+    shell.fill(fill)
+    assert shell.json("show", "orders", "a")["state"] == "dead"
+    assert shell.json("redrive", "orders", "--all", "--yes") == {
+        "queue": "orders",
+        "command": "redrive",
+        "done": 2,
+        "missing": [],
+    }

@@ -41,14 +41,14 @@ def opened(path: Path, mode: str) -> Iterator[int]:
 def test_other_processes_that_have_the_file_open_are_told(orders: Shell) -> None:
     with opened(orders.path, "rw") as writer, opened(orders.path, "ro") as reader:
         told = health(orders.path)
-        found = sorted([Process(writer, True), Process(reader, False)], key=lambda each: each.pid)
+        found = sorted([Process(writer, True, False), Process(reader, False, False)], key=lambda each: each.pid)
         assert told.processes == found and told.ok
         out = orders.text("doctor")
         assert f"{reader} (reads)" in out and str(writer) in out
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="nothing tells here who has a file open")
-def test_several_that_write_in_wal_mode_with_an_sqlite_that_can_damage_it_are_wrong(orders: Shell) -> None:
+def test_a_stranger_that_writes_beside_others_with_an_sqlite_that_can_damage_a_wal_is_wrong(orders: Shell) -> None:
     connection = sqlite3.connect(orders.path)
     connection.execute("PRAGMA journal_mode = WAL")
     with opened(orders.path, "rw") as first, opened(orders.path, "rw") as second:

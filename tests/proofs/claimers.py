@@ -68,8 +68,8 @@ def vars_of(stats: Any) -> tuple[int, int]:
 async def fill(outside: Outside, path: str, items: int) -> None:
     """A process that puts items."""
     async with SqliteStore(path) as store:
-        ids = await store.queue("work").put(*[b"%d" % number for number in range(items)])
-        outside.tell(ids=ids)
+        results = await store.queue("work").put(*[b"%d" % number for number in range(items)])
+        outside.tell(ids=[each.id for each in results])
 
 
 async def claim(outside: Outside, path: str) -> None:

@@ -74,7 +74,7 @@ class Work:
 
     async def _put(self, *ids: str) -> None:
         items = [Item(body_of(id), id=id, key="key" if id in "cd" else None) for id in ids]
-        assert await self._queue.put(*items) == [*ids]
+        assert [each.id for each in await self._queue.put(*items)] == [*ids]
 
     async def _append(self, expected: int, count: int) -> None:
         with suppress(Conflict):

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from modd.stores.sqlite.journal_mode import is_affected
 from tests.proofs.processes import Job, Outcome, zygote
 from tests.proofs.sizes import size_of
 
@@ -53,7 +51,7 @@ def test_four_processes_claim_each_item_once_within_a_lease_and_never_meet_a_loc
     assert [error for each in outcomes for error in each.named("error")] == []
     assert sorted(acked) == sorted(filled.named("ids")[0])
     assert wrongly_claimed(outcomes) == []
-    assert modes == ({"truncate"} if is_affected(sqlite3.sqlite_version) else {"wal"})
+    assert modes == {"wal"}
 
 
 def test_the_proof_finds_what_is_claimed_twice() -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import random
 import shutil
-import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from itertools import count, product
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from modd.stores.sqlite.file_lock import Presence
 from tests.proofs.accounts import problems_of
 from tests.proofs.orders import is_poison
 from tests.proofs.processes import Job, Outcome, Zygote, zygote
@@ -38,13 +36,13 @@ LEASE = 0.2
 class Setting(msgspec.Struct, frozen=True):
     """Under which conditions a process is killed.
 
-    shared: another process has the file open. accepts: the process that is killed is also the one that accepts orders,
-    into a file that is not there yet. survivor: another process works beside it. careless: some of what it does is not
-    in the transaction.
+    locks: files can be locked; if not, the file is in TRUNCATE mode. accepts: the process that is killed is also the
+    one that accepts orders, into a file that is not there yet. survivor: another process works beside it. careless:
+    some of what it does is not in the transaction.
     """
 
     backend: str
-    shared: bool = False
+    locks: bool = True
     accepts: bool = False
     survivor: bool = False
     careless: bool = False
@@ -53,7 +51,7 @@ class Setting(msgspec.Struct, frozen=True):
     def jobs(self, path: Path, kill_at: int | str, signals: Sequence[tuple[float, int]] = ()) -> Iterator[Job]:
         """What runs at once: what is killed, and then who survives that."""
         given = {"path": str(path), "lease": LEASE if self.survivor else 30.0, "careless": self.careless}
-        given["asks"] = self.asks
+        given |= {"asks": self.asks, "locks": self.locks}
         orders = ORDERS if self.accepts else 0
         yield Job(WORK, {**given, "kill_at": kill_at, "orders": orders}, self.backend, [*signals])
         if self.survivor:
@@ -95,15 +93,11 @@ class Trials:
     def run(self, setting: Setting, kill_at: int | str, signals: Sequence[tuple[float, int]] = ()) -> list[Outcome]:
         """One trial: kill at this point, 0 for none, go on, look, and return what became of those that ran at first."""
         path = self._folder / f"{next(self._numbers)}.db"
-        with ExitStack() as stack:
-            if not setting.accepts:
-                shutil.copy(self._accepted, path)
-            if setting.shared:
-                leave_wal(path)
-                assert stack.enter_context(closing(Presence(str(path)))).try_shared()
-            outcomes = self._zygote.run(*setting.jobs(path, kill_at, signals))
-            given = {"path": str(path), "asked": ORDERS if setting.asks else 0}
-            [end] = self._zygote.run(Job("tests.proofs.workshop:recover", given, setting.backend))
+        if not setting.accepts:
+            shutil.copy(self._accepted, path)
+        outcomes = self._zygote.run(*setting.jobs(path, kill_at, signals))
+        given = {"path": str(path), "asked": ORDERS if setting.asks else 0, "locks": setting.locks}
+        [end] = self._zygote.run(Job("tests.proofs.workshop:recover", given, setting.backend))
         step = next(iter(outcomes[0].named("killed")), "any moment")
         self.steps[step] += outcomes[0].killed
         self._judge(f"{setting} killed at {kill_at}, {step}", setting, outcomes, end)
@@ -122,12 +116,6 @@ class Trials:
             [told] = [each for each in end.told if "effects" in each]
             self.problems += [f"{trial}: {each}" for each in problems_of(accepted, 0 if setting.asks else ORDERS, told)]
             self.modes.update([*outcomes[-1].named("mode"), *end.named("mode")][:1])
-
-
-def leave_wal(path: Path) -> None:
-    """Have the file as those who share it leave it."""
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA journal_mode = TRUNCATE")
 
 
 def run_halves(folder: Path, work: Callable[[Trials, int], Any]) -> tuple[Counter[str], Counter[str], list[str]]:
@@ -222,9 +210,7 @@ def test_another_process_goes_on_when_the_one_beside_it_is_killed_at_any_step(tm
 @pytest.mark.parametrize("accepts", [False, True], ids=["works", "accepts"])
 def test_a_process_killed_at_a_random_moment_loses_nothing_and_doubles_nothing(tmp_path: Path, accepts: bool) -> None:
     # ST-61
-    settings = [
-        Setting(backend, shared, accepts=accepts) for backend in ("asyncio", "trio") for shared in (False, True)
-    ]
+    settings = [Setting(backend, locks, accepts=accepts) for backend in ("asyncio", "trio") for locks in (False, True)]
 
     def work(trials: Trials, half: int) -> None:
         for setting in settings[half::2]:

@@ -9,6 +9,7 @@ from time import time
 from typing import Any
 
 import anyio
+import pytest
 
 from modd import Bus
 from modd.cqrs import CommandBus, Emit, Envelope, EventBus, GiveUp
@@ -16,6 +17,7 @@ from modd.middleware import Enqueue, Idempotency, Retryer, Transactional
 from modd.ports import Transaction
 from modd.relay import Relay
 from modd.stores import SqliteStore
+from modd.stores.sqlite import file_lock
 from modd.worker import Worker
 from tests.proofs.kills import Killer
 from tests.proofs.orders import CUSTOMERS, Place, Placed, customer_of, fails_first, is_poison, key_of
@@ -179,6 +181,12 @@ async def rows(store: SqliteStore, sql: str) -> list[Any]:
         return await tx.fetch(sql)
 
 
+def allow_locks(locks: bool) -> None:
+    """Have files locked in this process, or not, as on a system without locks."""
+    if not locks:
+        pytest.MonkeyPatch().setattr(file_lock, "fcntl", None)
+
+
 async def put(outside: Outside, path: str, orders: int) -> None:
     """A process that accepts orders."""
     async with opened(path) as store:
@@ -193,8 +201,10 @@ async def work(
     lease: float = 30.0,
     careless: bool = False,
     asks: bool = False,
+    locks: bool = True,
 ) -> None:
     """A process that works, and is killed at a point; it accepts so many orders while it works, or asks for them."""
+    allow_locks(locks)
     outside.tell(began=True)
     killer = Killer(kill_at, outside.tell)
     apart = path if careless and not asks else None
@@ -210,11 +220,12 @@ async def work(
     outside.tell(points=killer.points)
 
 
-async def recover(outside: Outside, path: str, asked: int = 0) -> None:
+async def recover(outside: Outside, path: str, asked: int = 0, locks: bool = True) -> None:
     """A process that does what is left, later, and tells what there is at the end.
 
     asked: how many orders were asked for; all of them are asked for again.
     """
+    allow_locks(locks)
     async with opened(path, clock=lambda: time() + LATER) as store:
         shop = Workshop()
         async with at_work(store, shop):

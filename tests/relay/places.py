@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 from anyio.lowlevel import checkpoint
 
-from modd.ports import Claim, Item, Queue
+from modd.ports import Claim, Item, PutResult, Queue
 from modd.relay import Relay
 from modd.stores import MemoryOutbox, MemoryQueue
 
@@ -106,7 +106,7 @@ class JoinedQueue(MemoryQueue):
         super().__init__()
         self.store = store
 
-    async def put(self, *items: bytes | Item) -> list[str]:
+    async def put(self, *items: bytes | Item) -> list[PutResult]:
         if self.store.writes is None:
             return await super().put(*items)
         self.store.writes.append(partial(super().put, *items))

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from modd.ports import Claim, Item, LeaseLost, Queue
+from modd.ports import Claim, Item, LeaseLost, Queue, Unique
 from tests.stores.model import ModelQueue
 
 Step: TypeAlias = tuple[str, Sequence[int], Sequence[Any]]
@@ -17,7 +17,8 @@ Step: TypeAlias = tuple[str, Sequence[int], Sequence[Any]]
 keys = st.sampled_from([None, "k", "l"])
 delays, leases = st.sampled_from([0, 0, 1, 2, 3]), st.integers(1, 3)
 ids = st.sampled_from("abcde")
-items = st.builds(Item, st.just(b""), key=keys, delay=delays, id=ids)
+uniques: SearchStrategy[Unique] = st.sampled_from(["until-done", "until-done", "until-started"])
+items = st.builds(Item, st.just(b""), key=keys, delay=delays, id=ids, unique=uniques)
 NONE: SearchStrategy[Any] = st.just([])
 claims = st.sampled_from([0, 0, 0, 1, 1, 2, 3, 5])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from modd.ports import Item, LeaseLost, Stats
+from modd.ports import Item, LeaseLost, PutResult, Stats
 
 
 @dataclass(eq=False)
@@ -29,14 +29,16 @@ class ModelQueue:
         self.claims: list[str] = []
         self.buried: list[Entry] = []
 
-    def put(self, *items: Item) -> list[str]:
-        for item in items:
-            if not self.has(str(item.id)):
-                self.entries.append(Entry(str(item.id), item.key, self.now + item.delay))
-        return [str(item.id) for item in items]
+    def put(self, *items: Item) -> list[PutResult]:
+        return [PutResult(str(item.id), not self.add(item)) for item in items]
 
-    def has(self, name: str) -> bool:
-        return any(entry.id == name for entry in self.entries)
+    def add(self, item: Item) -> bool:
+        """Add an item, unless one with its id keeps it out."""
+        same = [entry for entry in self.entries if entry.id == item.id]
+        if same and (item.unique == "until-done" or not all(entry.attempts for entry in same)):
+            return False
+        self.entries.append(Entry(str(item.id), item.key, self.now + item.delay))
+        return True
 
     def may_be_claimed(self, entry: Entry) -> bool:
         alive = [each for each in self.entries if each.reason is None]
@@ -87,9 +89,9 @@ class ModelQueue:
         self.buried = [*self.buried, entry]
 
     def cancel(self, *names: str) -> list[str]:
-        gone = [entry.id for entry in self.entries if entry.id in names and not entry.attempts]
-        self.entries = [entry for entry in self.entries if entry.id not in gone]
-        return gone
+        gone = [entry for entry in self.entries if entry.id in names and not entry.attempts]
+        self.entries = [entry for entry in self.entries if entry not in gone]
+        return [entry.id for entry in gone]
 
     def dead(self) -> list[tuple[str, str | None, int]]:
         return [(entry.id, entry.reason, entry.attempts) for entry in self.buried]

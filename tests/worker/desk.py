@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 
 from modd.cqrs import Codec, Command, Envelope, Event
-from modd.ports import AlreadyHandled, Claim, Item, StoreError
+from modd.ports import AlreadyHandled, Claim, Item, PutResult, StoreError
 from modd.ports.transaction import open_transaction
 from modd.stores import MemoryQueue
 from modd.worker import Worker
@@ -148,9 +148,9 @@ class DeskQueue(MemoryQueue):
         self.store = store
         self.transaction = store.transaction
 
-    async def put(self, *items: bytes | Item) -> list[str]:
+    async def put(self, *items: bytes | Item) -> list[PutResult]:
         await self.store.do(lambda: super(DeskQueue, self).put(*items))
-        return []
+        return [PutResult(str(getattr(item, "id", "")), None) for item in items]
 
     async def ack(self, *claims: Claim) -> None:
         await self.store.do(lambda: super(DeskQueue, self).ack(*claims))

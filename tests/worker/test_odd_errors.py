@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated
 
 import anyio
 import anyio.lowlevel
 import pytest
 
-from modd.cqrs import CommandBus
+from modd import Sensitive
+from modd.cqrs import Codec, Command, CommandBus, Envelope
+from modd.ports import Claim, StoreError
 from modd.stores import MemoryQueue, SqliteStore
 from modd.worker import Worker
 from tests.worker.desk import Pay, item, work_off
@@ -123,3 +126,26 @@ async def test_an_interruption_is_no_attempt() -> None:
         assert not isinstance(raised.value, Exception)
     await anyio.lowlevel.checkpoint()
     assert [claim.attempt for claim in await queue.claim(1, 30)] == [1]
+
+
+class Charge(Command[None]):
+    card: Annotated[str, Sensitive]
+
+
+class Quoting(MemoryQueue):
+    """A queue that cannot settle, and whose error quotes the item."""
+
+    async def ack(self, *claims: Claim) -> None:
+        raise StoreError("quoting", f"cannot settle {claims[0].body.decode()}")
+
+
+async def test_the_error_of_a_store_that_cannot_settle_is_logged_without_sensitive_content(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    # DR-64
+    queue, handled = Quoting(), list[Charge]()
+    await queue.put(Codec([Charge]).encode(Envelope(Charge("4242-4242"))))
+    await work_off(Worker(queue, CommandBus({Charge: handled.append}), lease=3, max_messages=1), 10)
+    assert handled and "cannot be settled; next try" in caplog.text and "could not be settled" in caplog.text
+    assert "Traceback" in caplog.text and "***" in caplog.text and "4242" not in caplog.text
+    assert {record.levelname for record in caplog.records} == {"WARNING", "ERROR"}

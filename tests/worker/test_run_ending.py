@@ -140,3 +140,36 @@ async def test_what_is_claimed_by_a_worker_that_is_cancelled_meanwhile_is_releas
         await Worker(queue, CommandBus({Pay: slow}), concurrency=2).run()
     assert slow.ended == 0
     assert (await queue.stats()).ready == 3
+
+
+@pytest.mark.parametrize("goes_on", [False, True])
+async def test_the_log_tells_of_a_message_whose_handler_ends_long_after_the_drain(
+    goes_on: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    # DR-62
+    async def resize(pay: Pay) -> None:
+        with anyio.CancelScope(shield=True):  # as anyio.to_thread.run_sync does
+            await anyio.sleep(20)
+        if goes_on:
+            await anyio.lowlevel.checkpoint()
+
+    queue = MemoryQueue()
+    await queue.put(item(Pay(), id="pay-1"))
+    worker = Worker(queue, CommandBus({Pay: resize}), drain=3)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(worker.run)
+        await anyio.sleep(1)
+        worker.stop()
+    assert anyio.current_time() == 20
+    outcome = "released, and will be handled again" if goes_on else "settled"
+    assert f"pay-1 is {outcome}, 16.0 s after its handler was cancelled" in caplog.text
+    assert (await queue.stats()).ready == goes_on
+
+
+async def test_the_log_tells_which_messages_are_released(caplog: pytest.LogCaptureFixture) -> None:
+    # DR-62
+    queue = MemoryQueue()
+    await queue.put(item(Pay(), id="pay-1"))
+    caplog.set_level("INFO", "modd.worker")
+    await work_off(Worker(queue, CommandBus({Pay: Slow()})), 5)
+    assert caplog.messages == ["pay-1 is released, and will be handled again: its handler was cancelled"]

@@ -34,6 +34,8 @@ from modd.stores.memory.timers import IndexedHeap
 class QueueItem(msgspec.Struct, eq=False):
     """An item in a queue in memory.
 
+    id: names the item among all items of the queue.
+    put_id: the id that callers know; items that have begun may share it with one that has not.
     position: the order in the queue, the lowest number first.
     attempts: the number of claims that count.
     token: the token of the latest claim until that claim is settled, then None.
@@ -41,6 +43,7 @@ class QueueItem(msgspec.Struct, eq=False):
     """
 
     id: str
+    put_id: str
     body: bytes
     headers: dict[str, str]
     key: str | None

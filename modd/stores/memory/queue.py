@@ -13,7 +13,7 @@ from modd.checks import checked_count, checked_delay, checked_span
 from modd.concurrency.backoff import TIME_PRECISION
 from modd.concurrency.loops import loop_time_of, steady_time
 from modd.ports.errors import LeaseLost
-from modd.ports.items import Claim, DeadLetter, Item, Stats
+from modd.ports.items import Claim, DeadLetter, Item, PutResult, Stats
 from modd.stores.memory.lanes import QueueItem, ReadyItems
 from modd.stores.memory.timers import IndexedHeap
 from modd.stores.waiting import Notifier
@@ -27,14 +27,16 @@ class MemoryQueue:
 
     def __init__(self) -> None:
         self._items: dict[str, QueueItem] = {}
-        """All items by id; each is also ready, delayed, leased or dead."""
+        """All items by the name that they have among themselves; each is also ready, delayed, leased or dead."""
+        self._by_id: dict[str, dict[str, QueueItem]] = {}
+        """The same items by the id that callers know."""
         self._ready, self._delayed, self._leased = ReadyItems(), IndexedHeap(), IndexedHeap()
         self._dead: dict[str, QueueItem] = {}
         self._positions, self._notifier = count(), Notifier()
         self._lock = Lock()  # for loops in several threads
 
-    async def put(self, *items: bytes | Item) -> list[str]:
-        """Add items, all or none, and return their ids; an id that the queue has is not added again."""
+    async def put(self, *items: bytes | Item) -> list[PutResult]:
+        """Add items, all or none, and return a result for each; an id that the queue has is not added again."""
         checked = [item if isinstance(item, Item) else Item(item) for item in items]
         await checkpoint()
         with self._lock:
@@ -101,7 +103,7 @@ class MemoryQueue:
         """Remove items without attempts, and return the ids of the removed items."""
         await checkpoint()
         with self._lock:
-            return [id for id in ids if self._cancel(self._items.get(id))]
+            return [item.put_id for id in ids for item in self._of_id(id) if self._cancel(item)]
 
     async def stats(self) -> Stats:
         """Count the items of each kind."""
@@ -117,7 +119,9 @@ class MemoryQueue:
         await checkpoint()
         with self._lock:
             first = islice(self._dead.values(), most)
-            return [DeadLetter(item.id, item.body, dict(item.headers), item.reason, item.attempts) for item in first]
+            return [
+                DeadLetter(item.put_id, item.body, dict(item.headers), item.reason, item.attempts) for item in first
+            ]
 
     async def redrive(self, *ids: str) -> list[str]:
         """Put dead letters back at the end of the queue, with no attempts, and return the ids of these."""
@@ -127,13 +131,16 @@ class MemoryQueue:
             for item in items:
                 item.attempts, item.position = 0, next(self._positions)
                 self._add(item, 0)
-            return [item.id for item in items]
+            return [item.put_id for item in items]
 
     async def discard(self, *ids: str) -> list[str]:
         """Remove dead letters, and return the ids of the removed ones."""
         await checkpoint()
         with self._lock:
-            return [self._items.pop(item.id).id for item in self._pop_dead(ids)]
+            items = self._pop_dead(ids)
+            for item in items:
+                self._forget(item)
+            return [item.put_id for item in items]
 
     async def wait(self, seconds: float) -> None:
         """Return when there may be an item to claim, at the latest after ``seconds``."""
@@ -149,13 +156,21 @@ class MemoryQueue:
         with self._lock:
             return loop_time_of(min(self._delayed.first_rank(), self._leased.first_rank()))
 
-    def _put(self, item: Item) -> str:
+    def _put(self, item: Item) -> PutResult:
         id = uuid4().hex if item.id is None else item.id
-        if id not in self._items:
-            stored = QueueItem(id, item.body, dict(item.headers), item.key, next(self._positions))
-            self._items[id] = stored
-            self._add(stored, item.delay)
-        return id
+        same = self._by_id.get(id)
+        if same is None:
+            same = self._by_id[id] = {}
+        elif item.unique == "until-done" or not all(each.attempts for each in same.values()):
+            return PutResult(id, True)
+        name = uuid4().hex if id in self._items else id
+        stored = QueueItem(name, id, item.body, dict(item.headers), item.key, next(self._positions))
+        self._items[name] = same[name] = stored
+        self._add(stored, item.delay)
+        return PutResult(id, False)
+
+    def _of_id(self, id: str) -> list[QueueItem]:
+        return [*self._by_id.get(id, {}).values()]
 
     def _add(self, item: QueueItem, delay: float) -> None:
         if delay:
@@ -177,20 +192,21 @@ class MemoryQueue:
     def _lease(self, item: QueueItem, seconds: float) -> Claim:
         self._ready.claim(item)
         item.attempts += 1
-        item.token = token = uuid4().hex
+        item.token = token = f"{uuid4().hex}.{item.id}"
         self._leased.put(item.id, steady_time() + seconds)
-        return Claim(item.id, item.body, dict(item.headers), item.key, item.attempts, token)
+        return Claim(item.put_id, item.body, dict(item.headers), item.key, item.attempts, token)
 
     def _claimed_items(self, *claims: Claim) -> list[QueueItem]:
         """Return the items of claims. Raises `LeaseLost` for claims that are lost or settled."""
-        lost = [claim.id for claim in claims if not self._is_valid(claim)]
+        items = [self._claimed_item(claim) for claim in claims]
+        lost = [claim.id for claim, item in zip(claims, items, strict=True) if item is None]
         if lost:
             raise LeaseLost(lost)
-        return [self._items[claim.id] for claim in claims]
+        return [item for item in items if item is not None]
 
-    def _is_valid(self, claim: Claim) -> bool:
-        item = self._items.get(claim.id)
-        return item is not None and item.token == claim.token
+    def _claimed_item(self, claim: Claim) -> QueueItem | None:
+        item = self._items.get(claim.token.partition(".")[2])
+        return item if item is not None and item.token == claim.token else None
 
     def _settle(self, claim: Claim) -> QueueItem:
         """End a claim and return its item, which is then in no state, but keeps its key."""
@@ -208,12 +224,17 @@ class MemoryQueue:
         self._withdraw(item)
         self._ready.free_key(item)
         self._items.pop(item.id, None)
+        same = self._by_id.get(item.put_id, {})
+        same.pop(item.id, None)
+        if not same:
+            self._by_id.pop(item.put_id, None)
 
-    def _cancel(self, item: QueueItem | None) -> bool:
-        if item is None or item.attempts:
+    def _cancel(self, item: QueueItem) -> bool:
+        if item.attempts:
             return False
         self._forget(item)
         return True
 
     def _pop_dead(self, ids: Sequence[str]) -> list[QueueItem]:
-        return [self._dead.pop(id) for id in dict.fromkeys(ids) if id in self._dead]
+        names = [item.id for id in ids for item in self._of_id(id)]
+        return [self._dead.pop(name) for name in names if name in self._dead]

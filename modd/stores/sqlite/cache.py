@@ -6,11 +6,15 @@ from collections.abc import Sequence
 
 from modd.checks import checked_text
 from modd.stores.sqlite.base import StorePart
+from modd.stores.sqlite.damage import Columns
 from modd.stores.sqlite.limits import checked_bytes
 from modd.stores.sqlite.select import Select
 from modd.stores.sqlite.sql import CallArgs, Connection
 
 GET = "SELECT value FROM modd_cache WHERE key = ? AND until > ?"
+
+
+VALUE = Columns(value=bytes)
 
 
 SET = """INSERT INTO modd_cache (key, value, until) VALUES (?, ?, ?)
@@ -34,7 +38,7 @@ class SqliteCache(StorePart):
     async def get(self, key: str) -> bytes | None:
         """Return the value of the key; None if it has none or the value has expired."""
         rows = await self._store.access("get", at_once=True).read(
-            Select(GET, (checked_text("key", key), self._store.clock()))
+            Select(GET, (checked_text("key", key), self._store.clock()), columns=VALUE)
         )
         return rows[0][0] if rows else None
 

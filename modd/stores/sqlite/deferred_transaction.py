@@ -19,7 +19,7 @@ from modd.stores.sqlite.readers import FreshReads, Readers
 from modd.stores.sqlite.savepoint import roll_back
 from modd.stores.sqlite.select import Select
 from modd.stores.sqlite.snapshots import ReadSession
-from modd.stores.sqlite.sql import CallArgs, Connection, Operation, Refused, execute_call
+from modd.stores.sqlite.sql import USER_OPERATIONS, CallArgs, Connection, Operation, Refused, execute_call
 from modd.stores.sqlite.transaction import SqliteTransaction
 from modd.stores.sqlite.writer import Writer
 
@@ -96,7 +96,8 @@ class DeferredTransaction(SqliteTransaction):
         if self._token is None:
             raise NotEntered("the transaction")
         open_transaction.reset(self._token)
-        self.is_open = False
+        self._token = None  # it refers to the transaction before
+        self.end()
         if self._stack is not None:
             await self._stack.aclose()
         if error is None:
@@ -119,6 +120,9 @@ def apply_transactions(connection: Connection, calls: Sequence[CallArgs]) -> Seq
     A transaction is refused if the rows of a read have changed.
     """
     return [_apply(connection, *call) for call in calls]
+
+
+USER_OPERATIONS.add(apply_transactions)
 
 
 def _apply(connection: Connection, reads: Reads, writes: Writes) -> Refused | None:

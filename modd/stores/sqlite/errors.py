@@ -9,6 +9,8 @@ from typing import TypeVar
 from modd.concurrency.blocks import block
 from modd.errors import ModdError
 from modd.ports.errors import StoreError
+from modd.stores.sqlite.damage import Damage, is_undecodable, undecodable_text
+from modd.texts import escape_control
 
 E = TypeVar("E", bound=BaseException)
 
@@ -148,16 +150,20 @@ class StoreCorrupt(StoreError):
 
 
 class NotAStore(StoreError):
-    """The file is not a store of modd; it was left as it is.
+    """The file is not a store of modd, or its beginning is damaged; it was left as it is.
 
     store: the path of the file.
     cause: the name and text of SQLite's error, in the text.
 
-    Give the store another path.
+    Give the store another path; restore a backup if the file was a store.
     """
 
     def __init__(self, store: str, cause: object = "") -> None:
-        super().__init__(store, f"the file is not a store of modd ({cause}) and was left as it is; give another path")
+        super().__init__(
+            store,
+            f"the file is not a store of modd ({cause}) and was left as it is; give another path, or restore a backup "
+            "if it was one",
+        )
 
 
 class NewerStore(StoreError):
@@ -253,8 +259,13 @@ KINDS: dict[int, type[StoreError]] = {
 
 
 def is_store_failure(error: BaseException) -> bool:
-    """True if the store failed; False if the caller made the error."""
+    """True if the store failed as a whole; False if the error is of one call alone."""
     return _code(error) in KINDS
+
+
+def describe_failure(error: BaseException) -> str:
+    """Return the words for a failure of the store, without content of the file."""
+    return undecodable_text(error) if is_undecodable(error) else str(error)
 
 
 def is_busy(error: BaseException) -> bool:
@@ -263,8 +274,8 @@ def is_busy(error: BaseException) -> bool:
 
 
 def is_corrupt(error: BaseException) -> bool:
-    """True if SQLite has read pages that make no sense."""
-    return KINDS.get(_code(error)) in (StoreCorrupt, NotAStore)
+    """True if the content of the file makes no sense."""
+    return isinstance(error, Damage) or is_undecodable(error) or KINDS.get(_code(error)) in (StoreCorrupt, NotAStore)
 
 
 def is_refused_write(error: BaseException | None) -> bool:
@@ -274,7 +285,7 @@ def is_refused_write(error: BaseException | None) -> bool:
 
 @block
 def translate_errors(store: str) -> Iterator[None]:
-    """Raise errors of SQLite in the block as the matching `StoreError`, with SQLite's error as the cause."""
+    """Raise `Damage` and errors of SQLite in the block as the matching `StoreError`, caused by SQLite's error."""
     try:
         yield
     except Exception as error:
@@ -283,12 +294,25 @@ def translate_errors(store: str) -> Iterator[None]:
 
 
 def translate_error(store: str, error: E) -> E | StoreError:
-    """Return the `StoreError` for an error of SQLite, caused by that; return any other error as it is."""
+    """Return the `StoreError` for `Damage` and an error of SQLite, caused by that; return any other error as it is."""
+    if isinstance(error, Damage):
+        return _caused_by(error.__cause__ or error, StoreCorrupt(store, error))
+    if is_undecodable(error):
+        return _caused_by(error, StoreCorrupt(store, undecodable_text(error)))
     kind = KINDS.get(_code(error))
     if kind is None:
         return error
-    translated = kind(store, f"{getattr(error, 'sqlite_errorname', 'SQLite')}: {error}")
-    translated.__cause__ = error
+    return _caused_by(error, kind(store, f"{getattr(error, 'sqlite_errorname', 'SQLite')}: {error}"))
+
+
+def _caused_by(cause: BaseException, translated: StoreError) -> StoreError:
+    """Return a translated error with its cause, whose texts in a traceback quote nothing of the file."""
+    each: BaseException | None = cause
+    while each is not None and not isinstance(each, StoreError):
+        if len(each.args) == 1 and isinstance(each.args[0], str):  # as the errors of SQLite have it
+            each.args = (escape_control(undecodable_text(each) if is_undecodable(each) else each.args[0]),)
+        each = each.__context__
+    translated.__cause__ = cause
     return translated
 
 

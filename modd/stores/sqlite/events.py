@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,8 @@ from modd.ports.items import Item
 from modd.stores.checks import checked_event, checked_revision
 from modd.stores.paging import PAGE, PagedReader
 from modd.stores.sqlite.base import StorePart
+from modd.stores.sqlite.damage import Columns, Damage
+from modd.stores.sqlite.errors import translate_errors
 from modd.stores.sqlite.limits import LARGEST, checked_item, checked_number
 from modd.stores.sqlite.select import Select
 from modd.stores.sqlite.sql import BulkInsert, CallArgs, Connection, Refused, decode_headers, encode_headers
@@ -26,6 +28,9 @@ LAST_POSITION = "SELECT coalesce(max(position), 0) FROM modd_events"
 LAST_REVISION = "SELECT coalesce(max(revision), 0) FROM modd_events WHERE stream = ?"
 
 
+REVISION = Columns(revision=int)
+
+
 COLUMNS = "stream, revision, position, body, headers, at"
 
 
@@ -35,12 +40,18 @@ READ = f"SELECT {COLUMNS} FROM modd_events WHERE stream = ? AND revision > ? ORD
 READ_ALL = f"SELECT {COLUMNS} FROM modd_events WHERE position > ? ORDER BY position LIMIT {PAGE}"
 
 
+EVENT = Columns(stream=str, revision=int, position=int, body=bytes, headers=bytes | None, at=float)
+
+
 SAVE_SNAPSHOT = """INSERT INTO modd_snapshots (stream, revision, at, headers, body) VALUES (?, ?, ?, ?, ?)
     ON CONFLICT (stream) DO UPDATE SET revision = excluded.revision, at = excluded.at, headers = excluded.headers,
     body = excluded.body WHERE excluded.revision >= revision"""
 
 
 SNAPSHOT = "SELECT stream, revision, body, headers, at FROM modd_snapshots WHERE stream = ?"
+
+
+SNAPSHOT_COLUMNS = Columns(stream=str, revision=int, body=bytes, headers=bytes | None, at=float)
 
 
 class SqliteEventStore(StorePart):
@@ -85,20 +96,29 @@ class SqliteEventStore(StorePart):
 
     async def snapshot(self, stream: str) -> Snapshot | None:
         """Return the latest snapshot of a stream; None if it has none."""
-        query = Select(SNAPSHOT, (checked_text("stream", stream),), title=f"the snapshot of {stream}")
+        parameters = (checked_text("stream", stream),)
+        query = Select(SNAPSHOT, parameters, columns=SNAPSHOT_COLUMNS, title=f"the snapshot of {stream}")
         rows = await self._store.access("snapshot").read(query)
-        return _to_snapshot(*rows[0]) if rows else None
+        with translate_errors(self._store.name):
+            return _to_snapshot(*rows[0]) if rows else None
 
     async def _read_stream(self, stream: str, after: int) -> list[RecordedEvent]:
         # a revision tells as much as the events, because events are only ever added
         version = Select(LAST_REVISION, (stream,))
-        return await self._read(Select(READ, (stream, after), title=f"the events of {stream}", version=version))
+        title = f"the events of {stream}"
+        query = Select(READ, (stream, after), columns=EVENT, title=title, version=version)
+        return await self._read(query, after, lambda event: event.revision)
 
     async def _read_all(self, after: int) -> list[RecordedEvent]:
-        return await self._read(Select(READ_ALL, (after,), title="the events of all streams"))
+        query = Select(READ_ALL, (after,), columns=EVENT, title="the events of all streams")
+        return await self._read(query, after, lambda event: event.position)
 
-    async def _read(self, query: Select) -> list[RecordedEvent]:
-        return [_to_event(*row) for row in await self._store.access("read").read(query)]
+    async def _read(self, query: Select, after: int, number_of: Callable[[RecordedEvent], int]) -> list[RecordedEvent]:
+        rows = await self._store.access("read").read(query)
+        with translate_errors(self._store.name):
+            events = [_to_event(*row) for row in rows]
+            _check_order(after, map(number_of, events))
+        return events
 
 
 def append_events(connection: Connection, calls: Sequence[CallArgs]) -> Sequence[Refused | None]:
@@ -109,7 +129,7 @@ def append_events(connection: Connection, calls: Sequence[CallArgs]) -> Sequence
     revisions: dict[str, int] = {}
     for stream, expected, at, rows in calls:
         if stream not in revisions:
-            [[revisions[stream]]] = connection.execute(LAST_REVISION, (stream,)).fetchall()
+            [[revisions[stream]]] = REVISION.check(connection.execute(LAST_REVISION, (stream,)).fetchall())
         if revisions[stream] != expected:
             results.append(Refused(RevisionConflict(stream, expected, revisions[stream])))
             continue
@@ -126,6 +146,14 @@ def save_snapshots(connection: Connection, calls: Sequence[CallArgs]) -> Sequenc
     """Store snapshots; each call has the stream, the revision, the time, headers and body."""
     connection.executemany(SAVE_SNAPSHOT, calls)
     return [None] * len(calls)
+
+
+def _check_order(after: int, numbers: Iterable[int]) -> None:
+    """Raise `Damage` unless the numbers rise, because a reader would begin anew at a number that falls."""
+    for number in numbers:
+        if number <= after:
+            raise Damage(f"event {number} comes after event {after}")
+        after = number
 
 
 def _to_event(

@@ -81,35 +81,11 @@ class FileLock:
         return True
 
 
-class Presence(FileLock):
-    """The lock that a store holds while it uses a file: exclusive if no other store uses the file, else shared.
-
-    A store that waits for a shared lock knocks: it makes the locked file one byte long, which the holder of the
-    exclusive lock sees.
-
-    path: the store's file, which must exist. Raises OSError.
-    """
-
-    def __init__(self, path: str, lock: Callable[[int, int], None] = flock) -> None:
-        super().__init__(f"{path}-modd", path, lock)
-
-    def knock(self) -> None:
-        """Ask the holder of the exclusive lock to share the file."""
-        os.ftruncate(self._file, 1)
-
-    def is_knocked(self) -> bool:
-        """True if a store asks to share the file."""
-        return os.fstat(self._file).st_size > 0
-
-    def clear_knock(self) -> None:
-        """Note that every store that asked may share the file now."""
-        os.ftruncate(self._file, 0)
-
-
 ERRORS: dict[int | None, type[StoreFull | StoreFailed | StoreReadOnly]] = {
     errno.ENOSPC: StoreFull,
     errno.EDQUOT: StoreFull,
     errno.EIO: StoreFailed,
+    errno.ENOLCK: StoreFailed,
 }
 """The error of the store for error numbers of the system; every other number means that a file cannot be written."""
 

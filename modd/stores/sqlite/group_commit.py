@@ -12,8 +12,8 @@ from typing import Any
 
 from modd.concurrency.signals import Signal, set_signal
 from modd.stores.sqlite.errors import is_store_failure, translate_error
-from modd.stores.sqlite.savepoint import savepoint, transaction
-from modd.stores.sqlite.sql import CallArgs, Connection, Operation, Refused, execute_call
+from modd.stores.sqlite.savepoint import drop_corrupt_pages, savepoint, transaction
+from modd.stores.sqlite.sql import CallArgs, Connection, Operation, Refused, execute_call, execute_calls
 
 
 class RolledBack(Exception):
@@ -58,7 +58,7 @@ class Batch:
             if is_store_failure(error):
                 return self.fail(store, error)
             try:
-                self._commit_singly(connection)
+                self._commit_singly(store, connection)
             except Exception as failure:
                 self.fail(store, failure)
 
@@ -82,21 +82,21 @@ class Batch:
         for write in self.writes:
             groups.setdefault(write.operation, []).append(write)
         for operation, writes in groups.items():
-            results = operation(connection, [write.arguments for write in writes])
+            results = execute_calls(connection, operation, [write.arguments for write in writes])
             for write, result in zip(writes, results, strict=True):
                 if type(result) is Refused:
                     write.error = result.error
                 else:
                     write.result = result
 
-    def _commit_singly(self, connection: Connection) -> None:
+    def _commit_singly(self, store: str, connection: Connection) -> None:
         committed = False
         while not committed:  # again after each statement that rolled the transaction back, without that one
             with suppress(RolledBack), transaction(connection):
-                self._run_singly(connection)
+                self._run_singly(store, connection)
                 committed = True
 
-    def _run_singly(self, connection: Connection) -> None:
+    def _run_singly(self, store: str, connection: Connection) -> None:
         for write in (write for write in self.writes if write.error is None):
             try:
                 with savepoint(connection):
@@ -104,6 +104,7 @@ class Batch:
             except Exception as error:
                 if is_store_failure(error):
                     raise
-                write.error = error
+                drop_corrupt_pages(connection, error)
+                write.error = translate_error(store, error)
                 if not connection.in_transaction:
                     raise RolledBack from error

@@ -80,7 +80,7 @@ class ImmediateTransaction(SqliteTransaction):
                 if scope.cancelled_caught:
                     raise TransactionTimeout(self.store.name, self._max_seconds)
             finally:
-                self.is_open = False
+                self.end()
                 open_transaction.reset(token)
                 await self._run(roll_back)
         await self.run_commit_hooks()

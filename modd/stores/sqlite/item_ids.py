@@ -1,7 +1,8 @@
 """Ids of queue items.
 
-An item that was put without an id is called by the file's nonce and its position in hexadecimal: nonce
-``9f0c17a2b4d1`` and position 0x6127 make ``9f0c17a2b4d16127``. So these ids take no space in the file.
+Several items may have one id: those that were claimed, and one that was not. An item that was put without an id is
+called by the file's nonce and its position in hexadecimal: nonce ``9f0c17a2b4d1`` and position 0x6127 make
+``9f0c17a2b4d16127``. So these ids take no space in the file.
 """
 
 from __future__ import annotations
@@ -10,6 +11,11 @@ from collections.abc import Callable
 from hashlib import blake2b
 
 from modd.stores.sqlite.sql import Connection
+
+WITH_ID = "FROM modd_items WHERE queue = ? AND id = ?"
+
+
+AT_POSITION = "FROM modd_items WHERE place = ? AND queue = ? AND id IS NULL"
 
 
 def queue_number(queue: str) -> int:
@@ -30,20 +36,25 @@ class ItemIds:
         """Return the id of an item: its id in the table or, if that is NULL, nonce and position."""
         return id if id is not None else f"{self._nonce()}{position:x}"
 
-    def position_of(self, connection: Connection, id: str) -> int | None:
-        """Return the position of the item with this id; None if there is none."""
-        position = self._parse(id)
+    def is_known(self, connection: Connection, id: str, *, only_unclaimed: bool = False) -> bool:
+        """Return True if there is an item with this id. only_unclaimed: ignore items of which an attempt counts."""
+        condition = "AND attempts = 0 LIMIT 1" if only_unclaimed else "LIMIT 1"
+        position = self.parse(id)
         if position is not None:
-            parameters = (position, self.number)
-            row = connection.execute(
-                "SELECT 1 FROM modd_items WHERE place = ? AND queue = ? AND id IS NULL", parameters
-            )
-            if row.fetchone():
-                return position
-        rows = connection.execute("SELECT place FROM modd_items WHERE queue = ? AND id = ?", (self.number, id))
-        return next((position for [position] in rows.fetchall()), None)
+            rows = connection.execute(f"SELECT 1 {AT_POSITION} {condition}", (position, self.number))
+            if rows.fetchone():
+                return True
+        return bool(connection.execute(f"SELECT 1 {WITH_ID} {condition}", (self.number, id)).fetchone())
 
-    def _parse(self, id: str) -> int | None:
+    def positions_of(self, connection: Connection, id: str) -> list[int]:
+        """Return the positions of the items with this id, in order."""
+        rows = connection.execute(f"SELECT place {WITH_ID} ORDER BY place", (self.number, id)).fetchall()
+        position = self.parse(id)
+        if position is not None:
+            rows = connection.execute(f"SELECT place {AT_POSITION}", (position, self.number)).fetchall() + rows
+        return [position for [position] in rows]
+
+    def parse(self, id: str) -> int | None:
         """Return the position in an id that is made of nonce and position; None for any other id."""
         nonce = self._nonce()
         text = id.removeprefix(nonce)

@@ -1,9 +1,9 @@
 """The journal mode: how SQLite makes a commit atomic, and which mode is safe for a file.
 
-WAL is faster, and readers do not wait in it. SQLite 3.7.0 to 3.51.2 has a bug in it: if two connections write or
-checkpoint at the same moment, the file can be damaged. With these versions a file is in WAL mode while one process uses
-it, in which one connection writes and checkpoints, and in the older TRUNCATE mode while several processes use it.
-`modd.stores.sqlite.sharing` tells how processes agree on the mode.
+WAL is faster, and readers do not wait in it. SQLite 3.7.0 to 3.51.2 has a bug in it: a checkpoint that runs while a
+second connection commits can damage the file. A store has one connection that writes and checkpoints; of several
+stores, be they of one process or of many, one at a time does so: `modd.stores.sqlite.write_turns` has the lock. So no
+checkpoint runs beside a commit, and WAL is safe with every version. Where files cannot be locked, TRUNCATE is used.
 """
 
 from __future__ import annotations
@@ -53,19 +53,20 @@ class Journal(msgspec.Struct, frozen=True):
         return f"{self.mode}: {self.reason}"
 
 
-ALONE = Journal("wal", "one process uses the file")
+TURNS = Journal("wal", "stores write one after another, because this SQLite can damage a WAL that two write at once")
 
 
-SHARED = Journal("truncate", "several processes use the file, and this version of SQLite can damage a WAL then")
-
-
-NO_LOCKS = Journal("truncate", "files cannot be locked here to see other processes, and this SQLite can damage a WAL")
+NO_LOCKS = Journal("truncate", "files cannot be locked here to take turns, and this SQLite can damage a WAL")
 
 
 SAFE = Journal("wal", "this version of SQLite is safe with several processes")
 
 
 NO_WAL = Journal("truncate", "the file system has no WAL")
+
+
+LOG_SIZE = 4 * 2**20
+"""Bytes to which SQLite shortens the WAL when it begins anew, a little more than it checkpoints at (1000 pages)."""
 
 
 def is_affected(version: str) -> bool:
@@ -75,9 +76,25 @@ def is_affected(version: str) -> bool:
     return (3, 7) <= numbers < (3, 52) and (patch is None or numbers[2:] < (patch,))
 
 
+def choose_journal(version: str, can_lock: bool) -> Journal:
+    """Return the journal mode for a version of SQLite. can_lock: True if files can be locked here."""
+    if not is_affected(version):
+        return SAFE
+    return TURNS if can_lock else NO_LOCKS
+
+
+def apply_journal(journal: Journal, patience: float, connection: Connection) -> Journal:
+    """Put the file into this mode, and return the mode that it is in: TRUNCATE where the file system has no WAL."""
+    if set_mode(connection, journal.mode, patience) == journal.mode:
+        return journal
+    set_mode(connection, "truncate", patience)
+    return NO_WAL
+
+
 def prepare_writer(store: str, timeout: float, connection: Connection) -> None:
     """Set up the connection that writes: each commit waits for the disk. Raises `NotDurable`."""
     connection.execute(f"PRAGMA busy_timeout = {round(1000 * timeout)}")
+    connection.execute(f"PRAGMA journal_size_limit = {LOG_SIZE}")
     connection.execute("PRAGMA synchronous = FULL")
     [level] = connection.execute("PRAGMA synchronous").fetchone()
     if level < 2:

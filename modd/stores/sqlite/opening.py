@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import Any
@@ -16,12 +16,10 @@ from modd.errors import InvalidOption
 from modd.stores.sqlite.connection import ConnectionThread, LoopThread
 from modd.stores.sqlite.errors import StoreForked
 from modd.stores.sqlite.file_lock import translate_os_error
-from modd.stores.sqlite.journal_mode import prepare_reader, prepare_writer, read_mode
-from modd.stores.sqlite.readers import PausableReaders
+from modd.stores.sqlite.journal_mode import Journal, apply_journal, choose_journal, prepare_reader, prepare_writer
 from modd.stores.sqlite.schema import check_version, migrate
-from modd.stores.sqlite.sharing import Sharing
 from modd.stores.sqlite.sql import Connection, Cursor
-from modd.stores.sqlite.write_turns import FairConnectionThread, WriteTurns
+from modd.stores.sqlite.write_turns import WriterThread, WriteTurns
 
 
 def checked_path(path: Any) -> str:
@@ -42,22 +40,25 @@ def checked_path(path: Any) -> str:
 
 
 class OpenFile(msgspec.Struct, frozen=True):
-    """The connections of an open store. thread: has the connection that writes. nonce: differs from file to file."""
+    """An open file.
+
+    thread: has the connection that writes. open_reader: opens a read-only connection. journal: the mode and its reason.
+    nonce: differs from file to file.
+    """
 
     thread: ConnectionThread
-    readers: PausableReaders
-    sharing: Sharing
+    open_reader: Callable[[], Awaitable[ConnectionThread]]
+    journal: Journal
     nonce: str
 
 
 class FileState(msgspec.Struct, frozen=True):
     """The findings of the first look at a file.
 
-    version: of SQLite. mode: the journal mode. is_new: True if the file has no tables of modd.
+    version: of SQLite. is_new: True if the file has no tables of modd.
     """
 
     version: str
-    mode: str
     is_new: bool
 
 
@@ -81,32 +82,26 @@ class FileOpener:
         state = await self._look()
         try:
             stack.enter_context(register_open_file(self._store))
-            sharing = Sharing(self._store, self._timeout)
-            stack.callback(sharing.close)
-            await sharing.enter(state.version, self._read_mode)
-            thread = await self._open_writer(stack, sharing)
+            turns = WriteTurns(self._store, self._timeout)
+            stack.callback(turns.close)
+            thread = await self._open_writer(stack, turns)
+            wanted = choose_journal(state.version, turns.works)
+            journal = await thread.run(partial(apply_journal, wanted, self._timeout))
             if state.is_new:
                 sync_folder(self._store)
         except OSError as error:
             raise translate_os_error(self._store, error) from error
-        readers = PausableReaders(self._store, self._open_reader, sharing.journal.mode == "wal")
-        return OpenFile(thread, readers, sharing, await thread.run(partial(migrate, self._store)))
+        return OpenFile(thread, self._open_reader, journal, await thread.run(partial(migrate, self._store)))
 
-    async def _open_writer(self, stack: AsyncExitStack, sharing: Sharing) -> ConnectionThread:
-        turns = WriteTurns(self._store, self._timeout)
-        stack.callback(turns.close)
-        thread = FairConnectionThread(self._try_connect, self._loop, turns, sharing.has_others)
+    async def _open_writer(self, stack: AsyncExitStack, turns: WriteTurns) -> ConnectionThread:
+        thread = WriterThread(self._try_connect, self._loop, turns)
         await self._open(thread, partial(prepare_writer, self._store, self._timeout))
         stack.push_async_callback(thread.close)
-        await thread.run(sharing.apply)
         return thread
 
     async def _open_reader(self) -> ConnectionThread:
         thread = ConnectionThread(self._try_connect, self._loop)
         return await self._open(thread, partial(prepare_reader, self._timeout))
-
-    async def _read_mode(self) -> str:
-        return (await self._look()).mode
 
     async def _look(self) -> FileState:
         """Look at the file on a connection that is closed again."""
@@ -119,7 +114,7 @@ class FileOpener:
     def _read_state(self, connection: Connection) -> FileState:
         is_new = not check_version(self._store, connection)
         version: str = connection.execute("SELECT sqlite_version()").fetchone()[0]
-        return FileState(version, read_mode(connection), is_new)
+        return FileState(version, is_new)
 
     def _try_connect(self) -> Connection:
         try:

@@ -10,6 +10,7 @@ from modd.checks import checked_count, checked_span
 from modd.ports.items import Claim, Item
 from modd.stores.checks import checked_outbox_item
 from modd.stores.sqlite.base import Claimable
+from modd.stores.sqlite.damage import Columns
 from modd.stores.sqlite.lease import LEASED, claim_token, leased_row, new_lease_number, update_leased
 from modd.stores.sqlite.limits import LARGEST, checked_item
 from modd.stores.sqlite.select import Select
@@ -43,6 +44,9 @@ END_LEASES = "UPDATE modd_outbox SET token = NULL, until = NULL WHERE until IS N
 CLAIM = """UPDATE modd_outbox SET until = ?, token = ?, attempts = attempts + 1
     WHERE place IN (SELECT place FROM modd_outbox ORDER BY place LIMIT ?)
     RETURNING place, id, body, headers, key, attempts"""
+
+
+CLAIMED = Columns(place=int, id=str, body=bytes, headers=bytes | None, key=str | None, attempts=int)
 
 
 ACK = f"DELETE FROM modd_outbox WHERE {LEASED}"
@@ -127,7 +131,7 @@ def _claim(connection: Connection, limit: int, now: float, until: float) -> list
         return []
     connection.execute(END_LEASES)  # an earlier holder loses its lease of items that this claim leaves out, too
     number = new_lease_number()
-    rows = connection.execute(CLAIM, (until, number, limit)).fetchall()
+    rows = CLAIMED.check(connection.execute(CLAIM, (until, number, limit)).fetchall())
     rows.sort()  # the rows that an UPDATE returns have no order
     return [
         Claim(id, body, decode_headers(headers), key, attempts, claim_token(position, number))

@@ -6,8 +6,13 @@ import logging
 from collections.abc import Sequence
 from time import time_ns
 
+from modd.stores.sqlite.damage import Columns
+from modd.stores.sqlite.select import Select
 from modd.stores.sqlite.sql import CallArgs, Connection
 from modd.stores.sqlite.writer import Writer
+
+LAST = Select("SELECT last FROM modd_store", columns=Columns(last=int))
+
 
 SAVE = "UPDATE modd_store SET last = ? WHERE last < ?"
 
@@ -38,7 +43,7 @@ class Positions:
     def next_free(self, connection: Connection) -> int:
         """Return the first position after all known ones."""
         if self._last < 0:
-            [self._saved] = connection.execute("SELECT last FROM modd_store").fetchone()
+            [self._saved] = LAST.only(connection)
             self._last = self._saved
         [last] = connection.execute("SELECT max(place) FROM modd_items").fetchone()
         return max((last or 0) + 1, self._last + 1, time_ns() // 1000)

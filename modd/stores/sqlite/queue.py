@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar
 from uuid import uuid4
 
 from modd.checks import checked_count, checked_delay, checked_span
 from modd.errors import InvalidOption
-from modd.ports.items import Claim, DeadLetter, Item, Stats
+from modd.ports.items import Claim, DeadLetter, Item, PutResult, Stats
 from modd.stores.sqlite.base import Access, Autocommit, Claimable, Store
+from modd.stores.sqlite.errors import translate_errors
 from modd.stores.sqlite.lease import leased_row
 from modd.stores.sqlite.limits import LARGEST, checked_bytes, checked_item, checked_item_ids
 from modd.stores.sqlite.outbox import SqliteOutbox
 from modd.stores.sqlite.positions import Positions
-from modd.stores.sqlite.queue_operations import ItemRow, QueueOperations
-from modd.stores.sqlite.queue_sql import BLOCKED, COUNTS, DEAD_LETTERS, DELAYED, IS_CLAIMABLE, READY
+from modd.stores.sqlite.queue_cancel import Cancellation
+from modd.stores.sqlite.queue_operations import QueueOperations
+from modd.stores.sqlite.queue_put import ItemRow
+from modd.stores.sqlite.queue_sql import BLOCKED, COUNTS, DEAD_COLUMNS, DEAD_LETTERS, DELAYED, IS_CLAIMABLE, READY
 from modd.stores.sqlite.select import Select
 from modd.stores.sqlite.sql import decode_headers, encode_headers
 from modd.texts import encodable
@@ -28,33 +32,38 @@ class SqliteQueue(Claimable):
 
     notifies_only_claimable: ClassVar[bool] = True
 
-    def __init__(self, store: Store, name: str, outbox: SqliteOutbox, positions: Positions) -> None:
+    def __init__(
+        self, store: Store, name: str, outbox: SqliteOutbox, positions: Positions, news: set[SqliteQueue]
+    ) -> None:
         super().__init__(store)
         self.name, self.outbox = name, outbox
-        self._operations = operations = QueueOperations(name, positions)
+        self._operations = operations = QueueOperations(name, positions, partial(news.add, self))
         # bound once: the writer groups calls by operation, and each access would make another bound method
         self._put, self._claim, self._ack = operations.put, operations.claim, operations.ack
+        self._register_and_put = operations.register_and_put
+        self._cancellation = Cancellation(operations)
         self._wake_count = 0
         self._registered: Access | None = None
+        """The access by which a put has noted the name of the queue, once each time that the store is opened."""
 
     def __repr__(self) -> str:
         return f"<SqliteQueue {self.name} in {self._store.name}>"
 
-    async def put(self, *items: bytes | Item) -> list[str]:
-        """Add items, all or none, and return their ids once they are safe; an id that the queue has is skipped."""
+    async def put(self, *items: bytes | Item) -> list[PutResult]:
+        """Add items, all or none, and return a result for each once they are safe; duplicates are dropped."""
         access = self._store.access("put")
         rows = [checked_bytes("body", item) if type(item) is bytes else self._to_row(item) for item in items]
         if not rows:
             return []
-        if access is not self._registered:
-            await self._register(access)
-        if not access.is_deferred:
-            ids: list[str] = await access.write(self._put, rows)
-            return ids
-        # a deferred write has no result, so that the ids are made before it
-        ids = [uuid4().hex if isinstance(row, bytes) or row.id is None else row.id for row in rows]
-        await access.write(self._put, [_with_id(row, id) for row, id in zip(rows, ids, strict=True)])
-        return ids
+        put = self._put if access is self._registered else self._register_and_put
+        if access.is_deferred:  # without a result before the commit, so that the ids are made here
+            results = [_result_before_commit(row) for row in rows]
+            await access.write(put, [_with_id(row, each.id) for row, each in zip(rows, results, strict=True)])
+            return results
+        outcome: list[PutResult] = await access.write(put, rows)
+        if isinstance(access, Autocommit):
+            self._registered = access
+        return outcome
 
     async def claim(self, limit: int, lease: float) -> list[Claim]:
         """Lease up to ``limit`` items for ``lease`` seconds each, without waiting for any."""
@@ -88,8 +97,19 @@ class SqliteQueue(Claimable):
         await self._store.access("bury").write(self._operations.bury, leased_row(claim), encodable(reason))
 
     async def cancel(self, *ids: str) -> list[str]:
-        """Delete items that were not claimed, and return their ids."""
-        return await self._write_ids("cancel", self._operations.cancel, ids)
+        """Delete items that were not claimed, and return their ids.
+
+        In a transaction that defers its writes they are deleted by the commit; if the returned ids are not true any
+        more then, it ends with `modd.ports.ReadConflict`.
+        """
+        access = self._store.access("cancel")
+        if not access.is_deferred:
+            return await self._write_ids("cancel", self._cancellation.cancel, ids)
+        asked = [*dict.fromkeys(checked_item_ids(ids))]
+        found = [id for id in asked for _ in await access.read(self._cancellation.select(id))]
+        if asked:
+            await access.write(self._cancellation.cancel_as_told, asked, found)
+        return found
 
     async def redrive(self, *ids: str) -> list[str]:
         """Put dead letters back, behind all other items and without attempts, and return their ids."""
@@ -107,18 +127,17 @@ class SqliteQueue(Claimable):
     async def dead(self, limit: int = 100) -> list[DeadLetter]:
         """Return up to ``limit`` dead letters, in the order in which they were buried."""
         parameters = (self._operations.number, min(checked_count("limit", limit), LARGEST))
-        rows = await self._store.access("dead").read(Select(DEAD_LETTERS, parameters))
-        return [
-            DeadLetter(self._operations.ids.id_of(position, id), body, decode_headers(headers), reason, attempts)
-            for position, id, body, headers, reason, attempts in rows
-        ]
+        rows = await self._store.access("dead").read(Select(DEAD_LETTERS, parameters, columns=DEAD_COLUMNS))
+        with translate_errors(self._store.name):
+            return [
+                DeadLetter(self._operations.ids.id_of(position, id), body, decode_headers(headers), reason, attempts)
+                for position, id, body, headers, reason, attempts in rows
+            ]
 
-    def wake_if_claimable(self) -> None:
-        """Wake the tasks that wait, if the last commit may have left more to claim; called after each commit."""
-        if self._operations.has_news:
-            self._operations.has_news = False
-            self._wake_count += 1
-            self.wake()
+    def wake(self) -> None:
+        """Wake the tasks that wait, after a commit that may have left more to claim."""
+        self._wake_count += 1
+        super().wake()
 
     async def is_claimable(self) -> bool:
         """True if there is an item that can be claimed now."""
@@ -133,19 +152,20 @@ class SqliteQueue(Claimable):
         changed: list[str] = await self._store.access(call).write_for_result(call, operation, checked_item_ids(ids))
         return changed
 
-    async def _register(self, access: Access) -> None:
-        """Note the name of the queue in the file, once each time that the store is opened."""
-        await access.write(self._operations.register)
-        if isinstance(access, Autocommit):
-            self._registered = access
-
     def _to_row(self, item: Any) -> ItemRow:
         if not isinstance(item, Item):  # the error shows the type alone, because a body is confidential
             raise InvalidOption("body", type(item), "give bytes; encode what you put")
         checked_item(item)
         state = DELAYED if item.delay else READY if item.key is None else BLOCKED
         due = self._store.clock() + item.delay if item.delay else None
-        return ItemRow(state, due, item.id, item.key, encode_headers(item.headers), item.body)
+        only_unclaimed = item.unique == "until-started"
+        return ItemRow(state, due, item.id, item.key, encode_headers(item.headers), item.body, only_unclaimed)
+
+
+def _result_before_commit(row: bytes | ItemRow) -> PutResult:
+    if isinstance(row, bytes) or row.id is None:
+        return PutResult(uuid4().hex, False)
+    return PutResult(row.id, None)
 
 
 def _with_id(row: bytes | ItemRow, id: str) -> ItemRow:

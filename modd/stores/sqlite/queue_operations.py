@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from modd.ports.errors import LeaseLost
-from modd.ports.items import Claim
+from modd.ports.items import Claim, PutResult
 from modd.stores.sqlite.item_ids import ItemIds
 from modd.stores.sqlite.lease import LeasedRow, claim_token, new_lease_number, update_leased
 from modd.stores.sqlite.positions import Positions
+from modd.stores.sqlite.queue_put import Insertion
 from modd.stores.sqlite.queue_sql import (
     ACK,
     ACK_MANY,
@@ -17,6 +18,7 @@ from modd.stores.sqlite.queue_sql import (
     BLOCKED,
     BURY,
     CLAIM,
+    CLAIMED,
     COME_DUE,
     DEAD,
     DELAYED,
@@ -31,78 +33,39 @@ from modd.stores.sqlite.queue_sql import (
     RETRYING,
 )
 from modd.stores.sqlite.savepoint import savepoint
-from modd.stores.sqlite.sql import BulkInsert, CallArgs, Connection, decode_headers
+from modd.stores.sqlite.sql import CallArgs, Connection, decode_headers
 
 FEW = 4
 """Most items that are acknowledged one by one; for more of them, one statement for each lease is faster."""
-
-
-class ItemRow(NamedTuple):
-    """An item to insert; its due time is in seconds since 1970."""
-
-    state: int
-    due: float | None
-    id: str | None
-    key: str | None
-    headers: bytes | None
-    body: bytes
 
 
 class QueueOperations:
     """The operations of one queue on the table of items.
 
     positions: the source of positions for new items.
+    tell_news: called, in the writer's thread, if there may be more to claim after the next commit.
     """
 
-    def __init__(self, name: str, positions: Positions) -> None:
+    __slots__ = ("_positions", "ids", "name", "number", "tell_news")
+
+    def __init__(self, name: str, positions: Positions, tell_news: Callable[[], None]) -> None:
         self.name, self._positions = name, positions
         self.ids = ItemIds(name, lambda: positions.nonce)
-        self.number = self.ids.number
-        self.has_news = False
-        """True if there may be more to claim than at the last commit; set in the writer's thread, unset in the loop
-        after a commit."""
-        self._insert_plain = BulkInsert(
-            "INSERT INTO modd_items (place, queue, state, body)", f"(?, {self.number}, {READY}, ?)"
-        )
-        self._insert = BulkInsert(
-            "INSERT INTO modd_items (place, queue, state, due, id, key, headers, body)",
-            f"(?, {self.number}, ?, ?, ?, ?, ?, ?)",
-            "ON CONFLICT (queue, id) WHERE id IS NOT NULL DO NOTHING",
-        )
+        self.number, self.tell_news = self.ids.number, tell_news
 
-    def register(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[None]:
-        """Note the name of the queue beside its number, for the command line."""
-        connection.execute("INSERT OR IGNORE INTO modd_queues VALUES (?, ?)", (self.number, self.name))
-        return [None] * len(calls)
-
-    def put(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[list[str]]:
-        """Insert items, and return the ids of each call; items whose id is there are left out.
-
-        An item is its body alone, which is faster, or an `ItemRow`.
-        """
-        self.has_news = True
-        position, nonce = self._positions.next_free(connection), self._positions.nonce
-        plain: list[Any] = []
-        full: list[Any] = []
-        results: list[list[str]] = []
-        for [items] in calls:
-            ids: list[str] = []
-            for item in items:
-                if type(item) is bytes:
-                    ids.append(f"{nonce}{position:x}")
-                    plain += (position, item)
-                else:
-                    ids.append(self.ids.id_of(position, item.id))
-                    if item.id is not None and self.ids.position_of(connection, item.id) is not None:
-                        continue
-                    full += (position, *item)
-                position += 1
-            results.append(ids)
-        self._positions.mark_used(position - 1)
-        self._insert_plain.run(connection, plain)
-        self._insert.run(connection, full)
+    def put(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[list[PutResult]]:
+        """Insert items, and return the results of each call; see `Insertion`."""
+        self.tell_news()
+        insertion = Insertion(connection, self.ids, self._positions)
+        results = [insertion.add(items) for [items] in calls]
+        insertion.run()
         self._promote(connection, _blocked_keys(calls))
         return results
+
+    def register_and_put(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[list[PutResult]]:
+        """Insert items as `put` does, and note the name of the queue beside its number, for the command line."""
+        connection.execute("INSERT OR IGNORE INTO modd_queues VALUES (?, ?)", (self.number, self.name))
+        return self.put(connection, calls)
 
     def claim(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[list[Claim]]:
         """Claim items; each call has a limit, the time now, and the time at which the lease ends."""
@@ -128,14 +91,14 @@ class QueueOperations:
 
     def retry(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[None]:
         """Make items claimable again; each call has the row, and the time at which it is due, None for now."""
-        self.has_news = True
+        self.tell_news()
         for row, due in calls:
             _update(connection, RETRY, row, READY if due is None else RETRYING, due)
         return [None] * len(calls)
 
     def release(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[None]:
         """Make items claimable again as if they had not been claimed; each call has the row."""
-        self.has_news = True
+        self.tell_news()
         for [row] in calls:
             _update(connection, RELEASE, row)
         self._promote(connection, {row.key for [row] in calls}, give_way=True)
@@ -148,25 +111,30 @@ class QueueOperations:
         self._promote(connection, {row.key for row, _ in calls})
         return [None] * len(calls)
 
-    def cancel(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[list[str]]:
-        """Delete items of which no attempt counts; each call has ids, and returns the deleted ones."""
-        unclaimed = f"attempts = 0 AND state IN ({READY}, {BLOCKED}, {DELAYED})"
-        return [self._delete(connection, ids, unclaimed) for [ids] in calls]
-
     def discard(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[list[str]]:
         """Delete dead letters; each call has ids, and returns the deleted ones."""
-        return [self._delete(connection, ids, f"state = {DEAD}") for [ids] in calls]
+        return [self.delete(connection, ids, f"state = {DEAD}") for [ids] in calls]
 
     def redrive(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[list[str]]:
         """Put dead letters back; each call has ids, and returns the ones put back."""
-        self.has_news = True
-        return [[id for id in dict.fromkeys(ids) if self._redrive(connection, id)] for [ids] in calls]
+        self.tell_news()
+        return [[each for id in ids for each in self._redrive(connection, id)] for [ids] in calls]
+
+    def delete(self, connection: Connection, ids: Iterable[str], condition: str) -> list[str]:
+        """Delete the items that meet the condition, and return the id of each."""
+        sql = f"DELETE FROM modd_items WHERE place = ? AND {condition} RETURNING key"
+        deleted: list[tuple[str, str | None]] = []
+        for id in ids:
+            for position in self.ids.positions_of(connection, id):
+                deleted += [(id, key) for [key] in connection.execute(sql, (position,)).fetchall()]
+        self._promote(connection, {key for _, key in deleted})
+        return [id for id, _ in deleted]
 
     def _claim(self, connection: Connection, limit: int, now: float, until: float) -> list[Claim]:
         self._make_due_items_ready(connection, now)
         number = new_lease_number()
         parameters = {"queue": self.number, "until": until, "token": number, "limit": limit}
-        rows = connection.execute(CLAIM, parameters).fetchall()
+        rows = CLAIMED.check(connection.execute(CLAIM, parameters).fetchall())
         rows.sort()  # the rows that an UPDATE returns have no order
         return [
             Claim(
@@ -195,30 +163,21 @@ class QueueOperations:
         give_way: first let a head step back of which no attempt counts.
         """
         for key in (key for key in keys if key is not None):
-            self.has_news = True
+            self.tell_news()
             parameters = {"queue": self.number, "key": key}
             if give_way:
                 connection.execute(GIVE_WAY, parameters)
             connection.execute(PROMOTE, parameters)
 
-    def _delete(self, connection: Connection, ids: Iterable[str], condition: str) -> list[str]:
-        """Delete the items that meet the condition, and return their ids."""
-        sql = f"DELETE FROM modd_items WHERE place = ? AND {condition} RETURNING key"
-        keys = {id: key for id in dict.fromkeys(ids) for [key] in self._execute_for(connection, sql, id)}
-        self._promote(connection, {*keys.values()})
-        return [*keys]
-
-    def _redrive(self, connection: Connection, id: str) -> bool:
-        position = self._positions.next_free(connection)
-        self._positions.mark_used(position)
-        keys = [key for [key] in self._execute_for(connection, REDRIVE, id, position, id)]
+    def _redrive(self, connection: Connection, id: str) -> list[str]:
+        """Put back the dead letters with this id, and return it for each."""
+        keys: list[str | None] = []
+        for position in self.ids.positions_of(connection, id):
+            free = self._positions.next_free(connection)
+            self._positions.mark_used(free)
+            keys += [key for [key] in connection.execute(REDRIVE, (free, id, position)).fetchall()]
         self._promote(connection, keys)
-        return bool(keys)
-
-    def _execute_for(self, connection: Connection, sql: str, id: str, *values: Any) -> list[Any]:
-        """Execute a statement, whose last value is a position, for the item with this id; return its rows."""
-        position = self.ids.position_of(connection, id)
-        return [] if position is None else connection.execute(sql, (*values, position)).fetchall()
+        return [id] * len(keys)
 
 
 def _blocked_keys(calls: Sequence[CallArgs]) -> set[str]:

@@ -36,6 +36,7 @@ claim replaces it. Nothing runs at that time; the next claim of the queue makes 
 
 from __future__ import annotations
 
+from modd.stores.sqlite.damage import Columns
 from modd.stores.sqlite.lease import LEASED as IS_LEASED
 from modd.stores.sqlite.sql import BulkStatement
 
@@ -78,6 +79,10 @@ CLAIM = f"""UPDATE modd_items SET state = {LEASED}, due = :until, attempts = att
     RETURNING place, id, key, headers, attempts, body"""
 
 
+CLAIMED = Columns(place=int, id=str | None, key=str | None, headers=bytes | None, attempts=int, body=bytes)
+"""The columns that CLAIM returns."""
+
+
 ACK = f"DELETE FROM modd_items WHERE {IS_LEASED}"
 
 
@@ -92,6 +97,14 @@ RETRY = f"UPDATE modd_items SET token = NULL, state = ?, due = ? WHERE {IS_LEASE
 
 RELEASE = f"""UPDATE modd_items SET token = NULL, due = NULL, attempts = attempts - 1,
     state = (key IS NOT NULL AND attempts = 1) WHERE {IS_LEASED}"""
+
+
+UNCLAIMED = f"attempts = 0 AND state IN ({READY}, {BLOCKED}, {DELAYED})"
+"""The condition for an item that was never claimed, as far as attempts count."""
+
+
+CANCELLABLE = f"""SELECT place FROM modd_items WHERE queue = :queue AND id = :id AND {UNCLAIMED}
+    UNION ALL SELECT place FROM modd_items WHERE place = :place AND queue = :queue AND id IS NULL AND {UNCLAIMED}"""
 
 
 # of dead letters the column due has the order in which they were buried
@@ -112,6 +125,9 @@ DEAD_LETTERS = f"""SELECT place, id, body, headers, reason, attempts FROM modd_i
 
 
 _COUNT = "SELECT count(*) FROM modd_items WHERE queue = :queue AND due IS NOT NULL"
+
+
+DEAD_COLUMNS = Columns(place=int, id=str | None, body=bytes, headers=bytes | None, reason=str, attempts=int)
 
 
 COUNTS = f"""SELECT

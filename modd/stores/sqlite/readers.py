@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, nullcontext
+from functools import partial
 from typing import TypeVar
 
 import anyio
@@ -11,6 +13,7 @@ from modd.concurrency.blocks import async_block, block
 from modd.concurrency.cancellation import put_off
 from modd.stores.sqlite.connection import ConnectionThread
 from modd.stores.sqlite.errors import StoreClosed, translate_errors
+from modd.stores.sqlite.log_limit import LogLimit
 from modd.stores.sqlite.savepoint import roll_back
 from modd.stores.sqlite.snapshots import ReadSession, SharedSnapshots
 from modd.stores.sqlite.sql import Connection
@@ -25,11 +28,13 @@ IDLE = 4
 class Readers:
     """A pool of read-only connections, opened when they are needed. A read sees every earlier commit.
 
-    connect: opens a connection.
+    connect: opens a connection. log: limits the WAL; None without one: in TRUNCATE mode a snapshot would block every
+    writer, so that each read of a transaction sees the latest commit there.
     """
 
-    def __init__(self, store: str, connect: Callable[[], Awaitable[ConnectionThread]]) -> None:
-        self._store, self._connect = store, connect
+    def __init__(self, store: str, connect: Callable[[], Awaitable[ConnectionThread]], log: LogLimit | None) -> None:
+        self._store, self._connect, self._log = store, connect, log
+        self._shared = SharedSnapshots(partial(self._open_snapshot, log)) if log is not None else None
         self._idle: list[ConnectionThread] = []
         self._borrowed: set[ConnectionThread] = set()
         self._has_ended = False
@@ -58,21 +63,22 @@ class Readers:
             if not self._has_ended:  # else `end` closes it
                 await self._put_back(thread)
 
+    def snapshot(self) -> AbstractAsyncContextManager[ReadSession]:
+        """Return a block that sees one state of the file; in TRUNCATE mode, each of its reads sees the latest commit.
+
+        Transactions that begin to read at the same time share a connection.
+        """
+        return nullcontext(FreshReads(self)) if self._shared is None else self._shared.join()
+
     @async_block
-    async def snapshot(self) -> AsyncIterator[ReadSession]:
-        """Lend a connection that sees the same state of the file during the whole block: that of its first read."""
-        async with self.borrow() as thread:
+    async def _open_snapshot(self, log: LogLimit) -> AsyncIterator[ReadSession]:
+        async with log.count(), self.borrow() as thread:
             try:
                 await self.run(thread, _begin_snapshot)
                 yield thread
             finally:
                 if not self._has_ended:
                     await self.run(thread, roll_back)
-
-    async def close_idle(self) -> None:
-        """Close the connections that are not lent."""
-        while self._idle:
-            await self._idle.pop().close()
 
     async def end(self) -> None:
         """Lend no more connections, wait for the reads in progress, and close all connections.
@@ -81,8 +87,7 @@ class Readers:
         """
         self._has_ended = True
         await self._wait_until_inactive()
-        await self.close_idle()
-        for thread in [*self._borrowed]:
+        for thread in [*self._idle, *self._borrowed]:
             await thread.close()
 
     async def _take(self) -> ConnectionThread:
@@ -134,71 +139,6 @@ def _begin_snapshot(connection: Connection) -> None:
     """Begin to read the latest state: SQLite chooses it at the first read, and others may have to see it later."""
     connection.execute("BEGIN")
     connection.execute("SELECT 1 FROM modd_store").fetchall()
-
-
-class PausableReaders(Readers):
-    """Readers that can have every connection closed for a while, for a change of the journal mode.
-
-    has_snapshots: True if transactions read from a snapshot. In TRUNCATE mode a snapshot would block every writer, so
-    that there each read sees the latest commit.
-    """
-
-    def __init__(self, store: str, connect: Callable[[], Awaitable[ConnectionThread]], has_snapshots: bool) -> None:
-        super().__init__(store, connect)
-        self.has_snapshots = has_snapshots
-        self._lent = self._open_snapshots = 0
-        self._pause_over: anyio.Event | None = None
-        self._changed = anyio.Event()
-        self._shared = SharedSnapshots(super().snapshot)
-
-    @async_block
-    async def borrow(self) -> AsyncIterator[ConnectionThread]:
-        """Lend a connection for the block, after the pause if there is one."""
-        while self._pause_over is not None:
-            await self._pause_over.wait()
-        self._lent += 1
-        try:
-            async with super().borrow() as thread:
-                yield thread
-        finally:
-            self._lent -= 1
-            self._changed.set()
-
-    @async_block
-    async def snapshot(self) -> AsyncIterator[ReadSession]:
-        """Lend a connection that sees one state of the file, or `FreshReads` where there are no snapshots."""
-        if not self.has_snapshots:
-            yield FreshReads(self)
-            return
-        self._open_snapshots += 1
-        try:
-            async with self._shared.join() as session:
-                yield session
-        finally:
-            self._open_snapshots -= 1
-            self._changed.set()
-
-    async def end_snapshots(self) -> None:
-        """Start no more snapshots, and wait for the open ones; other reads and writes go on meanwhile."""
-        self.has_snapshots = False
-        await self._wait_until(lambda: not self._open_snapshots)
-
-    @async_block
-    async def paused(self) -> AsyncIterator[None]:
-        """Have no connection open during the block, after the reads in progress."""
-        self._pause_over = anyio.Event()
-        try:
-            await self._wait_until(lambda: not self._lent)
-            await self.close_idle()
-            yield
-        finally:
-            self._pause_over.set()
-            self._pause_over = None
-
-    async def _wait_until(self, condition: Callable[[], bool]) -> None:
-        while not condition():
-            self._changed = anyio.Event()
-            await self._changed.wait()
 
 
 class FreshReads:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from modd.stores.sqlite.damage import Columns, Damage
 from modd.stores.sqlite.errors import NewerStore
 from modd.stores.sqlite.savepoint import begin, roll_back, transaction
+from modd.stores.sqlite.select import Select
 from modd.stores.sqlite.sql import Connection
 
 FIRST = """
@@ -52,17 +54,55 @@ CREATE INDEX modd_outbox_claimed ON modd_outbox (until) WHERE until IS NOT NULL;
 """
 
 
-STEPS: tuple[str, ...] = (FIRST,)
+SECOND = """
+-- items that have begun may have the id of one that has not
+DROP INDEX modd_items_id;
+CREATE INDEX modd_items_id ON modd_items (queue, id) WHERE id IS NOT NULL;
+"""
+
+
+STEPS: tuple[str, ...] = (FIRST, SECOND)
 """The SQL from each version to the next. Never change a step that was released: add one."""
 
 
+TABLES = "SELECT name FROM sqlite_master WHERE name IN ('modd_store', 'modd_items', 'modd_events', 'modd_outbox')"
+
+
+VERSION = Select("SELECT version FROM modd_store", columns=Columns(version=int))
+
+
+NONCE = Select("SELECT nonce FROM modd_store", columns=Columns(nonce=str))
+
+
+# one statement, because another process may be about to create the tables
+SIZE = Select(
+    """SELECT (SELECT count(*) FROM sqlite_master), page_count - freelist_count, auto_vacuum
+    FROM pragma_page_count, pragma_freelist_count, pragma_auto_vacuum"""
+)
+"""Number of tables and indexes, of pages with content, and the setting of auto_vacuum."""
+
+
 def check_version(store: str, connection: Connection, known: int = len(STEPS)) -> int:
-    """Return the schema version of the file; 0 if it has no tables of modd. Raises `NewerStore`."""
-    exists = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'modd_store'").fetchone()
-    version: int = connection.execute("SELECT version FROM modd_store").fetchone()[0] if exists else 0
+    """Return the schema version of the file; 0 if it has no tables of modd. Raises `NewerStore` and `Damage`."""
+    names = sorted(name for [name] in connection.execute(TABLES).fetchall())
+    if not names:
+        _check_empty(connection)
+        return 0
+    if "modd_store" not in names:
+        raise Damage(f"there is a table {names[0]} and no table modd_store")
+    [version] = VERSION.only(connection)
     if version > known:
         raise NewerStore(store, version, known)
-    return version
+    if version < 1:
+        raise Damage(f"its tables have version {version}")
+    return int(version)
+
+
+def _check_empty(connection: Connection) -> None:
+    """Raise `Damage` if the file has content and no table: tables of modd would be written over what was there."""
+    tables, pages, has_map = SIZE.only(connection)
+    if not tables and pages > 1 and not has_map:  # with auto_vacuum some pages have a map of the others
+        raise Damage(f"the schema is empty, and {pages} pages have content")
 
 
 def migrate(store: str, connection: Connection, steps: Sequence[str] = STEPS) -> str:
@@ -81,5 +121,5 @@ def migrate(store: str, connection: Connection, steps: Sequence[str] = STEPS) ->
     begin(connection)
     connection.execute("UPDATE modd_store SET version = version")
     roll_back(connection)
-    nonce: str = connection.execute("SELECT nonce FROM modd_store").fetchone()[0]
-    return nonce
+    [nonce] = NONCE.only(connection)
+    return str(nonce)

@@ -8,27 +8,52 @@ from typing import Any
 import msgspec
 
 from modd.ports.transaction import Parameters
+from modd.stores.sqlite.damage import Columns, Damage, raise_damage
 from modd.stores.sqlite.sql import Connection
 
 
 class Select:
-    """A statement that reads: call it with a connection for its rows.
+    """A statement of modd that reads: call it with a connection for its rows.
 
     sql, parameters: the statement.
+    columns: the types of its values; None, the default, for any.
     title: the words for it in a `modd.ports.ReadConflict`; the statement by default.
     version: a cheaper statement whose rows change whenever those of this one do; this one by default.
     """
 
-    __slots__ = ("parameters", "sql", "title", "version")
+    __slots__ = ("columns", "parameters", "sql", "title", "version")
 
     def __init__(
-        self, sql: str, parameters: Parameters = (), *, title: str | None = None, version: Select | None = None
+        self,
+        sql: str,
+        parameters: Parameters = (),
+        *,
+        columns: Columns | None = None,
+        title: str | None = None,
+        version: Select | None = None,
     ) -> None:
-        self.sql, self.parameters, self.title, self.version = sql, parameters, title or sql, version
+        self.sql, self.parameters, self.columns = sql, parameters, columns
+        self.title, self.version = title or sql, version
 
     def __call__(self, connection: Connection) -> list[Any]:
-        """Return the rows."""
+        """Return the rows. Raises `Damage` if the tables or the values are not those of modd."""
+        try:
+            rows = self.execute(connection)
+        except Exception as error:
+            raise_damage(error)
+            raise
+        return rows if self.columns is None else self.columns.check(rows)
+
+    def execute(self, connection: Connection) -> list[Any]:
+        """Execute the statement, and return its rows."""
         return connection.execute(self.sql, self.parameters).fetchall()
+
+    def only(self, connection: Connection) -> Any:
+        """Return the only row. Raises `Damage` for another number of rows."""
+        rows = self(connection)
+        if len(rows) != 1:
+            raise Damage(f"{len(rows)} rows in place of one: {self.sql}")
+        return rows[0]
 
     def with_digest(self, connection: Connection) -> tuple[list[Any], bytes]:
         """Return the rows, and the digest by which a later change of them is found."""

@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeAlias
 import msgspec
 
 from modd.ports.transaction import Parameters
+from modd.stores.sqlite.damage import Damage, raise_damage
 
 
 class Cursor(Protocol):
@@ -65,6 +66,10 @@ the operation raises. Then the transaction is rolled back, and each call is exec
 """
 
 
+USER_OPERATIONS: set[Operation] = set()
+"""The operations that execute statements of the user, whose errors tell nothing about the file."""
+
+
 class Refused:
     """The result of a call of an `Operation` that has written nothing: the error for its caller."""
 
@@ -76,10 +81,20 @@ class Refused:
 
 def execute_call(connection: Connection, operation: Operation, arguments: CallArgs) -> Any:
     """Execute one call of an operation, and return its result. Raises the error of the call."""
-    [result] = operation(connection, (arguments,))
+    [result] = execute_calls(connection, operation, (arguments,))
     if type(result) is Refused:
         raise result.error
     return result
+
+
+def execute_calls(connection: Connection, operation: Operation, calls: Sequence[CallArgs]) -> Sequence[Any]:
+    """Execute calls of an operation, and return their results. Raises `Damage` if the tables are not those of modd."""
+    try:
+        return operation(connection, calls)
+    except Exception as error:
+        if operation not in USER_OPERATIONS:
+            raise_damage(error)
+        raise
 
 
 def encode_headers(headers: dict[str, str]) -> bytes | None:
@@ -88,8 +103,11 @@ def encode_headers(headers: dict[str, str]) -> bytes | None:
 
 
 def decode_headers(data: bytes | None) -> dict[str, str]:
-    """Return headers from their stored form."""
-    return _decode(data) if data else {}
+    """Return headers from their stored form. Raises `Damage` if they are not in that form."""
+    try:
+        return _decode(data) if data else {}
+    except ValueError as error:  # msgspec's errors, and those of texts that are no UTF-8
+        raise Damage("headers that are no JSON object of texts") from error
 
 
 _encode = msgspec.json.Encoder().encode

@@ -27,10 +27,12 @@ from modd.stores.sqlite.immediate_transaction import ImmediateTransaction
 from modd.stores.sqlite.inbox import SqliteInbox
 from modd.stores.sqlite.journal_mode import Journal
 from modd.stores.sqlite.locks import SqliteLocks
+from modd.stores.sqlite.log_limit import LogLimit
 from modd.stores.sqlite.opening import FileOpener, checked_path, connect_file
 from modd.stores.sqlite.outbox import SqliteOutbox
 from modd.stores.sqlite.positions import Positions
 from modd.stores.sqlite.queue import SqliteQueue
+from modd.stores.sqlite.readers import Readers
 from modd.stores.sqlite.retention import Sweeper
 from modd.stores.sqlite.transaction import SqliteTransaction, find_transaction
 from modd.stores.sqlite.writer import Writer
@@ -49,6 +51,9 @@ class SqliteStore:
     retention: seconds for which the inbox remembers an id, 7 days by default; longer than any redelivery takes.
     connect: a function that makes a connection from a path, for a build of SQLite other than that of `sqlite3`, the
         default.
+
+    ``events``, ``cache``, ``locks``, ``inbox`` and ``outbox`` are its implementations of these ports, and
+    ``queue(name)`` returns a queue.
 
     Acknowledged items are deleted at once. Expired values of the cache, ended locks and old ids of the inbox are
     deleted within a few minutes, in small steps. SQLite uses the freed space again; the file does not shrink.
@@ -76,6 +81,8 @@ class SqliteStore:
         self.inbox, self.outbox = SqliteInbox(self, checked_span("retention", retention)), SqliteOutbox(self)
         self._sweeper = Sweeper(self, retention)
         self._queues: dict[str, SqliteQueue] = {}
+        self._news: set[SqliteQueue] = set()
+        """The queues that may have more to claim after the commit that is under way."""
         self._positions = Positions()
         self._lifespan = Lifespan(self.name)
         self._process = self._thread = 0
@@ -88,7 +95,10 @@ class SqliteStore:
     def queue(self, name: str) -> SqliteQueue:
         """Return the queue of this name; its first use creates it. Raises `InvalidOption` unless the name is a text."""
         checked_text("name", name, 'give a text, such as store.queue("orders")')
-        return self._queues.setdefault(name, SqliteQueue(self, name, self.outbox, self._positions))
+        queue = self._queues.get(name)
+        if queue is None:
+            queue = self._queues[name] = SqliteQueue(self, name, self.outbox, self._positions, self._news)
+        return queue
 
     def transaction(
         self, *, immediate: bool = False, max_seconds: float = 5.0
@@ -138,7 +148,7 @@ class SqliteStore:
         """The journal mode of the open file, and the reason for it. Raises `StoreClosed`."""
         if self._autocommit is None:
             raise StoreClosed(self.name)
-        return self._sharing.journal
+        return self._journal
 
     async def __aenter__(self) -> Self:
         if self._lifespan.is_open and not is_over(self._loop):
@@ -164,19 +174,22 @@ class SqliteStore:
 
     async def _open(self, stack: AsyncExitStack, loop: LoopThread | None) -> None:
         file = await FileOpener(self.name, self._connect, self._timeout, loop).open(stack)
-        self._sharing, self._readers = file.sharing, file.readers
+        self._journal = file.journal
         self._positions.begin(file.nonce)
-        stack.push_async_callback(file.readers.end)
         self._writer = writer = Writer(self.name, file.thread, self._on_commit)
+        self._log = log = LogLimit(self.name, writer) if file.journal.mode == "wal" else None
+        self._readers = Readers(self.name, file.open_reader, log)
+        stack.push_async_callback(self._readers.end)
         tasks = await stack.enter_async_context(anyio.create_task_group())
         tasks.start_soon(writer.run)
         stack.callback(writer.close)
         stack.push_async_callback(self._positions.save, self.name, writer)
-        self._autocommit = Autocommit(writer, file.readers)
+        self._autocommit = Autocommit(writer, self._readers)
         background = await stack.enter_async_context(anyio.create_task_group())
         with detached():
             background.start_soon(self._sweeper.run)
-            background.start_soon(file.sharing.watch, writer, file.readers)
+            if log is not None:
+                background.start_soon(log.run)
         stack.callback(background.cancel_scope.cancel)
 
     def _check_process(self) -> None:
@@ -187,9 +200,11 @@ class SqliteStore:
         check_loop(self.name, self._loop)
 
     def _on_commit(self) -> None:
+        if self._log is not None:
+            self._log.check()
         self.outbox.wake()
-        for queue in self._queues.values():
-            queue.wake_if_claimable()
+        while self._news:  # and not all queues, of which there may be thousands
+            self._news.pop().wake()
 
     def _forget_access(self) -> None:
         self._autocommit = None

@@ -30,7 +30,7 @@ from modd.stores.sqlite.errors import TransactionInUse
 from modd.stores.sqlite.limits import checked_parameters
 from modd.stores.sqlite.select import Select
 from modd.stores.sqlite.sql import Operation
-from modd.stores.sqlite.user_sql import checked_sql, execute_statements
+from modd.stores.sqlite.user_sql import UserSelect, checked_sql, execute_statements
 
 
 class SqliteTransaction(ABC):
@@ -43,9 +43,9 @@ class SqliteTransaction(ABC):
 
     def __init__(self, store: Store) -> None:
         self.store, self.is_open = store, True
-        self.outer: Any = open_transaction.get()
-        """The transaction around this one: of a different store, or ended."""
-        self._task = current_task()
+        self.outer: Any = skip_ended(open_transaction.get())
+        """The open transaction around this one, of a different store."""
+        self._task: object = current_task()
         self._commit_hooks: list[Callable[[], Awaitable[None]]] = []
 
     @property
@@ -57,6 +57,11 @@ class SqliteTransaction(ABC):
         """Raise `TransactionInUse` after the end, and outside of the task that began the transaction."""
         if not self.is_usable:
             raise TransactionInUse(call, self.is_open)
+
+    def end(self) -> None:
+        """Note that the transaction has ended; tasks that were started inside may refer to it for long."""
+        self.is_open, self._task = False, None
+        self.outer = skip_ended(self.outer)
 
     def on_commit(self, work: Callable[[], Awaitable[None]]) -> None:
         """Have ``work`` called after the commit, and not at all without one; its errors are logged."""
@@ -88,7 +93,7 @@ class SqliteTransaction(ABC):
     async def fetch(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
         """Execute a statement that reads, and return its rows."""
         self.check_usable("fetch")
-        return await self.read(Select(checked_sql(sql), checked_parameters(parameters)))
+        return await self.read(UserSelect(checked_sql(sql), checked_parameters(parameters)))
 
     @abstractmethod
     async def write(self, operation: Operation, *arguments: Any) -> Any:
@@ -105,6 +110,22 @@ class SqliteTransaction(ABC):
     @abstractmethod
     def savepoint(self) -> AbstractAsyncContextManager[SqliteTransaction]:
         """Return a block, for ``async with``, whose writes are dropped if it fails; the transaction goes on."""
+
+
+def skip_ended(transaction: Any) -> Any:
+    """Return the innermost transaction that has not ended, and let go of those around it that have."""
+    first = _first_open(transaction)
+    each = first
+    while isinstance(each, SqliteTransaction):
+        each.outer = _first_open(each.outer)
+        each = each.outer
+    return first
+
+
+def _first_open(transaction: Any) -> Any:
+    while isinstance(transaction, SqliteTransaction) and not transaction.is_open:
+        transaction = transaction.outer
+    return transaction
 
 
 def find_transaction(store: object) -> SqliteTransaction | None:

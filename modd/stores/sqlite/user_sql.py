@@ -8,7 +8,8 @@ from typing import Any
 
 from modd.checks import checked_text
 from modd.errors import InvalidOption
-from modd.stores.sqlite.sql import CallArgs, Connection
+from modd.stores.sqlite.select import Select
+from modd.stores.sqlite.sql import USER_OPERATIONS, CallArgs, Connection
 
 TRANSACTION_WORDS = frozenset({"BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"})
 """Statements that only the store executes, because writes of other callers are in the same commit."""
@@ -65,3 +66,16 @@ def execute_statements(connection: Connection, calls: Sequence[CallArgs]) -> Seq
     Each call has the SQL and its parameters.
     """
     return [connection.execute(sql, parameters).rowcount for sql, parameters in calls]
+
+
+USER_OPERATIONS.add(execute_statements)
+
+
+class UserSelect(Select):
+    """A statement of the user that reads: its errors are told as they are."""
+
+    __slots__ = ()
+
+    def __call__(self, connection: Connection) -> list[Any]:
+        """Return the rows."""
+        return self.execute(connection)

@@ -8,14 +8,15 @@ import pytest
 from modd.errors import InvalidOption
 from modd.ports.items import Item, Stats
 from modd.ports.queue import Queue
+from modd.testing.conformance.queue_ids import QueueIdSuite
 from modd.testing.conformance.queue_keys import QueueKeySuite
 from modd.testing.conformance.queue_leases import QueueLeaseSuite
 from modd.testing.conformance.queue_operator import QueueOperatorSuite
 from modd.testing.conformance.waiting import WaitSuite
 
 
-class QueueConformance(QueueKeySuite, QueueLeaseSuite, QueueOperatorSuite, WaitSuite[Queue]):
-    """The promises of `modd.ports.Queue`; those about keys, leases, operators and waiting are in the base classes."""
+class QueueConformance(QueueIdSuite, QueueKeySuite, QueueLeaseSuite, QueueOperatorSuite, WaitSuite[Queue]):
+    """The promises of `modd.ports.Queue`; those about ids, keys, leases, operators and waiting are in base classes."""
 
     async def test_an_empty_queue_gives_nothing(self) -> None:
         """A claim does not wait; to acknowledge no claims is no error."""
@@ -29,11 +30,11 @@ class QueueConformance(QueueKeySuite, QueueLeaseSuite, QueueOperatorSuite, WaitS
         """A claim has the bytes and all values of its item."""
         async with self.create() as queue:
             body, headers = bytes(range(256)), {"type": "a", "ü": ""}
-            ids = await queue.put(b"", Item(body, headers=headers, key="k", id="mine"))
+            results = await queue.put(b"", Item(body, headers=headers, key="k", id="mine"))
             first, second = await self.claim(queue)
-            assert (first.id, first.body, first.headers, first.key, first.attempt) == (ids[0], b"", {}, None, 1)
+            assert (first.id, first.body, first.headers, first.key, first.attempt) == (results[0].id, b"", {}, None, 1)
             assert (second.id, second.body, second.headers, second.key) == ("mine", body, headers, "k")
-            assert ids[1] == "mine"
+            assert results[1].id == "mine"
 
     async def test_headers_are_copies(self) -> None:
         """A later change of put or claimed headers does not change the item."""
@@ -69,32 +70,6 @@ class QueueConformance(QueueKeySuite, QueueLeaseSuite, QueueOperatorSuite, WaitS
                 for _ in range(5):
                     tasks.start_soon(claim)
             assert sorted(claimed) == [b"%d" % number for number in range(10)]
-
-    async def test_every_item_has_an_id_of_its_own(self) -> None:
-        """Equal bodies are different items."""
-        async with self.create() as queue:
-            ids = await queue.put(*[b"same"] * 10)
-            assert len(set(ids)) == 10
-            assert [claim.id for claim in await self.claim(queue)] == ids
-
-    async def test_a_known_id_is_not_put_twice(self) -> None:
-        """A known id is returned but not added, in one put or later, ready, claimed or dead."""
-        async with self.create() as queue:
-            assert await queue.put(Item(b"1", id="a"), Item(b"2", id="a")) == ["a", "a"]
-            claim = await self.claim_one(queue)
-            assert claim.body == b"1"
-            assert await queue.put(Item(b"3", id="a"), b"4") == ["a", (await self.claim_one(queue)).id]
-            await queue.bury(claim, "no use")
-            assert await queue.put(Item(b"5", id="a")) == ["a"]
-            assert await self.bodies(queue) == []
-
-    async def test_an_acked_id_is_known_no_more(self) -> None:
-        """The id of an acknowledged item can be put again."""
-        async with self.create() as queue:
-            await queue.put(Item(b"1", id="a"))
-            await queue.ack(await self.claim_one(queue))
-            await queue.put(Item(b"2", id="a"))
-            assert await self.bodies(queue) == [b"2"]
 
     async def test_a_delayed_item_is_not_claimed_before_it_is_due(self) -> None:
         """A delayed item blocks no other, and when it is due it has the position at which it was put."""

@@ -94,7 +94,8 @@ async def run_forked(path: str) -> None:
     """Fork with a store open, and try what the child can do."""
     async with SqliteStore(path) as store:
         await store.queue("a").put(b"1")
-        child = os.fork()
+        async with store._writer.reserve():  # a thread that is inside SQLite at a fork locks SQLite in the child
+            child = os.fork()
         if not child:
             in_child(lambda: anyio.run(use_in_child, store, path))
         assert await anyio.to_thread.run_sync(os.waitpid, child, 0) == (child, 0)

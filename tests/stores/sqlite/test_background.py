@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 @pytest.mark.parametrize("immediate", [False, True])
 async def test_work_that_is_started_in_a_transaction_writes_by_itself(path: Path, immediate: bool) -> None:
     async def work() -> None:
-        ids.extend(await store.queue("orders").put(b"1"))
+        ids.extend(each.id for each in await store.queue("orders").put(b"1"))
 
     async def fail() -> None:
         async with store.transaction(immediate=immediate) as tx:

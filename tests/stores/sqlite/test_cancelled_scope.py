@@ -66,7 +66,7 @@ async def test_an_ack_that_was_decided_is_kept(path: Path) -> None:
 
 async def test_what_is_submitted_in_a_shield_is_written_and_the_store_ends(path: Path) -> None:
     with anyio.fail_after(60), anyio.CancelScope() as scope:
-        async with affected(path) as store, affected(path):  # with something that watches the journal mode
+        async with affected(path) as store, affected(path):
             scope.cancel()
             with anyio.CancelScope(shield=True):
                 await anyio.wait_all_tasks_blocked()

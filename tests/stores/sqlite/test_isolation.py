@@ -12,7 +12,9 @@ import anyio
 import pytest
 
 from modd.ports import Conflict, ReadConflict, Transaction
+from modd.stores.sqlite import file_lock
 from modd.stores.sqlite.group_commit import Batch
+from modd.stores.sqlite.journal_mode import NO_LOCKS
 from modd.stores.sqlite.store import SqliteStore
 from tests.stores.sqlite.connections import Watch
 from tests.stores.sqlite.effects import Do, outsider
@@ -36,13 +38,16 @@ async def alone(path: Path) -> AsyncIterator[SqliteStore]:
 
 
 @asynccontextmanager
-async def shared(path: Path) -> AsyncIterator[SqliteStore]:
-    """A store beside a second one, in TRUNCATE mode."""
-    async with affected(path) as store, affected(path):
-        yield store
+async def without_wal(path: Path) -> AsyncIterator[SqliteStore]:
+    """A store in TRUNCATE mode, in which there are no snapshots."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(file_lock, "fcntl", None)
+        async with affected(path) as store:
+            assert store.journal == NO_LOCKS
+            yield store
 
 
-modes = pytest.mark.parametrize("mode", [alone, shared])
+modes = pytest.mark.parametrize("mode", [alone, without_wal])
 
 
 @asynccontextmanager
@@ -144,7 +149,7 @@ async def test_one_that_only_reads_sees_one_state_or_fails(mode: Open, path: Pat
             return first, await balance(tx, "b")
 
     async with accounts(mode, path) as (store, do), AsyncExitStack() as stack:
-        if mode is shared:
+        if mode is without_wal:
             stack.enter_context(pytest.raises(ReadConflict))
         assert await read_both_beside_two_deposits() == (50, 50)
 

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from modd.ports import Conflict, Transaction
+from modd.stores.sqlite import file_lock
 from modd.stores.sqlite.store import SqliteStore
 from tests.stores.sqlite.others import affected
 
@@ -176,9 +177,19 @@ async def one_store(path: Path) -> AsyncIterator[list[SqliteStore]]:
 
 @asynccontextmanager
 async def two_stores(path: Path) -> AsyncIterator[list[SqliteStore]]:
-    """Two stores of one file, in TRUNCATE mode."""
+    """Two stores of one file, that take turns."""
     async with affected(path) as first, affected(path) as second:
         yield [first, second]
+
+
+@asynccontextmanager
+async def without_wal(path: Path) -> AsyncIterator[list[SqliteStore]]:
+    """A store in TRUNCATE mode, in which there are no snapshots."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(file_lock, "fcntl", None)
+        async with affected(path) as store:
+            assert store.journal.mode == "truncate"
+            yield [store]
 
 
 async def run(mode: Any, history: list[Step]) -> None:
@@ -195,7 +206,7 @@ async def run(mode: Any, history: list[Step]) -> None:
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-@pytest.mark.parametrize("mode", [one_store, two_stores])
+@pytest.mark.parametrize("mode", [one_store, two_stores, without_wal])
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(history=histories)
 def test_transactions_beside_each_other_are_as_if_one_after_another(mode: Any, backend: str, history: Any) -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from modd.ports import Item
 from modd.stores.sqlite.errors import NewerStore
+from modd.stores.sqlite.item_ids import queue_number
 from modd.stores.sqlite.opening import connect_file
 from modd.stores.sqlite.schema import FIRST, STEPS, migrate
 from modd.stores.sqlite.store import SqliteStore
@@ -70,6 +72,20 @@ def test_a_step_that_fails_leaves_the_file_as_it_was(file: sqlite3.Connection, b
         migrate("store.db", file, (*STEPS, BAD))
     assert tables(file) == there
     assert len(migrate("store.db", file)) == 12
+
+
+async def test_an_id_of_a_file_of_the_first_version_may_come_again_once_its_item_has_begun(path: Path) -> None:
+    # DR-52
+    number = queue_number("a")
+    with closing(connect_file(str(path))) as file:
+        migrate(str(path), file, (FIRST,))
+        file.execute("INSERT INTO modd_items (place, queue, state, id, body) VALUES (1, ?, 0, 'x', x'31')", (number,))
+    async with SqliteStore(path) as store:
+        queue, item = store.queue("a"), Item(b"2", id="x", unique="until-started")
+        assert [result.duplicate for result in await queue.put(item)] == [True]
+        [claim] = await queue.claim(1, 60)
+        assert [result.duplicate for result in await queue.put(item)] == [False]
+        assert claim.body == b"1"
 
 
 def test_a_newer_file_is_an_error_at_every_step(file: sqlite3.Connection) -> None:

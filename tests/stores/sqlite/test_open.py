@@ -64,7 +64,7 @@ async def test_a_file_of_a_newer_modd_is_left_as_it_is(path: Path) -> None:
     assert "has schema version 99" in str(error)
     assert "upgrade modd" in str(error)
     assert path.read_bytes() == content  # noqa: ASYNC240
-    assert files_beside(path) == {"", "-modd", "-modd-turn"}
+    assert files_beside(path) == {"", "-modd-turn"}
 
 
 async def test_a_file_that_cannot_be_written_is_told_at_once(path: Path) -> None:
@@ -75,10 +75,10 @@ async def test_a_file_that_cannot_be_written_is_told_at_once(path: Path) -> None
 
 
 async def test_a_folder_that_cannot_be_written_is_told_at_once(path: Path) -> None:
-    Path(f"{path}-modd").mkdir()  # noqa: ASYNC240  # so that nobody can make a file of that name
+    Path(f"{path}-modd-turn").mkdir()  # noqa: ASYNC240  # so that nobody can make a file of that name
     error = await opening(path)
     assert isinstance(error, StoreReadOnly)
-    assert "-modd" in str(error)
+    assert "-modd-turn" in str(error)
 
 
 @pytest.mark.parametrize(

@@ -33,9 +33,9 @@ def time(monkeypatch: pytest.MonkeyPatch) -> Stopped:
 
 
 async def put_and_ack(store: SqliteStore, queue: str = "a") -> str:
-    [id] = await store.queue(queue).put(b"1")
+    [result] = await store.queue(queue).put(b"1")
     await store.queue(queue).ack(*await store.queue(queue).claim(1, 60))
-    return id
+    return result.id
 
 
 async def test_ids_do_not_come_again_when_the_clock_is_set_back_and_nothing_waits(path: Path, time: Stopped) -> None:
@@ -60,12 +60,12 @@ async def test_they_do_not_come_again_when_the_file_is_opened_again(path: Path, 
 async def test_an_item_that_is_put_back_has_a_place_that_nobody_gets_again(path: Path) -> None:
     async with SqliteStore(path) as store:
         queue = store.queue("a")
-        ids = await queue.put(b"1")
+        [result] = await queue.put(b"1")
         [claim] = await queue.claim(1, 60)
         await queue.bury(claim, "no")
-        await queue.redrive(*ids)
+        await queue.redrive(result.id)
         await queue.ack(*await queue.claim(1, 60))
-        assert claim.token.partition(".")[0] < (await queue.put(b"2"))[0][12:]
+        assert claim.token.partition(".")[0] < (await queue.put(b"2"))[0].id[12:]
 
 
 async def test_closing_writes_nothing_when_nothing_was_put(path: Path) -> None:

@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from modd import InvalidOption
-from modd.ports import Item, LeaseLost, Queue
+from modd.ports import Item, LeaseLost, PutResult, Queue
 from modd.stores.sqlite.store import SqliteStore
 from modd.testing.conformance import QueueConformance
 from tests.stores.sqlite.conftest import Clock
@@ -90,10 +90,11 @@ async def test_of_many_that_are_acked_those_that_are_lost_are_named(path: Path) 
 async def test_ids_that_look_like_those_of_the_queue_are_ids_like_others(path: Path) -> None:
     async with SqliteStore(path) as store:
         queue = store.queue("orders")
-        [made] = await queue.put(b"1")
+        [result] = await queue.put(b"1")
+        made = result.id
         await queue.ack(*await queue.claim(1, 10))
         odd = [f"{made[:12]}xyz", made]
-        assert await queue.put(*[Item(b"", id=each) for each in odd]) == odd
+        assert await queue.put(*[Item(b"", id=each) for each in odd]) == [PutResult(each, False) for each in odd]
         assert await queue.cancel(*odd, f"{made[:12]}f") == odd
 
 

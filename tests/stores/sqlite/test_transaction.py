@@ -124,7 +124,8 @@ async def test_a_transaction_with_no_writes_commits_nothing(path: Path) -> None:
         before = watch.done["COMMIT"]
         async with store.transaction() as tx:
             assert await tx.fetch("SELECT 1 + ?", (1,)) == [(2,)]
-            assert await store.queue("orders").put() == await store.outbox.put() == []
+            assert await store.queue("orders").put() == []
+            assert await store.outbox.put() == []
         assert watch.done["COMMIT"] == before
 
 
@@ -146,7 +147,7 @@ async def test_what_needs_an_answer_is_refused_while_writes_are_collected(path: 
 async def test_ids_are_known_before_the_commit(path: Path) -> None:
     async with open_store(path) as store:
         async with store.transaction():
-            ids = [*await store.outbox.put(b"1", b"2"), *await store.queue("orders").put(b"3")]
+            ids = [*await store.outbox.put(b"1", b"2"), *[each.id for each in await store.queue("orders").put(b"3")]]
         claims = [*await store.outbox.claim(9, 60), *await store.queue("orders").claim(9, 60)]
         assert [claim.id for claim in claims] == ids
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -173,3 +175,32 @@ async def test_the_transaction_that_is_open_is_found(path: Path) -> None:
             assert current_transaction("pay") is tx
         with pytest.raises(NoTransaction):
             current_transaction("pay")
+
+
+async def test_transactions_that_overlap_do_not_keep_those_that_have_ended(path: Path) -> None:
+    # DR-63
+    begun: list[weakref.ref[Any]] = []
+    ended: list[int] = []
+    alive: list[int] = []
+
+    async def work(number: int) -> None:
+        """Begin a transaction, and end it after the next one was begun, by a task that was started inside."""
+        while len(ended) < number - 1:  # the one before the last one is of the same store
+            await anyio.lowlevel.checkpoint()
+        async with stores[number % 2].transaction() as tx:
+            begun.append(weakref.ref(tx))
+            del tx
+            if number == 30:
+                gc.collect()
+                alive.append(sum(each() is not None for each in begun))
+            else:
+                tasks.start_soon(work, number + 1)
+                while len(begun) == number + 1:
+                    await anyio.lowlevel.checkpoint()
+        ended.append(number)
+
+    async with open_store(path) as first, open_store(path.with_name("second.db")) as second:
+        stores = [first, second]
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(work, 0)
+    assert len(begun) == 31 and alive[0] <= 6

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import pytest
@@ -18,7 +18,7 @@ from modd.stores.sqlite.errors import StoreClosed, StoreFailed, StoreFull
 from modd.stores.sqlite.opening import connect_file
 from modd.stores.sqlite.sql import CallArgs, Connection
 from modd.stores.sqlite.store import SqliteStore
-from modd.stores.sqlite.write_turns import FairConnectionThread, WriteTurns
+from modd.stores.sqlite.write_turns import WriterThread, WriteTurns
 from modd.stores.sqlite.writer import Writer
 from tests.stores.sqlite.connections import Watch
 from tests.stores.sqlite.connections import failed as failure
@@ -39,10 +39,10 @@ async def told(call: Do) -> None:
 
 
 @asynccontextmanager
-async def open_thread(path: Path, has_others: Callable[[], bool]) -> AsyncIterator[FairConnectionThread]:
+async def open_thread(path: Path) -> AsyncIterator[WriterThread]:
     path.touch()  # noqa: ASYNC240
     loop, turns = start_loop_thread(), WriteTurns(str(path), 1)
-    thread = FairConnectionThread(partial(connect_file, str(path)), loop, turns, has_others)
+    thread = WriterThread(partial(connect_file, str(path)), loop, turns)
     await thread.open()
     yield thread
     await thread.close()
@@ -71,12 +71,9 @@ def stop(connection: Connection, calls: Sequence[CallArgs]) -> Sequence[None]:
     raise Stop
 
 
-async def test_when_the_connection_cannot_even_be_asked_all_callers_are_told_and_it_goes_on(path: Path) -> None:
-    def has_others() -> bool:
-        if errors:
-            raise errors.pop()
-        return False
-
+async def test_when_the_connection_cannot_even_be_asked_all_callers_are_told_and_it_goes_on(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     failed = 0
 
     async def fail(number: int) -> None:
@@ -85,8 +82,12 @@ async def test_when_the_connection_cannot_even_be_asked_all_callers_are_told_and
             await writer.submit(insert_numbers, number)
         failed += 1
 
-    errors: list[Exception] = [RuntimeError("can't start new thread")]
-    async with open_thread(path, has_others) as thread:
+    async def refuse(work: object) -> None:
+        monkeypatch.undo()
+        raise RuntimeError("can't start new thread")
+
+    async with open_thread(path) as thread:
+        monkeypatch.setattr(thread, "run", refuse)
         writer = Writer("store.db", thread, lambda: None)
         async with anyio.create_task_group() as tasks:
             for number in (1, 2):
@@ -99,7 +100,7 @@ async def test_when_the_connection_cannot_even_be_asked_all_callers_are_told_and
 
 
 async def test_work_that_a_connection_did_not_take_is_not_done_in_place_of_the_next(path: Path) -> None:
-    async with open_thread(path, lambda: False) as thread:
+    async with open_thread(path) as thread:
         await thread.close()
         for _ in range(2):
             with pytest.raises(ValueError, match=r"active|closed"):
@@ -127,7 +128,7 @@ async def test_what_ends_the_writer_comes_out_and_its_callers_are_told(path: Pat
         async with writer.reserve():
             pass
 
-    async with open_thread(path, lambda: False) as thread:
+    async with open_thread(path) as thread:
         writer = Writer("store.db", thread, lambda: None)
         calls = (partial(writer.submit, stop), reserve)
         async with anyio.create_task_group() as tasks:
@@ -162,7 +163,7 @@ async def test_who_waits_for_a_turn_when_the_writer_is_closed_is_told(path: Path
 
     begun, over = anyio.Event(), anyio.Event()
     with anyio.fail_after(60):
-        async with open_thread(path, lambda: False) as thread, anyio.create_task_group() as tasks:
+        async with open_thread(path) as thread, anyio.create_task_group() as tasks:
             writer = Writer("store.db", thread, lambda: None)
             async with running(writer):
                 tasks.start_soon(reserve)
@@ -173,13 +174,15 @@ async def test_who_waits_for_a_turn_when_the_writer_is_closed_is_told(path: Path
                 over.set()
 
 
-async def test_where_no_turn_is_to_be_had_it_is_written_without_one(path: Path) -> None:
+async def test_while_there_is_no_turn_nothing_is_written_and_it_goes_on_afterwards(path: Path) -> None:
     def lock(file: int, operation: int) -> None:
         raise OSError(37, "No locks available")
 
-    async with affected(path) as store, affected(path):
-        thread: Any = store._writer._thread
-        thread._turns._lock._lock = lock
-        with anyio.fail_after(60):
+    async with affected(path) as store:
+        turns: Any = cast(Any, store._writer._thread)._turns
+        turns._lock._lock, before = lock, turns._lock._lock
+        with pytest.raises(StoreFailed, match="No locks available"):
             await store.queue("a").put(b"1")
-        assert (await store.queue("a").stats()).ready == 1
+        turns._lock._lock = before
+        await store.queue("a").put(b"2")
+        assert [claim.body for claim in await store.queue("a").claim(9, 60)] == [b"2"]
