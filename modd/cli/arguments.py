@@ -12,13 +12,13 @@ from modd.checks import is_encodable
 from modd.cli.errors import UsageError
 from modd.texts import encodable
 
-CommandName: TypeAlias = Literal["stats", "dead", "show", "redrive", "discard", "doctor"]
+CommandName: TypeAlias = Literal["stats", "dead", "show", "redrive", "discard", "forget", "doctor"]
 
 
 class Arguments(msgspec.Struct, frozen=True, kw_only=True):
     """The parsed arguments: a command for the file at ``path``, and its options.
 
-    name: the name of a queue.
+    name: the name of a queue. handler: the name of a handler.
     id, ids: of items. all: all dead letters of the queue, in place of ids.
     yes: do not ask for confirmation.
     types: sources of message types, as ``module`` or ``module:name``.
@@ -31,6 +31,7 @@ class Arguments(msgspec.Struct, frozen=True, kw_only=True):
     command: CommandName = "stats"
     json: bool = False
     name: str = ""
+    handler: str = ""
     id: str = ""
     ids: list[str] = []
     all: bool = False
@@ -43,7 +44,7 @@ class Arguments(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.command in ("redrive", "discard") and bool(self.ids) is self.all:
             raise UsageError(f"{self.command}: give either ids or --all")
-        for text in (self.name, self.id, *self.ids):
+        for text in (self.name, self.handler, self.id, *self.ids):
             if not is_encodable(text):
                 raise UsageError(f"{encodable(text)}: give names and ids in UTF-8")
         if self.limit < 1:
@@ -97,6 +98,8 @@ def _add_commands(queue: ArgumentParser) -> None:
         _add_body_options(parser)
     _add_dead_letter_options(add("redrive", "put dead letters back at the end of their queue"))
     _add_dead_letter_options(add("discard", "delete dead letters"))
+    forget = add("forget", "forget a handler that workers have no more, and remove its deliveries")
+    forget.add_argument("handler", metavar="HANDLER", help="the name of the handler")
     doctor = add("doctor", "check the health of the file; the exit code is 1 if there is a problem")
     doctor.add_argument("--full", action="store_true", default=SUPPRESS, help="check the indexes, too")
 

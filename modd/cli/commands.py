@@ -13,6 +13,7 @@ from modd.cli.arguments import Arguments
 from modd.cli.content import MASK_TEXT, Viewer, choose_viewer
 from modd.cli.dead_letters import list_dead_letters, process_in_batches
 from modd.cli.doctor import Doctor
+from modd.cli.handlers import forget, list_handlers
 from modd.cli.inspection import Inspector, inspect_file
 from modd.cli.reports import BatchResult, ItemDetails, Overview, Report, State
 from modd.cli.types import load_codecs
@@ -40,9 +41,11 @@ def no_progress(title: str, total: int) -> AbstractContextManager[Callable[[int]
 
 
 def run_command(arguments: Arguments, confirm: Confirm, progress: Progress = no_progress) -> Report:
-    """Run a command. Raises `UsageError`, `NoSuchItem`, `NotConfirmed` and `modd.ports.StoreError`."""
+    """Run a command. Raises `UsageError`, `NoSuchItem`, `NoSuchHandler`, `NotConfirmed`, `modd.ports.StoreError`."""
     if arguments.command == "redrive" or arguments.command == "discard":
         return _process(arguments, arguments.command, confirm, progress)
+    if arguments.command == "forget":
+        return forget(arguments.path, arguments.handler)
     viewer = choose_viewer(load_codecs(arguments.types), arguments.raw)
     return inspect_file(arguments.path, partial(_report, arguments, viewer))
 
@@ -59,8 +62,9 @@ def _report(arguments: Arguments, viewer: Viewer, inspector: Inspector) -> Repor
 
 
 def count_items(inspector: Inspector) -> Overview:
-    """Count the items of all queues and of the outbox."""
-    return Overview(inspector.path, [inspector.counts(name) for name in inspector.queues()], inspector.outbox())
+    """Count the items of all queues and of the outbox, and list the handlers."""
+    counts = [inspector.counts(name) for name in inspector.queues()]
+    return Overview(inspector.path, counts, inspector.outbox(), list_handlers(inspector))
 
 
 def show_item(inspector: Inspector, queue: str, id: str, viewer: Viewer, *, is_raw: bool = False) -> ItemDetails:

@@ -30,6 +30,17 @@ class NoSuchQueue(UsageError):
         super().__init__(f"no queue {queue!r} in {path}; it has: {', '.join(self.queues) or 'none'}")
 
 
+class NoSuchHandler(ModdError, LookupError):
+    """No queue of the file has a handler of this name, or deliveries for one.
+
+    ``handler`` is the name, ``handlers`` the names of the handlers in the file.
+    """
+
+    def __init__(self, handler: str, path: str, handlers: Iterable[str]) -> None:
+        self.handler, self.handlers = handler, tuple(handlers)
+        super().__init__(f"no handler {handler!r} in {path}; it has: {', '.join(self.handlers) or 'none'}")
+
+
 class NoSuchItem(ModdError, LookupError):
     """The queue has no item with this id."""
 

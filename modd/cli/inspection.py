@@ -18,7 +18,7 @@ from modd.stores.sqlite.damage import Columns, Damage, as_damage
 from modd.stores.sqlite.errors import NotAStore, translate_error
 from modd.stores.sqlite.item_ids import ItemIds
 from modd.stores.sqlite.journal_mode import prepare_reader
-from modd.stores.sqlite.queue_sql import COUNTS, DEAD, READY
+from modd.stores.sqlite.queue_sql import COUNTS, DEAD, LEFT_COUNT, READY
 from modd.stores.sqlite.schema import NONCE, check_version
 from modd.stores.sqlite.select import Select
 
@@ -81,7 +81,8 @@ class Inspector:
     def counts(self, queue: str) -> QueueCounts:
         """Count the items of each kind in a queue."""
         parameters = {"queue": self._ids(queue).number, "now": self._clock()}
-        return QueueCounts(queue, *Select(COUNTS, parameters).only(self.connection))
+        counts = COUNTS if self.version > 1 else COUNTS.replace(LEFT_COUNT, "0")
+        return QueueCounts(queue, *Select(counts, parameters).only(self.connection))
 
     def outbox(self) -> int:
         """Count the items in the outbox."""

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from functools import singledispatch
+from time import time
 from typing import Any
 
 import msgspec
@@ -15,7 +16,16 @@ from rich.table import Table
 from rich.text import Text
 
 from modd.cli.doctor import format_age
-from modd.cli.reports import BatchResult, Content, DeadLetterList, Health, ItemDetails, Overview, QueueHealth
+from modd.cli.reports import (
+    BatchResult,
+    Content,
+    DeadLetterList,
+    ForgetResult,
+    Health,
+    ItemDetails,
+    Overview,
+    QueueHealth,
+)
 from modd.concurrency.blocks import block
 from modd.texts import escape_control
 
@@ -55,8 +65,11 @@ def _blocks(report: Any) -> Iterable[Table | str]:
 
 @_blocks.register
 def _overview(report: Overview) -> Iterable[Table | str]:
-    rows = [(queue.name, queue.ready, queue.delayed, queue.leased, queue.dead) for queue in report.queues]
-    yield _table(("queue", "ready", "delayed", "leased", "dead"), rows, numbers=range(1, 5))
+    rows = [(each.name, each.ready, each.delayed, each.leased, each.dead, each.left) for each in report.queues]
+    yield _table(("queue", "ready", "delayed", "leased", "dead", "left"), rows, numbers=range(1, 6))
+    if report.handlers:
+        handlers = [(each.queue, each.handler, each.bus, _age(each.seen), each.left) for each in report.handlers]
+        yield _table(("queue", "handler", "bus", "announced", "left"), handlers, numbers=[4])
     yield f"outbox: {report.outbox}"
 
 
@@ -104,6 +117,11 @@ def _batch_result(report: BatchResult) -> Iterable[Table | str]:
 
 
 @_blocks.register
+def _forget_result(report: ForgetResult) -> Iterable[Table | str]:
+    yield f"{report.handler}: forgotten in {', '.join(report.queues)}; {report.removed} deliveries removed"
+
+
+@_blocks.register
 def _health(report: Health) -> Iterable[Table | str]:
     journal, sizes = report.journal, report.sizes
     yield _pairs(
@@ -120,8 +138,8 @@ def _health(report: Health) -> Iterable[Table | str]:
         }
     )
     if report.queues:
-        names = ("queue", "ready", "delayed", "leased", "dead", "oldest ready put", "oldest dead put")
-        yield _table(names, [_health_row(queue) for queue in report.queues], numbers=range(1, 5))
+        names = ("queue", "ready", "delayed", "leased", "dead", "left", "oldest ready put", "oldest dead put")
+        yield _table(names, [_health_row(queue) for queue in report.queues], numbers=range(1, 6))
     yield from (f"problem: {text}" for text in report.problems)
     yield from (f"advice: {text}" for text in report.advice)
     yield "healthy" if report.ok else "not healthy"
@@ -131,7 +149,11 @@ def _health_row(queue: QueueHealth) -> tuple[Any, ...]:
     counts = queue.counts
     ages = (queue.oldest_ready, queue.oldest_dead)
     times = ("-" if age is None else format_age(age) for age in ages)
-    return counts.name, counts.ready, counts.delayed, counts.leased, counts.dead, *times
+    return counts.name, counts.ready, counts.delayed, counts.leased, counts.dead, counts.left, *times
+
+
+def _age(at: float | None) -> str:
+    return "no more" if at is None else format_age(max(0.0, time() - at))
 
 
 def _processes(report: Health) -> str:

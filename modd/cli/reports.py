@@ -15,14 +15,32 @@ class QueueCounts(msgspec.Struct, frozen=True):
     delayed: int
     leased: int
     dead: int
+    left: int
+
+
+class HandlerStatus(msgspec.Struct, frozen=True):
+    """A handler of a queue.
+
+    types: the message types for which workers have announced it.
+    seen: the time of the last announcement, in seconds since 1970; None if it is announced no more.
+    left: the number of its deliveries that workers without it have left to workers that have it.
+    """
+
+    queue: str
+    bus: str
+    handler: str
+    types: list[str]
+    seen: float | None
+    left: int
 
 
 class Overview(msgspec.Struct, frozen=True):
-    """All queues of a file. outbox: the number of items that are not published yet."""
+    """All queues of a file, and their handlers. outbox: the number of items that are not published yet."""
 
     path: str
     queues: list[QueueCounts]
     outbox: int
+    handlers: list[HandlerStatus]
 
 
 class Content(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -99,6 +117,14 @@ class BatchResult(msgspec.Struct, frozen=True):
     missing: list[str]
 
 
+class ForgetResult(msgspec.Struct, frozen=True):
+    """The result of ``forget``. queues: those of the handler. removed: the number of removed deliveries."""
+
+    handler: str
+    queues: list[str]
+    removed: int
+
+
 class Process(msgspec.Struct, frozen=True):
     """Another process that has the file open.
 
@@ -169,4 +195,4 @@ class Health(msgspec.Struct, frozen=True):
     advice: list[str]
 
 
-Report = Overview | DeadLetterList | ItemDetails | BatchResult | Health
+Report = Overview | DeadLetterList | ItemDetails | BatchResult | ForgetResult | Health

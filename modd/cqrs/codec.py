@@ -12,7 +12,7 @@ from modd.checks import checked_callable, checked_list
 from modd.core import Message, mask_values, misfit_of, wire_name
 from modd.cqrs.decodable import check_decodable, decodable, types_by_name
 from modd.cqrs.envelope import Envelope
-from modd.cqrs.errors import Undecodable, Unencodable
+from modd.cqrs.errors import Undecodable, Unencodable, UnknownType
 from modd.cqrs.intents import result_type, with_derived
 from modd.cqrs.round_trip import RoundTrip, is_certain
 from modd.cqrs.stamps import BUILT_IN, Emitted, Handled, Received, Redispatched, Stamp, UnknownStamp
@@ -83,6 +83,16 @@ class Codec:
         for kind in (*self._messages.values(), *self._stamps.values()):
             self._decoder_of(kind)
 
+    @property
+    def versions(self) -> dict[str, range]:
+        """The versions of messages that it decodes, by name on the wire, former names included."""
+        return self._upcasting.versions
+
+    @property
+    def former_names(self) -> frozenset[str]:
+        """The names of messages that it decodes as messages of another name."""
+        return frozenset(self._upcasting.versions.keys() - self._messages.keys())
+
     def encode(self, envelope: Envelope[Any]) -> bytes:
         """Return the envelope as bytes, from which `decode` makes an equal envelope.
 
@@ -105,15 +115,28 @@ class Codec:
     def decode(self, data: bytes) -> Envelope[Any]:
         """Return the envelope, ready to be dispatched, with a `Received` stamp.
 
-        Raises `Undecodable`, without values of the data and without a cause, which may have them.
+        Raises `UnknownType` for a type that is not registered and a version that no upcaster takes, and `Undecodable`,
+        without values of the data and without a cause, which may have them.
         """
         try:
             parts: EnvelopeData = self._read[EnvelopeData](data)
             message = self._decode_message(parts.message)
             stamps = [self._decode_stamp(each, message) for each in parts.stamps]
             return Envelope.restore(message, parts.identity, (*stamps, Received()))
+        except UnknownType:
+            raise
         except Exception as error:  # a hook may raise anything when data does not fit
             reason = self._without_values(error, data)
+        raise Undecodable(reason, self._messages)
+
+    def head_of(self, data: bytes) -> tuple[str, int]:
+        """Return the name of the message's type on the wire, and its version. Raises `Undecodable` for no envelope."""
+        try:
+            head = self._read_head(self._read[EnvelopeData](data).message)
+        except Exception as error:
+            reason = self._without_values(error, data)
+        else:
+            return head.name, head.version
         raise Undecodable(reason, self._messages)
 
     def _without_values(self, error: Exception, data: bytes) -> Exception:
@@ -180,6 +203,9 @@ class Codec:
             raise TypeError(f"a message is a mapping {wanted}") from error
 
     def _upcast(self, head: Head, data: msgspec.Raw) -> Any:
+        limit = self._upcasting.limit_of(head.name, head.version)
+        if limit is not None:
+            raise UnknownType(head.name, head.version, limit, self._messages)
         fields = self._read[dict](data)
         del fields[TYPE]
         fields.pop(VERSION, None)

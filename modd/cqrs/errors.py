@@ -120,6 +120,7 @@ __all__ = [
     "Sealed",
     "Undecodable",
     "Unencodable",
+    "UnknownType",
     "UnsafeOrder",
     "WrongBus",
     "WrongEnvelope",
@@ -145,13 +146,35 @@ class Undecodable(ModdError, ValueError):
     reason: the error of the decoder, without their values; a ``KeyError`` for an unknown name.
     known: the names of the types that the codec knows, in the text.
 
-    Add the type, or an upcaster for its old name, to the `Codec`, and give both sides the same ``format``.
+    Give both sides the same ``format``, and messages whose fields have changed a higher ``schema_version``.
     """
 
     def __init__(self, reason: Exception, known: Iterable[str]) -> None:
         self.reason = reason
-        text = f"no type {reason.args[0]!r}" if isinstance(reason, KeyError) else str(reason)
-        super().__init__(f"these bytes are no envelope: {text}; the codec knows: {', '.join(known) or 'no types'}")
+        super().__init__(f"{self._describe(reason)}; the codec knows: {', '.join(known) or 'no types'}")
+
+    def _describe(self, reason: Exception) -> str:
+        return f"these bytes are no envelope: {reason}"
+
+
+class UnknownType(Undecodable):
+    """An envelope has a message of a type, or of a version of it, that is not known here.
+
+    name, version: those of the message on the wire.
+    reason: a ``KeyError`` for an unknown name, else an error with the limit of the versions.
+    known: the names of the types that are known, in the text.
+
+    A worker leaves such a message to workers that know it. Give the worker a handler, or a codec that knows the type:
+    add the type, or an upcaster for its old name or version, to the `Codec`.
+    """
+
+    def __init__(self, name: str, version: int, reason: Exception, known: Iterable[str]) -> None:
+        self.name, self.version = name, version
+        super().__init__(reason, known)
+
+    def _describe(self, reason: Exception) -> str:
+        text = f"no type {self.name!r}" if isinstance(reason, KeyError) else str(reason)
+        return f"{text}; give the worker a handler, or a codec that knows it"
 
 
 class Unencodable(ModdError, ValueError):

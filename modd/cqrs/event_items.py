@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from modd.core import Message
+from modd.core import Message, wire_name
 from modd.cqrs.codec import Codec
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.ids import item_id
+from modd.cqrs.intents import Event
+from modd.cqrs.wire import EVENT_HEADER
 from modd.ports.items import Item
 
 
@@ -32,7 +34,9 @@ class EventItems:
     def _item(self, event: Message, cause: Envelope[Any], key: str | None) -> Item:
         envelope = Envelope(event)
         envelope.set_cause(cause)
-        return Item(self._codec_of(type(event)).encode(envelope), key=key, id=item_id(cause.bus.name, envelope.id))
+        body = self._codec_of(type(event)).encode(envelope)
+        headers = {EVENT_HEADER: wire_name(type(event))} if isinstance(event, Event) else {}
+        return Item(body, headers, key=key, id=item_id(cause.bus.name, envelope.id))
 
     def _codec_of(self, kind: type[Message]) -> Codec:
         if self._codec is not None:

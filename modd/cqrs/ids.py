@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from itertools import count
 from os import getpid
@@ -63,6 +64,11 @@ def qualify(bus: str, text: str) -> str:
 def item_id(bus: str, id: str) -> str:
     """Return the id of the queue item of an envelope: ``commands:import-7``. It has no ``/``: rows of handlers do."""
     return f"{escape(bus, ':/')}:{escape(id, '/')}"
+
+
+def unescape(text: str) -> str:
+    """Return the text that `escape` was given."""
+    return re.sub("%([0-9A-F]{2})", lambda found: chr(int(found[1], 16)), text)
 
 
 def escape(text: str, separators: str) -> str:

@@ -49,6 +49,18 @@ class Upcasting:
         self._chains = {key: _chain_of_name(key, steps) for key, steps in checked.items() if isinstance(key, str)}
         self._chains |= {name: _chain_of_type(name, kind, checked) for name, kind in kinds.items()}
 
+    @property
+    def versions(self) -> dict[str, range]:
+        """The versions that can be read, by current and former name."""
+        return {name: range(chain.oldest, chain.newest + 1) for name, chain in self._chains.items()}
+
+    def limit_of(self, name: str, version: int) -> Exception | None:
+        """Return the reason for which messages of this name and version cannot be read; None if they can."""
+        if name not in self._chains:
+            return KeyError(name)
+        limit = self._chains[name].limit_of(version)
+        return ValueError(limit) if limit else None
+
     def __contains__(self, name: object) -> bool:
         """Return True if messages of this name can be read."""
         return name in self._chains
@@ -56,8 +68,7 @@ class Upcasting:
     def upcast(self, name: str, version: int, fields: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         """Return the current name of a message and its fields in the current version.
 
-        Raises ``KeyError`` for an unknown name, and ``ValueError`` for a version without upcasters and for an upcaster
-        that fails.
+        Raises ``ValueError`` for an upcaster that fails, or that returns a message which cannot be read.
         """
         fields = self._chains[name].run(version, fields)
         if name not in self._kinds:
@@ -89,17 +100,20 @@ class _Chain(msgspec.Struct, frozen=True):
     newest: int
     """The newest version that can be read; `oldest` is the oldest."""
 
-    def run(self, version: int, fields: dict[str, Any]) -> dict[str, Any]:
+    def limit_of(self, version: int) -> str:
+        """Return the reason for which data of a version cannot be read; empty if it can."""
+        title = f"{self.name} of version {version}"
         if version > self.newest:
-            raise ValueError(
-                f"{self.name} of version {version} is newer than {self.newest}, the newest known here; deploy "
-                "consumers before producers"
-            )
+            return f"{title} is newer than {self.newest}, the newest known here; deploy consumers before producers"
         if version < self.oldest:
-            raise ValueError(
-                f"{self.name} of version {version} is older than {self.oldest}, the oldest that can be read here; "
-                f"give the upcasters from version {version} on"
-            )
+            cure = f"give the upcasters from version {version} on"
+            return f"{title} is older than {self.oldest}, the oldest that can be read here; {cure}"
+        return ""
+
+    def run(self, version: int, fields: dict[str, Any]) -> dict[str, Any]:
+        limit = self.limit_of(version)
+        if limit:
+            raise ValueError(limit)
         while version in self.steps:
             fields = self._run_step(version, fields)
             version += 1

@@ -19,6 +19,10 @@ BUS_HEADER = "modd-bus"
 """The header of a queued message that names its bus, for a worker that serves several."""
 
 
+EVENT_HEADER = "modd-event"
+"""The header of a queued event: the name of its type on the wire, for workers that cannot decode it."""
+
+
 FORMATS: dict[str, ModuleType] = {"json": msgspec.json, "msgpack": msgspec.msgpack}
 """The modules that encode and decode, by the name of the format."""
 

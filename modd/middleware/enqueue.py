@@ -8,16 +8,16 @@ from typing import Any, ClassVar, TypedDict, get_args, get_origin
 from weakref import WeakKeyDictionary
 
 from modd.checks import checked_callable, checked_flag, checked_methods
-from modd.core import Intent, Message, Question
+from modd.core import Intent, Message, Question, wire_name
 from modd.cqrs.chain import Next
 from modd.cqrs.codec import Codec
 from modd.cqrs.decodable import check_decodable
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import WrongBus
 from modd.cqrs.ids import item_id
-from modd.cqrs.intents import Command, Query, result_type
+from modd.cqrs.intents import Command, Event, Query, result_type
 from modd.cqrs.stamps import Delay, Emitted, OnlyHandler, Queued, Received, Stamp
-from modd.cqrs.wire import BUS_HEADER, Decoders
+from modd.cqrs.wire import BUS_HEADER, EVENT_HEADER, Decoders
 from modd.errors import NotAnswered
 from modd.middleware.bus_keys import KeyOrNone, MiddlewareWithKeys, key_or_none
 from modd.ports import Item, Queue, Unique
@@ -143,6 +143,8 @@ class Enqueue(MiddlewareWithKeys):
         body, key = self._codecs[envelope.bus].encode(envelope), options["key"]
         key = None if key is None else await key_or_none(key, envelope)
         id, headers = item_id(envelope.bus.name, envelope.id), {BUS_HEADER: envelope.bus.name}
+        if issubclass(envelope.bus.kind, Event):
+            headers[EVENT_HEADER] = wire_name(type(envelope.message))
         unique: Unique = "until-started" if _is_next_run(envelope) else options["unique"]
         [result] = await options["queue"].put(Item(body, headers, key, _delay_of(envelope), id, unique))
         if result.duplicate is not False:

@@ -17,7 +17,7 @@ from modd.ports.errors import (
 )
 from modd.ports.events import EventStore, RecordedEvent, Snapshot
 from modd.ports.inbox import Inbox
-from modd.ports.items import Claim, DeadLetter, Item, PutResult, Stats, Unique
+from modd.ports.items import Claim, DeadLetter, Item, PutResult, Stats, Subscription, Unique
 from modd.ports.locks import Locks
 from modd.ports.outbox import Outbox
 from modd.ports.queue import Queue
@@ -44,6 +44,7 @@ __all__ = [
     "Snapshot",
     "Stats",
     "StoreError",
+    "Subscription",
     "SupportsTransactions",
     "Transaction",
     "Unique",

@@ -9,6 +9,10 @@ import msgspec
 from modd.checks import check_headers, checked_delay, checked_text
 from modd.errors import InvalidOption
 
+HANDLER = "modd-handler"
+"""The header of an item that is for one handler of an event: the name of that handler."""
+
+
 Unique: TypeAlias = Literal["until-done", "until-started"]
 """The time for which an item keeps a second one with its id out of a queue; see `Item`."""
 
@@ -112,9 +116,26 @@ class Stats(msgspec.Struct, frozen=True):
     delayed: put or retried with a delay that is not over.
     leased: claimed.
     dead: buried.
+    left: left to workers that know them, which have not claimed them yet; 0 by default.
     """
 
     ready: int
     delayed: int
     leased: int
     dead: int
+    left: int = 0
+
+
+class Subscription(msgspec.Struct, frozen=True):
+    """A handler that workers of a queue have announced.
+
+    bus: the name of its typed bus.
+    type: the name of the message type on the wire.
+    handler: the name of the handler; empty for a former name of a type, which a worker can decode.
+    seen: the time of the last announcement, in seconds since 1970; 0, the default, in an announcement.
+    """
+
+    bus: str
+    type: str
+    handler: str
+    seen: float = 0.0

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable, Collection, Sequence
+from typing import Protocol, TypeAlias
 
-from modd.ports.items import Claim, DeadLetter, Item, PutResult, Stats
+from modd.ports.items import Claim, DeadLetter, Item, PutResult, Stats, Subscription
+
+CreateDeliveries: TypeAlias = Callable[[Sequence[Subscription]], Sequence[Item] | None]
+"""A function from the announced handlers of an event to the items that replace it; None to leave the event alone."""
 
 
 class Queue(Protocol):
@@ -19,6 +23,11 @@ class Queue(Protocol):
     released from its first attempt. An item with a delay does not block its key before it is due; then it has the
     position at which it was put.
 
+    Subscriptions. Workers announce their handlers, and an event is replaced with one item for each handler that was
+    announced, by whichever worker. A worker leaves an item that it does not know to workers that know it: `claim` does
+    not return the item then, `claim_left` does. No attempt counts, and the item keeps its key. `stats` counts it as
+    left.
+
     Ids. Several items may have one id: those that have begun, and the next one, which was put with
     ``unique="until-started"``. A claim stands for its own item. `cancel`, `redrive` and `discard` take an id for all
     items in the right state that have it, and return it once for each.
@@ -26,7 +35,7 @@ class Queue(Protocol):
     Times are in seconds. Methods raise `InvalidOption` for impossible times, and for a limit below 1.
 
     An implementation may have one more method, ``async def wait(self, seconds: float) -> None``, which returns when
-    there may be an item to claim, at the latest after ``seconds``. Without it workers poll.
+    there may be an item to claim, or to claim by its name, at the latest after ``seconds``. Without it workers poll.
     """
 
     async def put(self, *items: bytes | Item) -> list[PutResult]:
@@ -59,6 +68,46 @@ class Queue(Protocol):
 
     async def bury(self, claim: Claim, reason: str) -> None:
         """Make the item a dead letter, with the reason for which it is not retried. Its key is free."""
+        ...
+
+    async def announce(self, *subscriptions: Subscription, retention: float) -> None:
+        """Note that these handlers were seen now; from then on each event of their types has an item for each of them.
+
+        Handlers of the queue that were not seen for ``retention`` seconds are forgotten.
+        """
+        ...
+
+    async def subscriptions(self) -> list[Subscription]:
+        """Return the announced handlers, sorted by type, bus and name."""
+        ...
+
+    async def forget(self, handler: str) -> int:
+        """Forget a handler, on every bus, and remove its items that are not leased and not dead; return their number.
+
+        Items of a handler have its name in the header ``modd-handler``.
+        """
+        ...
+
+    async def fan_out(self, claim: Claim, types: Collection[str], create: CreateDeliveries) -> int | None:
+        """Put the items that ``create`` makes of the announced handlers of these types, and acknowledge the claim.
+
+        All of it happens at once, or nothing. Return the number of items; None if ``create`` returned None, which
+        changes nothing.
+
+        create: a function of the subscriptions, without effects; called in any thread, and perhaps more than once.
+        """
+        ...
+
+    async def leave(self, claim: Claim, name: str, retention: float) -> bool:
+        """Leave the item to workers that claim items of this name; the attempt does not count.
+
+        After ``retention`` seconds in which nobody has claimed it, the item is ready again. Then this returns False,
+        and changes nothing: settle the claim in another way.
+        """
+        ...
+
+    async def claim_left(self, names: Collection[str], limit: int, lease: float) -> list[Claim]:
+        """Lease up to ``limit`` items that were left under one of these names, as `claim` does."""
         ...
 
     async def cancel(self, *ids: str) -> list[str]:

@@ -4,7 +4,8 @@ Begin reading at `worker` (the public class) and `run` (its loop). Then follow a
 
 - `source` claims it from a queue; `pool` handles claims side by side; `modd.concurrency.lease` renews their leases.
 - `claim_handler` decodes the message and dispatches it to one of the `buses`; `emitted` publishes its events.
-- `fan_out` replaces an event with one row for each handler; `parked` has the rows whose handlers are not here.
+- `fan_out` replaces an event with one delivery for each handler that workers have announced; `subscriptions` has the
+  handlers that this worker announces, and the names of messages that are left to it.
 - `claim` settles it; `retry` decides about the next attempt; `dead_letters` makes dead letters.
 - `group` runs workers together until SIGTERM; `idleness` ends a run in tests.
 """

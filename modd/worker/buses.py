@@ -47,7 +47,7 @@ class ServedBuses:
     @property
     def strict(self) -> bool:
         """True if an event without a handler is an error, as a single event bus may say."""
-        return isinstance(self.bus, TypedBus) and self.bus.strict
+        return isinstance(self.bus, TypedBus) and self.bus.kind is Event and self.bus.strict
 
     def find(self, kind: type[Message], headers: Mapping[str, str]) -> list[Any]:
         """Return the buses that handle a type; if the headers name one of these, that bus alone."""
@@ -57,10 +57,10 @@ class ServedBuses:
         name = headers.get(BUS_HEADER)
         return buses if name is None else [bus for bus in buses if bus.name == name] or buses
 
-    def has_event_handler(self, name: str) -> bool:
-        """True if an event bus has a handler with this name."""
-        events = (bus for bus in self.buses if bus.kind is Event)
-        return any(name in bus.handler_names(kind) for bus in events for kind in bus.types)
+    def has_event_handler(self, name: str, bus: str | None) -> bool:
+        """True if the event bus of this name, or with None any event bus, has a handler with this name."""
+        events = (each for each in self.buses if each.kind is Event and bus in (None, each.name))
+        return any(name in each.handler_names(kind) for each in events for kind in each.types)
 
     def no_handler_error(self, kind: type[Message]) -> NoHandler:
         """Return the error for a type that none of the buses handles."""

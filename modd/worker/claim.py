@@ -35,9 +35,9 @@ class ClaimInHand:
         "envelope",
         "failure",
         "is_immediate",
+        "is_left",
         "lease",
         "lost",
-        "park_for",
         "released",
         "settling",
         "source",
@@ -58,8 +58,8 @@ class ClaimInHand:
         """True if the message is handled in an immediate transaction."""
         self.lost = False
         """True if the lease ran out and a second worker has claimed the item."""
-        self.park_for: float | None = None
-        """Seconds to park the row, because its handler is not here; None for claims that are handled."""
+        self.is_left: bool | None = None
+        """True if the item is left to workers that know it; False if it has been left for too long already."""
         self.released = False
         """True if the handler was cancelled and the message goes back to its queue."""
         self.cancel: Callable[[], object]
@@ -79,7 +79,7 @@ class ClaimInHand:
     @property
     def active(self) -> bool:
         """True while the handler runs, so that the lease has to be renewed."""
-        return not (self.settling or self.lost or self.park_for is not None)
+        return not (self.settling or self.lost)
 
     @property
     def is_retried(self) -> bool:
@@ -117,6 +117,10 @@ class ClaimInHand:
         if error is not None:
             await self._retry_settle(error, action, args)
 
+    async def leave(self, name: str, retention: float) -> None:
+        """Leave the item to workers that claim items of this name, and note in ``is_left`` if that was possible."""
+        await self.settle(self._leave, name, retention)
+
     async def release(self, *, failed: bool = False) -> None:
         """Release the claim at the end of a cancelled task; if a settlement was decided, settle it so instead.
 
@@ -126,6 +130,9 @@ class ClaimInHand:
         self.settling, self.released, queue = True, self._settlement is None, self.source.queue
         action, *args = self._settlement or (queue.retry if failed else queue.release,)
         await settle_shielded(action, [self.claim], *args, log=log)
+
+    async def _leave(self, claim: Claim, name: str, retention: float) -> None:
+        self.is_left = await self.source.queue.leave(claim, name, retention)
 
     async def _retry_settle(self, error: Exception | None, action: Callable[..., Awaitable[None]], args: Any) -> None:
         pause = DoublingPause()

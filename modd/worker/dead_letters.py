@@ -1,17 +1,13 @@
-"""The settlement of claims that failed: a retry, a parked row, or a dead letter with its reason."""
+"""The settlement of claims that failed: a retry, or a dead letter with its reason."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from modd.core import mask_error
-from modd.cqrs.errors import GiveUp
 from modd.texts import encodable, errors_in, notes_of, text_of
 from modd.worker.claim import ClaimInHand, Settlement
 from modd.worker.errors import StampedFailure
-from modd.worker.fan_out import age_of
-from modd.worker.parked import parking_time
 from modd.worker.retry import RetryRules
 from modd.worker.source import log
 
@@ -20,13 +16,11 @@ class FailurePolicy:
     """Decides how claims that failed are settled.
 
     rules: decide whether a message is retried, and when.
-    retention: seconds after which a row whose handler no worker has becomes a dead letter.
-    clock: seconds since 1970.
+    retention: seconds after which a message that no worker knows becomes a dead letter.
     """
 
-    def __init__(self, rules: RetryRules, retention: float, clock: Callable[[], float]) -> None:
-        self.rules = rules
-        self._retention, self._clock = retention, clock
+    def __init__(self, rules: RetryRules, retention: float) -> None:
+        self.rules, self._retention = rules, retention
 
     def settle_failure(self, in_hand: ClaimInHand, error: Exception) -> Settlement:
         """Return how to settle a claim whose handler raised an error: retry it, or make it a dead letter."""
@@ -40,14 +34,13 @@ class FailurePolicy:
         log.info("%s failed and is tried again in %g s: %s", claim.id, delay, reason)
         return in_hand.source.queue.retry, delay
 
-    def settle_unknown(self, in_hand: ClaimInHand, handler: str) -> Settlement | None:
-        """Park a row whose handler is not here and return None; after the retention return its dead letter."""
-        age = age_of(in_hand.claim, self._clock())
-        if age >= self._retention:
-            reason = f"no worker has had a handler named {handler!r} for {self._retention:g} s"
-            return dead_letter(in_hand, reason, GiveUp(reason))
-        in_hand.park_for = parking_time(age)
-        return None
+    async def leave(self, in_hand: ClaimInHand, name: str, error: Exception) -> Settlement | None:
+        """Leave a message to workers that know it; after the retention return its dead letter, with this error."""
+        await in_hand.leave(name, self._retention)
+        if in_hand.is_left is not False:
+            log.debug("%s is left to workers that know it: %s", in_hand.claim.id, error)
+            return None
+        return dead_letter(in_hand, f"{reason_of(error)}; no worker has claimed it for {self._retention:g} s", error)
 
 
 def dead_letter(in_hand: ClaimInHand, reason: str, error: Exception) -> Settlement:

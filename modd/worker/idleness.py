@@ -34,19 +34,17 @@ class Idleness:
         else:
             self._to_retry.discard(key)
 
-    async def is_near(self, sources: Sequence[SourceQueue], parked: int) -> bool:
+    async def is_near(self, sources: Sequence[SourceQueue]) -> bool:
         """Return True if a worker with nothing in hand is idle, should its queues have nothing to claim after this.
 
         The claim comes afterwards, so that it finds messages that become due meanwhile.
-
-        parked: number of rows that the worker has claimed, but does not handle.
         """
         if any(source.pause_left for source in sources):
             return False
         if not self._to_retry and anyio.current_time() >= self._until:
             return True
         stats = [await source.queue.stats() for source in sources]  # a second worker may have taken the retries
-        return sum(each.delayed + each.leased for each in stats) <= parked
+        return not any(each.delayed or each.leased for each in stats)
 
     def longest_wait(self, sources: Sequence[SourceQueue], poll: float) -> float:
         """Return the most seconds to wait for messages; the end of a handler ends the wait, too.

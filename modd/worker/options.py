@@ -20,7 +20,7 @@ from modd.errors import InvalidOption
 from modd.ports.queue import Queue
 from modd.worker.retry import RetryRules, checked_backoff
 
-_QUEUE = ("put", "claim", "extend", "ack", "retry", "release", "bury")
+_QUEUE = ("put", "claim", "extend", "ack", "retry", "release", "bury", "announce", "fan_out", "leave", "claim_left")
 
 
 class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,7 +14,6 @@ from modd.worker.claim import ClaimInHand
 from modd.worker.claim_handler import ClaimHandler
 from modd.worker.idleness import Idleness
 from modd.worker.options import WorkerOptions
-from modd.worker.parked import ParkedRows
 from modd.worker.pool import SlotPool
 from modd.worker.source import SourceQueue, log
 
@@ -46,8 +45,6 @@ class WorkerRun:
         self._pool = SlotPool(options.concurrency, handler.handle, self._finish)
         self._leases = LeaseKeeper(options.lease, log, shortest_pause=0.1)
         self._wakeup = Wakeup()
-        self._parked = ParkedRows(options.lease, options.poll, self._wakeup.wake)
-        self._tasks: Any = None
         self._claiming = anyio.CancelScope()
         """The scope in which queues are claimed from and waited for."""
         self.stopped_at: float | None = None
@@ -75,7 +72,8 @@ class WorkerRun:
     async def run(self) -> None:
         """Claim until stopped, then wait until handlers have ended or ``drain`` is over, and cancel the rest."""
         async with anyio.create_task_group() as tasks:
-            self._tasks = tasks
+            for source in self._sources:
+                source.start()
             tasks.start_soon(self._leases.keep_all, self._pool.claims)
             if self._options.max_age is not None:
                 tasks.start_soon(self._stop_after, self._options.max_age)
@@ -105,13 +103,13 @@ class WorkerRun:
                 await self._wakeup.sleep()
 
     async def _is_at_end(self, idleness: Idleness) -> bool:
-        """Return True if the run ends unless the queues have something to claim; parked rows may take all room."""
-        return not self.in_flight and (self._room <= 0 or await idleness.is_near(self._sources, self._parked.count))
+        """Return True if the run ends unless the queues have something to claim."""
+        return not self.in_flight and await idleness.is_near(self._sources)
 
     @property
     def _room(self) -> int:
         """Number of messages that may be claimed now."""
-        limit, room = self._options.max_messages, min(self._pool.free, self._parked.room)
+        limit, room = self._options.max_messages, self._pool.free
         return room if limit is None else min(room, limit - self._handled - self.in_flight)
 
     async def _claim(self, tasks: TaskGroup, room: int) -> bool:
@@ -170,12 +168,10 @@ class WorkerRun:
             log.info("%s is released, and will be handled again: its handler was cancelled", in_hand.claim.id)
 
     def _finish(self, in_hand: ClaimInHand) -> None:
-        """Park the row of a claim or count the claim, and wake the loop."""
-        if self._cancelled_at is not None and in_hand.park_for is None:
+        """Count the claim, unless it is lost or left to others, and wake the loop."""
+        if self._cancelled_at is not None and not in_hand.is_left:
             self._log_end(in_hand, self._cancelled_at)
-        if in_hand.park_for is not None:
-            self._parked.add(self._tasks, in_hand, in_hand.park_for)
-        elif not in_hand.lost:
+        if not (in_hand.lost or in_hand.is_left):
             self._handled += 1
         if self._idleness is not None:
             self._idleness.note(in_hand)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from modd.concurrency.backoff import DoublingPause
+from modd.concurrency.backoff import DoublingPause, spread
 from modd.concurrency.cancellation import call, error_of, raise_if_cancelled
 from modd.concurrency.loops import steady_time
 from modd.cqrs.ids import escape
@@ -15,36 +15,44 @@ from modd.errors import InvalidOption
 from modd.ports.items import Claim
 from modd.ports.queue import Queue
 from modd.ports.transaction import SupportsTransactions
+from modd.worker.subscriptions import REFRESH, Subscriber
 
 log = logging.getLogger("modd.worker")
+
+JITTER = 0.25
+"""Share by which these seconds differ, so that workers do not do it all at once."""
+
+
+LOOK = 0.5
+"""Most seconds between two looks for items that other workers have left to this one."""
 
 Begin = Callable[..., AbstractAsyncContextManager[Any]]
 """A function that begins a transaction; see `Transactional.transaction`."""
 
 
 class SourceQueue:
-    """A queue that a worker claims from; it is paused after a failure.
+    """A queue that a worker claims from, and announces its handlers to; it is paused after a failure.
 
     queue: the `modd.ports.Queue`.
     name: the name under which the inbox notes messages of this queue; no other queue of the worker has it.
     inbox, outbox: those of the worker, or None.
+    subscriber: the handlers of the worker.
 
     Raises: `InvalidOption` if the inbox or the outbox does not write in the transaction of the handlers.
     """
 
-    def __init__(self, queue: Queue, name: str, inbox: Any, outbox: Any) -> None:
-        self.queue, self.name = queue, name
+    def __init__(self, queue: Queue, name: str, inbox: Any, outbox: Any, subscriber: Subscriber) -> None:
+        self.queue, self.name, self._subscriber = queue, name, subscriber
         owner = next((each for each in (outbox, inbox, queue) if isinstance(each, SupportsTransactions)), None)
         _check_stores(owner, inbox, outbox)
         self.begin: Begin | None = owner.transaction if owner is not None else None
         """Begins the transaction that handlers run in; None if no store has transactions."""
-        self.begin_own: Begin | None = queue.transaction if isinstance(queue, SupportsTransactions) else None
-        """Begins a transaction of the queue itself; None if it has none."""
         self.acks_in_transaction = owner is not None and share_store(owner, queue)
         """True if an acknowledgement is part of the handlers' transaction; else it follows the commit."""
         self.can_wait = callable(getattr(queue, "wait", None))
         self._pause = DoublingPause()
         self._paused_until = 0.0
+        self._announce_at = self._look_at = 0.0
 
     @property
     def pause_left(self) -> float:
@@ -55,10 +63,18 @@ class SourceQueue:
         """Do not ask the queue for so many seconds."""
         self._paused_until = max(self._paused_until, steady_time() + seconds)
 
+    def start(self) -> None:
+        """Have the next claim announce the handlers; called at the start of a run."""
+        self._subscriber.begin()
+        self._announce_at = self._look_at = 0.0
+
     async def claim(self, limit: int, lease: float) -> list[Claim] | None:
-        """Claim up to ``limit`` items; return None and pause the queue if it fails."""
+        """Claim up to ``limit`` items; return None and pause the queue if it fails.
+
+        The first claim of a run announces the handlers before, and so does one in each `REFRESH` seconds.
+        """
         try:
-            claims = await call(self.queue.claim, limit, lease)
+            claims = await call(self._announce_and_claim, limit, lease)
         except Exception as error:
             failed = error
         else:
@@ -75,13 +91,29 @@ class SourceQueue:
         if error is not None:
             self._pause_after("waited for", error)
 
+    async def _announce_and_claim(self, limit: int, lease: float) -> list[Claim]:
+        now = steady_time()
+        if now >= self._announce_at:
+            self._subscriber.renew()
+            await self.queue.announce(*self._subscriber.subscriptions, retention=self._subscriber.retention)
+            self._announce_at = now + spread(REFRESH, JITTER)
+        if now >= self._look_at:
+            return await self._claim_left(limit, lease) or await self.queue.claim(limit, lease)
+        return await self.queue.claim(limit, lease) or await self._claim_left(limit, lease)
+
+    async def _claim_left(self, limit: int, lease: float) -> list[Claim]:
+        """Claim items that other workers have left; look again at once if there may be more."""
+        claims = await self.queue.claim_left(self._subscriber.names, limit, lease)
+        self._look_at = steady_time() + spread(LOOK, JITTER) if len(claims) < limit else 0.0
+        return claims
+
     def _pause_after(self, verb: str, error: Exception) -> None:
         seconds = self._pause.next()
         log.warning("nothing can be %s in the queue %r; next try in %g s", verb, self.name, seconds, exc_info=error)
         self.pause(seconds)
 
 
-def create_sources(queues: Sequence[Queue], inbox: Any, outbox: Any) -> list[SourceQueue]:
+def create_sources(queues: Sequence[Queue], inbox: Any, outbox: Any, subscriber: Subscriber) -> list[SourceQueue]:
     """Create a source for each queue; a queue without a name, or with the name of an earlier queue, gets a number.
 
     In a name that a queue has, ``#`` and ``/`` are escaped: so none is like a number, and the inbox can join names.
@@ -91,7 +123,7 @@ def create_sources(queues: Sequence[Queue], inbox: Any, outbox: Any) -> list[Sou
         name = escape(str(getattr(queue, "name", "")), "#/")
         if not name or name in sources:
             name = f"{name}#{number}"
-        sources[name] = SourceQueue(queue, name, inbox, outbox)
+        sources[name] = SourceQueue(queue, name, inbox, outbox, subscriber)
     return [*sources.values()]
 
 

@@ -29,6 +29,7 @@ from modd.worker.options import WorkerOptions, checked_optional, checked_queues
 from modd.worker.retry import BackoffFunction
 from modd.worker.run import WorkerRun
 from modd.worker.source import SourceQueue, create_sources, log
+from modd.worker.subscriptions import Subscriber
 
 GRACE = 1.0
 """Seconds after the drain, in which messages are released and the bus is closed."""
@@ -49,10 +50,10 @@ class Worker:
     turn of the `Bus` around the typed bus. Handlers run in a transaction of the outbox, the inbox or the queue: the
     first of these that has transactions. Parts whose writes join the same transactions have the same ``store``.
 
-    Several workers may serve one queue. A worker parks a row for a handler that it does not have for a few seconds,
-    then releases it and pauses the queue, so that a worker that has the handler gets the row. It parks at most 1000
-    rows; if more of them are at the head of a queue, it does not reach the messages behind. Discard the rows of a
-    handler that was removed, or set a shorter ``retention``.
+    Several workers may serve one queue, with different handlers, as an old and a new version of a program do. A worker
+    announces its handlers to its queues when it starts, and an event gets to every handler that was announced,
+    whichever worker claims the event. A message that a worker does not know is left to workers that know it, at no cost
+    of attempts.
 
     queues: a `modd.ports.Queue`, or several, the most urgent first.
     bus: a typed bus of commands or events, or a `Bus` with such buses inside. The worker opens it for its run, unless
@@ -75,7 +76,8 @@ class Worker:
     poll: most seconds between two claims from the queues; 1 by default.
     max_messages: the run ends after so many messages. None, the default, for no limit.
     max_age: the run ends after so many seconds. None, the default, for no limit.
-    retention: seconds after which a row whose handler no worker has becomes a dead letter. By default a week.
+    retention: seconds after which a message whose type or handler no worker has becomes a dead letter, and after which
+        a handler that no worker announces is forgotten (not before an hour). By default a week.
     immediate: True, or types of message, to handle them in immediate transactions from the start: where conflicts are
         the rule, that saves the first try. By default False: a message whose transaction ends in a
         `modd.ports.Conflict` is handled again at once in an immediate one. That counts as no attempt.
@@ -128,17 +130,19 @@ class Worker:
         checked_optional("codec", codec, ("encode", "decode"))
         checked_optional("inbox", inbox, ("add", "has"))
         outbox = checked_optional("outbox", outbox if outbox is not None else _outbox_of(inbox, *sources), ("put",))
-        self._sources = create_sources(sources, inbox, outbox)
-        _check_immediate(immediate, self._sources)
         self._buses = ServedBuses(bus)
+        decoder = codec if codec is not None else self._buses.codec
+        subscriber = Subscriber(self._buses, decoder, retention)
+        self._sources = create_sources(sources, inbox, outbox, subscriber)
+        _check_immediate(immediate, self._sources)
         self._handler = ClaimHandler(
             self._buses,
-            codec if codec is not None else self._buses.codec,
+            decoder,
             inbox,
             EmittedEvents(outbox, codec),
-            FailurePolicy(options.retry_rules(), retention, clock),
+            FailurePolicy(options.retry_rules(), retention),
             options.immediate_types(),
-            clock,
+            subscriber,
         )
         self._run: WorkerRun | None = None
         self._loop: Any = None
@@ -198,9 +202,9 @@ class Worker:
     async def run_until_idle(self, *, ahead: float = 0.0) -> None:
         """Handle all messages that are due, and return: for tests.
 
-        Messages that fail are retried until they succeed or become dead letters; the rows of events and messages that
-        handlers queue are handled, too. Delays pass by the clock of the loop, so with a virtual clock
-        (`modd.testing.run_virtual`) they take no time. Rows whose handlers this worker does not have are left.
+        Messages that fail are retried until they succeed or become dead letters; the deliveries of events and messages
+        that handlers queue are handled, too. Delays pass by the clock of the loop, so with a virtual clock
+        (`modd.testing.run_virtual`) they take no time. Messages that this worker does not know are left.
 
         ahead: seconds in the future; messages that become due within them are waited for and handled. 0, the default,
             leaves delayed messages in their queues; ``math.inf`` waits for all.

@@ -23,16 +23,17 @@ def test_stats_are_told_when_nothing_else_is_asked_for_and_count_all_queues_and_
         == {
             "path": str(orders.path),
             "queues": [
-                {"name": "mails", "ready": 1, "delayed": 0, "leased": 0, "dead": 0},
-                {"name": "orders", "ready": 3, "delayed": 1, "leased": 1, "dead": 2},
+                {"name": "mails", "ready": 1, "delayed": 0, "leased": 0, "dead": 0, "left": 0},
+                {"name": "orders", "ready": 3, "delayed": 1, "leased": 1, "dead": 2, "left": 0},
             ],
             "outbox": 1,
+            "handlers": [],
         }
     )
     assert orders.text().split() == [
-        *("queue", "ready", "delayed", "leased", "dead"),
-        *("mails", "1", "0", "0", "0"),
-        *("orders", "3", "1", "1", "2"),
+        *("queue", "ready", "delayed", "leased", "dead", "left"),
+        *("mails", "1", "0", "0", "0", "0"),
+        *("orders", "3", "1", "1", "2", "0"),
         *("outbox:", "1"),
     ]
 

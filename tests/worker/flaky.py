@@ -6,7 +6,7 @@ from typing import Any
 
 import anyio
 
-from modd.ports import Claim, StoreError
+from modd.ports import Claim, StoreError, Subscription
 from modd.stores import MemoryQueue
 from tests.worker.desk import Pay
 
@@ -40,6 +40,14 @@ class Flaky(MemoryQueue):
     async def release(self, claim: Claim) -> None:
         await self._ask("release")
         await super().release(claim)
+
+    async def announce(self, *subscriptions: Subscription, retention: float) -> None:
+        await self._ask("announce")
+        await super().announce(*subscriptions, retention=retention)
+
+    async def leave(self, claim: Claim, name: str, retention: float) -> bool:
+        await self._ask("leave")
+        return await super().leave(claim, name, retention)
 
     async def wait(self, seconds: float) -> None:
         await self._ask("wait")

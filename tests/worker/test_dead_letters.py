@@ -9,12 +9,12 @@ from typing import Any
 import anyio
 import pytest
 
-from modd.cqrs import CommandBus, Envelope, EventBus, Forbidden, GiveUp, HandlersFailed, RetryLater
+from modd.cqrs import CommandBus, Envelope, Forbidden, GiveUp, HandlersFailed, RetryLater
 from modd.cqrs.stamps import Failed
 from modd.ports import Item, Queue
 from modd.stores import MemoryQueue
 from modd.worker import Worker
-from tests.worker.desk import CODEC, Paid, Pay, at_work, item, work_off
+from tests.worker.desk import CODEC, Pay, at_work, item, work_off
 
 pytestmark = pytest.mark.anyio
 
@@ -122,18 +122,6 @@ async def test_what_cannot_be_decoded_is_buried_as_it_is(body: bytes) -> None:
     [dead] = await queue.dead()
     assert dead.body == body
     assert dead.reason.startswith("Undecodable: these bytes are no envelope")
-
-
-async def test_what_the_bus_does_not_handle_is_buried() -> None:
-    queue = MemoryQueue()
-    await queue.put(item(Paid()))
-    await work_off(Worker(queue, CommandBus({Pay: print}), codec=CODEC))
-    await queue.put(item(Pay()))
-    await work_off(Worker(queue, EventBus({Paid: print}, strict=True), codec=CODEC))
-    assert [reason.split(";")[0] for reason in await buried(queue)] == [
-        "NoHandler: no handler for Paid",
-        "NoHandler: no handler for Pay",
-    ]
 
 
 async def test_a_backoff_that_fails_loses_nothing() -> None:

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import anyio
 import pytest
 
 from modd import Bus, Message, MultipleHandlers
-from modd.cqrs import CommandBus, EventBus
+from modd.cqrs import Codec, CommandBus, Envelope, Event, EventBus
+from modd.cqrs.wire import EVENT_HEADER
 from modd.middleware import Enqueue
-from modd.ports import Item, Stats
+from modd.ports import Claim, Item, Stats, StoreError
+from modd.ports.queue import CreateDeliveries
 from modd.stores import MemoryInbox, MemoryQueue
 from modd.worker import DuplicateHandler, Worker
 from tests.worker.books import Books
-from tests.worker.desk import CODEC, Desk, Paid, PaidAbroad, Pay, at_work, item, work_off
+from tests.worker.desk import CODEC, Paid, PaidAbroad, Pay, at_work, item, work_off
+from tests.worker.flaky import Flaky
 
 pytestmark = pytest.mark.anyio
+
+
+class Sent(Event):
+    """An event that not all workers know."""
+
 
 EMPTY = Stats(ready=0, delayed=0, leased=0, dead=0)
 
@@ -32,10 +42,10 @@ async def test_each_handler_gets_an_event_once_and_one_that_fails_never_runs_the
 async def test_the_rows_have_ids_keys_and_headers_of_their_event() -> None:
     queue, books = MemoryQueue(), Books("post", "tax")
     await queue.put(item(Paid(5), id="7", key="ada", headers={"trace": "t"}))
-    await Worker(queue, books.bus, max_messages=1, clock=lambda: 100.5).run()
+    await Worker(queue, books.bus, max_messages=1).run()
     claims = await queue.claim(9, 30)
     assert [(claim.id, claim.key) for claim in claims] == [("7/post", "ada/post"), ("7/tax", "ada/tax")]
-    assert claims[0].headers == {"trace": "t", "modd-handler": "post", "modd-at": "100.5"}
+    assert claims[0].headers == {"trace": "t", "modd-handler": "post", "modd-bus": "books"}
 
 
 async def test_events_and_handlers_whose_names_contain_the_separator_have_rows_of_their_own() -> None:
@@ -62,22 +72,30 @@ async def test_events_of_one_key_get_to_each_handler_in_order() -> None:
         assert [amount for who, amount in books.log if who == name] == [0, 1, 2, 3]
 
 
-@pytest.mark.parametrize("failing", [0, 1])
-async def test_an_expansion_that_is_cut_short_is_done_again_without_doubling(failing: int) -> None:
+async def test_an_expansion_that_fails_is_done_again_without_doubling() -> None:
     # ST-44
-    desk, books = Desk(), Books("post", "tax")
-    await desk.queue.put(item(Paid(5)))
-    desk.fail = failing
-    await work_off(Worker(desk.queue, books.bus, outbox=desk.outbox, backoff="none"))
+    class Failing(MemoryQueue):
+        fails = 2
+
+        async def fan_out(self, claim: Claim, types: Collection[str], create: CreateDeliveries) -> int | None:
+            self.fails -= 1
+            if self.fails == 0:
+                await super().fan_out(claim, types, create)  # it is done, and its caller does not get to know
+            if self.fails >= 0:
+                raise StoreError("queue", "the disk is full")
+            return await super().fan_out(claim, types, create)
+
+    queue, books = Failing(), Books("post", "tax")
+    await queue.put(item(Paid(5)))
+    await work_off(Worker(queue, books.bus, backoff="none"))
     assert sorted(books.log) == [("post", 5), ("tax", 5)]
 
 
-async def test_an_expansion_without_a_transaction_is_repeated_harmlessly() -> None:
-    queue, books = MemoryQueue(), Books("post", "tax")
-    await queue.put(item(Paid(5), id="7"))
-    [claim] = await queue.claim(1, 5)
-    await queue.put(Item(claim.body, {"modd-handler": "post", "modd-at": "9"}, id="7/post"))
-    await work_off(Worker(queue, books.bus, inbox=MemoryInbox()))
+async def test_an_event_that_comes_again_is_done_once() -> None:
+    queue, inbox, books = MemoryQueue(), MemoryInbox(), Books("post", "tax")
+    for _ in range(2):
+        await queue.put(item(Paid(5), id="7"))
+        await work_off(Worker(queue, books.bus, inbox=inbox), 5)
     assert sorted(books.log) == [("post", 5), ("tax", 5)]
 
 
@@ -123,6 +141,62 @@ async def test_an_override_counts_for_rows_as_well() -> None:
     with books.bus.override({Paid: faked.append}):
         await work_off(Worker(queue, books.bus))
     assert (faked, books.log) == ([Paid(5)], [])
+
+
+async def test_an_event_gets_to_all_announced_handlers_whichever_worker_claims_it() -> None:
+    # DR-31
+    queue, old, new, others = MemoryQueue(), Books("book"), Books("book", "mail"), list[Sent]()
+    workers = Worker(queue, old.bus), Worker(queue, new.bus), Worker(queue, EventBus({Sent: others.append}))
+    for worker in workers:  # each has announced its handlers, and one alone claims all events
+        await worker.run_until_idle()
+    sent = Item(Codec([Sent]).encode(Envelope(Sent())), {EVENT_HEADER: "Sent"})
+    await queue.put(*[item(Paid(n)) for n in range(20)], sent)
+    await workers[0].run_until_idle()
+    assert (sorted(old.log), new.log, others) == ([("book", n) for n in range(20)], [], [])
+    assert (await queue.stats()).left == 21
+    for worker in workers[1:]:
+        await worker.run_until_idle()
+    assert (sorted(new.log), others) == ([("mail", n) for n in range(20)], [Sent()])
+    assert await queue.stats() == EMPTY
+
+
+async def test_a_worker_announces_its_handlers_before_it_claims_and_seldom_after_that() -> None:
+    # DR-30
+    queue, books = Flaky(announce=2), Books("post")
+    books.add("customs", PaidAbroad)
+    await queue.put(item(Paid(5)))
+    async with at_work(Worker(queue, Bus([books.bus, CommandBus({Pay: print})], name="shop"))):
+        await anyio.sleep(300)
+    first, second, third, *later = queue.at("announce")
+    assert queue.at("claim")[0] == third > second > first
+    assert 3 <= len(later) <= 8
+    assert [(each.type, each.bus, each.handler) for each in await queue.subscriptions()] == [
+        ("Paid", "books", "post"),
+        ("PaidAbroad", "books", "customs"),
+        ("PaidAbroad", "books", "post"),
+        ("Pay", "commands", "print"),
+    ]
+
+
+async def test_handlers_of_one_name_on_two_buses_get_an_event_each_unless_it_names_its_bus() -> None:
+    # DR-32
+    queue, one, other = MemoryQueue(), Books("note"), Books("note")
+    one.bus.name, other.bus.name = "one", "other"
+    workers = Worker(queue, one.bus), Worker(queue, other.bus)
+    for worker in workers:
+        await worker.run_until_idle()
+    await queue.put(item(Paid(1), id="1", key="k"), item(Paid(2), headers={"modd-bus": "other"}))
+    for _ in range(2):
+        for worker in workers:
+            await worker.run_until_idle()
+    assert (one.log, sorted(other.log)) == ([("note", 1)], [("note", 1), ("note", 2)])
+    await queue.put(item(Paid(1), id="1", key="k"))
+    await Worker(queue, one.bus, max_messages=1).run()
+    claims = [*await queue.claim(9, 30), *await queue.claim_left(["delivery/other/Paid/1/note"], 9, 30)]
+    assert [(claim.id, claim.key) for claim in claims] == [
+        ("1/note/one", "k/note/one"),
+        ("1/note/other", "k/note/other"),
+    ]
 
 
 async def test_two_handlers_of_one_name_are_refused() -> None:

@@ -198,16 +198,16 @@ async def test_a_retry_that_another_worker_has_taken_is_not_waited_for() -> None
     assert (till.paid, anyio.current_time()) == ([], 0)
 
 
-@pytest.mark.parametrize("rows", [1, 1001])
+@pytest.mark.parametrize("rows", [1, 101])
 @pytest.mark.parametrize("ahead", [0.0, inf])
 async def test_rows_whose_handlers_are_not_here_are_left(rows: int, ahead: float) -> None:
     # TK-4
     queue, books = MemoryQueue(), Books("post")
     body = CODEC.encode(Envelope(Paid(5)))
-    await queue.put(*[Item(body, {"modd-handler": "mail", "modd-at": "0.0"}) for _ in range(rows)], item(Paid(7)))
+    await queue.put(*[Item(body, {"modd-handler": "mail"}) for _ in range(rows)], item(Paid(7)))
     await Worker(queue, books.bus, clock=anyio.current_time).run_until_idle(ahead=ahead)
-    assert books.log == ([("post", 7)] if rows == 1 else [])
-    assert (await queue.stats()).dead == 0
+    assert books.log == [("post", 7)]
+    assert await queue.stats() == Stats(ready=0, delayed=0, leased=0, dead=0, left=rows)
 
 
 async def test_delays_in_a_file_pass_by_the_clock_of_the_loop_if_its_store_has_it(tmp_path: Path) -> None:

@@ -40,6 +40,7 @@ class QueueItem(msgspec.Struct, eq=False):
     attempts: the number of claims that count.
     token: the token of the latest claim until that claim is settled, then None.
     reason: the reason for which the item was buried.
+    left_at: the time at which the item was first left to workers that know it, since it was claimed from there.
     """
 
     id: str
@@ -51,6 +52,7 @@ class QueueItem(msgspec.Struct, eq=False):
     attempts: int = 0
     token: str | None = None
     reason: str = ""
+    left_at: float | None = None
 
 
 class Lane(msgspec.Struct, eq=False):

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from functools import partial
 from itertools import count, islice
 from threading import Lock
 from uuid import uuid4
 
 from anyio.lowlevel import checkpoint
 
-from modd.checks import checked_count, checked_delay, checked_span
+from modd.checks import checked_count, checked_delay, checked_span, checked_text
 from modd.concurrency.backoff import TIME_PRECISION
 from modd.concurrency.loops import loop_time_of, steady_time
 from modd.ports.errors import LeaseLost
-from modd.ports.items import Claim, DeadLetter, Item, PutResult, Stats
+from modd.ports.items import HANDLER, Claim, DeadLetter, Item, PutResult, Stats, Subscription
+from modd.ports.queue import CreateDeliveries
 from modd.stores.memory.lanes import QueueItem, ReadyItems
+from modd.stores.memory.subscriptions import Announcements, LeftItems
 from modd.stores.memory.timers import IndexedHeap
 from modd.stores.waiting import Notifier
 
@@ -27,10 +30,13 @@ class MemoryQueue:
 
     def __init__(self) -> None:
         self._items: dict[str, QueueItem] = {}
-        """All items by the name that they have among themselves; each is also ready, delayed, leased or dead."""
+        """All items by the name that they have among themselves; each is also ready, delayed, leased, left or dead."""
         self._by_id: dict[str, dict[str, QueueItem]] = {}
         """The same items by the id that callers know."""
         self._ready, self._delayed, self._leased = ReadyItems(), IndexedHeap(), IndexedHeap()
+        self._left, self._announced = LeftItems(), Announcements()
+        self._leaves = 0
+        """Number of items that were left, ever."""
         self._dead: dict[str, QueueItem] = {}
         self._positions, self._notifier = count(), Notifier()
         self._lock = Lock()  # for loops in several threads
@@ -76,7 +82,9 @@ class MemoryQueue:
         seconds = checked_delay("delay", delay)
         await checkpoint()
         with self._lock:
-            self._add(self._settle(claim), seconds)
+            item = self._settle(claim)
+            item.left_at = None
+            self._add(item, seconds)
 
     async def release(self, claim: Claim) -> None:
         """Make the item ready again at once; the attempt does not count."""
@@ -99,6 +107,75 @@ class MemoryQueue:
             self._dead[item.id] = item
             self._notifier.notify()
 
+    async def announce(self, *subscriptions: Subscription, retention: float) -> None:
+        """Note that these handlers were seen now; forget those that were not seen for ``retention`` seconds."""
+        seconds = checked_delay("retention", retention)
+        await checkpoint()
+        with self._lock:
+            self._announced.add(subscriptions, seconds)
+
+    async def subscriptions(self) -> list[Subscription]:
+        """Return the announced handlers, sorted by type, bus and name."""
+        await checkpoint()
+        with self._lock:
+            return self._announced.find()
+
+    async def forget(self, handler: str) -> int:
+        """Forget a handler, and remove its items that are not leased and not dead; return their number."""
+        await checkpoint()
+        with self._lock:
+            self._update_due()
+            self._announced.forget(handler)
+            items = [item for item in self._items.values() if item.headers.get(HANDLER) == handler]
+            removed = [item for item in items if item.id not in self._leased and item.id not in self._dead]
+            for item in removed:
+                self._forget(item)
+            self._notifier.notify()
+            return len(removed)
+
+    async def fan_out(self, claim: Claim, types: Collection[str], create: CreateDeliveries) -> int | None:
+        """Put the items that ``create`` makes of the announced handlers of these types, and acknowledge the claim."""
+        await checkpoint()
+        with self._lock:
+            [event] = self._claimed_items(claim)
+            items = create(self._announced.find(types))
+            if items is None:
+                return None
+            self._forget(event)
+            for item in items:
+                self._put(item)
+            self._notifier.notify()
+            return len(items)
+
+    async def leave(self, claim: Claim, name: str, retention: float) -> bool:
+        """Leave the item to workers that claim items of this name; return False once ``retention`` is over."""
+        seconds, name = checked_delay("retention", retention), checked_text("name", name)
+        await checkpoint()
+        with self._lock:
+            [item] = self._claimed_items(claim)
+            since = steady_time() if item.left_at is None else item.left_at
+            if since + seconds <= steady_time() + TIME_PRECISION:
+                return False
+            self._settle(claim)
+            item.attempts, item.left_at = item.attempts - 1, since
+            self._left.add(item, name, since + seconds)
+            self._leaves += 1
+            self._notifier.notify()
+            return True
+
+    async def claim_left(self, names: Collection[str], limit: int, lease: float) -> list[Claim]:
+        """Lease up to ``limit`` items that were left under one of these names."""
+        most, seconds = checked_count("limit", limit), checked_span("lease", lease)
+        await checkpoint()
+        with self._lock:
+            self._update_due()
+            claims: list[Claim] = []
+            while len(claims) < most and (first := self._left.first(names)) is not None:
+                self._left.remove(first)
+                self._items[first].left_at = None
+                claims.append(self._lease(self._items[first], seconds))
+            return claims
+
     async def cancel(self, *ids: str) -> list[str]:
         """Remove items without attempts, and return the ids of the removed items."""
         await checkpoint()
@@ -110,8 +187,8 @@ class MemoryQueue:
         await checkpoint()
         with self._lock:
             self._update_due()
-            delayed, leased, dead = len(self._delayed), len(self._leased), len(self._dead)
-            return Stats(len(self._items) - delayed - leased - dead, delayed, leased, dead)
+            delayed, leased, dead, left = len(self._delayed), len(self._leased), len(self._dead), len(self._left)
+            return Stats(len(self._items) - delayed - leased - dead - left, delayed, leased, dead, left)
 
     async def dead(self, limit: int = 100) -> list[DeadLetter]:
         """Return the first dead letters, in the order in which they were buried."""
@@ -129,7 +206,7 @@ class MemoryQueue:
         with self._lock:
             items = self._pop_dead(ids)
             for item in items:
-                item.attempts, item.position = 0, next(self._positions)
+                item.attempts, item.position, item.left_at = 0, next(self._positions), None
                 self._add(item, 0)
             return [item.put_id for item in items]
 
@@ -144,17 +221,18 @@ class MemoryQueue:
 
     async def wait(self, seconds: float) -> None:
         """Return when there may be an item to claim, at the latest after ``seconds``."""
-        await self._notifier.wait(seconds, self._look, self._next_due)
+        await self._notifier.wait(seconds, partial(self._look, self._leaves), self._next_due)
 
-    async def _look(self) -> bool:
+    async def _look(self, leaves: int) -> bool:
+        """Look whether there is an item to claim, or one was left since this number of them."""
         await checkpoint()
         with self._lock:
             self._update_due()
-            return self._ready.first() is not None
+            return self._ready.first() is not None or self._leaves != leaves
 
     def _next_due(self) -> float:
         with self._lock:
-            return loop_time_of(min(self._delayed.first_rank(), self._leased.first_rank()))
+            return loop_time_of(min(self._delayed.first_rank(), self._leased.first_rank(), self._left.first_due()))
 
     def _put(self, item: Item) -> PutResult:
         id = uuid4().hex if item.id is None else item.id
@@ -188,6 +266,8 @@ class MemoryQueue:
         for times in (self._delayed, self._leased):
             for id in times.pop_all(now):
                 self._ready.add(self._items[id])
+        for id in self._left.pop_due(now):
+            self._ready.add(self._items[id])
 
     def _lease(self, item: QueueItem, seconds: float) -> Claim:
         self._ready.claim(item)
@@ -218,6 +298,7 @@ class MemoryQueue:
     def _withdraw(self, item: QueueItem) -> None:
         self._delayed.remove(item.id)
         self._leased.remove(item.id)
+        self._left.remove(item.id)
         self._ready.remove(item)
 
     def _forget(self, item: QueueItem) -> None:

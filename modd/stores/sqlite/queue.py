@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import partial
 from typing import Any, ClassVar
 from uuid import uuid4
 
-from modd.checks import checked_count, checked_delay, checked_span
+from modd.checks import checked_count, checked_delay, checked_span, checked_text
 from modd.errors import InvalidOption
-from modd.ports.items import Claim, DeadLetter, Item, PutResult, Stats
+from modd.ports.items import Claim, DeadLetter, Item, PutResult, Stats, Subscription
+from modd.ports.queue import CreateDeliveries
 from modd.stores.sqlite.base import Access, Autocommit, Claimable, Store
 from modd.stores.sqlite.errors import translate_errors
 from modd.stores.sqlite.lease import leased_row
@@ -21,6 +23,7 @@ from modd.stores.sqlite.queue_put import ItemRow
 from modd.stores.sqlite.queue_sql import BLOCKED, COUNTS, DEAD_COLUMNS, DEAD_LETTERS, DELAYED, IS_CLAIMABLE, READY
 from modd.stores.sqlite.select import Select
 from modd.stores.sqlite.sql import decode_headers, encode_headers
+from modd.stores.sqlite.subscriptions import HANDLERS, LEFT_NAMES, NAMES, SUBSCRIPTIONS, SubscriptionOperations
 from modd.texts import encodable
 
 
@@ -38,13 +41,17 @@ class SqliteQueue(Claimable):
         super().__init__(store)
         self.name, self.outbox = name, outbox
         self._operations = operations = QueueOperations(name, positions, partial(news.add, self))
+        self._subscriptions = SubscriptionOperations(operations)
         # bound once: the writer groups calls by operation, and each access would make another bound method
         self._put, self._claim, self._ack = operations.put, operations.claim, operations.ack
         self._register_and_put = operations.register_and_put
         self._cancellation = Cancellation(operations)
         self._wake_count = 0
+        self._left_names: list[Any] = []
+        """The names of left items at the last look of `claim_left`."""
         self._registered: Access | None = None
         """The access by which a put has noted the name of the queue, once each time that the store is opened."""
+        self._select_left_names = Select(LEFT_NAMES, {"queue": operations.number}, columns=NAMES)
 
     def __repr__(self) -> str:
         return f"<SqliteQueue {self.name} in {self._store.name}>"
@@ -96,6 +103,52 @@ class SqliteQueue(Claimable):
         """Make the item a dead letter; its key is free."""
         await self._store.access("bury").write(self._operations.bury, leased_row(claim), encodable(reason))
 
+    async def announce(self, *subscriptions: Subscription, retention: float) -> None:
+        """Note that these handlers were seen now; forget those that were not seen for ``retention`` seconds."""
+        now = self._store.clock()
+        expired, access = now - checked_delay("retention", retention), self._store.access("announce", at_once=True)
+        await access.write(self._subscriptions.announce, subscriptions, now, expired)
+
+    async def subscriptions(self) -> list[Subscription]:
+        """Return the announced handlers, sorted by type, bus and name."""
+        query = Select(SUBSCRIPTIONS, (self._operations.number,), columns=HANDLERS)
+        return [Subscription(*row) for row in await self._store.access("subscriptions").read(query)]
+
+    async def forget(self, handler: str) -> int:
+        """Forget a handler, and delete its items that are not leased and not dead; return their number."""
+        name, access = checked_text("handler", handler), self._store.access("forget")
+        removed: int = await access.write_for_result("forget", self._subscriptions.forget, name)
+        return removed
+
+    async def fan_out(self, claim: Claim, types: Collection[str], create: CreateDeliveries) -> int | None:
+        """Put the items that ``create`` makes of the announced handlers of these types, and delete the claimed one."""
+        operation, access = self._subscriptions.fan_out, self._store.access("fan_out")
+        count: int | None = await access.write_for_result("fan_out", operation, claim, types, create, self._to_row)
+        return count
+
+    async def leave(self, claim: Claim, name: str, retention: float) -> bool:
+        """Leave the item to workers that claim items of this name; return False once ``retention`` is over."""
+        seconds, row = checked_delay("retention", retention), leased_row(claim)
+        access, now = self._store.access("leave"), self._store.clock()
+        operation = self._subscriptions.leave
+        is_left: bool = await access.write_for_result("leave", operation, row, checked_text("name", name), now, seconds)
+        return is_left
+
+    async def claim_left(self, names: Collection[str], limit: int, lease: float) -> list[Claim]:
+        """Lease up to ``limit`` items that were left under one of these names."""
+        count, seconds = min(checked_count("limit", limit), LARGEST), checked_span("lease", lease)
+        access = self._store.access("claim_left")
+        left = await access.read(self._select_left_names)
+        if left != self._left_names:
+            self._left_names = left
+            self.wake()  # tasks that wait may know other names
+        if not any(name in names for [name] in left):  # most of the time; so nothing waits for the writer
+            return []
+        self._left_names = []
+        now, operation = self._store.clock(), self._subscriptions.claim_left
+        claims: list[Claim] = await access.write_for_result("claim_left", operation, names, count, now, now + seconds)
+        return claims
+
     async def cancel(self, *ids: str) -> list[str]:
         """Delete items that were not claimed, and return their ids.
 
@@ -140,9 +193,9 @@ class SqliteQueue(Claimable):
         super().wake()
 
     async def is_claimable(self) -> bool:
-        """True if there is an item that can be claimed now."""
+        """True if there is an item that can be claimed now, or other processes have left items under other names."""
         [[result]] = await self._read(IS_CLAIMABLE)
-        return bool(result)
+        return bool(result) or await self._store.access("read").read(self._select_left_names) != self._left_names
 
     async def _read(self, sql: str) -> list[Any]:
         parameters = {"queue": self._operations.number, "now": self._store.clock()}

@@ -64,8 +64,12 @@ class QueueOperations:
 
     def register_and_put(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[list[PutResult]]:
         """Insert items as `put` does, and note the name of the queue beside its number, for the command line."""
-        connection.execute("INSERT OR IGNORE INTO modd_queues VALUES (?, ?)", (self.number, self.name))
+        self.register(connection)
         return self.put(connection, calls)
+
+    def register(self, connection: Connection) -> None:
+        """Note the name of the queue beside its number."""
+        connection.execute("INSERT OR IGNORE INTO modd_queues VALUES (?, ?)", (self.number, self.name))
 
     def claim(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[list[Claim]]:
         """Claim items; each call has a limit, the time now, and the time at which the lease ends."""
@@ -94,6 +98,7 @@ class QueueOperations:
         self.tell_news()
         for row, due in calls:
             _update(connection, RETRY, row, READY if due is None else RETRYING, due)
+            connection.execute("DELETE FROM modd_left WHERE place = ?", (row.position,))
         return [None] * len(calls)
 
     def release(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[None]:
@@ -130,11 +135,20 @@ class QueueOperations:
         self._promote(connection, {key for _, key in deleted})
         return [id for id, _ in deleted]
 
+    def remove(self, connection: Connection, positions: Iterable[int]) -> None:
+        """Delete the items at these positions."""
+        sql = "DELETE FROM modd_items WHERE place = ? RETURNING key"
+        self._promote(connection, {key for each in positions for [key] in connection.execute(sql, (each,)).fetchall()})
+
     def _claim(self, connection: Connection, limit: int, now: float, until: float) -> list[Claim]:
         self._make_due_items_ready(connection, now)
         number = new_lease_number()
         parameters = {"queue": self.number, "until": until, "token": number, "limit": limit}
-        rows = CLAIMED.check(connection.execute(CLAIM, parameters).fetchall())
+        return self.claims_of(connection.execute(CLAIM, parameters).fetchall(), number)
+
+    def claims_of(self, rows: list[Any], number: int) -> list[Claim]:
+        """Return the claims of rows that were leased with this number, in the order of their positions."""
+        rows = CLAIMED.check(rows)
         rows.sort()  # the rows that an UPDATE returns have no order
         return [
             Claim(

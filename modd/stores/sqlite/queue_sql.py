@@ -74,7 +74,10 @@ PROMOTE = f"""UPDATE modd_items SET state = {READY} WHERE place = (
     AND NOT EXISTS (SELECT 1 FROM modd_items WHERE {OF_KEY} AND state IN ({READY}, {LEASED}, {RETRYING}))"""
 
 
-CLAIM = f"""UPDATE modd_items SET state = {LEASED}, due = :until, attempts = attempts + 1, token = :token
+LEASE = f"UPDATE modd_items SET state = {LEASED}, due = :until, attempts = attempts + 1, token = :token"
+
+
+CLAIM = f"""{LEASE}
     WHERE place IN (SELECT place FROM modd_items WHERE queue = :queue AND state = {READY} ORDER BY place LIMIT :limit)
     RETURNING place, id, key, headers, attempts, body"""
 
@@ -99,7 +102,7 @@ RELEASE = f"""UPDATE modd_items SET token = NULL, due = NULL, attempts = attempt
     state = (key IS NOT NULL AND attempts = 1) WHERE {IS_LEASED}"""
 
 
-UNCLAIMED = f"attempts = 0 AND state IN ({READY}, {BLOCKED}, {DELAYED})"
+UNCLAIMED = f"attempts = 0 AND state IN ({READY}, {BLOCKED}, {DELAYED}, {RETRYING})"
 """The condition for an item that was never claimed, as far as attempts count."""
 
 
@@ -127,6 +130,10 @@ DEAD_LETTERS = f"""SELECT place, id, body, headers, reason, attempts FROM modd_i
 _COUNT = "SELECT count(*) FROM modd_items WHERE queue = :queue AND due IS NOT NULL"
 
 
+LEFT_COUNT = f"""(SELECT count(*) FROM modd_left CROSS JOIN modd_items AS item USING (place)
+    WHERE modd_left.queue = :queue AND item.state = {RETRYING} AND item.due = modd_left.due AND item.due > :now)"""
+
+
 DEAD_COLUMNS = Columns(place=int, id=str | None, body=bytes, headers=bytes | None, reason=str, attempts=int)
 
 
@@ -134,7 +141,8 @@ COUNTS = f"""SELECT
     (SELECT count(*) FROM modd_items WHERE queue = :queue AND state = {READY})
     + (SELECT count(*) FROM modd_items WHERE queue = :queue AND state = {BLOCKED} AND key IS NOT NULL)
     + {" + ".join(f"({_COUNT} AND state = {state} AND due <= :now)" for state in (DELAYED, LEASED, RETRYING))},
-    ({_COUNT} AND state = {DELAYED} AND due > :now) + ({_COUNT} AND state = {RETRYING} AND due > :now),
+    ({_COUNT} AND state = {DELAYED} AND due > :now) + ({_COUNT} AND state = {RETRYING} AND due > :now) - {LEFT_COUNT},
     ({_COUNT} AND state = {LEASED} AND due > :now),
-    ({_COUNT} AND state = {DEAD})"""
-"""Items that are ready, delayed, leased and dead, in this order."""
+    ({_COUNT} AND state = {DEAD}),
+    {LEFT_COUNT}"""
+"""Items that are ready, delayed, leased, dead and left, in this order."""

@@ -32,6 +32,11 @@ LOCKS = f"DELETE FROM modd_locks WHERE key IN (SELECT key FROM modd_locks WHERE 
 INBOX = f"DELETE FROM modd_inbox WHERE id IN (SELECT id FROM modd_inbox WHERE at <= ? LIMIT {STEP})"
 
 
+LEFT = f"""DELETE FROM modd_left WHERE place IN (SELECT place FROM modd_left WHERE due <= ?
+    AND NOT EXISTS (SELECT 1 FROM modd_items WHERE modd_items.place = modd_left.place) LIMIT {STEP})"""
+"""Rows of left items that were settled or cancelled since."""
+
+
 _log = logging.getLogger("modd.stores")
 
 
@@ -89,6 +94,6 @@ def delete_expired(connection: Connection, calls: Sequence[CallArgs]) -> Sequenc
 
 
 def _delete_expired(connection: Connection, now: float, inbox_until: float) -> tuple[int, bool]:
-    statements = ((CACHE, now), (LOCKS, now), (INBOX, inbox_until))
+    statements = ((CACHE, now), (LOCKS, now), (INBOX, inbox_until), (LEFT, now))
     deleted = [connection.execute(sql, (until,)).rowcount for sql, until in statements]
     return sum(deleted), max(deleted) < STEP

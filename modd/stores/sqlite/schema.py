@@ -55,6 +55,19 @@ CREATE INDEX modd_outbox_claimed ON modd_outbox (until) WHERE until IS NOT NULL;
 
 
 SECOND = """
+-- the handlers that workers have announced; seen: the last time, in seconds since 1970
+CREATE TABLE modd_subscriptions (
+    queue INTEGER NOT NULL, type TEXT NOT NULL, bus TEXT NOT NULL, handler TEXT NOT NULL, seen REAL NOT NULL,
+    PRIMARY KEY (queue, type, bus, handler)
+) WITHOUT ROWID;
+
+-- the items that were left to workers that know them: the name under which, since when, and until when
+CREATE TABLE modd_left (
+    place INTEGER PRIMARY KEY, queue INTEGER NOT NULL, name TEXT NOT NULL, since REAL NOT NULL, due REAL NOT NULL
+);
+CREATE INDEX modd_left_name ON modd_left (queue, name, place);
+CREATE INDEX modd_left_due ON modd_left (due);
+
 -- items that have begun may have the id of one that has not
 DROP INDEX modd_items_id;
 CREATE INDEX modd_items_id ON modd_items (queue, id) WHERE id IS NOT NULL;

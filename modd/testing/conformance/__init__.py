@@ -25,7 +25,7 @@ _MODULES = {
     "inbox": ("",),
     "locks": ("",),
     "outbox": ("", "_leases", "_transactions"),
-    "queue": ("", "_ids", "_keys", "_leases", "_operator"),
+    "queue": ("", "_ids", "_keys", "_leases", "_operator", "_subscriptions"),
     "waiting": ("",),
 }
 for _port, _suffixes in _MODULES.items():  # so that a failure shows what was compared

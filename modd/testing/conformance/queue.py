@@ -12,11 +12,17 @@ from modd.testing.conformance.queue_ids import QueueIdSuite
 from modd.testing.conformance.queue_keys import QueueKeySuite
 from modd.testing.conformance.queue_leases import QueueLeaseSuite
 from modd.testing.conformance.queue_operator import QueueOperatorSuite
+from modd.testing.conformance.queue_subscriptions import QueueSubscriptionSuite
 from modd.testing.conformance.waiting import WaitSuite
 
 
-class QueueConformance(QueueIdSuite, QueueKeySuite, QueueLeaseSuite, QueueOperatorSuite, WaitSuite[Queue]):
-    """The promises of `modd.ports.Queue`; those about ids, keys, leases, operators and waiting are in base classes."""
+class QueueConformance(
+    QueueIdSuite, QueueKeySuite, QueueLeaseSuite, QueueOperatorSuite, QueueSubscriptionSuite, WaitSuite[Queue]
+):
+    """The promises of `modd.ports.Queue`.
+
+    Those about ids, keys, leases, operators, handlers and waiting are in base classes.
+    """
 
     async def test_an_empty_queue_gives_nothing(self) -> None:
         """A claim does not wait; to acknowledge no claims is no error."""

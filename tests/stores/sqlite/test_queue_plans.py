@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from modd.ports import Item
+from modd.ports import Item, Subscription
 from modd.stores.sqlite.queue import SqliteQueue
 from modd.stores.sqlite.store import SqliteStore
 from tests.stores.sqlite.conftest import Clock
@@ -72,4 +72,22 @@ async def test_no_statement_goes_through_all_items(path: Path, clock: Clock, ana
         file.execute("PRAGMA query_only = ON")
         plans = {each: plan(file, each) for each in watch.done if "modd_items" in each and "CREATE" not in each}
     assert len(plans) > 20
+    assert {each: steps for each, steps in plans.items() if not all(map(is_by_index, steps))} == {}
+
+
+async def test_no_statement_about_handlers_goes_through_all_items(path: Path, clock: Clock) -> None:
+    # ST-5
+    watch = Watch()
+    async with SqliteStore(path, clock=clock, connect=watch) as store:
+        queue = store.queue("orders")
+        await queue.announce(Subscription("b", "t", "h"), retention=60)
+        await queue.put(b"", b"")
+        event, left = await queue.claim(2, 60)
+        await queue.fan_out(event, ["t"], lambda handlers: [Item(b"", id=each.handler) for each in handlers])
+        await queue.leave(left, "a", 60)
+        await queue.claim_left(["a"], 1, 60)
+        await queue.stats()
+    with closing(sqlite3.connect(path)) as file:
+        plans = {each: plan(file, each) for each in watch.done if "modd_left" in each and "CREATE" not in each}
+    assert len(plans) >= 5
     assert {each: steps for each, steps in plans.items() if not all(map(is_by_index, steps))} == {}

@@ -150,3 +150,18 @@ async def test_a_store_that_is_left_does_not_wait_for_the_next_sweep(path: Path,
     with anyio.fail_after(60):
         async with SqliteStore(path, clock=clock, retention=KEEP) as store:
             await fill(store, 3, ttl=60)
+
+
+async def test_the_note_of_a_left_item_that_is_gone_is_deleted_when_it_is_due(path: Path, clock: Clock) -> None:
+    # ST-29
+    async with SqliteStore(path, clock=clock) as store:
+        queue = store.queue("a")
+        await queue.put(Item(b"", id="gone"), Item(b"", id="there"))
+        for claim in await queue.claim(2, 60):
+            await queue.leave(claim, "name", 50)
+        await queue.cancel("gone")
+        assert await Sweeper(store, KEEP).sweep() == 0
+        clock.now += 51
+        assert await Sweeper(store, KEEP).sweep() == 1
+        [claim] = await queue.claim(9, 60)
+        assert not await queue.leave(claim, "name", 50)
