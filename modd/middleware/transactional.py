@@ -18,14 +18,14 @@ from modd.cqrs.stamps import Outboxed, Received, Stamp
 from modd.errors import InvalidOption
 from modd.middleware.bus_keys import KeyOrNone, key_or_none
 from modd.middleware.deep_copy import copy_values
-from modd.ports import Conflict, Outbox, Transaction
+from modd.ports import Conflict, Outbox
 from modd.ports.transaction import usable_transaction
 
 
 class TransactionalStore(Protocol):
     """The store of a `Transactional`: a `modd.stores.SqliteStore`, or any object with these two."""
 
-    def transaction(self, *, immediate: bool = False) -> AbstractAsyncContextManager[Transaction]:
+    def transaction(self, *, immediate: bool = False) -> AbstractAsyncContextManager[object]:
         """Return a transaction, to be entered with ``async with``; inside of another one, a savepoint of that.
 
         immediate: True for one in which no other writer can come first; see `modd.ports.SupportsTransactions`.
