@@ -98,9 +98,11 @@ class Work:
                 raise ValueError
 
     async def _claim(self) -> None:
-        """Claim all; what a call that failed had claimed comes again when its lease is over."""
+        """Claim all; what a call that failed had claimed comes again when its lease is over, one by one."""
         self._clock.now += 2 * LEASE
-        self._claims = {claim.id: claim for claim in await self._queue.claim(10, LEASE)}
+        self._claims = {}
+        while claims := await self._queue.claim(10, LEASE):
+            self._claims |= {claim.id: claim for claim in claims}
         assert sorted(self._claims) == ["a", "b", "c"]
 
     async def _ack(self) -> None:
