@@ -90,6 +90,7 @@ async def test_of_many_leases_those_are_renewed_that_would_not_last() -> None:
 async def test_while_there_are_no_leases_no_time_is_counted_and_new_ones_are_renewed_in_time() -> None:
     # TK-4
     keeper, leases = LeaseKeeper(30, LOG), list[Lease]()
+    keeper.begin()  # nothing waits for it yet
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(keeper.keep_all, lambda: leases)
         await anyio.sleep(1004)

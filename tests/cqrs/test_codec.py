@@ -134,6 +134,17 @@ def test_what_is_no_envelope_of_the_registered_types_is_an_error_that_says_so(da
     assert "the codec knows: Price" in str(caught.value)
 
 
+def test_the_head_of_a_message_is_read_without_its_fields() -> None:
+    # DR-34
+    codec = Codec([Price])
+    envelope = (
+        b'{"identity":{"id":"1","correlation_id":"1"},"message":{"$type":"Later","$version":7,"a":1},"stamps":[]}'
+    )
+    assert codec.head_of(envelope) == ("Later", 7)
+    with pytest.raises(Undecodable, match="the codec knows: Price"):
+        codec.head_of(b"[]")
+
+
 # MI-11
 def test_a_codec_is_made_of_types_with_one_name_each() -> None:
     class Other(Message, tag="Price"):

@@ -140,3 +140,9 @@ def test_an_old_name_that_leads_nowhere_makes_data_undecodable(given: Any) -> No
     # MI-11
     with pytest.raises(Undecodable, match=r"the last upcaster of old has to return the name of a known type as \$type"):
         codec(old={1: lambda old: given}).decode(encoded(data("old")))
+
+
+def test_an_old_name_that_leads_to_a_version_that_cannot_be_read_makes_data_undecodable() -> None:
+    # MI-11
+    with pytest.raises(Undecodable, match="Paid of version 99 is newer than 3, the newest known here"):
+        codec(old={1: lambda old: data("Paid", 99, amount="1")}).decode(encoded(data("old")))

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import anyio
-import pytest
 
 from modd.ports.items import Claim, Item
 from modd.ports.queue import Queue
 from modd.testing.conformance.base import ClaimSuite
-from modd.testing.conformance.waiting import LONG
+from modd.testing.conformance.waiting import LONG, WaitSuite
 
 
-class QueueSuspectSuite(ClaimSuite[Queue]):
+class QueueSuspectSuite(ClaimSuite[Queue], WaitSuite[Queue]):
     """The promises about suspects, one of which may have ended its process."""
 
     async def test_suspects_are_claimed_one_at_a_time_after_all_others(self) -> None:
@@ -102,9 +99,7 @@ class QueueSuspectSuite(ClaimSuite[Queue]):
     async def test_a_wait_for_others_does_not_end_for_a_suspect(self) -> None:
         """It ends after its time; a wait with suspects ends at once. Skipped without ``wait``."""
         async with self.create() as queue:
-            wait: Any = getattr(queue, "wait", None)
-            if wait is None:
-                pytest.skip("it has no method wait")
+            wait = self._wait_of(queue)
             await self.suspect(queue, b"1")
             assert await queue.claim(1, self.tick, suspects="none") == []
             begun = anyio.current_time()

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from modd.stores.sqlite import file_lock
 from modd.stores.sqlite.errors import StoreClosed
-from modd.stores.sqlite.journal_mode import NO_LOCKS, NO_WAL, SAFE, TURNS, NotDurable, is_affected
+from modd.stores.sqlite.journal_mode import NO_LOCKS, NO_WAL, SAFE, TURNS, NotDurable, is_affected, set_mode
+from modd.stores.sqlite.opening import connect_file
 from modd.stores.sqlite.store import SqliteStore
 from tests.stores.sqlite.faulty import Disk, by_uri, files_beside, has_wal, of_version
 
@@ -119,3 +122,13 @@ async def test_a_connection_that_does_not_wait_for_the_disk_is_refused(path: Pat
     disk.changes["PRAGMA synchronous = FULL"] = "PRAGMA synchronous = NORMAL"
     with pytest.raises(NotDurable, match=r"store\.db: PRAGMA synchronous is 1 here .* needs 2 \(FULL\)"):
         await SqliteStore(path, connect=disk.connect).__aenter__()
+
+
+def test_a_mode_that_cannot_be_set_beside_another_connection_is_tried_again_until_patience_ends(path: Path) -> None:
+    with closing(connect_file(str(path))) as first, closing(connect_file(str(path))) as second:
+        first.execute("PRAGMA busy_timeout = 0")
+        second.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            set_mode(first, "wal", 0.05)
+        second.execute("ROLLBACK")
+        assert set_mode(first, "wal", 0.05) == "wal"
