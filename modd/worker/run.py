@@ -101,6 +101,8 @@ class WorkerRun:
         tasks.cancel_scope.cancel()
 
     async def _claim_until_stopped(self, tasks: TaskGroup) -> None:
+        for source in self._sources:
+            await source.announce()  # before it is refused because of a suspect, while others handle events
         while self.stopped_at is None:
             at_end = self._idleness is not None and await self._is_at_end(self._idleness)
             room, begun = self._room, self._begun

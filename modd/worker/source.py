@@ -65,17 +65,24 @@ class SourceQueue:
         self._paused_until = max(self._paused_until, steady_time() + seconds)
 
     def start(self) -> None:
-        """Have the next claim announce the handlers; called at the start of a run."""
+        """Have the handlers announced; called at the start of a run."""
         self._subscriber.begin()
         self._announce_at = self._look_at = 0.0
+
+    async def announce(self) -> None:
+        """Announce the handlers if it is time for that; pause the queue if it fails."""
+        error = await error_of(self._announce)
+        if error is not None:
+            self._pause_after("announced to", error)
 
     async def claim(self, limit: int, lease: float, suspects: Suspects) -> list[Claim] | None:
         """Claim up to ``limit`` items, or a suspect; return None and pause the queue if it fails.
 
-        The first claim of a run announces the handlers before, and so does one in each `REFRESH` seconds.
+        A claim announces the handlers before it, once in `REFRESH` seconds.
         """
         try:
-            claims = await call(self._announce_and_claim, limit, lease, suspects)
+            await call(self._announce)
+            claims = await call(self._claim, limit, lease, suspects)
         except Exception as error:
             failed = error
         else:
@@ -100,16 +107,18 @@ class SourceQueue:
             await raise_if_cancelled(error)
             return False
 
-    async def _announce_and_claim(self, limit: int, lease: float, suspects: Suspects) -> list[Claim]:
+    async def _announce(self) -> None:
         now = steady_time()
         if now >= self._announce_at:
             self._subscriber.renew()
             await self.queue.announce(*self._subscriber.subscriptions, retention=self._subscriber.retention)
             self._announce_at = now + spread(REFRESH, JITTER)
+
+    async def _claim(self, limit: int, lease: float, suspects: Suspects) -> list[Claim]:
         claim = partial(self.queue.claim, limit, lease, suspects=suspects)
         if suspects == "first":
             return await claim()
-        if now >= self._look_at:
+        if steady_time() >= self._look_at:
             return await self._claim_left(limit, lease) or await claim()
         return await claim() or await self._claim_left(limit, lease)
 

@@ -90,6 +90,18 @@ async def test_other_workers_of_the_process_claim_nothing_beside_a_suspect_and_g
     assert (second - first, beside) == (10, 1)
 
 
+async def test_a_worker_announces_its_handlers_before_it_may_claim() -> None:
+    # DR-30 DR-41
+    queue, other, till = MemoryQueue(), MemoryQueue(), Till()
+    await suspects(queue, 1)
+    async with at_work(till.worker(queue)):
+        await anyio.sleep(1)
+        async with at_work(till.worker(other)):
+            await anyio.sleep(1)
+            assert [each.type for each in await other.subscriptions()] == ["Pay"]
+            assert till.log == []
+
+
 async def test_a_suspect_waits_for_the_other_workers_of_the_process() -> None:
     # DR-41
     queue, other, till = MemoryQueue(), MemoryQueue(), Till()
