@@ -2,6 +2,8 @@
 
 SHELL = bash
 export TIMEFORMAT = took %0lR
+# Compiled modules are kept: else each process would compile modd, and rewrite the assertions of all tests, anew.
+unexport PYTHONDONTWRITEBYTECODE
 PYTHONS = $(or $(PYTHON),python3.13 python3.12 python3.11 python3 python)
 RUN = .venv/bin/python -m
 PIP = PIP_CONSTRAINT=requirements.lock PIP_BUILD_CONSTRAINT=requirements.lock PIP_DISABLE_PIP_VERSION_CHECK=1 \

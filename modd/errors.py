@@ -409,7 +409,7 @@ class NotAnswered(ModdError, RuntimeError):
         self.intent, self.bus = intent, bus
         super().__init__(
             f"{intent.__qualname__} got no result in {bus}: a middleware stopped it, or would have queued it "
-            "for later; use dispatch, or send it to the bus, which do not wait for a result"
+            "for later; use `await bus.dispatch(...)`, which returns as soon as it is queued"
         )
 
 

@@ -113,7 +113,7 @@ def _batch_result(report: BatchResult) -> Iterable[Table | str]:
     verb = {"redrive": "put back", "discard": "discarded"}[report.command]
     yield f"{report.queue}: {report.done} {verb}"
     if report.missing:
-        yield f"not among the dead letters: {', '.join(report.missing)}"
+        yield f"not among the dead letters: {', '.join(report.missing)}; give whole ids, `dead --json` prints them"
 
 
 @_blocks.register
