@@ -1,4 +1,4 @@
-"""Workers claim messages from queues and have typed buses handle them (`docs/understand/durability.md`).
+"""Workers claim messages from queues and have typed buses handle them (`docs/understand/workers.md`).
 
 Begin reading at `worker` (the public class) and `run` (its loop). Then follow a claim:
 
