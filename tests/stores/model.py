@@ -139,7 +139,7 @@ class ModelQueue:
         later = [entry for entry in alive if entry.due > self.now]
         leased = sum(entry.leased for entry in later)
         suspects = sum(entry.leased for entry in alive) - leased
-        return Stats(len(alive) - len(later), len(later) - leased, leased, len(self.buried), suspects)
+        return Stats(len(alive) - len(later), len(later) - leased, leased, len(self.buried), suspects=suspects)
 
     def left(self) -> list[tuple[str, str | None, int, str | None]]:
         return [(entry.id, entry.key, entry.attempts, entry.reason) for entry in self.entries]
