@@ -24,7 +24,7 @@ seconds B rests, and A is refused. When A has settled its messages, B takes the 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from threading import Lock
 from time import time
 from weakref import WeakSet
@@ -81,7 +81,7 @@ class Occupant:
         if self._leaves_suspects():
             return False
         with _lock:
-            return not (self.is_occupied or any(each.is_occupied for each in self._others()))
+            return not self._is_busy_beside(self._others())
 
     @property
     def is_overdue(self) -> bool:
@@ -105,7 +105,7 @@ class Occupant:
             self._end_rest()
         with _lock:
             others = self._others()
-            is_busy = self.is_occupied or any(each.is_occupied for each in others)
+            is_busy = self._is_busy_beside(others)
             self.is_refused = self.is_alone or any(each.is_alone or (each.rests and not rests) for each in others)
             if not self.is_refused:
                 if not (leaves or is_busy):
@@ -152,6 +152,10 @@ class Occupant:
         if self._rest_until:
             self._rest_until = 0.0
             self._wake(lambda each: each.is_refused)
+
+    def _is_busy_beside(self, others: Iterable[Occupant]) -> bool:
+        """Return True if the run, or one of these others, claims or handles messages."""
+        return self.is_occupied or any(each.is_occupied for each in others)
 
     def _others(self) -> list[Occupant]:
         """Return the other occupants; those of a process before a fork, and of loops that are over, are none."""

@@ -18,12 +18,8 @@ from modd.worker.idleness import Idleness
 from modd.worker.options import WorkerOptions
 from modd.worker.pool import SlotPool
 from modd.worker.quarantine import Occupant
-from modd.worker.source import SourceQueue, log
+from modd.worker.source import JITTER, SourceQueue, log
 from modd.worker.wakeup import Wakeup
-
-POLL_JITTER = 0.25
-"""Share by which the seconds between two claims differ, so that workers do not all claim at once."""
-
 
 LATE = 1.0
 """Seconds after the drain from which on it is logged that a handler let the worker wait."""
@@ -191,7 +187,7 @@ class WorkerRun:
     async def _wait_for_messages(self) -> None:
         """Wait until a queue may have messages, or ``poll`` or the pause of a queue is over."""
         pauses = [seconds for source in self._sources if (seconds := source.pause_left)]
-        poll, alone = spread(self._options.poll, POLL_JITTER), self._occupant.takes_suspects
+        poll, alone = spread(self._options.poll, JITTER), self._occupant.takes_suspects
         longest = poll if self._idleness is None or not alone else self._idleness.longest_wait(self._sources, poll)
         seconds = min([longest, *pauses])
         waiting = [source for source in self._sources if source.can_wait and not source.pause_left]

@@ -21,7 +21,7 @@ from modd.worker.subscriptions import REFRESH, Subscriber
 log = logging.getLogger("modd.worker")
 
 JITTER = 0.25
-"""Share by which these seconds differ, so that workers do not do it all at once."""
+"""Share by which the seconds between two claims, looks or announcements differ, so that workers are not in step."""
 
 
 LOOK = 0.5

@@ -33,7 +33,7 @@ class Readers:
     """
 
     def __init__(self, store: str, connect: Callable[[], Awaitable[ConnectionThread]], log: LogLimit | None) -> None:
-        self._store, self._connect, self._log = store, connect, log
+        self._store, self._connect = store, connect
         self._shared = SharedSnapshots(partial(self._open_snapshot, log)) if log is not None else None
         self._idle: list[ConnectionThread] = []
         self._borrowed: set[ConnectionThread] = set()

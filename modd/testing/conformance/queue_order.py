@@ -27,11 +27,7 @@ class QueueOrderSuite(ClaimSuite[Queue]):
     async def test_a_retry_with_a_delay_goes_behind_what_was_put_meanwhile(self) -> None:
         """Also if nothing was claimed at the end of the delay."""
         async with self.create() as queue:
-            await queue.put(b"fails")
-            await queue.retry(await self.claim_one(queue), 2 * self.tick)
-            await queue.put(b"1")
-            await self.ticks(4)
-            await queue.put(b"2")
+            await self._put_around_a_retry(queue)
             assert await self.bodies(queue) == [b"1", b"fails", b"2"]
 
     async def test_what_came_due_is_claimed_in_the_order_of_these_times(self) -> None:
@@ -45,11 +41,7 @@ class QueueOrderSuite(ClaimSuite[Queue]):
     async def test_a_released_item_has_its_old_place(self) -> None:
         """A release restores the order before the claim, that of a retry, too."""
         async with self.create() as queue:
-            await queue.put(b"fails")
-            await queue.retry(await self.claim_one(queue), 2 * self.tick)
-            await queue.put(b"1")
-            await self.ticks(4)
-            await queue.put(b"2")
+            await self._put_around_a_retry(queue)
             for claim in await self.claim(queue):
                 await queue.release(claim)
             assert await self.bodies(queue) == [b"1", b"fails", b"2"]
@@ -63,3 +55,11 @@ class QueueOrderSuite(ClaimSuite[Queue]):
             await queue.put(b"3")
             await queue.ack(claim)
             assert await self.bodies(queue) == [b"2", b"3"]
+
+    async def _put_around_a_retry(self, queue: Queue) -> None:
+        """Put an item while the retry of another one is delayed, and an item after it came due."""
+        await queue.put(b"fails")
+        await queue.retry(await self.claim_one(queue), 2 * self.tick)
+        await queue.put(b"1")
+        await self.ticks(4)
+        await queue.put(b"2")
