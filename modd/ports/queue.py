@@ -39,7 +39,7 @@ class Queue(Protocol):
 
     Ids. Several items may have one id: those that have begun, and the next one, which was put with
     ``unique="until-started"``. A claim stands for its own item. `cancel`, `redrive` and `discard` take an id for all
-    items in the right state that have it, and return it once for each.
+    items in the right state that have it, in their order in the queue, and return it once for each.
 
     Times are in seconds. Methods raise `InvalidOption` for impossible times, and for a limit below 1.
 

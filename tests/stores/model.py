@@ -121,7 +121,7 @@ class ModelQueue:
         return [(entry.id, entry.reason, entry.attempts) for entry in self.buried]
 
     def exhume(self, *names: str) -> list[Entry]:
-        found = [entry for entry in self.buried if entry.id in names]
+        found = [entry for entry in self.entries if entry in self.buried and entry.id in names]
         self.buried = [entry for entry in self.buried if entry not in found]
         self.entries = [entry for entry in self.entries if entry not in found]
         return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from functools import partial
 from itertools import count, islice
+from operator import attrgetter
 from threading import Lock
 from uuid import uuid4
 
@@ -256,7 +257,7 @@ class MemoryQueue:
         return PutResult(id, False)
 
     def _of_id(self, id: str) -> list[QueueItem]:
-        return [*self._by_id.get(id, {}).values()]
+        return sorted(self._by_id.get(id, {}).values(), key=attrgetter("position"))
 
     def _add(self, item: QueueItem, delay: float) -> None:
         item.due = steady_time() + delay

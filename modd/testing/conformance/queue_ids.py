@@ -108,6 +108,22 @@ class QueueIdSuite(ClaimSuite[Queue]):
             await queue.ack(leased)
             assert await queue.put(Item(b"5", id="a")) == [PutResult("a", False)]
 
+    async def test_dead_letters_of_one_id_go_back_in_their_order_in_the_queue(self) -> None:
+        """Not in that of their burials; one that was redriven alone is behind the others from then on."""
+        async with self.create() as queue:
+            first, second = [await self._begun(queue, body) for body in (b"1", b"2")]
+            await queue.bury(second, "no use")
+            await queue.bury(first, "no use")
+            assert await queue.redrive("a") == ["a", "a"]
+            first, second = await self.claim(queue)
+            assert [first.body, second.body] == [b"1", b"2"]
+            await queue.bury(first, "no use")
+            assert await queue.redrive("a") == ["a"]
+            await queue.bury(await self.claim_one(queue), "no use")
+            await queue.bury(second, "no use")
+            await queue.redrive("a")
+            assert [claim.body for claim in await self.claim(queue)] == [b"2", b"1"]
+
     async def _begun(self, queue: Queue, body: bytes) -> Claim:
         """Put an item under the id "a" and claim it."""
         await queue.put(Item(body, id="a", unique="until-started"))
