@@ -48,6 +48,7 @@ from modd.core.naming import placed_name
 from modd.core.observer import Delivery, Observer, current_delivery
 from modd.core.pydantic_model import pydantic_schema
 from modd.core.raw_data import unknown_fields
+from modd.core.routing import takes_by_name
 from modd.core.schema import misfit_of
 from modd.core.sensitive import MASK, Sensitive, Value, fields_in, sensitive_fields
 from modd.core.turn import Turn, detached, hold, innermost
@@ -116,6 +117,7 @@ __all__ = [
     "shown",
     "substitute",
     "take_apart",
+    "takes_by_name",
     "unique",
     "unknown_fields",
     "values_of",

@@ -82,7 +82,7 @@ async def send(bus: Any, message: Any, stamps: tuple[Any, ...]) -> tuple[Message
 
     Raises as that does.
     """
-    question = Question(message, message, stamps, tuple(answerers_in(bus, type(message))))
+    question = Question(message, message, stamps, tuple(answerers_in(bus, type(message))), reports=False)
     current_origin.set(question)
     try:
         return await bus(message)  # type: ignore[no-any-return]

@@ -56,16 +56,23 @@ class Question(ClosingOrigin):
     """An intent for typed buses, its answerers: they dispatch it with stamps, and note the result or the error here.
 
     intent: the message. given: the message, or an envelope with it. expects: True if the sender needs a result, so that
-    the intent must not be queued for later.
+    the intent must not be queued for later. reports: False if its sender only sends it, so that an error is one of the
+    turn; True by default.
     """
 
-    __slots__ = ("answer", "answerers", "error", "expects", "given", "intent", "stamps")
+    __slots__ = ("answer", "answerers", "error", "expects", "given", "intent", "reports", "stamps")
 
     def __init__(
-        self, intent: Message, given: Any, stamps: tuple[Any, ...], answerers: tuple[Any, ...], expects: bool = False
+        self,
+        intent: Message,
+        given: Any,
+        stamps: tuple[Any, ...],
+        answerers: tuple[Any, ...],
+        expects: bool = False,
+        reports: bool = True,
     ) -> None:
         self.intent, self.given, self.stamps, self.answerers = intent, given, stamps, answerers
-        self.expects = expects
+        self.expects, self.reports = expects, reports
         self.answer: Any = None
         """The `Answer`, once there is one."""
         self.error: Exception | None = None

@@ -4,6 +4,7 @@ Read it in this order: `intents` and `buses`, `typed_bus` (the dispatch), `regis
 around handlers), `envelope` and `stamps`, `result`.
 """
 
+from modd.cqrs.arguments import Ask, Emit
 from modd.cqrs.buses import CommandBus, EventBus, QueryBus
 from modd.cqrs.chain import Middleware, Next
 from modd.cqrs.codec import Codec
@@ -33,13 +34,13 @@ from modd.cqrs.errors import (
     WrongBus,
     WrongEnvelope,
 )
-from modd.cqrs.handlers import Ask, Emit
 from modd.cqrs.intents import Command, Event, Query
 from modd.cqrs.result import Dispatched
 from modd.cqrs.stamps import (
     Actor,
     Cacheable,
     Delay,
+    Duplicate,
     Emitted,
     Failed,
     FallbackUsed,
@@ -50,6 +51,7 @@ from modd.cqrs.stamps import (
     Outboxed,
     Queued,
     Received,
+    Recorded,
     Redispatched,
     Retried,
     Revalidating,
@@ -75,6 +77,7 @@ __all__ = [
     "DispatchEnded",
     "DispatchTimeout",
     "Dispatched",
+    "Duplicate",
     "Emit",
     "Emitted",
     "Envelope",
@@ -107,6 +110,7 @@ __all__ = [
     "Queued",
     "RateLimited",
     "Received",
+    "Recorded",
     "Redispatched",
     "Retried",
     "RetryLater",

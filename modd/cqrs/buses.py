@@ -7,9 +7,9 @@ from typing import Any, ClassVar, Concatenate, Protocol, TypedDict, TypeVar, Unp
 
 from modd.checks import checked_flag
 from modd.core import Message
+from modd.cqrs.arguments import Resources
 from modd.cqrs.chain import Middleware
 from modd.cqrs.envelope import Envelope
-from modd.cqrs.handlers import Resources
 from modd.cqrs.intents import Command, Event, Query
 from modd.cqrs.typed_bus import TypedBus
 

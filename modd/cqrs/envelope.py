@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 from typing_extensions import TypeVar as TypeVarWithDefault
 
 from modd.checks import checked_text
-from modd.core import Message, Origin
+from modd.core import Message, Origin, Question
 from modd.cqrs.errors import DispatchEnded, WrongBus
 from modd.cqrs.ids import Ids, LazyId, read_id
 from modd.cqrs.intents import Query
@@ -18,6 +18,7 @@ from modd.cqrs.stamps import (
     Handled,
     Identity,
     Received,
+    Recorded,
     Redispatched,
     Stamp,
     checked_stamps,
@@ -55,6 +56,7 @@ class Envelope(Origin, Generic[M_co]):
         "_at",
         "_causation",
         "_correlation",
+        "_has_own_id",
         "_id",
         "_inherited",
         "_sent",
@@ -81,6 +83,7 @@ class Envelope(Origin, Generic[M_co]):
             raise NotAMessage(message, "the maker of an envelope")
         if id is not None:
             _check_id(id)
+            self._has_own_id = True
         self.start(message, without_identity(checked_stamps(stamps)), id, time())
 
     def start(
@@ -109,6 +112,7 @@ class Envelope(Origin, Generic[M_co]):
         envelope: Envelope[M] = _blank(Envelope)
         noted = without_identity(stamps) if stamps else []  # most have none, and looking costs as much as a decoder
         envelope.start(message, noted, identity.id, identity.at, identity.correlation_id, identity.causation_id)
+        envelope._has_own_id = True
         envelope._sent = bool(noted) and envelope.has(Handled)
         return envelope
 
@@ -134,6 +138,17 @@ class Envelope(Origin, Generic[M_co]):
         if not isinstance(self._id, str):
             self._id = read_id(self.lazy_id)
         return self._id
+
+    @property
+    def has_own_id(self) -> bool:
+        """True if the id came with the envelope: it was given, decoded, or dispatched before."""
+        return getattr(self, "_has_own_id", False)
+
+    @property
+    def is_asked(self) -> bool:
+        """True if its sender waits for the result."""
+        question = self.outer
+        return isinstance(question, Question) and question.expects and question.is_for(self.bus, self.message)
 
     @property
     def correlation_id(self) -> str:
@@ -221,6 +236,10 @@ class Envelope(Origin, Generic[M_co]):
             raise WrongBus(f"an event of {type(self.message).__qualname__}", "a query", "emit events from a command")
         self.flush().extend([Emitted(event, at=self._now()) for event in events])
 
+    def record(self, events: Iterable[Message]) -> None:
+        """Note events that an aggregate has recorded: they are released as those that are emitted."""
+        self.flush().extend([Recorded(event, at=self._now()) for event in events])
+
     def drop_events(self, start: int) -> None:
         """Drop the events among the stamps from this position on: their handler has failed after all."""
         self.noted[start:] = [stamp for stamp in self.noted[start:] if not isinstance(stamp, Emitted)]
@@ -242,6 +261,7 @@ class Envelope(Origin, Generic[M_co]):
         noted = [*passed, Redispatched(tuple(self._history()), at=at), *checked_stamps(stamps)]
         envelope: Envelope[M_co] = _blank(Envelope)
         envelope.start(self.message, without_identity(noted), self.id, at, self.lazy_correlation_id, self._causation)
+        envelope._has_own_id = True
         return envelope
 
     @property

@@ -10,7 +10,7 @@ import msgspec
 from modd.core import Caused, Message
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.intents import Event, Query
-from modd.cqrs.stamps import Emitted, Failed, Handled, Outboxed, Stamp
+from modd.cqrs.stamps import Emitted, Failed, Handled, Outboxed, Recorded, Stamp
 
 R = TypeVar("R")
 
@@ -47,28 +47,30 @@ def conclude(envelope: Envelope[Any], noted_before: Iterable[Stamp]) -> Dispatch
     """Return the outcome of an envelope whose outermost middleware has returned.
 
     Events are released only if a handler has run and no `Failed` stamp was added: a result of a cache, a mock, a
-    fallback or a queue has made nothing happen. Those before an `Outboxed` stamp have been released already.
+    fallback or a queue has made nothing happen. Those before an `Outboxed` stamp have been released already, unless an
+    aggregate has recorded them: such events are in no outbox.
 
     noted_before: the stamps before the dispatch.
     """
     if envelope.handled is not None and not envelope.ran:
         return Dispatched(envelope, envelope.handled[0])
     handled: list[Handled] = []
-    events: list[Message] = []
+    emitted: list[Emitted] = []
     failed = taken = 0
     for stamp in envelope.flush():  # one pass for all three: it takes half the time
         if isinstance(stamp, Handled):
             handled.append(stamp)
         elif isinstance(stamp, Emitted):
-            events.append(stamp.event)
+            emitted.append(stamp)
         elif isinstance(stamp, Failed):
             failed += 1
         elif isinstance(stamp, Outboxed):
-            events.clear()
+            emitted = [each for each in emitted if isinstance(each, Recorded)]
             taken = len(handled)
     result = handled[-1].result if handled else None
     if not envelope.ran or (failed and failed > _count_failed(noted_before)):
         return Dispatched(envelope, result)
+    events = [stamp.event for stamp in emitted]
     if isinstance(envelope.message, Event):
         events += _returned_messages(handled[taken:])
     if not events or isinstance(envelope.message, Query):
@@ -77,8 +79,14 @@ def conclude(envelope: Envelope[Any], noted_before: Iterable[Stamp]) -> Dispatch
 
 
 def events_so_far(envelope: Envelope[Any]) -> tuple[Message, ...]:
-    """Return the events that would be released if the dispatch succeeded now."""
-    return conclude(envelope, envelope.flush()).events
+    """Return the events for an outbox that would be released if the dispatch succeeded now."""
+    return events_for_outbox(conclude(envelope, envelope.flush()))
+
+
+def events_for_outbox(dispatched: Dispatched[Any]) -> tuple[Message, ...]:
+    """Return the released events, without those that an aggregate has recorded in its log."""
+    recorded = {id(stamp.event) for stamp in dispatched.envelope.flush() if isinstance(stamp, Recorded)}
+    return tuple(event for event in dispatched.events if id(event) not in recorded)
 
 
 def _count_failed(stamps: Iterable[Stamp]) -> int:

@@ -191,6 +191,18 @@ class Emitted(Stamp):
     event: Message
 
 
+class Recorded(Emitted):
+    """An aggregate has published an event, and recorded it in its log: no outbox needs it."""
+
+    local: ClassVar[bool] = True
+
+
+class Duplicate(Stamp):
+    """A command under this id was handled before, so that it was not handled again."""
+
+    local: ClassVar[bool] = True
+
+
 class Outboxed(Stamp):
     """The events that were emitted so far are in an outbox, from which a relay passes them on.
 
@@ -308,6 +320,8 @@ BUILT_IN: tuple[type[Stamp], ...] = (
     WebhookCalled,
     Failed,
     Emitted,
+    Recorded,
+    Duplicate,
     Outboxed,
     Actor,
     Tenant,

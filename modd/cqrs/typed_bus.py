@@ -29,13 +29,14 @@ from modd.core import (
     open_origin,
     placed_name,
 )
+from modd.cqrs.arguments import Resources, checked_resources
 from modd.cqrs.background import Background
 from modd.cqrs.chain import Middleware, MiddlewareStack, Next, compose
 from modd.cqrs.codec import Codec, codec_of
 from modd.cqrs.enclosing import is_open_around, root_to_ask
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import NotOpen
-from modd.cqrs.handlers import Resources, bind_handler, checked_resources
+from modd.cqrs.handlers import bind_handler
 from modd.cqrs.ids import Ids, checked_ids
 from modd.cqrs.intents import Event, create_intent
 from modd.cqrs.registry import Registry

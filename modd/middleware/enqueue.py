@@ -8,7 +8,7 @@ from typing import Any, ClassVar, TypedDict, get_args, get_origin
 from weakref import WeakKeyDictionary
 
 from modd.checks import checked_callable, checked_flag, checked_methods
-from modd.core import Intent, Message, Question, wire_name
+from modd.core import Intent, Message, wire_name
 from modd.cqrs.chain import Next
 from modd.cqrs.codec import Codec
 from modd.cqrs.decodable import check_decodable
@@ -132,7 +132,7 @@ class Enqueue(MiddlewareWithKeys):
                 _release_once(envelope)
             await call_next(envelope)
             return
-        if _is_asked(envelope):
+        if envelope.is_asked:
             raise NotAnswered(type(envelope.message), envelope.bus.name)
         await self._put(envelope, options)
 
@@ -183,12 +183,6 @@ def _release_once(envelope: Envelope[Any]) -> None:
         else:
             unique.append(stamp)
     envelope.reset([*reversed(unique), *noted[queued:]], ran=envelope.ran)
-
-
-def _is_asked(envelope: Envelope[Any]) -> bool:
-    """True if the sender waits for the result."""
-    question = envelope.outer
-    return isinstance(question, Question) and question.expects and question.is_for(envelope.bus, envelope.message)
 
 
 def _has_result(kind: type[Message], result: Any) -> bool:

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from importlib import import_module
+from collections.abc import Mapping
 from inspect import isawaitable
-from types import UnionType
-from typing import Any, ClassVar, TypeAlias, TypedDict, get_origin
+from typing import Any, ClassVar, TypedDict
 
-import msgspec
-
-from modd.checks import checked_callable
-from modd.core import Message, mask_values, misfit_of, take_apart
+from modd.core import Message
 from modd.cqrs.chain import Next
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import InvalidIntent
 from modd.cqrs.stamps import Handled
-from modd.errors import InvalidOption, MissingExtra
+from modd.errors import InvalidOption
+from modd.middleware.content_check import Check, compile_check
 from modd.middleware.options import MiddlewareWithOptions, checked_intents
-from modd.middleware.type_check import NATIVE, Misfits, fields_of, find_struct_misfits
-from modd.texts import text_of
-
-Check: TypeAlias = Callable[[Any, str], Misfits | Awaitable[Misfits]]
-"""Takes a value and its path, and returns the parts that are not valid; sync or async."""
+from modd.middleware.type_check import Misfits, fields_of, find_struct_misfits
 
 
 class ValidatorOptions(TypedDict, total=False):
@@ -65,7 +57,7 @@ class Validator(MiddlewareWithOptions):
 
     def __init__(self, intents: Mapping[type[Message], ValidatorOptions] = {}) -> None:
         checks = {
-            kind: {name: _compile(name, check) for name, check in overrides.items()}
+            kind: {name: None if check is None else compile_check(name, check) for name, check in overrides.items()}
             for kind, overrides in checked_intents("Validator", intents).items()
         }
         super().__init__(ValidatorOptions, {"input": _check_field_types, "output": None}, checks)
@@ -100,18 +92,6 @@ async def _validate(kind: type[Message], check: Check | None, values: Mapping[st
         raise InvalidIntent(kind, misfits)
 
 
-def _compile(option: str, value: Any) -> Check | None:
-    """Return the check for the value of an option."""
-    if value is None:
-        return None
-    if isinstance(value, Mapping):
-        return _schema_check(option, value)
-    if isinstance(value, (type, UnionType)) or get_origin(value) is not None or take_apart(value).bare is not value:
-        return _type_check(option, value)
-    cure = "give a predicate, a type for msgspec, a JSON schema as a mapping, or None"
-    return _predicate_check(checked_callable(option, value, cure))
-
-
 def _check_hints(kind: type[Message]) -> None:
     try:
         fields_of(kind)
@@ -124,69 +104,3 @@ def _check_hints(kind: type[Message]) -> None:
 
 def _check_field_types(message: Any, path: str) -> Misfits:
     return find_struct_misfits(message, path)
-
-
-def _predicate_check(predicate: Callable[[Any], Any]) -> Check:
-    async def check(value: Any, path: str) -> Misfits:
-        try:
-            fits = predicate(value)
-            if isawaitable(fits):
-                fits = await fits
-        except Exception as error:
-            return [(path, mask_values(text_of(error), value))]
-        return [] if fits else [(path, "it is not valid")]
-
-    return check
-
-
-def _type_check(option: str, kind: Any) -> Check:
-    try:
-        msgspec.json.Decoder(kind)
-    except TypeError as error:
-        raise InvalidOption(option, kind, f"give a type that msgspec can convert to: {error}") from None
-
-    def check(value: Any, path: str) -> Misfits:
-        try:
-            msgspec.convert(_content(value, NATIVE), kind, builtin_types=NATIVE)
-        except (msgspec.ValidationError, TypeError) as error:
-            where, text = misfit_of(error, path)
-            return [(where, text if error.__cause__ is None else mask_values(text, value))]
-        return []
-
-    return check
-
-
-def _schema_check(option: str, schema: Mapping[str, Any]) -> Check:
-    try:
-        jsonschema = import_module("jsonschema_rs")
-    except ImportError:
-        raise MissingExtra("a JSON schema in a Validator", "jsonschema") from None
-    try:  # mask: error texts show "value" in place of the value, which may be a secret
-        validator = jsonschema.validator_for(dict(schema), mask="value", retriever=_refuse_reference)
-    except ValueError as error:
-        raise InvalidOption(option, schema, f"give a valid JSON schema: {error}") from None
-
-    def check(value: Any, path: str) -> Misfits:
-        try:
-            errors = validator.iter_errors(_content(value))
-        except (TypeError, ValueError) as error:
-            return [(path, mask_values(str(error), value))]
-        return [(_path(path, error.instance_path), error.message) for error in errors]
-
-    return check
-
-
-def _content(value: Any, native: tuple[type, ...] = ()) -> Any:
-    """Return the content of a message or result as plain values, without the name of the message type."""
-    content = msgspec.to_builtins(value, builtin_types=native, str_keys=not native)
-    if isinstance(value, Message):
-        del content[value.__struct_config__.tag_field]
-    return content
-
-
-def _path(start: str, steps: list[str | int]) -> str:
-    return start + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
-
-
-def _refuse_reference(address: str) -> Any:
-    raise ValueError(f"references are not followed: {address}")

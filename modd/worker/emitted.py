@@ -10,7 +10,7 @@ from modd.cqrs.codec import Codec
 from modd.cqrs.enclosing import dispatch_in_turn
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.event_items import EventItems
-from modd.cqrs.result import Dispatched
+from modd.cqrs.result import Dispatched, events_for_outbox
 from modd.errors import TurnFailed
 from modd.ports.items import Claim
 from modd.ports.outbox import Outbox
@@ -43,11 +43,17 @@ class EmittedEvents:
         return bus.dispatch(envelope)  # type: ignore[no-any-return]
 
     async def publish(self, bus: Any, dispatched: Dispatched[Any], claim: Claim) -> None:
-        """Put emitted events into the outbox, with the envelope as their cause and under the key of the claim."""
+        """Put emitted events into the outbox, with the envelope as their cause and under the key of the claim.
+
+        Those that an aggregate has recorded stay in its log alone.
+        """
+        events = events_for_outbox(dispatched)
+        if not events:
+            return
         if self._outbox is not None:
-            await self._outbox.put(*self._items.create(dispatched.events, dispatched.envelope, claim.key))
+            await self._outbox.put(*self._items.create(events, dispatched.envelope, claim.key))
         elif not bus.around:
-            names = ", ".join(sorted({type(event).__qualname__ for event in dispatched.events}))
+            names = ", ".join(sorted({type(event).__qualname__ for event in events}))
             log.warning(
                 "%s emitted %s, which nothing receives: give the worker an outbox, or put the bus into a Bus",
                 bus.name,

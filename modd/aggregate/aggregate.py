@@ -1,0 +1,314 @@
+"""The aggregate: a typed bus of commands that decides by chains, and records events."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from time import time
+from typing import Any, ClassVar, Generic, TypeVar, overload
+
+from modd.aggregate.access import Access
+from modd.aggregate.chain import Chain, On, checked_commands, decider_chain
+from modd.aggregate.decider import Decider
+from modd.aggregate.errors import CommandRejected
+from modd.aggregate.event_codec import EventCodec
+from modd.aggregate.explanation import Explanation, explain
+from modd.aggregate.fold import Fold, checked_events, checked_state
+from modd.aggregate.history import Change, changes
+from modd.aggregate.instance import Instance
+from modd.aggregate.recorder import Recorder
+from modd.aggregate.rejected import Rejected
+from modd.aggregate.revision import RevisionCache
+from modd.aggregate.snapshots import Snapshots
+from modd.aggregate.streams import Streams, checked_identity, identity_function
+from modd.checks import checked_count, checked_methods
+from modd.core import Bus, Caused, Message, Part, Question, current_origin, open_origin, takes_by_name
+from modd.cqrs.arguments import Resources, checked_resources
+from modd.cqrs.chain import Middleware
+from modd.cqrs.codec import Codec
+from modd.cqrs.envelope import Envelope
+from modd.cqrs.intents import Command
+from modd.cqrs.stamps import Stamp
+from modd.cqrs.typed_bus import TypedBus
+from modd.errors import InvalidOption, NoHandler
+from modd.stores import MemoryStore
+
+S = TypeVar("S")
+
+
+R = TypeVar("R")
+
+
+NAME = re.compile(r"[A-Za-z0-9_-]+")
+"""Names of aggregates: they begin the names of streams."""
+
+
+class Aggregate(TypedBus, Generic[S]):
+    """A bus of commands whose decisions are recorded as events, from which the state of each instance is made.
+
+    ``invoice = Aggregate("invoice", state=Invoice, identity="invoice_id", commands={Pay: [only.if_exists(), pay]},
+    events={Paid: paid})`` and ``await invoice.dispatch(Pay("7"))``. It is a typed bus: give it middleware, dispatch
+    envelopes, let a `Worker` serve it, put it into a `Bus`.
+
+    name: the name of the aggregate: letters, digits, ``-`` and ``_``. Streams are named ``name/identity``.
+    identity: the name of a field of every command, or a function of the command; a text or a whole number.
+    state: a class whose fields have defaults, or an initial value: the state of an instance without events.
+    commands: the chain of each type of command: a function, or a list whose last function is the command; or a list of
+        `on`.
+    events: a function ``(state, event) -> state`` for each type of event, or a list of functions with annotations.
+    decider: a `Decider` in place of ``state``, ``commands`` and ``events``.
+    store: a `modd.stores.SqliteStore` or `modd.stores.MemoryStore`; by default a `MemoryStore` of its own.
+    codec: a `Codec` of the events, with upcasters for older versions; by default one without.
+    access: who may give a command: "public", "authenticated" or "owner", by type; "owner" for types that are not named.
+        None, the default, for no checks.
+    snapshots: the number of events after which a snapshot is saved; 100 by default, 0 for none.
+    version: a number that you raise when event functions change what they do in code that they call; 1 by default.
+    states: the number of instances whose state is kept in memory; 1024 by default, 0 for none.
+    attempts: how often a decision is made anew because another writer was faster; 5 by default.
+    middleware, resources, new_id, clock: as for every `modd.cqrs.TypedBus`.
+
+    Raises:
+        InvalidOption: an option has a value that cannot work.
+        InvalidHandler: a function cannot be called as a chain calls it.
+    """
+
+    kind: ClassVar[type[Message]] = Command
+    default_name: ClassVar[str] = "aggregate"
+
+    @overload
+    def __init__(
+        self,
+        name: str,
+        *,
+        identity: str | Callable[[Any], object],
+        state: type[S],
+        commands: Mapping[type[Any], Any] | Iterable[On[S]],
+        events: Mapping[type[Any], Callable[[S, Any], S]] | Iterable[Callable[[S, Any], S]],
+        store: Any = ...,
+        codec: Codec | None = ...,
+        access: Mapping[type[Any], str] | None = ...,
+        snapshots: int = ...,
+        version: int = ...,
+        states: int = ...,
+        attempts: int = ...,
+        middleware: Iterable[Middleware] = ...,
+        resources: Resources | None = ...,
+        new_id: Callable[[], str] | None = ...,
+        clock: Callable[[], float] = ...,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        name: str,
+        *,
+        identity: str | Callable[[Any], object],
+        state: S,
+        commands: Mapping[type[Any], Any] | Iterable[On[S]],
+        events: Mapping[type[Any], Callable[[S, Any], S]] | Iterable[Callable[[S, Any], S]],
+        store: Any = ...,
+        codec: Codec | None = ...,
+        access: Mapping[type[Any], str] | None = ...,
+        snapshots: int = ...,
+        version: int = ...,
+        states: int = ...,
+        attempts: int = ...,
+        middleware: Iterable[Middleware] = ...,
+        resources: Resources | None = ...,
+        new_id: Callable[[], str] | None = ...,
+        clock: Callable[[], float] = ...,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        name: str,
+        *,
+        identity: str | Callable[[Any], object],
+        decider: Decider[Any, Any, S],
+        store: Any = ...,
+        codec: Codec | None = ...,
+        access: Mapping[type[Any], str] | None = ...,
+        snapshots: int = ...,
+        version: int = ...,
+        states: int = ...,
+        attempts: int = ...,
+        middleware: Iterable[Middleware] = ...,
+        resources: Resources | None = ...,
+        new_id: Callable[[], str] | None = ...,
+        clock: Callable[[], float] = ...,
+    ) -> None: ...
+    def __init__(
+        self,
+        name: str,
+        *,
+        identity: Any = None,
+        state: Any = None,
+        commands: Any = None,
+        events: Any = None,
+        decider: Decider[Any, Any, Any] | None = None,
+        store: Any = None,
+        codec: Codec | None = None,
+        access: Mapping[type[Any], str] | None = None,
+        snapshots: int = 100,
+        version: int = 1,
+        states: int = 1024,
+        attempts: int = 5,
+        middleware: Iterable[Middleware] = (),
+        resources: Resources | None = None,
+        new_id: Callable[[], str] | None = None,
+        clock: Callable[[], float] = time,
+    ) -> None:
+        given = {each: value for each, value in locals().items() if each not in ("self", "name", "__class__")}
+        self._options: dict[str, Any] = given
+        super().__init__(name=_checked_name(name), middleware=middleware, new_id=new_id, clock=clock)
+        initial, chains, functions = _parts(decider, state, commands, events)
+        self.store = _checked_store(MemoryStore() if store is None else store)
+        """The store of its events."""
+        self._fold: Fold[S] = Fold(name, initial, functions)
+        self._codec = EventCodec(Codec(functions) if codec is None else codec)
+        saved = Snapshots(name, self._fold, self.store.events, _checked_number("snapshots", snapshots), version)
+        find = identity_function(identity, [*chains])
+        self._instances = Streams(name, find, self._fold, self._codec, self.store.events, saved)
+        self._recorder = Recorder(
+            name,
+            self._instances,
+            self._fold,
+            self._codec,
+            self.store,
+            None if access is None else Access(name, access),
+            RevisionCache(_checked_number("states", states)),
+            checked_count("attempts", attempts),
+        )
+        known = checked_resources(resources)
+        self._chains = {kind: Chain(name, kind, chain, known, self._ask_around) for kind, chain in chains.items()}
+        for kind, chain in self._chains.items():
+            self.add_handler(kind, CommandHandler(chain, self._recorder))
+
+    def stored(self, store: Any, **changes: Any) -> Aggregate[S]:
+        """Return the same aggregate with another store, and with other options.
+
+        store: a `modd.stores.SqliteStore` or `modd.stores.MemoryStore`. changes: options of the constructor.
+        """
+        options = self._options | {"store": store} | changes
+        return type(self)(options.pop("name", self.name), **options)
+
+    def key(self, envelope: Envelope[Any]) -> str:
+        """Return the key of a command's instance: for `Enqueue`, so that its commands are handled in their order."""
+        return str(self._instances.place_of(envelope).stream)
+
+    async def get(
+        self, id: object, *, revision: int | None = None, until: float | None = None, tenant: str | None = None
+    ) -> Instance[S]:
+        """Return an instance for reading, as it is now or was then.
+
+        id: its identity. revision: the number of events to count; by default all. until: the time up to which events
+        count, in seconds since 1970; by default now. tenant: the id of its tenant; by default none.
+        """
+        place = self._instances.place(checked_identity(id, "get"), tenant)
+        if until is not None:
+            times = [stored.at async for stored in self.store.events.read(place.stream)]
+            earlier = sum(at <= until for at in times)
+            revision = earlier if revision is None else min(revision, earlier)
+        if revision is not None and revision < 0:
+            raise InvalidOption("revision", revision, "give a number of events, 0 or more")
+        found = await self._instances.load(place, until=revision)
+        instance = self._recorder.instance(place, found, self.clock())
+        instance.close()
+        return instance
+
+    def history(self, id: object, *, tenant: str | None = None) -> AsyncIterator[Change[S]]:
+        """Iterate over the events of an instance, each with the state after it.
+
+        id: its identity. tenant: the id of its tenant; by default none.
+        """
+        place = self._instances.place(checked_identity(id, "history"), tenant)
+        return changes(place.stream, self.store.events, self._fold, self._codec)
+
+    async def explain(self, command: Any, /, *stamps: Stamp) -> Explanation:
+        """Return every reason for which a command would be rejected now; nothing is recorded.
+
+        command: the command, or an envelope with it. stamps: for its envelope. Raises `NoHandler`, and the error of a
+        function that fails before any has rejected.
+        """
+        envelope = command if isinstance(command, Envelope) else Envelope(command)
+        envelope = Envelope(envelope.message, *envelope.flush(), *stamps)
+        chain = self._chains.get(type(envelope.message))
+        if chain is None:
+            raise NoHandler(type(envelope.message), self.name, self.types)
+        return await explain(chain, await self._recorder.read(envelope, self.clock()), envelope)
+
+    async def ask(self, intent: Any, /, *stamps: Stamp) -> Any:
+        """Return the result of a command; see `TypedBus.ask`.
+
+        Raises `AlreadyHandled` if a command under this id was handled before, unless it has no result.
+        """
+        with_question = await self._dispatch_expecting(intent, stamps)
+        return with_question.result
+
+    async def __call__(self, message: Any, /) -> Caused | None:
+        """Handle a command of a surrounding bus: its events flow on there.
+
+        A rejection flows on as `Rejected`, if a component there names it or the bus lets it out, and is raised if not.
+        """
+        origin = open_origin()
+        try:
+            return await super().__call__(message)
+        except CommandRejected as rejection:
+            is_asked = isinstance(origin, Question) and origin.is_for(self, message) and origin.reports
+            if is_asked or not any(map(_takes_rejections, self.around)):
+                raise
+            return Caused((rejection.rejected,), current_origin.get())
+
+
+class CommandHandler:
+    """The handler of a type of command.
+
+    chain: its functions. recorder: records its events.
+    """
+
+    def __init__(self, chain: Chain, recorder: Recorder[Any]) -> None:
+        self.name = chain.name
+        self._chain, self._recorder = chain, recorder
+
+    async def __call__(self, envelope: Envelope[Any]) -> Any:
+        """Handle a command, and return its result."""
+        return await self._recorder.handle(self._chain, envelope)
+
+
+def _takes_rejections(part: Part) -> bool:
+    """Return True if a component beside an aggregate names `Rejected`, or the bus lets it out."""
+    if isinstance(part, Bus):
+        return takes_by_name(part.inside, Rejected) or issubclass(Rejected, part.outbound)
+    return any(map(_takes_rejections, part.around))
+
+
+def _parts(decider: Any, state: Any, commands: Any, events: Any) -> tuple[Any, Any, Any]:
+    """Return the initial state, the chains and the event functions. Raises `InvalidOption`."""
+    if decider is None:
+        if state is None or commands is None or events is None:
+            raise InvalidOption("state", state, "give state, commands and events, or a decider")
+        return checked_state(state), checked_commands(commands), checked_events(events)
+    if not isinstance(decider, Decider):
+        raise InvalidOption("decider", decider, "give a modd.aggregate.Decider")
+    if (state, commands, events) != (None, None, None):
+        raise InvalidOption("decider", decider, "give either a decider, or state, commands and events")
+    return decider.initial, decider_chain(decider), dict.fromkeys(decider.events, decider.evolve)
+
+
+def _checked_name(name: Any) -> str:
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise InvalidOption("name", name, "give a name of letters, digits, - and _")
+    return name
+
+
+def _checked_number(option: str, value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise InvalidOption(option, value, "give a whole number, 0 for none")
+    return value
+
+
+def _checked_store(store: Any) -> Any:
+    cure = "give a modd.stores.SqliteStore or a modd.stores.MemoryStore"
+    checked_methods("store", store, ["transaction"], cure)
+    for part, methods in (("events", ["append", "pages"]), ("inbox", ["add", "has"])):
+        checked_methods("store", getattr(store, part, None), methods, cure)
+    return store

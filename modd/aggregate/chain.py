@@ -1,0 +1,133 @@
+"""The chain of a command: functions that look at it one after another, the last of which is the command itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Concatenate, Generic, TypeVar
+
+import msgspec
+
+from modd.aggregate.decider import Decider
+from modd.aggregate.errors import CommandRejected
+from modd.aggregate.instance import Instance
+from modd.aggregate.step import Step
+from modd.core import Message, name_of, wire_name
+from modd.cqrs.arguments import Ask, Resources
+from modd.cqrs.envelope import Envelope
+from modd.errors import InvalidOption
+
+S = TypeVar("S")
+
+
+C = TypeVar("C", bound=Message)
+
+
+class On(msgspec.Struct, Generic[S], frozen=True):
+    """A type of command with its chain, as `on` makes it.
+
+    kind: the type of the command. chain: its functions.
+    """
+
+    kind: type[Message]
+    chain: tuple[Callable[..., Any], ...]
+
+
+def on(kind: type[C], *chain: Callable[Concatenate[Instance[S], C, ...], Any]) -> On[S]:
+    """Return a command with its chain, for the list ``commands`` of an `Aggregate`.
+
+    Use it in place of a mapping to have type checkers look into each function: ``commands=[on(Pay, only.if_exists(),
+    pay)]``.
+
+    kind: the type of the command. chain: the functions; the last one is the command itself.
+    """
+    return On(kind, chain)
+
+
+class Chain:
+    """The functions that decide about a type of command.
+
+    aggregate: the name of the aggregate. kind: the type of command. functions: at least one.
+    resources, ask: the sources of their further arguments.
+    """
+
+    def __init__(
+        self, aggregate: str, kind: type[Message], functions: Sequence[Any], resources: Resources, ask: Ask
+    ) -> None:
+        self.kind, self.functions = kind, tuple(functions)
+        self._aggregate, self._command = aggregate, wire_name(kind)
+        last = len(functions) - 1
+        self.steps = [Step(each, at == last, resources, ask) for at, each in enumerate(functions)]
+
+    @property
+    def name(self) -> str:
+        """The name of the last function."""
+        return self.steps[-1].name
+
+    async def decide(self, instance: Instance[Any], envelope: Envelope[Any]) -> Any:
+        """Run the functions, and return the result of the last. Raises `CommandRejected`, and the errors of these.
+
+        The events are in the instance, which is closed.
+        """
+        result = None
+        try:
+            for step in self.steps:
+                result = await self.run(step, instance, envelope)
+        finally:
+            instance.close()
+        return result
+
+    async def run(self, step: Step, instance: Instance[Any], envelope: Envelope[Any]) -> Any:
+        """Run one function. Raises `CommandRejected` with all fields, or any error with a note about its place."""
+        try:
+            return await step.run(instance, envelope)
+        except CommandRejected as error:
+            raise CommandRejected(error.reason, self._command, self._aggregate, instance.id) from error
+        except Exception as error:
+            error.add_note(f"raised by {step.name} when given {self._command} for {self._aggregate}/{instance.id}")
+            raise
+
+
+def checked_commands(commands: Any) -> dict[type[Message], tuple[Any, ...]]:
+    """Return chains by type of command, from a mapping or from a list of `on`. Raises `InvalidOption`."""
+    pairs = commands.items() if isinstance(commands, Mapping) else _pairs_in(commands)
+    found: dict[type[Message], tuple[Any, ...]] = {}
+    for kind, chain in pairs:
+        if not (isinstance(kind, type) and issubclass(kind, Message)):
+            raise InvalidOption("commands", kind, "give a chain for each type of command")
+        if kind in found:
+            raise InvalidOption("commands", kind, "it has a chain already")
+        found[kind] = _checked_chain(kind, chain)
+    if not found:
+        raise InvalidOption("commands", commands, "give a chain for at least one type of command")
+    return found
+
+
+def decider_chain(decider: Decider[Any, Any, Any]) -> dict[type[Message], tuple[Any, ...]]:
+    """Return the chains of a decider: its one function for each type of command."""
+
+    def decide(instance: Instance[Any], command: Any) -> Any:
+        return decider.decide(command, instance.state)
+
+    decide.__qualname__ = name_of(decider.decide)
+    return dict.fromkeys(decider.commands, (decide,))
+
+
+def _pairs_in(commands: Any) -> Iterable[tuple[Any, Any]]:
+    cure = "give a mapping from type to chain, or a list of on(Type, *functions)"
+    if isinstance(commands, str) or not isinstance(commands, Iterable):
+        raise InvalidOption("commands", commands, cure)
+    for each in commands:
+        if not isinstance(each, On):
+            raise InvalidOption("commands", each, cure)
+        yield each.kind, each.chain
+
+
+def _checked_chain(kind: type[Message], chain: Any) -> tuple[Any, ...]:
+    functions = (chain,) if callable(chain) else tuple(chain) if isinstance(chain, (list, tuple)) else ()
+    option = f"commands of {kind.__qualname__}"
+    if not functions:
+        raise InvalidOption(option, chain, "give a function, or a list of functions whose last one is the command")
+    for each in functions:
+        if not callable(each) or isinstance(each, type):
+            raise InvalidOption(option, each, "give functions (instance, command, mark)")
+    return functions

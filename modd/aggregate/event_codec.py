@@ -1,0 +1,60 @@
+"""The events of an aggregate as items of a store: their bodies, and headers that tell where they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from modd.aggregate.access import ACCESS_EVENTS
+from modd.core import Message
+from modd.cqrs.codec import Codec
+from modd.cqrs.envelope import Envelope
+from modd.cqrs.errors import UnknownType
+from modd.cqrs.stamps import Actor, Stamp
+from modd.ports.items import Item
+
+ID, CAUSATION, CORRELATION, ACTOR, STAMPS = "id", "causation", "correlation", "actor", "stamps"
+"""The headers of a recorded event: its id, the ids of its command and of the first message in its line, the id of the
+actor, and the inherited stamps as JSON."""
+
+
+class EventCodec:
+    """Encodes the events of an aggregate, and decodes them.
+
+    codec: that of the events; the events about access have one of their own.
+    """
+
+    def __init__(self, codec: Codec) -> None:
+        self._codec, self._access = codec, Codec(ACCESS_EVENTS)
+        self.decode = codec.decode_message
+
+    def items(self, events: Sequence[Message], cause: Envelope[Any]) -> list[Item]:
+        """Return an item for each event that the command in an envelope has published."""
+        id, common = cause.id, {CAUSATION: cause.id, CORRELATION: cause.correlation_id}
+        inherited = cause.inherited() if cause.noted else []
+        if inherited:
+            common |= headers_of(inherited)
+        return [Item(self._encode(each), {ID: f"{id}#{at}", **common}) for at, each in enumerate(events, 1)]
+
+    def decode_any(self, body: bytes) -> Message:
+        """Return an event, also one about access. Raises `UnknownType`, `Undecodable`."""
+        try:
+            return self._codec.decode_message(body)
+        except UnknownType as unknown:
+            if any(unknown.name == kind.__struct_config__.tag for kind in ACCESS_EVENTS):
+                return self._access.decode_message(body)
+            raise
+
+    def _encode(self, event: Message) -> bytes:
+        codec = self._access if isinstance(event, ACCESS_EVENTS) else self._codec
+        return codec.encode_message(event)
+
+
+def headers_of(stamps: Iterable[Stamp]) -> dict[str, str]:
+    """Return the headers of an event for the stamps that it inherits."""
+    stamps = [*stamps]
+    actor = next((stamp.id for stamp in stamps if isinstance(stamp, Actor)), None)
+    encoded = msgspec.json.encode(stamps).decode()
+    return {STAMPS: encoded} if actor is None else {ACTOR: actor, STAMPS: encoded}

@@ -1,0 +1,98 @@
+"""The fold: event functions make the state of an instance from its events."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Generic, TypeVar
+
+from modd.aggregate.errors import UnknownEvent, WrongState
+from modd.core import Message, members, name_of, parameters_of, resolved, wire_name
+from modd.errors import InvalidOption
+
+S = TypeVar("S")
+
+
+class Fold(Generic[S]):
+    """The event functions of an aggregate, and its initial state.
+
+    aggregate: the name of the aggregate, for errors.
+    initial: the state of an instance without events.
+    functions: a function ``(state, event) -> state`` for each type of event.
+    """
+
+    def __init__(self, aggregate: str, initial: S, functions: Mapping[type[Message], Callable[[S, Any], S]]) -> None:
+        self.aggregate, self.initial, self.functions = aggregate, initial, dict(functions)
+        self.kind: type = type(initial)
+        """The type of the states."""
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the events on the wire."""
+        return [wire_name(kind) for kind in self.functions]
+
+    def apply(self, state: S, event: Any) -> S:
+        """Return the state after an event. Raises `UnknownEvent`, and `WrongState` if a function returns no state."""
+        function = self.functions.get(type(event))
+        if function is None:
+            raise UnknownEvent(_name_of_event(event), self.aggregate, self.names)
+        changed = function(state, event)
+        if not isinstance(changed, self.kind):
+            raise WrongState(name_of(function), self.kind, type(changed))
+        return changed
+
+    def apply_all(self, state: S, events: Iterable[Any]) -> S:
+        """Return the state after events, in order."""
+        for event in events:
+            state = self.apply(state, event)
+        return state
+
+
+def checked_state(state: Any) -> Any:
+    """Return the initial state: a value, or an instance of a class. Raises `InvalidOption`."""
+    if not isinstance(state, type):
+        return state
+    try:
+        return state()
+    except TypeError as error:
+        cure = f"give a class whose fields have defaults, or an initial value ({error})"
+        raise InvalidOption("state", state, cure) from None
+
+
+def checked_events(events: Any) -> dict[type[Message], Callable[[Any, Any], Any]]:
+    """Return event functions by type, from a mapping or from a list of annotated functions. Raises `InvalidOption`."""
+    pairs = events.items() if isinstance(events, Mapping) else _by_annotation(events)
+    found: dict[type[Message], Callable[[Any, Any], Any]] = {}
+    for kind, function in pairs:
+        if not (isinstance(kind, type) and issubclass(kind, Message)):
+            raise InvalidOption("events", kind, "give a function for each type of event")
+        if not callable(function):
+            raise InvalidOption("events", function, f"give a function (state, event) -> state for {kind.__qualname__}")
+        if kind in found:
+            raise InvalidOption("events", kind, f"it has a function already: {name_of(found[kind])}")
+        found[kind] = function
+    if not found:
+        raise InvalidOption("events", events, "give a function (state, event) -> state for each type of event")
+    return found
+
+
+def _by_annotation(events: Any) -> list[tuple[type[Message], Any]]:
+    """Return the functions of a list, with the types in the annotation of their second parameter."""
+    if callable(events) or isinstance(events, str) or not isinstance(events, Iterable):
+        raise InvalidOption("events", events, "give a mapping from type to function, or a list of functions")
+    return [(kind, function) for function in events for kind in _types_of(function)]
+
+
+def _types_of(function: Any) -> Iterable[type[Message]]:
+    parameters = parameters_of(function) if callable(function) else []
+    hint: Any = inspect.Parameter.empty
+    if len(parameters) > 1:
+        hint = parameters[1].annotation
+    if hint is inspect.Parameter.empty:
+        cure = "annotate its second parameter with the type of event, or give a mapping from type to function"
+        raise InvalidOption("events", function, cure)
+    return members(resolved(function, hint))
+
+
+def _name_of_event(event: Any) -> str:
+    return wire_name(type(event)) if isinstance(event, Message) else type(event).__qualname__

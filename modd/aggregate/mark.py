@@ -1,0 +1,80 @@
+"""The mark: the word of a chain function about the command."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from modd.aggregate.errors import REJECTED, MisusedMark
+
+
+class Mark:
+    """The word of a chain function about the command: ready for the next function, done, or rejected.
+
+    You get it as the third parameter. Mark once, before the function returns::
+
+        def pay(invoice: Instance[Invoice], command: Pay, mark: Mark) -> None:
+            if invoice.state.paid:
+                return mark.as_rejected("Invoice is paid already.")
+            invoice.publish(Paid(command.invoice_id))
+            mark.as_done()
+
+    function: the name of the function. command: the name of the command's type. is_last: True for the last function of
+    the chain, which is the command itself.
+
+    Raises:
+        MisusedMark: for a second mark, for one that does not go with the place of the function, and after its end.
+    """
+
+    __slots__ = ("_command", "_function", "_is_last", "_is_over", "misuse", "reason", "result", "word")
+
+    def __init__(self, function: str, command: str, is_last: bool) -> None:
+        self._function, self._command, self._is_last = function, command, is_last
+        self._is_over = False
+        self.word = ""
+        """The word that was said; empty until then."""
+        self.misuse: MisusedMark | None = None
+        """The first misuse, which counts even if the function swallows its error."""
+        self.reason = REJECTED
+        self.result: Any = None
+
+    def as_ready_for_next(self) -> None:
+        """Let the next function of the chain go on."""
+        if self._is_last:
+            self._refuse("it is the last one: mark.as_done() or mark.as_rejected(...)")
+        self._say("ready for the next")
+
+    def as_done(self, result: Any = None) -> None:
+        """Accept the command; the result is that of the dispatch."""
+        if not self._is_last:
+            self._refuse("functions follow it: mark.as_ready_for_next() or mark.as_rejected(...)")
+        self._say("done")
+        self.result = result
+
+    def as_rejected(self, reason: str | None = None) -> None:
+        """Reject the command: nothing is recorded, and no further function runs.
+
+        reason: a text for the sender; "Command rejected." by default.
+        """
+        self._say("rejected")
+        self.reason = REJECTED if reason is None else reason
+
+    def end(self) -> None:
+        """Refuse marks from now on. Raises `MisusedMark` if the function has made none, or misused it before."""
+        self._is_over = True
+        if self.misuse is not None:
+            raise self.misuse
+        if not self.word:
+            word = "mark.as_done()" if self._is_last else "mark.as_ready_for_next()"
+            self._refuse(f"it returned without a mark: {word} or mark.as_rejected(...)")
+
+    def _say(self, word: str) -> None:
+        if self._is_over:
+            self._refuse("it has ended, and so has its mark; mark before it returns")
+        if self.word:
+            self._refuse(f"it has marked it as {self.word} already; mark once, as in `return mark.as_rejected(...)`")
+        self.word = word
+
+    def _refuse(self, problem: str) -> NoReturn:
+        error = MisusedMark(self._function, self._command, problem)
+        self.misuse = self.misuse or error
+        raise error

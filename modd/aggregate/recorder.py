@@ -1,0 +1,231 @@
+"""The way of a command to the log: load the instance, decide, record the events, and decide anew after a conflict."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from contextlib import nullcontext
+from functools import partial
+from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
+
+from modd.aggregate.access import Access
+from modd.aggregate.chain import Chain
+from modd.aggregate.errors import CommandRejected
+from modd.aggregate.event_codec import EventCodec
+from modd.aggregate.fold import Fold
+from modd.aggregate.instance import Instance
+from modd.aggregate.lines import Lines
+from modd.aggregate.revision import Revision, RevisionCache
+from modd.core import Message
+from modd.cqrs.envelope import Envelope
+from modd.cqrs.intents import result_type
+from modd.cqrs.stamps import Actor, Duplicate, Received
+from modd.ports.errors import AlreadyHandled, Conflict
+from modd.ports.items import Item
+from modd.ports.transaction import Transaction, usable_transaction
+
+S = TypeVar("S")
+
+
+class Instances(Protocol):
+    """The instances of an aggregate in a store: as streams, or as boundaries."""
+
+    def place_of(self, envelope: Envelope[Any]) -> Any:
+        """Return the place of the instance that a command is for."""
+        ...
+
+    async def load(self, place: Any, since: Revision[Any] | None = None) -> Revision[Any]:
+        """Return the latest revision. since: a revision from which to go on."""
+        ...
+
+    async def append(self, place: Any, revision: Revision[Any], items: Sequence[Item]) -> None:
+        """Record events behind a revision. Raises `Conflict`."""
+        ...
+
+    async def save_snapshot(self, place: Any, revision: Revision[Any]) -> Revision[Any]:
+        """Save a snapshot if it is time, and return the revision with its number."""
+        ...
+
+
+class Decision(msgspec.Struct, Generic[S], frozen=True):
+    """The outcome of a chain.
+
+    instance: the instance, with the events that were published. result: that of the command. rejection: None for none.
+    """
+
+    instance: Instance[S]
+    result: Any = None
+    rejection: CommandRejected | None = None
+
+    @property
+    def events(self) -> Sequence[Message]:
+        """The events to record; none for a rejection."""
+        return self.instance.published if self.rejection is None else ()
+
+
+class Recorder(Generic[S]):
+    """Handles the commands of an aggregate.
+
+    name: the name of the aggregate. instances: where they are. fold, codec: those of the events.
+    store: has ``inbox`` and ``transaction()``. access: None without checks. cache: the revisions kept in memory.
+    attempts: how often a decision is made before a conflict is raised.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        instances: Instances,
+        fold: Fold[S],
+        codec: EventCodec,
+        store: Any,
+        access: Access | None,
+        cache: RevisionCache,
+        attempts: int,
+    ) -> None:
+        self._name, self._instances, self._fold, self._codec = name, instances, fold, codec
+        self._store, self._access, self._cache, self._attempts = store, access, cache, attempts
+        self._lines = Lines(name)
+        self._log = logging.getLogger(f"modd.{name}")
+
+    async def handle(self, chain: Chain, envelope: Envelope[Any]) -> Any:
+        """Decide about a command, record its events, and return its result.
+
+        A rejection of a command from a queue is an end: it is released as `Rejected`. Raises `CommandRejected` for any
+        other, `Forbidden`, `Conflict`, and the errors of the chain.
+        """
+        try:
+            return await self._handle(chain, envelope)
+        except CommandRejected as rejection:
+            if not (envelope.noted and envelope.has(Received)):
+                raise
+            self._log.info("%s of %s/%s: %s", rejection.command, self._name, rejection.id, rejection.reason)
+            envelope.emit(rejection.rejected)
+        except AlreadyHandled as error:
+            if error.id != self._inbox_id(envelope):
+                raise
+            if envelope.is_asked and result_type(type(envelope.message)) is not type(None):
+                raise AlreadyHandled(envelope.id) from error
+            envelope.add(Duplicate())
+        return None
+
+    async def _handle(self, chain: Chain, envelope: Envelope[Any]) -> Any:
+        place = self._instances.place_of(envelope)
+        if envelope.has_own_id and await self._store.inbox.has(self._inbox_id(envelope)):
+            raise AlreadyHandled(self._inbox_id(envelope))
+        transaction = self._transaction()
+        async with self._lines.enter(place.stream, transaction):
+            return await self._decide_and_record(chain, envelope, place, transaction)
+
+    async def _decide_and_record(
+        self, chain: Chain, envelope: Envelope[Any], place: Any, transaction: Transaction | None
+    ) -> Any:
+        """Decide until the events are recorded: anew after a conflict, for which somebody else was faster."""
+        revision, is_fresh = await self._latest(place, transaction)
+        attempts = self._attempts
+        while True:
+            decision = await self._decide(chain, envelope, place, revision)
+            if not (decision.events or is_fresh):  # look if a rejection, or a command without effect, still stands
+                before, is_fresh = revision, True
+                revision = await self._instances.load(place, before)
+                if revision.number > before.number:
+                    continue
+            try:
+                await self._record(envelope, place, revision, decision, transaction)
+            except Conflict:
+                attempts -= 1
+                if transaction is not None or not attempts:  # only who has begun a transaction can begin it again
+                    raise
+                revision, is_fresh = await self._instances.load(place, revision), True
+            else:
+                return decision.result
+
+    async def _decide(self, chain: Chain, envelope: Envelope[Any], place: Any, revision: Revision[S]) -> Decision[S]:
+        """Return the decision for a revision; a rejection is raised when it is recorded. Raises `Forbidden`."""
+        if self._access is not None:
+            self._access.check(envelope, revision.ownership, place.id)
+        instance = self.instance(place, revision, envelope.bus.clock())
+        try:
+            return Decision(instance, await chain.decide(instance, envelope))
+        except CommandRejected as rejection:
+            return Decision(instance, rejection=rejection)
+
+    async def read(self, envelope: Envelope[Any], at: float) -> Instance[S]:
+        """Return the instance that a command is for, as it is stored. Raises `Forbidden`. at: the time of reading."""
+        place = self._instances.place_of(envelope)
+        revision, is_fresh = await self._latest(place, self._transaction())
+        if not is_fresh:
+            revision = await self._instances.load(place, revision)
+        if self._access is not None:
+            self._access.check(envelope, revision.ownership, place.id)
+        return self.instance(place, revision, at)
+
+    def instance(self, place: Any, revision: Revision[S], at: float) -> Instance[S]:
+        """Return the instance of a revision. at: the time of the decision."""
+        return Instance(self._name, place.id, revision.state, revision.number, revision.ownership, at, self._fold)
+
+    async def _record(
+        self,
+        envelope: Envelope[Any],
+        place: Any,
+        revision: Revision[S],
+        decision: Decision[S],
+        transaction: Transaction | None,
+    ) -> None:
+        """Record the events of a decision, and the id of its command. Raises `Conflict`, `CommandRejected`."""
+        if decision.rejection is not None:
+            raise decision.rejection
+        events = decision.events
+        items = self._codec.items(events, envelope) if events else ()
+        if envelope.has_own_id:
+            async with self._store.transaction() if transaction is None else nullcontext():
+                await self._store.inbox.add(self._inbox_id(envelope))
+                if items:
+                    await self._instances.append(place, revision, items)
+        elif items:
+            await self._instances.append(place, revision, items)
+        if items:
+            await self._keep(place, self._after(revision, decision, envelope), transaction)
+            envelope.record(events)
+
+    def _after(self, revision: Revision[S], decision: Decision[S], envelope: Envelope[Any]) -> Revision[S]:
+        """Return the revision after the events of a decision; the actor of the first event is the owner."""
+        ownership = decision.instance.ownership
+        if not revision.number and envelope.noted and ownership.owner is None:
+            actor = envelope.last(Actor)
+            ownership = msgspec.structs.replace(ownership, owner=None if actor is None else actor.id)
+        return Revision(revision.number + len(decision.events), decision.instance.state, ownership, revision.snapshot)
+
+    async def _keep(self, place: Any, revision: Revision[S], transaction: Transaction | None) -> None:
+        """Keep a revision for the next command; in a transaction for its own commands, and after its commit for all."""
+        if transaction is None:
+            await self._publish(place, revision)
+        else:
+            transaction.local[self, place.stream] = revision
+            transaction.on_commit(partial(self._publish, place, revision))
+
+    async def _publish(self, place: Any, revision: Revision[S]) -> None:
+        self._cache.put(place.stream, await self._instances.save_snapshot(place, revision))
+
+    async def _latest(self, place: Any, transaction: Transaction | None) -> tuple[Revision[S], bool]:
+        """Return the latest revision that is at hand, and True if nothing later can be in the store."""
+        if transaction is not None:
+            own = transaction.local.get((self, place.stream))
+            if own is not None:
+                return own, True
+        cached = self._cache.get(place.stream)
+        return (await self._instances.load(place), True) if cached is None else (cached, False)
+
+    def _transaction(self) -> Transaction | None:
+        """Return the open transaction, if it is one of the store."""
+        transaction = usable_transaction()
+        is_own = transaction is not None and _store_of(transaction) is _store_of(self._store.events)
+        return transaction if is_own else None
+
+    def _inbox_id(self, envelope: Envelope[Any]) -> str:
+        return f"{self._name}/{envelope.id}"
+
+
+def _store_of(part: Any) -> Any:
+    return getattr(part, "store", None)

@@ -1,0 +1,132 @@
+"""Snapshots of states, each marked with the code that made it, so that none of other code is used."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterator
+from types import CodeType
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from modd.aggregate.access import Ownership
+from modd.aggregate.fold import Fold
+from modd.aggregate.revision import Revision
+from modd.core import hints_of_fields, log_error
+from modd.ports.events import EventStore
+from modd.ports.events import Snapshot as StoredSnapshot
+from modd.ports.items import Item
+from modd.texts import full_name
+
+S = TypeVar("S")
+
+
+ORIGIN = "made-by"
+"""The header of a snapshot: the fingerprint of the code that made it."""
+
+
+class Saved(msgspec.Struct):
+    """The body of a snapshot, whose state is still encoded."""
+
+    state: msgspec.Raw
+    ownership: Ownership
+
+
+class Snapshots(Generic[S]):
+    """The snapshots of an aggregate.
+
+    A snapshot is used only if it was made of the same type of state, by the same event functions and the same version,
+    can be decoded, and is not ahead of its stream. Any other is passed over, logged once, and replaced.
+
+    name: the name of the aggregate. fold: its event functions. events: the store of the snapshots.
+    every: the number of events between two snapshots; 0 for no snapshots. version: that of the aggregate.
+    """
+
+    def __init__(self, name: str, fold: Fold[S], events: EventStore, every: int, version: int) -> None:
+        self._fold, self._events, self._every = fold, events, every
+        self._origin = fingerprint(fold.kind, fold.functions.values(), version) if every else ""
+        self._log = logging.getLogger(f"modd.{name}")
+        self._told: set[str] = set()
+        """The problems that were logged."""
+
+    async def load(self, stream: str, until: int | None = None) -> Revision[S]:
+        """Return the revision in the snapshot of a stream; the initial state without one that can be used.
+
+        until: the number of the last event that may be in it; by default any.
+        """
+        initial = Revision(0, self._fold.initial)
+        saved = await self._events.snapshot(stream) if self._every else None
+        if saved is None or (until is not None and saved.revision > until):
+            return initial
+        loaded = self._decode(saved)
+        if loaded is not None and await self._is_ahead(stream, saved.revision):
+            self._tell("is ahead of its stream")
+            return initial
+        return initial if loaded is None else loaded
+
+    async def save_when_due(self, stream: str, revision: Revision[S]) -> Revision[S]:
+        """Save a snapshot if enough events have come since the last one; a failure is logged.
+
+        Returns the revision, with the number of its snapshot.
+        """
+        if not self._every or revision.number - revision.snapshot < self._every:
+            return revision
+        try:
+            body = msgspec.json.encode({"state": revision.state, "ownership": revision.ownership})
+            await self._events.save_snapshot(stream, revision.number, Item(body, {ORIGIN: self._origin}))
+        except Exception as error:
+            log_error(self._log, "no snapshot of %s", stream, error=error, message=revision.state)
+        return msgspec.structs.replace(revision, snapshot=revision.number)
+
+    def _decode(self, saved: StoredSnapshot) -> Revision[S] | None:
+        if saved.headers.get(ORIGIN) != self._origin:
+            return self._tell("was made by other code")
+        try:
+            parts = msgspec.json.decode(saved.body, type=Saved)
+            state = msgspec.json.decode(parts.state, type=self._fold.kind)
+        except (msgspec.MsgspecError, ValueError) as error:
+            return self._tell(f"cannot be decoded ({type(error).__name__})")
+        return Revision(saved.revision, state, parts.ownership, saved.revision)
+
+    async def _is_ahead(self, stream: str, revision: int) -> bool:
+        """Return True if a stream has fewer events than its snapshot counts."""
+        async for _ in self._events.read(stream, revision - 1):
+            return False
+        return True
+
+    def _tell(self, problem: str) -> None:
+        if problem not in self._told:
+            self._told.add(problem)
+            self._log.warning("a snapshot %s: it is passed over, as all such ones, and replaced in time", problem)
+
+
+def fingerprint(kind: type, functions: Any, version: int) -> str:
+    """Return a text for the fields of a type of state, the code of event functions, and a version."""
+    digest = hashlib.sha256(repr((full_name(kind), _fields_of(kind), version)).encode())
+    for part in sorted(text for function in functions for text in [repr([*_code_in(function)])]):
+        digest.update(part.encode())
+    return digest.hexdigest()
+
+
+def _fields_of(kind: type) -> Any:
+    """Return the fields of a type and of the types in it, as JSON schema where there is one."""
+    try:
+        return msgspec.json.schema(kind)
+    except (TypeError, NameError):
+        return sorted((name, repr(hint)) for name, hint in hints_of_fields(kind).items())
+
+
+def _code_in(function: Callable[..., Any]) -> Iterator[Any]:
+    """Yield the parts of a function's code that decide about what it does."""
+    code = getattr(function, "__code__", None) or getattr(getattr(function, "__call__", None), "__code__", None)  # noqa: B004
+    pending: list[Any] = [code]
+    while pending:
+        part = pending.pop()
+        if isinstance(part, CodeType):
+            yield part.co_code, part.co_names
+            pending += part.co_consts
+        elif isinstance(part, frozenset):  # its order differs between processes
+            yield sorted(map(repr, part))
+        else:
+            yield repr(part)

@@ -1,0 +1,150 @@
+"""Streams: each instance of an aggregate is a stream of events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, TypeVar
+from urllib.parse import quote
+
+import msgspec
+
+from modd.aggregate.access import ACCESS_EVENTS, Ownership
+from modd.aggregate.errors import UnknownEvent
+from modd.aggregate.event_codec import ACTOR, EventCodec
+from modd.aggregate.fold import Fold
+from modd.aggregate.revision import Revision
+from modd.aggregate.snapshots import Snapshots
+from modd.core import wire_name
+from modd.cqrs.envelope import Envelope
+from modd.cqrs.errors import UnknownType
+from modd.cqrs.stamps import Tenant
+from modd.errors import InvalidOption
+from modd.ports.events import EventStore
+from modd.ports.items import Item
+
+S = TypeVar("S")
+
+
+class Place(msgspec.Struct, frozen=True):
+    """The place of an instance in the store.
+
+    id: its identity. stream: the name of its stream.
+    """
+
+    id: str
+    stream: str
+
+
+class Streams(Generic[S]):
+    """Loads and records the instances of an aggregate, each in a stream of its own.
+
+    name: the name of the aggregate. identity: returns the identity in a command. fold, codec: those of its events.
+    events: the store. snapshots: the snapshots of its states.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        identity: Callable[[Any], Any],
+        fold: Fold[S],
+        codec: EventCodec,
+        events: EventStore,
+        snapshots: Snapshots[S],
+    ) -> None:
+        self._name, self._identity, self._fold, self._codec = name, identity, fold, codec
+        self._events, self._snapshots = events, snapshots
+
+    def place_of(self, envelope: Envelope[Any]) -> Place:
+        """Return the place of the instance that a command is for. Raises `InvalidOption` for no identity."""
+        tenant = envelope.last(Tenant) if envelope.noted else None
+        command = envelope.message
+        id = checked_identity(self._identity(command), wire_name(type(command)))
+        return self.place(id, None if tenant is None else tenant.id)
+
+    def place(self, id: str, tenant: str | None = None) -> Place:
+        """Return the place of an instance by its identity."""
+        stream = f"{self._name}/{id}"
+        return Place(id, stream if tenant is None else f"~{quote(tenant, safe='')}/{stream}")
+
+    async def load(self, place: Place, since: Revision[S] | None = None, until: int | None = None) -> Revision[S]:
+        """Return the latest revision of an instance.
+
+        since: a revision from which to go on. until: the number of the last event to count; by default all.
+        """
+        start = since
+        if start is None:
+            start = await self._snapshots.load(place.stream, until)
+        number, state, ownership = start.number, start.state, start.ownership
+        if number == 0:
+            ownership = await self._first_owner(place.stream)
+        fold = self._fold
+        functions, kind, decode = fold.functions, fold.kind, self._codec.decode
+        async for _, bodies in self._events.pages(place.stream, number):
+            for body in bodies if until is None else bodies[: until - number]:
+                number += 1
+                try:
+                    event = decode(body)
+                    changed = functions[type(event)](state, event)
+                except (UnknownType, KeyError):
+                    state, ownership = self._apply_other(place, number, body, state, ownership)
+                    continue
+                if type(changed) is not kind:
+                    changed = fold.apply(state, event)
+                state = changed
+            if number == until:
+                break
+        loaded = Revision(number, state, ownership, start.snapshot)
+        return loaded if until is not None else await self._snapshots.save_when_due(place.stream, loaded)
+
+    async def append(self, place: Place, revision: Revision[S], items: Sequence[Item]) -> None:
+        """Record events behind a revision. Raises `RevisionConflict`, in a transaction perhaps at its commit."""
+        await self._events.append(place.stream, items, revision.number)
+
+    async def save_snapshot(self, place: Place, revision: Revision[S]) -> Revision[S]:
+        """Save a snapshot if enough events have come since the last one."""
+        return await self._snapshots.save_when_due(place.stream, revision)
+
+    async def _first_owner(self, stream: str) -> Ownership:
+        async for event in self._events.read(stream):
+            return Ownership(event.headers.get(ACTOR))
+        return Ownership()
+
+    def _apply_other(
+        self, place: Place, number: int, body: bytes, state: S, ownership: Ownership
+    ) -> tuple[S, Ownership]:
+        """Apply an event about access. Raises `UnknownEvent`, which names the place, for any other."""
+        where = f"{place.stream}, revision {number}"
+        try:
+            event: Any = self._codec.decode_any(body)
+        except UnknownType as unknown:
+            raise UnknownEvent(unknown.name, self._name, self._fold.names, where) from None
+        if isinstance(event, ACCESS_EVENTS):
+            return state, ownership.after(event)
+        if type(event) in self._fold.functions:
+            return self._fold.apply(state, event), ownership
+        raise UnknownEvent(wire_name(type(event)), self._name, self._fold.names, where)
+
+
+def checked_identity(id: Any, command: str) -> str:
+    """Return an identity as a text. Raises `InvalidOption` for anything but a text or a whole number."""
+    if isinstance(id, int) and not isinstance(id, bool):
+        return str(id)
+    if not (isinstance(id, str) and id):
+        raise InvalidOption("identity", id, f"the identity in {command} must be a text that is not empty")
+    return id
+
+
+def identity_function(identity: Any, commands: Sequence[type]) -> Callable[[Any], Any]:
+    """Return a function that reads the identity of a command. Raises `InvalidOption`.
+
+    identity: the name of a field that each command has, or such a function.
+    """
+    if isinstance(identity, str):
+        for kind in commands:
+            if identity not in getattr(kind, "__struct_fields__", ()):
+                cure = f"{kind.__qualname__} has no such field; name one that each command has, or give a function"
+                raise InvalidOption("identity", identity, cure)
+        return lambda command: getattr(command, identity)
+    if not callable(identity):
+        raise InvalidOption("identity", identity, "give the name of a field, or a function of the command")
+    return identity
