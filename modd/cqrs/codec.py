@@ -23,6 +23,7 @@ from modd.cqrs.wire import (
     VERSION,
     Decoders,
     EmittedData,
+    EncodedMessage,
     EnvelopeData,
     HandledData,
     Head,
@@ -102,12 +103,10 @@ class Codec:
         if not isinstance(envelope, Envelope):
             raise InvalidOption("envelope", envelope, "the codec encodes envelopes; give it Envelope(message)")
         message, (identity, *stamps) = envelope.message, envelope.stamps
-        kind = type(message)
-        if self._messages.get(wire_name(kind)) is not kind:
-            raise InvalidOption("Codec", kind, "give it the types of all messages that it is to encode")
+        data = self.encode_message(message)
         parts = EnvelopeData(
             self._encode_stamp(identity, message),
-            self._encode_message(message),
+            msgspec.Raw(data),
             [self._encode_stamp(stamp, message) for stamp in stamps if not stamp.local],
         )
         return self._frame(parts)
@@ -132,6 +131,29 @@ class Codec:
             return envelope
         raise Undecodable(reason, self._messages)
 
+    def encode_message(self, message: Message) -> bytes:
+        """Return a message without an envelope as bytes, with its version, for a log of events.
+
+        Raises as `encode` does.
+        """
+        kind = type(message)
+        if not isinstance(message, Message) or self._messages.get(wire_name(kind)) is not kind:
+            raise InvalidOption("Codec", kind, "give it the types of all messages that it is to encode")
+        return self._encode_message(message)
+
+    def decode_message(self, data: bytes) -> Message:
+        """Return the message of `encode_message`; one of an older version is brought up by the upcasters.
+
+        Raises as `decode` does.
+        """
+        try:
+            return self._decode_message(data)
+        except UnknownType:
+            raise
+        except Exception as error:  # a hook may raise anything when data does not fit
+            reason = self._without_values(error, data)
+        raise Undecodable(reason, self._messages, "message")
+
     def head_of(self, data: bytes) -> tuple[str, int]:
         """Return the name of the message's type on the wire, and its version. Raises `Undecodable` for no envelope."""
         try:
@@ -151,14 +173,14 @@ class Codec:
             text = mask_values(text, [*values_in(self._read[Any](data))])
         return kind(text)
 
-    def _encode_message(self, message: Message) -> msgspec.Raw:
+    def _encode_message(self, message: Message) -> bytes:
         """Return the data of a message, with its version unless it is 1."""
         kind = type(message)
         data = self._round_trip.encode_checked(message, self._decoder_of(kind), kind)
         if kind.schema_version == 1:
-            return msgspec.Raw(data)
+            return data
         fields = {TYPE: wire_name(kind), VERSION: version_of(kind)} | self._read[dict](data)
-        return msgspec.Raw(self._round_trip.encode(fields))
+        return self._round_trip.encode(fields)
 
     def _encode_stamp(self, stamp: Stamp, message: Message) -> Any:
         """Return the data of a stamp on the envelope of this message."""
@@ -171,7 +193,7 @@ class Codec:
             stamps = [self._encode_stamp(each, message) for each in stamp.stamps if not each.local]
             part = RedispatchedData(stamps, stamp.at)
         elif type(stamp) is Emitted:
-            part = EmittedData(self._encode_message(stamp.event), stamp.at)
+            part = EmittedData(msgspec.Raw(self._encode_message(stamp.event)), stamp.at)
         elif type(stamp) is Handled:
             part = HandledData(self._encode_result(stamp.result, type(message)), stamp.handler, stamp.at)
         return msgspec.Raw(self._round_trip.encode_checked(part, self._decoder_of(type(part)), type(stamp)))
@@ -191,13 +213,13 @@ class Codec:
             check_decodable(kind, self._read)
         return self._read[kind]
 
-    def _decode_message(self, data: msgspec.Raw) -> Message:
+    def _decode_message(self, data: EncodedMessage) -> Message:
         head = self._read_head(data)
         kind = self._current.get((head.name, head.version))
         message: Message = self._upcast(head, data) if kind is None else self._read[kind](data)
         return message
 
-    def _read_head(self, data: msgspec.Raw) -> Head:
+    def _read_head(self, data: EncodedMessage) -> Head:
         try:
             head: Head = self._read[Head](data)
             return head
@@ -205,7 +227,7 @@ class Codec:
             wanted = f"with the indices {TYPE}, a text, and {VERSION}, a whole number that may be left out"
             raise TypeError(f"a message is a mapping {wanted}") from error
 
-    def _upcast(self, head: Head, data: msgspec.Raw) -> Any:
+    def _upcast(self, head: Head, data: EncodedMessage) -> Any:
         limit = self._upcasting.limit_of(head.name, head.version)
         if limit is not None:
             raise UnknownType(head.name, head.version, limit, self._messages)

@@ -141,20 +141,21 @@ class InvalidIntent(ModdError, ValueError):
 
 
 class Undecodable(ModdError, ValueError):
-    """Bytes are no envelope of the registered types.
+    """Bytes are no envelope of the registered types, or no message of them.
 
     reason: the error of the decoder, without their values; a ``KeyError`` for an unknown name.
     known: the names of the types that the codec knows, in the text.
+    form: "envelope", the default, or "message", in the text.
 
     Give both sides the same ``format``, and messages whose fields have changed a higher ``schema_version``.
     """
 
-    def __init__(self, reason: Exception, known: Iterable[str]) -> None:
+    def __init__(self, reason: Exception, known: Iterable[str], form: str = "envelope") -> None:
         self.reason = reason
-        super().__init__(f"{self._describe(reason)}; the codec knows: {', '.join(known) or 'no types'}")
+        super().__init__(f"{self._describe(reason, form)}; the codec knows: {', '.join(known) or 'no types'}")
 
-    def _describe(self, reason: Exception) -> str:
-        return f"these bytes are no envelope: {reason}"
+    def _describe(self, reason: Exception, form: str) -> str:
+        return f"these bytes are no {form}: {reason}"
 
 
 class UnknownType(Undecodable):
@@ -172,7 +173,7 @@ class UnknownType(Undecodable):
         self.name, self.version = name, version
         super().__init__(reason, known)
 
-    def _describe(self, reason: Exception) -> str:
+    def _describe(self, reason: Exception, form: str) -> str:
         text = f"no type {self.name!r}" if isinstance(reason, KeyError) else str(reason)
         return f"{text}; give the worker a handler, or a codec that knows it"
 

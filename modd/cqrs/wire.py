@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from time import time
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -71,6 +71,10 @@ class Decoders(dict[Any, Callable[[Any], Any]]):
 
     def __missing__(self, kind: Any) -> Callable[[Any], Any]:
         return self.setdefault(kind, self.make(self._type_for(kind)))
+
+
+EncodedMessage: TypeAlias = msgspec.Raw | bytes
+"""The data of a message: in an envelope, or alone."""
 
 
 class EnvelopeData(msgspec.Struct):
