@@ -81,12 +81,14 @@ class Snapshots(Generic[S]):
 
     def _decode(self, saved: StoredSnapshot) -> Revision[S] | None:
         if saved.headers.get(ORIGIN) != self._origin:
-            return self._tell("was made by other code")
+            self._tell("was made by other code")
+            return None
         try:
             parts = msgspec.json.decode(saved.body, type=Saved)
-            state = msgspec.json.decode(parts.state, type=self._fold.kind)
+            state: S = msgspec.json.decode(parts.state, type=self._fold.kind)
         except (msgspec.MsgspecError, ValueError) as error:
-            return self._tell(f"cannot be decoded ({type(error).__name__})")
+            self._tell(f"cannot be decoded ({type(error).__name__})")
+            return None
         return Revision(saved.revision, state, parts.ownership, saved.revision)
 
     async def _is_ahead(self, stream: str, revision: int) -> bool:

@@ -14,6 +14,7 @@ from modd.aggregate.event_codec import ACTOR, EventCodec
 from modd.aggregate.fold import Fold
 from modd.aggregate.revision import Revision
 from modd.aggregate.snapshots import Snapshots
+from modd.checks import checked_callable
 from modd.core import wire_name
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import UnknownType
@@ -145,6 +146,7 @@ def identity_function(identity: Any, commands: Sequence[type]) -> Callable[[Any]
                 cure = f"{kind.__qualname__} has no such field; name one that each command has, or give a function"
                 raise InvalidOption("identity", identity, cure)
         return lambda command: getattr(command, identity)
-    if not callable(identity):
-        raise InvalidOption("identity", identity, "give the name of a field, or a function of the command")
-    return identity
+    function: Callable[[Any], Any] = checked_callable(
+        "identity", identity, "give the name of a field, or a function of the command"
+    )
+    return function
