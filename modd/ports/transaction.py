@@ -44,6 +44,21 @@ class Transaction(Protocol):
         """Have ``work`` called after the commit, and not at all without one; its errors are logged."""
         ...
 
+    @property
+    def local(self) -> dict[Any, Any]:
+        """Values for whoever works in the transaction; a savepoint that fails leaves them as they were before it.
+
+        Use a key that no other module uses, such as an object of yours.
+        """
+        ...
+
+    def on_end(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Have ``work`` called when the transaction is over, committed or not, after the work of `on_commit`.
+
+        It is called even if its savepoint failed, and is shielded from cancellation; its errors are logged.
+        """
+        ...
+
 
 @runtime_checkable
 class SupportsTransactions(Protocol):

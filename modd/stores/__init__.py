@@ -9,6 +9,7 @@ In one SQLite file, with transactions: `SqliteStore`, which has an implementatio
 raises. Errors of the file derive from `modd.ports.StoreError`.
 """
 
+from modd.stores.errors import ResultNeeded, TransactionInUse, TransactionTimeout
 from modd.stores.memory.cache import MemoryCache
 from modd.stores.memory.events import MemoryEventStore
 from modd.stores.memory.inbox import MemoryInbox
@@ -18,7 +19,6 @@ from modd.stores.memory.queue import MemoryQueue
 from modd.stores.sqlite.errors import (
     NewerStore,
     NotAStore,
-    ResultNeeded,
     StoreBusy,
     StoreClosed,
     StoreCorrupt,
@@ -27,8 +27,6 @@ from modd.stores.sqlite.errors import (
     StoreFull,
     StoreInOtherThread,
     StoreReadOnly,
-    TransactionInUse,
-    TransactionTimeout,
 )
 from modd.stores.sqlite.journal_mode import NotDurable
 from modd.stores.sqlite.store import SqliteStore

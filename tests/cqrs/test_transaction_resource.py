@@ -35,6 +35,13 @@ class Open:
     def on_commit(self, work: Callable[[], Awaitable[None]]) -> None:
         raise NotImplementedError
 
+    @property
+    def local(self) -> dict[Any, Any]:
+        raise NotImplementedError
+
+    def on_end(self, work: Callable[[], Awaitable[None]]) -> None:
+        raise NotImplementedError
+
 
 async def create(command: Create, tx: Transaction) -> int:
     return len(await tx.fetch("SELECT 1"))

@@ -89,6 +89,13 @@ class Tx:
     def on_commit(self, work: Callable[[], Awaitable[None]]) -> None:
         self.later.append(work)
 
+    @property
+    def local(self) -> dict[Any, Any]:
+        raise NotImplementedError
+
+    def on_end(self, work: Callable[[], Awaitable[None]]) -> None:
+        raise NotImplementedError
+
 
 class Desk:
     """A store in memory: writes inside of its transactions are applied at their ends, or not at all.

@@ -165,14 +165,6 @@ async def run_to_end(work: Coroutine[Any, Any, None]) -> None:
         task.result()
 
 
-def current_task() -> object:
-    """Return an object that identifies the current task while it runs."""
-    try:
-        return asyncio.current_task()  # a fiftieth of the time of anyio's function
-    except RuntimeError:
-        return anyio.get_current_task().id
-
-
 def call_in_daemon_thread(create: Callable[[], T]) -> T:
     """Call ``create`` in a daemon thread, and return its result: the threads that it starts are daemons as well.
 

@@ -13,8 +13,9 @@ from modd.concurrency.blocks import async_block
 from modd.errors import NotEntered
 from modd.ports.errors import ReadConflict
 from modd.ports.transaction import Parameters, open_transaction
+from modd.stores.errors import ResultNeeded
 from modd.stores.sqlite.base import Store
-from modd.stores.sqlite.errors import ResultNeeded, StoreReadOnly, is_refused_write
+from modd.stores.sqlite.errors import StoreReadOnly, is_refused_write
 from modd.stores.sqlite.readers import FreshReads, Readers
 from modd.stores.sqlite.savepoint import roll_back
 from modd.stores.sqlite.select import Select
@@ -80,11 +81,12 @@ class DeferredTransaction(SqliteTransaction):
     async def savepoint(self) -> AsyncIterator[SqliteTransaction]:
         """Run a block whose writes are dropped if it fails."""
         self.check_usable("savepoint")
-        writes, hooks = len(self._writes), len(self._commit_hooks)
+        writes, mark = len(self._writes), self.mark()
         try:
             yield self
         except BaseException:
-            del self._writes[writes:], self._commit_hooks[hooks:]
+            del self._writes[writes:]
+            self.undo_to(mark)
             raise
 
     # methods and not a generator, which would take as long as the block of a worker
@@ -100,14 +102,18 @@ class DeferredTransaction(SqliteTransaction):
         open_transaction.reset(self._token)
         self._token = None  # it refers to the transaction before
         self.end()
-        if self._stack is not None:
-            await self._stack.aclose()
-        if error is None:
-            commit = self._commit()
-            if commit is not None:
-                await commit
-            if self._commit_hooks:
-                await self.run_commit_hooks()
+        try:
+            if self._stack is not None:
+                await self._stack.aclose()
+            if error is None:
+                commit = self._commit()
+                if commit is not None:
+                    await commit
+                if self._commit_hooks is not None:
+                    await self.run_commit_hooks()
+        finally:
+            if self._end_hooks is not None:
+                await self.run_end_hooks()
 
     def _commit(self) -> Awaitable[object] | None:  # not async: a coroutine more costs a fortieth of a message
         if len(self._writes) == 1 and not self._reads:  # as a call of its own operation, to run with others of its kind

@@ -9,9 +9,10 @@ import anyio
 
 from modd.concurrency.blocks import async_block
 from modd.ports.transaction import open_transaction
+from modd.stores.errors import TransactionTimeout
 from modd.stores.sqlite.base import Store
 from modd.stores.sqlite.connection import ConnectionThread
-from modd.stores.sqlite.errors import TransactionTimeout, translate_errors
+from modd.stores.sqlite.errors import translate_errors
 from modd.stores.sqlite.savepoint import begin, roll_back, run_in_savepoint, undo_savepoint
 from modd.stores.sqlite.select import Select
 from modd.stores.sqlite.sql import Connection, Operation
@@ -57,12 +58,12 @@ class ImmediateTransaction(SqliteTransaction):
     async def savepoint(self) -> AsyncIterator[SqliteTransaction]:
         """Run a block whose writes are undone if it fails."""
         self.check_usable("savepoint")
-        hooks = len(self._commit_hooks)
+        mark = self.mark()
         await self._run(lambda connection: connection.execute(f"SAVEPOINT {USER_SAVEPOINT}"))
         try:
             yield self
         except BaseException:
-            del self._commit_hooks[hooks:]
+            self.undo_to(mark)
             await self._run(lambda connection: undo_savepoint(connection, USER_SAVEPOINT))
             raise
         await self._run(lambda connection: connection.execute(f"RELEASE {USER_SAVEPOINT}"))
@@ -70,17 +71,20 @@ class ImmediateTransaction(SqliteTransaction):
     @async_block
     async def run(self) -> AsyncIterator[SqliteTransaction]:
         """Run the block on the connection that writes. Raises `TransactionTimeout` after ``max_seconds``."""
-        async with self._writer.reserve() as self._thread:
-            token = open_transaction.set(self)
-            try:
-                await self._run(begin)
-                with anyio.move_on_after(self._max_seconds) as scope:
-                    yield self
-                    await self._run(lambda connection: connection.execute("COMMIT"))
-                if scope.cancelled_caught:
-                    raise TransactionTimeout(self.store.name, self._max_seconds)
-            finally:
-                self.end()
-                open_transaction.reset(token)
-                await self._run(roll_back)
-        await self.run_commit_hooks()
+        try:
+            async with self._writer.reserve() as self._thread:
+                token = open_transaction.set(self)
+                try:
+                    await self._run(begin)
+                    with anyio.move_on_after(self._max_seconds) as scope:
+                        yield self
+                        await self._run(lambda connection: connection.execute("COMMIT"))
+                    if scope.cancelled_caught:
+                        raise TransactionTimeout(self.store.name, self._max_seconds)
+                finally:
+                    self.end()
+                    open_transaction.reset(token)
+                    await self._run(roll_back)
+            await self.run_commit_hooks()
+        finally:
+            await self.run_end_hooks()

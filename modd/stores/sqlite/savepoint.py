@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from modd.concurrency.blocks import block
-from modd.stores.sqlite.errors import TransactionInUse, is_corrupt
+from modd.stores.errors import TransactionInUse
+from modd.stores.sqlite.errors import is_corrupt
 from modd.stores.sqlite.sql import CallArgs, Connection, Operation, execute_call
 
 

@@ -17,11 +17,12 @@ from modd.concurrency.lifespan import Lifespan
 from modd.concurrency.loops import check_loop, current_loop, is_over, is_running_here
 from modd.core import detached
 from modd.ports.inbox import WEEK
+from modd.stores.errors import ResultNeeded
 from modd.stores.sqlite.base import Access, Autocommit
 from modd.stores.sqlite.cache import SqliteCache
 from modd.stores.sqlite.connection import LoopThread, start_loop_thread
 from modd.stores.sqlite.deferred_transaction import DeferredTransaction
-from modd.stores.sqlite.errors import ResultNeeded, StoreClosed, StoreForked, StoreInOtherThread, translate_errors
+from modd.stores.sqlite.errors import StoreClosed, StoreForked, StoreInOtherThread, translate_errors
 from modd.stores.sqlite.events import SqliteEventStore
 from modd.stores.sqlite.immediate_transaction import ImmediateTransaction
 from modd.stores.sqlite.inbox import SqliteInbox
@@ -34,8 +35,9 @@ from modd.stores.sqlite.positions import Positions
 from modd.stores.sqlite.queue import SqliteQueue
 from modd.stores.sqlite.readers import Readers
 from modd.stores.sqlite.retention import Sweeper
-from modd.stores.sqlite.transaction import SqliteTransaction, find_transaction
+from modd.stores.sqlite.transaction import SqliteTransaction
 from modd.stores.sqlite.writer import Writer
+from modd.stores.transaction import find_transaction
 
 
 class SqliteStore:
@@ -121,7 +123,7 @@ class SqliteStore:
             TransactionTimeout: the block of an immediate transaction took longer than ``max_seconds``.
             StoreClosed: the store is not open.
         """
-        outer = find_transaction(self)
+        outer: SqliteTransaction | None = find_transaction(self)
         if outer is not None:
             outer.check_usable("transaction")
             if immediate and outer.is_deferred:
@@ -134,7 +136,8 @@ class SqliteStore:
 
     def access(self, call: str, *, at_once: bool = False) -> Access:
         """Return the access for a call of a part: the open transaction, or `Autocommit`; see `base.Store`."""
-        autocommit, transaction = self._check_open(), find_transaction(self)
+        autocommit = self._check_open()
+        transaction: SqliteTransaction | None = find_transaction(self)
         if transaction is None or (at_once and transaction.is_deferred):
             return autocommit
         transaction.check_usable(call)

@@ -26,6 +26,7 @@ _MODULES = {
     "locks": ("",),
     "outbox": ("", "_leases", "_transactions"),
     "queue": ("", "_ids", "_keys", "_leases", "_operator", "_order", "_subscriptions", "_suspects"),
+    "transactions": ("",),
     "waiting": ("",),
 }
 for _port, _suffixes in _MODULES.items():  # so that a failure shows what was compared
@@ -37,6 +38,7 @@ from modd.testing.conformance.inbox import InboxConformance  # noqa: E402
 from modd.testing.conformance.locks import LocksConformance  # noqa: E402
 from modd.testing.conformance.outbox import OutboxConformance  # noqa: E402
 from modd.testing.conformance.queue import QueueConformance  # noqa: E402
+from modd.testing.conformance.transactions import TransactionConformance  # noqa: E402
 
 __all__ = [
     "CacheConformance",
@@ -45,4 +47,5 @@ __all__ = [
     "LocksConformance",
     "OutboxConformance",
     "QueueConformance",
+    "TransactionConformance",
 ]

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modd.ports import PutResult, ReadConflict
-from modd.stores.sqlite.errors import ResultNeeded
+from modd.stores.errors import ResultNeeded
 from tests.stores.histories import Step, expected, method, outcome, steps
 from tests.stores.sqlite.laws import StoreBoth, queue_in_file
 

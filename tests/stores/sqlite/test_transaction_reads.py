@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from modd.ports import RevisionConflict
-from modd.stores.sqlite.errors import TransactionTimeout
+from modd.stores.errors import TransactionTimeout
 from modd.stores.sqlite.store import SqliteStore
 from tests.stores.sqlite.effects import ALL, find_effects, open_store, outsider, pay
 

@@ -11,7 +11,7 @@ import pytest
 
 from modd.errors import InvalidOption
 from modd.ports import Transaction
-from modd.stores.sqlite.errors import ResultNeeded, TransactionInUse
+from modd.stores.errors import ResultNeeded, TransactionInUse
 from tests.stores.sqlite.connections import Watch
 from tests.stores.sqlite.effects import ALL, find_effects, open_store, pay
 from tests.stores.sqlite.test_group_commit import together

@@ -12,7 +12,7 @@ import pytest
 
 from modd.ports import NoTransaction
 from modd.ports.transaction import current_transaction
-from modd.stores.sqlite.errors import TransactionInUse
+from modd.stores.errors import TransactionInUse
 from modd.stores.sqlite.store import SqliteStore
 from tests.stores.sqlite.effects import ALL, find_effects, open_store, pay
 
