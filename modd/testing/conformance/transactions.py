@@ -24,14 +24,14 @@ class TransactionConformance(Suite[SupportsTransactions]):
         async with self.create() as store:
             done: list[str] = []
             async with store.transaction(immediate=immediate) as tx:
-                tx.on_commit(note(done, "first"))
-                await fail_in_savepoint(tx, lambda: tx.on_commit(note(done, "dropped")))
-                tx.on_commit(note(done, "second"))
+                tx.on_commit(noting(done, "first"))
+                await fail_in_savepoint(tx, lambda: tx.on_commit(noting(done, "dropped")))
+                tx.on_commit(noting(done, "second"))
                 assert done == []
             assert done == ["first", "second"]
             with suppress(ZeroDivisionError):
                 async with store.transaction(immediate=immediate) as tx:
-                    tx.on_commit(note(done, "dropped"))
+                    tx.on_commit(noting(done, "dropped"))
                     raise ZeroDivisionError
             assert done == ["first", "second"]
 
@@ -41,14 +41,14 @@ class TransactionConformance(Suite[SupportsTransactions]):
         async with self.create() as store:
             done: list[str] = []
             async with store.transaction(immediate=immediate) as tx:
-                tx.on_end(note(done, "end"))
-                await fail_in_savepoint(tx, lambda: tx.on_end(note(done, "of the savepoint")))
-                tx.on_commit(note(done, "commit"))
+                tx.on_end(noting(done, "end"))
+                await fail_in_savepoint(tx, lambda: tx.on_end(noting(done, "of the savepoint")))
+                tx.on_commit(noting(done, "commit"))
                 assert done == []
             assert done == ["commit", "end", "of the savepoint"]
             with suppress(ZeroDivisionError):
                 async with store.transaction(immediate=immediate) as tx:
-                    tx.on_end(note(done, "failed"))
+                    tx.on_end(noting(done, "failed"))
                     raise ZeroDivisionError
             assert done[3:] == ["failed"]
 
@@ -59,7 +59,7 @@ class TransactionConformance(Suite[SupportsTransactions]):
             done: list[str] = []
             with anyio.CancelScope() as scope:
                 async with store.transaction(immediate=immediate) as tx:
-                    tx.on_end(note(done, "end"))
+                    tx.on_end(noting(done, "end"))
                     scope.cancel()
                     await anyio.sleep_forever()
             assert scope.cancelled_caught and done == ["end"]
@@ -75,7 +75,7 @@ class TransactionConformance(Suite[SupportsTransactions]):
             async with store.transaction() as tx:
                 for register, name in ((tx.on_commit, "commit"), (tx.on_end, "end")):
                     register(fail)
-                    register(note(done, name))
+                    register(noting(done, name))
             assert done == ["commit", "end"]
             assert len(caplog.records) == 2
 
@@ -114,17 +114,17 @@ class TransactionConformance(Suite[SupportsTransactions]):
 
         async def other(tx: Transaction) -> None:
             with pytest.raises(ModdError):
-                tx.on_end(note([], ""))
+                tx.on_end(noting([], ""))
 
         async with self.create() as store:
             async with store.transaction() as tx, anyio.create_task_group() as tasks:
                 tasks.start_soon(other, tx)
             await other(tx)
             with pytest.raises(ModdError):
-                tx.on_commit(note([], ""))
+                tx.on_commit(noting([], ""))
 
 
-def note(done: list[str], name: str) -> Callable[[], Awaitable[None]]:
+def noting(done: list[str], name: str) -> Callable[[], Awaitable[None]]:
     """Return work that lets other tasks run, and then notes its name."""
 
     async def work() -> None:
