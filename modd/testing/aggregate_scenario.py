@@ -1,0 +1,129 @@
+"""Given, when, then for an aggregate: events of the past, a command, and the events or the rejection that come of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from difflib import ndiff
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from modd.aggregate import Aggregate, CommandRejected
+from modd.core import Message
+from modd.cqrs.envelope import Envelope
+from modd.cqrs.stamps import Stamp
+from modd.errors import InvalidOption
+from modd.stores import MemoryStore
+from modd.texts import show
+
+S = TypeVar("S")
+
+
+E = TypeVar("E", bound=BaseException)
+
+
+class GivenAggregate(Generic[S]):
+    """An aggregate and the events of its past.
+
+    aggregate: the aggregate; it stays as it is. past: its events. stamps: those of the command that recorded them.
+    """
+
+    def __init__(self, aggregate: Aggregate[S], past: Sequence[Message], stamps: Sequence[Stamp]) -> None:
+        self._aggregate, self._past, self._stamps = aggregate, past, stamps
+
+    def when(self, command: Message, *stamps: Stamp) -> WhenAggregate[S]:
+        """Set the command. stamps: for its envelope, such as the actor. Raises `InvalidOption` for no message."""
+        if not isinstance(command, Message):
+            raise InvalidOption("command", command, "give the command: when(Pay(...))")
+        return WhenAggregate(self._aggregate, self._past, self._stamps, Envelope(command, *stamps))
+
+
+class AggregateRun(msgspec.Struct, Generic[S], frozen=True):
+    """The outcome of a command.
+
+    events: those that were recorded. state: the state afterwards. error: the error that was raised; None without one.
+    """
+
+    events: tuple[Message, ...]
+    state: S
+    error: Exception | None = None
+
+
+class WhenAggregate(Generic[S]):
+    """A command whose outcome is not yet compared: await one of the methods to run it.
+
+    It runs once, in a store of its own in memory and without middleware; further expectations look at the same run.
+    The methods raise `AssertionError` with the difference.
+    """
+
+    def __init__(
+        self, aggregate: Aggregate[S], past: Sequence[Message], stamps: Sequence[Stamp], command: Envelope[Any]
+    ) -> None:
+        self._aggregate, self._past, self._stamps, self._command = aggregate, past, stamps, command
+        self._finished: AggregateRun[S] | None = None
+
+    async def then(self, *events: Message) -> None:
+        """Expect that exactly these events are recorded, in this order."""
+        run = await self._run()
+        if run.error is not None:
+            raise AssertionError(f"{_listed(events)} expected, but {_told(run.error)}") from run.error
+        if list(run.events) != list(events):
+            lines = [line.rstrip("\n") for line in ndiff([*map(repr, events)], [*map(repr, run.events)])]
+            raise AssertionError("\n".join(["the events differ (- expected, + recorded):", *lines]))
+
+    async def then_nothing(self) -> None:
+        """Expect that the command is accepted, and no event is recorded."""
+        await self.then()
+
+    async def then_rejected(self, reason: str | None = None) -> None:
+        """Expect that the command is rejected. reason: the exact reason; by default any."""
+        run = await self._run()
+        if not isinstance(run.error, CommandRejected):
+            told = _told(run.error) if run.error is not None else f"{_listed(run.events)} recorded"
+            raise AssertionError(f"a rejection was expected, but {told}") from run.error
+        if reason not in (None, run.error.reason):
+            raise AssertionError(
+                f"the rejection {reason!r} was expected, but {_told(run.error)}"
+            ) from run.error
+
+    async def then_raises(self, kind: type[E]) -> E:
+        """Expect that an error of this type is raised, and return it."""
+        run = await self._run()
+        if isinstance(run.error, kind):
+            return run.error
+        told = f"{_listed(run.events)} recorded" if run.error is None else _told(run.error)
+        raise AssertionError(f"{kind.__name__} was expected, but {told}") from run.error
+
+    async def then_state(self, state: S) -> None:
+        """Expect that this is the state of the instance afterwards."""
+        run = await self._run()
+        if run.error is not None:
+            raise AssertionError(f"a state was expected, but {_told(run.error)}") from run.error
+        if run.state != state:
+            raise AssertionError(f"the state differs (- expected, + actual):\n- {state!r}\n+ {run.state!r}")
+
+    async def _run(self) -> AggregateRun[S]:
+        if self._finished is None:
+            async with MemoryStore() as store:
+                self._finished = await self._run_in(self._aggregate.stored(store, middleware=()))
+        return self._finished
+
+    async def _run_in(self, aggregate: Aggregate[S]) -> AggregateRun[S]:
+        command = self._command
+        await aggregate.record(command, *self._past, stamps=self._stamps)
+        try:
+            dispatched = await aggregate.dispatch(command)
+        except Exception as error:
+            return AggregateRun((), (await aggregate.read(command)).state, error)
+        return AggregateRun(dispatched.events, (await aggregate.read(command)).state)
+
+
+def _listed(events: Iterable[Message]) -> str:
+    listed = ", ".join(map(repr, events))
+    return f"{listed} was" if listed else "no event was"
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, CommandRejected):
+        return f"the command was rejected: {error.reason}"
+    return f"{show(error)} was raised"
