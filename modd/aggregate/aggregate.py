@@ -8,6 +8,7 @@ from time import time
 from typing import Any, ClassVar, Generic, TypeVar, overload
 
 from modd.aggregate.access import Access
+from modd.aggregate.boundaries import Boundaries
 from modd.aggregate.chain import Chain, On, checked_commands, decider_chain
 from modd.aggregate.decider import Decider
 from modd.aggregate.errors import CommandRejected
@@ -20,9 +21,9 @@ from modd.aggregate.recorder import Recorder
 from modd.aggregate.rejected import Rejected
 from modd.aggregate.revision import RevisionCache
 from modd.aggregate.snapshots import Snapshots
-from modd.aggregate.streams import Streams, checked_identity, identity_function
-from modd.checks import checked_count, checked_methods
-from modd.core import Bus, Caused, Message, Part, Question, current_origin, open_origin, takes_by_name
+from modd.aggregate.streams import Place, Streams, checked_identity, identity_function
+from modd.checks import checked_callable, checked_count, checked_methods, checked_number
+from modd.core import Bus, Caused, Message, Part, Question, current_origin, message_of, open_origin, takes_by_name
 from modd.cqrs.arguments import Resources, checked_resources
 from modd.cqrs.chain import Middleware
 from modd.cqrs.codec import Codec
@@ -31,6 +32,7 @@ from modd.cqrs.intents import Command
 from modd.cqrs.stamps import Stamp
 from modd.cqrs.typed_bus import TypedBus
 from modd.errors import InvalidOption, NoHandler
+from modd.ports.tagged import Tagged
 from modd.stores import MemoryStore
 
 S = TypeVar("S")
@@ -58,6 +60,9 @@ class Aggregate(TypedBus, Generic[S]):
     events: a function ``(state, event) -> state`` for each type of event, or a list of functions with annotations.
     decider: a `Decider` in place of ``state``, ``commands`` and ``events``.
     store: a `modd.stores.SqliteStore` or `modd.stores.MemoryStore`; by default a `MemoryStore` of its own.
+    boundary: in place of ``identity``, a function of the command that returns a `modd.ports.Tagged`: the state is made
+        from the events that match, in whichever streams they are.
+    tags: a function of an event that returns its tags, by which boundaries find it; none by default.
     codec: a `Codec` of the events, with upcasters for older versions; by default one without.
     access: who may give a command: "public", "authenticated" or "owner", by type; "owner" for types that are not named.
         None, the default, for no checks.
@@ -80,7 +85,9 @@ class Aggregate(TypedBus, Generic[S]):
         self,
         name: str,
         *,
-        identity: str | Callable[[Any], object],
+        identity: str | Callable[[Any], object] | None = ...,
+        boundary: Callable[[Any], Tagged] | None = ...,
+        tags: Callable[[Any], Iterable[str]] | None = ...,
         state: type[S],
         commands: Mapping[type[Any], Any] | Iterable[On[S]],
         events: Mapping[type[Any], Callable[[S, Any], S]] | Iterable[Callable[[S, Any], S]],
@@ -101,7 +108,9 @@ class Aggregate(TypedBus, Generic[S]):
         self,
         name: str,
         *,
-        identity: str | Callable[[Any], object],
+        identity: str | Callable[[Any], object] | None = ...,
+        boundary: Callable[[Any], Tagged] | None = ...,
+        tags: Callable[[Any], Iterable[str]] | None = ...,
         state: S,
         commands: Mapping[type[Any], Any] | Iterable[On[S]],
         events: Mapping[type[Any], Callable[[S, Any], S]] | Iterable[Callable[[S, Any], S]],
@@ -122,7 +131,9 @@ class Aggregate(TypedBus, Generic[S]):
         self,
         name: str,
         *,
-        identity: str | Callable[[Any], object],
+        identity: str | Callable[[Any], object] | None = ...,
+        boundary: Callable[[Any], Tagged] | None = ...,
+        tags: Callable[[Any], Iterable[str]] | None = ...,
         decider: Decider[Any, Any, S],
         store: Any = ...,
         codec: Codec | None = ...,
@@ -141,6 +152,8 @@ class Aggregate(TypedBus, Generic[S]):
         name: str,
         *,
         identity: Any = None,
+        boundary: Any = None,
+        tags: Any = None,
         state: Any = None,
         commands: Any = None,
         events: Any = None,
@@ -164,10 +177,11 @@ class Aggregate(TypedBus, Generic[S]):
         self.store = _checked_store(MemoryStore() if store is None else store)
         """The store of its events."""
         self._fold: Fold[S] = Fold(name, initial, functions)
-        self._codec = EventCodec(Codec(functions) if codec is None else codec)
-        saved = Snapshots(name, self._fold, self.store.events, _checked_number("snapshots", snapshots), version)
-        find = identity_function(identity, [*chains])
-        self._instances = Streams(name, find, self._fold, self._codec, self.store.events, saved)
+        if tags is not None:
+            checked_callable("tags", tags, "give a function of an event that returns its tags")
+        self._codec = EventCodec(Codec(functions) if codec is None else codec, tags)
+        saved = Snapshots(name, self._fold, self.store.events, checked_number("snapshots", snapshots), version)
+        self._instances = self._find_instances(identity, boundary, tags, [*chains], saved)
         self._recorder = Recorder(
             name,
             self._instances,
@@ -175,13 +189,29 @@ class Aggregate(TypedBus, Generic[S]):
             self._codec,
             self.store,
             None if access is None else Access(name, access),
-            RevisionCache(_checked_number("states", states)),
+            RevisionCache(checked_number("states", states)),
             checked_count("attempts", attempts),
         )
         known = checked_resources(resources)
         self._chains = {kind: Chain(name, kind, chain, known, self._ask_around) for kind, chain in chains.items()}
         for kind, chain in self._chains.items():
             self.add_handler(kind, CommandHandler(chain, self._recorder))
+
+    def _find_instances(
+        self, identity: Any, boundary: Any, tags: Any, commands: list[type], snapshots: Snapshots[S]
+    ) -> Any:
+        """Return the instances by identity or by boundary. Raises `InvalidOption` for neither or both."""
+        if (identity is None) is (boundary is None):
+            raise InvalidOption("identity", identity, "give either an identity or a boundary")
+        parts = self._fold, self._codec, self.store.events
+        if boundary is None:
+            return Streams(self.name, identity_function(identity, commands), *parts, snapshots)
+        if tags is None:
+            raise InvalidOption(
+                "tags", tags, "give a function of an event that returns its tags: boundaries find by tags"
+            )
+        query = checked_callable("boundary", boundary, "give a function of the command that returns a Tagged")
+        return Boundaries(self.name, query, *parts)
 
     def stored(self, store: Any, **changes: Any) -> Aggregate[S]:
         """Return the same aggregate with another store, and with other options.
@@ -202,26 +232,45 @@ class Aggregate(TypedBus, Generic[S]):
 
         id: its identity. revision: the number of events to count; by default all. until: the time up to which events
         count, in seconds since 1970; by default now. tenant: the id of its tenant; by default none.
+
+        Raises `InvalidOption` for an aggregate with a boundary: its state belongs to a command, see `read`.
         """
-        place = self._instances.place(checked_identity(id, "get"), tenant)
+        streams, place = self._stream_of("get", id, tenant)
         if until is not None:
             times = [stored.at async for stored in self.store.events.read(place.stream)]
             earlier = sum(at <= until for at in times)
             revision = earlier if revision is None else min(revision, earlier)
-        if revision is not None and revision < 0:
-            raise InvalidOption("revision", revision, "give a number of events, 0 or more")
-        found = await self._instances.load(place, until=revision)
-        instance = self._recorder.instance(place, found, self.clock())
-        instance.close()
-        return instance
+        if revision is not None:
+            checked_number("revision", revision)
+        return self._recorder.read_only(place, await streams.load(place, until=revision), self.clock())
+
+    async def read(self, command: Any, /, *stamps: Stamp) -> Instance[S]:
+        """Return the instance that a command would be decided for, for reading.
+
+        command: the command, or an envelope with it. stamps: for its envelope.
+        """
+        return await self._recorder.read(_enveloped(command, stamps), self.clock())
 
     def history(self, id: object, *, tenant: str | None = None) -> AsyncIterator[Change[S]]:
         """Iterate over the events of an instance, each with the state after it.
 
-        id: its identity. tenant: the id of its tenant; by default none.
+        id: its identity. tenant: the id of its tenant; by default none. Raises `InvalidOption` as `get` does.
         """
-        place = self._instances.place(checked_identity(id, "history"), tenant)
+        _, place = self._stream_of("history", id, tenant)
         return changes(place.stream, self.store.events, self._fold, self._codec)
+
+    async def record(self, command: Any, /, *events: Message, stamps: Iterable[Stamp] = ()) -> None:
+        """Record events without a decision: those of an older system, or of the past in a test.
+
+        command: a command for their instance, or an envelope with it; it is not executed. stamps: those of the events,
+        such as the actor who owns the instance. Raises `UnknownEvent`, `WrongState`, `Conflict`.
+        """
+        await self._recorder.record(_enveloped(message_of(command), (*stamps,)), events)
+
+    def _stream_of(self, call: str, id: object, tenant: str | None) -> tuple[Streams[S], Place]:
+        if not isinstance(self._instances, Streams):
+            raise InvalidOption(call, id, f"{self.name} has a boundary and no identity; use read(command)")
+        return self._instances, self._instances.place(checked_identity(id, call), tenant)
 
     async def explain(self, command: Any, /, *stamps: Stamp) -> Explanation:
         """Return every reason for which a command would be rejected now; nothing is recorded.
@@ -229,12 +278,11 @@ class Aggregate(TypedBus, Generic[S]):
         command: the command, or an envelope with it. stamps: for its envelope. Raises `NoHandler`, and the error of a
         function that fails before any has rejected.
         """
-        envelope = command if isinstance(command, Envelope) else Envelope(command)
-        envelope = Envelope(envelope.message, *envelope.flush(), *stamps)
+        envelope = _enveloped(command, stamps)
         chain = self._chains.get(type(envelope.message))
         if chain is None:
             raise NoHandler(type(envelope.message), self.name, self.types)
-        return await explain(chain, await self._recorder.read(envelope, self.clock()), envelope)
+        return await explain(chain, await self._recorder.load(envelope, self.clock()), envelope)
 
     async def ask(self, intent: Any, /, *stamps: Stamp) -> Any:
         """Return the result of a command; see `TypedBus.ask`.
@@ -257,6 +305,12 @@ class Aggregate(TypedBus, Generic[S]):
             if is_asked or not any(map(_takes_rejections, self.around)):
                 raise
             return Caused((rejection.rejected,), current_origin.get())
+
+
+def _enveloped(command: Any, stamps: Iterable[Stamp]) -> Envelope[Any]:
+    """Return an envelope of its own for a command, or for the command in an envelope."""
+    earlier = command.flush() if isinstance(command, Envelope) else ()
+    return Envelope(message_of(command), *earlier, *stamps)
 
 
 class CommandHandler:
@@ -298,12 +352,6 @@ def _checked_name(name: Any) -> str:
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise InvalidOption("name", name, "give a name of letters, digits, - and _")
     return name
-
-
-def _checked_number(option: str, value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise InvalidOption(option, value, "give a whole number, 0 for none")
-    return value
 
 
 def _checked_store(store: Any) -> Any:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
 
 from modd.aggregate.access import ACCESS_EVENTS
-from modd.core import Message
+from modd.core import Message, wire_name
 from modd.cqrs.codec import Codec
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import UnknownType
 from modd.cqrs.stamps import Actor, Stamp
+from modd.errors import InvalidOption
 from modd.ports.items import Item
+from modd.ports.tagged import TYPE_HEADER
 
 ID, CAUSATION, CORRELATION, ACTOR, STAMPS = "id", "causation", "correlation", "actor", "stamps"
 """The headers of a recorded event: its id, the ids of its command and of the first message in its line, the id of the
@@ -23,11 +25,12 @@ actor, and the inherited stamps as JSON."""
 class EventCodec:
     """Encodes the events of an aggregate, and decodes them.
 
-    codec: that of the events; the events about access have one of their own.
+    codec: that of the events; the events about access have one of their own. tags: returns the tags of an event; None
+    for events without tags.
     """
 
-    def __init__(self, codec: Codec) -> None:
-        self._codec, self._access = codec, Codec(ACCESS_EVENTS)
+    def __init__(self, codec: Codec, tags: Callable[[Any], Iterable[str]] | None = None) -> None:
+        self._codec, self._access, self._tags = codec, Codec(ACCESS_EVENTS), tags
         self.decode = codec.decode_message
 
     def items(self, events: Sequence[Message], cause: Envelope[Any]) -> list[Item]:
@@ -36,7 +39,8 @@ class EventCodec:
         inherited = cause.inherited() if cause.noted else []
         if inherited:
             common |= headers_of(inherited)
-        return [Item(self._encode(each), {ID: f"{id}#{at}", **common}) for at, each in enumerate(events, 1)]
+        items = [Item(self._encode(each), {ID: f"{id}#{at}", **common}) for at, each in enumerate(events, 1)]
+        return items if self._tags is None else [*map(self._tag, items, events)]
 
     def decode_any(self, body: bytes) -> Message:
         """Return an event, also one about access. Raises `UnknownType`, `Undecodable`."""
@@ -46,6 +50,13 @@ class EventCodec:
             if any(unknown.name == kind.__struct_config__.tag for kind in ACCESS_EVENTS):
                 return self._access.decode_message(body)
             raise
+
+    def _tag(self, item: Item, event: Message) -> Item:
+        """Return an item with the tags of its event, and with its type, by which queries find it."""
+        tags: Any = self._tags(event) if self._tags is not None and not isinstance(event, ACCESS_EVENTS) else ()
+        if isinstance(tags, str) or not isinstance(tags, Iterable):
+            raise InvalidOption("tags", tags, f"give a list of texts for {type(event).__qualname__}")
+        return Item(item.body, {**item.headers, TYPE_HEADER: wire_name(type(event))}, tags=tuple(tags))
 
     def _encode(self, event: Message) -> bytes:
         codec = self._access if isinstance(event, ACCESS_EVENTS) else self._codec

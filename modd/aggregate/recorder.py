@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from contextlib import nullcontext
 from functools import partial
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -30,7 +30,13 @@ S = TypeVar("S")
 
 
 class Instances(Protocol):
-    """The instances of an aggregate in a store: as streams, or as boundaries."""
+    """The instances of an aggregate in a store: as streams, or as boundaries.
+
+    trusts_memory: True if a revision in memory, with the events of later commands, is worth a decision; False if each
+    decision must read.
+    """
+
+    trusts_memory: ClassVar[bool]
 
     def place_of(self, envelope: Envelope[Any]) -> Any:
         """Return the place of the instance that a command is for."""
@@ -151,7 +157,27 @@ class Recorder(Generic[S]):
         except CommandRejected as rejection:
             return Decision(instance, rejection=rejection)
 
+    async def record(self, envelope: Envelope[Any], events: Sequence[Message]) -> None:
+        """Record events for the instance of a command, without a decision. Raises `UnknownEvent`, `Conflict`."""
+        place = self._instances.place_of(envelope)
+        revision = await self._instances.load(place)
+        instance = self.instance(place, revision, envelope.at)
+        instance.publish(*events)
+        if events:
+            await self._instances.append(place, revision, self._codec.items(events, envelope))
+
     async def read(self, envelope: Envelope[Any], at: float) -> Instance[S]:
+        """Return the instance that a command is for, for reading. at: the time of reading."""
+        place = self._instances.place_of(envelope)
+        return self.read_only(place, await self._instances.load(place), at)
+
+    def read_only(self, place: Any, revision: Revision[S], at: float) -> Instance[S]:
+        """Return the instance of a revision, for reading. at: the time of reading."""
+        instance = self.instance(place, revision, at)
+        instance.close()
+        return instance
+
+    async def load(self, envelope: Envelope[Any], at: float) -> Instance[S]:
         """Return the instance that a command is for, as it is stored. Raises `Forbidden`. at: the time of reading."""
         place = self._instances.place_of(envelope)
         revision, is_fresh = await self._latest(place, self._transaction())
@@ -191,6 +217,8 @@ class Recorder(Generic[S]):
 
     def _after(self, revision: Revision[S], decision: Decision[S], envelope: Envelope[Any]) -> Revision[S]:
         """Return the revision after the events of a decision; the actor of the first event is the owner."""
+        if not self._instances.trusts_memory:
+            return revision
         ownership = decision.instance.ownership
         if not revision.number and envelope.noted and ownership.owner is None:
             actor = envelope.last(Actor)
@@ -210,12 +238,11 @@ class Recorder(Generic[S]):
 
     async def _latest(self, place: Any, transaction: Transaction | None) -> tuple[Revision[S], bool]:
         """Return the latest revision that is at hand, and True if nothing later can be in the store."""
-        if transaction is not None:
-            own = transaction.local.get((self, place.stream))
-            if own is not None:
-                return own, True
-        cached = self._cache.get(place.stream)
-        return (await self._instances.load(place), True) if cached is None else (cached, False)
+        own = None if transaction is None else transaction.local.get((self, place.stream))
+        known = self._cache.get(place.stream) if own is None else own
+        if known is None or not self._instances.trusts_memory:
+            return await self._instances.load(place, known), True
+        return known, own is not None
 
     def _transaction(self) -> Transaction | None:
         """Return the open transaction, if it is one of the store."""

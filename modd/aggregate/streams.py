@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -42,6 +42,8 @@ class Streams(Generic[S]):
     name: the name of the aggregate. identity: returns the identity in a command. fold, codec: those of its events.
     events: the store. snapshots: the snapshots of its states.
     """
+
+    trusts_memory: ClassVar[bool] = True
 
     def __init__(
         self,

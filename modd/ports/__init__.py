@@ -11,24 +11,29 @@ from modd.ports.errors import (
     Conflict,
     LeaseLost,
     NoTransaction,
+    QueryConflict,
     ReadConflict,
     RevisionConflict,
     StoreError,
 )
-from modd.ports.events import EventStore, RecordedEvent, Snapshot
+from modd.ports.events import EventPage, EventStore, PositionedBody, RecordedEvent, Snapshot
 from modd.ports.inbox import Inbox
 from modd.ports.items import Claim, DeadLetter, Item, PutResult, Stats, Subscription, Suspects, Unique
 from modd.ports.locks import Locks
 from modd.ports.outbox import Outbox
 from modd.ports.queue import Queue
+from modd.ports.tagged import TYPE_HEADER, Alternative, Tagged
 from modd.ports.transaction import SupportsTransactions, Transaction
 
 __all__ = [
+    "TYPE_HEADER",
     "AlreadyHandled",
+    "Alternative",
     "Cache",
     "Claim",
     "Conflict",
     "DeadLetter",
+    "EventPage",
     "EventStore",
     "Inbox",
     "Item",
@@ -36,7 +41,9 @@ __all__ = [
     "Locks",
     "NoTransaction",
     "Outbox",
+    "PositionedBody",
     "PutResult",
+    "QueryConflict",
     "Queue",
     "ReadConflict",
     "RecordedEvent",
@@ -47,6 +54,7 @@ __all__ = [
     "Subscription",
     "SupportsTransactions",
     "Suspects",
+    "Tagged",
     "Transaction",
     "Unique",
 ]

@@ -82,9 +82,7 @@ class WhenAggregate(Generic[S]):
             told = _told(run.error) if run.error is not None else f"{_listed(run.events)} recorded"
             raise AssertionError(f"a rejection was expected, but {told}") from run.error
         if reason not in (None, run.error.reason):
-            raise AssertionError(
-                f"the rejection {reason!r} was expected, but {_told(run.error)}"
-            ) from run.error
+            raise AssertionError(f"the rejection {reason!r} was expected, but {_told(run.error)}") from run.error
 
     async def then_raises(self, kind: type[E]) -> E:
         """Expect that an error of this type is raised, and return it."""

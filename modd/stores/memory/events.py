@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
+from math import inf
 from threading import Lock
 from time import time
 
 import msgspec
 from anyio.lowlevel import checkpoint
 
-from modd.checks import checked_callable
-from modd.ports.errors import RevisionConflict
-from modd.ports.events import RecordedEvent, Snapshot
+from modd.checks import checked_callable, checked_count, checked_flag
+from modd.ports.errors import QueryConflict, RevisionConflict
+from modd.ports.events import EventPage, PositionedBody, RecordedEvent, Snapshot
 from modd.ports.items import Item
-from modd.stores.checks import checked_event, checked_revision
-from modd.stores.paging import PAGE, PagedReader
+from modd.ports.tagged import TYPE_HEADER, Tagged, checked_query
+from modd.stores.checks import checked_event, checked_revision, checked_snapshot
+from modd.stores.paging import PAGE, GrowingPages, PagedReader
+from modd.stores.tag_index import TagIndex
+from modd.stores.waiting import Notifier
 
 
 class MemoryEventStore:
@@ -30,6 +34,7 @@ class MemoryEventStore:
         self._all: list[RecordedEvent] = []
         self._streams: dict[str, list[RecordedEvent]] = {}
         self._snapshots: dict[str, Snapshot] = {}
+        self._tags, self._notifier = TagIndex(), Notifier()
         self._lock = Lock()  # for loops in several threads
 
     async def append(self, stream: str, events: Sequence[bytes | Item], expected_revision: int) -> int:
@@ -45,10 +50,22 @@ class MemoryEventStore:
             actual = len(self._stream(stream))
             if actual != expected:
                 raise RevisionConflict(stream, expected, actual)
-            at = self._clock()
-            for item in items:
-                self._record(stream, item, at)
+            self._record(stream, items)
             return actual + len(items)
+
+    async def append_where(self, stream: str, items: Sequence[bytes | Item], query: Tagged, after: int) -> int:
+        """Append events to a stream, all or none, if no event after a position matches; return the last position.
+
+        Raises `QueryConflict` if an event behind ``after`` matches, and `InvalidOption` as `append` does.
+        """
+        condition, first = checked_query(query), checked_revision("after", after)
+        checked = [checked_event(event) for event in items]
+        await checkpoint()
+        with self._lock:
+            for position in self._tags.find(condition, first, 1):
+                raise QueryConflict(condition, first, position)
+            self._record(stream, checked)
+            return len(self._all)
 
     def read(self, stream: str, after: int = 0) -> AsyncIterator[RecordedEvent]:
         """Iterate over the events of a stream after a revision, events appended meanwhile included."""
@@ -60,9 +77,40 @@ class MemoryEventStore:
         first = checked_revision("after", after)
         return PagedReader(partial(_read_page, self._all), lambda event: event.position, first)
 
+    def pages(self, stream: str, after: int = 0) -> AsyncIterator[EventPage]:
+        """Iterate over the bodies of a stream after a revision: pages of the first revision, and the bodies."""
+        return GrowingPages(partial(self._read_bodies, stream), checked_revision("after", after))
+
+    async def page(self, after: int, limit: int, headers: bool = True) -> list[PositionedBody]:
+        """Return the first events after a position, up to ``limit``; headers: False to leave the headers empty."""
+        first, most = checked_revision("after", after), checked_count("limit", limit)
+        checked_flag("headers", headers)
+        await checkpoint()
+        events = self._all[first : first + most]
+        return [(event.position, event.body, dict(event.headers) if headers else {}) for event in events]
+
+    async def last(self) -> int:
+        """Return the position of the last event; 0 if there is none."""
+        await checkpoint()
+        return len(self._all)
+
+    async def wait(self, after: int, seconds: float) -> None:
+        """Return as soon as there is an event after a position, at the latest after ``seconds``."""
+        first = checked_revision("after", after)
+
+        async def has_event() -> bool:
+            return await self.last() > first
+
+        await self._notifier.wait(seconds, has_event, lambda: inf)
+
+    def read_where(self, query: Tagged, after: int = 0) -> AsyncIterator[RecordedEvent]:
+        """Iterate over the events of all streams after a position that match the query."""
+        read_page = partial(self._read_where, checked_query(query))
+        return PagedReader(read_page, lambda event: event.position, checked_revision("after", after), ends_short=True)
+
     async def save_snapshot(self, stream: str, revision: int, body: bytes | Item) -> None:
         """Save the state of a stream at a revision, unless a snapshot of a later revision is saved."""
-        checked, item = checked_revision("revision", revision), checked_event(body)
+        checked, item = checked_revision("revision", revision), checked_snapshot(body)
         await checkpoint()
         with self._lock:
             saved = self._snapshots.get(stream)
@@ -78,14 +126,30 @@ class MemoryEventStore:
     def _stream(self, name: str) -> Sequence[RecordedEvent]:
         return self._streams.get(name, ())
 
-    def _record(self, stream: str, item: Item, at: float) -> None:
-        events = self._streams.setdefault(stream, [])
-        headers = dict(item.headers)
-        recorded = RecordedEvent(stream, len(events) + 1, len(self._all) + 1, item.body, headers, at)
-        events.append(recorded)
-        self._all.append(recorded)
+    def _record(self, stream: str, items: Sequence[Item]) -> None:
+        events, at = self._streams.setdefault(stream, []) if items else [], self._clock()
+        for item in items:
+            position, headers = len(self._all) + 1, dict(item.headers)
+            recorded = RecordedEvent(stream, len(events) + 1, position, item.body, headers, at)
+            events.append(recorded)
+            self._all.append(recorded)
+            if item.tags:
+                self._tags.add(position, item.tags, item.headers.get(TYPE_HEADER))
+        self._notifier.notify()
+
+    async def _read_bodies(self, stream: str, after: int, limit: int) -> list[bytes]:
+        await checkpoint()
+        return [event.body for event in self._stream(stream)[after : after + limit]]
+
+    async def _read_where(self, query: Tagged, after: int) -> list[RecordedEvent]:
+        await checkpoint()
+        return [_copy(self._all[position - 1]) for position in self._tags.find(query, after, PAGE)]
 
 
 async def _read_page(events: Sequence[RecordedEvent], after: int) -> list[RecordedEvent]:
     await checkpoint()
-    return [msgspec.structs.replace(event, headers=dict(event.headers)) for event in events[after : after + PAGE]]
+    return [_copy(event) for event in events[after : after + PAGE]]
+
+
+def _copy(event: RecordedEvent) -> RecordedEvent:
+    return msgspec.structs.replace(event, headers=dict(event.headers))

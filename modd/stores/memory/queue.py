@@ -17,6 +17,7 @@ from modd.concurrency.loops import loop_time_of, steady_time
 from modd.ports.errors import LeaseLost
 from modd.ports.items import HANDLER, SUSPECTS, Claim, DeadLetter, Item, PutResult, Stats, Subscription, Suspects
 from modd.ports.queue import CreateDeliveries
+from modd.stores.checks import checked_untagged
 from modd.stores.memory.lanes import QueueItem, ReadyItems
 from modd.stores.memory.subscriptions import Announcements, LeftItems
 from modd.stores.memory.timers import IndexedHeap
@@ -46,7 +47,7 @@ class MemoryQueue:
 
     async def put(self, *items: bytes | Item) -> list[PutResult]:
         """Add items, all or none, and return a result for each; an id that the queue has is not added again."""
-        checked = [item if isinstance(item, Item) else Item(item) for item in items]
+        checked = [checked_untagged(item) if isinstance(item, Item) else Item(item) for item in items]
         await checkpoint()
         with self._lock:
             return [self._put(item) for item in checked]
@@ -147,8 +148,9 @@ class MemoryQueue:
             items = create(self._announced.find(types))
             if items is None:
                 return None
+            checked = [checked_untagged(item) for item in items]
             self._forget(event)
-            for item in items:
+            for item in checked:
                 self._put(item)
             self._notifier.notify()
             return len(items)

@@ -76,6 +76,11 @@ CREATE INDEX modd_items_ready ON modd_items (queue, coalesce(rank, place)) WHERE
 -- items that have begun may have the id of one that has not
 DROP INDEX modd_items_id;
 CREATE INDEX modd_items_id ON modd_items (queue, id) WHERE id IS NOT NULL;
+
+-- the tags of events; type: that of the event, by its headers
+CREATE TABLE modd_event_tags (
+    tag TEXT NOT NULL, position INTEGER NOT NULL, type TEXT, PRIMARY KEY (tag, position)
+) WITHOUT ROWID;
 """
 
 
