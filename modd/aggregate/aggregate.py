@@ -207,9 +207,7 @@ class Aggregate(TypedBus, Generic[S]):
         if boundary is None:
             return Streams(self.name, identity_function(identity, commands), *parts, snapshots)
         if tags is None:
-            raise InvalidOption(
-                "tags", tags, "give a function of an event that returns its tags: boundaries find by tags"
-            )
+            raise InvalidOption("tags", tags, "give a function of an event that returns its tags, for boundaries")
         query = checked_callable("boundary", boundary, "give a function of the command that returns a Tagged")
         return Boundaries(self.name, query, *parts)
 

@@ -75,7 +75,7 @@ class Boundaries(Generic[S]):
         return Revision(number, state, ownership, position=position)
 
     async def append(self, place: Boundary, revision: Revision[S], items: Sequence[Item]) -> None:
-        """Record events if none that matches has come since. Raises `Conflict`, in a transaction perhaps at its commit."""
+        """Record events if none that matches has come since. Raises `QueryConflict`, perhaps at the commit."""
         await self._events.append_where(self._name, items, place.query, revision.position)
 
     async def save_snapshot(self, place: Boundary, revision: Revision[S]) -> Revision[S]:

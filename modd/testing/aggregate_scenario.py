@@ -1,4 +1,4 @@
-"""Given, when, then for an aggregate: events of the past, a command, and the events or the rejection that come of it."""
+"""Given, when, then for an aggregate: events of the past, a command, and the events or the rejection."""
 
 from __future__ import annotations
 

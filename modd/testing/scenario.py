@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import ndiff
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar, overload
 
 import msgspec
 
+from modd.aggregate import Aggregate
 from modd.concurrency.blocks import block
 from modd.core import Bus, Message, Question, answerers_in, current_origin, message_of
 from modd.cqrs.envelope import Envelope
@@ -15,26 +16,40 @@ from modd.cqrs.stamps import Actor, Stamp, checked_stamps
 from modd.cqrs.typed_bus import TypedBus
 from modd.errors import InvalidOption
 from modd.journey.journey import Journey
+from modd.testing.aggregate_scenario import GivenAggregate
 from modd.texts import errors_in, show
 
 E = TypeVar("E", bound=BaseException)
+
+
+S = TypeVar("S")
 
 
 Sent: TypeAlias = Message | Envelope
 """A message, or an envelope with a message for a typed bus."""
 
 
-def given(bus: Bus | TypedBus, *messages: Sent, by: Actor | None = None, stamps: Iterable[Stamp] = ()) -> Given:
+@overload
+def given(
+    bus: Aggregate[S], *messages: Message, by: Actor | None = ..., stamps: Iterable[Stamp] = ...
+) -> GivenAggregate[S]: ...
+@overload
+def given(bus: Bus | TypedBus, *messages: Sent, by: Actor | None = ..., stamps: Iterable[Stamp] = ...) -> Given: ...
+def given(bus: Any, *messages: Any, by: Actor | None = None, stamps: Iterable[Stamp] = ()) -> Any:
     """Begin a scenario: ``await given(bus, Added("a")).when(Paid()).then(Shipped("a"))``.
 
-    bus: the bus to test; a typed bus that is in no other bus is tested alone.
-    messages: messages that are sent first, one after another, to set up the state of the bus.
+    bus: the bus to test; a typed bus that is in no other bus is tested alone, an aggregate without its middleware and
+        in a store of its own.
+    messages: messages that are sent first, one after another, to set up the state of the bus; for an aggregate the
+        events of its past.
     by: the actor of these messages; None, the default, for no actor.
     stamps: further stamps for these messages; by default none.
 
     Raises:
         InvalidOption: ``bus`` is no bus, or a typed bus in another bus; ``by`` is no actor, or ``stamps`` has others.
     """
+    if isinstance(bus, Aggregate):
+        return GivenAggregate(bus, messages, _stamps_of(by, stamps))
     if not isinstance(bus, (Bus, TypedBus)):
         raise InvalidOption("bus", bus, "give the Bus or the typed bus to test: given(bus, ...)")
     if isinstance(bus, TypedBus) and bus.around:
