@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
-from urllib.parse import quote
 
 import msgspec
 
@@ -18,6 +17,7 @@ from modd.checks import checked_callable
 from modd.core import wire_name
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import UnknownType
+from modd.cqrs.ids import escape
 from modd.cqrs.stamps import Tenant
 from modd.errors import InvalidOption
 from modd.ports.events import EventStore
@@ -67,7 +67,7 @@ class Streams(Generic[S]):
     def place(self, id: str, tenant: str | None = None) -> Place:
         """Return the place of an instance by its identity."""
         stream = f"{self._name}/{id}"
-        return Place(id, stream if tenant is None else f"~{quote(tenant, safe='')}/{stream}")
+        return Place(id, stream if tenant is None else f"~{escape(tenant, '/')}/{stream}")
 
     async def load(self, place: Place, since: Revision[S] | None = None, until: int | None = None) -> Revision[S]:
         """Return the latest revision of an instance.
