@@ -68,23 +68,44 @@ class Chain:
 
         The events are in the instance, which is closed.
         """
-        result = None
+        result, step = None, self.steps[0]
         try:
             for step in self.steps:
-                result = await self.run(step, instance, envelope)
+                mark = step.begin(instance, envelope)
+                if mark.pending is not None:
+                    await step.finish(mark, instance)
+                result = mark.result
+        except CommandRejected as error:
+            raise self._rejection(error, instance) from error
+        except Exception as error:
+            self._note(error, step, instance)
+            raise
         finally:
             instance.close()
         return result
 
-    async def run(self, step: Step, instance: Instance[Any], envelope: Envelope[Any]) -> Any:
-        """Run one function. Raises `CommandRejected` with all fields, or any error with a note about its place."""
+    async def find_rejection(
+        self, step: Step, instance: Instance[Any], envelope: Envelope[Any]
+    ) -> CommandRejected | None:
+        """Run one function, and return its rejection. Raises its error."""
         try:
-            return await step.run(instance, envelope)
+            mark = step.begin(instance, envelope)
+            if mark.pending is not None:
+                await step.finish(mark, instance)
         except CommandRejected as error:
-            raise CommandRejected(error.reason, self._command, self._aggregate, instance.id) from error
+            return error
         except Exception as error:
-            error.add_note(f"raised by {step.name} when given {self._command} for {self._aggregate}/{instance.id}")
+            self._note(error, step, instance)
             raise
+        return None
+
+    def _rejection(self, error: CommandRejected, instance: Instance[Any]) -> CommandRejected:
+        """Return a rejection with all its fields."""
+        return CommandRejected(error.reason, self._command, self._aggregate, instance.id)
+
+    def _note(self, error: Exception, step: Step, instance: Instance[Any]) -> None:
+        """Note on an error where it was raised."""
+        error.add_note(f"raised by {step.name} when given {self._command} for {self._aggregate}/{instance.id}")
 
 
 def checked_commands(commands: Any) -> dict[type[Message], tuple[Any, ...]]:

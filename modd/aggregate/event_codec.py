@@ -35,7 +35,8 @@ class EventCodec:
 
     def items(self, events: Sequence[Message], cause: Envelope[Any]) -> list[Item]:
         """Return an item for each event that the command in an envelope has published."""
-        id, common = cause.id, {CAUSATION: cause.id, CORRELATION: cause.correlation_id}
+        id = cause.id
+        common = {CAUSATION: id, CORRELATION: cause.correlation_id}
         inherited = cause.inherited() if cause.noted else []
         if inherited:
             common |= headers_of(inherited)

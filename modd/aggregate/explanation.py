@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 
 from modd.aggregate.chain import Chain
-from modd.aggregate.errors import CommandRejected
 from modd.aggregate.instance import Instance
 from modd.core import Message
 from modd.cqrs.envelope import Envelope
@@ -41,19 +40,18 @@ async def explain(chain: Chain, instance: Instance[Any], envelope: Envelope[Any]
 
     An error of a check is raised, unless a check before has rejected: those behind may rely on it.
     """
-    *checks, command = chain.steps
     found: list[tuple[str, str]] = []
     try:
-        for step in [*checks, command]:
-            if step is command and found:
+        for step in chain.steps:
+            if step is chain.steps[-1] and found:
                 break
             try:
-                await chain.run(step, instance, envelope)
-            except CommandRejected as rejection:
-                found.append((rejection.reason, step.name))
+                rejection = await chain.find_rejection(step, instance, envelope)
             except Exception:
                 if not found:
                     raise
+            else:
+                found += [] if rejection is None else [(rejection.reason, step.name)]
     finally:
         instance.close()
     if found:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Any, NoReturn
 
 from modd.aggregate.errors import REJECTED, MisusedMark
+from modd.core import wire_name
 
 
 class Mark:
@@ -18,24 +20,31 @@ class Mark:
             invoice.publish(Paid(command.invoice_id))
             mark.as_done()
 
-    function: the name of the function. command: the name of the command's type. is_last: True for the last function of
+    function: the name of the function. kind: the type of the command. is_last: True for the last function of
     the chain, which is the command itself.
 
     Raises:
         MisusedMark: for a second mark, for one that does not go with the place of the function, and after its end.
     """
 
-    __slots__ = ("_command", "_function", "_is_last", "_is_over", "misuse", "reason", "result", "word")
+    __slots__ = ("_function", "_is_last", "_is_over", "_kind", "misuse", "pending", "reason", "result", "word")
 
-    def __init__(self, function: str, command: str, is_last: bool) -> None:
-        self._function, self._command, self._is_last = function, command, is_last
+    def __init__(self, function: str, kind: type, is_last: bool) -> None:
+        self._function, self._kind, self._is_last = function, kind, is_last
         self._is_over = False
         self.word = ""
         """The word that was said; empty until then."""
         self.misuse: MisusedMark | None = None
         """The first misuse, which counts even if the function swallows its error."""
-        self.reason = REJECTED
+        self.reason: str = REJECTED
         self.result: Any = None
+        self.pending: Awaitable[Any] | None = None
+        """The call of the function, if it is to be awaited."""
+
+    @property
+    def command(self) -> str:
+        """The name of the command's type on the wire."""
+        return wire_name(self._kind)
 
     def as_ready_for_next(self) -> None:
         """Let the next function of the chain go on."""
@@ -75,6 +84,6 @@ class Mark:
         self.word = word
 
     def _refuse(self, problem: str) -> NoReturn:
-        error = MisusedMark(self._function, self._command, problem)
+        error = MisusedMark(self._function, self.command, problem)
         self.misuse = self.misuse or error
         raise error

@@ -118,10 +118,10 @@ class Recorder(Generic[S]):
 
     async def _handle(self, chain: Chain, envelope: Envelope[Any]) -> Any:
         place = self._instances.place_of(envelope)
-        if envelope.has_own_id and await self._store.inbox.has(self._inbox_id(envelope)):
-            raise AlreadyHandled(self._inbox_id(envelope))
         transaction = self._transaction()
         async with self._lines.enter(place.stream, transaction):
+            if envelope.has_own_id and await self._store.inbox.has(self._inbox_id(envelope)):
+                raise AlreadyHandled(self._inbox_id(envelope))
             return await self._decide_and_record(chain, envelope, place, transaction)
 
     async def _decide_and_record(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NoReturn
 
 from modd.aggregate.errors import CommandRejected, MisusedMark
 from modd.aggregate.instance import Instance
 from modd.aggregate.mark import Mark
 from modd.aggregate.rejected import Rejected
-from modd.core import Message, name_of, wire_name
+from modd.core import Message, name_of
 from modd.cqrs.arguments import (
     Ask,
     Resources,
@@ -45,32 +45,51 @@ class Step:
         self._arguments = [each for each in self._arguments if not each.is_default]
         self._factories = factories_of(self._arguments)
 
-    async def run(self, instance: Instance[Any], envelope: Envelope[Any]) -> Any:
-        """Call the function, and return the result of its mark. Raises `CommandRejected`, `MisusedMark`."""
-        command = wire_name(type(envelope.message))
-        mark = Mark(self.name, command, self._is_last)
-        returned = await self._call(instance, envelope, mark)
-        if self._marks:
-            mark.end()
-            self._check_nothing(returned, command)
-            if mark.word == "rejected":
-                raise CommandRejected(mark.reason)
-        elif returned is not None:
-            self._take(returned, instance, command)
-        return mark.result
+    def begin(self, instance: Instance[Any], envelope: Envelope[Any]) -> Mark:
+        """Call the function, and return its mark; one that is to be awaited has a ``pending`` call for `finish`.
 
-    async def _call(self, instance: Instance[Any], envelope: Envelope[Any], mark: Mark) -> Any:
-        named = {each.name: mark for each in self._marks}
-        if not self._arguments:
-            return await _settle(self._function(instance, envelope.message, **named))
+        Raises `CommandRejected`, `MisusedMark`, and the error of the function.
+        """
+        mark = Mark(self.name, type(envelope.message), self._is_last)
+        if self._arguments:
+            mark.pending = self._call_with_arguments(instance, envelope, mark)
+            return mark
+        returned = self._call(instance, envelope.message, mark)
+        if returned is not None and inspect.isawaitable(returned):
+            mark.pending = returned
+        else:
+            self._conclude(mark, returned, instance)
+        return mark
 
+    async def finish(self, mark: Mark, instance: Instance[Any]) -> None:
+        """Await the pending call of a mark. Raises as `begin` does."""
+        assert mark.pending is not None
+        self._conclude(mark, await mark.pending, instance)
+
+    def _call(self, instance: Instance[Any], command: Any, mark: Mark, **more: Any) -> Any:
+        if not self._marks:
+            return self._function(instance, command, **more)
+        return self._function(instance, command, **{each.name: mark for each in self._marks}, **more)
+
+    async def _call_with_arguments(self, instance: Instance[Any], envelope: Envelope[Any], mark: Mark) -> Any:
         def call(entered: Any) -> Any:
-            arguments = {each.name: each.value_for(envelope, entered) for each in self._arguments}
-            return self._function(instance, envelope.message, **named, **arguments)
+            more = {each.name: each.value_for(envelope, entered) for each in self._arguments}
+            return self._call(instance, envelope.message, mark, **more)
 
         if self._factories:
             return await call_inside(self.name, self._factories, call, _settle)
         return await _settle(call({}))
+
+    def _conclude(self, mark: Mark, returned: Any, instance: Instance[Any]) -> None:
+        """Take the value that the function returned, and its mark."""
+        if self._marks:
+            mark.end()
+            if returned is not None:
+                self._refuse(returned, mark.command)
+            if mark.word == "rejected":
+                raise CommandRejected(mark.reason)
+        elif returned is not None:
+            self._take(returned, instance, mark.command)
 
     def _take(self, returned: Any, instance: Instance[Any], command: str) -> None:
         """Publish returned events of the command itself. Raises `CommandRejected` for a rejection."""
@@ -78,15 +97,13 @@ class Step:
             raise CommandRejected(returned.reason)
         events = (returned,) if isinstance(returned, Message) else returned
         if not self._is_last or not isinstance(events, (list, tuple)) or not _are_messages(events):
-            self._check_nothing(returned, command)
+            self._refuse(returned, command)
         for event in events:
             if isinstance(event, Rejected):
                 raise CommandRejected(event.reason)
         instance.publish(*events)
 
-    def _check_nothing(self, returned: Any, command: str) -> None:
-        if returned is None:
-            return
+    def _refuse(self, returned: Any, command: str) -> NoReturn:
         wanted = "return nothing, or Rejected(...)"
         if self._is_last:
             wanted = "return nothing, events or Rejected(...); a result goes into mark.as_done(...)"
