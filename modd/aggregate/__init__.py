@@ -11,6 +11,7 @@ from modd.aggregate.decider import Decider
 from modd.aggregate.errors import CommandRejected, MisusedMark, UnknownEvent, WrongState
 from modd.aggregate.explanation import Explanation
 from modd.aggregate.history import Change
+from modd.aggregate.inline import Inline
 from modd.aggregate.instance import Instance
 from modd.aggregate.mark import Mark
 from modd.aggregate.rejected import Rejected
@@ -21,6 +22,7 @@ __all__ = [
     "CommandRejected",
     "Decider",
     "Explanation",
+    "Inline",
     "Instance",
     "Mark",
     "MisusedMark",

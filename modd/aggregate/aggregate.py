@@ -16,6 +16,7 @@ from modd.aggregate.event_codec import EventCodec
 from modd.aggregate.explanation import Explanation, explain
 from modd.aggregate.fold import Fold, checked_events, checked_state
 from modd.aggregate.history import Change, changes
+from modd.aggregate.inline import Inline, checked_inline
 from modd.aggregate.instance import Instance
 from modd.aggregate.recorder import Recorder
 from modd.aggregate.rejected import Rejected
@@ -64,6 +65,7 @@ class Aggregate(TypedBus, Generic[S]):
         from the events that match, in whichever streams they are.
     tags: a function of an event that returns its tags, by which boundaries find it; none by default.
     codec: a `Codec` of the events, with upcasters for older versions; by default one without.
+    inline: parts that write in the commit of the events, such as a projection; none by default. See `Inline`.
     access: who may give a command: "public", "authenticated" or "owner", by type; "owner" for types that are not named.
         None, the default, for no checks.
     snapshots: the number of events after which a snapshot is saved; 100 by default, 0 for none.
@@ -93,6 +95,7 @@ class Aggregate(TypedBus, Generic[S]):
         events: Mapping[type[Any], Callable[[S, Any], S]] | Iterable[Callable[[S, Any], S]],
         store: Any = ...,
         codec: Codec | None = ...,
+        inline: Iterable[Inline] = ...,
         access: Mapping[type[Any], str] | None = ...,
         snapshots: int = ...,
         version: int = ...,
@@ -116,6 +119,7 @@ class Aggregate(TypedBus, Generic[S]):
         events: Mapping[type[Any], Callable[[S, Any], S]] | Iterable[Callable[[S, Any], S]],
         store: Any = ...,
         codec: Codec | None = ...,
+        inline: Iterable[Inline] = ...,
         access: Mapping[type[Any], str] | None = ...,
         snapshots: int = ...,
         version: int = ...,
@@ -137,6 +141,7 @@ class Aggregate(TypedBus, Generic[S]):
         decider: Decider[Any, Any, S],
         store: Any = ...,
         codec: Codec | None = ...,
+        inline: Iterable[Inline] = ...,
         access: Mapping[type[Any], str] | None = ...,
         snapshots: int = ...,
         version: int = ...,
@@ -160,6 +165,7 @@ class Aggregate(TypedBus, Generic[S]):
         decider: Decider[Any, Any, Any] | None = None,
         store: Any = None,
         codec: Codec | None = None,
+        inline: Iterable[Inline] = (),
         access: Mapping[type[Any], str] | None = None,
         snapshots: int = 100,
         version: int = 1,
@@ -189,6 +195,7 @@ class Aggregate(TypedBus, Generic[S]):
             self._codec,
             self.store,
             None if access is None else Access(name, access),
+            checked_inline(inline),
             RevisionCache(checked_number("states", states)),
             checked_count("attempts", attempts),
         )
@@ -336,8 +343,9 @@ def _takes_rejections(part: Part) -> bool:
 def _parts(decider: Any, state: Any, commands: Any, events: Any) -> tuple[Any, Any, Any]:
     """Return the initial state, the chains and the event functions. Raises `InvalidOption`."""
     if decider is None:
-        if state is None or commands is None or events is None:
-            raise InvalidOption("state", state, "give state, commands and events, or a decider")
+        for option, value in (("state", state), ("commands", commands), ("events", events)):
+            if value is None:
+                raise InvalidOption(option, value, "give state, commands and events, or a decider")
         return checked_state(state), checked_commands(commands), checked_events(events)
     if not isinstance(decider, Decider):
         raise InvalidOption("decider", decider, "give a modd.aggregate.Decider")

@@ -15,6 +15,7 @@ from modd.aggregate.chain import Chain
 from modd.aggregate.errors import CommandRejected
 from modd.aggregate.event_codec import EventCodec
 from modd.aggregate.fold import Fold
+from modd.aggregate.inline import Inline
 from modd.aggregate.instance import Instance
 from modd.aggregate.lines import Lines
 from modd.aggregate.revision import Revision, RevisionCache
@@ -75,7 +76,8 @@ class Recorder(Generic[S]):
     """Handles the commands of an aggregate.
 
     name: the name of the aggregate. instances: where they are. fold, codec: those of the events.
-    store: has ``inbox`` and ``transaction()``. access: None without checks. cache: the revisions kept in memory.
+    store: has ``inbox`` and ``transaction()``. access: None without checks. inline: parts that write in the commit of
+    the events. cache: the revisions kept in memory.
     attempts: how often a decision is made before a conflict is raised.
     """
 
@@ -87,11 +89,13 @@ class Recorder(Generic[S]):
         codec: EventCodec,
         store: Any,
         access: Access | None,
+        inline: Sequence[Inline],
         cache: RevisionCache,
         attempts: int,
     ) -> None:
         self._name, self._instances, self._fold, self._codec = name, instances, fold, codec
-        self._store, self._access, self._cache, self._attempts = store, access, cache, attempts
+        self._store, self._access, self._inline = store, access, inline
+        self._cache, self._attempts = cache, attempts
         self._lines = Lines(name)
         self._log = logging.getLogger(f"modd.{name}")
 
@@ -204,16 +208,25 @@ class Recorder(Generic[S]):
             raise decision.rejection
         events = decision.events
         items = self._codec.items(events, envelope) if events else ()
-        if envelope.has_own_id:
+        if envelope.has_own_id or (items and self._inline):
             async with self._store.transaction() if transaction is None else nullcontext():
-                await self._store.inbox.add(self._inbox_id(envelope))
-                if items:
-                    await self._instances.append(place, revision, items)
+                await self._record_all(envelope, place, revision, events, items)
         elif items:
             await self._instances.append(place, revision, items)
         if items:
             await self._keep(place, self._after(revision, decision, envelope), transaction)
             envelope.record(events)
+
+    async def _record_all(
+        self, envelope: Envelope[Any], place: Any, revision: Revision[S], events: Sequence[Message], items: Any
+    ) -> None:
+        """Record events, the id of their command, and what inline parts write, in the open transaction."""
+        if envelope.has_own_id:
+            await self._store.inbox.add(self._inbox_id(envelope))
+        if items:
+            await self._instances.append(place, revision, items)
+            for part in self._inline:
+                await part.apply(self._store, place.stream, events)
 
     def _after(self, revision: Revision[S], decision: Decision[S], envelope: Envelope[Any]) -> Revision[S]:
         """Return the revision after the events of a decision; the actor of the first event is the owner."""

@@ -1,0 +1,29 @@
+"""Parts that write in the commit of the events, so that they are never behind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from modd.checks import checked_list, checked_methods
+from modd.core import Message
+
+
+class Inline(Protocol):
+    """A part that writes with the events of a command, for ``inline=[...]`` of an `Aggregate`.
+
+    Any object with this method is one. What it writes is there when the command is done, and gone if it is rolled back.
+    """
+
+    async def apply(self, store: Any, stream: str, events: Sequence[Message]) -> None:
+        """Write in the open transaction of a store what follows from events.
+
+        store: the store of the aggregate. stream: the name of the stream of the events.
+        """
+        ...
+
+
+def checked_inline(parts: Any) -> tuple[Inline, ...]:
+    """Return parts that have the method. Raises `InvalidOption`."""
+    cure = "give objects with `async def apply(store, stream, events)`"
+    return tuple(checked_methods("inline", part, ["apply"], cure) for part in checked_list("inline", parts))
