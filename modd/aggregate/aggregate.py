@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from time import time
-from typing import Any, ClassVar, Generic, TypeVar, overload
+from typing import Any, ClassVar, Generic, TypedDict, TypeVar, Unpack, overload
 
 from modd.aggregate.access import Access
 from modd.aggregate.boundaries import Boundaries
@@ -24,7 +24,19 @@ from modd.aggregate.revision import RevisionCache
 from modd.aggregate.snapshots import Snapshots
 from modd.aggregate.streams import Place, Streams, checked_identity, identity_function
 from modd.checks import checked_callable, checked_count, checked_methods, checked_number
-from modd.core import Bus, Caused, Message, Part, Question, current_origin, message_of, open_origin, takes_by_name
+from modd.core import (
+    Bus,
+    Carrier,
+    Caused,
+    IntentOf,
+    Message,
+    Part,
+    Question,
+    current_origin,
+    message_of,
+    open_origin,
+    takes_by_name,
+)
 from modd.cqrs.arguments import Resources, checked_resources
 from modd.cqrs.chain import Middleware
 from modd.cqrs.codec import Codec
@@ -32,7 +44,7 @@ from modd.cqrs.envelope import Envelope
 from modd.cqrs.intents import Command
 from modd.cqrs.stamps import Stamp
 from modd.cqrs.typed_bus import TypedBus
-from modd.errors import InvalidOption, NoHandler
+from modd.errors import InvalidOption, NoHandler, NotAnswered
 from modd.ports.tagged import Tagged
 from modd.stores import MemoryStore
 
@@ -44,6 +56,26 @@ R = TypeVar("R")
 
 NAME = re.compile(r"[A-Za-z0-9_-]+")
 """Names of aggregates: they begin the names of streams."""
+
+
+class AggregateOptions(TypedDict, total=False):
+    """The options of an aggregate besides its functions; see `Aggregate`."""
+
+    identity: str | Callable[[Any], object] | None
+    boundary: Callable[[Any], Tagged] | None
+    tags: Callable[[Any], Iterable[str]] | None
+    store: Any
+    codec: Codec | None
+    inline: Iterable[Inline]
+    access: Mapping[type[Any], str] | None
+    snapshots: int
+    version: int
+    states: int
+    attempts: int
+    middleware: Iterable[Middleware]
+    resources: Resources | None
+    new_id: Callable[[], str] | None
+    clock: Callable[[], float]
 
 
 class Aggregate(TypedBus, Generic[S]):
@@ -87,71 +119,23 @@ class Aggregate(TypedBus, Generic[S]):
         self,
         name: str,
         *,
-        identity: str | Callable[[Any], object] | None = ...,
-        boundary: Callable[[Any], Tagged] | None = ...,
-        tags: Callable[[Any], Iterable[str]] | None = ...,
         state: type[S],
-        commands: Mapping[type[Any], Any] | Iterable[On[S]],
+        commands: Mapping[type[Any], Callable[..., Any] | Sequence[Callable[..., Any]]] | Iterable[On[S]],
         events: Mapping[type[Any], Callable[[S, Any], S]] | Iterable[Callable[[S, Any], S]],
-        store: Any = ...,
-        codec: Codec | None = ...,
-        inline: Iterable[Inline] = ...,
-        access: Mapping[type[Any], str] | None = ...,
-        snapshots: int = ...,
-        version: int = ...,
-        states: int = ...,
-        attempts: int = ...,
-        middleware: Iterable[Middleware] = ...,
-        resources: Resources | None = ...,
-        new_id: Callable[[], str] | None = ...,
-        clock: Callable[[], float] = ...,
+        **options: Unpack[AggregateOptions],
     ) -> None: ...
     @overload
     def __init__(
         self,
         name: str,
         *,
-        identity: str | Callable[[Any], object] | None = ...,
-        boundary: Callable[[Any], Tagged] | None = ...,
-        tags: Callable[[Any], Iterable[str]] | None = ...,
         state: S,
-        commands: Mapping[type[Any], Any] | Iterable[On[S]],
+        commands: Mapping[type[Any], Callable[..., Any] | Sequence[Callable[..., Any]]] | Iterable[On[S]],
         events: Mapping[type[Any], Callable[[S, Any], S]] | Iterable[Callable[[S, Any], S]],
-        store: Any = ...,
-        codec: Codec | None = ...,
-        inline: Iterable[Inline] = ...,
-        access: Mapping[type[Any], str] | None = ...,
-        snapshots: int = ...,
-        version: int = ...,
-        states: int = ...,
-        attempts: int = ...,
-        middleware: Iterable[Middleware] = ...,
-        resources: Resources | None = ...,
-        new_id: Callable[[], str] | None = ...,
-        clock: Callable[[], float] = ...,
+        **options: Unpack[AggregateOptions],
     ) -> None: ...
     @overload
-    def __init__(
-        self,
-        name: str,
-        *,
-        identity: str | Callable[[Any], object] | None = ...,
-        boundary: Callable[[Any], Tagged] | None = ...,
-        tags: Callable[[Any], Iterable[str]] | None = ...,
-        decider: Decider[Any, Any, S],
-        store: Any = ...,
-        codec: Codec | None = ...,
-        inline: Iterable[Inline] = ...,
-        access: Mapping[type[Any], str] | None = ...,
-        snapshots: int = ...,
-        version: int = ...,
-        states: int = ...,
-        attempts: int = ...,
-        middleware: Iterable[Middleware] = ...,
-        resources: Resources | None = ...,
-        new_id: Callable[[], str] | None = ...,
-        clock: Callable[[], float] = ...,
-    ) -> None: ...
+    def __init__(self, name: str, *, decider: Decider[Any, Any, S], **options: Unpack[AggregateOptions]) -> None: ...
     def __init__(
         self,
         name: str,
@@ -289,13 +273,16 @@ class Aggregate(TypedBus, Generic[S]):
             raise NoHandler(type(envelope.message), self.name, self.types)
         return await explain(chain, await self._recorder.load(envelope, self.clock()), envelope)
 
-    async def ask(self, intent: Any, /, *stamps: Stamp) -> Any:
+    async def ask(self, intent: IntentOf[R] | Carrier[IntentOf[R]], /, *stamps: Stamp) -> R:
         """Return the result of a command; see `TypedBus.ask`.
 
         Raises `AlreadyHandled` if a command under this id was handled before, unless it has no result.
         """
-        with_question = await self._dispatch_expecting(intent, stamps)
-        return with_question.result
+        given: Any = intent
+        dispatched = await self._dispatch_expecting(given, stamps)
+        if not dispatched.answered:
+            raise NotAnswered(type(dispatched.envelope.message), self.name)
+        return dispatched.result  # type: ignore[no-any-return]
 
     async def __call__(self, message: Any, /) -> Caused | None:
         """Handle a command of a surrounding bus: its events flow on there.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection
 from inspect import isawaitable
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeVar
 
 from modd.aggregate.instance import Instance
 from modd.aggregate.rejected import Rejected
@@ -15,11 +15,17 @@ from modd.core import Message
 from modd.errors import InvalidOption
 from modd.middleware.content_check import Check, compile_check
 
-Function: TypeAlias = Callable[[Instance[Any], Any], Any]
-"""A function of a chain."""
+S = TypeVar("S")
 
 
-def if_exists() -> Function:
+class ReadyCheck(Protocol):
+    """A check for the chain of any command and any state."""
+
+    def __call__(self, instance: Instance[S], command: Any, /) -> Any:
+        """Return a rejection, or nothing; perhaps to be awaited."""
+
+
+def if_exists() -> ReadyCheck:
     """Reject a command for an instance that does not exist: "Peer group does not exist."."""
 
     @_named("if_exists")
@@ -29,7 +35,7 @@ def if_exists() -> Function:
     return check
 
 
-def if_not_exists() -> Function:
+def if_not_exists() -> ReadyCheck:
     """Reject a command for an instance that exists: "Peer group already exists."."""
 
     @_named("if_not_exists")
@@ -39,7 +45,7 @@ def if_not_exists() -> Function:
     return check
 
 
-def if_validated_by(schema: Any) -> Function:
+def if_validated_by(schema: Any) -> ReadyCheck:
     """Reject a command whose data is not valid: "Data is invalid." or, for a part of it, "Pets/1 is invalid.".
 
     schema: a JSON schema as a mapping (needs ``modd[jsonschema]``), a type for msgspec, or a predicate of the command.
@@ -54,7 +60,7 @@ def if_validated_by(schema: Any) -> Function:
     return check
 
 
-def if_state_validated_by(schema: Any) -> Function:
+def if_state_validated_by(schema: Any) -> ReadyCheck:
     """Reject a command if the state of the instance is not valid. schema: as for `if_validated_by`, of the state."""
     find = _compile("if_state_validated_by", schema)
 
@@ -65,7 +71,7 @@ def if_state_validated_by(schema: Any) -> Function:
     return check
 
 
-def if_in_phase(phases: str | Collection[str], property: str = "phase") -> Function:
+def if_in_phase(phases: str | Collection[str], property: str = "phase") -> ReadyCheck:
     """Reject a command unless the instance is in one of some phases: "Invalid phase.".
 
     phases: the name of a phase, or several. property: the field of the state with the phase; "phase" by default.
@@ -80,7 +86,7 @@ def if_in_phase(phases: str | Collection[str], property: str = "phase") -> Funct
     return check
 
 
-def if_aggregate_exists(aggregate: Any, identity: str | Callable[[Any], Any], optional: bool = False) -> Function:
+def if_aggregate_exists(aggregate: Any, identity: str | Callable[[Any], Any], optional: bool = False) -> ReadyCheck:
     """Reject a command unless an instance of another aggregate exists: "Customer does not exist.".
 
     aggregate: an `Aggregate`. identity: the field of the command with its identity, or a function of the command.
@@ -108,10 +114,10 @@ def humanise(name: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def _named(name: str) -> Callable[[Function], Function]:
+def _named(name: str) -> Callable[[Callable[..., Any]], ReadyCheck]:
     """Return a decorator that names a check as it is made, for explanations and errors."""
 
-    def rename(check: Function) -> Function:
+    def rename(check: Callable[..., Any]) -> ReadyCheck:
         check.__qualname__ = name
         return check
 
