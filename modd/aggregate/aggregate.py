@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from time import time
 from typing import Any, ClassVar, Generic, TypedDict, TypeVar, Unpack, overload
 
@@ -120,7 +120,7 @@ class Aggregate(TypedBus, Generic[S]):
         name: str,
         *,
         state: type[S],
-        commands: Mapping[type[Any], Callable[..., Any] | Sequence[Callable[..., Any]]] | Iterable[On[S]],
+        commands: Mapping[type[Any], Any] | Iterable[On[S]],
         events: Mapping[type[Any], Callable[[S, Any], S]] | Iterable[Callable[[S, Any], S]],
         **options: Unpack[AggregateOptions],
     ) -> None: ...
@@ -130,7 +130,7 @@ class Aggregate(TypedBus, Generic[S]):
         name: str,
         *,
         state: S,
-        commands: Mapping[type[Any], Callable[..., Any] | Sequence[Callable[..., Any]]] | Iterable[On[S]],
+        commands: Mapping[type[Any], Any] | Iterable[On[S]],
         events: Mapping[type[Any], Callable[[S, Any], S]] | Iterable[Callable[[S, Any], S]],
         **options: Unpack[AggregateOptions],
     ) -> None: ...

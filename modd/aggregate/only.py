@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection
 from inspect import isawaitable
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from modd.aggregate.instance import Instance
 from modd.aggregate.rejected import Rejected
@@ -18,14 +18,11 @@ from modd.middleware.content_check import Check, compile_check
 S = TypeVar("S")
 
 
-class ReadyCheck(Protocol):
-    """A check for the chain of any command and any state."""
-
-    def __call__(self, instance: Instance[S], command: Any, /) -> Any:
-        """Return a rejection, or nothing; perhaps to be awaited."""
+ReadyCheck: TypeAlias = Callable[[Instance[S], Any], Any]
+"""A check for the chain of any command and any state."""
 
 
-def if_exists() -> ReadyCheck:
+def if_exists() -> ReadyCheck[S]:
     """Reject a command for an instance that does not exist: "Peer group does not exist."."""
 
     @_named("if_exists")
@@ -35,7 +32,7 @@ def if_exists() -> ReadyCheck:
     return check
 
 
-def if_not_exists() -> ReadyCheck:
+def if_not_exists() -> ReadyCheck[S]:
     """Reject a command for an instance that exists: "Peer group already exists."."""
 
     @_named("if_not_exists")
@@ -45,7 +42,7 @@ def if_not_exists() -> ReadyCheck:
     return check
 
 
-def if_validated_by(schema: Any) -> ReadyCheck:
+def if_validated_by(schema: Any) -> ReadyCheck[S]:
     """Reject a command whose data is not valid: "Data is invalid." or, for a part of it, "Pets/1 is invalid.".
 
     schema: a JSON schema as a mapping (needs ``modd[jsonschema]``), a type for msgspec, or a predicate of the command.
@@ -60,7 +57,7 @@ def if_validated_by(schema: Any) -> ReadyCheck:
     return check
 
 
-def if_state_validated_by(schema: Any) -> ReadyCheck:
+def if_state_validated_by(schema: Any) -> ReadyCheck[S]:
     """Reject a command if the state of the instance is not valid. schema: as for `if_validated_by`, of the state."""
     find = _compile("if_state_validated_by", schema)
 
@@ -71,7 +68,7 @@ def if_state_validated_by(schema: Any) -> ReadyCheck:
     return check
 
 
-def if_in_phase(phases: str | Collection[str], property: str = "phase") -> ReadyCheck:
+def if_in_phase(phases: str | Collection[str], property: str = "phase") -> ReadyCheck[S]:
     """Reject a command unless the instance is in one of some phases: "Invalid phase.".
 
     phases: the name of a phase, or several. property: the field of the state with the phase; "phase" by default.
@@ -86,7 +83,7 @@ def if_in_phase(phases: str | Collection[str], property: str = "phase") -> Ready
     return check
 
 
-def if_aggregate_exists(aggregate: Any, identity: str | Callable[[Any], Any], optional: bool = False) -> ReadyCheck:
+def if_aggregate_exists(aggregate: Any, identity: str | Callable[[Any], Any], optional: bool = False) -> ReadyCheck[S]:
     """Reject a command unless an instance of another aggregate exists: "Customer does not exist.".
 
     aggregate: an `Aggregate`. identity: the field of the command with its identity, or a function of the command.
@@ -114,10 +111,10 @@ def humanise(name: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def _named(name: str) -> Callable[[Callable[..., Any]], ReadyCheck]:
+def _named(name: str) -> Callable[[Callable[..., Any]], ReadyCheck[Any]]:
     """Return a decorator that names a check as it is made, for explanations and errors."""
 
-    def rename(check: Callable[..., Any]) -> ReadyCheck:
+    def rename(check: Callable[..., Any]) -> ReadyCheck[Any]:
         check.__qualname__ = name
         return check
 
