@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
-from typing import Any
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from modd.concurrency.blocks import async_block
@@ -23,21 +22,23 @@ class Lines:
     def __init__(self, name: str) -> None:
         self._name = name
         self._gates: WeakValueDictionary[str, Gate] = WeakValueDictionary()
-        self._in_transactions: WeakKeyDictionary[Transaction, dict[str, Any]] = WeakKeyDictionary()
+        self._in_transactions: WeakKeyDictionary[Transaction, set[str]] = WeakKeyDictionary()
         """The streams whose line a transaction holds up."""
 
+    def enter(self, stream: str, transaction: Transaction | None) -> AbstractAsyncContextManager[None]:
+        """Return a block that waits for the commands before, and keeps others waiting while it lasts.
+
+        Entering it raises `Deadlock` if the commands before wait for this one.
+        """
+        return hold(self._gate_of(stream)) if transaction is None else self._enter_until_end(stream, transaction)
+
     @async_block
-    async def enter(self, stream: str, transaction: Transaction | None) -> AsyncIterator[None]:
-        """Wait for the commands before, and keep others waiting while the block lasts. Raises `Deadlock`."""
-        if transaction is None:
-            async with hold(self._gate_of(stream)):
-                yield
-            return
-        streams = self._in_transactions.setdefault(transaction, {})
+    async def _enter_until_end(self, stream: str, transaction: Transaction) -> AsyncIterator[None]:
+        streams = self._in_transactions.setdefault(transaction, set())
         if stream not in streams:
             stack = AsyncExitStack()
             await stack.enter_async_context(hold(self._gate_of(stream)))
-            streams[stream] = None
+            streams.add(stream)
             transaction.on_end(stack.aclose)
         yield
 
