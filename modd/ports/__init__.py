@@ -21,6 +21,7 @@ from modd.ports.items import Claim, DeadLetter, Item, PutResult, Stats, Subscrip
 from modd.ports.locks import Locks
 from modd.ports.outbox import Outbox
 from modd.ports.queue import Queue
+from modd.ports.storage import Storage
 from modd.ports.transaction import SupportsTransactions, Transaction
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "RevisionConflict",
     "Snapshot",
     "Stats",
+    "Storage",
     "StoreError",
     "Subscription",
     "SupportsTransactions",
