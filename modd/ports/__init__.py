@@ -22,6 +22,7 @@ from modd.ports.items import Claim, DeadLetter, Item, PutResult, Stats, Subscrip
 from modd.ports.locks import Locks
 from modd.ports.outbox import Outbox
 from modd.ports.queue import Queue
+from modd.ports.storage import Storage
 from modd.ports.tagged import TYPE_HEADER, Alternative, Tagged
 from modd.ports.transaction import SupportsTransactions, Transaction
 
@@ -50,6 +51,7 @@ __all__ = [
     "RevisionConflict",
     "Snapshot",
     "Stats",
+    "Storage",
     "StoreError",
     "Subscription",
     "SupportsTransactions",

@@ -1,21 +1,23 @@
 """Implementations of the ports in `modd.ports`.
 
-In the memory of one process: `MemoryQueue`, `MemoryOutbox`, `MemoryInbox`, `MemoryEventStore`, `MemoryCache`,
-`MemoryLocks`, for tests and for data that may be lost with the process. Each of their calls is a checkpoint, as in
-other stores: other tasks run and a cancellation is delivered, before anything is done. They measure time with the
-loop's clock, and note the time of events in seconds since 1970.
+In the memory of one process, for tests and for data that may be lost with the process: `MemoryStore`, which has an
+implementation of each port, with transactions, and each implementation alone: `MemoryQueue`, `MemoryOutbox`,
+`MemoryInbox`, `MemoryEventStore`, `MemoryCache`, `MemoryLocks`. Each of their calls is a checkpoint, as in others:
+other tasks run and a cancellation is delivered, before anything is done. They measure time with the loop's clock, and
+note the time of events in seconds since 1970.
 
 In one SQLite file, with transactions: `SqliteStore`, which has an implementation of each port, and the errors that it
 raises. Errors of the file derive from `modd.ports.StoreError`.
 """
 
-from modd.stores.errors import ResultNeeded, TransactionInUse, TransactionTimeout
+from modd.stores.errors import ResultNeeded, SqlNotSupported, TransactionInUse, TransactionTimeout
 from modd.stores.memory.cache import MemoryCache
 from modd.stores.memory.events import MemoryEventStore
 from modd.stores.memory.inbox import MemoryInbox
 from modd.stores.memory.locks import MemoryLocks
 from modd.stores.memory.outbox import MemoryOutbox
 from modd.stores.memory.queue import MemoryQueue
+from modd.stores.memory.store import MemoryStore
 from modd.stores.sqlite.errors import (
     NewerStore,
     NotAStore,
@@ -38,10 +40,12 @@ __all__ = [
     "MemoryLocks",
     "MemoryOutbox",
     "MemoryQueue",
+    "MemoryStore",
     "NewerStore",
     "NotAStore",
     "NotDurable",
     "ResultNeeded",
+    "SqlNotSupported",
     "SqliteStore",
     "StoreBusy",
     "StoreClosed",

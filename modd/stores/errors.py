@@ -59,3 +59,19 @@ class TransactionTimeout(ModdError, TimeoutError):
             f"{store}: a transaction with immediate=True took more than {max_seconds:g} s and was rolled back; do slow "
             "work before it, or give it more max_seconds"
         )
+
+
+class SqlNotSupported(ModdError, NotImplementedError):
+    """A statement of SQL was given to a transaction of a `MemoryStore`, which has none.
+
+    call: the name of the refused call.
+
+    Use a `SqliteStore`, be it one in a temporary folder; or write through the parts of the store.
+    """
+
+    def __init__(self, call: str) -> None:
+        self.call = call
+        super().__init__(
+            f"{call} in a transaction of a MemoryStore, which has no SQL; use a SqliteStore, or write through the "
+            "parts of the store"
+        )

@@ -25,6 +25,11 @@ class TagIndex:
         for tag in unique:
             self._by_tag.setdefault(tag, []).append(position)
 
+    def remove(self, position: int) -> None:
+        """Forget the last event, if it has tags."""
+        for tag in self._events.pop(position, (frozenset[str](), None))[0]:
+            self._by_tag[tag].pop()
+
     def find(self, query: Tagged, after: int, limit: int) -> list[int]:
         """Return the positions of the first events after a position that match, up to ``limit``."""
         found: dict[int, None] = {}  # an event may match several alternatives

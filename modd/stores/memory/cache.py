@@ -38,13 +38,12 @@ class MemoryCache:
     async def set(self, key: str, value: bytes, ttl: float) -> None:
         """Store the value for ``ttl`` seconds in place of the old one; 0 or less removes the old one only."""
         with self._lock:
-            self._values.pop(key, None)
-            self._store(key, value, ttl)
+            self._replace(key, value, ttl)
 
     async def add(self, key: str, value: bytes, ttl: float) -> bool:
         """Store the value for ``ttl`` seconds if the key has none; True if it is stored."""
         with self._lock:
-            return self._get(key) is None and self._store(key, value, ttl)
+            return self._get(key) is None and self._replace(key, value, ttl)
 
     async def delete(self, key: str) -> None:
         """Remove the value of the key, if there is one."""
@@ -57,10 +56,10 @@ class MemoryCache:
         self._values.move_to_end(key)
         return value_and_end[0]
 
-    def _store(self, key: str, value: bytes, ttl: float) -> bool:
+    def _replace(self, key: str, value: bytes, ttl: float) -> bool:
+        self._values.pop(key, None)  # an expired value must not keep its old place in the order
         if not ttl > 0:
             return False
-        self._values.pop(key, None)  # an expired value must not keep its old place in the order
         self._values[key] = (value, self._clock() + ttl)
         if len(self._values) > self._size:
             self._values.popitem(last=False)

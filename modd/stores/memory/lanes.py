@@ -43,6 +43,7 @@ class QueueItem(msgspec.Struct, eq=False):
     token: the token of the latest claim until that claim is settled, then None.
     reason: the reason for which the item was buried.
     left_at: the time at which the item was first left to workers that know it, since it was claimed from there.
+    buried: the order in which items were buried, the lowest number first.
     """
 
     id: str
@@ -57,6 +58,7 @@ class QueueItem(msgspec.Struct, eq=False):
     token: str | None = None
     reason: str = ""
     left_at: float | None = None
+    buried: int = 0
 
 
 class Lane(msgspec.Struct, eq=False):
@@ -110,6 +112,17 @@ class ReadyItems:
         if lane is not None:
             lane.owner = item.id
         self.remove(item)
+
+    def owns_key(self, item: QueueItem) -> bool:
+        """True if the item owns its key."""
+        lane = self._lanes.get(item.key)
+        return lane is not None and lane.owner == item.id
+
+    def own_key(self, item: QueueItem) -> None:
+        """Make the item the owner of its key."""
+        lane = self._lanes.setdefault(item.key, Lane(IndexedHeap()))
+        lane.owner = item.id
+        self._update_front(item.key, lane)
 
     def free_key(self, item: QueueItem) -> None:
         """Leave the key of an item without an owner, if the item owns it."""

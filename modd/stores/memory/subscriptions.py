@@ -33,6 +33,14 @@ class Announcements:
             if types is None or type in types
         ]
 
+    def times(self, _: object = None) -> dict[tuple[str, str, str], float]:
+        """Return the times of the last announcements, for `restore`."""
+        return self._seen
+
+    def restore(self, _: object, times: dict[tuple[str, str, str], float]) -> None:
+        """Make these the times of the last announcements."""
+        self._seen = times
+
     def forget(self, handler: str) -> None:
         """Forget a handler on every bus."""
         self._seen = {key: seen for key, seen in self._seen.items() if key[2] != handler}
@@ -63,6 +71,13 @@ class LeftItems:
             self._positions[name].remove(id)
             if not self._positions[name]:
                 del self._positions[name]
+
+    def __contains__(self, id: str) -> bool:
+        return id in self._names
+
+    def place_of(self, id: str) -> tuple[str, float]:
+        """Return the name of an item that is here, and the time at which it is due."""
+        return self._names[id], self._due.place_of(id)[0]
 
     def first(self, names: Collection[str]) -> str | None:
         """Return the id of the first item that was left under one of these names; None if there is none."""

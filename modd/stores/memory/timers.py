@@ -45,6 +45,10 @@ class IndexedHeap:
             heappop(self._heap)
         return self._heap[0][1] if self._heap and self._heap[0][0][0] <= until else None
 
+    def place_of(self, name: str) -> tuple[float, int]:
+        """Return the rank and the position of a name that is there."""
+        return self._ranks[name]
+
     def first_rank(self) -> float:
         """Return the lowest rank; infinity if there is no name."""
         name = self.first()

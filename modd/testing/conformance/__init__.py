@@ -26,6 +26,7 @@ _MODULES = {
     "locks": ("",),
     "outbox": ("", "_leases", "_transactions"),
     "queue": ("", "_ids", "_keys", "_leases", "_operator", "_order", "_subscriptions", "_suspects"),
+    "storage": ("",),
     "transactions": ("",),
     "waiting": ("",),
 }
@@ -38,6 +39,7 @@ from modd.testing.conformance.inbox import InboxConformance  # noqa: E402
 from modd.testing.conformance.locks import LocksConformance  # noqa: E402
 from modd.testing.conformance.outbox import OutboxConformance  # noqa: E402
 from modd.testing.conformance.queue import QueueConformance  # noqa: E402
+from modd.testing.conformance.storage import StorageConformance  # noqa: E402
 from modd.testing.conformance.transactions import TransactionConformance  # noqa: E402
 
 __all__ = [
@@ -47,5 +49,6 @@ __all__ = [
     "LocksConformance",
     "OutboxConformance",
     "QueueConformance",
+    "StorageConformance",
     "TransactionConformance",
 ]

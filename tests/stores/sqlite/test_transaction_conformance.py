@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from modd.ports import SupportsTransactions
+from modd.ports import Storage, SupportsTransactions
 from modd.stores import SqliteStore
-from modd.testing.conformance import TransactionConformance
+from modd.testing.conformance import StorageConformance, TransactionConformance
 
 pytestmark = pytest.mark.anyio
 
@@ -25,6 +25,19 @@ class TestSqliteTransactions(TransactionConformance):
     @asynccontextmanager
     async def create(self) -> AsyncIterator[SupportsTransactions]:
         async with SqliteStore(self.path) as store:
+            yield store
+
+
+class TestSqliteStore(StorageConformance):
+    """The suite of stores."""
+
+    @pytest.fixture(autouse=True)
+    def _own(self, tmp_path_factory: pytest.TempPathFactory) -> None:
+        self.new_folder = tmp_path_factory.mktemp
+
+    @asynccontextmanager
+    async def create(self) -> AsyncIterator[Storage]:
+        async with SqliteStore(self.new_folder("store") / "store.db") as store:
             yield store
 
 

@@ -1,0 +1,50 @@
+"""The interface to a store that has all ports, with transactions over them."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from modd.ports.cache import Cache
+from modd.ports.events import EventStore
+from modd.ports.inbox import Inbox
+from modd.ports.locks import Locks
+from modd.ports.outbox import Outbox
+from modd.ports.queue import Queue
+from modd.ports.transaction import SupportsTransactions
+
+
+class Storage(SupportsTransactions, Protocol):
+    """A store with an implementation of each port, whose calls join the open transaction.
+
+    `modd.stores.MemoryStore` and `modd.stores.SqliteStore` are implementations. In a deferred transaction the cache and
+    the locks take no part: their writes are visible at once.
+    """
+
+    @property
+    def events(self) -> EventStore:
+        """The events."""
+        ...
+
+    @property
+    def inbox(self) -> Inbox:
+        """The ids of handled messages."""
+        ...
+
+    @property
+    def outbox(self) -> Outbox:
+        """The items that a relay publishes."""
+        ...
+
+    @property
+    def cache(self) -> Cache:
+        """The cached values."""
+        ...
+
+    @property
+    def locks(self) -> Locks:
+        """The locks."""
+        ...
+
+    def queue(self, name: str) -> Queue:
+        """Return the queue of this name; its first use creates it."""
+        ...

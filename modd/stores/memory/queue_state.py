@@ -1,0 +1,359 @@
+"""The items of a queue in memory, and the ways in which they change; `modd.stores.memory.queue` has the calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
+from itertools import count, islice
+from operator import attrgetter
+from typing import Any, TypeAlias
+from uuid import uuid4
+
+from modd.concurrency.backoff import TIME_PRECISION
+from modd.concurrency.loops import steady_time
+from modd.ports.errors import LeaseLost
+from modd.ports.items import HANDLER, Claim, DeadLetter, Item, PutResult, Stats, Subscription, Suspects
+from modd.ports.queue import CreateDeliveries
+from modd.stores.memory.lanes import QueueItem, ReadyItems
+from modd.stores.memory.subscriptions import Announcements, LeftItems
+from modd.stores.memory.timers import IndexedHeap
+from modd.stores.memory.undo_log import UndoLog
+from modd.stores.waiting import Notifier
+
+Memento: TypeAlias = tuple[tuple[Any, ...], bool, Callable[[], object] | None]
+"""The state of an item: its fields that change, True if it owns its key, and a function that puts it in its place."""
+
+
+CHANGING = ("position", "due", "attempts", "was_alone", "token", "reason", "left_at", "buried")
+"""The fields of an item that change."""
+
+
+_changing_fields = attrgetter(*CHANGING)
+
+
+class QueueState:
+    """The items of a queue. Each call is done whole or, if it raises, not at all; none waits.
+
+    undo_log: notes the state of each item before it is changed, if a transaction is open.
+    notifier: wakes the tasks that wait for items.
+    """
+
+    def __init__(self, undo_log: UndoLog, notifier: Notifier) -> None:
+        self._undo_log, self._notifier = undo_log, notifier
+        self._items: dict[str, QueueItem] = {}
+        """All items by the name that they have among themselves; each is also ready, delayed, leased, left or dead."""
+        self._by_id: dict[str, dict[str, QueueItem]] = {}
+        """The same items by the id that callers know."""
+        self._ready, self._delayed, self._leased = ReadyItems(), IndexedHeap(), IndexedHeap()
+        self._suspects = IndexedHeap()
+        """Ids of the items whose lease ended, the latest first; they own their keys."""
+        self._left, self._announced = LeftItems(), Announcements()
+        self.leaves = 0
+        """Number of items that were left, ever."""
+        self._dead: dict[str, QueueItem] = {}
+        self._positions, self._burials = count(), count()
+
+    def put(self, items: Sequence[Item]) -> list[PutResult]:
+        """Add items, and return a result for each."""
+        return [self._put(item) for item in items]
+
+    def claim(self, limit: int, seconds: float, suspects: Suspects) -> list[Claim]:
+        """Lease items, or one suspect."""
+        self._update_due()
+        if suspects == "first" and self._suspects:
+            return self._claim_suspect(seconds)
+        claims: list[Claim] = []
+        while len(claims) < limit and (first := self._ready.first()) is not None:
+            claims.append(self._lease(self._items[first], seconds))
+        return self._claim_suspect(seconds) if suspects == "last" and not claims else claims
+
+    def extend(self, claim: Claim, seconds: float) -> None:
+        """Let the lease of a claim end so many seconds from now."""
+        [item] = self._claimed_items(claim)
+        self._withdraw(item)
+        self._leased.put(item.id, steady_time() + seconds)
+        self._notifier.notify()
+
+    def ack(self, *claims: Claim) -> None:
+        """Remove the items of claims."""
+        for item in self._claimed_items(*claims):
+            self._forget(item)
+        self._notifier.notify()
+
+    def retry(self, claim: Claim, seconds: float) -> None:
+        """Make the item ready again after so many seconds."""
+        item = self._settle(claim)
+        item.left_at = None
+        self._add(item, seconds)
+
+    def release(self, claim: Claim) -> None:
+        """Make the item ready again at once; the attempt does not count."""
+        item = self._settle(claim)
+        if claim.suspect:
+            self._suspects.put(item.id, -steady_time(), -item.position)
+        else:
+            self._release(item)
+        self._notifier.notify()
+
+    def bury(self, claim: Claim, reason: str) -> None:
+        """Make the item a dead letter."""
+        item = self._settle(claim)
+        self._ready.free_key(item)
+        item.reason, item.buried = reason, next(self._burials)
+        self._dead[item.id] = item
+        self._notifier.notify()
+
+    def announce(self, subscriptions: Sequence[Subscription], retention: float) -> None:
+        """Note that these handlers were seen now."""
+        self._undo_log.keep(self._announced.times, self._announced.restore, None)
+        self._announced.add(subscriptions, retention)
+
+    def subscriptions(self) -> list[Subscription]:
+        """Return the announced handlers."""
+        return self._announced.find()
+
+    def forget(self, handler: str) -> int:
+        """Forget a handler, and remove its items that are not leased and not dead; return their number."""
+        self._update_due()
+        self._undo_log.keep(self._announced.times, self._announced.restore, None)
+        self._announced.forget(handler)
+        items = [item for item in self._items.values() if item.headers.get(HANDLER) == handler]
+        removed = [item for item in items if item.id not in self._leased and item.id not in self._dead]
+        for item in removed:
+            self._note(item)
+            self._forget(item)
+        self._notifier.notify()
+        return len(removed)
+
+    def fan_out(self, claim: Claim, types: Collection[str], create: CreateDeliveries) -> int | None:
+        """Put the items that ``create`` makes of the handlers of these types, and remove that of the claim."""
+        [event] = self._claimed_items(claim)
+        items = create(self._announced.find(types))
+        if items is None:
+            return None
+        self._forget(event)
+        for item in items:
+            self._put(item)
+        self._notifier.notify()
+        return len(items)
+
+    def leave(self, claim: Claim, name: str, seconds: float) -> bool:
+        """Leave the item under a name; return False once so many seconds are over since the first time."""
+        [item] = self._claimed_items(claim)
+        since = steady_time() if item.left_at is None else item.left_at
+        if since + seconds <= steady_time() + TIME_PRECISION:
+            return False
+        self._settle(claim)
+        item.attempts -= not claim.suspect
+        item.left_at, item.due = since, since + seconds
+        self._left.add(item, name, item.due)
+        self.leaves += 1
+        self._notifier.notify()
+        return True
+
+    def claim_left(self, names: Collection[str], limit: int, seconds: float) -> list[Claim]:
+        """Lease items that were left under one of these names."""
+        self._update_due()
+        claims: list[Claim] = []
+        while len(claims) < limit and (first := self._left.first(names)) is not None:
+            item = self._items[first]
+            self._note(item)
+            self._left.remove(first)
+            item.left_at = None
+            claims.append(self._lease(item, seconds))
+        return claims
+
+    def cancel(self, ids: Sequence[str]) -> list[str]:
+        """Remove items without attempts, and return their ids."""
+        items = [item for id in dict.fromkeys(ids) for item in self._of_id(id) if not item.attempts]
+        for item in items:
+            self._note(item)
+            self._forget(item)
+        return [item.put_id for item in items]
+
+    def cancellable(self, ids: Sequence[str]) -> list[str]:
+        """Return the ids that `cancel` would return."""
+        return [item.put_id for id in dict.fromkeys(ids) for item in self._of_id(id) if not item.attempts]
+
+    def stats(self) -> Stats:
+        """Count the items of each kind."""
+        self._update_due()
+        delayed, leased, dead, left = len(self._delayed), len(self._leased), len(self._dead), len(self._left)
+        ready = len(self._items) - delayed - leased - dead - left
+        return Stats(ready, delayed, leased, dead, left, len(self._suspects))
+
+    def dead(self, limit: int) -> list[DeadLetter]:
+        """Return the first dead letters."""
+        first = islice(self._dead.values(), limit)
+        return [DeadLetter(item.put_id, item.body, dict(item.headers), item.reason, item.attempts) for item in first]
+
+    def redrive(self, ids: Sequence[str]) -> list[str]:
+        """Put dead letters back at the end of the queue, and return their ids."""
+        items = self._pop_dead(ids)
+        for item in items:
+            item.attempts, item.position, item.left_at = 0, next(self._positions), None
+            self._add(item, 0)
+        return [item.put_id for item in items]
+
+    def discard(self, ids: Sequence[str]) -> list[str]:
+        """Remove dead letters, and return their ids."""
+        items = self._pop_dead(ids)
+        for item in items:
+            self._forget(item)
+        return [item.put_id for item in items]
+
+    def has_claimable(self, suspects: bool, leaves: int) -> bool:
+        """True if there is an item to claim, or one was left since this number of them; suspects: be it a suspect."""
+        self._update_due()
+        is_claimable = self._ready.first() is not None or (suspects and bool(self._suspects))
+        return is_claimable or self.leaves != leaves
+
+    def next_due(self) -> float:
+        """Return the steady time at which items may become claimable by themselves."""
+        return min(self._delayed.first_rank(), self._leased.first_rank(), self._left.first_due())
+
+    def look(self, suspects: bool, leaves: int) -> tuple[bool, float]:
+        """Return what `has_claimable` and `next_due` do."""
+        return self.has_claimable(suspects, leaves), self.next_due()
+
+    def _put(self, item: Item) -> PutResult:
+        id = uuid4().hex if item.id is None else item.id
+        same = self._by_id.get(id)
+        if same is None:
+            same = self._by_id[id] = {}
+        elif item.unique == "until-done" or not all(each.attempts for each in same.values()):
+            return PutResult(id, True)
+        name = uuid4().hex if id in self._items else id
+        stored = QueueItem(name, id, item.body, dict(item.headers), item.key, next(self._positions))
+        self._note(stored)
+        self._items[name] = same[name] = stored
+        self._add(stored, item.delay)
+        return PutResult(id, False)
+
+    def _of_id(self, id: str) -> list[QueueItem]:
+        return sorted(self._by_id.get(id, {}).values(), key=attrgetter("position"))
+
+    def _add(self, item: QueueItem, delay: float) -> None:
+        item.due = steady_time() + delay
+        if delay:
+            self._delayed.put(item.id, item.due)
+        else:
+            self._ready.add(item)
+        self._notifier.notify()
+
+    def _update_due(self) -> None:
+        """Make delayed items ready whose time has come, and leased items suspects.
+
+        The token stays valid until the item is claimed again, so that a late claim can still be settled.
+        """
+        now = steady_time() + TIME_PRECISION
+        for id in (*self._delayed.pop_all(now), *self._left.pop_due(now)):
+            self._ready.add(self._items[id])
+        while (first := self._leased.first(now)) is not None:
+            self._suspects.put(first, -self._leased.first_rank(), -self._items[first].position)
+            self._leased.remove(first)
+
+    def _claim_suspect(self, seconds: float) -> list[Claim]:
+        """Lease the first suspect. The claim before counts as an attempt if it was one of a suspect, too."""
+        first = self._suspects.pop()
+        if first is None:
+            return []
+        item = self._items[first]
+        counts, item.was_alone = item.was_alone, True
+        return [self._lease(item, seconds, int(counts))]
+
+    def _lease(self, item: QueueItem, seconds: float, attempts: int = 1) -> Claim:
+        self._note(item)
+        self._ready.claim(item)
+        item.attempts += attempts
+        item.token = token = f"{uuid4().hex}.{item.id}"
+        self._leased.put(item.id, steady_time() + seconds)
+        headers = dict(item.headers)
+        return Claim(item.put_id, item.body, headers, item.key, item.attempts, token, item.was_alone)
+
+    def _claimed_items(self, *claims: Claim) -> list[QueueItem]:
+        """Return the items of claims. Raises `LeaseLost` for claims that are lost or settled."""
+        items = [self._claimed_item(claim) for claim in claims]
+        lost = [claim.id for claim, item in zip(claims, items, strict=True) if item is None]
+        if lost:
+            raise LeaseLost(lost)
+        found = [item for item in items if item is not None]
+        self._note(*found)
+        return found
+
+    def _claimed_item(self, claim: Claim) -> QueueItem | None:
+        item = self._items.get(claim.token.partition(".")[2])
+        return item if item is not None and item.token == claim.token else None
+
+    def _settle(self, claim: Claim) -> QueueItem:
+        """End a claim and return its item, which is then in no state, but keeps its key."""
+        [item] = self._claimed_items(claim)
+        self._withdraw(item)
+        item.token, item.was_alone = None, False
+        return item
+
+    def _release(self, item: QueueItem) -> None:
+        item.attempts -= 1
+        if not item.attempts:
+            self._ready.free_key(item)
+        self._ready.add(item)
+
+    def _withdraw(self, item: QueueItem) -> None:
+        for places in (self._delayed, self._leased, self._suspects, self._left):
+            places.remove(item.id)
+        self._ready.remove(item)
+
+    def _forget(self, item: QueueItem) -> None:
+        self._withdraw(item)
+        self._ready.free_key(item)
+        self._items.pop(item.id, None)
+        same = self._by_id.get(item.put_id, {})
+        same.pop(item.id, None)
+        if not same:
+            self._by_id.pop(item.put_id, None)
+
+    def _pop_dead(self, ids: Sequence[str]) -> list[QueueItem]:
+        items = [item for id in dict.fromkeys(ids) for item in self._of_id(id) if item.id in self._dead]
+        self._note(*items)
+        for item in items:
+            del self._dead[item.id]
+        return items
+
+    def _note(self, *items: QueueItem) -> None:
+        """Note the state of items before they are changed, if a transaction is open."""
+        if self._undo_log.is_on:
+            for item in items:
+                self._undo_log.keep(self._memento, self._restore, item)
+            self._undo_log.wake_at_end(self._notifier)
+
+    def _memento(self, item: QueueItem) -> Memento:
+        return _changing_fields(item), self._ready.owns_key(item), self._place_of(item)
+
+    def _place_of(self, item: QueueItem) -> Callable[[], object] | None:
+        """Return a function that puts an item where it is now; None if it is nowhere."""
+        if item.id not in self._items:
+            return None
+        if item.id in self._dead:
+            return partial(self._put_among_dead, item)
+        for heap in (self._delayed, self._leased, self._suspects):
+            if item.id in heap:
+                return partial(heap.put, item.id, *heap.place_of(item.id))
+        if item.id in self._left:
+            return partial(self._left.add, item, *self._left.place_of(item.id))
+        return partial(self._ready.add, item)
+
+    def _restore(self, item: QueueItem, memento: Memento) -> None:
+        fields, owns_key, put_in_place = memento
+        self._dead.pop(item.id, None)
+        self._forget(item)
+        for name, value in zip(CHANGING, fields, strict=True):
+            setattr(item, name, value)
+        if put_in_place is not None:
+            self._items[item.id] = self._by_id.setdefault(item.put_id, {})[item.id] = item
+            if owns_key:
+                self._ready.own_key(item)
+            put_in_place()
+
+    def _put_among_dead(self, item: QueueItem) -> None:
+        self._dead[item.id] = item
+        self._dead = dict(sorted(self._dead.items(), key=lambda entry: entry[1].buried))

@@ -1,0 +1,360 @@
+"""The conformance suite for stores that have all ports: atomicity and isolation of their transactions."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from typing import Any, TypeAlias
+
+import anyio
+import pytest
+
+from modd.concurrency.blocks import async_block
+from modd.errors import ModdError
+from modd.ports.errors import AlreadyHandled, Conflict, LeaseLost, ReadConflict, RevisionConflict
+from modd.ports.items import Claim, Item
+from modd.ports.storage import Storage
+from modd.testing.conformance.base import Suite, bodies
+
+both = pytest.mark.parametrize("immediate", [False, True])
+
+LOST = Claim("gone", b"", {}, None, 1, "1.1")
+
+ALL = ["events", "snapshot", "inbox", "outbox", "queue"]
+"""The parts in which `write_everywhere` writes."""
+
+Fail: TypeAlias = Callable[[Storage], Awaitable[object]]
+
+
+async def append_wrongly(store: Storage) -> None:
+    """Append to a stream at a revision that it is not at."""
+    await store.events.append("before", [b"1"], 7)
+
+
+async def handle_again(store: Storage) -> None:
+    """Note an id that was noted before."""
+    await store.inbox.add("before")
+
+
+async def settle_wrongly(store: Storage) -> None:
+    """Settle a claim that is lost."""
+    await store.queue("orders").ack(LOST)
+
+
+async def break_off(store: Storage) -> None:
+    """Raise an error of the block."""
+    raise ZeroDivisionError
+
+
+failures = pytest.mark.parametrize(
+    ("fail", "error"),
+    [
+        (break_off, ZeroDivisionError),
+        (append_wrongly, RevisionConflict),
+        (handle_again, AlreadyHandled),
+        (settle_wrongly, LeaseLost),
+    ],
+)
+
+
+class StorageConformance(Suite[Storage]):
+    """The promises of `modd.ports.Storage`; those of each part are in the suite of its port."""
+
+    @both
+    async def test_all_that_a_transaction_writes_is_committed_together(self, immediate: bool) -> None:
+        """Nothing is there before the end of the block, for others, and everything after it."""
+        async with self.create() as store, outside() as do:
+            async with store.transaction(immediate=immediate):
+                await write_everywhere(store, "a")
+                assert await do(written, store, "a") == []
+            assert await written(store, "a") == ALL
+
+    @both
+    @failures
+    async def test_if_one_thing_fails_nothing_is_written(self, fail: Fail, error: Any, immediate: bool) -> None:
+        """The block fails with its error; what was there stays, and the same can be written afterwards."""
+        async with self.create() as store:
+            await write_everywhere(store, "before")
+            await transact(store, "before-too", immediate=immediate)
+            with pytest.raises(error):
+                await transact(store, "a", fail, immediate=immediate)
+            assert await written(store, "a") == []
+            assert await written(store, "before") == await written(store, "before-too") == ALL
+            await transact(store, "a", immediate=immediate)
+            assert await written(store, "a") == ALL
+
+    @both
+    async def test_a_savepoint_that_fails_drops_its_own_writes(self, immediate: bool) -> None:
+        """A block within a block is a savepoint, too."""
+        async with self.create() as store:
+            async with store.transaction(immediate=immediate) as tx:
+                await write_everywhere(store, "a")
+                with suppress(ZeroDivisionError):
+                    async with tx.savepoint():
+                        await transact(store, "b")
+                        await transact(store, "c", break_off)
+                with suppress(ZeroDivisionError):
+                    await transact(store, "d", break_off)
+                await transact(store, "e")
+            assert [await written(store, name) for name in "abcde"] == [ALL, [], [], [], ALL]
+
+    @both
+    async def test_a_block_that_is_cancelled_writes_nothing(self, immediate: bool) -> None:
+        """And the next one goes on."""
+        async with self.create() as store:
+            with anyio.CancelScope() as scope:
+                async with store.transaction(immediate=immediate):
+                    await write_everywhere(store, "a")
+                    scope.cancel()
+                    await anyio.sleep_forever()
+            await transact(store, "b", immediate=immediate)
+            assert [await written(store, name) for name in "ab"] == [[], ALL]
+
+    async def test_an_immediate_transaction_reads_its_own_writes(self) -> None:
+        """And a deferred one does not; calls that need a result work in the immediate one."""
+        async with self.create() as store:
+            async with store.transaction():
+                await write_everywhere(store, "a")
+                assert await written(store, "a", settle=False) == []
+            async with store.transaction(immediate=True):
+                await write_everywhere(store, "b")
+                assert await written(store, "b", settle=False) == ["events", "snapshot", "inbox"]
+                claims = await store.queue("orders").claim(9, 100 * self.tick)
+                assert [claim.id for claim in claims] == ["a", "b"]
+                assert [claim.id for claim in await store.outbox.claim(9, 100 * self.tick)] == ["a", "b"]
+
+    async def test_claims_are_undone_with_an_immediate_transaction(self) -> None:
+        """Their items can be claimed again, in their order, with their attempts and keys as they were."""
+        async with self.create() as store:
+            queue = store.queue("orders")
+            await queue.put(Item(b"1", key="k", id="1"), Item(b"2", key="k", id="2"), Item(b"3", id="3"))
+            await store.outbox.put(b"1", b"2")
+            with suppress(ZeroDivisionError):
+                async with store.transaction(immediate=True):
+                    first, third = await queue.claim(9, 100 * self.tick)
+                    await queue.ack(first)
+                    await queue.bury(third, "broken")
+                    await queue.claim(9, 100 * self.tick)
+                    await store.outbox.ack(*await store.outbox.claim(9, 100 * self.tick))
+                    raise ZeroDivisionError
+            claims = await queue.claim(9, 100 * self.tick)
+            assert [(claim.id, claim.attempt) for claim in claims] == [("1", 1), ("3", 1)]
+            assert await queue.dead() == []
+            assert [claim.body for claim in await store.outbox.claim(9, 100 * self.tick)] == [b"1", b"2"]
+
+    async def test_locks_and_the_cache_take_part_in_an_immediate_transaction_only(self) -> None:
+        """In a deferred one their writes are visible at once, and stay if it fails."""
+        async with self.create() as store, outside() as do:
+            for immediate, expected in ((False, b"1"), (True, None)):
+                with suppress(ZeroDivisionError):
+                    async with store.transaction(immediate=immediate):
+                        await store.cache.set("k", b"1", 100 * self.tick)
+                        assert await store.locks.acquire("k", 100 * self.tick, "me")
+                        assert await do(store.cache.get, "k") == expected
+                        raise ZeroDivisionError
+                assert await store.cache.get("k") == expected
+                assert await store.locks.renew("k", 100 * self.tick, "me") is (expected is not None)
+                await store.cache.delete("k")
+                await store.locks.release("k", "me")
+
+    async def test_a_transaction_that_has_read_a_stream_that_grew_is_a_conflict(self) -> None:
+        """Nothing of it is written."""
+        async with self.create() as store, outside() as do:
+            with pytest.raises(ReadConflict):
+                await self._decide(store, do)
+            assert (await store.queue("mails").stats()).ready == 0
+
+    async def _decide(self, store: Storage, do: Any) -> None:
+        async with store.transaction():
+            assert await bodies(store.events.read("cart")) == []
+            await do(store.events.append, "cart", [b"added"], 0)
+            await store.queue("mails").put(b"the cart is empty")
+
+    async def test_a_read_of_anything_that_has_changed_is_a_conflict(self) -> None:
+        """All events, a snapshot, an id of the inbox, the numbers of a queue, its dead letters."""
+        reads: list[Callable[[Storage], Awaitable[object]]] = [
+            lambda store: bodies(store.events.read_all()),
+            lambda store: store.events.snapshot("a"),
+            lambda store: store.inbox.has("a"),
+            lambda store: store.queue("orders").stats(),
+            lambda store: store.queue("dead").dead(),
+        ]
+        for read in reads:
+            async with self.create() as store, outside() as do:
+                await store.queue("dead").put(b"1")
+                with pytest.raises(Conflict):
+                    await self._read_beside(store, do, read)
+                assert await bodies(store.events.read("other")) == []
+
+    async def _read_beside(self, store: Storage, do: Any, read: Callable[[Storage], Awaitable[object]]) -> None:
+        async with store.transaction():
+            await read(store)
+            await do(self._change_all, store)
+            await store.events.append("other", [b"1"], 0)
+
+    async def _change_all(self, store: Storage) -> None:
+        await write_everywhere(store, "a")
+        [claim] = await store.queue("dead").claim(1, 100 * self.tick)
+        await store.queue("dead").bury(claim, "broken")
+
+    async def test_other_streams_and_ids_are_no_conflict(self) -> None:
+        """Of all that was read nothing has changed."""
+        async with self.create() as store, outside() as do:
+            async with store.transaction():
+                assert await bodies(store.events.read("cart")) == []
+                assert await store.events.snapshot("cart") is None
+                assert not await store.inbox.has("cart")
+                await do(write_everywhere, store, "order")
+                await store.events.append("cart", [b"added"], 0)
+            assert await bodies(store.events.read("cart")) == [b"added"]
+
+    async def test_no_update_is_lost(self) -> None:
+        """Ten that read a number and write it one higher, each again after a conflict, count to ten."""
+
+        async def count_up() -> None:
+            for immediate in (False, True):
+                with suppress(Conflict):
+                    async with store.transaction(immediate=immediate):
+                        snapshot = await store.events.snapshot("count")
+                        number = 0 if snapshot is None else int(snapshot.body)
+                        await anyio.lowlevel.checkpoint()
+                        await store.events.save_snapshot("count", 0, b"%d" % (number + 1))
+                    return
+
+        async with self.create() as store:
+            async with anyio.create_task_group() as tasks:
+                for _ in range(10):
+                    tasks.start_soon(count_up)
+            snapshot = await store.events.snapshot("count")
+            assert snapshot is not None and snapshot.body == b"10"
+
+    async def test_other_writers_wait_for_an_immediate_transaction_and_readers_do_not(self) -> None:
+        """A writer goes on when it ends; a reader sees the state before it."""
+        begun = anyio.Event()
+
+        async def append_beside(store: Storage) -> None:
+            await begun.wait()
+            await store.events.append("a", [b"3"], 2)
+
+        async with self.create() as store:
+            await write_everywhere(store, "before")
+            async with anyio.create_task_group() as tasks, outside() as do:
+                tasks.start_soon(append_beside, store)
+                async with store.transaction(immediate=True):
+                    await write_everywhere(store, "a")
+                    await store.queue("orders").claim(1, 100 * self.tick)
+                    begun.set()
+                    for _ in range(3):
+                        assert await do(written, store, "a", False) == []
+                        assert (await do(store.queue("orders").stats)).ready == 1
+                        assert await bodies(store.events.read("a")) == [b"1", b"2"]
+            assert await bodies(store.events.read("a")) == [b"1", b"2", b"3"]
+
+    async def test_a_task_that_waits_is_woken_by_the_commit(self) -> None:
+        """At a queue and at the outbox; a rollback leaves it waiting."""
+
+        async def wait(part: Any) -> None:
+            await part.wait(100 * self.tick)
+            woken.append(part)
+
+        async with self.create() as store:
+            for immediate in (False, True):
+                woken = list[Any]()
+                parts: list[Any] = [store.queue(f"mails {immediate}"), store.outbox]
+                with anyio.fail_after(50 * self.tick):
+                    async with anyio.create_task_group() as tasks:
+                        for part in parts:
+                            tasks.start_soon(wait, part)
+                        await anyio.lowlevel.checkpoint()
+                        async with store.transaction(immediate=immediate):
+                            await parts[0].put(b"1")
+                            await parts[1].put(b"1")
+                            assert woken == []
+                assert len(woken) == 2
+                await store.outbox.ack(*await store.outbox.claim(9, 100 * self.tick))
+
+    async def test_parts_tell_their_store(self) -> None:
+        """So that workers and relays know what is committed together."""
+        async with self.create() as store:
+            for part in (store.events, store.inbox, store.outbox, store.queue("orders"), store.cache, store.locks):
+                member: Any = part
+                assert member.store is store
+                async with member.transaction() as tx, store.transaction() as inner:
+                    assert inner is tx
+            assert store.queue("orders") is store.queue("orders")
+
+    async def test_another_task_inside_the_block_is_an_error(self) -> None:
+        """It never hangs, and the block goes on."""
+
+        async def other() -> None:
+            for call in (store.events.append("b", [b"1"], 0), store.inbox.has("b"), transact(store, "b")):
+                with pytest.raises(ModdError):
+                    await call
+
+        async with self.create() as store:
+            for immediate in (False, True):
+                async with store.transaction(immediate=immediate):
+                    async with anyio.create_task_group() as tasks:
+                        tasks.start_soon(other)
+                    await write_everywhere(store, f"{immediate}")
+                assert await written(store, f"{immediate}") == ALL
+
+
+async def write_everywhere(store: Storage, name: str) -> None:
+    """Write something in each part that takes part in every transaction."""
+    assert await store.events.append(name, [b"1", b"2"], 0) == 2
+    await store.events.save_snapshot(name, 2, b"3")
+    await store.inbox.add(name)
+    await store.outbox.put(Item(b"1", id=name))
+    await store.queue("orders").put(Item(b"1", id=name))
+
+
+async def written(store: Storage, name: str, settle: bool = True) -> list[str]:
+    """Return the parts that have something of the name; settle: look for items, too, by claims that are undone."""
+    found = ["events"] * bool(await bodies(store.events.read(name)))
+    found += ["snapshot"] * (await store.events.snapshot(name) is not None)
+    found += ["inbox"] * await store.inbox.has(name)
+    return found + await items_of(store, name) if settle and found else found
+
+
+async def items_of(store: Storage, name: str) -> list[str]:
+    """Return the parts that have an item of the name to claim."""
+    found: list[str] = []
+    with suppress(ZeroDivisionError):
+        async with store.transaction(immediate=True):
+            parts: dict[str, Any] = {"outbox": store.outbox, "queue": store.queue("orders")}
+            for part, items in parts.items():
+                found += [part for claim in await items.claim(99, 100) if claim.id == name]
+            raise ZeroDivisionError
+    return found
+
+
+async def transact(store: Storage, name: str, fail: Fail | None = None, **options: Any) -> None:
+    """Write everywhere in a transaction, in which something may fail then."""
+    async with store.transaction(**options):
+        await write_everywhere(store, name)
+        if fail is not None:
+            await fail(store)
+
+
+@async_block
+async def outside() -> AsyncIterator[Callable[..., Awaitable[Any]]]:
+    """Run calls in a task that is in no transaction, though it is asked from inside of one."""
+    send, receive = anyio.create_memory_object_stream[tuple[Any, Any, Any]](1)
+
+    async def run() -> None:
+        with receive:
+            async for function, arguments, done in receive:
+                done.append(await function(*arguments))
+                done[0].set()
+
+    async def do(function: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
+        done: list[Any] = [anyio.Event()]
+        await send.send((function, arguments, done))
+        await done[0].wait()
+        return done[1]
+
+    async with anyio.create_task_group() as tasks:
+        with send:
+            tasks.start_soon(run)
+            yield do
