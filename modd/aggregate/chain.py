@@ -10,6 +10,7 @@ import msgspec
 from modd.aggregate.decider import Decider
 from modd.aggregate.errors import CommandRejected
 from modd.aggregate.instance import Instance
+from modd.aggregate.mark import Mark
 from modd.aggregate.step import Step
 from modd.core import Message, name_of, wire_name
 from modd.cqrs.arguments import Ask, Resources
@@ -68,13 +69,13 @@ class Chain:
 
         The events are in the instance, which is closed.
         """
-        result, step = None, self.steps[0]
+        step, marks = self.steps[0], list[Mark]()
         try:
             for step in self.steps:
                 mark = step.begin(instance, envelope)
                 if mark.pending is not None:
                     await step.finish(mark, instance)
-                result = mark.result
+                marks.append(mark)
         except CommandRejected as error:
             raise self._rejection(error, instance) from error
         except Exception as error:
@@ -82,7 +83,10 @@ class Chain:
             raise
         finally:
             instance.close()
-        return result
+        for mark in marks:
+            if mark.misuse is not None:  # by another function, after its own has ended
+                raise mark.misuse
+        return marks[-1].result
 
     async def find_rejection(
         self, step: Step, instance: Instance[Any], envelope: Envelope[Any]

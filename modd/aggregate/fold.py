@@ -41,12 +41,6 @@ class Fold(Generic[S]):
             raise WrongState(name_of(function), self.kind, type(changed))
         return changed
 
-    def apply_all(self, state: S, events: Iterable[Any]) -> S:
-        """Return the state after events, in order."""
-        for event in events:
-            state = self.apply(state, event)
-        return state
-
 
 def checked_state(state: Any) -> Any:
     """Return the initial state: a value, or an instance of a class. Raises `InvalidOption`."""

@@ -55,7 +55,7 @@ class Mark:
     def as_done(self, result: Any = None) -> None:
         """Accept the command; the result is that of the dispatch."""
         if not self._is_last:
-            self._refuse("functions follow it: mark.as_ready_for_next() or mark.as_rejected(...)")
+            self._refuse("it is not the last one: mark.as_ready_for_next() or mark.as_rejected(...)")
         self._say("done")
         self.result = result
 

@@ -22,6 +22,7 @@ from modd.cqrs.arguments import (
 )
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import InvalidHandler
+from modd.cqrs.handlers import yields
 from modd.texts import describe
 
 
@@ -125,6 +126,11 @@ def _checked_parameters(name: str, function: Any) -> list[inspect.Parameter]:
     positional = [each for each in parameters if each.kind is not each.KEYWORD_ONLY]
     if len(positional) < 2:
         raise InvalidHandler(name, "a function of a chain takes (instance, command), and a mark if it makes one")
+    for each in positional[2:]:
+        if each.kind is each.POSITIONAL_ONLY:
+            raise InvalidHandler(name, f"its parameter {each.name!r} must take its argument by name, too; remove the /")
+    if yields(function):
+        raise InvalidHandler(name, "it yields; return a list of events, or publish them")
     return parameters
 
 

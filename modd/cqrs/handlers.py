@@ -63,7 +63,7 @@ def bind_handler(function: Any, name: str | None, resources: Resources, ask: Ask
     """
     first, *more = checked_parameters(function)
     title = name or name_of(function)
-    if not releases and _yields(function):
+    if not releases and yields(function):
         raise InvalidHandler(title, "it yields; return a list, or emit events")
     arguments = [find_argument(title, function, parameter, resources, ask) for parameter in more]
     while arguments and arguments[-1].is_default and not arguments[-1].keyword:
@@ -76,7 +76,8 @@ def bind_handler(function: Any, name: str | None, resources: Resources, ask: Ask
     return msgspec.structs.replace(handler, source=function, emits=emits)
 
 
-def _yields(function: Any) -> bool:
+def yields(function: Any) -> bool:
+    """Return True for a generator function, and for an object with one as its call."""
     if isinstance(function, FunctionType):  # most handlers
         return bool(function.__code__.co_flags & (inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR))
     codes = function, getattr(type(function), "__call__", None)  # noqa: B004  # the function itself is wanted
