@@ -133,8 +133,10 @@ class Recorder(Generic[S]):
     ) -> Any:
         """Decide until the events are recorded: anew after a conflict, for which somebody else was faster."""
         revision, is_fresh = await self._latest(place, transaction)
-        attempts = self._attempts
+        attempts, start = self._attempts, len(envelope.noted)
         while True:
+            if len(envelope.noted) > start:
+                envelope.drop_events(start)  # those that an earlier decision has emitted
             decision = await self._decide(chain, envelope, place, revision)
             if not (decision.events or is_fresh):  # look if a rejection, or a command without effect, still stands
                 before, is_fresh = revision, True
@@ -155,10 +157,11 @@ class Recorder(Generic[S]):
         """Return the decision for a revision; a rejection is raised when it is recorded. Raises `Forbidden`."""
         if self._access is not None:
             self._access.check(envelope, revision.ownership, place.id)
-        instance = self.instance(place, revision, envelope.bus.clock())
+        instance, start = self.instance(place, revision, envelope.bus.clock()), len(envelope.noted)
         try:
             return Decision(instance, await chain.decide(instance, envelope))
         except CommandRejected as rejection:
+            envelope.drop_events(start)
             return Decision(instance, rejection=rejection)
 
     async def record(self, envelope: Envelope[Any], events: Sequence[Message]) -> None:
