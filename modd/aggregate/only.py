@@ -12,6 +12,8 @@ from modd.aggregate.rejected import Rejected
 from modd.aggregate.streams import identity_function
 from modd.checks import checked_flag, checked_methods, checked_text
 from modd.core import Message
+from modd.cqrs.envelope import Envelope
+from modd.cqrs.stamps import Tenant
 from modd.errors import InvalidOption
 from modd.middleware.content_check import Check, compile_check
 
@@ -94,11 +96,12 @@ def if_aggregate_exists(aggregate: Any, identity: str | Callable[[Any], Any], op
     find = identity_function(identity, ())
 
     @_named("if_aggregate_exists")
-    async def check(instance: Instance[Any], command: Message) -> Rejected | None:
+    async def check(instance: Instance[Any], command: Message, envelope: Envelope) -> Rejected | None:
         id = find(command)
         if id is None and optional:
             return None
-        other = None if id is None else await aggregate.get(id)
+        tenant = envelope.last(Tenant)
+        other = None if id is None else await aggregate.get(id, tenant=None if tenant is None else tenant.id)
         exists = other is not None and other.exists()
         return None if exists else Rejected(f"{humanise(aggregate.name)} does not exist.")
 
