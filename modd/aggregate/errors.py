@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from modd.aggregate.rejected import Rejected
-from modd.cqrs.errors import InvalidHandler
-from modd.errors import ModdError
+from modd.cqrs.errors import GiveUp, InvalidHandler
+from modd.errors import InvalidOption, ModdError
 from modd.texts import escape_control
 
 
-class CommandRejected(ModdError):
-    """A command was rejected, and nothing was recorded.
+class CommandRejected(GiveUp):
+    """A command was rejected, and nothing was recorded; a retry does not help.
 
     Raise it in a function of a chain, or in code that such a function calls, to reject the command; `dispatch` and
     `ask` raise it with the other fields.
@@ -20,17 +20,17 @@ class CommandRejected(ModdError):
     command: the name of the command's type on the wire; empty until an aggregate has it.
     aggregate: the name of the aggregate; empty until then.
     id: the identity of the instance; empty until then.
+
+    Raises:
+        InvalidOption: ``reason`` is no text.
     """
 
     def __init__(self, reason: str = "", command: str = "", aggregate: str = "", id: str = "") -> None:
+        if not isinstance(reason, str):
+            raise InvalidOption("reason", reason, "give a text")
         self.rejected = Rejected(reason or REJECTED, command, aggregate, id)
         """The rejection as an event."""
         super().__init__(self.rejected.reason)
-
-    @property
-    def reason(self) -> str:
-        """The reason, as a text."""
-        return self.rejected.reason
 
     @property
     def command(self) -> str:
