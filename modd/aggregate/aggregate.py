@@ -24,8 +24,8 @@ from modd.aggregate.revision import RevisionCache
 from modd.aggregate.snapshots import Snapshots
 from modd.aggregate.streams import Place, Streams, checked_identity, identity_function
 from modd.checks import checked_callable, checked_count, checked_methods, checked_number
+from modd.concurrency.scopes import open_scope
 from modd.core import (
-    Bus,
     Carrier,
     Caused,
     IntentOf,
@@ -33,6 +33,9 @@ from modd.core import (
     Part,
     Question,
     current_origin,
+    innermost,
+    inside,
+    is_among,
     message_of,
     open_origin,
     takes_by_name,
@@ -120,8 +123,8 @@ class Aggregate(TypedBus, Generic[S]):
         name: str,
         *,
         state: type[S],
-        commands: Mapping[type[Any], Any] | Iterable[On[S]],
-        events: Mapping[type[Any], Callable[[S, Any], S]] | Iterable[Callable[[S, Any], S]],
+        commands: Mapping[Any, Any] | Iterable[On[S]],
+        events: Mapping[Any, Callable[[S, Any], S]] | Iterable[Callable[[S, Any], S]],
         **options: Unpack[AggregateOptions],
     ) -> None: ...
     @overload
@@ -130,8 +133,8 @@ class Aggregate(TypedBus, Generic[S]):
         name: str,
         *,
         state: S,
-        commands: Mapping[type[Any], Any] | Iterable[On[S]],
-        events: Mapping[type[Any], Callable[[S, Any], S]] | Iterable[Callable[[S, Any], S]],
+        commands: Mapping[Any, Any] | Iterable[On[S]],
+        events: Mapping[Any, Callable[[S, Any], S]] | Iterable[Callable[[S, Any], S]],
         **options: Unpack[AggregateOptions],
     ) -> None: ...
     @overload
@@ -294,7 +297,7 @@ class Aggregate(TypedBus, Generic[S]):
             return await super().__call__(message)
         except CommandRejected as rejection:
             is_asked = isinstance(origin, Question) and origin.is_for(self, message) and origin.reports
-            if is_asked or not any(map(_takes_rejections, self.around)):
+            if is_asked or not _rejections_flow_on(self):
                 raise
             return Caused((rejection.rejected,), current_origin.get())
 
@@ -320,11 +323,12 @@ class CommandHandler:
         return await self._recorder.handle(self._chain, envelope)
 
 
-def _takes_rejections(part: Part) -> bool:
-    """Return True if a component beside an aggregate names `Rejected`, or the bus lets it out."""
-    if isinstance(part, Bus):
-        return takes_by_name(part.inside, Rejected) or issubclass(Rejected, part.outbound)
-    return any(map(_takes_rejections, part.around))
+def _rejections_flow_on(aggregate: Part) -> bool:
+    """Return True if a component in the bus that sends to an aggregate names `Rejected`, or the bus lets it out."""
+    turn = open_scope(innermost())
+    if turn is None or not is_among(aggregate, inside(turn.bus)):
+        return False
+    return takes_by_name(turn.bus.inside, Rejected) or issubclass(Rejected, turn.bus.outbound)
 
 
 def _parts(decider: Any, state: Any, commands: Any, events: Any) -> tuple[Any, Any, Any]:
