@@ -11,7 +11,7 @@ import msgspec
 from modd.aggregate import Aggregate, CommandRejected
 from modd.core import Message
 from modd.cqrs.envelope import Envelope
-from modd.cqrs.stamps import Stamp
+from modd.cqrs.stamps import Stamp, Tenant
 from modd.errors import InvalidOption
 from modd.stores import MemoryStore
 from modd.texts import show
@@ -20,6 +20,10 @@ S = TypeVar("S")
 
 
 E = TypeVar("E", bound=BaseException)
+
+
+ALIKE = "They look alike and are not equal: a sensitive field differs, or their types differ."
+"""The explanation of a difference that is not to be seen."""
 
 
 class GivenAggregate(Generic[S]):
@@ -52,8 +56,8 @@ class AggregateRun(msgspec.Struct, Generic[S], frozen=True):
 class WhenAggregate(Generic[S]):
     """A command whose outcome is not yet compared: await one of the methods to run it.
 
-    It runs once, in a store of its own in memory and without middleware; further expectations look at the same run.
-    The methods raise `AssertionError` with the difference.
+    It runs once, in a store of its own in memory, without middleware and inline parts; further expectations look at the
+    same run. The methods raise `AssertionError` with the difference.
     """
 
     def __init__(
@@ -68,8 +72,8 @@ class WhenAggregate(Generic[S]):
         if run.error is not None:
             raise AssertionError(f"{_listed(events)} expected, but {_told(run.error)}") from run.error
         if list(run.events) != list(events):
-            lines = [line.rstrip("\n") for line in ndiff([*map(repr, events)], [*map(repr, run.events)])]
-            raise AssertionError("\n".join(["the events differ (- expected, + recorded):", *lines]))
+            head = "the events differ (- expected, + recorded):"
+            raise AssertionError("\n".join([head, *differing_lines(events, run.events)]))
 
     async def then_nothing(self) -> None:
         """Expect that the command is accepted, and no event is recorded."""
@@ -98,17 +102,19 @@ class WhenAggregate(Generic[S]):
         if run.error is not None:
             raise AssertionError(f"a state was expected, but {_told(run.error)}") from run.error
         if run.state != state:
-            raise AssertionError(f"the state differs (- expected, + actual):\n- {state!r}\n+ {run.state!r}")
+            alike = f"\n{ALIKE}" if repr(state) == repr(run.state) else ""
+            raise AssertionError(f"the state differs (- expected, + actual):\n- {state!r}\n+ {run.state!r}{alike}")
 
     async def _run(self) -> AggregateRun[S]:
         if self._finished is None:
             async with MemoryStore() as store:
-                self._finished = await self._run_in(self._aggregate.stored(store, middleware=()))
+                self._finished = await self._run_in(self._aggregate.stored(store, middleware=(), inline=()))
         return self._finished
 
     async def _run_in(self, aggregate: Aggregate[S]) -> AggregateRun[S]:
         command = self._command
-        await aggregate.record(command, *self._past, stamps=self._stamps)
+        tenant = command.all(Tenant)  # the past is that of the same instance
+        await aggregate.record(command, *self._past, stamps=(*tenant, *self._stamps))
         try:
             dispatched = await aggregate.dispatch(command)
         except Exception as error:
@@ -116,9 +122,18 @@ class WhenAggregate(Generic[S]):
         return AggregateRun(dispatched.events, (await aggregate.read(command)).state)
 
 
-def _listed(events: Iterable[Message]) -> str:
-    listed = ", ".join(map(repr, events))
-    return f"{listed} was" if listed else "no event was"
+def differing_lines(expected: Iterable[Message], actual: Iterable[Message]) -> list[str]:
+    """Return the lines of two lists of messages, marked with - where they are expected alone, with + where actual."""
+    lines = [*ndiff([*map(repr, expected)], [*map(repr, actual)])]
+    if all(line.startswith("  ") for line in lines):
+        lines.append(ALIKE)
+    return [line.rstrip("\n") for line in lines]
+
+
+def _listed(events: Sequence[Message]) -> str:
+    if not events:
+        return "no event was"
+    return f"{', '.join(map(repr, events))} {'was' if len(events) == 1 else 'were'}"
 
 
 def _told(error: Exception) -> str:

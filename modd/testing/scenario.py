@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from difflib import ndiff
 from typing import Any, TypeAlias, TypeVar, overload
 
 import msgspec
@@ -16,7 +15,7 @@ from modd.cqrs.stamps import Actor, Stamp, checked_stamps
 from modd.cqrs.typed_bus import TypedBus
 from modd.errors import InvalidOption
 from modd.journey.journey import Journey
-from modd.testing.aggregate_scenario import GivenAggregate
+from modd.testing.aggregate_scenario import GivenAggregate, differing_lines
 from modd.texts import errors_in, show
 
 E = TypeVar("E", bound=BaseException)
@@ -38,8 +37,8 @@ def given(bus: Bus | TypedBus, *messages: Sent, by: Actor | None = ..., stamps: 
 def given(bus: Any, *messages: Any, by: Actor | None = None, stamps: Iterable[Stamp] = ()) -> Any:
     """Begin a scenario: ``await given(bus, Added("a")).when(Paid()).then(Shipped("a"))``.
 
-    bus: the bus to test; a typed bus that is in no other bus is tested alone, an aggregate without its middleware and
-        in a store of its own.
+    bus: the bus to test; a typed bus that is in no other bus is tested alone, an aggregate without its middleware
+        and inline parts, in a store of its own.
     messages: messages that are sent first, one after another, to set up the state of the bus; for an aggregate the
         events of its past.
     by: the actor of these messages; None, the default, for no actor.
@@ -193,7 +192,7 @@ async def _send(bus: Bus, sent: Any, stamps: Sequence[Stamp], run: ScenarioRun) 
     run.answer = None
     if not answerers:
         return await bus(sent, *stamps)
-    question = Question(message, sent, tuple(stamps), answerers)
+    question = Question(message, sent, tuple(stamps), answerers, reports=False)
     current_origin.set(question)
     try:
         return await bus(message)
@@ -219,11 +218,8 @@ def _without_error(run: ScenarioRun) -> ScenarioRun:
 def _compare(kind: str, expected: Sequence[Message], actual: Sequence[Message], run: ScenarioRun) -> None:
     if list(expected) == list(actual):
         return
-    lines = [*ndiff([*map(repr, expected)], [*map(repr, actual)])]
-    if all(line.startswith("  ") for line in lines):
-        lines.append("They look alike and are not equal: a sensitive field differs, or their types differ.")
     head = f"the {kind} messages differ from the expected ones (- expected, + {kind}):"
-    raise AssertionError("\n".join([head, *(line.rstrip("\n") for line in lines)]) + _story(run))
+    raise AssertionError("\n".join([head, *differing_lines(expected, actual)]) + _story(run))
 
 
 def _story(run: ScenarioRun) -> str:
