@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.typing import messages
+from tests.typing import aggregates, messages
 
 pytestmark = pytest.mark.anyio
 
@@ -25,3 +25,8 @@ def test_parts_take_what_checkers_let_pass() -> None:
 
 def test_scenarios_take_what_checkers_let_pass() -> None:
     messages.use_scenarios()
+
+
+async def test_chains_take_what_checkers_let_pass() -> None:
+    # WM-20
+    await aggregates.use_aggregates()

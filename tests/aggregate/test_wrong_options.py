@@ -1,0 +1,216 @@
+"""Aggregates that cannot work are refused when they are made; commands without an identity when they are given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from modd import InvalidOption, Message, NoHandler, Value
+from modd.aggregate import Aggregate, Decider, Rejected, on
+from modd.cqrs import Command, Query, WrongBus
+from modd.errors import DuplicateName
+from modd.ports import Tagged
+from modd.stores import MemoryQueue
+from tests.aggregate.billing import (
+    Invoice,
+    Issue,
+    Issued,
+    Paid,
+    Pay,
+    Unknown,
+    invoices,
+    issue,
+    issued,
+    paid,
+    pay,
+    recorded,
+)
+
+pytestmark = pytest.mark.anyio
+
+
+class Needy(Value, frozen=True):
+    """A state without a default."""
+
+    amount: int
+
+
+class Numbered(Command[None]):
+    invoice_id: Any
+
+
+class Other(Command[None]):
+    number: int
+
+
+class Price(Query[int]):
+    invoice_id: str
+
+
+class Settled(Message, tag="Paid"):
+    """Another type of the same name on the wire."""
+
+
+def decide(command: Pay, state: Invoice) -> list[Paid]:
+    return []
+
+
+def evolve(state: Invoice, event: Paid) -> Invoice:
+    return state
+
+
+def paid_again(state: Invoice, event: Paid) -> Invoice:
+    return state
+
+
+def unnamed(state, event):  # type: ignore[no-untyped-def]
+    ...
+
+
+DECIDER = Decider(decide, evolve, Invoice())
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"commands": {Pay: []}}, "commands of Pay=[]: give a function, or a list of functions"),
+        ({"commands": {Pay: ()}}, "commands of Pay=()"),
+        ({"commands": {Pay: None}}, "commands of Pay=None"),
+        ({"commands": {Pay: "pay"}}, "commands of Pay='pay'"),
+        ({"commands": {Pay: [pay, 5]}}, "commands of Pay=5: give functions (instance, command, mark)"),
+        ({"commands": {Pay: [Rejected, pay]}}, "commands of Pay"),
+        ({"commands": [on(Pay)]}, "commands of Pay=()"),
+        ({"commands": {}}, "commands={}: give a chain for at least one type of command"),
+        ({"commands": []}, "commands=[]"),
+        ({"commands": None}, "commands=None: give state, commands and events, or a decider"),
+        ({"commands": "Pay"}, "commands='Pay'"),
+        ({"commands": pay}, "commands="),
+        ({"commands": [pay]}, "give a mapping from type to chain, or a list of on(Type, *functions)"),
+        ({"commands": {"Pay": pay}}, "commands='Pay': give a chain for each type of command"),
+        ({"commands": [on(Pay, pay), on(Issue, issue), on(Pay, pay)]}, "it has a chain already"),
+        ({"events": {}}, "events={}: give a function (state, event) -> state for each type of event"),
+        ({"events": []}, "events=[]"),
+        ({"events": None}, "events=None: give state, commands and events, or a decider"),
+        ({"events": "Paid"}, "events='Paid': give a mapping from type to function, or a list of functions"),
+        ({"events": paid}, "give a mapping from type to function, or a list of functions"),
+        ({"events": 5}, "events=5"),
+        ({"events": {"Paid": paid}}, "events='Paid': give a function for each type of event"),
+        ({"events": {Paid: None}}, "events=None: give a function (state, event) -> state for Paid"),
+        ({"events": [paid, issued, paid_again]}, "it has a function already: paid"),
+        ({"events": [unnamed]}, "annotate its second parameter with the type of event"),
+        ({"events": [5]}, "annotate its second parameter with the type of event"),
+        ({"events": [lambda state: state]}, "annotate its second parameter with the type of event"),
+        ({"state": None}, "state=None: give state, commands and events, or a decider"),
+        ({"state": Needy}, "give a class whose fields have defaults, or an initial value (Missing required"),
+        ({"identity": None}, "identity=None: give either an identity or a boundary"),
+        ({"boundary": lambda command: Tagged("a")}, "identity='invoice_id': give either an identity or a boundary"),
+        ({"identity": "number"}, "identity='number': Issue has no such field; name one that each command has"),
+        ({"commands": {Pay: pay, Other: pay}}, "identity='invoice_id': Other has no such field"),
+        ({"identity": 5}, "identity=5: give the name of a field, or a function of the command"),
+        ({"decider": DECIDER}, "give either a decider, or state, commands and events"),
+        ({"decider": pay}, "give a modd.aggregate.Decider"),
+        ({"store": MemoryQueue()}, "store="),
+        ({"store": 5}, "store=5: "),
+        ({"tags": 5}, "tags=5: "),
+        ({"snapshots": -1}, "snapshots=-1: give a whole number, 0 or more"),
+        ({"states": 1.5}, "states=1.5: give a whole number, 0 or more"),
+        ({"attempts": 0}, "attempts=0: "),
+        ({"resources": 5}, "resources=5: "),
+        ({"inline": [5]}, "inline=5: "),
+    ],
+)
+def test_options_that_cannot_work_are_refused_by_their_name_when_the_aggregate_is_made(
+    options: dict[str, Any], text: str
+) -> None:
+    # WM-18
+    with pytest.raises(InvalidOption) as caught:
+        invoices(**options)
+    assert text in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "a b", "ä", "a.b", "~a", "a\n", None, 5])
+def test_a_name_has_letters_digits_and_dashes_alone(name: Any) -> None:
+    # WM-18
+    with pytest.raises(InvalidOption, match=r"name=.*give a name of letters, digits, - and _"):
+        Aggregate(name, decider=DECIDER, identity="invoice_id")
+
+
+def test_letters_digits_and_dashes_are_a_name() -> None:
+    # WM-18
+    assert Aggregate("peer-Group_7", decider=DECIDER, identity="invoice_id").name == "peer-Group_7"
+
+
+def test_a_boundary_needs_tags() -> None:
+    # WM-18
+    with pytest.raises(InvalidOption, match="tags=None: give a function of an event that returns its tags"):
+        invoices(identity=None, boundary=lambda command: Tagged("a"))
+    with pytest.raises(InvalidOption, match="boundary='a': give a function of the command that returns a Tagged"):
+        invoices(identity=None, boundary="a", tags=lambda event: [])
+
+
+def test_a_type_that_is_no_command_is_refused() -> None:
+    # WM-18
+    with pytest.raises(WrongBus, match="Price in invoice"):
+        invoices(commands={Price: pay})
+
+
+def test_two_types_of_one_name_on_the_wire_are_refused() -> None:
+    # WM-18
+    with pytest.raises(DuplicateName):
+        invoices(events={Paid: paid, Settled: paid})
+
+
+async def test_an_unknown_command_is_an_error_and_an_empty_list_one_when_it_is_defined() -> None:
+    # WK-8
+    aggregate = invoices()
+    for call in (aggregate.dispatch, aggregate.ask, aggregate.explain):
+        with pytest.raises(NoHandler, match="Other"):
+            await call(Other(7))
+    with pytest.raises(InvalidOption, match=r"commands of Pay=\[\]"):
+        invoices(commands={Pay: []})
+
+
+@pytest.mark.parametrize("identity", ["", None, True, 1.5, b"7", ["7"], Unknown()])
+async def test_an_identity_that_is_no_text_is_an_error_that_names_the_command(identity: Any) -> None:
+    # WM-19
+    aggregate = invoices(commands={Numbered: lambda invoice, command: Paid("7")})
+    for call in (aggregate.dispatch, aggregate.explain, aggregate.read):
+        with pytest.raises(
+            InvalidOption, match=r"identity=.*the identity in Numbered must be a text that is not empty"
+        ):
+            await call(Numbered(identity))
+    assert await recorded(aggregate) == 0
+
+
+async def test_a_whole_number_is_an_identity_as_its_text() -> None:
+    # WM-19
+    aggregate = invoices(commands={Numbered: lambda invoice, command: Paid(invoice.id)})
+    for identity in (7, "7", 0):
+        await aggregate.dispatch(Numbered(identity))
+    assert (await aggregate.get("7")).revision == (await aggregate.get(7)).revision == 2
+    assert (await aggregate.get("0")).exists()
+
+
+async def test_the_identity_may_be_a_function_of_the_command() -> None:
+    # WM-19
+    aggregate = invoices(identity=lambda command: command.invoice_id.upper())
+    await aggregate.dispatch(Issue("a"))
+    assert (await aggregate.get("A")).state == Invoice(10, "issued")
+
+
+def test_an_initial_value_is_a_state_too() -> None:
+    # WM-18
+    assert invoices(state=Invoice(5)).stored(invoices().store).name == "invoice"
+    assert invoices(state=0)
+
+
+async def test_events_may_be_a_list_of_annotated_functions() -> None:
+    # WM-20
+    def changed(state: Invoice, event: Issued | Paid) -> Invoice:
+        return Invoice(event.amount if isinstance(event, Issued) else state.amount, type(event).__name__)
+
+    aggregate = invoices(commands=[on(Issue, issue), on(Pay, pay)], events=[changed])
+    await aggregate.dispatch(Issue("7", 12))
+    assert await aggregate.ask(Pay("7")) == 12
+    assert (await aggregate.get("7")).state == Invoice(12, "Paid")
