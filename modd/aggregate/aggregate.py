@@ -67,7 +67,7 @@ class AggregateOptions(TypedDict, total=False):
     store: Any
     codec: Codec | None
     inline: Iterable[Inline]
-    access: Mapping[type[Any], str] | None
+    access: Mapping[Any, str] | None
     snapshots: int
     version: int
     states: int
@@ -120,8 +120,8 @@ class Aggregate(TypedBus, Generic[S]):
         name: str,
         *,
         state: type[S],
-        commands: Mapping[type[Any], Any] | Iterable[On[S]],
-        events: Mapping[type[Any], Callable[[S, Any], S]] | Iterable[Callable[[S, Any], S]],
+        commands: Mapping[Any, Any] | Iterable[On[S]],
+        events: Mapping[Any, Callable[[S, Any], S]] | Iterable[Callable[[S, Any], S]],
         **options: Unpack[AggregateOptions],
     ) -> None: ...
     @overload
@@ -130,8 +130,8 @@ class Aggregate(TypedBus, Generic[S]):
         name: str,
         *,
         state: S,
-        commands: Mapping[type[Any], Any] | Iterable[On[S]],
-        events: Mapping[type[Any], Callable[[S, Any], S]] | Iterable[Callable[[S, Any], S]],
+        commands: Mapping[Any, Any] | Iterable[On[S]],
+        events: Mapping[Any, Callable[[S, Any], S]] | Iterable[Callable[[S, Any], S]],
         **options: Unpack[AggregateOptions],
     ) -> None: ...
     @overload
