@@ -10,7 +10,19 @@ from typing import Any
 
 import griffe
 
-PACKAGES = ("", ".cqrs", ".middleware", ".parts", ".ports", ".stores", ".worker", ".testing", ".journey", ".fastapi")
+PACKAGES = (
+    "",
+    ".cqrs",
+    ".aggregate",
+    ".middleware",
+    ".parts",
+    ".ports",
+    ".stores",
+    ".worker",
+    ".testing",
+    ".journey",
+    ".fastapi",
+)
 """The packages whose public names are in the reference, those that come first being shown first."""
 
 WITH_EXTRAS = ".middleware"

@@ -122,7 +122,7 @@ def checked_count(option: str, value: Any) -> int:
     return value  # type: ignore[no-any-return]
 
 
-def checked_number(option: str, value: Any) -> int:
+def checked_whole(option: str, value: Any) -> int:
     """Return a whole number, 0 or more."""
     if not (value == 0 and type(value) is int) and not is_count(value):
         raise InvalidOption(option, value, "give a whole number, 0 or more")

@@ -16,7 +16,7 @@ from modd.cqrs.stamps import Actor
 from modd.errors import InvalidOption
 
 WORDS = ("public", "authenticated", "owner")
-"""Who may give a command: everybody; everybody with an `Actor`; the owner alone."""
+"""The words for those who may give a command: everybody, everybody with an `Actor`, and the owner alone."""
 
 
 class OwnershipTransferred(Event, tag="modd.OwnershipTransferred"):
@@ -58,7 +58,7 @@ class Ownership(Value, frozen=True):
         return msgspec.structs.replace(self, access=self.access | event.access)
 
 
-class Access:
+class AccessRules:
     """The words for the commands of an aggregate: "owner" for those that are not named.
 
     aggregate: the name of the aggregate. words: by type of command.

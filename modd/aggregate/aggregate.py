@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from time import time
 from typing import Any, ClassVar, Generic, TypedDict, TypeVar, Unpack, overload
 
-from modd.aggregate.access import Access
+from modd.aggregate.access import AccessRules
 from modd.aggregate.boundaries import Boundaries
 from modd.aggregate.chain import Chain, On, checked_commands, decider_chain
 from modd.aggregate.decider import Decider
@@ -18,12 +18,12 @@ from modd.aggregate.fold import Fold, checked_events, checked_state
 from modd.aggregate.history import Change, changes
 from modd.aggregate.inline import Inline, checked_inline
 from modd.aggregate.instance import Instance
-from modd.aggregate.recorder import Recorder
+from modd.aggregate.recorder import DecisionRecorder
 from modd.aggregate.rejected import Rejected
 from modd.aggregate.revision import RevisionCache
 from modd.aggregate.snapshots import Snapshots
-from modd.aggregate.streams import Place, Streams, checked_identity, identity_function
-from modd.checks import checked_callable, checked_count, checked_methods, checked_number
+from modd.aggregate.streams import Stream, Streams, checked_identity, identity_function
+from modd.checks import checked_callable, checked_count, checked_methods, checked_whole
 from modd.concurrency.scopes import open_scope
 from modd.core import (
     Carrier,
@@ -70,7 +70,7 @@ class AggregateOptions(TypedDict, total=False):
     store: Any
     codec: Codec | None
     inline: Iterable[Inline]
-    access: Mapping[type[Any], str] | None
+    access: Mapping[Any, str] | None
     snapshots: int
     version: int
     states: int
@@ -173,17 +173,17 @@ class Aggregate(TypedBus, Generic[S]):
         if tags is not None:
             checked_callable("tags", tags, "give a function of an event that returns its tags")
         self._codec = EventCodec(Codec(functions) if codec is None else codec, tags)
-        saved = Snapshots(name, self._fold, self.store.events, checked_number("snapshots", snapshots), version)
+        saved = Snapshots(name, self._fold, self.store.events, checked_whole("snapshots", snapshots), version)
         self._instances = self._find_instances(identity, boundary, tags, [*chains], saved)
-        self._recorder = Recorder(
+        self._recorder = DecisionRecorder(
             name,
             self._instances,
             self._fold,
             self._codec,
             self.store,
-            None if access is None else Access(name, access),
+            None if access is None else AccessRules(name, access),
             checked_inline(inline),
-            RevisionCache(checked_number("states", states)),
+            RevisionCache(checked_whole("states", states)),
             checked_count("attempts", attempts),
         )
         known = checked_resources(resources)
@@ -215,7 +215,7 @@ class Aggregate(TypedBus, Generic[S]):
 
     def key(self, envelope: Envelope[Any]) -> str:
         """Return the key of a command's instance: for `Enqueue`, so that its commands are handled in their order."""
-        return str(self._instances.place_of(envelope).stream)
+        return str(self._instances.place_of(envelope).name)
 
     async def get(
         self, id: object, *, revision: int | None = None, until: float | None = None, tenant: str | None = None
@@ -229,11 +229,11 @@ class Aggregate(TypedBus, Generic[S]):
         """
         streams, place = self._stream_of("get", id, tenant)
         if until is not None:
-            times = [stored.at async for stored in self.store.events.read(place.stream)]
+            times = [stored.at async for stored in self.store.events.read(place.name)]
             earlier = sum(at <= until for at in times)
             revision = earlier if revision is None else min(revision, earlier)
         if revision is not None:
-            checked_number("revision", revision)
+            checked_whole("revision", revision)
         return self._recorder.read_only(place, await streams.load(place, until=revision), self.clock())
 
     async def read(self, command: Any, /, *stamps: Stamp) -> Instance[S]:
@@ -249,7 +249,7 @@ class Aggregate(TypedBus, Generic[S]):
         id: its identity. tenant: the id of its tenant; by default none. Raises `InvalidOption` as `get` does.
         """
         _, place = self._stream_of("history", id, tenant)
-        return changes(place.stream, self.store.events, self._fold, self._codec)
+        return changes(place.name, self.store.events, self._fold, self._codec)
 
     async def record(self, command: Any, /, *events: Message, stamps: Iterable[Stamp] = ()) -> None:
         """Record events without a decision: those of an older system, or of the past in a test.
@@ -259,7 +259,7 @@ class Aggregate(TypedBus, Generic[S]):
         """
         await self._recorder.record(_enveloped(message_of(command), (*stamps,)), events)
 
-    def _stream_of(self, call: str, id: object, tenant: str | None) -> tuple[Streams[S], Place]:
+    def _stream_of(self, call: str, id: object, tenant: str | None) -> tuple[Streams[S], Stream]:
         if not isinstance(self._instances, Streams):
             raise InvalidOption(call, id, f"{self.name} has a boundary and no identity; use read(command)")
         return self._instances, self._instances.place(checked_identity(id, call), tenant)
@@ -314,7 +314,7 @@ class CommandHandler:
     chain: its functions. recorder: records its events.
     """
 
-    def __init__(self, chain: Chain, recorder: Recorder[Any]) -> None:
+    def __init__(self, chain: Chain, recorder: DecisionRecorder[Any]) -> None:
         self.name = chain.name
         self._chain, self._recorder = chain, recorder
 

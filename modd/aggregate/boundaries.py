@@ -25,12 +25,12 @@ S = TypeVar("S")
 class Boundary(msgspec.Struct, frozen=True):
     """The events that a decision rests on.
 
-    id: the query as a text. stream: the same behind the name of the aggregate, to tell boundaries apart.
+    id: the query as a text. name: the same behind the name of the aggregate, to tell boundaries apart.
     query: the query.
     """
 
     id: str
-    stream: str
+    name: str
     query: Tagged
 
 

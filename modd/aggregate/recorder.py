@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import msgspec
 
-from modd.aggregate.access import Access
+from modd.aggregate.access import AccessRules
 from modd.aggregate.chain import Chain
 from modd.aggregate.errors import CommandRejected
 from modd.aggregate.event_codec import EventCodec
@@ -72,7 +72,7 @@ class Decision(msgspec.Struct, Generic[S], frozen=True):
         return self.instance.published if self.rejection is None else ()
 
 
-class Recorder(Generic[S]):
+class DecisionRecorder(Generic[S]):
     """Handles the commands of an aggregate.
 
     name: the name of the aggregate. instances: where they are. fold, codec: those of the events.
@@ -88,7 +88,7 @@ class Recorder(Generic[S]):
         fold: Fold[S],
         codec: EventCodec,
         store: Any,
-        access: Access | None,
+        access: AccessRules | None,
         inline: Sequence[Inline],
         cache: RevisionCache,
         attempts: int,
@@ -123,7 +123,7 @@ class Recorder(Generic[S]):
     async def _handle(self, chain: Chain, envelope: Envelope[Any]) -> Any:
         place = self._instances.place_of(envelope)
         transaction = self._transaction()
-        async with self._lines.enter(place.stream, transaction):
+        async with self._lines.enter(place.name, transaction):
             if envelope.has_own_id and await self._store.inbox.has(self._inbox_id(envelope)):
                 raise AlreadyHandled(self._inbox_id(envelope))
             return await self._decide_and_record(chain, envelope, place, transaction)
@@ -229,7 +229,7 @@ class Recorder(Generic[S]):
         if items:
             await self._instances.append(place, revision, items)
             for part in self._inline:
-                await part.apply(self._store, place.stream, events)
+                await part.apply(self._store, place.name, events)
 
     def _after(self, revision: Revision[S], decision: Decision[S], envelope: Envelope[Any]) -> Revision[S]:
         """Return the revision after the events of a decision; the actor of the first event is the owner."""
@@ -246,16 +246,16 @@ class Recorder(Generic[S]):
         if transaction is None:
             await self._publish(place, revision)
         else:
-            transaction.local[self, place.stream] = revision
+            transaction.local[self, place.name] = revision
             transaction.on_commit(partial(self._publish, place, revision))
 
     async def _publish(self, place: Any, revision: Revision[S]) -> None:
-        self._cache.put(place.stream, await self._instances.save_snapshot(place, revision))
+        self._cache.put(place.name, await self._instances.save_snapshot(place, revision))
 
     async def _latest(self, place: Any, transaction: Transaction | None) -> tuple[Revision[S], bool]:
         """Return the latest revision that is at hand, and True if nothing later can be in the store."""
-        own = None if transaction is None else transaction.local.get((self, place.stream))
-        known = self._cache.get(place.stream) if own is None else own
+        own = None if transaction is None else transaction.local.get((self, place.name))
+        known = self._cache.get(place.name) if own is None else own
         if known is None or not self._instances.trusts_memory:
             return await self._instances.load(place, known), True
         return known, own is not None

@@ -15,9 +15,9 @@ from modd.cqrs.arguments import (
     Ask,
     Resources,
     call_inside,
-    checked_parameters,
     factories_of,
     find_argument,
+    handler_parameters,
     hint_of,
 )
 from modd.cqrs.envelope import Envelope
@@ -38,7 +38,7 @@ class Step:
     def __init__(self, function: Any, is_last: bool, resources: Resources, ask: Ask) -> None:
         self.name = name_of(function)
         self.source, self._function, self._is_last = function, function, is_last
-        more = _checked_parameters(self.name, function)[2:]
+        more = _chain_parameters(self.name, function)[2:]
         self._marks = [each for each in more if _is_mark(function, each)]
         """The parameters for the mark."""
         others = [each for each in more if each not in self._marks]
@@ -121,8 +121,8 @@ def _are_messages(values: Iterable[Any]) -> bool:
     return all(isinstance(each, Message) for each in values)
 
 
-def _checked_parameters(name: str, function: Any) -> list[inspect.Parameter]:
-    parameters = checked_parameters(function)
+def _chain_parameters(name: str, function: Any) -> list[inspect.Parameter]:
+    parameters = handler_parameters(function)
     positional = [each for each in parameters if each.kind is not each.KEYWORD_ONLY]
     if len(positional) < 2:
         raise InvalidHandler(name, "a function of a chain takes (instance, command), and a mark if it makes one")

@@ -26,14 +26,14 @@ from modd.ports.items import Item
 S = TypeVar("S")
 
 
-class Place(msgspec.Struct, frozen=True):
-    """The place of an instance in the store.
+class Stream(msgspec.Struct, frozen=True):
+    """The stream of an instance.
 
-    id: its identity. stream: the name of its stream.
+    id: its identity. name: the name of the stream.
     """
 
     id: str
-    stream: str
+    name: str
 
 
 class Streams(Generic[S]):
@@ -57,32 +57,32 @@ class Streams(Generic[S]):
         self._name, self._identity, self._fold, self._codec = name, identity, fold, codec
         self._events, self._snapshots = events, snapshots
 
-    def place_of(self, envelope: Envelope[Any]) -> Place:
+    def place_of(self, envelope: Envelope[Any]) -> Stream:
         """Return the place of the instance that a command is for. Raises `InvalidOption` for no identity."""
         tenant = envelope.last(Tenant) if envelope.noted else None
         command = envelope.message
         id = checked_identity(self._identity(command), wire_name(type(command)))
         return self.place(id, None if tenant is None else tenant.id)
 
-    def place(self, id: str, tenant: str | None = None) -> Place:
+    def place(self, id: str, tenant: str | None = None) -> Stream:
         """Return the place of an instance by its identity."""
         stream = f"{self._name}/{id}"
-        return Place(id, stream if tenant is None else f"~{escape(tenant, '/')}/{stream}")
+        return Stream(id, stream if tenant is None else f"~{escape(tenant, '/')}/{stream}")
 
-    async def load(self, place: Place, since: Revision[S] | None = None, until: int | None = None) -> Revision[S]:
+    async def load(self, place: Stream, since: Revision[S] | None = None, until: int | None = None) -> Revision[S]:
         """Return the latest revision of an instance.
 
         since: a revision from which to go on. until: the number of the last event to count; by default all.
         """
         start = since
         if start is None:
-            start = await self._snapshots.load(place.stream, until)
+            start = await self._snapshots.load(place.name, until)
         number, state, ownership = start.number, start.state, start.ownership
         if number == 0:
-            ownership = await self._first_owner(place.stream)
+            ownership = await self._first_owner(place.name)
         fold = self._fold
         functions, kind, decode = fold.functions, fold.kind, self._codec.decode
-        async for _, bodies in self._events.pages(place.stream, number):
+        async for _, bodies in self._events.pages(place.name, number):
             for body in bodies if until is None else bodies[: until - number]:
                 number += 1
                 try:
@@ -97,15 +97,15 @@ class Streams(Generic[S]):
             if number == until:
                 break
         loaded = Revision(number, state, ownership, start.snapshot)
-        return loaded if until is not None else await self._snapshots.save_when_due(place.stream, loaded)
+        return loaded if until is not None else await self._snapshots.save_when_due(place.name, loaded)
 
-    async def append(self, place: Place, revision: Revision[S], items: Sequence[Item]) -> None:
+    async def append(self, place: Stream, revision: Revision[S], items: Sequence[Item]) -> None:
         """Record events behind a revision. Raises `RevisionConflict`, in a transaction perhaps at its commit."""
-        await self._events.append(place.stream, items, revision.number)
+        await self._events.append(place.name, items, revision.number)
 
-    async def save_snapshot(self, place: Place, revision: Revision[S]) -> Revision[S]:
+    async def save_snapshot(self, place: Stream, revision: Revision[S]) -> Revision[S]:
         """Save a snapshot if enough events have come since the last one."""
-        return await self._snapshots.save_when_due(place.stream, revision)
+        return await self._snapshots.save_when_due(place.name, revision)
 
     async def _first_owner(self, stream: str) -> Ownership:
         async for event in self._events.read(stream):
@@ -113,10 +113,10 @@ class Streams(Generic[S]):
         return Ownership()
 
     def _apply_other(
-        self, place: Place, number: int, body: bytes, state: S, ownership: Ownership
+        self, place: Stream, number: int, body: bytes, state: S, ownership: Ownership
     ) -> tuple[S, Ownership]:
         """Apply an event about access. Raises `UnknownEvent`, which names the place, for any other."""
-        where = f"{place.stream}, revision {number}"
+        where = f"{place.name}, revision {number}"
         try:
             event: Any = self._codec.decode_any(body)
         except UnknownType as unknown:

@@ -45,7 +45,7 @@ from modd.core.message import (
 )
 from modd.core.misfits import path_steps
 from modd.core.naming import placed_name
-from modd.core.observer import Delivery, Observer, current_delivery
+from modd.core.observer import Delivery, Observer, Place, current_delivery, tell_stored
 from modd.core.pydantic_model import pydantic_schema
 from modd.core.raw_data import unknown_fields
 from modd.core.routing import takes_by_name
@@ -73,6 +73,7 @@ __all__ = [
     "Observer",
     "Origin",
     "Part",
+    "Place",
     "Question",
     "Receiver",
     "Sensitive",
@@ -118,6 +119,7 @@ __all__ = [
     "substitute",
     "take_apart",
     "takes_by_name",
+    "tell_stored",
     "unique",
     "unknown_fields",
     "values_of",

@@ -117,7 +117,7 @@ def find_argument(title: str, function: Any, parameter: inspect.Parameter, resou
     return argument(parameter.default, is_default=True)
 
 
-def checked_parameters(function: Any) -> list[inspect.Parameter]:
+def handler_parameters(function: Any) -> list[inspect.Parameter]:
     """Return the parameters of a handler, without ``*args`` and ``**kwargs``. Raises `InvalidHandler` for no first."""
     if isinstance(function, type) or not callable(function):
         raise InvalidHandler(name_of(function), "give a function or an object with __call__")

@@ -16,9 +16,9 @@ from modd.cqrs.arguments import (
     Ask,
     Resources,
     call_inside,
-    checked_parameters,
     factories_of,
     find_argument,
+    handler_parameters,
     hint_of,
     is_envelope,
 )
@@ -45,7 +45,7 @@ class Handler(msgspec.Struct, frozen=True, eq=False):
 
 def types_of(handler: Any) -> tuple[type[Message], ...]:
     """Return the message types in the annotation of the first parameter. Raises `InvalidHandler` for none."""
-    bare, origin, args, *_ = take_apart(hint_of(handler, checked_parameters(handler)[0]))
+    bare, origin, args, *_ = take_apart(hint_of(handler, handler_parameters(handler)[0]))
     inner = args[0] if origin is Envelope and args else bare
     types = () if inner in (inspect.Parameter.empty, Envelope) else tuple(members(inner))
     if not types or not all(isinstance(kind, type) and issubclass(kind, Message) for kind in types):
@@ -61,7 +61,7 @@ def bind_handler(function: Any, name: str | None, resources: Resources, ask: Ask
     name: by default the name of the function. ask: the argument for the annotation `Ask`.
     releases: True for a handler of events, which may yield.
     """
-    first, *more = checked_parameters(function)
+    first, *more = handler_parameters(function)
     title = name or name_of(function)
     if not releases and yields(function):
         raise InvalidHandler(title, "it yields; return a list, or emit events")
