@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from time import time
 from typing import Any, ClassVar, Generic, TypedDict, TypeVar, Unpack, overload
 
@@ -163,6 +163,7 @@ class Aggregate(TypedBus, Generic[S]):
         new_id: Callable[[], str] | None = None,
         clock: Callable[[], float] = time,
     ) -> None:
+        commands, events, inline = map(_readable_again, (commands, events, inline))
         given = {each: value for each, value in locals().items() if each not in ("self", "name", "__class__")}
         self._options: dict[str, Any] = given
         super().__init__(name=_checked_name(name), middleware=middleware, new_id=new_id, clock=clock)
@@ -210,7 +211,7 @@ class Aggregate(TypedBus, Generic[S]):
 
         store: a `modd.stores.SqliteStore` or `modd.stores.MemoryStore`. changes: options of the constructor.
         """
-        options = self._options | {"store": store} | changes
+        options = self._options | {"store": store, "middleware": self.middleware} | changes
         return type(self)(options.pop("name", self.name), **options)
 
     def key(self, envelope: Envelope[Any]) -> str:
@@ -343,6 +344,10 @@ def _parts(decider: Any, state: Any, commands: Any, events: Any) -> tuple[Any, A
     if (state, commands, events) != (None, None, None):
         raise InvalidOption("decider", decider, "give either a decider, or state, commands and events")
     return decider.initial, decider_chain(decider), dict.fromkeys(decider.events, decider.evolve)
+
+
+def _readable_again(values: Any) -> Any:
+    return [*values] if isinstance(values, Iterator) else values
 
 
 def _checked_name(name: Any) -> str:
