@@ -16,6 +16,7 @@ from modd.core import Message, name_of, wire_name
 from modd.cqrs.arguments import Ask, Resources
 from modd.cqrs.envelope import Envelope
 from modd.errors import InvalidOption
+from modd.texts import escape_control
 
 S = TypeVar("S")
 
@@ -109,7 +110,10 @@ class Chain:
 
     def _note(self, error: Exception, step: Step, instance: Instance[Any]) -> None:
         """Note on an error where it was raised."""
-        error.add_note(f"raised by {step.name} when given {self._command} for {self._aggregate}/{instance.id}")
+        place = escape_control(f"{self._aggregate}/{instance.id}")
+        note = f"raised by {step.name} when given {self._command} for {place}"
+        if note not in getattr(error, "__notes__", ()):  # one error may be raised again and again
+            error.add_note(note)
 
 
 def checked_commands(commands: Any) -> dict[type[Message], tuple[Any, ...]]:

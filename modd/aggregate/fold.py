@@ -48,7 +48,7 @@ def checked_state(state: Any) -> Any:
         return state
     try:
         return state()
-    except TypeError as error:
+    except Exception as error:
         cure = f"give a class whose fields have defaults, or an initial value ({error})"
         raise InvalidOption("state", state, cure) from None
 

@@ -26,6 +26,7 @@ from modd.cqrs.stamps import Actor, Duplicate, Received
 from modd.ports.errors import AlreadyHandled, Conflict
 from modd.ports.items import Item
 from modd.ports.transaction import Transaction, usable_transaction
+from modd.texts import escape_control
 
 S = TypeVar("S")
 
@@ -110,7 +111,8 @@ class DecisionRecorder(Generic[S]):
         except CommandRejected as rejection:
             if not (envelope.noted and envelope.has(Received)):
                 raise
-            self._log.info("%s of %s/%s: %s", rejection.command, self._name, rejection.id, rejection.reason)
+            text = f"{rejection.command} of {self._name}/{rejection.id}: {rejection.reason}"
+            self._log.info("%s", escape_control(text))
             envelope.emit(rejection.rejected)
         except AlreadyHandled as error:
             if error.id != self._inbox_id(envelope):
