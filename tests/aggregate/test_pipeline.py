@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from modd import Bus, NotAnswered
-from modd.aggregate import Instance
+from modd.aggregate import Instance, on
 from modd.cqrs import Actor, Envelope, Forbidden, InvalidIntent
 from modd.middleware import Validator
 from modd.stores import MemoryStore
 from modd.testing import Recorder
-from tests.aggregate.billing import Invoice, Issue, Issued, Paid, Pay, invoices, issue, pay, recorded
+from tests.aggregate.billing import Invoice, Issue, Issued, Paid, Pay, invoices, issue, paid, pay, recorded
 
 pytestmark = pytest.mark.anyio
 
@@ -84,6 +84,31 @@ async def test_the_same_aggregate_with_other_options_leaves_the_first_as_it_is()
     with pytest.raises(Forbidden):
         await second.dispatch(Issue("7"))
     assert (first.name, second.name, await recorded(second)) == ("invoice", "bill", 0)
+
+
+async def test_the_same_aggregate_has_the_same_parts_also_if_these_were_iterators_or_added_later() -> None:
+    # WK-9
+    seen = list[str]()
+
+    async def looks(envelope: Envelope[Any], call_next: Any) -> None:
+        seen.append("look")
+        await call_next(envelope)
+
+    async def looks_again(envelope: Envelope[Any], call_next: Any) -> None:
+        seen.append("look again")
+        await call_next(envelope)
+
+    class Notes:
+        async def apply(self, store: Any, stream: str, events: Any) -> None:
+            seen.append(stream)
+
+    parts = {"commands": iter([on(Pay, pay)]), "events": iter([paid]), "inline": iter([Notes()])}
+    aggregate = invoices(**parts, middleware=iter([looks]))
+    aggregate.use(looks_again)
+    for each in (aggregate, aggregate.stored(MemoryStore()), aggregate.stored(MemoryStore()).stored(MemoryStore())):
+        await each.dispatch(Pay("7"))
+    assert seen == ["look", "look again", "invoice/7"] * 3
+    assert aggregate.stored(MemoryStore(), middleware=()).middleware == ()
 
 
 async def test_handlers_of_an_aggregate_have_the_names_of_their_commands() -> None:

@@ -122,6 +122,20 @@ async def test_the_note_names_the_function_of_the_chain_that_raised() -> None:
     assert caught.value.__notes__ == ["raised by odd_later when given Pay for invoice/7"]
 
 
+async def test_an_error_that_is_raised_again_has_one_note() -> None:
+    # WM-24
+    boom = Odd("boom")
+
+    def raises(invoice: Instance[Invoice], command: Pay) -> None:
+        raise boom
+
+    with pytest.raises(Odd) as caught:
+        await invoices(raises, middleware=[Retryer(attempts=3, backoff="none")]).dispatch(Pay("7\x1b[2J"))
+    assert caught.value is boom
+    assert len(boom.__notes__) == 1
+    assert boom.__notes__[0].endswith(r"for invoice/7\x1b[2J")
+
+
 async def test_errors_of_handlers_do_what_they_say() -> None:
     # WM-24
     calls = list[str]()

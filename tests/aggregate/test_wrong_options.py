@@ -36,6 +36,13 @@ class Needy(Value, frozen=True):
     amount: int
 
 
+class Refusing:
+    """A state that cannot be made."""
+
+    def __init__(self) -> None:
+        raise ValueError("no")
+
+
 class Numbered(Command[None]):
     invoice_id: Any
 
@@ -103,6 +110,7 @@ DECIDER = Decider(decide, evolve, Invoice())
         ({"events": [lambda state: state]}, "annotate its second parameter with the type of event"),
         ({"state": None}, "state=None: give state, commands and events, or a decider"),
         ({"state": Needy}, "give a class whose fields have defaults, or an initial value (Missing required"),
+        ({"state": Refusing}, "give a class whose fields have defaults, or an initial value (no)"),
         ({"identity": None}, "identity=None: give either an identity or a boundary"),
         ({"boundary": lambda command: Tagged("a")}, "identity='invoice_id': give either an identity or a boundary"),
         ({"identity": "number"}, "identity='number': Issue has no such field; name one that each command has"),
