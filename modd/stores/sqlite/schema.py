@@ -76,6 +76,10 @@ CREATE INDEX modd_items_ready ON modd_items (queue, coalesce(rank, place)) WHERE
 -- items that have begun may have the id of one that has not
 DROP INDEX modd_items_id;
 CREATE INDEX modd_items_id ON modd_items (queue, id) WHERE id IS NOT NULL;
+
+CREATE TABLE modd_documents (
+    space TEXT NOT NULL, key TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (space, key)
+) WITHOUT ROWID;
 """
 
 
