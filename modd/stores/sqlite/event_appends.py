@@ -20,7 +20,9 @@ INSERT = BulkInsert("INSERT INTO modd_events (position, stream, revision, at, he
 INSERT_TAGS = BulkInsert("INSERT INTO modd_event_tags (tag, position, type)", "(?, ?, ?)")
 
 
-LAST_POSITION = Select("SELECT coalesce(max(position), 0) FROM modd_events", columns=Columns(position=int))
+LAST_POSITION = Select(
+    "SELECT coalesce(max(position), 0) FROM modd_events", columns=Columns(position=int), title="the last position"
+)
 
 
 LAST_REVISION = "SELECT coalesce(max(revision), 0) FROM modd_events WHERE stream = ?"

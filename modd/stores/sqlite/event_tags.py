@@ -9,6 +9,7 @@ import msgspec
 
 from modd.ports.tagged import Alternative, Tagged
 from modd.stores.sqlite.damage import Columns, Damage
+from modd.stores.sqlite.savepoint import one_state
 from modd.stores.sqlite.select import Select
 from modd.stores.sqlite.sql import Connection
 
@@ -44,7 +45,8 @@ class TaggedPositions(Select):
 
     def execute(self, connection: Connection) -> list[Any]:
         """Return a row for each position, rising."""
-        rows = {row for each in self.query.alternatives for row in self._find(connection, each)}
+        with one_state(connection):  # an event that only one alternative sees would hide an earlier one of another
+            rows = {row for each in self.query.alternatives for row in self._find(connection, each)}
         return sorted(rows)[: self.limit]
 
     def _find(self, connection: Connection, alternative: Alternative) -> list[Any]:

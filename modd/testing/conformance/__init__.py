@@ -21,7 +21,7 @@ import pytest
 _MODULES = {
     "base": ("",),
     "cache": ("",),
-    "events": ("", "_read", "_snapshots"),
+    "events": ("", "_pages", "_read", "_snapshots", "_tagged"),
     "inbox": ("",),
     "locks": ("",),
     "outbox": ("", "_leases", "_transactions"),
