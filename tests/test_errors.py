@@ -19,6 +19,7 @@ from modd import Bus, InvalidOption, Message, ModdError, NoHandler, NotAComponen
 from modd.cqrs import Command, CommandBus, HandlersFailed, RateLimited
 from modd.errors import UnpicklableError
 from modd.middleware import RateLimit
+from modd.ports import Tagged
 from modd.texts import text_of
 from tests.names import A, N
 
@@ -75,6 +76,7 @@ VALUES: dict[str, Any] = {
     "Sequence[str]": ["a", "b"],
     "Iterable[type]": [N, A],
     "Sequence[Any]": ["a fault"],
+    "Tagged": Tagged("a", "b", types=[N]) | Tagged("c"),
     "Sequence[Exception]": [ValueError("no"), KeyError("k")],
     "Sequence[tuple[str, str]]": [("$.n", "is odd")],
     "Sequence[tuple[type, str, type]]": [(N, "a", N)],

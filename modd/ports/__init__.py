@@ -14,27 +14,32 @@ from modd.ports.errors import (
     DocumentConflict,
     LeaseLost,
     NoTransaction,
+    QueryConflict,
     ReadConflict,
     RevisionConflict,
     StoreError,
 )
-from modd.ports.events import EventStore, RecordedEvent, Snapshot
+from modd.ports.events import EventPage, EventStore, PositionedBody, RecordedEvent, Snapshot
 from modd.ports.inbox import Inbox
 from modd.ports.items import Claim, DeadLetter, Item, PutResult, Stats, Subscription, Suspects, Unique
 from modd.ports.locks import Locks
 from modd.ports.outbox import Outbox
 from modd.ports.queue import Queue
 from modd.ports.storage import Storage
+from modd.ports.tagged import TYPE_HEADER, Alternative, Tagged
 from modd.ports.transaction import SupportsTransactions, Transaction
 
 __all__ = [
+    "TYPE_HEADER",
     "AlreadyHandled",
+    "Alternative",
     "Cache",
     "Claim",
     "Conflict",
     "DeadLetter",
     "DocumentConflict",
     "Documents",
+    "EventPage",
     "EventStore",
     "Inbox",
     "Item",
@@ -42,7 +47,9 @@ __all__ = [
     "Locks",
     "NoTransaction",
     "Outbox",
+    "PositionedBody",
     "PutResult",
+    "QueryConflict",
     "Queue",
     "ReadConflict",
     "RecordedEvent",
@@ -54,6 +61,7 @@ __all__ = [
     "Subscription",
     "SupportsTransactions",
     "Suspects",
+    "Tagged",
     "Transaction",
     "Unique",
 ]

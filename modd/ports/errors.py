@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from modd.errors import ModdError
+from modd.ports.tagged import Tagged
 from modd.texts import escape_control
 
 
@@ -27,8 +28,8 @@ class LeaseLost(ModdError, RuntimeError):
 class Conflict(ModdError, RuntimeError):
     """A decision rests on content that another writer has changed; nothing was written.
 
-    The base of `RevisionConflict`, `DocumentConflict` and `ReadConflict`. Read anew, and decide again. A worker does
-    that by itself.
+    The base of `RevisionConflict`, `QueryConflict`, `DocumentConflict` and `ReadConflict`. Read anew, and decide again.
+    A worker does that by itself.
     """
 
 
@@ -47,6 +48,24 @@ class RevisionConflict(Conflict):
         super().__init__(
             f"{escape_control(stream)} is at revision {actual}, not at {expected}; read the new events, decide again, "
             f"and append with expected_revision={actual}"
+        )
+
+
+class QueryConflict(Conflict):
+    """Events were appended on condition that no event matches a query, and another writer has appended one that does.
+
+    query: the query of the condition.
+    after: the position behind which no event may match.
+    position: the position of the first event there that matches.
+
+    Read the events that match, decide again, and append with the position of the last one as ``after``.
+    """
+
+    def __init__(self, query: Tagged, after: int, position: int) -> None:
+        self.query, self.after, self.position = query, after, position
+        super().__init__(
+            f"the event at position {position} matches {query!r}, behind position {after}; read the events that match, "
+            "decide again, and append with the position of the last one as `after`"
         )
 
 

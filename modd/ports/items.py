@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 import msgspec
 
@@ -31,8 +31,19 @@ def checked_unique(value: Unique) -> Unique:
     return value
 
 
+def checked_tags(option: str, tags: Any) -> tuple[str, ...]:
+    """Return a tuple of tags: texts that are not empty. Raises `InvalidOption`."""
+    cure = "give a tuple of texts that are not empty"
+    if not isinstance(tags, tuple):
+        raise InvalidOption(option, tags, cure)
+    for tag in tags:
+        if not checked_text(option, tag, cure):
+            raise InvalidOption(option, tags, cure)
+    return tags
+
+
 class Item(msgspec.Struct, frozen=True):
-    """An item to put into a queue or an outbox.
+    """An item to put into a queue or an outbox, or an event to append.
 
     body: the content, in bytes that the queue does not interpret.
     headers: texts about the content, such as its type; none by default.
@@ -43,10 +54,11 @@ class Item(msgspec.Struct, frozen=True):
     unique: decides if the queue drops the item because it has one with this id. "until-done", the default: it drops the
         item until the other one is acknowledged or removed. "until-started": it drops the item only if the other one
         was never claimed, released claims aside.
+    tags: texts by which `Tagged` finds an event, such as ``"course:7"``; none by default, and for events only.
 
     Raises:
-        InvalidOption: a value has a wrong type, a text has half characters, ``delay`` is negative, or ``unique`` is a
-            different word.
+        InvalidOption: a value has a wrong type, a text has half characters, a tag is empty, ``delay`` is negative, or
+            ``unique`` is a different word.
     """
 
     body: bytes
@@ -55,6 +67,7 @@ class Item(msgspec.Struct, frozen=True):
     delay: float = 0.0
     id: str | None = None
     unique: Unique = "until-done"
+    tags: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.body, bytes):  # the error names the type only, because the content may be sensitive
@@ -66,6 +79,8 @@ class Item(msgspec.Struct, frozen=True):
                 checked_text(option, text, "give a text, or None")
         checked_delay("delay", self.delay)
         checked_unique(self.unique)
+        if self.tags != ():
+            checked_tags("tags", self.tags)
 
 
 class PutResult(msgspec.Struct, frozen=True, gc=False):

@@ -10,7 +10,7 @@ from modd.ports.items import Item
 
 
 def checked_event(event: bytes | Item) -> Item:
-    """Return an event to append as an item that has a body and headers only.
+    """Return an event to append as an item that has a body, headers and tags only.
 
     Raises `InvalidOption` for a body that is not bytes, and for a key, a delay or an id.
     """
@@ -21,12 +21,24 @@ def checked_event(event: bytes | Item) -> Item:
     return item
 
 
-def checked_outbox_item(value: bytes | Item) -> Item:
-    """Return bytes or an item as an item without a delay.
+def checked_snapshot(state: bytes | Item) -> Item:
+    """Return the state of a snapshot as an item that has a body and headers only. Raises `InvalidOption`."""
+    return checked_untagged(checked_event(state))
 
-    Raises `InvalidOption` for a body that is not bytes, and for a delay.
+
+def checked_untagged(item: Item) -> Item:
+    """Return an item that has no tags, because only events are found by tags. Raises `InvalidOption`."""
+    if item.tags:
+        raise InvalidOption("tags", item.tags, "only an event of an event store has tags; put this into the headers")
+    return item
+
+
+def checked_outbox_item(value: bytes | Item) -> Item:
+    """Return bytes or an item as an item without a delay and tags.
+
+    Raises `InvalidOption` for a body that is not bytes, for a delay, and for tags.
     """
-    item = value if isinstance(value, Item) else Item(value)
+    item = checked_untagged(value if isinstance(value, Item) else Item(value))
     if item.delay:
         raise InvalidOption("delay", item.delay, "an outbox publishes at once; put delayed work into a queue")
     return item

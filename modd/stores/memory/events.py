@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
+from math import inf
 from time import time
 
 import msgspec
 
-from modd.checks import checked_callable
-from modd.ports.errors import RevisionConflict
-from modd.ports.events import RecordedEvent, Snapshot
+from modd.checks import checked_callable, checked_count, checked_flag
+from modd.ports.errors import QueryConflict, RevisionConflict
+from modd.ports.events import EventPage, PositionedBody, RecordedEvent, Snapshot
 from modd.ports.items import Item
-from modd.stores.checks import checked_event, checked_revision
+from modd.ports.tagged import TYPE_HEADER, Tagged, checked_query
+from modd.stores.checks import checked_event, checked_revision, checked_snapshot
 from modd.stores.memory.access import Alone, MemoryOwner
 from modd.stores.memory.undo_log import Swap
-from modd.stores.paging import PAGE, PagedReader
+from modd.stores.paging import PAGE, GrowingPages, PagedReader
+from modd.stores.tag_index import TagIndex
+from modd.stores.waiting import Notifier
 
 
 class MemoryEventStore:
@@ -31,6 +35,7 @@ class MemoryEventStore:
         self._all: list[RecordedEvent] = []
         self._streams: dict[str, list[RecordedEvent]] = {}
         self._snapshots: dict[str, Snapshot] = {}
+        self._tags, self._notifier = TagIndex(), Notifier()
         self._owner = owner or Alone()
 
     async def append(self, stream: str, events: Sequence[bytes | Item], expected_revision: int) -> int:
@@ -44,6 +49,17 @@ class MemoryEventStore:
         await self._owner.access("append").write(self._append, stream, items, expected)
         return expected + len(items)
 
+    async def append_where(self, stream: str, items: Sequence[bytes | Item], query: Tagged, after: int) -> int | None:
+        """Append events to a stream, all or none, if no event after a position matches; return the last position.
+
+        Raises `QueryConflict` if an event behind ``after`` matches, and `InvalidOption` as `append` does.
+        """
+        condition, first = checked_query(query), checked_revision("after", after)
+        checked = [checked_event(event) for event in items]
+        access = self._owner.access("append_where")
+        position: int | None = await access.write(self._append_where, stream, checked, condition, first)
+        return position
+
     def read(self, stream: str, after: int = 0) -> AsyncIterator[RecordedEvent]:
         """Iterate over the events of a stream after a revision, events appended meanwhile included."""
         first = checked_revision("after", after)
@@ -54,9 +70,40 @@ class MemoryEventStore:
         first = checked_revision("after", after)
         return PagedReader(self._read_all, lambda event: event.position, first)
 
+    def pages(self, stream: str, after: int = 0) -> AsyncIterator[EventPage]:
+        """Iterate over the bodies of a stream after a revision: pages of the first revision, and the bodies."""
+        return GrowingPages(partial(self._read_bodies, stream), checked_revision("after", after))
+
+    async def page(self, after: int, limit: int, headers: bool = True) -> list[PositionedBody]:
+        """Return the first events after a position, up to ``limit``; headers: False to leave the headers empty."""
+        first, most = checked_revision("after", after), checked_count("limit", limit)
+        checked_flag("headers", headers)
+        access, version = self._owner.access("page"), lambda *_: len(self._all[first : first + most])
+        title = "the events of all streams"
+        events = await access.read(title, lambda: self._all[first : first + most], version=version)
+        return [(event.position, event.body, dict(event.headers) if headers else {}) for event in events]
+
+    async def last(self) -> int:
+        """Return the position of the last event; 0 if there is none."""
+        return await self._owner.access("last").read("the position of the last event", lambda: len(self._all))
+
+    async def wait(self, after: int, seconds: float) -> None:
+        """Return as soon as there is an event after a position, at the latest after ``seconds``."""
+        first = checked_revision("after", after)
+
+        async def has_event() -> bool:
+            return await self._owner.access("wait").read("the position of the last event", self._has_event, first)
+
+        await self._notifier.wait(seconds, has_event, lambda: inf)
+
+    def read_where(self, query: Tagged, after: int = 0) -> AsyncIterator[RecordedEvent]:
+        """Iterate over the events of all streams after a position that match the query."""
+        read_page = partial(self._read_where, checked_query(query))
+        return PagedReader(read_page, lambda event: event.position, checked_revision("after", after), ends_short=True)
+
     async def save_snapshot(self, stream: str, revision: int, body: bytes | Item) -> None:
         """Save the state of a stream at a revision, unless a snapshot of a later revision is saved."""
-        checked, item = checked_revision("revision", revision), checked_event(body)
+        checked, item = checked_revision("revision", revision), checked_snapshot(body)
         await self._owner.access("save_snapshot").write(self._save_snapshot, stream, checked, item)
 
     async def snapshot(self, stream: str) -> Snapshot | None:
@@ -84,27 +131,59 @@ class MemoryEventStore:
     def _stream(self, name: str) -> Sequence[RecordedEvent]:
         return self._streams.get(name, ())
 
+    async def _read_bodies(self, stream: str, after: int, limit: int) -> list[bytes]:
+        access, version = self._owner.access("pages"), lambda *_: len(self._stream(stream)[after : after + limit])
+        events = await access.read(
+            f"the events of {stream}", lambda: self._stream(stream)[after : after + limit], version=version
+        )
+        return [event.body for event in events]
+
+    async def _read_where(self, query: Tagged, after: int) -> list[RecordedEvent]:
+        access = self._owner.access("read_where")
+        positions = await access.read(f"the events of {query!r}", self._tags.find, query, after, PAGE)
+        return [_copy(self._all[position - 1]) for position in positions]
+
+    def _has_event(self, after: int) -> bool:
+        return len(self._all) > after
+
     def _append(self, stream: str, items: Sequence[Item], expected: int) -> None:
         actual = len(self._stream(stream))
         if actual != expected:
             raise RevisionConflict(stream, expected, actual)
-        at = self._clock()
-        for item in items:
-            self._record(stream, item, at)
-        if items:
-            self._owner.undo_log.note(partial(self._withdraw, stream, len(items)))
+        self._record(stream, items)
 
-    def _withdraw(self, stream: str, number: int) -> Swap:
-        """Remove the last events, which are of this stream; return a function that adds them again."""
-        first = len(self._all) - number
-        events = self._all[first:]
-        del self._all[first:], self._streams[stream][-number:]
-        return partial(self._add_again, stream, events)
+    def _append_where(self, stream: str, items: Sequence[Item], query: Tagged, after: int) -> int:
+        for position in self._tags.find(query, after, 1):
+            raise QueryConflict(query, after, position)
+        self._record(stream, items)
+        return len(self._all)
 
-    def _add_again(self, stream: str, events: list[RecordedEvent]) -> Swap:
+    def _record(self, stream: str, items: Sequence[Item]) -> None:
+        at, first, revision = self._clock(), len(self._all) + 1, len(self._stream(stream)) + 1
+        events = [
+            RecordedEvent(stream, revision + number, first + number, item.body, dict(item.headers), at)
+            for number, item in enumerate(items)
+        ]
+        if events:
+            self._owner.undo_log.note(self._add(stream, events, [item.tags for item in items]))
+            self._owner.undo_log.wake_at_end(self._notifier)
+            self._notifier.notify()
+
+    def _add(self, stream: str, events: Sequence[RecordedEvent], tags: Sequence[tuple[str, ...]]) -> Swap:
+        """Add events, and return a function that removes them again."""
         self._all += events
-        self._streams[stream] += events
-        return partial(self._withdraw, stream, len(events))
+        self._streams.setdefault(stream, []).extend(events)
+        for event, names in zip(events, tags, strict=True):
+            if names:
+                self._tags.add(event.position, names, event.headers.get(TYPE_HEADER))
+        return partial(self._withdraw, stream, events, tags)
+
+    def _withdraw(self, stream: str, events: Sequence[RecordedEvent], tags: Sequence[tuple[str, ...]]) -> Swap:
+        """Remove the last events, which are of this stream; return a function that adds them again."""
+        del self._all[-len(events) :], self._streams[stream][-len(events) :]
+        for event in reversed(events):
+            self._tags.remove(event.position)
+        return partial(self._add, stream, events, tags)
 
     def _save_snapshot(self, stream: str, revision: int, item: Item) -> None:
         saved = self._snapshots.get(stream)
@@ -117,13 +196,6 @@ class MemoryEventStore:
             self._snapshots.pop(stream, None)
         else:
             self._snapshots[stream] = snapshot
-
-    def _record(self, stream: str, item: Item, at: float) -> None:
-        events = self._streams.setdefault(stream, [])
-        headers = dict(item.headers)
-        recorded = RecordedEvent(stream, len(events) + 1, len(self._all) + 1, item.body, headers, at)
-        events.append(recorded)
-        self._all.append(recorded)
 
 
 def _copy(event: RecordedEvent) -> RecordedEvent:

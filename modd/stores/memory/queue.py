@@ -12,6 +12,7 @@ from modd.checks import checked_choice, checked_count, checked_delay, checked_sp
 from modd.concurrency.loops import loop_time_of
 from modd.ports.items import SUSPECTS, Claim, DeadLetter, Item, PutResult, Stats, Subscription, Suspects
 from modd.ports.queue import CreateDeliveries
+from modd.stores.checks import checked_untagged
 from modd.stores.memory.access import Alone, MemoryOwner
 from modd.stores.memory.queue_state import QueueState
 from modd.stores.waiting import Notifier
@@ -32,7 +33,7 @@ class MemoryQueue:
 
     async def put(self, *items: bytes | Item) -> list[PutResult]:
         """Add items, all or none, and return a result for each; an id that the queue has is not added again."""
-        checked = [item if isinstance(item, Item) else Item(item) for item in items]
+        checked = [checked_untagged(item) if isinstance(item, Item) else Item(item) for item in items]
         access = self._owner.access("put")
         if not access.is_deferred:
             results: list[PutResult] = await access.write(self._state.put, checked)

@@ -14,6 +14,7 @@ from modd.concurrency.loops import steady_time
 from modd.ports.errors import LeaseLost
 from modd.ports.items import HANDLER, Claim, DeadLetter, Item, PutResult, Stats, Subscription, Suspects
 from modd.ports.queue import CreateDeliveries
+from modd.stores.checks import checked_untagged
 from modd.stores.memory.lanes import QueueItem, ReadyItems
 from modd.stores.memory.subscriptions import Announcements, LeftItems
 from modd.stores.memory.timers import IndexedHeap
@@ -131,8 +132,9 @@ class QueueState:
         items = create(self._announced.find(types))
         if items is None:
             return None
+        checked = [checked_untagged(item) for item in items]
         self._forget(event)
-        for item in items:
+        for item in checked:
             self._put(item)
         self._notifier.notify()
         return len(items)

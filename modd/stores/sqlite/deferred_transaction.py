@@ -17,7 +17,7 @@ from modd.stores.errors import ResultNeeded
 from modd.stores.sqlite.base import Store
 from modd.stores.sqlite.errors import StoreReadOnly, is_refused_write
 from modd.stores.sqlite.readers import FreshReads, Readers
-from modd.stores.sqlite.savepoint import roll_back
+from modd.stores.sqlite.savepoint import one_state
 from modd.stores.sqlite.select import Select
 from modd.stores.sqlite.snapshots import ReadSession
 from modd.stores.sqlite.sql import USER_OPERATIONS, CallArgs, Connection, Operation, Refused, execute_call
@@ -148,11 +148,8 @@ def _apply(connection: Connection, reads: Reads, writes: Writes) -> Refused | No
 
 def check_in_one_state(reads: Reads, connection: Connection) -> None:
     """Raise `ReadConflict` unless all reads return the same rows as before, in one state of the file."""
-    connection.execute("BEGIN")
-    try:
+    with one_state(connection):
         changed = find_changed(connection, reads)
-    finally:
-        roll_back(connection)
     if changed is not None:
         raise ReadConflict(changed.title)
 

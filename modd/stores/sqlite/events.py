@@ -6,33 +6,21 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
-from modd.checks import checked_text
-from modd.ports.errors import RevisionConflict
-from modd.ports.events import RecordedEvent, Snapshot
+from modd.checks import checked_count, checked_flag, checked_text
+from modd.ports.events import EventPage, PositionedBody, RecordedEvent, Snapshot
 from modd.ports.items import Item
-from modd.stores.checks import checked_event, checked_revision
-from modd.stores.paging import PAGE, PagedReader
-from modd.stores.sqlite.base import StorePart
+from modd.ports.tagged import Tagged, checked_query
+from modd.stores.checks import checked_event, checked_revision, checked_snapshot
+from modd.stores.paging import PAGE, GrowingPages, PagedReader
+from modd.stores.sqlite.base import Store, StorePart, SupportsWake, next_look
 from modd.stores.sqlite.damage import Columns, Damage
 from modd.stores.sqlite.errors import translate_errors
+from modd.stores.sqlite.event_appends import LAST_POSITION, LAST_REVISION, EventAppends, EventRows
+from modd.stores.sqlite.event_tags import COLUMNS, EVENT, TaggedEvents
 from modd.stores.sqlite.limits import LARGEST, checked_item, checked_number
 from modd.stores.sqlite.select import Select
-from modd.stores.sqlite.sql import BulkInsert, CallArgs, Connection, Refused, decode_headers, encode_headers
-
-INSERT = BulkInsert("INSERT INTO modd_events (position, stream, revision, at, headers, body)", "(?, ?, ?, ?, ?, ?)")
-
-
-LAST_POSITION = "SELECT coalesce(max(position), 0) FROM modd_events"
-
-
-LAST_REVISION = "SELECT coalesce(max(revision), 0) FROM modd_events WHERE stream = ?"
-
-
-REVISION = Columns(revision=int)
-
-
-COLUMNS = "stream, revision, position, body, headers, at"
-
+from modd.stores.sqlite.sql import CallArgs, Connection, decode_headers, encode_headers
+from modd.stores.waiting import Notifier
 
 READ = f"SELECT {COLUMNS} FROM modd_events WHERE stream = ? AND revision > ? ORDER BY revision LIMIT {PAGE}"
 
@@ -40,7 +28,23 @@ READ = f"SELECT {COLUMNS} FROM modd_events WHERE stream = ? AND revision > ? ORD
 READ_ALL = f"SELECT {COLUMNS} FROM modd_events WHERE position > ? ORDER BY position LIMIT {PAGE}"
 
 
-EVENT = Columns(stream=str, revision=int, position=int, body=bytes, headers=bytes | None, at=float)
+READ_BODIES = "SELECT revision, body FROM modd_events WHERE stream = ? AND revision > ? ORDER BY revision LIMIT ?"
+
+
+READ_PAGE = "SELECT position, body, headers FROM modd_events WHERE position > ? ORDER BY position LIMIT ?"
+
+
+READ_PAGE_BODIES = "SELECT position, body, NULL FROM modd_events WHERE position > ? ORDER BY position LIMIT ?"
+
+
+# rows of a page change only if there are more of them, as events are only ever added
+END_OF_PAGE = "SELECT min(coalesce(max(position), 0), ?) FROM modd_events"
+
+
+END_OF_BODIES = "SELECT min(coalesce(max(revision), 0), ?) FROM modd_events WHERE stream = ?"
+
+
+PAGE_COLUMNS = Columns(position=int, body=bytes, headers=bytes | None)
 
 
 SAVE_SNAPSHOT = """INSERT INTO modd_snapshots (stream, revision, at, headers, body) VALUES (?, ?, ?, ?, ?)
@@ -58,8 +62,15 @@ class SqliteEventStore(StorePart):
     """A `modd.ports.EventStore` in the file of a `SqliteStore`: ``store.events``.
 
     Events are never deleted and one task writes, so that positions have no gaps. In a transaction that defers writes,
-    `modd.ports.RevisionConflict` is raised when it commits.
+    `modd.ports.RevisionConflict` and `modd.ports.QueryConflict` are raised when it commits.
     """
+
+    def __init__(self, store: Store, news: set[SupportsWake]) -> None:
+        super().__init__(store)
+        self._notifier = Notifier()
+        appends = EventAppends(partial(news.add, self))
+        # bound once: the writer groups calls by operation, and each access would make another bound method
+        self._append, self._append_where = appends.append, appends.append_where
 
     async def append(self, stream: str, events: Sequence[bytes | Item], expected_revision: int) -> int:
         """Record events at the end of a stream, all or none, and return its revision after them.
@@ -69,10 +80,22 @@ class SqliteEventStore(StorePart):
         """
         expected = checked_revision("expected_revision", expected_revision)
         checked_text("stream", stream)
-        items = [checked_item(checked_event(event)) for event in events]
-        rows = [(encode_headers(item.headers), item.body) for item in items]
-        await self._store.access("append").write(append_events, stream, expected, self._store.clock(), rows)
-        return expected + len(rows)
+        rows = EventRows([checked_item(checked_event(event)) for event in events])
+        await self._store.access("append").write(self._append, stream, expected, self._store.clock(), rows)
+        return expected + len(rows.rows)
+
+    async def append_where(self, stream: str, items: Sequence[bytes | Item], query: Tagged, after: int) -> int | None:
+        """Append events to a stream, all or none, if no event after a position matches; return the last position.
+
+        In a transaction that defers writes it returns None. Raises `modd.ports.QueryConflict` if an event behind
+        ``after`` matches, and `modd.errors.InvalidOption` as `append` does.
+        """
+        condition, first = checked_query(query), min(checked_revision("after", after), LARGEST)
+        checked_text("stream", stream)
+        rows = EventRows([checked_item(checked_event(event)) for event in items])
+        access, at = self._store.access("append_where"), self._store.clock()
+        last: int | None = await access.write(self._append_where, stream, condition, first, at, rows)
+        return last
 
     def read(self, stream: str, after: int = 0) -> AsyncIterator[RecordedEvent]:
         """Iterate over the events of a stream after a revision, events included that are appended meanwhile."""
@@ -85,9 +108,51 @@ class SqliteEventStore(StorePart):
         first = min(checked_revision("after", after), LARGEST)
         return PagedReader(self._read_all, lambda event: event.position, first)
 
+    def read_where(self, query: Tagged, after: int = 0) -> AsyncIterator[RecordedEvent]:
+        """Iterate over the events of all streams after a position that match the query."""
+        first = min(checked_revision("after", after), LARGEST)
+        read_page = partial(self._read_where, checked_query(query))
+        return PagedReader(read_page, lambda event: event.position, first, ends_short=True)
+
+    def pages(self, stream: str, after: int = 0) -> AsyncIterator[EventPage]:
+        """Iterate over the bodies of a stream after a revision: pages of the first revision, and the bodies."""
+        first = min(checked_revision("after", after), LARGEST)
+        return GrowingPages(partial(self._read_bodies, checked_text("stream", stream)), first)
+
+    async def page(self, after: int, limit: int, headers: bool = True) -> list[PositionedBody]:
+        """Return the first events after a position, up to ``limit``; headers: False to leave the headers empty."""
+        first, most = min(checked_revision("after", after), LARGEST), min(checked_count("limit", limit), LARGEST)
+        sql = READ_PAGE if checked_flag("headers", headers) else READ_PAGE_BODIES
+        version = Select(END_OF_PAGE, (min(first + most, LARGEST),))
+        query = Select(sql, (first, most), columns=PAGE_COLUMNS, title="the events of all streams", version=version)
+        rows = await self._store.access("page").read(query)
+        with translate_errors(self._store.name):
+            _check_order(first, (row[0] for row in rows))
+            return [(position, body, decode_headers(encoded)) for position, body, encoded in rows]
+
+    async def last(self) -> int:
+        """Return the position of the last event; 0 if there is none."""
+        [[position]] = await self._store.access("last").read(LAST_POSITION)
+        return int(position)
+
+    async def wait(self, after: int, seconds: float) -> None:
+        """Return as soon as there is an event after a position, at the latest after ``seconds``."""
+        first = checked_revision("after", after)
+
+        async def has_event() -> bool:
+            # outside of a transaction that defers its writes, whose reads would see no later event
+            [[position]] = await self._store.access("wait", at_once=True).read(LAST_POSITION)
+            return bool(position > first)
+
+        await self._notifier.wait(seconds, has_event, next_look)
+
+    def wake(self) -> None:
+        """Wake the tasks that wait, after a commit."""
+        self._notifier.notify()
+
     async def save_snapshot(self, stream: str, revision: int, body: bytes | Item) -> None:
         """Store the snapshot of a stream at a revision, unless there is a later one."""
-        number, item = checked_revision("revision", revision), checked_item(checked_event(body))
+        number, item = checked_revision("revision", revision), checked_item(checked_snapshot(body))
         checked_number("revision", number)
         checked_text("stream", stream)
         await self._store.access("save_snapshot").write(
@@ -109,6 +174,16 @@ class SqliteEventStore(StorePart):
         query = Select(READ, (stream, after), columns=EVENT, title=title, version=version)
         return await self._read(query, after, lambda event: event.revision)
 
+    async def _read_bodies(self, stream: str, after: int, limit: int) -> list[bytes]:
+        version = Select(END_OF_BODIES, (min(after + limit, LARGEST), stream))
+        query = Select(READ_BODIES, (stream, after, limit), title=f"the events of {stream}", version=version)
+        rows = await self._store.access("pages").read(query)
+        with translate_errors(self._store.name):
+            return _checked_bodies(rows, after)
+
+    async def _read_where(self, query: Tagged, after: int) -> list[RecordedEvent]:
+        return await self._read(TaggedEvents(query, after, PAGE), after, lambda event: event.position)
+
     async def _read_all(self, after: int) -> list[RecordedEvent]:
         query = Select(READ_ALL, (after,), columns=EVENT, title="the events of all streams")
         return await self._read(query, after, lambda event: event.position)
@@ -119,27 +194,6 @@ class SqliteEventStore(StorePart):
             events = [_to_event(*row) for row in rows]
             _check_order(after, map(number_of, events))
         return events
-
-
-def append_events(connection: Connection, calls: Sequence[CallArgs]) -> Sequence[Refused | None]:
-    """Record events; each call has the stream, its expected revision, the time, and rows of headers and body."""
-    [[position]] = connection.execute(LAST_POSITION).fetchall()
-    values: list[Any] = []
-    results: list[Refused | None] = []
-    revisions: dict[str, int] = {}
-    for stream, expected, at, rows in calls:
-        if stream not in revisions:
-            [[revisions[stream]]] = REVISION.check(connection.execute(LAST_REVISION, (stream,)).fetchall())
-        if revisions[stream] != expected:
-            results.append(Refused(RevisionConflict(stream, expected, revisions[stream])))
-            continue
-        results.append(None)
-        for headers, body in rows:
-            position += 1
-            revisions[stream] += 1
-            values += (position, stream, revisions[stream], at, headers, body)
-    INSERT.run(connection, values)
-    return results
 
 
 def save_snapshots(connection: Connection, calls: Sequence[CallArgs]) -> Sequence[None]:
@@ -154,6 +208,16 @@ def _check_order(after: int, numbers: Iterable[int]) -> None:
         if number <= after:
             raise Damage(f"event {number} comes after event {after}")
         after = number
+
+
+def _checked_bodies(rows: list[Any], after: int) -> list[bytes]:
+    """Return the bodies of rows of revision and body. Raises `Damage` for gaps, and for values of a wrong type."""
+    if not rows:
+        return []
+    revisions, bodies = zip(*rows, strict=True)  # column by column, because a loop over rows takes as long as to fold
+    if {*map(type, bodies)} != {bytes} or revisions != (*range(after + 1, after + 1 + len(rows)),):
+        raise Damage(f"events after {after} that are no bytes, or have a gap")
+    return [*bodies]
 
 
 def _to_event(

@@ -11,7 +11,8 @@ from modd.checks import checked_choice, checked_count, checked_delay, checked_sp
 from modd.errors import InvalidOption
 from modd.ports.items import SUSPECTS, Claim, DeadLetter, Item, PutResult, Stats, Subscription, Suspects
 from modd.ports.queue import CreateDeliveries
-from modd.stores.sqlite.base import Access, Autocommit, Claimable, Store
+from modd.stores.checks import checked_untagged
+from modd.stores.sqlite.base import Access, Autocommit, Claimable, Store, SupportsWake
 from modd.stores.sqlite.errors import translate_errors
 from modd.stores.sqlite.lease import leased_row
 from modd.stores.sqlite.limits import LARGEST, checked_bytes, checked_item, checked_item_ids
@@ -36,7 +37,7 @@ class SqliteQueue(Claimable):
     notifies_only_claimable: ClassVar[bool] = True
 
     def __init__(
-        self, store: Store, name: str, outbox: SqliteOutbox, positions: Positions, news: set[SqliteQueue]
+        self, store: Store, name: str, outbox: SqliteOutbox, positions: Positions, news: set[SupportsWake]
     ) -> None:
         super().__init__(store)
         self.name, self.outbox = name, outbox
@@ -223,7 +224,7 @@ class SqliteQueue(Claimable):
     def _to_row(self, item: Any) -> ItemRow:
         if not isinstance(item, Item):  # the error shows the type alone, because a body is confidential
             raise InvalidOption("body", type(item), "give bytes; encode what you put")
-        checked_item(item)
+        checked_item(checked_untagged(item))
         state = DELAYED if item.delay else READY if item.key is None else BLOCKED
         due = self._store.clock() + item.delay if item.delay else None
         only_unclaimed = item.unique == "until-started"

@@ -18,7 +18,7 @@ from modd.concurrency.loops import check_loop, current_loop, is_over, is_running
 from modd.core import detached
 from modd.ports.inbox import WEEK
 from modd.stores.errors import ResultNeeded
-from modd.stores.sqlite.base import Access, Autocommit
+from modd.stores.sqlite.base import Access, Autocommit, SupportsWake
 from modd.stores.sqlite.cache import SqliteCache
 from modd.stores.sqlite.connection import LoopThread, start_loop_thread
 from modd.stores.sqlite.deferred_transaction import DeferredTransaction
@@ -80,13 +80,14 @@ class SqliteStore:
         self.clock = checked_callable("clock", clock)
         self._timeout = checked_delay("timeout", timeout)
         self._connect = connect_file if connect is None else checked_callable("connect", connect)
-        self.events, self.cache, self.locks = SqliteEventStore(self), SqliteCache(self), SqliteLocks(self)
+        self._news: set[SupportsWake] = set()
+        """The parts that may have more for those who wait, after the commit that is under way."""
+        self.events = SqliteEventStore(self, self._news)
+        self.cache, self.locks = SqliteCache(self), SqliteLocks(self)
         self.inbox, self.outbox = SqliteInbox(self, checked_span("retention", retention)), SqliteOutbox(self)
         self._sweeper = Sweeper(self, retention)
         self._queues: dict[str, SqliteQueue] = {}
         self._documents: dict[str, SqliteDocuments] = {}
-        self._news: set[SqliteQueue] = set()
-        """The queues that may have more to claim after the commit that is under way."""
         self._positions = Positions()
         self._lifespan = Lifespan(self.name)
         self._process = self._thread = 0

@@ -22,7 +22,7 @@ _MODULES = {
     "base": ("",),
     "cache": ("",),
     "documents": ("",),
-    "events": ("", "_read", "_snapshots"),
+    "events": ("", "_pages", "_read", "_snapshots", "_tagged"),
     "inbox": ("",),
     "locks": ("",),
     "outbox": ("", "_leases", "_transactions"),
