@@ -159,31 +159,33 @@ class MemoryEventStore:
         return len(self._all)
 
     def _record(self, stream: str, items: Sequence[Item]) -> None:
-        at, first, revision = self._clock(), len(self._all) + 1, len(self._stream(stream)) + 1
-        events = [
-            RecordedEvent(stream, revision + number, first + number, item.body, dict(item.headers), at)
-            for number, item in enumerate(items)
-        ]
+        at, position, revision = self._clock(), len(self._all), len(self._stream(stream))
+        events: list[RecordedEvent] = []
+        for item in items:
+            position, revision = position + 1, revision + 1
+            events.append(RecordedEvent(stream, revision, position, item.body, dict(item.headers), at))
         if events:
-            self._owner.undo_log.note(self._add(stream, events, [item.tags for item in items]))
-            self._owner.undo_log.wake_at_end(self._notifier)
+            self._add(stream, events, items)
             self._notifier.notify()
+            if self._owner.undo_log.is_on:
+                self._owner.undo_log.note(partial(self._withdraw, stream, events, items))
+                self._owner.undo_log.wake_at_end(self._notifier)
 
-    def _add(self, stream: str, events: Sequence[RecordedEvent], tags: Sequence[tuple[str, ...]]) -> Swap:
+    def _add(self, stream: str, events: Sequence[RecordedEvent], items: Sequence[Item]) -> Swap:
         """Add events, and return a function that removes them again."""
         self._all += events
         self._streams.setdefault(stream, []).extend(events)
-        for event, names in zip(events, tags, strict=True):
-            if names:
-                self._tags.add(event.position, names, event.headers.get(TYPE_HEADER))
-        return partial(self._withdraw, stream, events, tags)
+        for event, item in zip(events, items, strict=True):
+            if item.tags:
+                self._tags.add(event.position, item.tags, event.headers.get(TYPE_HEADER))
+        return partial(self._withdraw, stream, events, items)
 
-    def _withdraw(self, stream: str, events: Sequence[RecordedEvent], tags: Sequence[tuple[str, ...]]) -> Swap:
+    def _withdraw(self, stream: str, events: Sequence[RecordedEvent], items: Sequence[Item]) -> Swap:
         """Remove the last events, which are of this stream; return a function that adds them again."""
         del self._all[-len(events) :], self._streams[stream][-len(events) :]
         for event in reversed(events):
             self._tags.remove(event.position)
-        return partial(self._add, stream, events, tags)
+        return partial(self._add, stream, events, items)
 
     def _save_snapshot(self, stream: str, revision: int, item: Item) -> None:
         saved = self._snapshots.get(stream)
