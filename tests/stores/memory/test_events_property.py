@@ -128,5 +128,5 @@ async def run(history: list[Any]) -> None:
 @settings(max_examples=EXAMPLES)
 @given(history=st.lists(steps, max_size=20))
 def test_an_event_store_does_what_the_model_does(backend: str, history: list[Any]) -> None:
-    # ST-6
+    # ST-6, WM-1, WM-2
     run_virtual(run, history, backend=backend)
