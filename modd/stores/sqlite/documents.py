@@ -13,7 +13,7 @@ from modd.stores.sqlite.base import Store, StorePart
 from modd.stores.sqlite.damage import Columns
 from modd.stores.sqlite.limits import LARGEST, checked_bytes
 from modd.stores.sqlite.select import Select
-from modd.stores.sqlite.sql import USER_OPERATIONS, CallArgs, Connection, Refused
+from modd.stores.sqlite.sql import REFUSING_OPERATIONS, USER_OPERATIONS, CallArgs, Connection, Refused
 
 S = TypeVar("S")
 V = TypeVar("V")
@@ -121,6 +121,7 @@ def fold_documents(connection: Connection, calls: Sequence[CallArgs]) -> Sequenc
 
 
 USER_OPERATIONS.add(fold_documents)
+REFUSING_OPERATIONS.update((swap_documents, fold_documents))
 
 
 def _swap(connection: Connection, space: str, key: str, body: bytes | None, expected: bytes | None) -> Refused | None:
