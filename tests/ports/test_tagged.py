@@ -62,4 +62,4 @@ def test_a_query_is_joined_with_queries_only() -> None:
     # WM-2
     wrong: Any = "b"
     with pytest.raises(TypeError):
-        Tagged("a") | wrong
+        _ = Tagged("a") | wrong

@@ -82,12 +82,13 @@ def _rarest_first(connection: Connection, tags: tuple[str, ...], after: int) -> 
     """
     if len(tags) == 1:
         return [*tags]
-    limit, least = FIRST_COUNT, FIRST_COUNT
-    while least == limit:
-        limit *= 4
+    limit = FIRST_COUNT
+    while True:
         counts = {tag: connection.execute(COUNT_SOME, (tag, after, limit)).fetchall()[0][0] for tag in tags}
         least = min(counts.values())
-    return sorted(tags, key=counts.__getitem__) if least else []
+        if least < limit:
+            return sorted(tags, key=counts.__getitem__) if least else []
+        limit *= 4
 
 
 @lru_cache
