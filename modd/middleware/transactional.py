@@ -24,7 +24,7 @@ from modd.ports.transaction import usable_transaction
 
 
 class TransactionalStore(Protocol):
-    """The store of a `Transactional`: a `modd.stores.SqliteStore`, or any object with these two."""
+    """The store of a `Transactional`: a `modd.ports.Storage`, such as a `SqliteStore`, or any object with these two."""
 
     def transaction(self, *, immediate: bool = False) -> AbstractAsyncContextManager[object]:
         """Return a transaction, to be entered with ``async with``; inside of another one, a savepoint of that.
@@ -54,7 +54,8 @@ class Transactional:
     is committed with it. Multiple handlers of a type share the transaction, and run one after another: give the bus
     ``concurrent=False``.
 
-    store: a `modd.stores.SqliteStore`, or any object with ``transaction()`` and an ``outbox`` that joins it.
+    store: a `modd.stores.SqliteStore` or `MemoryStore`, or any object with ``transaction()`` and an ``outbox`` that
+        joins it.
     key: a function of the envelope, sync or async; events with the same text are passed on in order, and handled one
         after another. None, the default, for the key of the message that a worker claimed, if it has one.
     codec: encodes the events; by default one for each type.

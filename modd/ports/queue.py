@@ -53,6 +53,7 @@ class Queue(Protocol):
 
         An item with an id that the queue has, in any state, is a duplicate and is dropped. With
         ``unique="until-started"`` it is one only if the other item was never claimed, as far as its attempts count.
+        An item with tags, which are for events, is `InvalidOption`.
         """
         ...
 
