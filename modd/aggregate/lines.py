@@ -41,7 +41,7 @@ class Lines:
         deciding = self._in_chains.setdefault(transaction, [])
         if stream in deciding:
             raise Deadlock([self._name_of(each) for each in deciding[deciding.index(stream) :]])
-        if getattr(transaction, "is_deferred", True):
+        if is_deferred(transaction):
             await self._wait(stream, transaction)
         deciding.append(stream)
         try:
@@ -64,3 +64,8 @@ class Lines:
 
     def _name_of(self, stream: str) -> str:
         return f"{self._name} {stream!r}"
+
+
+def is_deferred(transaction: Transaction) -> bool:
+    """Return True if the writes of a transaction are done at its end, so that others may write before."""
+    return getattr(transaction, "is_deferred", True)

@@ -17,7 +17,7 @@ from modd.aggregate.event_codec import EventCodec
 from modd.aggregate.fold import Fold
 from modd.aggregate.inline import Inline
 from modd.aggregate.instance import Instance
-from modd.aggregate.lines import Lines
+from modd.aggregate.lines import Lines, is_deferred
 from modd.aggregate.revision import Revision, RevisionCache
 from modd.core import Message
 from modd.cqrs.envelope import Envelope
@@ -275,7 +275,8 @@ class DecisionRecorder(Generic[S]):
         """Return the latest revision that is at hand, and True if nothing later can be in the store."""
         own = None if transaction is None else transaction.local.get((self, place.name))
         known = self._cache.get(place.name) if own is None else own
-        if known is None or not self._instances.trusts_memory:
+        is_certain = transaction is not None and not is_deferred(transaction)  # nobody else can write meanwhile
+        if known is None or is_certain or not self._instances.trusts_memory:
             return await self._instances.load(place, known), True
         return known, own is not None
 
