@@ -55,20 +55,46 @@ async def test_a_conflict_is_raised_after_so_many_attempts_and_nothing_is_record
     assert meddling.seen == [0, 10, 20, 30]
 
 
-@pytest.mark.parametrize("immediate", [False, True])
 async def test_in_a_transaction_of_somebody_else_a_conflict_is_raised_to_its_owner_who_begins_it_again(
-    immediate: bool, stores: Any
+    stores: Any,
 ) -> None:
     # WM-29, WM-31
     aggregate, other = invoices(store=stores[0]), invoices(store=stores[1])
     await aggregate.dispatch(Issue("7"))
     await other.dispatch(Issue("7", 20))
     with pytest.raises(Conflict):
-        async with stores[0].transaction(immediate=immediate):
+        async with stores[0].transaction():
             await aggregate.dispatch(Pay("7"))
-    async with stores[0].transaction(immediate=immediate):
+    async with stores[0].transaction():
         assert await aggregate.ask(Pay("7")) == 20
     assert await recorded(aggregate) == 3
+
+
+async def test_in_an_immediate_transaction_there_is_no_conflict(stores: Any) -> None:
+    # WM-29, WM-31
+    aggregate, other = invoices(store=stores[0]), invoices(store=stores[1])
+    await aggregate.dispatch(Issue("7"))
+    await other.dispatch(Issue("7", 20))
+    async with stores[0].transaction(immediate=True):
+        assert await aggregate.ask(Pay("7")) == 20
+    assert await recorded(aggregate) == 3
+
+
+@pytest.mark.parametrize("immediate", [False, True])
+async def test_events_that_a_chain_appends_to_its_own_stream_in_a_transaction_are_a_conflict(
+    immediate: bool, store: Any
+) -> None:
+    # WM-29
+    async def meddles(invoice: Instance[Invoice], command: Pay) -> Paid:
+        await store.events.append("invoice/7", [b"{}"], invoice.revision)
+        return Paid(command.invoice_id)
+
+    aggregate = invoices(meddles, store=store)
+    await aggregate.dispatch(Issue("7"))
+    with pytest.raises(RevisionConflict):
+        async with store.transaction(immediate=immediate):
+            await aggregate.dispatch(Pay("7"))
+    assert (await recorded(aggregate), (await aggregate.get("7")).revision) == (1, 1)
 
 
 async def test_a_rejection_from_a_kept_state_is_looked_at_again_with_the_stored_events(stores: Any) -> None:

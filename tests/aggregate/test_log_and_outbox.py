@@ -133,6 +133,30 @@ async def test_workers_of_two_stores_on_one_file_lose_no_command(stores: Any) ->
     assert await stores[0].queue("payments").stats() == EMPTY
 
 
+async def test_one_command_that_two_workers_have_at_once_takes_effect_once(stores: Any) -> None:
+    # WM-10, WM-33
+    both, calls = anyio.Event(), list[str]()
+
+    async def waits(invoice: Instance[Invoice], command: Pay, emit: Emit) -> Paid:
+        calls.append(command.invoice_id)
+        emit(Receipt(command.invoice_id))
+        if len(calls) == 2:
+            both.set()
+        await both.wait()
+        return Paid(command.invoice_id)
+
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks:
+            for store, name in zip(stores, "ab", strict=True):
+                aggregate, queue = invoices(waits, store=store), store.queue(name)
+                await queue.put(aggregate.codec.encode(Envelope(Pay("7"), id="c-1")))
+                worker = Worker(queue, aggregate, outbox=store.outbox, attempts=3, backoff="none", max_messages=1)
+                tasks.start_soon(worker.run)
+    assert [event.stream async for event in stores[0].events.read_all()] == ["invoice/7"]
+    assert await in_outbox(stores[0]) == [Receipt("7")]
+    assert [await stores[0].queue(name).stats() for name in "ab"] == [EMPTY, EMPTY]
+
+
 async def test_commands_that_are_queued_by_their_instance_are_handled_in_order(store: Any) -> None:
     # WM-10, WM-30
     queue, aggregate = store.queue("payments"), invoices(store=store, commands={Issue: issue})

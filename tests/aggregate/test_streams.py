@@ -148,6 +148,21 @@ async def test_a_stored_event_of_an_unknown_type_names_stream_revision_and_type(
     assert caught.value.known == ("Issued", "Paid")
 
 
+@pytest.mark.parametrize("states", [10, 0])
+async def test_an_error_of_an_event_function_comes_out_when_the_stream_is_read(states: int, store: Any) -> None:
+    # WM-36
+    await invoices(store=store).dispatch(Issue("7"))
+
+    def fails(state: Invoice, event: Issued) -> Invoice:
+        raise KeyError("amount")
+
+    aggregate = invoices(store=store, events={Issued: fails, Paid: paid}, states=states)
+    with pytest.raises(KeyError, match="amount"):
+        await aggregate.get("7")
+    with pytest.raises(KeyError, match="amount"):
+        await aggregate.dispatch(Pay("7"))
+
+
 async def test_events_of_derived_types_and_states_of_derived_classes_are_folded() -> None:
     # WM-36
     class Special(Invoice, frozen=True):
