@@ -222,9 +222,10 @@ class DecisionRecorder(Generic[S]):
         events = decision.events
         items = self._codec.items(events, envelope) if events else ()
         if envelope.has_own_id or (items and self._inline):
-            async with self._store.transaction() if transaction is None else nullcontext(transaction) as owner:
+            async with self._store.transaction() if transaction is None else nullcontext():
                 await self._record_all(envelope, place, revision, events, items)
-                owner.local[self, self._inbox_id(envelope)] = True  # a deferred transaction does not read its writes
+            if transaction is not None and envelope.has_own_id:  # one that is deferred does not read its writes
+                transaction.local[self, self._inbox_id(envelope)] = True
         elif items:
             await self._instances.append(place, revision, items)
         if items:

@@ -57,6 +57,3 @@ class RevisionCache:
     def drop(self, key: str) -> None:
         """Forget the revision of an instance, if it is here."""
         self._revisions.pop(key, None)
-
-    def __len__(self) -> int:
-        return len(self._revisions)
