@@ -272,9 +272,10 @@ class Aggregate(TypedBus, Generic[S]):
         function that fails before any has rejected.
         """
         envelope = _enveloped(command, stamps)
-        chain = self._chains.get(type(envelope.message))
+        kind = type(envelope.message)
+        chain = next((self._chains[base] for base in kind.__mro__ if base in self._chains), None)
         if chain is None:
-            raise NoHandler(type(envelope.message), self.name, self.types)
+            raise NoHandler(kind, self.name, self.types)
         return await explain(chain, await self._recorder.load(envelope, self.clock()), envelope)
 
     async def ask(self, intent: IntentOf[R] | Carrier[IntentOf[R]], /, *stamps: Stamp) -> R:
