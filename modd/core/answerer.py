@@ -83,6 +83,11 @@ class Answerer(Part):
     def functions(self) -> tuple[Callable[..., Any], ...]:
         """The functions that handle its types, as they were registered."""
 
+    @property
+    @abstractmethod
+    def emitted(self) -> tuple[type[Message], ...]:
+        """The types of message that it is known to emit or to return in a turn of the bus around it."""
+
     @abstractmethod
     def may_emit(self, kind: type[Message]) -> bool:
         """Return False if it is known to emit and to return no message of a type."""

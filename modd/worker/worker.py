@@ -134,6 +134,8 @@ class Worker:
         checked_optional("inbox", inbox, ("add", "has"))
         outbox = checked_optional("outbox", outbox if outbox is not None else _outbox_of(inbox, *sources), ("put",))
         self._buses = ServedBuses(bus)
+        for each in self._buses.buses:
+            each.emits_to_outbox = each.emits_to_outbox or outbox is not None
         decoder = codec if codec is not None else self._buses.codec
         subscriber = Subscriber(self._buses, decoder, retention)
         self._sources = create_sources(sources, inbox, outbox, subscriber)
