@@ -160,7 +160,7 @@ def answerers_in(part: Part, kind: type[Message] | None = None) -> Iterator[Answ
 
 
 def may_overlap(bus: Any) -> bool:
-    """Return True if nothing in a bus needs turns apart: it has typed buses and buses whose turns overlap, no others.
+    """Return True if turns of a bus may overlap: its components are typed buses, and buses whose turns overlap.
 
     A bus without components is exclusive, for components that may come and keep state.
     """

@@ -192,7 +192,7 @@ def _circles(bus: Any, buses: list[Any]) -> Iterator[Finding]:
     asked = {id(each): _asked_contexts(bus, each, contexts) for each in contexts}
     told: set[frozenset[int]] = set()
     for start in contexts:
-        circle = _way_back(start, asked)
+        circle = _path_back(start, asked)
         if circle and frozenset(map(id, circle)) not in told:
             told.add(frozenset(map(id, circle)))
             yield Finding(
@@ -211,16 +211,16 @@ def _asked_contexts(bus: Any, asker: Any, contexts: list[Any]) -> list[Any]:
     return [each for each in others if any(is_among(answerer, inside(each)) for answerer in answering)]
 
 
-def _way_back(start: Any, asked: dict[int, list[Any]]) -> list[Any]:
-    """Return the shortest way on which a bus asks itself, without its end; nothing if there is none."""
-    ways, seen = [[start]], set[int]()
-    for way in ways:
-        for other in asked[id(way[-1])]:
+def _path_back(start: Any, asked: dict[int, list[Any]]) -> list[Any]:
+    """Return the shortest path on which a bus asks itself, without its end; nothing if there is none."""
+    paths, seen = [[start]], set[int]()
+    for path in paths:
+        for other in asked[id(path[-1])]:
             if other is start:
-                return way
+                return path
             if id(other) not in seen:
                 seen.add(id(other))
-                ways.append([*way, other])
+                paths.append([*path, other])
     return []
 
 

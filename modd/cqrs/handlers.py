@@ -219,7 +219,9 @@ def _describe_unknown(parameter: inspect.Parameter, hint: Any, resources: Resour
     names = [getattr(key, "__name__", str(key)) for key in resources]
     known = ", ".join(["Envelope", "Emit", "Ask", "Transaction", *names])
     hinted = "no annotation" if hint is parameter.empty else f"the annotation {getattr(hint, '__name__', hint)}"
-    return f"its parameter {parameter.name!r} has {hinted}, and this bus can fill: {known}; add it to resources={{...}}"
+    return (
+        f"its parameter {parameter.name!r} has {hinted}, and this bus can provide: {known}; add it to resources={{...}}"
+    )
 
 
 def _make_handler(

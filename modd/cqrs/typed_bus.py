@@ -234,7 +234,7 @@ class TypedBus(Answerer):
             dispatched = await self.dispatch(message)
             return dispatched.caused if dispatched.events else None
         try:
-            dispatched = question.answer = await self.dispatch(question.given, *question.stamps)
+            dispatched = question.answer = await self.dispatch(question.sent, *question.stamps)
         except Exception as error:
             question.error = error
             raise
@@ -297,11 +297,11 @@ class TypedBus(Answerer):
         Raises as `dispatch` does, and `NotAnswered` when there is no result; an intent that would be queued for later
         is not queued then.
         """
-        given: Any = intent
+        untyped: Any = intent
         if self._middleware.may_queue:
-            dispatched = await self._dispatch_expecting(given, stamps)
+            dispatched = await self._dispatch_expecting(untyped, stamps)
         else:
-            dispatched = await self.dispatch(given, *stamps)
+            dispatched = await self.dispatch(untyped, *stamps)
         if not dispatched.answered:
             raise NotAnswered(type(dispatched.envelope.message), self.name)
         return dispatched.result  # type: ignore[no-any-return]

@@ -38,7 +38,7 @@ GRACE = 1.0
 class Worker:
     """A worker: claims messages from queues and has typed buses handle them.
 
-    Use it where commands and events are queued, by `Enqueue` or a `Relay`, and handled later, often in a process apart.
+    Use it where commands and events are queued, by `Enqueue` or a `Relay`, and handled later, in any process.
     ``await Worker(queue, commands).run()`` works until you call ``stop()``.
 
     Each message is handled at least once; the effects of a handler in the transaction of the store happen exactly once.
