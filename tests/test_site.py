@@ -187,6 +187,18 @@ def test_coding_assistants_get_an_index_the_whole_book_and_a_skill(site: Path) -
     assert (site / "skill.md").is_file()
 
 
+def test_the_index_for_coding_assistants_has_the_first_sentence_of_each_page(site: Path) -> None:
+    # BK-3
+    index = (site / "llms.txt").read_text(encoding="utf-8")
+    summaries = dict(re.findall(r"^- \[.+\]\((.+)\.html\): (.+)$", index, re.MULTILINE))
+    pages = [page for page in (ROOT / "docs").rglob("*.md") if page.parent.name in ("start", "how-to", "understand")]
+    assert pages
+    for page in pages:
+        head = " ".join(page.read_text(encoding="utf-8").split("\n\n")[1].split())
+        plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", head).replace("**", "")
+        assert plain.startswith(summaries[page.relative_to(ROOT / "docs").with_suffix("").as_posix()]), page
+
+
 def test_the_glossary_has_each_term_once_in_order() -> None:
     # BK-2
     terms = re.findall(r"^## (.+)$", (ROOT / "docs/reference/glossary.md").read_text(encoding="utf-8"), re.MULTILINE)

@@ -84,9 +84,9 @@ async def test_all_that_a_transaction_writes_is_committed_together(path: Path, i
 # BK-21
 async def test_the_proof_writes_with_every_part_of_a_store_that_joins_its_transactions(path: Path) -> None:
     store = SqliteStore(path)
-    joining = {name for name, part in vars(store).items() if isinstance(part, SupportsTransactions)}
+    joining = {name for name, part in vars(store).items() if hasattr(part, "transaction")}
     assert joining - {"cache", "locks"} == {"events", "inbox", "outbox"}
-    assert isinstance(store.queue("orders"), SupportsTransactions)
+    assert hasattr(store.queue("orders"), "transaction")
     assert {"event", "snapshot", "inbox", "outbox", "queue"} < {*ALL}
 
 
