@@ -32,7 +32,7 @@ RIDDLES = re.compile(
     \bthose\ who\ (read|write)\b | \bturns(\ of\ \S+\ \S+)?\ apart\b | \b(is|was)\ let\ (in|out)\ (does|is)\b
     | \blet\ out\ is\ not\b | \bone\ that\ collects\b | \bmakes\ are\b | \b(a|each|every|other|both)\ make\ of\b
     | \bthat\ share\ one\ run\b | (^|[.;:]\ )Who(ever)?\b[^?]*([.;]|$) | \bwho\ comes\b
-    | (^|[.;:]\ )What\ (is\ found|only|was)\b[^?]*([.;]|$) | \bnobody\b | \bwhoever\b
+    | (^|[.;:]\ )What\ (is\ found|only|was)\b[^?]*([.;]|$) | \bwhoever\b
     | \bg(ives?|iven|ave)\ (it\ |them\ )?back\b | \bcarefully\b
     """,
     re.VERBOSE,
@@ -198,7 +198,6 @@ def test_no_page_docstring_or_error_has_a_phrase_that_readers_misunderstood() ->
         "who comes while the first is going on waits for it",
         "What is found.",
         "What only looks.",
-        "the messages that nobody takes",
         "whoever waits asks again",
         "the bus gives it back",
         "read them carefully",
