@@ -244,6 +244,13 @@ class Aggregate(TypedBus, Generic[S]):
         """
         return await self._recorder.read(_enveloped(command, stamps), self.clock())
 
+    async def current(self, command: Any, /, *stamps: Stamp) -> Instance[S]:
+        """Return the instance that a command would be decided for, as this process has it in memory, for reading.
+
+        command, stamps: as for `read`. Another process may have recorded events that it does not show.
+        """
+        return await self._recorder.current(_enveloped(command, stamps), self.clock())
+
     def history(self, id: object, *, tenant: str | None = None) -> AsyncIterator[Change[S]]:
         """Iterate over the events of an instance, each with the state after it.
 

@@ -1,14 +1,17 @@
 """The interfaces to storage, as protocols over bytes.
 
-`Queue`, `Outbox` and `Inbox` carry work, `EventStore` keeps events for ever, `Cache` and `Locks` support middleware.
+`Queue`, `Outbox` and `Inbox` carry work, `EventStore` keeps events for ever, `Documents` the latest state of things,
+`Cache` and `Locks` support middleware.
 `modd.stores` has implementations in memory and on SQLite. Any object with these methods is an implementation; test your
 own with the suites of `modd.testing.conformance`.
 """
 
 from modd.ports.cache import Cache
+from modd.ports.documents import Documents
 from modd.ports.errors import (
     AlreadyHandled,
     Conflict,
+    DocumentConflict,
     LeaseLost,
     NoTransaction,
     QueryConflict,
@@ -34,6 +37,8 @@ __all__ = [
     "Claim",
     "Conflict",
     "DeadLetter",
+    "DocumentConflict",
+    "Documents",
     "EventPage",
     "EventStore",
     "Inbox",

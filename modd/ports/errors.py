@@ -28,8 +28,8 @@ class LeaseLost(ModdError, RuntimeError):
 class Conflict(ModdError, RuntimeError):
     """A decision rests on content that another writer has changed; nothing was written.
 
-    The base of `RevisionConflict`, `QueryConflict` and `ReadConflict`. Read anew, and decide again. A worker does that
-    by itself.
+    The base of `RevisionConflict`, `QueryConflict`, `DocumentConflict` and `ReadConflict`. Read anew, and decide again.
+    A worker does that by itself.
     """
 
 
@@ -82,6 +82,23 @@ class ReadConflict(Conflict):
         super().__init__(
             f"another writer has changed the rows of {statement!r} since this transaction read them, and nothing was "
             "written; run the block again, in `store.transaction(immediate=True)` if it has to get through"
+        )
+
+
+class DocumentConflict(Conflict):
+    """A document is not as its writer expected, because another writer has changed it.
+
+    space: the name of the space of the document.
+    key: the key of the document.
+
+    Get the document anew, decide again, and swap it with what you have got as ``expected``.
+    """
+
+    def __init__(self, space: str, key: str) -> None:
+        self.space, self.key = space, key
+        super().__init__(
+            f"the document {key!r} of {space!r} is not as expected, because another writer has changed it; get it "
+            "anew, decide again, and swap it with what you have got as `expected`"
         )
 
 

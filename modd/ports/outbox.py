@@ -20,7 +20,7 @@ class Outbox(Protocol):
     async def put(self, *items: bytes | Item) -> list[str]:
         """Add items, all or none, and return their ids; an id that the outbox has is not added again.
 
-        An item with a delay is `InvalidOption`: put it into a queue.
+        An item with a delay is `InvalidOption`: put it into a queue. So is one with tags, which are for events.
         """
         ...
 

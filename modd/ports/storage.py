@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from modd.ports.cache import Cache
+from modd.ports.documents import Documents
 from modd.ports.events import EventStore
 from modd.ports.inbox import Inbox
 from modd.ports.locks import Locks
@@ -43,6 +44,10 @@ class Storage(SupportsTransactions, Protocol):
     @property
     def locks(self) -> Locks:
         """The locks."""
+        ...
+
+    def documents(self, space: str) -> Documents:
+        """Return the documents of this space; its first use creates it."""
         ...
 
     def queue(self, name: str) -> Queue:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from modd.checks import checked_text
 from modd.errors import InvalidOption
 from modd.ports.items import Item
 
@@ -41,6 +42,21 @@ def checked_outbox_item(value: bytes | Item) -> Item:
     if item.delay:
         raise InvalidOption("delay", item.delay, "an outbox publishes at once; put delayed work into a queue")
     return item
+
+
+def checked_document_key(key: Any) -> str:
+    """Return the key of a document: a text that is not empty. Raises `InvalidOption`."""
+    cure = "give a text that is not empty"
+    if not checked_text("key", key, cure):
+        raise InvalidOption("key", key, cure)
+    return str(key)
+
+
+def checked_body(option: str, body: Any) -> bytes:
+    """Return a body. Raises `InvalidOption`, with the type alone, because the content may be sensitive."""
+    if not isinstance(body, bytes):
+        raise InvalidOption(option, type(body), "give bytes; encode the content")
+    return body
 
 
 def checked_revision(option: str, revision: Any) -> int:

@@ -27,6 +27,13 @@ def test_what_is_in_wrong_headers_is_not_told() -> None:
     assert "hunter2" not in str(raised.value)
 
 
+@pytest.mark.parametrize("tags", [["a"], "a", None, {"a"}, ("a", 1), (b"a",), ("a", ""), ("\ud800",)])
+def test_tags_are_a_tuple_of_texts_that_are_not_empty(tags: Any) -> None:
+    # WM-2
+    with pytest.raises(InvalidOption, match=r"^tags=.*: give a tuple of texts that are not empty"):
+        Item(b"", tags=tags)
+
+
 @pytest.mark.parametrize("option", ["key", "id"])
 @pytest.mark.parametrize("given", [5, b"a", True, object])
 def test_a_key_and_an_id_are_texts_if_there_are_any(option: str, given: Any) -> None:

@@ -78,7 +78,7 @@ async def account(folder: Path) -> AsyncIterator[Account]:
 
 
 async def test_handlers_that_read_and_write_one_row_all_get_through_in_one_attempt_each(tmp_path: Path) -> None:
-    # DR-24
+    # DR-24, WM-8
     async with account(tmp_path) as bank:
         await bank.order(40)
         await bank.work(40)

@@ -92,7 +92,7 @@ class MemoryEventStore:
         first = checked_revision("after", after)
 
         async def has_event() -> bool:
-            return len(self._all) > first
+            return await self._owner.access("wait").read("the position of the last event", self._has_event, first)
 
         await self._notifier.wait(seconds, has_event, lambda: inf)
 
@@ -143,6 +143,9 @@ class MemoryEventStore:
         positions = await access.read(f"the events of {query!r}", self._tags.find, query, after, PAGE)
         return [_copy(self._all[position - 1]) for position in positions]
 
+    def _has_event(self, after: int) -> bool:
+        return len(self._all) > after
+
     def _append(self, stream: str, items: Sequence[Item], expected: int) -> None:
         actual = len(self._stream(stream))
         if actual != expected:
@@ -156,33 +159,33 @@ class MemoryEventStore:
         return len(self._all)
 
     def _record(self, stream: str, items: Sequence[Item]) -> None:
-        at, first, revision = self._clock(), len(self._all) + 1, len(self._stream(stream)) + 1
-        events = [
-            RecordedEvent(stream, revision + number, first + number, item.body, dict(item.headers), at)
-            for number, item in enumerate(items)
-        ]
+        at, position, revision = self._clock(), len(self._all), len(self._stream(stream))
+        events: list[RecordedEvent] = []
+        for item in items:
+            position, revision = position + 1, revision + 1
+            events.append(RecordedEvent(stream, revision, position, item.body, dict(item.headers), at))
         if events:
-            self._add(stream, events, [item.tags for item in items])
+            self._add(stream, events, items)
+            self._notifier.notify()
+            if self._owner.undo_log.is_on:
+                self._owner.undo_log.note(partial(self._withdraw, stream, events, items))
+                self._owner.undo_log.wake_at_end(self._notifier)
 
-    def _add(self, stream: str, events: Sequence[RecordedEvent], tags: Sequence[tuple[str, ...]]) -> Swap:
-        """Add events; note and return the function that removes them again."""
+    def _add(self, stream: str, events: Sequence[RecordedEvent], items: Sequence[Item]) -> Swap:
+        """Add events, and return a function that removes them again."""
         self._all += events
         self._streams.setdefault(stream, []).extend(events)
-        for event, names in zip(events, tags, strict=True):
-            if names:
-                self._tags.add(event.position, names, event.headers.get(TYPE_HEADER))
-        withdraw = partial(self._withdraw, stream, events, tags)
-        self._owner.undo_log.note(withdraw)
-        self._owner.undo_log.wake_at_end(self._notifier)
-        self._notifier.notify()
-        return withdraw
+        for event, item in zip(events, items, strict=True):
+            if item.tags:
+                self._tags.add(event.position, item.tags, event.headers.get(TYPE_HEADER))
+        return partial(self._withdraw, stream, events, items)
 
-    def _withdraw(self, stream: str, events: Sequence[RecordedEvent], tags: Sequence[tuple[str, ...]]) -> Swap:
+    def _withdraw(self, stream: str, events: Sequence[RecordedEvent], items: Sequence[Item]) -> Swap:
         """Remove the last events, which are of this stream; return a function that adds them again."""
         del self._all[-len(events) :], self._streams[stream][-len(events) :]
         for event in reversed(events):
             self._tags.remove(event.position)
-        return partial(self._add, stream, events, tags)
+        return partial(self._add, stream, events, items)
 
     def _save_snapshot(self, stream: str, revision: int, item: Item) -> None:
         saved = self._snapshots.get(stream)

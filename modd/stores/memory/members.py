@@ -10,6 +10,7 @@ from modd.concurrency.loops import steady_time
 from modd.ports.transaction import Transaction
 from modd.stores.memory.access import MemoryOwner
 from modd.stores.memory.cache import MemoryCache
+from modd.stores.memory.documents import MemoryDocuments
 from modd.stores.memory.events import MemoryEventStore
 from modd.stores.memory.inbox import MemoryInbox
 from modd.stores.memory.locks import MemoryLocks
@@ -54,6 +55,17 @@ class MemberQueue(Member, MemoryQueue):
 
     def __repr__(self) -> str:
         return f"<MemberQueue {self.name} in {self._store!r}>"
+
+
+class MemberDocuments(Member, MemoryDocuments):
+    """A `modd.ports.Documents` of a `MemoryStore`: ``store.documents("sales")``."""
+
+    def __init__(self, store: Membership, space: str) -> None:
+        Member.__init__(self, store)
+        MemoryDocuments.__init__(self, space, store)
+
+    def __repr__(self) -> str:
+        return f"<MemberDocuments {self.space} in {self._store!r}>"
 
 
 class MemberOutbox(Member, MemoryOutbox):

@@ -56,9 +56,9 @@ class MemoryOutbox:
     async def put(self, *items: bytes | Item) -> list[str]:
         """Add items, all or none, and return their ids; an id that the outbox has is not added again."""
         checked = [checked_outbox_item(item) for item in items]
-        put = [msgspec.structs.replace(item, id=uuid4().hex) if item.id is None else item for item in checked]
-        await self._owner.access("put").write(self._put, put)
-        return [str(item.id) for item in put]
+        ids = [uuid4().hex if item.id is None else item.id for item in checked]
+        await self._owner.access("put").write(self._put, checked, ids)
+        return ids
 
     async def claim(self, limit: int, lease: float) -> list[Claim]:
         """Lease the first items, up to ``limit``, for ``lease`` seconds; none while another relay has a lease."""
@@ -89,9 +89,8 @@ class MemoryOutbox:
         """Return if there is an item to claim, and the steady time at which a lease ends."""
         return self._is_claimable(), self._end if self._claimed else inf
 
-    def _put(self, items: Sequence[Item]) -> None:
-        for item in items:
-            id = str(item.id)
+    def _put(self, items: Sequence[Item], ids: Sequence[str]) -> None:
+        for item, id in zip(items, ids, strict=True):
             if id not in self._items:
                 self._owner.undo_log.keep(self._item_of, self._set_item, id)
                 self._items[id] = _OutboxItem(id, item.body, dict(item.headers), item.key, next(self._positions))

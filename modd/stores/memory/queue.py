@@ -109,7 +109,7 @@ class MemoryQueue:
             removed: list[str] = await access.write(self._state.cancel, ids)
             return removed
         found = await access.read("the items to cancel", self._state.cancellable, ids)
-        await access.write(self._state.cancel, ids)
+        await access.write(self._state.cancel_as_told, ids, found)
         return found
 
     async def stats(self) -> Stats:

@@ -11,9 +11,10 @@ from uuid import uuid4
 
 from modd.concurrency.backoff import TIME_PRECISION
 from modd.concurrency.loops import steady_time
-from modd.ports.errors import LeaseLost
+from modd.ports.errors import LeaseLost, ReadConflict
 from modd.ports.items import HANDLER, Claim, DeadLetter, Item, PutResult, Stats, Subscription, Suspects
 from modd.ports.queue import CreateDeliveries
+from modd.stores.checks import checked_untagged
 from modd.stores.memory.lanes import QueueItem, ReadyItems
 from modd.stores.memory.subscriptions import Announcements, LeftItems
 from modd.stores.memory.timers import IndexedHeap
@@ -59,13 +60,13 @@ class QueueState:
 
     def claim(self, limit: int, seconds: float, suspects: Suspects) -> list[Claim]:
         """Lease items, or one suspect."""
-        self._update_due()
+        until = self._update_due() + seconds
         if suspects == "first" and self._suspects:
-            return self._claim_suspect(seconds)
+            return self._claim_suspect(until)
         claims: list[Claim] = []
         while len(claims) < limit and (first := self._ready.first()) is not None:
-            claims.append(self._lease(self._items[first], seconds))
-        return self._claim_suspect(seconds) if suspects == "last" and not claims else claims
+            claims.append(self._lease(self._items[first], until))
+        return self._claim_suspect(until) if suspects == "last" and not claims else claims
 
     def extend(self, claim: Claim, seconds: float) -> None:
         """Let the lease of a claim end so many seconds from now."""
@@ -131,8 +132,9 @@ class QueueState:
         items = create(self._announced.find(types))
         if items is None:
             return None
+        checked = [checked_untagged(item) for item in items]
         self._forget(event)
-        for item in items:
+        for item in checked:
             self._put(item)
         self._notifier.notify()
         return len(items)
@@ -153,14 +155,14 @@ class QueueState:
 
     def claim_left(self, names: Collection[str], limit: int, seconds: float) -> list[Claim]:
         """Lease items that were left under one of these names."""
-        self._update_due()
+        until = self._update_due() + seconds
         claims: list[Claim] = []
         while len(claims) < limit and (first := self._left.first(names)) is not None:
             item = self._items[first]
             self._note(item)
             self._left.remove(first)
             item.left_at = None
-            claims.append(self._lease(item, seconds))
+            claims.append(self._lease(item, until))
         return claims
 
     def cancel(self, ids: Sequence[str]) -> list[str]:
@@ -170,6 +172,12 @@ class QueueState:
             self._note(item)
             self._forget(item)
         return [item.put_id for item in items]
+
+    def cancel_as_told(self, ids: Sequence[str], told: list[str]) -> None:
+        """Remove items without attempts. Raises `ReadConflict` if their ids are not those that a caller was told."""
+        if self.cancellable(ids) != told:
+            raise ReadConflict("the items to cancel")
+        self.cancel(ids)
 
     def cancellable(self, ids: Sequence[str]) -> list[str]:
         """Return the ids that `cancel` would return."""
@@ -241,33 +249,37 @@ class QueueState:
             self._ready.add(item)
         self._notifier.notify()
 
-    def _update_due(self) -> None:
-        """Make delayed items ready whose time has come, and leased items suspects.
+    def _update_due(self) -> float:
+        """Make delayed items ready whose time has come, and leased items suspects; return the time now.
 
         The token stays valid until the item is claimed again, so that a late claim can still be settled.
         """
-        now = steady_time() + TIME_PRECISION
-        for id in (*self._delayed.pop_all(now), *self._left.pop_due(now)):
+        now = steady_time()
+        limit = now + TIME_PRECISION
+        for id in (*self._delayed.pop_all(limit), *self._left.pop_due(limit)):
             self._ready.add(self._items[id])
-        while (first := self._leased.first(now)) is not None:
+        while (first := self._leased.first(limit)) is not None:
             self._suspects.put(first, -self._leased.first_rank(), -self._items[first].position)
             self._leased.remove(first)
+        return now
 
-    def _claim_suspect(self, seconds: float) -> list[Claim]:
+    def _claim_suspect(self, until: float) -> list[Claim]:
         """Lease the first suspect. The claim before counts as an attempt if it was one of a suspect, too."""
-        first = self._suspects.pop()
+        first = self._suspects.first()
         if first is None:
             return []
         item = self._items[first]
+        self._note(item)
+        self._suspects.remove(first)
         counts, item.was_alone = item.was_alone, True
-        return [self._lease(item, seconds, int(counts))]
+        return [self._lease(item, until, int(counts))]
 
-    def _lease(self, item: QueueItem, seconds: float, attempts: int = 1) -> Claim:
+    def _lease(self, item: QueueItem, until: float, attempts: int = 1) -> Claim:
         self._note(item)
         self._ready.claim(item)
         item.attempts += attempts
         item.token = token = f"{uuid4().hex}.{item.id}"
-        self._leased.put(item.id, steady_time() + seconds)
+        self._leased.put(item.id, until)
         headers = dict(item.headers)
         return Claim(item.put_id, item.body, headers, item.key, item.attempts, token, item.was_alone)
 

@@ -18,7 +18,15 @@ from modd.core import Gate, hold
 from modd.ports.inbox import WEEK
 from modd.stores.errors import ResultNeeded
 from modd.stores.memory.access import MemoryAccess
-from modd.stores.memory.members import MemberCache, MemberEvents, MemberInbox, MemberLocks, MemberOutbox, MemberQueue
+from modd.stores.memory.members import (
+    MemberCache,
+    MemberDocuments,
+    MemberEvents,
+    MemberInbox,
+    MemberLocks,
+    MemberOutbox,
+    MemberQueue,
+)
 from modd.stores.memory.transaction import DeferredMemoryTransaction, ImmediateMemoryTransaction, MemoryTransaction
 from modd.stores.memory.undo_log import UndoLog
 from modd.stores.transaction import find_transaction
@@ -27,7 +35,7 @@ T = TypeVar("T")
 
 
 class MemoryStore:
-    """Queues, events, a cache, locks, an inbox and an outbox in the memory of this process, with transactions.
+    """All ports in the memory of this process, with transactions over them.
 
     Use it in tests and for data that may be lost with the process, in place of a `SqliteStore`: it has the same parts
     and keeps the same promises. It need not be opened, but may be, with ``async with``, and keeps its content when that
@@ -39,8 +47,8 @@ class MemoryStore:
     clock: a function that returns seconds since 1970, for the ``at`` of events; ``time.time`` by default.
     retention: seconds for which the inbox remembers an id, 7 days by default; longer than any redelivery takes.
 
-    ``events``, ``cache``, ``locks``, ``inbox`` and ``outbox`` are its implementations of these ports, and
-    ``queue(name)`` returns a queue.
+    ``events``, ``cache``, ``locks``, ``inbox`` and ``outbox`` are its implementations of these ports. ``queue(name)``
+    returns a queue, and ``documents(space)`` returns documents.
 
     Raises:
         InvalidOption: an option has no valid value.
@@ -60,6 +68,7 @@ class MemoryStore:
         self.events, self.cache, self.locks = MemberEvents(self, self.clock), MemberCache(self), MemberLocks(self)
         self.inbox, self.outbox = MemberInbox(self, checked_span("retention", retention)), MemberOutbox(self)
         self._queues: dict[str, MemberQueue] = {}
+        self._documents: dict[str, MemberDocuments] = {}
 
     def __repr__(self) -> str:
         return "<MemoryStore>"
@@ -69,6 +78,11 @@ class MemoryStore:
         checked_text("name", name, 'give a text, such as store.queue("orders")')
         queue = self._queues.get(name)
         return self._queues.setdefault(name, MemberQueue(self, name)) if queue is None else queue
+
+    def documents(self, space: str) -> MemberDocuments:
+        """Return the documents of this space; its first use creates it. Raises `InvalidOption` unless it is a text."""
+        documents = self._documents.get(checked_text("space", space, 'give a text, such as store.documents("sales")'))
+        return self._documents.setdefault(space, MemberDocuments(self, space)) if documents is None else documents
 
     def transaction(
         self, *, immediate: bool = False, max_seconds: float = 5.0

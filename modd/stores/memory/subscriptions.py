@@ -21,8 +21,9 @@ class Announcements:
     def add(self, subscriptions: Iterable[Subscription], retention: float) -> None:
         """Note that handlers were seen now; forget those that were not seen for ``retention`` seconds."""
         now = steady_time()
-        self._seen |= {(each.type, each.bus, each.handler): now for each in subscriptions}
-        self._seen = {key: seen for key, seen in self._seen.items() if seen + retention >= now}
+        seen_now = {(each.type, each.bus, each.handler): now for each in subscriptions}
+        # another dict, because a transaction may go back to the one before
+        self._seen = {key: seen for key, seen in (self._seen | seen_now).items() if seen + retention >= now}
 
     def find(self, types: Collection[str] | None = None) -> list[Subscription]:
         """Return the handlers of these types, or all, sorted."""

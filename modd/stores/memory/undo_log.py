@@ -26,9 +26,8 @@ class UndoLog:
         self._notifiers: set[Notifier] = set()
 
     def note(self, swap: Swap) -> None:
-        """Note the function that undoes a change, if a transaction is open."""
-        if self.is_on:
-            self._swaps.append(swap)
+        """Note the function that undoes a change; call it only while the log is on."""
+        self._swaps.append(swap)
 
     def wake_at_end(self, notifier: Notifier) -> None:
         """Have a notifier wake its tasks at the end of the open transaction, because they see changes only then."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from contextvars import Token
 from functools import partial
 from types import TracebackType
@@ -17,10 +17,18 @@ from modd.stores.errors import ResultNeeded
 from modd.stores.sqlite.base import Store
 from modd.stores.sqlite.errors import StoreReadOnly, is_refused_write
 from modd.stores.sqlite.readers import FreshReads, Readers
-from modd.stores.sqlite.savepoint import roll_back
+from modd.stores.sqlite.savepoint import one_state, savepoint
 from modd.stores.sqlite.select import Select
 from modd.stores.sqlite.snapshots import ReadSession
-from modd.stores.sqlite.sql import USER_OPERATIONS, CallArgs, Connection, Operation, Refused, execute_call
+from modd.stores.sqlite.sql import (
+    USER_OPERATIONS,
+    CallArgs,
+    Connection,
+    Operation,
+    Refused,
+    execute_calls,
+    may_refuse,
+)
 from modd.stores.sqlite.transaction import SqliteTransaction
 from modd.stores.sqlite.writer import Writer
 
@@ -129,7 +137,7 @@ class DeferredTransaction(SqliteTransaction):
 def apply_transactions(connection: Connection, calls: Sequence[CallArgs]) -> Sequence[Refused | None]:
     """Apply deferred transactions; each call has its reads with their digests, and its writes, in order.
 
-    A transaction is refused if the rows of a read have changed.
+    A transaction is refused if the rows of a read have changed, or one of its writes is refused.
     """
     return [_apply(connection, *call) for call in calls]
 
@@ -141,18 +149,34 @@ def _apply(connection: Connection, reads: Reads, writes: Writes) -> Refused | No
     changed = find_changed(connection, reads)
     if changed is not None:
         return Refused(ReadConflict(changed.title))
-    for operation, arguments in writes:
-        execute_call(connection, operation, arguments)
+    if not any(may_refuse(operation) for operation, _ in writes[1:]):
+        return _write(connection, writes, in_savepoint=False)
+    with suppress(RefusedLate), savepoint(connection, "modd_transaction"):
+        refused = _write(connection, writes, in_savepoint=True)
+        if refused is not None:
+            raise RefusedLate
+    return refused
+
+
+class RefusedLate(Exception):
+    """Undoes the writes of a transaction of which one was refused, perhaps behind others."""
+
+
+def _write(connection: Connection, writes: Writes, *, in_savepoint: bool) -> Refused | None:
+    """Do the writes in order, up to the first that is refused. Raises its error if others before cannot be undone."""
+    for number, (operation, arguments) in enumerate(writes):
+        [result] = execute_calls(connection, operation, (arguments,))
+        if type(result) is Refused:
+            if number and not in_savepoint:
+                raise result.error
+            return result
     return None
 
 
 def check_in_one_state(reads: Reads, connection: Connection) -> None:
     """Raise `ReadConflict` unless all reads return the same rows as before, in one state of the file."""
-    connection.execute("BEGIN")
-    try:
+    with one_state(connection):
         changed = find_changed(connection, reads)
-    finally:
-        roll_back(connection)
     if changed is not None:
         raise ReadConflict(changed.title)
 

@@ -11,7 +11,15 @@ from modd.ports.tagged import TYPE_HEADER, Tagged
 from modd.stores.sqlite.damage import Columns
 from modd.stores.sqlite.event_tags import TaggedPositions
 from modd.stores.sqlite.select import Select
-from modd.stores.sqlite.sql import BulkInsert, CallArgs, Connection, Refused, Row, encode_headers
+from modd.stores.sqlite.sql import (
+    REFUSING_OPERATIONS,
+    BulkInsert,
+    CallArgs,
+    Connection,
+    Refused,
+    Row,
+    encode_headers,
+)
 from modd.stores.tag_index import TagIndex
 
 INSERT = BulkInsert("INSERT INTO modd_events (position, stream, revision, at, headers, body)", "(?, ?, ?, ?, ?, ?)")
@@ -20,7 +28,9 @@ INSERT = BulkInsert("INSERT INTO modd_events (position, stream, revision, at, he
 INSERT_TAGS = BulkInsert("INSERT INTO modd_event_tags (tag, position, type)", "(?, ?, ?)")
 
 
-LAST_POSITION = Select("SELECT coalesce(max(position), 0) FROM modd_events", columns=Columns(position=int))
+LAST_POSITION = Select(
+    "SELECT coalesce(max(position), 0) FROM modd_events", columns=Columns(position=int), title="the last position"
+)
 
 
 LAST_REVISION = "SELECT coalesce(max(revision), 0) FROM modd_events WHERE stream = ?"
@@ -84,6 +94,9 @@ class EventAppends:
             results.append(insertion.last)
         insertion.run()
         return results
+
+
+REFUSING_OPERATIONS.update((EventAppends.append, EventAppends.append_where))
 
 
 class EventInsertion:

@@ -9,6 +9,7 @@ import msgspec
 
 from modd.ports.tagged import Alternative, Tagged
 from modd.stores.sqlite.damage import Columns, Damage
+from modd.stores.sqlite.savepoint import one_state
 from modd.stores.sqlite.select import Select
 from modd.stores.sqlite.sql import Connection
 
@@ -44,7 +45,8 @@ class TaggedPositions(Select):
 
     def execute(self, connection: Connection) -> list[Any]:
         """Return a row for each position, rising."""
-        rows = {row for each in self.query.alternatives for row in self._find(connection, each)}
+        with one_state(connection):  # an event that only one alternative sees would hide an earlier one of another
+            rows = {row for each in self.query.alternatives for row in self._find(connection, each)}
         return sorted(rows)[: self.limit]
 
     def _find(self, connection: Connection, alternative: Alternative) -> list[Any]:
@@ -80,12 +82,13 @@ def _rarest_first(connection: Connection, tags: tuple[str, ...], after: int) -> 
     """
     if len(tags) == 1:
         return [*tags]
-    limit, least = FIRST_COUNT, FIRST_COUNT
-    while least == limit:
-        limit *= 4
+    limit = FIRST_COUNT
+    while True:
         counts = {tag: connection.execute(COUNT_SOME, (tag, after, limit)).fetchall()[0][0] for tag in tags}
         least = min(counts.values())
-    return sorted(tags, key=counts.__getitem__) if least else []
+        if least < limit:
+            return sorted(tags, key=counts.__getitem__) if least else []
+        limit *= 4
 
 
 @lru_cache

@@ -24,6 +24,19 @@ def roll_back(connection: Connection) -> None:
 
 
 @block
+def one_state(connection: Connection) -> Iterator[None]:
+    """Let all statements of the block read one state of the file: that of the open transaction, or of a new one."""
+    if connection.in_transaction:
+        yield
+        return
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        roll_back(connection)
+
+
+@block
 def transaction(connection: Connection) -> Iterator[None]:
     """Run the block in one transaction that writes: commit it, or roll it back if anything fails."""
     begin(connection)

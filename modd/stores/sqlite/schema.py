@@ -77,6 +77,10 @@ CREATE INDEX modd_items_ready ON modd_items (queue, coalesce(rank, place)) WHERE
 DROP INDEX modd_items_id;
 CREATE INDEX modd_items_id ON modd_items (queue, id) WHERE id IS NOT NULL;
 
+CREATE TABLE modd_documents (
+    space TEXT NOT NULL, key TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (space, key)
+) WITHOUT ROWID;
+
 -- the tags of events; type: that of the event, by its headers
 CREATE TABLE modd_event_tags (
     tag TEXT NOT NULL, position INTEGER NOT NULL, type TEXT, PRIMARY KEY (tag, position)

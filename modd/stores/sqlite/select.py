@@ -9,6 +9,7 @@ import msgspec
 
 from modd.ports.transaction import Parameters
 from modd.stores.sqlite.damage import Columns, Damage, raise_damage
+from modd.stores.sqlite.savepoint import one_state
 from modd.stores.sqlite.sql import Connection
 
 
@@ -57,8 +58,11 @@ class Select:
 
     def with_digest(self, connection: Connection) -> tuple[list[Any], bytes]:
         """Return the rows, and the digest by which a later change of them is found."""
-        rows = self(connection)
-        return rows, _digest(rows if self.version is None else self.version(connection))
+        if self.version is None:
+            rows = self(connection)
+            return rows, _digest(rows)
+        with one_state(connection):
+            return self(connection), _digest(self.version(connection))
 
     def digest(self, connection: Connection) -> bytes:
         """Return the digest that `with_digest` would return now."""

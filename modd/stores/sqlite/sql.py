@@ -70,6 +70,15 @@ USER_OPERATIONS: set[Operation] = set()
 """The operations that execute statements of the user, whose errors tell nothing about the file."""
 
 
+REFUSING_OPERATIONS: set[Callable[..., Any]] = set()
+"""The operations, as plain functions, that refuse calls for a `Conflict`: behind other writes they need a savepoint."""
+
+
+def may_refuse(operation: Operation) -> bool:
+    """True if an operation refuses calls for a `Conflict`."""
+    return getattr(operation, "__func__", operation) in REFUSING_OPERATIONS
+
+
 class Refused:
     """The result of a call of an `Operation` that has written nothing: the error for its caller."""
 

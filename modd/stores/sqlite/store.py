@@ -22,6 +22,7 @@ from modd.stores.sqlite.base import Access, Autocommit, SupportsWake
 from modd.stores.sqlite.cache import SqliteCache
 from modd.stores.sqlite.connection import LoopThread, start_loop_thread
 from modd.stores.sqlite.deferred_transaction import DeferredTransaction
+from modd.stores.sqlite.documents import SqliteDocuments
 from modd.stores.sqlite.errors import StoreClosed, StoreForked, StoreInOtherThread, translate_errors
 from modd.stores.sqlite.events import SqliteEventStore
 from modd.stores.sqlite.immediate_transaction import ImmediateTransaction
@@ -41,7 +42,7 @@ from modd.stores.transaction import find_transaction
 
 
 class SqliteStore:
-    """Queues, events, a cache, locks, an inbox and an outbox in one SQLite file: ``async with SqliteStore(path):``.
+    """All ports in one SQLite file, with transactions over them: ``async with SqliteStore(path):``.
 
     Use it when work must survive the process, and one machine is enough. When a call returns, its effect is on the
     disk. Concurrent calls are committed together, so that many of them cost little more than one.
@@ -54,8 +55,8 @@ class SqliteStore:
     connect: a function that makes a connection from a path, for a build of SQLite other than that of `sqlite3`, the
         default.
 
-    ``events``, ``cache``, ``locks``, ``inbox`` and ``outbox`` are its implementations of these ports, and
-    ``queue(name)`` returns a queue.
+    ``events``, ``cache``, ``locks``, ``inbox`` and ``outbox`` are its implementations of these ports. ``queue(name)``
+    returns a queue, and ``documents(space)`` returns documents.
 
     Acknowledged items are deleted at once. Expired values of the cache, ended locks and old ids of the inbox are
     deleted within a few minutes, in small steps. SQLite uses the freed space again; the file does not shrink.
@@ -86,6 +87,7 @@ class SqliteStore:
         self.inbox, self.outbox = SqliteInbox(self, checked_span("retention", retention)), SqliteOutbox(self)
         self._sweeper = Sweeper(self, retention)
         self._queues: dict[str, SqliteQueue] = {}
+        self._documents: dict[str, SqliteDocuments] = {}
         self._positions = Positions()
         self._lifespan = Lifespan(self.name)
         self._process = self._thread = 0
@@ -102,6 +104,13 @@ class SqliteStore:
         if queue is None:
             queue = self._queues[name] = SqliteQueue(self, name, self.outbox, self._positions, self._news)
         return queue
+
+    def documents(self, space: str) -> SqliteDocuments:
+        """Return the documents of this space; its first use creates it. Raises `InvalidOption` unless it is a text."""
+        documents = self._documents.get(checked_text("space", space, 'give a text, such as store.documents("sales")'))
+        if documents is None:
+            documents = self._documents[space] = SqliteDocuments(self, space)
+        return documents
 
     def transaction(
         self, *, immediate: bool = False, max_seconds: float = 5.0

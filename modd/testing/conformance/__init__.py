@@ -21,7 +21,8 @@ import pytest
 _MODULES = {
     "base": ("",),
     "cache": ("",),
-    "events": ("", "_read", "_snapshots"),
+    "documents": ("",),
+    "events": ("", "_pages", "_read", "_snapshots", "_tagged"),
     "inbox": ("",),
     "locks": ("",),
     "outbox": ("", "_leases", "_transactions"),
@@ -34,6 +35,7 @@ for _port, _suffixes in _MODULES.items():  # so that a failure shows what was co
     pytest.register_assert_rewrite(*(f"{__name__}.{_port}{_suffix}" for _suffix in _suffixes))
 
 from modd.testing.conformance.cache import CacheConformance  # noqa: E402
+from modd.testing.conformance.documents import DocumentsConformance  # noqa: E402
 from modd.testing.conformance.events import EventStoreConformance  # noqa: E402
 from modd.testing.conformance.inbox import InboxConformance  # noqa: E402
 from modd.testing.conformance.locks import LocksConformance  # noqa: E402
@@ -44,6 +46,7 @@ from modd.testing.conformance.transactions import TransactionConformance  # noqa
 
 __all__ = [
     "CacheConformance",
+    "DocumentsConformance",
     "EventStoreConformance",
     "InboxConformance",
     "LocksConformance",

@@ -9,12 +9,14 @@ from modd.errors import InvalidOption
 from modd.ports.errors import RevisionConflict
 from modd.ports.items import Item
 from modd.testing.conformance.base import bodies
+from modd.testing.conformance.events_pages import EventPagesSuite
 from modd.testing.conformance.events_read import EventReadingSuite
 from modd.testing.conformance.events_snapshots import SnapshotSuite
+from modd.testing.conformance.events_tagged import TaggedEventsSuite
 
 
-class EventStoreConformance(EventReadingSuite, SnapshotSuite):
-    """The promises of `modd.ports.EventStore`; those about reading and snapshots are in the base classes."""
+class EventStoreConformance(EventReadingSuite, EventPagesSuite, TaggedEventsSuite, SnapshotSuite):
+    """The promises of `modd.ports.EventStore`; those about reading, tags and snapshots are in the base classes."""
 
     async def test_a_stream_that_is_unknown_is_empty_and_at_revision_0(self) -> None:
         """An unknown stream has no events, and its first append expects revision 0."""

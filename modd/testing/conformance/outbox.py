@@ -91,10 +91,10 @@ class OutboxConformance(OutboxLeaseSuite, OutboxTransactionSuite, WaitSuite[Outb
             assert await self.bodies(outbox) == []
 
     async def test_items_are_put_all_or_none(self) -> None:
-        """With an invalid item, one with a delay or without bytes, no item is added."""
+        """With an invalid item, one with a delay, with tags or without bytes, no item is added."""
         async with self.create() as outbox:
             text: bytes = "2"  # type: ignore[assignment]
-            for wrong in (Item(b"2", delay=1), text):
+            for wrong in (Item(b"2", delay=1), Item(b"2", tags=("course:1",)), text):
                 with pytest.raises(InvalidOption):
                     await outbox.put(b"1", wrong, b"3")
             assert await self.bodies(outbox) == []

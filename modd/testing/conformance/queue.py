@@ -50,6 +50,13 @@ class QueueConformance(
             assert (second.id, second.body, second.headers, second.key) == ("mine", body, headers, "k")
             assert results[1].id == "mine"
 
+    async def test_an_item_has_no_tags(self) -> None:
+        """With an item that has tags, which are for events, no item is added."""
+        async with self.create() as queue:
+            with pytest.raises(InvalidOption):
+                await queue.put(b"1", Item(b"2", tags=("course:1",)))
+            assert await self.bodies(queue) == []
+
     async def test_headers_are_copies(self) -> None:
         """A later change of put or claimed headers does not change the item."""
         async with self.create() as queue:

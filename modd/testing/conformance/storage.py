@@ -11,16 +11,18 @@ import pytest
 
 from modd.concurrency.blocks import async_block
 from modd.errors import ModdError
-from modd.ports.errors import AlreadyHandled, Conflict, LeaseLost, ReadConflict, RevisionConflict
-from modd.ports.items import Claim, Item
+from modd.ports.errors import AlreadyHandled, Conflict, DocumentConflict, LeaseLost, ReadConflict, RevisionConflict
+from modd.ports.items import HANDLER, Claim, Item, Subscription
+from modd.ports.queue import Queue
 from modd.ports.storage import Storage
 from modd.testing.conformance.base import Suite, bodies
+from modd.testing.conformance.documents import add_up, encode_number
 
 both = pytest.mark.parametrize("immediate", [False, True])
 
 LOST = Claim("gone", b"", {}, None, 1, "1.1")
 
-ALL = ["events", "snapshot", "inbox", "outbox", "queue"]
+ALL = ["events", "snapshot", "document", "folded", "inbox", "outbox", "queue"]
 """The parts in which `write_everywhere` writes."""
 
 Fail: TypeAlias = Callable[[Storage], Awaitable[object]]
@@ -118,7 +120,7 @@ class StorageConformance(Suite[Storage]):
                 assert await written(store, "a", settle=False) == []
             async with store.transaction(immediate=True):
                 await write_everywhere(store, "b")
-                assert await written(store, "b", settle=False) == ["events", "snapshot", "inbox"]
+                assert await written(store, "b", settle=False) == ALL[:-2]
                 claims = await store.queue("orders").claim(9, 100 * self.tick)
                 assert [claim.id for claim in claims] == ["a", "b"]
                 assert [claim.id for claim in await store.outbox.claim(9, 100 * self.tick)] == ["a", "b"]
@@ -141,6 +143,59 @@ class StorageConformance(Suite[Storage]):
             assert [(claim.id, claim.attempt) for claim in claims] == [("1", 1), ("3", 1)]
             assert await queue.dead() == []
             assert [claim.body for claim in await store.outbox.claim(9, 100 * self.tick)] == [b"1", b"2"]
+
+    async def test_all_that_is_done_to_a_queue_is_undone(self) -> None:
+        """Claims, delays, dead letters in their order, items that were left, announced handlers."""
+        handler = Subscription("bus", "Placed", "send")
+        async with self.create() as store:
+            queue = store.queue("orders")
+            await queue.put(*[Item(b"1", {HANDLER: "send"}, id=id) for id in "abcdef"], Item(b"1", id="x", delay=9))
+            claims = {claim.id: claim for claim in await queue.claim(5, 100 * self.tick)}
+            await queue.bury(claims["a"], "first")
+            await queue.bury(claims["b"], "second")
+            assert await queue.leave(claims["c"], "Placed", 100 * self.tick)
+            await queue.announce(handler, retention=100 * self.tick)
+            before = await self._state_of(queue)
+            with suppress(ZeroDivisionError):
+                async with store.transaction(immediate=True):
+                    await self._change(queue, claims["d"], claims["e"])
+                    raise ZeroDivisionError
+            assert await self._state_of(queue) == before
+            await queue.ack(claims["d"], claims["e"])
+            assert [claim.id for claim in await queue.claim(9, 100 * self.tick)] == ["f"]
+            assert [claim.id for claim in await queue.claim_left(["Placed"], 9, 100 * self.tick)] == ["c"]
+
+    async def _change(self, queue: Queue, first: Claim, second: Claim) -> None:
+        assert await queue.redrive("a") == ["a"] and await queue.discard("b") == ["b"]
+        assert await queue.cancel("x") == ["x"]
+        [left] = await queue.claim_left(["Placed"], 9, 100 * self.tick)
+        await queue.bury(left, "third")
+        await queue.extend(first, 200 * self.tick)
+        await queue.retry(first, 50 * self.tick)
+        assert await queue.fan_out(second, ["Placed"], lambda handlers: [Item(b"2")] * len(handlers)) == 1
+        assert [claim.id for claim in await queue.claim(1, 100 * self.tick)] == ["f"]
+        await queue.announce(Subscription("bus", "Paid", "send"), retention=100 * self.tick)
+        assert await queue.forget("send") > 0
+
+    async def _state_of(self, queue: Queue) -> object:
+        handlers = [(each.bus, each.type, each.handler) for each in await queue.subscriptions()]
+        return await queue.stats(), await queue.dead(), handlers
+
+    async def test_an_answer_to_a_cancel_that_is_not_true_at_the_commit_is_a_conflict(self) -> None:
+        """In a deferred transaction: as for an item that the block itself has put before."""
+        async with self.create() as store:
+            queue = store.queue("timers")
+            await queue.put(Item(b"1", id="a"))
+            async with store.transaction():
+                assert await queue.cancel("a", "b") == ["a"]
+            with pytest.raises(ReadConflict):
+                await self._put_and_cancel(store, queue)
+            assert (await queue.stats()).ready == 0
+
+    async def _put_and_cancel(self, store: Storage, queue: Queue) -> None:
+        async with store.transaction():
+            await queue.put(Item(b"1", id="b"))
+            assert await queue.cancel("b") == []
 
     async def test_locks_and_the_cache_take_part_in_an_immediate_transaction_only(self) -> None:
         """In a deferred one their writes are visible at once, and stay if it fails."""
@@ -171,11 +226,14 @@ class StorageConformance(Suite[Storage]):
             await store.queue("mails").put(b"the cart is empty")
 
     async def test_a_read_of_anything_that_has_changed_is_a_conflict(self) -> None:
-        """All events, a snapshot, an id of the inbox, the numbers of a queue, its dead letters."""
+        """All events, a snapshot, an id of the inbox, documents, the numbers of a queue, its dead letters."""
         reads: list[Callable[[Storage], Awaitable[object]]] = [
             lambda store: bodies(store.events.read_all()),
             lambda store: store.events.snapshot("a"),
             lambda store: store.inbox.has("a"),
+            lambda store: store.documents("states").get("a"),
+            lambda store: store.documents("states").get_many(["b", "a"]),
+            lambda store: store.documents("states").items(),
             lambda store: store.queue("orders").stats(),
             lambda store: store.queue("dead").dead(),
         ]
@@ -204,6 +262,7 @@ class StorageConformance(Suite[Storage]):
                 assert await bodies(store.events.read("cart")) == []
                 assert await store.events.snapshot("cart") is None
                 assert not await store.inbox.has("cart")
+                assert await store.documents("states").get("cart") is None
                 await do(write_everywhere, store, "order")
                 await store.events.append("cart", [b"added"], 0)
             assert await bodies(store.events.read("cart")) == [b"added"]
@@ -212,14 +271,17 @@ class StorageConformance(Suite[Storage]):
         """Ten that read a number and write it one higher, each again after a conflict, count to ten."""
 
         async def count_up() -> None:
-            for immediate in (False, True):
-                with suppress(Conflict):
-                    async with store.transaction(immediate=immediate):
-                        snapshot = await store.events.snapshot("count")
-                        number = 0 if snapshot is None else int(snapshot.body)
-                        await anyio.lowlevel.checkpoint()
-                        await store.events.save_snapshot("count", 0, b"%d" % (number + 1))
-                    return
+            try:
+                await increase(immediate=False)
+            except Conflict:
+                await increase(immediate=True)
+
+        async def increase(immediate: bool) -> None:
+            async with store.transaction(immediate=immediate):
+                snapshot = await store.events.snapshot("count")
+                number = 0 if snapshot is None else int(snapshot.body)
+                await anyio.lowlevel.checkpoint()
+                await store.events.save_snapshot("count", 0, b"%d" % (number + 1))
 
         async with self.create() as store:
             async with anyio.create_task_group() as tasks:
@@ -227,6 +289,38 @@ class StorageConformance(Suite[Storage]):
                     tasks.start_soon(count_up)
             snapshot = await store.events.snapshot("count")
             assert snapshot is not None and snapshot.body == b"10"
+
+    async def test_folds_of_transactions_that_overlap_lose_nothing(self) -> None:
+        """And none is a conflict; a swap that comes too late is one, and nothing of its transaction is written."""
+        async with self.create() as store, outside() as do:
+            sums, states = store.documents("sums"), store.documents("states")
+            async with store.transaction():
+                await sums.fold([("a", 1)], add_up, int, encode_number)
+                await do(sums.fold, [("a", 2)], add_up, int, encode_number)
+                assert await sums.get("b") is None
+                await sums.fold([("a", 3), ("b", 1)], add_up, int, encode_number)
+            assert await sums.items() == [("a", b"6"), ("b", b"1")]
+
+            async def swap_too_late() -> None:
+                async with store.transaction():
+                    await sums.fold([("a", 10)], add_up, int, encode_number)
+                    await states.swap("a", b"1", None)
+                    await do(states.put, "a", b"2")
+
+            with pytest.raises(DocumentConflict):
+                await swap_too_late()
+            assert (await sums.get("a"), await states.get("a")) == (b"6", b"2")
+
+    async def test_spaces_have_documents_of_their_own(self) -> None:
+        """Under the same keys."""
+        async with self.create() as store:
+            await store.documents("a").put("k", b"1")
+            await store.documents("b").put("k", b"2")
+            assert [await store.documents(space).items() for space in ("a", "b", "c")] == [
+                [("k", b"1")],
+                [("k", b"2")],
+                [],
+            ]
 
     async def test_other_writers_wait_for_an_immediate_transaction_and_readers_do_not(self) -> None:
         """A writer goes on when it ends; a reader sees the state before it."""
@@ -276,12 +370,14 @@ class StorageConformance(Suite[Storage]):
     async def test_parts_tell_their_store(self) -> None:
         """So that workers and relays know what is committed together."""
         async with self.create() as store:
-            for part in (store.events, store.inbox, store.outbox, store.queue("orders"), store.cache, store.locks):
+            parts = (store.events, store.inbox, store.outbox, store.cache, store.locks)
+            for part in (*parts, store.queue("orders"), store.documents("states")):
                 member: Any = part
                 assert member.store is store
                 async with member.transaction() as tx, store.transaction() as inner:
                     assert inner is tx
             assert store.queue("orders") is store.queue("orders")
+            assert store.documents("states") is store.documents("states")
 
     async def test_another_task_inside_the_block_is_an_error(self) -> None:
         """It never hangs, and the block goes on."""
@@ -304,6 +400,8 @@ async def write_everywhere(store: Storage, name: str) -> None:
     """Write something in each part that takes part in every transaction."""
     assert await store.events.append(name, [b"1", b"2"], 0) == 2
     await store.events.save_snapshot(name, 2, b"3")
+    await store.documents("states").put(name, b"1")
+    await store.documents("sums").fold([(name, 1)], add_up, int, encode_number)
     await store.inbox.add(name)
     await store.outbox.put(Item(b"1", id=name))
     await store.queue("orders").put(Item(b"1", id=name))
@@ -313,6 +411,8 @@ async def written(store: Storage, name: str, settle: bool = True) -> list[str]:
     """Return the parts that have something of the name; settle: look for items, too, by claims that are undone."""
     found = ["events"] * bool(await bodies(store.events.read(name)))
     found += ["snapshot"] * (await store.events.snapshot(name) is not None)
+    found += ["document"] * (await store.documents("states").get(name) is not None)
+    found += ["folded"] * (await store.documents("sums").get(name) is not None)
     found += ["inbox"] * await store.inbox.has(name)
     return found + await items_of(store, name) if settle and found else found
 

@@ -10,10 +10,11 @@ import anyio
 import pytest
 
 from modd import InvalidOption
-from modd.ports import Conflict, EventStore, Item
+from modd.ports import Conflict, EventStore, Item, Tagged
 from modd.stores import MemoryEventStore
 from modd.stores.paging import PAGE
 from modd.testing.conformance import EventStoreConformance
+from tests.steps import calls_while
 
 pytestmark = pytest.mark.anyio
 
@@ -71,7 +72,11 @@ async def test_what_is_no_part_of_an_event_is_named(option: str) -> None:
 
 async def test_a_cancelled_call_does_nothing_to_events() -> None:
     store = MemoryEventStore()
-    for call in (store.append("a", [b"1"], 0), store.save_snapshot("a", 0, b"")):
+    for call in (
+        store.append("a", [b"1"], 0),
+        store.append_where("a", [b"1"], Tagged("a"), 0),
+        store.save_snapshot("a", 0, b""),
+    ):
         with anyio.CancelScope() as scope:
             scope.cancel()
             await call
@@ -93,6 +98,35 @@ async def test_a_reading_that_was_cancelled_goes_on_where_it_was() -> None:
         seen.append((await anext(reading)).body)
         seen += [(await anext(reading)).body for _ in range(min(PAGE - 1, len(numbers) - len(seen)))]
     assert seen == numbers
+
+
+async def test_pages_that_were_cancelled_go_on_where_they_were() -> None:
+    store = MemoryEventStore()
+    await store.append("a", [b"1"] * (2 * PAGE), 0)
+    pages = store.pages("a")
+    for page in ((1, PAGE), (PAGE + 1, PAGE)):
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await anext(pages)
+        assert scope.cancelled_caught
+        revision, found = await anext(pages)
+        assert (revision, len(found)) == page
+
+
+async def test_the_cost_of_a_query_follows_its_rarest_tag() -> None:
+    # WM-2
+    async def read() -> None:
+        assert len(await bodies(store.read_where(Tagged("frequent", "rare", types=["T"])))) == 3
+
+    async def append() -> None:
+        await store.append_where("c", [], Tagged("frequent", "rare", types=["U"]), 0)
+
+    store, counts = MemoryEventStore(), list[int]()
+    await store.append("b", [Item(b"", {"type": "T"}, tags=("rare", "frequent"))] * 3, 0)
+    for revision, count in ((0, 100), (100, 5_000)):
+        await store.append("a", [Item(b"", {"type": "T"}, tags=("frequent",))] * count, revision)
+        counts.append(await calls_while(read) + await calls_while(append))
+    assert counts[1] <= counts[0] * 1.1
 
 
 async def test_a_long_reading_lets_others_run() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from operator import or_
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modd.ports import EventStore, Item, RevisionConflict, Snapshot
+from modd.ports import EventStore, Item, QueryConflict, RevisionConflict, Snapshot, Tagged
 from modd.stores import MemoryEventStore
 from modd.testing import run_virtual
 
@@ -18,8 +19,15 @@ pytestmark = pytest.mark.slow
 EXAMPLES = 4_000 if os.environ.get("MODD_PROFILE") == "long" else 100
 
 streams, revisions = st.sampled_from("abc"), st.integers(0, 4)
-events = st.lists(st.builds(Item, st.binary(max_size=2), st.dictionaries(st.text(max_size=2), st.text(max_size=2))))
+typed = st.sampled_from([[], ["T"], ["T", "U"], ["U"]])
+headers = st.one_of(st.dictionaries(st.text(max_size=2), st.text(max_size=2)), st.just({"type": "T"}))
+tags = st.lists(st.sampled_from("xyz"), max_size=3).map(tuple)
+events = st.lists(st.builds(Item, st.binary(max_size=2), headers, tags=tags))
+single = st.builds(lambda tags, types: Tagged(*tags, types=types), st.sets(st.sampled_from("xyz"), min_size=1), typed)
+queries = st.one_of(single, st.builds(or_, single, single))
 steps = st.one_of(
+    st.tuples(st.just("append_where"), streams, events, queries, st.integers(0, 20)),
+    st.tuples(st.just("read_where"), queries, st.integers(0, 20)),
     st.tuples(st.just("append"), streams, events, st.sampled_from([0, 0, 0, -1, 1])),
     st.tuples(st.just("save"), streams, revisions, st.binary(max_size=2)),
     st.tuples(st.just("read"), streams, revisions),
@@ -37,10 +45,17 @@ class ModelStore:
         return [item for name, item in self.events if name == stream]
 
     def read(self, stream: str, after: int) -> list[Any]:
-        return [(revision, item) for revision, item in enumerate(self.of(stream), 1) if revision > after]
+        return [
+            (revision, item.body, item.headers) for revision, item in enumerate(self.of(stream), 1) if revision > after
+        ]
 
     def read_all(self, after: int) -> list[Any]:
-        return [(position, name, item) for position, (name, item) in enumerate(self.events, 1) if position > after]
+        numbered = enumerate(self.events, 1)
+        return [(position, name, item.body, item.headers) for position, (name, item) in numbered if position > after]
+
+    def read_where(self, query: Tagged, after: int) -> list[int]:
+        matches = [position for position, (_, item) in enumerate(self.events, 1) if query.matches(item)]
+        return [position for position in matches if position > after]
 
     def snapshot(self, stream: str) -> tuple[int, bytes] | None:
         saved = [(revision, body) for name, revision, body in self.saved if name == stream]
@@ -65,16 +80,35 @@ class Both:
             await self.store.append(stream, items, expected)
         assert (conflict.value.expected, conflict.value.actual) == (expected, actual)
 
+    async def append_where(self, stream: str, items: list[Item], query: Tagged, after: int) -> None:
+        matches = self.model.read_where(query, after)
+        if not matches:
+            assert await self.store.append_where(stream, items, query, after) == len(self.model.events) + len(items)
+            self.model.events += [(stream, item) for item in items]
+            return
+        with pytest.raises(QueryConflict) as conflict:
+            await self.store.append_where(stream, items, query, after)
+        assert conflict.value.position == matches[0]
+
+    async def read_where(self, query: Tagged, after: int) -> None:
+        found = [(each.position, each.body, each.headers) async for each in self.store.read_where(query, after)]
+        everything = await self.store.page(0, 1_000)
+        assert found == [everything[position - 1] for position in self.model.read_where(query, after)]
+
     async def save(self, stream: str, revision: int, body: bytes) -> None:
         await self.store.save_snapshot(stream, revision, body)
         self.model.saved.append((stream, revision, body))
 
     async def read(self, stream: str, after: int) -> None:
-        read = [(each.revision, Item(each.body, each.headers)) async for each in self.store.read(stream, after)]
+        read = [(each.revision, each.body, each.headers) async for each in self.store.read(stream, after)]
         assert read == self.model.read(stream, after)
+        bodies = [body for _, page in [page async for page in self.store.pages(stream, after)] for body in page]
+        assert bodies == [body for _, body, _ in read]
         everything = [event async for event in self.store.read_all(after)]
-        read_all = [(each.position, each.stream, Item(each.body, each.headers)) for each in everything]
+        read_all = [(each.position, each.stream, each.body, each.headers) for each in everything]
         assert read_all == self.model.read_all(after)
+        page = [(position, body, headers) for position, _, body, headers in read_all]
+        assert (await self.store.page(after, 3), await self.store.last()) == (page[:3], len(self.model.events))
         assert taken(await self.store.snapshot(stream)) == self.model.snapshot(stream)
 
 
@@ -94,5 +128,5 @@ async def run(history: list[Any]) -> None:
 @settings(max_examples=EXAMPLES)
 @given(history=st.lists(steps, max_size=20))
 def test_an_event_store_does_what_the_model_does(backend: str, history: list[Any]) -> None:
-    # ST-6
+    # ST-6, WM-1, WM-2
     run_virtual(run, history, backend=backend)

@@ -12,6 +12,7 @@ import pytest
 from modd.errors import AlreadyOpen, InvalidOption, NotEntered
 from modd.ports import (
     Cache,
+    Documents,
     EventStore,
     Inbox,
     Item,
@@ -25,6 +26,7 @@ from modd.ports import (
 from modd.stores import MemoryStore, ResultNeeded, SqlNotSupported, TransactionTimeout
 from modd.testing.conformance import (
     CacheConformance,
+    DocumentsConformance,
     EventStoreConformance,
     InboxConformance,
     LocksConformance,
@@ -91,6 +93,14 @@ class TestEvents(EventStoreConformance):
     @asynccontextmanager
     async def create(self) -> AsyncIterator[EventStore]:
         yield MemoryStore().events
+
+
+class TestDocuments(DocumentsConformance):
+    """The suite of the port."""
+
+    @asynccontextmanager
+    async def create(self) -> AsyncIterator[Documents]:
+        yield MemoryStore().documents("sums")
 
 
 class TestCache(CacheConformance):

@@ -7,7 +7,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from modd.ports import Item
+from modd.ports import Item, Tagged
 from modd.ports.items import Claim
 from modd.stores.sqlite.queue import SqliteQueue
 from modd.stores.sqlite.store import SqliteStore
@@ -22,7 +22,7 @@ async def fill(path: Path) -> tuple[bytes, bytes]:
         await store.queue("mails").put(*[b"mail"] * 40)
         await store.outbox.put(*[Item(b"out", {"to": "ada"}, key="k", id=f"out-{n}") for n in range(20)])
         for name in ("a", "b"):
-            await store.events.append(name, [Item(b"event", {"type": "Paid"})] * 60, 0)
+            await store.events.append(name, [Item(b"event", {"type": "Paid"}, tags=("tag", f"of {name}"))] * 60, 0)
             await store.events.save_snapshot(name, 50, Item(b"state", {"type": "State"}))
         async with store.transaction() as tx:
             await tx.execute("CREATE TABLE stock (sku TEXT PRIMARY KEY, quantity INTEGER)")
@@ -149,11 +149,16 @@ CALLS: list[Callable[[SqliteStore], Awaitable[object]]] = [
     lambda store: store.outbox.wait(0),
     lambda store: read_to_the_end(store.events.read("b")),
     lambda store: read_to_the_end(store.events.read_all()),
+    lambda store: read_to_the_end(store.events.pages("a")),
+    lambda store: read_to_the_end(store.events.read_where(Tagged("tag", "of a") | Tagged("of b", types=["Paid"]))),
+    lambda store: store.events.page(3, 90),
+    lambda store: store.events.wait(0, 0),
     lambda store: store.events.snapshot("a"),
     lambda store: store.cache.get("cache-3"),
     lambda store: store.inbox.has("inbox-3"),
     lambda store: store.queue("orders").put(b"x", Item(b"y", key="k1"), Item(b"z", id="key-5"), Item(b"n", id="new")),
     lambda store: store.events.append("b", [b"x"], 60),
+    lambda store: store.events.append_where("a", [Item(b"x", tags=("tag", "new"))], Tagged("tag", "of b"), 100),
     lambda store: store.events.save_snapshot("b", 60, b"x"),
     lambda store: store.queue("orders").cancel("late-1", "key-3"),
     lambda store: store.queue("orders").redrive("dead-1", "dead-2"),

@@ -8,17 +8,22 @@ import resource
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 
 import anyio
 
+from modd.ports import Item, QueryConflict, Tagged
 from modd.ports.errors import StoreError
 from modd.stores.sqlite.errors import StoreForked
 from modd.stores.sqlite.store import SqliteStore
 
 TASKS, ITEMS = 5, 20
 """How many do the work side by side, and how many items each of them puts."""
+
+SEATS = 100
+"""How many seats there are."""
 
 PATIENCE = 60
 """Seconds after which a program is taken to hang."""
@@ -55,6 +60,21 @@ async def put_and_stay(path: str) -> None:
         await store.queue("a").put(b"1")
         print("put", flush=True)
         await anyio.sleep_forever()
+
+
+async def append_seats(path: str) -> None:
+    """Take the next seat until all are taken, and tell which."""
+    seats, query = list[int](), Tagged("seat")
+    async with SqliteStore(path) as store:
+        taken = after = 0
+        while taken < SEATS:
+            async for event in store.events.read_where(query, after):
+                taken, after = int(event.body), event.position
+            with suppress(QueryConflict):
+                item = Item(b"%d" % (taken + 1), tags=("seat",))
+                if taken < SEATS and await store.events.append_where(f"by {os.getpid()}", [item], query, after):
+                    seats.append(taken + 1)
+        print(json.dumps({"seats": seats}))
 
 
 async def leave_open(path: str) -> None:
@@ -142,7 +162,8 @@ async def use_in_child(store: SqliteStore, path: str) -> None:
 
 
 PROGRAMS: dict[str, Callable[[str], Awaitable[None]]] = {
-    each.__name__: each for each in (work, put_one, put_and_stay, leave_open, exit_inside, quota, run_forked)
+    each.__name__: each
+    for each in (work, put_one, put_and_stay, append_seats, leave_open, exit_inside, quota, run_forked)
 }
 
 

@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from modd import ModdError
-from modd.ports import Item
+from modd.ports import Item, Tagged
 from modd.stores import NotAStore, SqliteStore, StoreCorrupt
 from modd.stores.sqlite.damage import Columns, Damage
 from modd.stores.sqlite.select import Select
@@ -94,6 +94,14 @@ WRONG: dict[str, Callable[[SqliteStore], Awaitable[object]]] = {
     "modd_events SET revision = 'x' WHERE revision = 60": lambda store: store.events.append("b", [b"x"], 60),
     "modd_events SET headers = x'5b5d' WHERE revision = 2": lambda store: anext(store.events.read("b", after=1)),
     f"modd_events SET stream = {UNDECODABLE} WHERE position = 1": lambda store: anext(store.events.read_all()),
+    "modd_events SET revision = 61 WHERE revision = 60": lambda store: anext(store.events.pages("b")),
+    "modd_events SET body = 5 WHERE revision = 2": lambda store: anext(store.events.pages("b")),
+    "modd_events SET headers = x'5b5d' WHERE position = 1": lambda store: store.events.page(0, 99),
+    "modd_events SET body = 'x' WHERE position = 2": lambda store: store.events.page(0, 99, headers=False),
+    "modd_event_tags SET position = position + 10000": lambda store: anext(store.events.read_where(Tagged("tag"))),
+    "modd_event_tags SET position = CAST(position AS BLOB)": lambda store: anext(
+        store.events.read_where(Tagged("tag"))
+    ),
     "modd_events SET body = 'x'": use_transaction,
     "modd_snapshots SET headers = x'5b5d'": lambda store: store.events.snapshot("a"),
     "modd_snapshots SET revision = x'00'": lambda store: store.events.snapshot("a"),

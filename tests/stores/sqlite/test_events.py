@@ -9,7 +9,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from modd.ports import EventStore, Item, RecordedEvent, RevisionConflict, Snapshot
+from modd.ports import EventStore, Item, RecordedEvent, RevisionConflict, Snapshot, Tagged
 from modd.stores.paging import PAGE
 from modd.stores.sqlite.store import SqliteStore
 from modd.testing.conformance import EventStoreConformance
@@ -96,5 +96,10 @@ async def test_there_is_nothing_after_what_no_file_can_have(path: Path) -> None:
         await store.events.append("a", [b"1"], 0)
         assert [event async for event in store.events.read("a", after=2**70)] == []
         assert [event async for event in store.events.read_all(after=2**70)] == []
+        assert [page async for page in store.events.pages("a", after=2**70)] == []
+        assert [event async for event in store.events.read_where(Tagged("a"), after=2**70)] == []
+        assert await store.events.page(2**70, 2**70) == []
+        await store.events.wait(2**70, 0)
+        assert await store.events.append_where("b", [], Tagged("a"), 2**70) == 1
         with pytest.raises(RevisionConflict):
             await store.events.append("a", [], 2**70)

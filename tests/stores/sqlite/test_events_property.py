@@ -52,5 +52,5 @@ async def run(history: list[tuple[str, list[Any]]]) -> None:
 @settings(max_examples=EXAMPLES)
 @given(history=st.lists(blocks, max_size=6))
 def test_events_in_a_file_are_what_the_model_has(backend: str, history: list[Any]) -> None:
-    # ST-6
+    # ST-6, WM-1, WM-2
     anyio.run(run, history, backend=backend)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -11,11 +11,14 @@ from typing import Any, TypeAlias
 import anyio
 import pytest
 
-from modd.ports import Conflict, ReadConflict, Transaction
+from modd.ports import Conflict, Item, ReadConflict, Transaction
 from modd.stores.sqlite import file_lock
+from modd.stores.sqlite.deferred_transaction import apply_transactions
 from modd.stores.sqlite.group_commit import Batch
 from modd.stores.sqlite.journal_mode import NO_LOCKS
+from modd.stores.sqlite.sql import CallArgs, Connection, Refused
 from modd.stores.sqlite.store import SqliteStore
+from modd.stores.sqlite.user_sql import execute_statements
 from tests.stores.sqlite.connections import Watch
 from tests.stores.sqlite.effects import Do, outsider
 from tests.stores.sqlite.faulty import until
@@ -94,7 +97,7 @@ async def rows(store: SqliteStore) -> list[Any]:
 
 @modes
 async def test_no_update_is_lost(mode: Open, path: Path) -> None:
-    # DR-20
+    # DR-20, WM-79
     async def deposit_beside_another_one() -> None:
         async with store.transaction() as tx:
             before = await balance(tx, "a")
@@ -277,6 +280,49 @@ async def test_a_conflict_costs_the_others_of_its_batch_nothing(path: Path) -> N
         assert await rows(store) == [("a", 51), ("b", 51)]
 
 
+def test_a_call_that_is_refused_unforeseen_behind_others_fails_the_batch(path: Path) -> None:
+    """Its transaction has written by then, so that the writer has to do each call anew, in a savepoint."""
+
+    def refuse(_: Connection, calls: Sequence[CallArgs]) -> Sequence[Refused]:
+        return [Refused(ZeroDivisionError())] * len(calls)
+
+    with closing(sqlite3.connect(path, isolation_level=None)) as file:
+        [refused] = apply_transactions(file, [([], [(refuse, ())])])
+        assert refused is not None and isinstance(refused.error, ZeroDivisionError)
+        with pytest.raises(ZeroDivisionError):
+            apply_transactions(file, [([], [(execute_statements, ("SELECT 1", ())), (refuse, ())])])
+
+
+async def test_a_conflict_behind_other_writes_costs_the_others_of_its_batch_nothing(path: Path) -> None:
+    # WM-3
+    async def decide(number: int) -> None:
+        async with store.transaction():
+            await store.outbox.put(Item(b"1", id=str(number)))
+            await store.events.append("cart", [b"added"], 0)
+            await store.documents("carts").swap("cart", b"%d" % number, None)
+
+    async def try_to_decide(number: int) -> None:
+        try:
+            await decide(number)
+        except Conflict:
+            return
+        done.append(number)
+
+    watch, done = Watch(), list[int]()
+    async with SqliteStore(path, connect=watch) as store:
+        before = watch.done["COMMIT"], watch.done["SAVEPOINT modd"]
+        async with anyio.create_task_group() as tasks, watch.holding():
+            tasks.start_soon(store.cache.delete, "first")
+            await watch.stopped()
+            for number in range(5):
+                tasks.start_soon(try_to_decide, number)
+            await until(lambda: pending_writes(store) == 5)
+        assert (watch.done["COMMIT"], watch.done["SAVEPOINT modd"]) == (before[0] + 2, before[1])
+        [winner] = done
+        assert [claim.id for claim in await store.outbox.claim(9, 60)] == [str(winner)]
+        assert await store.documents("carts").items() == [("cart", b"%d" % winner)]
+
+
 async def test_an_immediate_transaction_has_no_conflict(path: Path) -> None:
     async def deposit_at_once() -> None:
         async with store.transaction(immediate=True) as tx:
@@ -302,7 +348,7 @@ async def test_execute_returns_the_number_of_changed_rows_where_it_writes_at_onc
 
 
 async def test_transactions_that_begin_to_read_at_once_share_connections(path: Path) -> None:
-    # DR-23
+    # DR-23, WM-6
     async def read() -> None:
         async with store.transaction() as tx:
             assert await tx.fetch("SELECT 1") == [(1,)]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from modd import InvalidOption
-from modd.ports import Claim, Item, LeaseLost
+from modd.ports import Claim, Item, LeaseLost, Tagged
 from modd.stores import SqliteStore
 
 pytestmark = pytest.mark.anyio
@@ -30,6 +30,11 @@ HALF_CHARACTERS: list[tuple[str, Call]] = [
     ("id", lambda store, tx: store.queue("q").discard(HALF)),
     ("stream", lambda store, tx: store.events.append(HALF, [b"a"], 0)),
     ("stream", lambda store, tx: store.events.read(HALF).__anext__()),
+    ("tags", lambda store, tx: store.events.append("s", [Item(b"", tags=("a", HALF))], 0)),
+    ("stream", lambda store, tx: store.events.append_where(HALF, [b"a"], Tagged("a"), 0)),
+    ("tags", lambda store, tx: store.events.read_where(Tagged(HALF)).__anext__()),
+    ("types", lambda store, tx: store.events.read_where(Tagged("a", types=[HALF])).__anext__()),
+    ("stream", lambda store, tx: store.events.pages(HALF).__anext__()),
     ("stream", lambda store, tx: store.events.save_snapshot(HALF, 1, b"a")),
     ("stream", lambda store, tx: store.events.snapshot(HALF)),
     ("key", lambda store, tx: store.cache.get(HALF)),
@@ -52,6 +57,7 @@ TOO_LARGE: list[tuple[str, Call]] = [
     ("len(body)", lambda store, tx: store.queue("q").put(Item(bytes(10**9)))),
     ("len(body)", lambda store, tx: store.outbox.put(bytes(10**9))),
     ("len(body)", lambda store, tx: store.events.append("s", [bytes(10**9)], 0)),
+    ("len(body)", lambda store, tx: store.events.append_where("s", [bytes(10**9)], Tagged("a"), 0)),
     ("len(body)", lambda store, tx: store.events.save_snapshot("s", 1, bytes(10**9))),
     ("len(value)", lambda store, tx: store.cache.set("k", bytes(10**9), 1)),
     ("len(value)", lambda store, tx: store.cache.add("k", bytes(10**9), 1)),

@@ -1,0 +1,73 @@
+"""Random transactions on a queue in memory: each is kept whole or dropped, and hidden from others until its end."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import anyio
+import pytest
+from hypothesis import given, settings
+
+from modd.stores import MemoryStore
+from modd.stores.memory.queue_state import CHANGING, QueueState
+from modd.testing import run_virtual
+from tests.stores.histories import Both, Step
+from tests.stores.transactions import Transactions, histories
+
+pytestmark = pytest.mark.slow
+
+EXAMPLES = 5_000 if os.environ.get("MODD_PROFILE") == "long" else 40
+
+
+class MemoryBoth(Both):
+    """A queue of a store in memory and the model of one; after each step all changes are undone and made again."""
+
+    def __init__(self) -> None:
+        self.store = MemoryStore()
+        super().__init__(self.store.queue("orders"), anyio.current_time, anyio.sleep)
+        self.state: QueueState = self.store.queue("orders")._state
+
+    async def do(self, *step: Any) -> None:
+        """Do one step to both."""
+        await super().do(*step)
+        before = content(self.state)
+        with self.store.undo_log.undone():
+            pass
+        assert content(self.state) == before
+
+
+def content(state: QueueState) -> Any:
+    """All that a queue consists of."""
+    lanes = {
+        key: (lane.owner, lane.front, sorted(lane.due._ranks.items())) for key, lane in state._ready._lanes.items()
+    }
+    heaps = (state._delayed, state._leased, state._suspects, state._ready._claimable, state._left._due)
+    return (
+        {name: [getattr(item, field) for field in CHANGING] for name, item in state._items.items()},
+        {id: sorted(same) for id, same in state._by_id.items()},
+        [dict(heap._ranks) for heap in heaps],
+        (lanes, dict(state._left._names), [*state._dead]),
+    )
+
+
+async def run(history: list[tuple[list[Step], Any]], immediate: bool) -> None:
+    both = MemoryBoth()
+    transactions = Transactions(both, immediate)
+    for alone, (is_kept, inside) in history:
+        for step in alone:
+            await both.do(*step)
+        both.state._update_due()
+        before = content(both.state)
+        await transactions.transaction(is_kept, inside)
+        if not is_kept and "pass" not in str(inside):
+            assert content(both.state) == before
+
+
+@pytest.mark.parametrize("immediate", [False, True])
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@settings(max_examples=EXAMPLES)
+@given(history=histories)
+def test_a_transaction_in_memory_is_done_whole_or_not_at_all(backend: str, immediate: bool, history: list[Any]) -> None:
+    # WM-7
+    run_virtual(run, history, immediate, backend=backend)
