@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from modd.aggregate.errors import UnknownEvent, WrongState
 from modd.core import Message, members, name_of, parameters_of, resolved, wire_name
+from modd.cqrs.handlers import yields
 from modd.errors import InvalidOption
 
 S = TypeVar("S")
@@ -60,14 +61,33 @@ def checked_events(events: Any) -> dict[type[Message], Callable[[Any, Any], Any]
     for kind, function in pairs:
         if not (isinstance(kind, type) and issubclass(kind, Message)):
             raise InvalidOption("events", kind, "give a function for each type of event")
-        if not callable(function):
-            raise InvalidOption("events", function, f"give a function (state, event) -> state for {kind.__qualname__}")
+        check_event_function("events", function, kind.__qualname__)
         if kind in found:
             raise InvalidOption("events", kind, f"it has a function already: {name_of(found[kind])}")
         found[kind] = function
     if not found:
         raise InvalidOption("events", events, "give a function (state, event) -> state for each type of event")
     return found
+
+
+def check_event_function(option: str, function: Any, events: str) -> None:
+    """Raise `InvalidOption` for anything but a function that takes a state and an event, and returns at once.
+
+    events: the names of the events, for the error.
+    """
+    cure = f"give a function (state, event) -> state for {events}"
+    if not callable(function):
+        raise InvalidOption(option, function, cure)
+    if yields(function) or any(map(inspect.iscoroutinefunction, (function, type(function).__call__))):
+        raise InvalidOption(option, function, f"{cure}, neither async nor a generator")
+    try:
+        signature = inspect.signature(function)
+    except ValueError:  # the parameters of some builtins cannot be read
+        return
+    try:
+        signature.bind(None, None)
+    except TypeError as error:
+        raise InvalidOption(option, function, f"{cure} ({error})") from None
 
 
 def _by_annotation(events: Any) -> list[tuple[type[Message], Any]]:
