@@ -7,6 +7,7 @@ from itertools import count
 from typing import Any, ClassVar, Generic, TypeVar
 
 import anyio
+import msgspec
 from hypothesis.stateful import RuleBasedStateMachine, rule
 from hypothesis.strategies import SearchStrategy
 
@@ -26,8 +27,8 @@ def aggregate_machine(
 ) -> type[RuleBasedStateMachine]:
     """Return a state machine that finds faults in the functions of an aggregate, as a test of pytest.
 
-    ``TestInvoice = aggregate_machine(invoices, st.builds(Pay, st.sampled_from("ab"))).TestCase``. It sends commands to a
-    copy of the aggregate in memory, without middleware, and fails, with the shortest sequence of commands, for:
+    ``TestInvoice = aggregate_machine(invoices, st.builds(Pay, st.sampled_from("ab"))).TestCase``. It sends commands to
+    a copy of the aggregate in memory, without middleware, and fails, with the shortest sequence of commands, for:
 
     - an event function that fails for an event that was published,
     - a state that differs once its events were encoded and decoded, or was made from a snapshot,
@@ -111,6 +112,8 @@ class Trial(Generic[S]):
             raise AssertionError(f"after {command!r} the recorded events cannot be read: {show(error)}") from error
         _expect(folded == second, _impure(command, folded, second))
         _expect(kept == folded, f"after {command!r} the state differs once encoded: {kept!r} is read as {folded!r}")
+        decoded = msgspec.json.decode(msgspec.json.encode(kept), type=type(kept))  # as snapshots are
+        _expect(decoded == kept, f"after {command!r} the state differs once encoded: {kept!r} is read as {decoded!r}")
         _expect(
             from_snapshot == folded, f"after {command!r} the state of a snapshot differs: {from_snapshot!r} {folded!r}"
         )
