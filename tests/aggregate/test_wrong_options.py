@@ -231,6 +231,13 @@ async def test_the_identity_may_be_a_function_of_the_command() -> None:
     assert (await aggregate.get("A")).state == Invoice(10, "issued")
 
 
+async def test_a_codec_with_all_events_encodes_them() -> None:
+    # WM-18
+    aggregate = invoices(codec=Codec([Issued, Paid, Unknown], format="msgpack"))
+    await aggregate.dispatch(Issue("7"))
+    assert (await aggregate.stored(aggregate.store).get("7")).state == Invoice(10, "issued")
+
+
 def test_a_builtin_whose_parameters_cannot_be_read_is_an_event_function() -> None:
     # WM-18
     assert invoices(state=0, events={Paid: max})
