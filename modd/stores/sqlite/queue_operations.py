@@ -57,7 +57,7 @@ class QueueOperations:
     def put(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[list[PutResult]]:
         """Insert items, and return the results of each call, which has the time now, too; see `Insertion`."""
         self.tell_news()
-        insertion = Insertion(connection, self.ids, self._positions, max(now for _, now in calls))
+        insertion = Insertion(connection, self.ids, self._positions, now=calls[-1][1])
         results = insertion.add(calls)
         insertion.run()
         if insertion.has_rows:
