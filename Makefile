@@ -11,6 +11,8 @@ PIP = PIP_CONSTRAINT=requirements.lock PIP_BUILD_CONSTRAINT=requirements.lock PI
 # One process per processor. The tests of a file run in one process, because the code blocks of a page share their names.
 # A process that ends, as one with a test that hangs does, ends the run.
 PARALLEL = --numprocesses auto --dist loadfile --no-loadscope-reorder --max-worker-restart 0
+# One process more than there are processors, because tests also wait for disks and threads, and some are long.
+ONE_MORE = $$(($$(getconf _NPROCESSORS_ONLN) + 1))
 LONG = $(RUN) pytest -q -o faulthandler_timeout=7200
 
 .PHONY: demo test check static second-types fast fast-covered slow bench docs proof proof-properties proof-store format clean
@@ -21,7 +23,8 @@ demo: .venv/.runtime
 
 # Everything that guards the project: under 4 minutes on two processors.
 test: .venv/.dev
-	@time $(MAKE) --no-print-directory static second-types fast-covered slow
+	@time { $(MAKE) --no-print-directory --jobs 2 --output-sync=target static second-types \
+		&& $(MAKE) --no-print-directory fast-covered slow; }
 
 # The round while you work: under a minute on two processors. The tests run on asyncio; `make test` has trio, too.
 check: .venv/.dev
@@ -36,9 +39,8 @@ static:
 second-types:
 	.venv/bin/basedpyright --warnings
 
-# One process more than there are processors, because tests also wait for disks and threads.
 fast:
-	$(RUN) pytest $(subst auto,$$(($$(getconf _NPROCESSORS_ONLN) + 1)),$(PARALLEL)) -m "not slow" --asyncio-only
+	$(RUN) pytest $(subst auto,$(ONE_MORE),$(PARALLEL)) -m "not slow" --asyncio-only
 
 # The fast tests take every branch, so the slow ones run without the cost of being measured.
 fast-covered:
@@ -62,10 +64,10 @@ docs: .venv/.dev
 proof: .venv/.dev
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target proof-properties proof-store
 
-# The property tests with many more examples.
+# The property tests with many more examples. Each test goes to the next process that is free.
 PROPERTIES = tests/core/test_property.py $(wildcard tests/stores/memory/test_*_property.py tests/stores/sqlite/test_*_property.py)
 proof-properties: .venv/.dev
-	MODD_PROFILE=long $(LONG) $(PROPERTIES)
+	MODD_PROFILE=long $(LONG) --numprocesses $(ONE_MORE) --dist load --maxschedchunk 1 --max-worker-restart 0 $(PROPERTIES)
 
 # Durability: processes killed at every step, power lost at any moment, faults of the disk. It prints the number of each.
 proof-store: .venv/.dev
