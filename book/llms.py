@@ -63,7 +63,8 @@ def title_of(text: str) -> str:
 
 def summary_of(text: str) -> str:
     """Return the first sentence after the title."""
-    body = text.partition("\n# ")[2] or text
+    title = TITLE.search(text)
+    body = text[title.end() :] if title else text
     paragraph = next((each for each in body.split("\n\n")[1:] if each.strip() and each[0] not in "#`|<-"), "")
     plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", " ".join(paragraph.split()))
-    return re.split(r"(?<=[.:]) ", plain.replace("**", ""))[0].rstrip(".:")
+    return re.split(r"(?<=\.) ", plain.replace("**", ""))[0].rstrip(".:")

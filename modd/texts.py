@@ -77,6 +77,11 @@ def describe(value: object) -> str:
     return f"{text if len(text) <= 80 else text[:77] + '...'} ({type(value).__name__})"
 
 
+def amount(number: int, thing: str, things: str | None = None) -> str:
+    """Return a number with its noun: ``1 message``, ``2_000 messages``. things: the plural; by default with an s."""
+    return f"{number:_} {thing if number == 1 else things or f'{thing}s'}"
+
+
 def full_name(type_: type) -> str:
     """Return module and qualified name of a type, to tell two types with the same name apart."""
     return f"{type_.__module__}.{type_.__qualname__}"

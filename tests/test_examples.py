@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
@@ -149,3 +150,12 @@ def test_orders_survive_a_worker_that_is_killed_and_the_totals_are_right() -> No
         "Grace: 100 orders, 24950 cents",
         "Kay: 100 orders, 25050 cents",
     ]
+
+
+@pytest.mark.parametrize("path", ["taxonomy.py", "factories/cart.py", "factories/checkout.py"])
+def test_the_page_about_the_layout_shows_the_files_as_they_are(path: str) -> None:
+    page = (ROOT / "docs/start/layout.md").read_text(encoding="utf-8")
+    code = (ROOT / path).read_text(encoding="utf-8")
+    definitions = [node for node in ast.parse(code).body if isinstance(node, (ast.ClassDef, ast.FunctionDef))]
+    assert definitions
+    assert [node.name for node in definitions if str(ast.get_source_segment(code, node)) not in page] == []

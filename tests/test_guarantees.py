@@ -30,3 +30,12 @@ def test_each_guarantee_names_one_test_that_proves_it() -> None:
     named = [proof.groups() for proof in proofs if proof is not None]
     assert [file for file, linked, _ in named if file != linked] == []
     assert [(file, word) for file, _, word in named if len(selected_tests(file, word)) != 1] == []
+
+
+def test_a_transaction_that_is_whole_or_not_at_all_is_a_guarantee() -> None:
+    # BK-21
+    [row] = [row for row in table_rows() if "a transaction writes is committed together, or not at all" in row]
+    proof = PROOF.search(row)
+    assert proof is not None
+    file, _, word = proof.groups()
+    assert selected_tests(file, word) == ["test_all_that_a_transaction_writes_is_committed_together"]

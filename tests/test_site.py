@@ -15,6 +15,7 @@ from bs4.filter import SoupStrainer
 
 from book.command_line import COMMANDS, help_of
 from book.docstrings import PACKAGES
+from book.pages import pages
 from book.site import BuildFailed, build_site, lay_out, run_zensical
 from modd import Bus, middleware
 from modd.cqrs import EventBus, TypedBus
@@ -135,6 +136,25 @@ def test_the_page_of_the_command_line_has_the_help_of_every_command(site: Path) 
         assert help_of("queue", "PATH", command) in page
 
 
+def broken_labels(text: str) -> list[str]:
+    """Return the lines of diagrams with a semicolon, which ends a statement; codes of characters may have one."""
+    diagrams = re.findall(r"^```mermaid\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    return [line for diagram in diagrams for line in diagram.splitlines() if ";" in re.sub(r"#\w+;", "", line)]
+
+
+def test_no_diagram_has_a_semicolon_in_a_label() -> None:
+    # BK-22
+    texts = {page: (ROOT / page).read_text(encoding="utf-8") for page in pages() if page.endswith(".md")}
+    assert sum("```mermaid" in text for text in texts.values()) > 5
+    assert {page: broken for page, text in texts.items() if (broken := broken_labels(text))} == {}
+
+
+def test_a_semicolon_in_a_label_is_found() -> None:
+    # BK-22
+    diagram = '```mermaid\nflowchart TB\n  a["one; two"] --> b["three #59; four"]\n  c --> d\n```\none; two\n'
+    assert broken_labels(diagram) == ['  a["one; two"] --> b["three #59; four"]']
+
+
 def test_no_page_loads_anything_from_elsewhere(site: Path) -> None:
     # BK-1
     found = {str(page): LOADED.findall(page.read_text(encoding="utf-8")) for page in site.rglob("*.html")}
@@ -165,6 +185,18 @@ def test_coding_assistants_get_an_index_the_whole_book_and_a_skill(site: Path) -
     assert "# Durability" in whole
     assert "seconds of a lease, 30 by default" in whole
     assert (site / "skill.md").is_file()
+
+
+def test_the_index_for_coding_assistants_has_the_first_sentence_of_each_page(site: Path) -> None:
+    # BK-3
+    index = (site / "llms.txt").read_text(encoding="utf-8")
+    summaries = dict(re.findall(r"^- \[.+\]\((.+)\.html\): (.+)$", index, re.MULTILINE))
+    pages = [page for page in (ROOT / "docs").rglob("*.md") if page.parent.name in ("start", "how-to", "understand")]
+    assert pages
+    for page in pages:
+        head = " ".join(page.read_text(encoding="utf-8").split("\n\n")[1].split())
+        plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", head).replace("**", "")
+        assert plain.startswith(summaries[page.relative_to(ROOT / "docs").with_suffix("").as_posix()]), page
 
 
 def test_the_glossary_has_each_term_once_in_order() -> None:

@@ -15,6 +15,9 @@ from modd.texts import encodable
 CommandName: TypeAlias = Literal["stats", "dead", "show", "redrive", "discard", "forget", "doctor"]
 
 
+SHORTER = "; of a dead letter, its beginning and '...' are enough if no other begins so"
+
+
 class Arguments(msgspec.Struct, frozen=True, kw_only=True):
     """The parsed arguments: a command for the file at ``path``, and its options.
 
@@ -93,7 +96,7 @@ def _add_commands(queue: ArgumentParser) -> None:
     dead.add_argument("--limit", type=int, default=SUPPRESS, help="the most dead letters to list (100)")
     show = add("show", "show one item of a queue, in any state")
     _add_queue(show)
-    show.add_argument("id", metavar="ID", help="the id of the item")
+    show.add_argument("id", metavar="ID", help=f"the id of the item{SHORTER}")
     for parser in (dead, show):
         _add_body_options(parser)
     _add_dead_letter_options(add("redrive", "put dead letters back at the end of their queue"))
@@ -126,6 +129,6 @@ def _add_body_options(parser: ArgumentParser) -> None:
 
 def _add_dead_letter_options(parser: ArgumentParser) -> None:
     _add_queue(parser)
-    parser.add_argument("ids", metavar="ID", nargs="*", help="the ids of dead letters")
+    parser.add_argument("ids", metavar="ID", nargs="*", help=f"the ids of dead letters{SHORTER}")
     parser.add_argument("--all", action="store_true", default=SUPPRESS, help="all dead letters of the queue")
     parser.add_argument("--yes", action="store_true", default=SUPPRESS, help="do not ask for confirmation")

@@ -11,13 +11,14 @@ import anyio
 
 from modd.cli.arguments import Arguments
 from modd.cli.content import MASK_TEXT, Viewer, choose_viewer
-from modd.cli.dead_letters import list_dead_letters, process_in_batches
+from modd.cli.dead_letters import complete_ids, list_dead_letters, process_in_batches
 from modd.cli.doctor import Doctor
 from modd.cli.handlers import forget, list_handlers
 from modd.cli.inspection import Inspector, inspect_file
 from modd.cli.reports import BatchResult, ItemDetails, Overview, Report, State
 from modd.cli.types import load_codecs
 from modd.stores.sqlite.sql import decode_headers
+from modd.texts import amount
 
 STATES: tuple[State, ...] = ("ready", "waits for its key", "delayed", "leased", "waits for a retry", "dead")
 """The states of an item, indexed by their number in the file."""
@@ -41,7 +42,10 @@ def no_progress(title: str, total: int) -> AbstractContextManager[Callable[[int]
 
 
 def run_command(arguments: Arguments, confirm: Confirm, progress: Progress = no_progress) -> Report:
-    """Run a command. Raises `UsageError`, `NoSuchItem`, `NoSuchHandler`, `NotConfirmed`, `modd.ports.StoreError`."""
+    """Run a command.
+
+    Raises `UsageError`, `NoSuchItem`, `AmbiguousId`, `NoSuchHandler`, `NotConfirmed`, `modd.ports.StoreError`.
+    """
     if arguments.command == "redrive" or arguments.command == "discard":
         return _process(arguments, arguments.command, confirm, progress)
     if arguments.command == "forget":
@@ -55,7 +59,8 @@ def _report(arguments: Arguments, viewer: Viewer, inspector: Inspector) -> Repor
         return list_dead_letters(inspector, inspector.checked_queue(arguments.name), arguments.limit, viewer)
     if arguments.command == "show":
         queue = inspector.checked_queue(arguments.name)
-        return show_item(inspector, queue, arguments.id, viewer, is_raw=arguments.raw)
+        [id] = complete_ids(inspector, queue, [arguments.id])
+        return show_item(inspector, queue, id, viewer, is_raw=arguments.raw)
     if arguments.command == "doctor":
         return Doctor(inspector, full=arguments.full).examine()
     return count_items(inspector)
@@ -85,7 +90,8 @@ def _process(
     path, queue = arguments.path, arguments.name
     ids = inspect_file(path, partial(_ids, arguments))
     if arguments.all and ids and not arguments.yes:
-        confirm(f"{command} all {len(ids)} dead letters of {queue} in {path}?")
+        letters = "the only dead letter" if len(ids) == 1 else f"all {amount(len(ids), 'dead letter')}"
+        confirm(f"{command} {letters} of {queue} in {path}?")
     if not ids:
         return BatchResult(queue, command, 0, [])
     with progress(command, len(ids)) as advance:
@@ -94,4 +100,4 @@ def _process(
 
 def _ids(arguments: Arguments, inspector: Inspector) -> list[str]:
     queue = inspector.checked_queue(arguments.name)
-    return inspector.dead_ids(queue) if arguments.all else arguments.ids
+    return inspector.dead_ids(queue) if arguments.all else complete_ids(inspector, queue, arguments.ids)

@@ -8,12 +8,17 @@ from typing import Literal
 from anyio.lowlevel import checkpoint
 
 from modd.cli.content import Viewer
+from modd.cli.errors import AmbiguousId
 from modd.cli.inspection import Inspector
 from modd.cli.reports import BatchResult, DeadLetterList, DeadLetterSummary
 from modd.stores.sqlite.store import SqliteStore
 
 BATCH = 200
 """Dead letters in one transaction."""
+
+
+SHORTENED = ("...", "\N{HORIZONTAL ELLIPSIS}")
+"""The ends of a shortened id."""
 
 
 def list_dead_letters(inspector: Inspector, queue: str, limit: int, viewer: Viewer) -> DeadLetterList:
@@ -23,6 +28,33 @@ def list_dead_letters(inspector: Inspector, queue: str, limit: int, viewer: View
         view = viewer(body)
         items.append(DeadLetterSummary(id, view.mask(reason), attempts, view.content))
     return DeadLetterList(queue, inspector.counts(queue).dead, items)
+
+
+def complete_ids(inspector: Inspector, queue: str, ids: Sequence[str]) -> list[str]:
+    """Return whole ids for ids of which some are shortened: ``orders:01a2...`` is the only dead letter that begins so.
+
+    An id is shortened only if it ends with three dots (or the one character for them): without this mark, the id of a
+    letter that is gone, such as ``order-1``, would stand for ``order-10``. The id of an item in the queue always stands
+    for itself, and so does a beginning that fits no dead letter. Each id is returned once.
+
+    Raises:
+        AmbiguousId: several dead letters begin so.
+    """
+    shortened = {id for id in ids if _beginning_in(id) and not inspector.has_item(queue, id)}
+    known = inspector.dead_ids(queue) if shortened else []
+    return [*dict.fromkeys(_complete(id, queue, known) if id in shortened else id for id in ids)]
+
+
+def _complete(id: str, queue: str, known: Sequence[str]) -> str:
+    found = [each for each in known if each.startswith(_beginning_in(id))]
+    if len(found) > 1:
+        raise AmbiguousId(id, queue, found)
+    return found[0] if found else id
+
+
+def _beginning_in(id: str) -> str:
+    """Return the beginning in a shortened id; an empty text for a whole id."""
+    return next((id.removesuffix(mark) for mark in SHORTENED if id.endswith(mark)), "")
 
 
 async def process_in_batches(

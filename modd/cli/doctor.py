@@ -13,6 +13,7 @@ from modd.stores.sqlite.errors import describe_failure, is_corrupt, is_store_fai
 from modd.stores.sqlite.journal_mode import NO_LOCKS, NO_WAL, choose_journal, is_affected, prepare_writer, read_mode
 from modd.stores.sqlite.queue_sql import DEAD, READY
 from modd.stores.sqlite.schema import STEPS
+from modd.texts import amount
 
 T = TypeVar("T")
 
@@ -146,7 +147,8 @@ def _advice(inspector: Inspector, journal: Journaling, sizes: Sizes, queues: Seq
     if inspector.version < len(STEPS):
         yield f"the tables have version {inspector.version} and become {len(STEPS)} when a store opens the file"
     if sizes.wal > LONG_WAL:
-        yield f"the WAL has {sizes.wal:_} bytes: look for a process that reads all the time or was suspended in a read"
+        long = amount(sizes.wal, "byte")
+        yield f"the WAL has {long}: look for a process that reads all the time or was suspended in a read"
     if sizes.free_pages > MUCH_FREE * max(sizes.pages, 1000):
         yield f"{sizes.free_pages} of {sizes.pages} pages are free: VACUUM shrinks the file; it blocks all processes"
     for queue in queues:
@@ -166,4 +168,4 @@ def format_age(seconds: float) -> str:
     for unit, size in (("days", DAY), ("hours", 3600.0), ("minutes", 60.0)):
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit} ago"
-    return f"{seconds:.0f} seconds ago"
+    return f"{amount(round(seconds), 'second')} ago"

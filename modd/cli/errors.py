@@ -6,6 +6,9 @@ from collections.abc import Iterable
 
 from modd.errors import ModdError
 
+MOST_NAMED = 5
+"""The most candidates that an error names."""
+
 
 class UsageError(ModdError, ValueError):
     """The arguments of a command are wrong, whatever is in the file."""
@@ -47,6 +50,22 @@ class NoSuchItem(ModdError, LookupError):
     def __init__(self, id: str, queue: str) -> None:
         self.id = id
         super().__init__(f"no item {id!r} in queue {queue!r}; it was never put there, or was acknowledged or discarded")
+
+
+class AmbiguousId(ModdError, LookupError):
+    """Several dead letters have an id with the given beginning; nothing was done.
+
+    ``id`` is the beginning as it was given, ``candidates`` the ids.
+    """
+
+    def __init__(self, id: str, queue: str, candidates: Iterable[str]) -> None:
+        self.id, self.candidates = id, tuple(candidates)
+        shown, more = self.candidates[:MOST_NAMED], len(self.candidates) - MOST_NAMED
+        names = f"{', '.join(shown)}{f' and {more} more' if more > 0 else ''}"
+        super().__init__(
+            f"{id!r} stands for {len(self.candidates)} dead letters in queue {queue!r}: {names}; give more of the id, "
+            "or the whole id"
+        )
 
 
 class NotConfirmed(ModdError, RuntimeError):

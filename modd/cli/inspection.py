@@ -110,6 +110,10 @@ class Inspector:
         rows = self.rows(f"SELECT place, id {FROM_DEAD}", ids.number, -1, columns=columns)
         return [*dict.fromkeys(ids.id_of(place, id) for place, id in rows)]
 
+    def has_item(self, queue: str, id: str) -> bool:
+        """Return True if an item of a queue has the id, in whichever state."""
+        return self._ids(queue).is_known(self.connection, id)
+
     def item(self, queue: str, id: str) -> tuple[Any, ...]:
         """Return state, due, attempts, key, headers, reason and body of an item, of a dead one if several have the id.
 

@@ -12,10 +12,9 @@ from typing import Any
 import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
-from rich.text import Text
 
 from modd.cli.doctor import format_age
+from modd.cli.layout import Block, Pairs, Rows, lay_out
 from modd.cli.reports import (
     BatchResult,
     Content,
@@ -27,7 +26,7 @@ from modd.cli.reports import (
     QueueHealth,
 )
 from modd.concurrency.blocks import block
-from modd.texts import escape_control
+from modd.texts import amount
 
 WIDE = 160
 """Columns of the output if it is not a terminal."""
@@ -41,8 +40,9 @@ def render(report: Any) -> None:
     """Print a report."""
     is_terminal = sys.stdout.isatty()
     console = Console(file=sys.stdout, width=None if is_terminal else WIDE, highlight=False, markup=False, emoji=False)
-    for part in _blocks(report):
-        console.print(part if isinstance(part, Table) else Text(escape_control(part)))
+    for each in _blocks(report):
+        for part in lay_out(each, console.width):
+            console.print(part, crop=False)
 
 
 @block
@@ -58,34 +58,34 @@ def progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
 
 
 @singledispatch
-def _blocks(report: Any) -> Iterable[Table | str]:
-    """Return the tables and texts of a report, from top to bottom."""
+def _blocks(report: Any) -> Iterable[Block]:
+    """Return the parts of a report, from top to bottom."""
     raise NotImplementedError(type(report))
 
 
 @_blocks.register
-def _overview(report: Overview) -> Iterable[Table | str]:
+def _overview(report: Overview) -> Iterable[Block]:
     rows = [(each.name, each.ready, each.delayed, each.leased, each.dead, each.left) for each in report.queues]
-    yield _table(("queue", "ready", "delayed", "leased", "dead", "left"), rows, numbers=range(1, 6))
+    yield Rows(("queue", "ready", "delayed", "leased", "dead", "left"), rows, numbers=range(1, 6))
     if report.handlers:
         handlers = [(each.queue, each.handler, each.bus, _age(each.seen), each.left) for each in report.handlers]
-        yield _table(("queue", "handler", "bus", "announced", "left"), handlers, numbers=[4])
+        yield Rows(("queue", "handler", "bus", "announced", "left"), handlers, numbers=[4], whole=range(3))
     yield f"outbox: {report.outbox}"
 
 
 @_blocks.register
-def _dead_letters(report: DeadLetterList) -> Iterable[Table | str]:
+def _dead_letters(report: DeadLetterList) -> Iterable[Block]:
     rows = [
         (item.id, item.content.type or "-", item.attempts, _short(item.reason), _short(_line(item.content)))
         for item in report.items
     ]
-    yield _table(("id", "type", "attempts", "reason", "content"), rows, numbers=[2])
+    yield Rows(("id", "type", "attempts", "reason", "content"), rows, numbers=[2])
     if report.total > len(rows):
         yield f"{len(rows)} of {report.total}; --limit lists more"
 
 
 @_blocks.register
-def _item(report: ItemDetails) -> Iterable[Table | str]:
+def _item(report: ItemDetails) -> Iterable[Block]:
     content = report.content
     values = {
         "queue": report.queue,
@@ -100,34 +100,39 @@ def _item(report: ItemDetails) -> Iterable[Table | str]:
         "message": content.id,
         "correlation": content.correlation_id,
         "causation": content.causation_id,
-        "size": f"{content.size:_} bytes",
+        "size": amount(content.size, "byte"),
     }
-    yield _pairs(values)
+    yield Pairs(values, whole=("queue", "id"))
     if content.stamps:
         yield "stamps:\n" + "\n".join(stamp if isinstance(stamp, str) else _pretty(stamp) for stamp in content.stamps)
     yield _pretty(content.body) if content.shown else f"content not shown: {content.note}"
 
 
 @_blocks.register
-def _batch_result(report: BatchResult) -> Iterable[Table | str]:
+def _batch_result(report: BatchResult) -> Iterable[Block]:
     verb = {"redrive": "put back", "discard": "discarded"}[report.command]
     yield f"{report.queue}: {report.done} {verb}"
     if report.missing:
-        yield f"not among the dead letters: {', '.join(report.missing)}; give whole ids, `dead --json` prints them"
+        yield (
+            f"not among the dead letters: {', '.join(report.missing)}; give whole ids as `dead` lists them, or a "
+            "beginning with ... behind it"
+        )
 
 
 @_blocks.register
-def _forget_result(report: ForgetResult) -> Iterable[Table | str]:
-    yield f"{report.handler}: forgotten in {', '.join(report.queues)}; {report.removed} deliveries removed"
+def _forget_result(report: ForgetResult) -> Iterable[Block]:
+    removed = amount(report.removed, "delivery", "deliveries")
+    yield f"{report.handler}: forgotten in {', '.join(report.queues)}; {removed} removed"
 
 
 @_blocks.register
-def _health(report: Health) -> Iterable[Table | str]:
+def _health(report: Health) -> Iterable[Block]:
     journal, sizes = report.journal, report.sizes
-    yield _pairs(
+    pages = f"{sizes.free_pages} of {amount(sizes.pages, 'page')} free"
+    yield Pairs(
         {
-            "file": f"{report.path}, {sizes.file:_} bytes, {sizes.free_pages} of {sizes.pages} pages free",
-            "WAL": f"{sizes.wal:_} bytes",
+            "file": f"{report.path}, {amount(sizes.file, 'byte')}, {pages}",
+            "WAL": amount(sizes.wal, "byte"),
             "SQLite": f"{journal.sqlite}, {'can' if journal.affected else 'does not'} damage a WAL that two write",
             "journal": f"{journal.mode}: {journal.reason}",
             "synchronous": journal.synchronous,
@@ -138,8 +143,8 @@ def _health(report: Health) -> Iterable[Table | str]:
         }
     )
     if report.queues:
-        names = ("queue", "ready", "delayed", "leased", "dead", "left", "oldest ready put", "oldest dead put")
-        yield _table(names, [_health_row(queue) for queue in report.queues], numbers=range(1, 6))
+        names = ("queue", "ready", "delayed", "leased", "dead", "left", "oldest ready", "oldest dead")
+        yield Rows(names, [_health_row(queue) for queue in report.queues], numbers=range(1, 6))
     yield from (f"problem: {text}" for text in report.problems)
     yield from (f"advice: {text}" for text in report.advice)
     yield "healthy" if report.ok else "not healthy"
@@ -181,27 +186,3 @@ def _time(seconds: float) -> str:
 def _short(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= LINE_LENGTH else f"{line[: LINE_LENGTH - 3]}..."
-
-
-def _pairs(values: dict[str, Any]) -> Table:
-    table = Table.grid(padding=(0, 2))
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in values.items():
-        if value is not None:
-            table.add_row(_cell(name), _cell(value))
-    return table
-
-
-def _table(names: Iterable[str], rows: Iterable[Iterable[Any]], numbers: Iterable[int]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    right = {*numbers}
-    for column, name in enumerate(names):
-        table.add_column(name, justify="right" if column in right else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*map(_cell, row))
-    return table
-
-
-def _cell(value: Any) -> Text:
-    return Text(escape_control(str(value)))

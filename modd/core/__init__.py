@@ -45,7 +45,7 @@ from modd.core.message import (
 )
 from modd.core.misfits import path_steps
 from modd.core.naming import placed_name
-from modd.core.observer import Delivery, Observer, current_delivery
+from modd.core.observer import Delivery, Observer, Place, current_delivery, tell_stored
 from modd.core.pydantic_model import pydantic_schema
 from modd.core.raw_data import unknown_fields
 from modd.core.schema import misfit_of
@@ -72,6 +72,7 @@ __all__ = [
     "Observer",
     "Origin",
     "Part",
+    "Place",
     "Question",
     "Receiver",
     "Sensitive",
@@ -116,6 +117,7 @@ __all__ = [
     "shown",
     "substitute",
     "take_apart",
+    "tell_stored",
     "unique",
     "unknown_fields",
     "values_of",

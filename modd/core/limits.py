@@ -13,7 +13,7 @@ from typing import Any
 
 from modd.concurrency.scopes import open_scopes
 from modd.errors import TurnOverflow
-from modd.texts import errors_in
+from modd.texts import amount, errors_in
 
 BEAT = 256
 """A bus lets other tasks run after this many messages; a component's generator does so, too."""
@@ -90,4 +90,4 @@ def find_cycle(edges: Iterable[Edge]) -> tuple[Edge, ...]:
 def _reason(limit: int, cycle: Iterable[Edge]) -> str:
     steps = [f"{message.__name__} -> {component} -> {returned.__name__}" for message, component, returned in cycle]
     seen = f"a loop: {', '.join(steps)}" if steps else "a wide fan-out, not a loop: raise limit if it is meant"
-    return f"more than {limit} messages in a turn (limit={limit}); {seen}"
+    return f"more than {amount(limit, 'message')} in a turn (limit={limit}); {seen}"

@@ -17,6 +17,10 @@ from modd.texts import show
 DeliveryOutcome = Literal["running", "done", "failed", "cancelled"]
 
 
+Place = Literal["queue", "outbox"]
+"""A place in which a message is stored for later."""
+
+
 class Delivery(msgspec.Struct, eq=False):
     """The delivery of one message to one component, as an `Observer` sees it.
 
@@ -63,6 +67,9 @@ class Observer:
     def abandoned(self, messages: tuple[Message, ...], failures: tuple[Exception, ...], bus: Any) -> None:
         """A turn that had begun was cut short: these messages are not handled, and no sender gets these failures."""
 
+    def stored(self, messages: tuple[Message, ...], place: Place, bus: Any) -> None:
+        """A typed bus has put messages into a queue or an outbox: they are delivered later, and not in this turn."""
+
     def added(self, component: Any, bus: Any) -> None:
         """A component was added to the bus."""
 
@@ -81,3 +88,9 @@ def tell(watchers: Iterable[Observer], happening: Callable[[Observer], None], me
             happening(watcher)
         except Exception as error:
             log_error(logging.getLogger("modd"), "the observer %s failed", show(watcher), error=error, message=message)
+
+
+def tell_stored(messages: tuple[Message, ...], place: Place, bus: Any) -> None:
+    """Tell the observers of a typed bus that messages were put into a queue or an outbox."""
+    if bus.watchers:
+        tell(bus.watchers, lambda watcher: watcher.stored(messages, place, bus), messages)

@@ -27,6 +27,7 @@ from modd.core.masking import mask_secrets
 from modd.core.message import Failure, Message
 from modd.core.observer import current_delivery, tell
 from modd.errors import TurnFailed, TurnOverflow
+from modd.texts import amount
 
 
 class Outcome:
@@ -210,7 +211,7 @@ def _overflowed(turn: Turn, outcome: Outcome, error: Any, failures: Sequence[Fai
 
 
 def _failed(outcome: Outcome, bus: Any) -> TurnFailed:
-    failures = "1 failure" if len(outcome.errors) == 1 else f"{len(outcome.errors)} failures"
+    failures = amount(len(outcome.errors), "failure")
     failed = TurnFailed(f"{failures} in a turn of {bus.name}", outcome.errors, outcome.outbound, bus)
     failed.mask = partial(mask_secrets, message=tuple(outcome.failed))
     return failed

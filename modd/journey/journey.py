@@ -11,6 +11,7 @@ from modd.errors import InvalidOption, NotEntered
 from modd.journey.mermaid import render_sequence_diagram
 from modd.journey.record import Record
 from modd.journey.tree import render_tree
+from modd.texts import amount
 
 
 class Journey:
@@ -62,7 +63,7 @@ class Journey:
         return len(self._record.deliveries)
 
     def __repr__(self) -> str:
-        return f"<Journey in {self.bus.name}: {len(self)} deliveries>"
+        return f"<Journey in {self.bus.name}: {amount(len(self), 'delivery', 'deliveries')}>"
 
     def __str__(self) -> str:
         """Return the tree: each message from outside, its receivers, the messages that they caused, and so on."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from modd.core import Delivery, Failure, error_repr, name_of, shown
 from modd.journey.record import Reception, Record
+from modd.texts import amount
 
 DEEPEST = 50
 """Levels that are drawn; deliveries further down are counted only."""
@@ -64,7 +65,8 @@ def render_tree(record: Record, home: Any) -> str:
 def _below(node: Reception | Delivery, record: Record, home: Any, prefix: str) -> Iterator[str]:
     children = _children(node, record)
     if children and len(prefix) >= 6 * DEEPEST:
-        yield f"{prefix}└─ … and {_count(children, record)} deliveries further down"
+        more = amount(_count(children, record), "delivery", "deliveries")
+        yield f"{prefix}└─ … and {more} further down"
         return
     for number, child in enumerate(children, 1):
         branch, trunk = ("└─ ", "   ") if number == len(children) else ("├─ ", "│  ")

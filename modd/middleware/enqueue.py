@@ -8,7 +8,7 @@ from typing import Any, ClassVar, TypedDict, get_args, get_origin
 from weakref import WeakKeyDictionary
 
 from modd.checks import checked_callable, checked_flag, checked_methods
-from modd.core import Intent, Message, Question, wire_name
+from modd.core import Intent, Message, Question, tell_stored, wire_name
 from modd.cqrs.chain import Next
 from modd.cqrs.codec import Codec
 from modd.cqrs.decodable import check_decodable
@@ -147,6 +147,7 @@ class Enqueue(MiddlewareWithKeys):
             headers[EVENT_HEADER] = wire_name(type(envelope.message))
         unique: Unique = "until-started" if _is_next_run(envelope) else options["unique"]
         [result] = await options["queue"].put(Item(body, headers, key, _delay_of(envelope), id, unique))
+        tell_stored((envelope.message,), "queue", envelope.bus)
         if result.duplicate is not False:
             told = Queued(duplicate=result.duplicate, at=queued.at)
             envelope.reset([told if each is queued else each for each in envelope.flush()], ran=envelope.ran)

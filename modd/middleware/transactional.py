@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any, ClassVar, Protocol
 
 from modd.checks import checked_callable, checked_methods, has_methods
+from modd.core import tell_stored
 from modd.cqrs.chain import Next
 from modd.cqrs.codec import Codec
 from modd.cqrs.envelope import Envelope
@@ -118,6 +119,7 @@ class Transactional:
         if events:
             items = self._items.create(events, envelope, await self._key_of(envelope))
             envelope.add(Outboxed(tuple(await self._store.outbox.put(*items)), at=envelope.bus.clock()))
+            tell_stored(events, "outbox", envelope.bus)
 
     async def _key_of(self, envelope: Envelope[Any]) -> str | None:
         if self._key is not None:

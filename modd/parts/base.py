@@ -10,6 +10,7 @@ from typing import Any, TypeAlias, TypeVar
 from modd.checks import checked_subclasses
 from modd.core import Accepts, Component, Failure, Message, Part, name_of
 from modd.errors import InvalidOption
+from modd.texts import amount
 
 Types: TypeAlias = type[Message] | Iterable[type[Message]]
 """One message type or several."""
@@ -32,7 +33,7 @@ def checked_function(option: str, value: Any, arguments: int = 1, *, sync: bool 
     try:
         inspect.signature(value).bind(*[None] * arguments)
     except TypeError as error:
-        raise InvalidOption(option, value, f"give a function of {arguments} arguments ({error})") from None
+        raise InvalidOption(option, value, f"give a function of {amount(arguments, 'argument')} ({error})") from None
     except ValueError:  # some builtins have no signature
         pass
     function: Callable[..., Any] = value

@@ -11,6 +11,7 @@ from typing import Any
 from modd.core import Accepts, Component, Message, Part, Receiver, accepts_of, name_of
 from modd.errors import InvalidOption
 from modd.parts.base import NamedPart, checked_message_types, widen
+from modd.texts import amount
 
 _POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 
@@ -79,7 +80,7 @@ def _takes_latest(component: Component, types: tuple[type[Message], ...]) -> boo
     if not (extra or is_variadic):
         _check_accepts_all(component, types)
     elif not required <= len(types) <= (len(types) if is_variadic else len(extra)):
-        cure = f"{name_of(component)} takes {len(extra)} arguments besides the message; name a type for each"
+        cure = f"{name_of(component)} takes {amount(len(extra), 'argument')} besides the message; name a type for each"
         raise InvalidOption("types", types, cure)
     return bool(extra or is_variadic)
 

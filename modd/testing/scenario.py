@@ -15,6 +15,7 @@ from modd.cqrs.stamps import Actor, Stamp, checked_stamps
 from modd.cqrs.typed_bus import TypedBus
 from modd.errors import InvalidOption
 from modd.journey.journey import Journey
+from modd.testing.stored_messages import StoredMessages, missing_of
 from modd.texts import errors_in, show
 
 E = TypeVar("E", bound=BaseException)
@@ -65,8 +66,8 @@ class When:
     """A scenario without its expectations: await one of the methods to run it.
 
     The messages are sent once, by the first expectation; the following ones look at the same run. The methods raise
-    `AssertionError` with the difference and the journey of the sent messages. An error of a message that sets up the
-    state is raised unchanged.
+    `AssertionError` with the difference and the journey of the sent messages, and say which messages are in a queue or
+    an outbox if something is missing. An error of a message that sets up the state is raised unchanged.
     """
 
     def __init__(self, bus: Bus | TypedBus, setup: _Sending, sending: _Sending) -> None:
@@ -98,7 +99,8 @@ class When:
         run = _without_error(await self._run())
         if run.answer is None or not run.answer.answered:
             name = type(message_of(self._sending.messages[-1])).__qualname__
-            raise AssertionError(f"{name} has no result: it was not handled, or is queued for later{_story(run)}")
+            reasons = run.stored.reasons or [f"{name} was not handled"]
+            raise AssertionError("\n".join([f"{name} has no result:", *reasons]) + _story(run))
         if run.answer.result != value:
             actual = f"- {value!r}\n+ {run.answer.result!r}"
             raise AssertionError(
@@ -112,7 +114,10 @@ class When:
         for error in () if run.error is None else errors_in(run.error):
             if isinstance(error, kind):
                 return error
-        actual = "nothing was raised" if run.error is None else f"{show(run.error)} was raised"
+        if run.error is None:
+            actual = "\n".join(["nothing was raised", *run.stored.reasons])
+        else:
+            actual = f"{show(run.error)} was raised"
         raise AssertionError(f"{kind.__name__} was expected, but {actual}{_story(run)}") from run.error
 
     async def _run(self) -> ScenarioRun:
@@ -138,10 +143,12 @@ class ScenarioRun(msgspec.Struct):
     """The result of a scenario.
 
     outbound: the messages that left the bus. answer: the outcome of the last message in a typed bus. error: the error
-    that was raised.
+    that was raised. stored: the messages that were put into a queue or an outbox,
+    from the setup on.
     """
 
     journey: Journey
+    stored: StoredMessages = msgspec.field(default_factory=StoredMessages)
     outbound: tuple[Message, ...] = ()
     answer: Any = None
     error: Exception | None = None
@@ -161,13 +168,14 @@ def _around(bus: Bus | TypedBus) -> Iterator[Bus]:
 
 
 async def _run_in(bus: Bus, setup: _Sending, sending: _Sending) -> ScenarioRun:
-    await setup.send(bus, ScenarioRun(Journey(bus)))
     run = ScenarioRun(Journey(bus))
-    with run.journey:
-        try:
-            await sending.send(bus, run)
-        except Exception as error:
-            run.error = error
+    with bus.observe(run.stored):
+        await setup.send(bus, ScenarioRun(Journey(bus)))
+        with run.journey:
+            try:
+                await sending.send(bus, run)
+            except Exception as error:
+                run.error = error
     return run
 
 
@@ -207,6 +215,8 @@ def _compare(kind: str, expected: Sequence[Message], actual: Sequence[Message], 
     lines = [*ndiff([*map(repr, expected)], [*map(repr, actual)])]
     if all(line.startswith("  ") for line in lines):
         lines.append("They look alike and are not equal: a sensitive field differs, or their types differ.")
+    if missing_of(expected, actual):
+        lines += run.stored.reasons
     head = f"the {kind} messages differ from the expected ones (- expected, + {kind}):"
     raise AssertionError("\n".join([head, *(line.rstrip("\n") for line in lines)]) + _story(run))
 

@@ -12,6 +12,7 @@ from anyio.abc import TaskGroup
 from modd.concurrency.backoff import spread
 from modd.concurrency.lease import LeaseKeeper
 from modd.ports.items import Suspects
+from modd.texts import amount
 from modd.worker.claim import ClaimInHand
 from modd.worker.claim_handler import ClaimHandler
 from modd.worker.idleness import Idleness
@@ -93,7 +94,7 @@ class WorkerRun:
         finally:
             self._cancelled_at = anyio.current_time()
         if self.in_flight:
-            log.warning("%d messages are released: their handlers took too long to stop", self.in_flight)
+            log.warning("%s released: handlers took too long to stop", amount(self.in_flight, "message"))
         tasks.cancel_scope.cancel()
 
     async def _claim_until_stopped(self, tasks: TaskGroup) -> None:

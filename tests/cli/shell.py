@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,13 @@ from tests.cli.messages import SECRET, commands, envelope
 
 READ_ONLY = (["stats"], ["dead", "orders"], ["show", "orders", "dead-1"], ["doctor"])
 """All commands that only read."""
+
+
+class Terminal(io.StringIO):
+    """A stream of a terminal."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 class Shell:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,16 +12,9 @@ import pytest
 from modd.cli.dead_letters import BATCH, process_in_batches
 from modd.ports import Item
 from modd.stores.sqlite.store import SqliteStore
-from tests.cli.shell import Shell, bury
+from tests.cli.shell import Shell, Terminal, bury
 
 MANY = [f"dead-{number}" for number in range(2 * BATCH + 1)]
-
-
-class Terminal(io.StringIO):
-    """A stream of a terminal."""
-
-    def isatty(self) -> bool:
-        return True
 
 
 def at_terminal(monkeypatch: pytest.MonkeyPatch, answer: str) -> Terminal:
@@ -76,6 +68,15 @@ def test_all_are_done_when_somebody_at_a_terminal_says_so(orders: Shell, monkeyp
         assert orders.run("discard", "orders", "--all")[0] == 0
     assert "discard all 2 dead letters of orders" in asked.getvalue()
     assert dead(orders) == 0
+
+
+# DR-67
+def test_a_question_about_one_dead_letter_speaks_of_one(orders: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    orders.text("discard", "orders", "dead-1")
+    with monkeypatch.context() as there:
+        asked = at_terminal(there, "y\n")
+        assert orders.run("discard", "orders", "--all")[0] == 0
+    assert asked.getvalue() == f"discard the only dead letter of orders in {orders.path}? [y/N] "
 
 
 @pytest.mark.parametrize("answer", ["n\n", "\n", ""])
@@ -165,3 +166,52 @@ def test_dead_letters_of_one_id_are_put_back_together_and_shown_before_an_item_t
         "done": 2,
         "missing": [],
     }
+
+
+def letters(*ids: str) -> Callable[[SqliteStore], Any]:
+    """Return a function that puts dead letters with these ids into a store."""
+    return lambda store: bury(store, *ids, body=b"one")
+
+
+# DR-66
+@pytest.mark.parametrize("mark", ["...", "\N{HORIZONTAL ELLIPSIS}"])
+@pytest.mark.parametrize("command", ["redrive", "discard"])
+def test_the_beginning_of_an_id_stands_for_the_only_dead_letter_that_begins_so(
+    shell: Shell, command: str, mark: str
+) -> None:
+    shell.fill(letters("mails:01a", "mails:01b", "mails:02"))
+    assert shell.json("show", "orders", f"mails:02{mark}")["id"] == "mails:02"
+    told = shell.json(command, "orders", f"mails:01a{mark}", "mails:01a", "mails:02")
+    assert (told["done"], told["missing"]) == (2, [])
+    assert [each["id"] for each in shell.json("dead", "orders")["items"]] == ["mails:01b"]
+
+
+# DR-66
+def test_a_beginning_of_several_ids_is_an_error_that_names_them_and_nothing_is_done(shell: Shell) -> None:
+    shell.fill(letters(*(f"mails:0{number}" for number in range(7)), "other"))
+    for argv in (["discard", "orders", "other", "mails:..."], ["show", "orders", "mails:..."]):
+        code, err = shell.error(*argv)
+        assert code == 1 and "'mails:...' stands for 7 dead letters in queue 'orders': mails:00, mails:01" in err
+        assert "mails:04 and 2 more; give more of the id" in err
+    assert dead(shell) == 8
+
+
+# DR-66
+def test_without_the_mark_an_id_never_stands_for_another_one(shell: Shell) -> None:
+    shell.fill(letters("order-10"))
+    code, out, _ = shell.run("discard", "orders", "order-1", "gone...", "...")
+    assert code == 1 and "not among the dead letters: order-1, gone..., ...; give whole ids" in out
+    assert dead(shell) == 1
+
+
+# DR-66
+def test_the_whole_id_of_an_item_wins_whatever_its_state(shell: Shell) -> None:
+    async def fill(store: SqliteStore) -> None:
+        await bury(store, "a...", "a-1", "b-1", body=b"one")
+        await store.queue("orders").put(Item(b"waits", id="b..."))
+
+    shell.fill(fill)
+    assert shell.json("show", "orders", "b...", "--raw")["content"]["body"] == "waits"
+    assert shell.json("redrive", "orders", "a...")["done"] == 1
+    assert shell.run("redrive", "orders", "b...")[0] == 1
+    assert [each["id"] for each in shell.json("dead", "orders")["items"]] == ["a-1", "b-1"]

@@ -52,7 +52,7 @@ def test_handlers_are_listed_with_their_last_announcement_and_the_number_of_left
 
 def test_a_forgotten_handler_is_announced_no_more_and_has_no_deliveries(left: Shell) -> None:
     # DR-38
-    assert left.text("forget", "mail/fast") == "mail/fast: forgotten in events; 1 deliveries removed\n"
+    assert left.text("forget", "mail/fast") == "mail/fast: forgotten in events; 1 delivery removed\n"
     assert left.json("forget", "gone") == {"handler": "gone", "queues": ["events"], "removed": 1}
     told = left.json()
     assert [each["handler"] for each in told["handlers"]] == ["book"]

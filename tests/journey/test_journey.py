@@ -485,7 +485,7 @@ async def test_a_long_chain_is_cut_and_counted() -> None:
         await bus(N(0))
     lines = untimed(journey)
     assert len(lines) == 102
-    assert lines[-1].strip() == "└─ … and 4951 deliveries further down"
+    assert lines[-1].strip() == "└─ … and 4_951 deliveries further down"
 
 
 async def test_sensitive_fields_are_masked_in_tree_and_diagram() -> None:

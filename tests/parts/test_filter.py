@@ -265,7 +265,7 @@ class Truthy:
         ({"where": "n > 1"}, "where='n > 1': give a function"),
         ({"where": truthy}, "not async"),
         ({"where": Truthy()}, "not async"),
-        ({"where": lambda: True}, r"a function of 1 arguments \(too many positional arguments\)"),
+        ({"where": lambda: True}, r"a function of 1 argument \(too many positional arguments\)"),
     ],
 )
 async def test_options_that_cannot_work_fail_when_the_filter_is_made(options: Any, text: str) -> None:

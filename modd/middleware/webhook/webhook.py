@@ -24,6 +24,7 @@ from modd.middleware.webhook.attempts import DeliveryTools, WebhookDelivery, bod
 from modd.middleware.webhook.client import ConnectionPool, Send, sender_of
 from modd.middleware.webhook.endpoint import Endpoint, check_endpoints
 from modd.middleware.webhook.network import Resolve, addresses_of
+from modd.texts import amount
 
 
 class WebhookOptions(TypedDict, total=False):
@@ -189,8 +190,8 @@ def _log(bus: str, endpoints: Iterable[Endpoint], stamps: Iterable[WebhookCalled
     for endpoint, stamp in zip(endpoints, stamps, strict=True):
         if not is_success(stamp.status):
             reason = f"status {stamp.status}" if stamp.status else stamp.text
-            text = "webhook to %s failed after %d attempts: %s"
-            logging.getLogger(f"modd.{bus}").warning(text, endpoint.origin, stamp.attempt, reason)
+            text = "webhook to %s failed after %s: %s"
+            logging.getLogger(f"modd.{bus}").warning(text, endpoint.origin, amount(stamp.attempt, "attempt"), reason)
 
 
 def _check(options: Mapping[str, Any]) -> None:

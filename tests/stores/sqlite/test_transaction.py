@@ -81,6 +81,15 @@ async def test_all_that_a_transaction_writes_is_committed_together(path: Path, i
         assert await find_effects(store) == ALL
 
 
+# BK-21
+async def test_the_proof_writes_with_every_part_of_a_store_that_joins_its_transactions(path: Path) -> None:
+    store = SqliteStore(path)
+    joining = {name for name, part in vars(store).items() if hasattr(part, "transaction")}
+    assert joining - {"cache", "locks"} == {"events", "inbox", "outbox"}
+    assert hasattr(store.queue("orders"), "transaction")
+    assert {"event", "snapshot", "inbox", "outbox", "queue"} < {*ALL}
+
+
 @both
 @failures
 async def test_when_one_thing_fails_nothing_is_written(
