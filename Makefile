@@ -21,12 +21,13 @@ LONG = $(RUN) pytest -q -o faulthandler_timeout=7200
 demo: .venv/.runtime
 	@.venv/bin/python examples/shopping.py
 
-# Everything that guards the project: under 4 minutes on two processors.
+# Everything that guards the project: about five minutes on two processors that have nothing else to do.
 test: .venv/.dev
 	@time { $(MAKE) --no-print-directory --jobs 2 --output-sync=target static second-types \
 		&& $(MAKE) --no-print-directory fast-covered slow; }
 
-# The round while you work: under a minute on two processors. The tests run on asyncio; `make test` has trio, too.
+# The round while you work: about a minute on two such processors. The tests run on asyncio; `make test` has trio, too.
+# Among them are the links of the site, and the code blocks of its pages.
 check: .venv/.dev
 	@time $(MAKE) --no-print-directory static fast
 
@@ -60,7 +61,7 @@ bench: .venv/.runtime
 docs: .venv/.dev
 	@$(RUN) book
 
-# The proofs of `make test` at full length, two at a time; about 20 minutes on two processors.
+# The proofs of `make test` at full length, side by side: about half an hour on two processors.
 proof: .venv/.dev
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target proof-properties proof-store
 
