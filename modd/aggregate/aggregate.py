@@ -22,7 +22,7 @@ from modd.aggregate.recorder import DecisionRecorder
 from modd.aggregate.rejected import Rejected
 from modd.aggregate.revision import RevisionCache
 from modd.aggregate.snapshots import Snapshots
-from modd.aggregate.streams import Stream, Streams, checked_identity, identity_function
+from modd.aggregate.streams import InstanceStream, Streams, checked_identity, identity_function
 from modd.checks import checked_callable, checked_count, checked_methods, checked_whole
 from modd.concurrency.scopes import open_scope
 from modd.core import (
@@ -274,7 +274,7 @@ class Aggregate(TypedBus, Generic[S]):
         """
         await self._recorder.record(_enveloped(message_of(command), (*stamps,)), events)
 
-    def _stream_of(self, call: str, id: object, tenant: str | None) -> tuple[Streams[S], Stream]:
+    def _stream_of(self, call: str, id: object, tenant: str | None) -> tuple[Streams[S], InstanceStream]:
         if not isinstance(self._instances, Streams):
             raise InvalidOption(call, id, f"{self.name} has a boundary and no identity; use read(command)")
         return self._instances, self._instances.place(checked_identity(id, call), tenant)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import is_dataclass
 from typing import Any, Generic, TypeVar
+
+import msgspec
 
 from modd.aggregate.errors import UnknownEvent, WrongState
 from modd.core import Message, members, name_of, parameters_of, resolved, wire_name
@@ -44,14 +47,29 @@ class Fold(Generic[S]):
 
 
 def checked_state(state: Any) -> Any:
-    """Return the initial state: a value, or an instance of a class. Raises `InvalidOption`."""
-    if not isinstance(state, type):
-        return state
-    try:
-        return state()
-    except Exception as error:
-        cure = f"give a class whose fields have defaults, or an initial value ({error})"
-        raise InvalidOption("state", state, cure) from None
+    """Return the initial state: a value, or an instance of a class. Raises `InvalidOption`.
+
+    A value that can be changed in place is refused: all instances begin with the same one.
+    """
+    initial = state
+    if isinstance(state, type):
+        try:
+            initial = state()
+        except Exception as error:
+            cure = f"give a class whose fields have defaults, or an initial value ({error})"
+            raise InvalidOption("state", state, cure) from None
+    if _is_mutable(initial):
+        cure = "all instances begin with it, so it must not change in place: give a frozen class, such as a modd.Value"
+        raise InvalidOption("state", state, cure)
+    return initial
+
+
+def _is_mutable(value: Any) -> bool:
+    if isinstance(value, msgspec.Struct):
+        return not value.__struct_config__.frozen
+    if is_dataclass(value):
+        return not value.__dataclass_params__.frozen  # type: ignore[attr-defined]
+    return isinstance(value, (list, dict, set, bytearray))
 
 
 def checked_events(events: Any) -> dict[type[Message], Callable[[Any, Any], Any]]:

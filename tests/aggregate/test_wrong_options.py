@@ -258,3 +258,29 @@ async def test_events_may_be_a_list_of_annotated_functions() -> None:
     await aggregate.dispatch(Issue("7", 12))
     assert await aggregate.ask(Pay("7")) == 12
     assert (await aggregate.get("7")).state == Invoice(12, "Paid")
+
+
+class Basket(msgspec.Struct):
+    """A state that can be changed in place."""
+
+    items: list[str] = []
+
+
+@dataclass
+class Account:
+    """A state that can be changed in place."""
+
+    balance: int = 0
+
+
+@pytest.mark.parametrize("state", [Basket, Basket(), Account, {}, []], ids=repr)
+def test_a_state_that_can_be_changed_in_place_is_refused_because_all_instances_begin_with_it(state: Any) -> None:
+    # WM-18
+    with pytest.raises(InvalidOption, match="must not change in place"):
+        invoices(state=state)
+
+
+def test_a_state_of_a_frozen_dataclass_or_a_number_is_taken() -> None:
+    # WM-18
+    frozen = dataclass(frozen=True)(type("Frozen", (), {}))
+    assert invoices(state=frozen) and invoices(state=0)
