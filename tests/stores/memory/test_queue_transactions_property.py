@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import anyio
@@ -28,9 +29,9 @@ class MemoryBoth(Both):
         super().__init__(self.store.queue("orders"), anyio.current_time, anyio.sleep)
         self.state: QueueState = self.store.queue("orders")._state
 
-    async def do(self, *step: Any) -> None:
+    async def do(self, name: str, which: Sequence[int], given: Sequence[Any]) -> None:
         """Do one step to both."""
-        await super().do(*step)
+        await super().do(name, which, given)
         before = content(self.state)
         with self.store.undo_log.undone():
             pass
