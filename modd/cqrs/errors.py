@@ -31,7 +31,7 @@ class Forbidden(ModdError, PermissionError):
 
     def __init__(self, intent: type, actor: str | None, reason: str) -> None:
         self.intent, self.actor, self.reason = intent, actor, reason
-        super().__init__(f"{actor or 'nobody'} may not {intent.__qualname__}: {reason}")
+        super().__init__(f"{actor or 'a sender without an actor'} may not {intent.__qualname__}: {reason}")
 
 
 class FeatureDisabled(ModdError, RuntimeError):
