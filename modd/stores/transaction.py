@@ -63,7 +63,7 @@ class StoreTransaction(ABC, Generic[S]):
 
     @property
     def local(self) -> dict[Any, Any]:
-        """Values for code that works in the transaction; a savepoint that fails leaves them as they were before it."""
+        """Values for all code that works in the transaction; a savepoint that fails leaves them as they were."""
         if self._local is None:
             self._local = {}
         return self._local
