@@ -143,12 +143,29 @@ async def test_who_waits_for_another_try_keeps_its_place_in_its_key() -> None:
     assert log == [1, 1, 2]
 
 
-async def test_a_failure_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_first_failure_is_a_warning_with_its_traceback_and_so_is_the_error_of_the_dead_letter(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    # DR-83
     with caplog.at_level(logging.INFO, "modd.worker"):
-        await run(Till(ValueError("no money")), item(Pay(), id="p"), attempts=2, backoff="none")
-    assert [record.getMessage() for record in caplog.records] == [
-        "p failed and is tried again in 0 s: ValueError: no money"
+        await run(Till(*(ValueError("no money") for _ in range(3))), item(Pay(), id="p"), attempts=3, backoff="none")
+    assert [(each.levelname, each.getMessage(), bool(each.exc_info)) for each in caplog.records] == [
+        ("WARNING", "p failed and is tried again in 0 s: ValueError: no money", True),
+        ("INFO", "p failed and is tried again in 0 s: ValueError: no money", False),
+        ("ERROR", "p becomes a dead letter: ValueError: no money", True),
     ]
+    assert caplog.text.count("raise self.errors.pop(0)") == 2
+
+
+async def test_a_delay_that_is_asked_for_is_no_warning_and_what_was_never_raised_has_no_traceback(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    # DR-83
+    with caplog.at_level(logging.INFO, "modd.worker"):
+        await run(Till(RetryLater(5)), item(Pay(), id="p"))
+        await run(Till(), Item(b"no envelope", id="q"))
+    [asked, foreign] = caplog.records
+    assert (asked.levelname, foreign.levelname, "Traceback" in caplog.text) == ("INFO", "ERROR", False)
 
 
 async def test_a_handler_that_is_cancelled_by_something_of_its_own_has_failed() -> None:
