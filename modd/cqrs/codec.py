@@ -83,6 +83,9 @@ class Codec:
         for kind in (*self._messages.values(), *self._stamps.values()):
             self._decoder_of(kind)
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {', '.join(self._messages) or 'no types'}>"
+
     @property
     def versions(self) -> dict[str, range]:
         """The versions of messages that it decodes, by name on the wire, former names included."""

@@ -61,7 +61,8 @@ class Worker:
     queues: a `modd.ports.Queue`, or several, the most urgent first.
     bus: a typed bus of commands or events, or a `Bus` with such buses inside. The worker opens it for its run, unless
         it is open. If several workers share a bus, open it around them.
-    codec: decodes messages and encodes emitted events. By default one of all types that the buses handle.
+    codec: decodes messages and encodes emitted events. By default one of all types that the buses handle. A codec of
+        your own, such as one with upcasters, has to have all of these, and the events that the handlers emit.
     inbox: recognises messages that were handled before. None, the default, for no inbox.
     outbox: gets the emitted events. By default that of the inbox or the queue, if it has one.
     concurrency: number of messages that are handled at a time; 8 by default.
@@ -134,6 +135,7 @@ class Worker:
         checked_optional("inbox", inbox, ("add", "has"))
         outbox = checked_optional("outbox", outbox if outbox is not None else _outbox_of(inbox, *sources), ("put",))
         self._buses = ServedBuses(bus)
+        self._buses.check_codec(codec)
         decoder = codec if codec is not None else self._buses.codec
         subscriber = Subscriber(self._buses, decoder, retention)
         self._sources = create_sources(sources, inbox, outbox, subscriber)
