@@ -61,7 +61,7 @@ UNEMITTED = (
     "ctx lists {} in outbound, and nothing inside returns or emits it; return or emit {} there, or leave it out of "
 )
 UNREACHED = (
-    "nothing reaches the handler of {} in ctx: the inbound of ctx does not list {}, and nothing inside returns or "
+    "nothing reaches the handler of {} in ctx: the inbound of ctx does not list {}, and nothing inside returns, "
 )
 
 WIRINGS: dict[str, tuple[Callable[[], Bus], list[str]]] = {
