@@ -54,7 +54,7 @@ async def test_what_fails_is_tried_again_after_a_while_as_the_backoff_says() -> 
     assert (await queue.stats()).dead == 0
     till = Till(*[ValueError("no")] * 4)
     await run(till)
-    assert all(0.5 <= pause / (0.5 * 1.5**n) <= 1.5 for n, pause in enumerate(till.pauses))
+    assert all(0.5 <= pause / (0.5 * 3.5**n) <= 1.5 for n, pause in enumerate(till.pauses))
     till = Till(*[ValueError("no")] * 2)
     await run(till, backoff="none")
     assert till.pauses == [0, 0]
@@ -141,6 +141,20 @@ async def test_who_waits_for_another_try_keeps_its_place_in_its_key() -> None:
 
     await run(pay, item(Pay(1), key="k"), item(Pay(2), key="k"))
     assert log == [1, 1, 2]
+
+
+async def test_ten_attempts_last_for_hours_but_not_in_a_run_until_the_worker_is_idle() -> None:
+    # DR-85
+    till, queue = Till(*[ValueError("no")] * 20), MemoryQueue()
+    worker = Worker(queue, CommandBus({Pay: till}), poll=60)
+    await queue.put(item(Pay()))
+    await work_off(worker, 86_400)
+    assert 2 * 3600 < sum(till.pauses) < 7 * 3600 and len(till.at) == 10
+    till.at.clear()
+    await queue.put(item(Pay()))
+    await worker.run_until_idle()
+    assert sum(till.pauses) < 10 and len(till.at) == 10
+    assert len(await queue.dead()) == 2
 
 
 async def test_the_first_failure_is_a_warning_with_its_traceback_and_so_is_the_error_of_the_dead_letter(
