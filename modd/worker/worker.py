@@ -134,7 +134,9 @@ class Worker:
         sources = checked_queues(queues)
         checked_optional("codec", codec, ("encode", "decode"))
         checked_optional("inbox", inbox, ("add", "has"))
-        outbox = checked_optional("outbox", outbox if outbox is not None else _outbox_of(inbox, *sources), ("put",))
+        self._outbox = outbox = checked_optional(
+            "outbox", outbox if outbox is not None else _outbox_of(inbox, *sources), ("put",)
+        )
         self._buses = ServedBuses(bus)
         self._buses.check_codec(codec)
         decoder = codec if codec is not None else self._buses.codec
@@ -204,6 +206,10 @@ class Worker:
 
         Raises: `AlreadyRunning` if the worker is running, `InOtherLoop` if it is running in another event loop.
         """
+        if self._outbox is not None:
+            log.info(
+                "%r runs; events of its handlers go to the outbox: a Relay, here or elsewhere, passes them on", self
+            )
         await self._work(None)
 
     async def run_until_idle(self, *, ahead: float = 0.0) -> None:
