@@ -31,7 +31,11 @@ class Forbidden(ModdError, PermissionError):
 
     def __init__(self, intent: type, actor: str | None, reason: str) -> None:
         self.intent, self.actor, self.reason = intent, actor, reason
-        super().__init__(f"{actor or 'nobody'} may not {intent.__qualname__}: {reason}")
+        refused = f"{actor} may not {intent.__qualname__}: {reason}"
+        cure = "dispatch with an Actor stamp, or give Authorizer a rule that needs none"
+        super().__init__(
+            f"no actor was given for {intent.__qualname__}: {reason}; {cure}" if actor is None else refused
+        )
 
 
 class FeatureDisabled(ModdError, RuntimeError):
