@@ -14,6 +14,8 @@ import msgspec
 from modd.core import (
     IntentOf,
     Message,
+    emitted_in,
+    may_emit_by,
     members,
     name_of,
     parameters_of,
@@ -62,8 +64,22 @@ class Handler(msgspec.Struct, frozen=True, eq=False):
     """Takes the values that it returns."""
     source: Callable[..., Any] | None = None
     """The callable as it was registered."""
-    emits: bool = False
-    """True if it has an argument by which it can emit events."""
+    emits: tuple[str, ...] = ()
+    """The names of its arguments of the type `Emit`."""
+    has_envelope: bool = False
+    """True if it has an argument that is the envelope, by which it can emit events, too."""
+
+    @property
+    def emitted(self) -> tuple[type[Message], ...]:
+        """The types of event that its code is known to emit."""
+        names = (*self.emits, *(["emit"] if self.has_envelope else []))
+        return () if not names or self.source is None else tuple(emitted_in(self.source, names))
+
+    def may_emit(self, kind: type[Message]) -> bool:
+        """Return False if its code is known to emit no event of a type."""
+        if self.has_envelope or self.source is None:
+            return self.has_envelope
+        return bool(self.emits) and may_emit_by(self.source, self.emits, kind)
 
 
 class Argument(msgspec.Struct, frozen=True, eq=False):
@@ -78,8 +94,8 @@ class Argument(msgspec.Struct, frozen=True, eq=False):
     """Reads it from the envelope."""
     factory: Callable[[], AbstractAsyncContextManager[Any]] | None = None
     is_default: bool = False
-    emits: bool = False
-    """True if events can be emitted by it."""
+    hint: Any = None
+    """`Emit` or `Envelope` if events can be emitted by it."""
 
     @property
     def is_constant(self) -> bool:
@@ -116,8 +132,9 @@ def bind_handler(function: Any, name: str | None, resources: Resources, ask: Ask
     keyword = [argument for argument in arguments if argument.keyword and not argument.is_default]
     takes_envelope = _is_envelope(_hint_of(function, first))
     handler = _make_handler(Returned(title, releases), title, function, takes_envelope, positional, keyword)
-    emits = takes_envelope or any(argument.emits for argument in arguments)
-    return msgspec.structs.replace(handler, source=function, emits=emits)
+    emits = tuple(argument.name for argument in arguments if argument.hint is Emit)
+    has_envelope = takes_envelope or any(argument.hint is Envelope for argument in arguments)
+    return msgspec.structs.replace(handler, source=function, emits=emits, has_envelope=has_envelope)
 
 
 def _find_argument(title: str, function: Any, parameter: inspect.Parameter, resources: Resources, ask: Ask) -> Argument:
@@ -126,9 +143,9 @@ def _find_argument(title: str, function: Any, parameter: inspect.Parameter, reso
     argument = partial(Argument, parameter.name, parameter.kind is parameter.KEYWORD_ONLY)
     if not (isinstance(function, partial) and parameter.name in function.keywords):  # a bound argument stays
         if _is_envelope(hint):
-            return argument(read=lambda envelope: envelope, emits=True)
+            return argument(read=lambda envelope: envelope, hint=Envelope)
         if hint is Emit:
-            return argument(read=lambda envelope: envelope.emit, emits=True)
+            return argument(read=lambda envelope: envelope.emit, hint=Emit)
         if hint is Ask:
             return argument(ask)
         if _is_resource(hint, resources):
@@ -202,7 +219,9 @@ def _describe_unknown(parameter: inspect.Parameter, hint: Any, resources: Resour
     names = [getattr(key, "__name__", str(key)) for key in resources]
     known = ", ".join(["Envelope", "Emit", "Ask", "Transaction", *names])
     hinted = "no annotation" if hint is parameter.empty else f"the annotation {getattr(hint, '__name__', hint)}"
-    return f"its parameter {parameter.name!r} has {hinted}, and this bus can fill: {known}; add it to resources={{...}}"
+    return (
+        f"its parameter {parameter.name!r} has {hinted}, and this bus can provide: {known}; add it to resources={{...}}"
+    )
 
 
 def _make_handler(

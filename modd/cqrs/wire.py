@@ -12,7 +12,7 @@ import msgspec
 from modd.cqrs.stamps import Identity
 
 TYPE, VERSION, STAMP = "$type", "$version", "$stamp"
-"""The keys of a message's name, of its version, and of a stamp's name; they stand beside the fields."""
+"""The keys of a message's name, of its version, and of a stamp's name; they are beside the fields."""
 
 
 BUS_HEADER = "modd-bus"

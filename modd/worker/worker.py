@@ -38,7 +38,7 @@ GRACE = 1.0
 class Worker:
     """A worker: claims messages from queues and has typed buses handle them.
 
-    Use it where commands and events are queued, by `Enqueue` or a `Relay`, and handled later, often in a process apart.
+    Use it where commands and events are queued, by `Enqueue` or a `Relay`, and handled later, in any process.
     ``await Worker(queue, commands).run()`` works until you call ``stop()``.
 
     Each message is handled at least once; the effects of a handler in the transaction of the store happen exactly once.
@@ -139,6 +139,8 @@ class Worker:
         )
         self._buses = ServedBuses(bus)
         self._buses.check_codec(codec)
+        for each in self._buses.buses:
+            each.emits_to_outbox = each.emits_to_outbox or outbox is not None
         decoder = codec if codec is not None else self._buses.codec
         subscriber = Subscriber(self._buses, decoder, retention)
         self._sources = create_sources(sources, inbox, outbox, subscriber)

@@ -148,7 +148,7 @@ async def test_the_check_finds_types_and_handlers_that_no_message_gets_to(
 
 @pytest.mark.parametrize("queues", [True, False])
 def test_no_finding_is_told_for_handlers_that_a_queue_or_a_dispatch_inside_reaches(queues: bool) -> None:
-    # DF-31
+    # DF-35
     renaming = CommandBus([rename], middleware=[Enqueue(MemoryQueue())] if queues else ())
     welcoming = EventBus([wait if queues else rename_later], resources={CommandBus: renaming})
     assert context(welcoming, renaming, inbound=[Welcomed]).check() == ()
