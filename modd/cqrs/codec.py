@@ -133,7 +133,8 @@ class Codec:
         else:
             envelope.noted.append(Received())
             return envelope
-        raise Undecodable(reason, self._messages, *self._head_if_any(data))
+        name, version = self._head_if_any(data)
+        raise Undecodable(reason, self._messages, name, version)
 
     def head_of(self, data: bytes) -> tuple[str, int]:
         """Return the name of the message's type on the wire, and its version. Raises `Undecodable` for no envelope."""
@@ -145,11 +146,11 @@ class Codec:
             return head.name, head.version
         raise Undecodable(reason, self._messages)
 
-    def _head_if_any(self, data: bytes) -> tuple[str, int] | tuple[()]:
+    def _head_if_any(self, data: bytes) -> tuple[str, int]:
         try:
             return self.head_of(data)
         except Undecodable:
-            return ()
+            return "", 0
 
     def _without_values(self, error: Exception, data: bytes) -> Exception:
         """Return an error of a decoder with no values of the data in its text."""
