@@ -7,6 +7,7 @@ import inspect
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import is_dataclass
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -52,9 +53,13 @@ HOMONYMS = {
 """Public names that two modules may define, each with the reason."""
 
 
+parsed = cache(ast.parse)
+"""Takes a module apart, once for all tests."""
+
+
 def docstrings(source: str) -> Iterator[tuple[int, str]]:
     """Yield line and text of each docstring of a module, those of classes, functions and attributes included."""
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parsed(source)):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
             yield node.lineno, node.value.value
 
@@ -72,7 +77,7 @@ def lines_with(pattern: re.Pattern[str], *, at_start: bool) -> list[str]:
 
 def defined_in(source: str) -> Iterator[str]:
     """Yield the public names of the classes and functions at the top level of a module."""
-    for node in ast.parse(source).body:
+    for node in parsed(source).body:
         if isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and not node.name.startswith("_"):
             yield node.name
 

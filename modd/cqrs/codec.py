@@ -80,7 +80,7 @@ class Codec:
         self._frame: Callable[[Any], bytes] = FORMATS[format].Encoder().encode
         self._read = Decoders(format, dec_hook)
         self._results = Decoders(format, dec_hook, result_type)
-        for kind in (*self._messages.values(), *self._stamps.values()):
+        for kind in (*self._messages.values(), *stamps):  # those built in are decodable, and made at their first use
             self._decoder_of(kind)
 
     def __repr__(self) -> str:
