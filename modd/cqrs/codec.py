@@ -83,6 +83,9 @@ class Codec:
         for kind in (*self._messages.values(), *self._stamps.values()):
             self._decoder_of(kind)
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {', '.join(self._messages) or 'no types'}>"
+
     @property
     def versions(self) -> dict[str, range]:
         """The versions of messages that it decodes, by name on the wire, former names included."""
@@ -130,7 +133,7 @@ class Codec:
         else:
             envelope.noted.append(Received())
             return envelope
-        raise Undecodable(reason, self._messages)
+        raise Undecodable(reason, self._messages, *self._head_if_any(data))
 
     def head_of(self, data: bytes) -> tuple[str, int]:
         """Return the name of the message's type on the wire, and its version. Raises `Undecodable` for no envelope."""
@@ -141,6 +144,12 @@ class Codec:
         else:
             return head.name, head.version
         raise Undecodable(reason, self._messages)
+
+    def _head_if_any(self, data: bytes) -> tuple[str, int] | tuple[()]:
+        try:
+            return self.head_of(data)
+        except Undecodable:
+            return ()
 
     def _without_values(self, error: Exception, data: bytes) -> Exception:
         """Return an error of a decoder with no values of the data in its text."""

@@ -145,16 +145,21 @@ class Undecodable(ModdError, ValueError):
 
     reason: the error of the decoder, without their values; a ``KeyError`` for an unknown name.
     known: the names of the types that the codec knows, in the text.
+    name, version: those of the message on the wire; "" and 0, the default, if the bytes do not tell them.
 
-    Give both sides the same ``format``, and messages whose fields have changed a higher ``schema_version``.
+    With a name, the fields have changed and the version has not, or an upcaster fails: give the type a higher
+    ``schema_version`` and the codec an upcaster, or mend that. Without a name, give both sides the same ``format``.
     """
 
-    def __init__(self, reason: Exception, known: Iterable[str]) -> None:
-        self.reason = reason
+    def __init__(self, reason: Exception, known: Iterable[str], name: str = "", version: int = 0) -> None:
+        self.reason, self.name, self.version = reason, name, version
         super().__init__(f"{self._describe(reason)}; the codec knows: {', '.join(known) or 'no types'}")
 
     def _describe(self, reason: Exception) -> str:
-        return f"these bytes are no envelope: {reason}"
+        if not self.name:
+            return f"these bytes are no envelope: {reason}"
+        cure = "give a changed type a higher schema_version and an upcaster, or mend the upcaster"
+        return f"these bytes are no envelope of version {self.version} of {self.name}: {reason}; {cure}"
 
 
 class UnknownType(Undecodable):
@@ -169,8 +174,7 @@ class UnknownType(Undecodable):
     """
 
     def __init__(self, name: str, version: int, reason: Exception, known: Iterable[str]) -> None:
-        self.name, self.version = name, version
-        super().__init__(reason, known)
+        super().__init__(reason, known, name, version)
 
     def _describe(self, reason: Exception) -> str:
         text = f"no type {self.name!r}" if isinstance(reason, KeyError) else str(reason)
