@@ -77,7 +77,7 @@ class Relay:
         drain: float = 30.0,
         clock: Callable[[], float] = time,
     ) -> None:
-        checked_methods("outbox", outbox, ("claim", "ack", "release"), "give a modd.ports.Outbox")
+        checked_methods("outbox", outbox, ("claim", "ack", "release"), "give a modd.ports.Outbox, such as store.outbox")
         checked_methods("target", target, ("put",), "give a modd.ports.Queue, or something else with its put")
         if target is outbox:  # it has each id already, so it would skip the items, and then forget them
             raise InvalidOption("target", target, "it is the outbox itself; give the queue that its items are for")

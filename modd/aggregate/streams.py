@@ -69,7 +69,9 @@ class Streams(Generic[S]):
         stream = f"{self._name}/{id}"
         return InstanceStream(id, stream if tenant is None else f"~{escape(tenant, '/')}/{stream}")
 
-    async def load(self, place: InstanceStream, since: Revision[S] | None = None, until: int | None = None) -> Revision[S]:
+    async def load(
+        self, place: InstanceStream, since: Revision[S] | None = None, until: int | None = None
+    ) -> Revision[S]:
         """Return the latest revision of an instance.
 
         since: a revision from which to go on. until: the number of the last event to count; by default all.

@@ -109,26 +109,33 @@ def _outbound_unemitted(bus: Any) -> Iterator[Finding]:
 
 
 def _unreached(bus: Any) -> Iterator[Finding]:
-    """Find handlers in the contexts of a bus that the ``inbound`` of a context keeps from every message."""
+    """Find handlers in the contexts of a bus that the ``inbound`` of a context keeps from every message.
+
+    A typed bus that queues gets its messages from a worker, too, whatever ``inbound`` says.
+    """
     for receiver in bus.inside:
         context: Any = receiver.component
         if not receiver.is_bus or context.inbound is None:
             continue
-        handled = dict.fromkeys(kind for part in answerers_in(context) for kind in part.types)
+        handled = dict.fromkeys(kind for part in answerers_in(context) if not part.may_queue for kind in part.types)
         for kind in handled:
             if not receiver.accepts.takes(kind) and not _comes_from_inside(context, kind):
                 name = kind.__qualname__
                 yield Finding(
                     f"nothing reaches the handler of {name} in {_name(context)}: the inbound of {_name(context)} does "
-                    f"not list {name}, and nothing inside returns or emits it",
+                    f"not list {name}, and nothing inside returns, emits or dispatches it",
                     f"list {name} in the inbound of {_name(context)}",
                 )
 
 
 def _comes_from_inside(context: Any, kind: type[Message]) -> bool:
     """Return True if a listed type, or a component inside that is no bus, may bring a message of a type."""
-    parts = (each for each in inside(context) if not (isinstance(each, Part) and each.is_bus))
-    return any(issubclass(each, kind) for each in context.inbound) or any(may_emit(each, kind) for each in parts)
+    parts = [each for each in inside(context) if not (isinstance(each, Part) and each.is_bus)]
+    return (
+        any(issubclass(each, kind) for each in context.inbound)
+        or any(may_emit(each, kind) for each in parts)
+        or any(asked is kind for each in parts for asked in asked_by(each))
+    )
 
 
 def _not_let_out(bus: Any) -> Iterator[Finding]:

@@ -42,7 +42,7 @@ from modd.cqrs.ids import Ids, checked_ids
 from modd.cqrs.intents import Event, Query, create_intent
 from modd.cqrs.registry import Registry
 from modd.cqrs.result import Dispatched, conclude
-from modd.cqrs.stamps import OnlyHandler, Stamp, checked_stamps
+from modd.cqrs.stamps import OnlyHandler, Stamp, checked_stamps, refuse_delay
 from modd.errors import NoHandler, NotAnswered
 
 M = TypeVar("M", bound=Message)
@@ -251,7 +251,8 @@ class TypedBus(Answerer):
         """Handle an intent, or an envelope with one; return when its handlers have run.
 
         An envelope that was dispatched before, or was decoded, is dispatched anew under its id. Raises `NoHandler`,
-        `NotOpen`, the error of a handler or of a middleware, and `HandlersFailed` when multiple handlers fail.
+        `NotOpen`, `InvalidOption` for a `Delay` without `Enqueue`, the error of a handler or of a middleware, and
+        `HandlersFailed` when multiple handlers fail.
         """
         envelope, route = None, self._routes.get(type(intent))
         if route is None:  # the first of its type, or an envelope
@@ -261,6 +262,8 @@ class TypedBus(Answerer):
             envelope.start(intent, [], None if self._new_id is None else self._new_id())
         if stamps:
             envelope.noted.extend(checked_stamps(stamps))
+            if not self._middleware.may_queue:
+                refuse_delay(stamps, self.name)
         outer = _current()
         while outer is not None and not outer.open:  # as `open_origin`
             outer = outer.outer
@@ -330,6 +333,8 @@ class TypedBus(Answerer):
             route = self._route_of(type(intent.message), only[0].handler if only else None)
         if intent.sent:
             return intent.again(*only, at=self.clock()), route
+        if not (intent.is_plain or self._middleware.may_queue):
+            refuse_delay(intent.noted, self.name)
         if self._new_id is not None:
             intent.set_id(self._new_id)
         return intent, route

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import pytest
 
 from modd import InvalidOption, Message, NoHandler, Value
@@ -263,7 +265,7 @@ async def test_events_may_be_a_list_of_annotated_functions() -> None:
 class Basket(msgspec.Struct):
     """A state that can be changed in place."""
 
-    items: list[str] = []
+    items: int = 0
 
 
 @dataclass

@@ -19,6 +19,7 @@ import anyio
 import anyio.to_thread
 
 from modd.concurrency.cancellation import put_off
+from modd.concurrency.threads import threads_at_work
 from modd.stores.sqlite.savepoint import drop_corrupt_pages
 from modd.stores.sqlite.sql import Connection
 
@@ -117,11 +118,16 @@ class ConnectionThread:
         await run_to_end(self._db.close())
 
     async def _call(self, function: Callable[[], Coroutine[Any, Any, Any]], *, shield: bool = True) -> None:
-        with anyio.CancelScope(shield=True) if shield else nullcontext():
-            if self._loop is None:
-                await function()
-            else:
-                await anyio.to_thread.run_sync(self._loop.call, function, limiter=self._limiter)
+        call = object()
+        threads_at_work.add(call)
+        try:
+            with anyio.CancelScope(shield=True) if shield else nullcontext():
+                if self._loop is None:
+                    await function()
+                else:
+                    await anyio.to_thread.run_sync(self._loop.call, function, limiter=self._limiter)
+        finally:
+            threads_at_work.discard(call)
 
 
 class LoopThread:
