@@ -68,7 +68,7 @@ def _is_mutable(value: Any) -> bool:
     if isinstance(value, msgspec.Struct):
         return not value.__struct_config__.frozen
     if is_dataclass(value):
-        return not value.__dataclass_params__.frozen  # type: ignore[attr-defined]
+        return not getattr(type(value), "__dataclass_params__").frozen  # noqa: B009  # unknown to type checkers
     return isinstance(value, (list, dict, set, bytearray))
 
 
