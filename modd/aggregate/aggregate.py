@@ -269,10 +269,11 @@ class Aggregate(TypedBus, Generic[S]):
     async def record(self, command: Any, /, *events: Message, stamps: Iterable[Stamp] = ()) -> None:
         """Record events without a decision: those of an older system, or of the past in a test.
 
-        command: a command for their instance, or an envelope with it; it is not executed. stamps: those of the events,
-        such as the actor who owns the instance. Raises `UnknownEvent`, `WrongState`, `Conflict`.
+        command: a command for their instance, or an envelope with it; it is not executed. stamps: those of the events
+        besides those of the envelope, such as the actor who owns the instance. Raises `UnknownEvent`, `WrongState`,
+        `Conflict`.
         """
-        await self._recorder.record(_enveloped(message_of(command), (*stamps,)), events)
+        await self._recorder.record(_enveloped(command, stamps), events)
 
     def _stream_of(self, call: str, id: object, tenant: str | None) -> tuple[Streams[S], InstanceStream]:
         if not isinstance(self._instances, Streams):

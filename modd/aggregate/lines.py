@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from modd.concurrency.blocks import async_block
 from modd.core import Gate, hold
+from modd.errors import Deadlock
 from modd.ports.transaction import Transaction
 
 
@@ -16,7 +17,8 @@ class Lines:
 
     name: the name of the aggregate.
 
-    In a transaction a command keeps its place until that is over, because nobody else sees its events before.
+    In a deferred transaction a command keeps its place until that is over, because nobody else sees its events before.
+    In an immediate one it waits for nobody: those before it cannot record anything until that is over.
     """
 
     def __init__(self, name: str) -> None:
@@ -24,24 +26,41 @@ class Lines:
         self._gates: WeakValueDictionary[str, Gate] = WeakValueDictionary()
         self._in_transactions: WeakKeyDictionary[Transaction, set[str]] = WeakKeyDictionary()
         """The streams whose line a transaction holds up."""
+        self._in_chains: WeakKeyDictionary[Transaction, list[str]] = WeakKeyDictionary()
+        """The streams about which a transaction decides now, a decision within a decision included."""
 
     def enter(self, stream: str, transaction: Transaction | None) -> AbstractAsyncContextManager[None]:
         """Return a block that waits for the commands before, and keeps others waiting while it lasts.
 
         Entering it raises `Deadlock` if the commands before wait for this one.
         """
-        return hold(self._gate_of(stream)) if transaction is None else self._enter_until_end(stream, transaction)
+        return hold(self.gate_of(stream)) if transaction is None else self._enter_in(stream, transaction)
 
     @async_block
-    async def _enter_until_end(self, stream: str, transaction: Transaction) -> AsyncIterator[None]:
+    async def _enter_in(self, stream: str, transaction: Transaction) -> AsyncIterator[None]:
+        deciding = self._in_chains.setdefault(transaction, [])
+        if stream in deciding:
+            raise Deadlock([self._name_of(each) for each in deciding[deciding.index(stream) :]])
+        if getattr(transaction, "is_deferred", True):
+            await self._wait(stream, transaction)
+        deciding.append(stream)
+        try:
+            yield
+        finally:
+            deciding.remove(stream)
+
+    async def _wait(self, stream: str, transaction: Transaction) -> None:
         streams = self._in_transactions.setdefault(transaction, set())
         if stream not in streams:
             stack = AsyncExitStack()
-            await stack.enter_async_context(hold(self._gate_of(stream)))
+            await stack.enter_async_context(hold(self.gate_of(stream)))
             streams.add(stream)
             transaction.on_end(stack.aclose)
-        yield
 
-    def _gate_of(self, stream: str) -> Gate:
+    def gate_of(self, stream: str) -> Gate:
+        """Return the gate of a stream's line, which is forgotten when nobody needs it."""
         gate = self._gates.get(stream)
-        return self._gates.setdefault(stream, Gate(f"{self._name} {stream!r}")) if gate is None else gate
+        return self._gates.setdefault(stream, Gate(self._name_of(stream))) if gate is None else gate
+
+    def _name_of(self, stream: str) -> str:
+        return f"{self._name} {stream!r}"

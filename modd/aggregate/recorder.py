@@ -21,6 +21,7 @@ from modd.aggregate.lines import Lines
 from modd.aggregate.revision import Revision, RevisionCache
 from modd.core import Message
 from modd.cqrs.envelope import Envelope
+from modd.cqrs.errors import Forbidden
 from modd.cqrs.intents import result_type
 from modd.cqrs.stamps import Actor, Duplicate, Received
 from modd.ports.errors import AlreadyHandled, Conflict
@@ -60,12 +61,13 @@ class Instances(Protocol):
 class Decision(msgspec.Struct, Generic[S], frozen=True):
     """The outcome of a chain.
 
-    instance: the instance, with the events that were published. result: that of the command. rejection: None for none.
+    instance: the instance, with the events that were published. result: that of the command. rejection: the rejection,
+    or the denial of access; None for none.
     """
 
     instance: Instance[S]
     result: Any = None
-    rejection: CommandRejected | None = None
+    rejection: CommandRejected | Forbidden | None = None
 
     @property
     def events(self) -> Sequence[Message]:
@@ -106,6 +108,7 @@ class DecisionRecorder(Generic[S]):
         A rejection of a command from a queue is an end: it is released as `Rejected`. Raises `CommandRejected` for any
         other, `Forbidden`, `Conflict`, and the errors of the chain.
         """
+        start = len(envelope.noted)
         try:
             return await self._handle(chain, envelope)
         except CommandRejected as rejection:
@@ -119,6 +122,7 @@ class DecisionRecorder(Generic[S]):
                 raise
             if envelope.is_asked and result_type(type(envelope.message)) is not type(None):
                 raise AlreadyHandled(envelope.id) from error
+            envelope.drop_events(start)
             envelope.add(Duplicate())
         return None
 
@@ -126,8 +130,7 @@ class DecisionRecorder(Generic[S]):
         place = self._instances.place_of(envelope)
         transaction = self._transaction()
         async with self._lines.enter(place.name, transaction):
-            if envelope.has_own_id and await self._store.inbox.has(self._inbox_id(envelope)):
-                raise AlreadyHandled(self._inbox_id(envelope))
+            await self._check_id(envelope, transaction)
             return await self._decide_and_record(chain, envelope, place, transaction)
 
     async def _decide_and_record(
@@ -150,16 +153,20 @@ class DecisionRecorder(Generic[S]):
             except Conflict:
                 attempts -= 1
                 if transaction is not None or not attempts:  # only who has begun a transaction can begin it again
+                    self._cache.drop(place.name)
                     raise
                 revision, is_fresh = await self._instances.load(place, revision), True
             else:
                 return decision.result
 
     async def _decide(self, chain: Chain, envelope: Envelope[Any], place: Any, revision: Revision[S]) -> Decision[S]:
-        """Return the decision for a revision; a rejection is raised when it is recorded. Raises `Forbidden`."""
-        if self._access is not None:
-            self._access.check(envelope, revision.ownership, place.id)
+        """Return the decision for a revision; a rejection, and a denial, are raised when they are recorded."""
         instance, start = self.instance(place, revision, envelope.bus.clock()), len(envelope.noted)
+        try:
+            if self._access is not None:
+                self._access.check(envelope, revision.ownership, place.id)
+        except Forbidden as denial:
+            return Decision(instance, rejection=denial)
         try:
             return Decision(instance, await chain.decide(instance, envelope))
         except CommandRejected as rejection:
@@ -214,19 +221,28 @@ class DecisionRecorder(Generic[S]):
         decision: Decision[S],
         transaction: Transaction | None,
     ) -> None:
-        """Record the events of a decision, and the id of its command. Raises `Conflict`, `CommandRejected`."""
+        """Record the events of a decision, and the id of its command. Raises `Conflict`, and a rejection."""
         if decision.rejection is not None:
+            await self._check_id(envelope, transaction)  # it may rest on what the same command has done elsewhere
             raise decision.rejection
         events = decision.events
         items = self._codec.items(events, envelope) if events else ()
         if envelope.has_own_id or (items and self._inline):
-            async with self._store.transaction() if transaction is None else nullcontext():
+            async with self._store.transaction() if transaction is None else nullcontext(transaction) as owner:
                 await self._record_all(envelope, place, revision, events, items)
+                owner.local[self, self._inbox_id(envelope)] = True  # a deferred transaction does not read its writes
         elif items:
             await self._instances.append(place, revision, items)
         if items:
             await self._keep(place, self._after(revision, decision, envelope), transaction)
             envelope.record(events)
+
+    async def _check_id(self, envelope: Envelope[Any], transaction: Transaction | None) -> None:
+        """Raise `AlreadyHandled` if a command under the id of this one was handled, be it in the open transaction."""
+        if envelope.has_own_id:
+            id = self._inbox_id(envelope)
+            if (transaction is not None and (self, id) in transaction.local) or await self._store.inbox.has(id):
+                raise AlreadyHandled(id)
 
     async def _record_all(
         self, envelope: Envelope[Any], place: Any, revision: Revision[S], events: Sequence[Message], items: Any
@@ -255,6 +271,7 @@ class DecisionRecorder(Generic[S]):
             await self._publish(place, revision)
         else:
             transaction.local[self, place.name] = revision
+            self._cache.drop(place.name)  # whether the commit fails is not known here, nor why
             transaction.on_commit(partial(self._publish, place, revision))
 
     async def _publish(self, place: Any, revision: Revision[S]) -> None:

@@ -54,5 +54,9 @@ class RevisionCache:
         while len(self._revisions) > self._size:
             self._revisions.popitem(last=False)
 
+    def drop(self, key: str) -> None:
+        """Forget the revision of an instance, if it is here."""
+        self._revisions.pop(key, None)
+
     def __len__(self) -> int:
         return len(self._revisions)

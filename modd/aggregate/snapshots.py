@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
-from collections.abc import Callable, Iterator
-from types import CodeType
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 
 from modd.aggregate.access import Ownership
+from modd.aggregate.fingerprint import fingerprint
 from modd.aggregate.fold import Fold
 from modd.aggregate.revision import Revision
-from modd.core import hints_of_fields, log_error
+from modd.core import log_error
 from modd.ports.events import EventStore
 from modd.ports.events import Snapshot as StoredSnapshot
 from modd.ports.items import Item
-from modd.texts import full_name
 
 S = TypeVar("S")
 
@@ -107,34 +104,3 @@ class Snapshots(Generic[S]):
         if problem not in self._told:
             self._told.add(problem)
             self._log.warning("a snapshot %s: it is passed over, as all such ones, and replaced in time", problem)
-
-
-def fingerprint(kind: type, functions: Any, version: int) -> str:
-    """Return a text for the fields of a type of state, the code of event functions, and a version."""
-    digest = hashlib.sha256(repr((full_name(kind), _fields_of(kind), version)).encode())
-    for part in sorted(text for function in functions for text in [repr([*_code_in(function)])]):
-        digest.update(part.encode())
-    return digest.hexdigest()
-
-
-def _fields_of(kind: type) -> Any:
-    """Return the fields of a type and of the types in it, as JSON schema where there is one."""
-    try:
-        return msgspec.json.schema(kind)
-    except (TypeError, NameError):
-        return sorted((name, repr(hint)) for name, hint in hints_of_fields(kind).items())
-
-
-def _code_in(function: Callable[..., Any]) -> Iterator[Any]:
-    """Yield the parts of a function's code that decide about what it does."""
-    code = getattr(function, "__code__", None) or getattr(getattr(function, "__call__", None), "__code__", None)  # noqa: B004
-    pending: list[Any] = [code]
-    while pending:
-        part = pending.pop()
-        if isinstance(part, CodeType):
-            yield part.co_code, part.co_names
-            pending += part.co_consts
-        elif isinstance(part, frozenset):  # its order differs between processes
-            yield sorted(map(repr, part))
-        else:
-            yield repr(part)

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from modd.aggregate import Aggregate, CommandRejected
-from modd.core import Message
+from modd.core import Message, message_of
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.stamps import Stamp, Tenant
 from modd.errors import InvalidOption
@@ -114,7 +114,7 @@ class WhenAggregate(Generic[S]):
     async def _run_in(self, aggregate: Aggregate[S]) -> AggregateRun[S]:
         command = self._command
         tenant = command.all(Tenant)  # the past is that of the same instance
-        await aggregate.record(command, *self._past, stamps=(*tenant, *self._stamps))
+        await aggregate.record(message_of(command), *self._past, stamps=(*tenant, *self._stamps))
         try:
             dispatched = await aggregate.dispatch(command)
         except Exception as error:
