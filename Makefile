@@ -11,6 +11,8 @@ PIP = PIP_CONSTRAINT=requirements.lock PIP_BUILD_CONSTRAINT=requirements.lock PI
 # One process per processor. The tests of a file run in one process, because the code blocks of a page share their names.
 # A process that ends, as one with a test that hangs does, ends the run.
 PARALLEL = --numprocesses auto --dist loadfile --no-loadscope-reorder --max-worker-restart 0
+# One process more than there are processors, because tests also wait for disks and threads, and some are long.
+ONE_MORE = $$(($$(getconf _NPROCESSORS_ONLN) + 1))
 LONG = $(RUN) pytest -q -o faulthandler_timeout=7200
 
 .PHONY: demo test check static second-types fast fast-covered slow bench docs proof proof-properties proof-store format clean
@@ -19,11 +21,13 @@ LONG = $(RUN) pytest -q -o faulthandler_timeout=7200
 demo: .venv/.runtime
 	@.venv/bin/python examples/shopping.py
 
-# Everything that guards the project: under 4 minutes on two processors.
+# Everything that guards the project: about five minutes on two processors that have nothing else to do.
 test: .venv/.dev
-	@time $(MAKE) --no-print-directory static second-types fast-covered slow
+	@time { $(MAKE) --no-print-directory --jobs 2 --output-sync=target static second-types \
+		&& $(MAKE) --no-print-directory fast-covered slow; }
 
-# The round while you work: under a minute on two processors. The tests run on asyncio; `make test` has trio, too.
+# The round while you work: about a minute on two such processors. The tests run on asyncio; `make test` has trio, too.
+# Among them are the links of the site, and the code blocks of its pages.
 check: .venv/.dev
 	@time $(MAKE) --no-print-directory static fast
 
@@ -36,9 +40,8 @@ static:
 second-types:
 	.venv/bin/basedpyright --warnings
 
-# One process more than there are processors, because tests also wait for disks and threads.
 fast:
-	$(RUN) pytest $(subst auto,$$(($$(getconf _NPROCESSORS_ONLN) + 1)),$(PARALLEL)) -m "not slow" --asyncio-only
+	$(RUN) pytest $(subst auto,$(ONE_MORE),$(PARALLEL)) -m "not slow" --asyncio-only
 
 # The fast tests take every branch, so the slow ones run without the cost of being measured.
 fast-covered:
@@ -58,14 +61,14 @@ bench: .venv/.runtime
 docs: .venv/.dev
 	@$(RUN) book
 
-# The proofs of `make test` at full length, two at a time; about 20 minutes on two processors.
+# The proofs of `make test` at full length, side by side: about half an hour on two processors.
 proof: .venv/.dev
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target proof-properties proof-store
 
-# The property tests with many more examples.
+# The property tests with many more examples. Each test goes to the next process that is free.
 PROPERTIES = tests/core/test_property.py $(wildcard tests/stores/memory/test_*_property.py tests/stores/sqlite/test_*_property.py)
 proof-properties: .venv/.dev
-	MODD_PROFILE=long $(LONG) $(PROPERTIES)
+	MODD_PROFILE=long $(LONG) --numprocesses $(ONE_MORE) --dist load --maxschedchunk 1 --max-worker-restart 0 $(PROPERTIES)
 
 # Durability: processes killed at every step, power lost at any moment, faults of the disk. It prints the number of each.
 proof-store: .venv/.dev

@@ -17,6 +17,9 @@ from book.pages import ROOT, write_pages
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 ISSUE = re.compile(r"^Warning: ", re.MULTILINE)
 
+ZENSICAL = "import gc; gc.disable(); from zensical.main import cli; cli()"
+"""Runs Zensical without the garbage collector, which takes a tenth of the time of a build."""
+
 
 class BuildFailed(Exception):
     """Zensical has found broken links or anchors, or could not build the site."""
@@ -46,7 +49,7 @@ def lay_out(folder: Path) -> None:
 
 def run_zensical(folder: Path) -> None:
     """Build the site from the pages. Raises `BuildFailed`."""
-    command = [sys.executable, "-m", "zensical", "build", "--config-file", str(folder / "zensical.toml")]
+    command = [sys.executable, "-c", ZENSICAL, "build", "--config-file", str(folder / "zensical.toml")]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     told = COLOURS.sub("", done.stdout + done.stderr)

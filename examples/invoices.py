@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import anyio
 import msgspec
@@ -73,7 +73,7 @@ class Paid(Event):
     invoice_id: str
 
 
-def only_if_amount_is_above(least: int) -> Any:
+def only_if_amount_is_above(least: int) -> Callable[[Instance[Invoice], Issue], Rejected | None]:
     """A check of your own with a parameter: a function that returns the check."""
 
     def check(invoice: Instance[Invoice], command: Issue) -> Rejected | None:

@@ -101,10 +101,10 @@ def checked_flag(option: str, value: Any) -> bool:
     return value
 
 
-def checked_delay(option: str, value: Any) -> float:
+def checked_delay(option: str, value: Any, wanted: str = "give seconds, 0 or more") -> float:
     """Return a number of seconds, 0 or more."""
     if not (is_number(value) and 0 <= value < inf):
-        raise InvalidOption(option, value, "give seconds, 0 or more")
+        raise InvalidOption(option, value, wanted)
     return float(value)
 
 

@@ -284,7 +284,7 @@ class InOtherLoop(ModdError, RuntimeError):
 
 
 class StrayCancellation(ModdError, RuntimeError):
-    """A handler, middleware, adapter or store raised an asyncio cancellation that nobody had requested of its task.
+    """A handler, middleware, adapter or store raised an asyncio cancellation although its task was not cancelled.
 
     Usual causes: it awaited a task or a future that was cancelled elsewhere.
 

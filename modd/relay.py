@@ -42,7 +42,7 @@ class Relay:
     """Passes on the items of an outbox to a queue: all of them in order, and those of each key in order.
 
     Use it for messages that must leave if and only if their cause was committed: handlers put them into the outbox in
-    their transaction, and a relay, here or in a process apart, passes them on. Several relays may serve one outbox.
+    their transaction, and a relay, here or in a second process, passes them on. Several relays may serve one outbox.
     They take turns, so that the order holds; if one dies, the next goes on when its lease ends.
 
     Each item is put at least once; if outbox and target are in one store with transactions, exactly once. Ids, keys and
@@ -77,7 +77,7 @@ class Relay:
         drain: float = 30.0,
         clock: Callable[[], float] = time,
     ) -> None:
-        checked_methods("outbox", outbox, ("claim", "ack", "release"), "give a modd.ports.Outbox")
+        checked_methods("outbox", outbox, ("claim", "ack", "release"), "give a modd.ports.Outbox, such as store.outbox")
         checked_methods("target", target, ("put",), "give a modd.ports.Queue, or something else with its put")
         if target is outbox:  # it has each id already, so it would skip the items, and then forget them
             raise InvalidOption("target", target, "it is the outbox itself; give the queue that its items are for")

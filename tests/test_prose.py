@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import is_dataclass
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -27,6 +28,18 @@ PACKAGES = [path.parent for path in MODULES if path.name == "__init__.py"]
 QUESTION = re.compile(r"\s*(What|Who|Whose|Whoever|Whatever|Whether|How|Where|When|Which|Why)\b")
 BEHAVIOUR = re.compile(r"\b[A-Z]{2}-\d+\b")
 
+RIDDLES = re.compile(
+    r"""
+    \bthose\ who\ (read|write)\b | \bturns(\ of\ \S+\ \S+)?\ apart\b | \b(is|was)\ let\ (in|out)\ (does|is)\b
+    | \blet\ out\ is\ not\b | \bone\ that\ collects\b | \bmakes\ are\b | \b(a|each|every|other|both)\ make\ of\b
+    | \bthat\ share\ one\ run\b | (^|[.;:]\ )Who(ever)?\b[^?]*([.;]|$) | \bwho\ comes\b
+    | (^|[.;:]\ )What\ (is\ found|only|was)\b[^?]*([.;]|$) | \bwhoever\b
+    | \bg(ives?|iven|ave)\ (it\ |them\ )?back\b | \bcarefully\b
+    """,
+    re.VERBOSE,
+)
+"""Phrases that readers have misunderstood: without a subject, or with a word that has another meaning in the field."""
+
 NAMES_WITH_EXTRA = ["AddressRefused", "Endpoint", "TraceContext", "Tracing", "Webhook", "WebhookOptions"]
 """Public names of `modd.middleware` that are not in its ``__all__``, because they need an extra."""
 
@@ -40,9 +53,13 @@ HOMONYMS = {
 """Public names that two modules may define, each with the reason."""
 
 
+parsed = cache(ast.parse)
+"""Takes a module apart, once for all tests."""
+
+
 def docstrings(source: str) -> Iterator[tuple[int, str]]:
     """Yield line and text of each docstring of a module, those of classes, functions and attributes included."""
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parsed(source)):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
             yield node.lineno, node.value.value
 
@@ -60,7 +77,7 @@ def lines_with(pattern: re.Pattern[str], *, at_start: bool) -> list[str]:
 
 def defined_in(source: str) -> Iterator[str]:
     """Yield the public names of the classes and functions at the top level of a module."""
-    for node in ast.parse(source).body:
+    for node in parsed(source).body:
         if isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and not node.name.startswith("_"):
             yield node.name
 
@@ -141,6 +158,73 @@ def test_no_docstring_begins_with_a_question_word() -> None:
 def test_no_docstring_names_a_behaviour_by_its_id() -> None:
     found = lines_with(BEHAVIOUR, at_start=False)
     assert not found, "\n".join(found)
+
+
+def texts(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield line and text of each paragraph of a page without its code, or of each text in the code of a module."""
+    source = path.read_text(encoding="utf-8")
+    if path.suffix == ".md":
+        prose = re.sub(r"^(```|<!--).*?^(```|-->)", "", source, flags=re.MULTILINE | re.DOTALL)
+        yield from enumerate(prose.split("\n\n"), 1)
+        return
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.lineno, node.value
+
+
+def misunderstood(paths: Iterable[Path]) -> list[str]:
+    """Return file, line and phrase of each text that readers have misunderstood."""
+    return [
+        f"{path.relative_to(ROOT)}:{line}: {found[0]}"
+        for path in paths
+        for line, text in texts(path)
+        for found in RIDDLES.finditer(" ".join(text.split()))
+    ]
+
+
+def test_no_page_docstring_or_error_has_a_phrase_that_readers_misunderstood() -> None:
+    # BK-23
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    assert misunderstood([*(page for page in pages if page.name != "behaviours.md"), *MODULES]) == []
+
+
+@pytest.mark.parametrize(
+    "phrase",
+    [
+        "Renew those who read before those who write.",
+        "a function keeps only turns of one key apart",
+        "What was let in does not go out again",
+        "and what a bus let out is not given back to it",
+        "The cache and the locks stand beside one that collects",
+        "makes are known by their methods",
+        "each make of a port",
+        "Handlers that share one run one after another",
+        "Who dispatches to the typed bus itself does not get its events.",
+        "who comes while the first is going on waits for it",
+        "What is found.",
+        "What only looks.",
+        "whoever waits asks again",
+        "the bus gives it back",
+        "read them carefully",
+    ],
+)
+def test_a_phrase_that_readers_misunderstood_is_found(phrase: str) -> None:
+    # BK-23
+    assert RIDDLES.search(phrase)
+
+
+@pytest.mark.parametrize(
+    "phrase",
+    [
+        "Who sent this message, and what caused it?",
+        "the Actor who sends it",
+        "make demo makes the page; each handler makes a row",
+        "turns of one key run one after another",
+    ],
+)
+def test_a_plain_phrase_is_none_of_these(phrase: str) -> None:
+    # BK-23
+    assert not RIDDLES.search(phrase)
 
 
 def test_no_two_modules_define_a_class_or_function_of_the_same_name() -> None:

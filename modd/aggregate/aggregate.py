@@ -22,7 +22,7 @@ from modd.aggregate.recorder import DecisionRecorder
 from modd.aggregate.rejected import Rejected
 from modd.aggregate.revision import RevisionCache
 from modd.aggregate.snapshots import Snapshots
-from modd.aggregate.streams import Stream, Streams, checked_identity, identity_function
+from modd.aggregate.streams import InstanceStream, Streams, checked_identity, identity_function
 from modd.checks import checked_callable, checked_count, checked_methods, checked_whole
 from modd.concurrency.scopes import open_scope
 from modd.core import (
@@ -39,6 +39,7 @@ from modd.core import (
     message_of,
     open_origin,
     takes_by_name,
+    wire_name,
 )
 from modd.cqrs.arguments import Resources, checked_resources
 from modd.cqrs.chain import Middleware
@@ -173,8 +174,14 @@ class Aggregate(TypedBus, Generic[S]):
         self._fold: Fold[S] = Fold(name, initial, functions)
         if tags is not None:
             checked_callable("tags", tags, "give a function of an event that returns its tags")
-        self._codec = EventCodec(Codec(functions) if codec is None else codec, tags)
-        saved = Snapshots(name, self._fold, self.store.events, checked_whole("snapshots", snapshots), version)
+        self._codec = EventCodec(_checked_codec(codec, functions), tags)
+        saved = Snapshots(
+            name,
+            self._fold,
+            self.store.events,
+            checked_whole("snapshots", snapshots),
+            checked_whole("version", version),
+        )
         self._instances = self._find_instances(identity, boundary, tags, [*chains], saved)
         self._recorder = DecisionRecorder(
             name,
@@ -244,6 +251,13 @@ class Aggregate(TypedBus, Generic[S]):
         """
         return await self._recorder.read(_enveloped(command, stamps), self.clock())
 
+    async def current(self, command: Any, /, *stamps: Stamp) -> Instance[S]:
+        """Return the instance that a command would be decided for, as this process has it in memory, for reading.
+
+        command, stamps: as for `read`. Another process may have recorded events that it does not show.
+        """
+        return await self._recorder.current(_enveloped(command, stamps), self.clock())
+
     def history(self, id: object, *, tenant: str | None = None) -> AsyncIterator[Change[S]]:
         """Iterate over the events of an instance, each with the state after it.
 
@@ -261,7 +275,7 @@ class Aggregate(TypedBus, Generic[S]):
         """
         await self._recorder.record(_enveloped(command, stamps), events)
 
-    def _stream_of(self, call: str, id: object, tenant: str | None) -> tuple[Streams[S], Stream]:
+    def _stream_of(self, call: str, id: object, tenant: str | None) -> tuple[Streams[S], InstanceStream]:
         if not isinstance(self._instances, Streams):
             raise InvalidOption(call, id, f"{self.name} has a boundary and no identity; use read(command)")
         return self._instances, self._instances.place(checked_identity(id, call), tenant)
@@ -273,9 +287,10 @@ class Aggregate(TypedBus, Generic[S]):
         function that fails before any has rejected.
         """
         envelope = _enveloped(command, stamps)
-        chain = self._chains.get(type(envelope.message))
+        kind = type(envelope.message)
+        chain = next((self._chains[base] for base in kind.__mro__ if base in self._chains), None)
         if chain is None:
-            raise NoHandler(type(envelope.message), self.name, self.types)
+            raise NoHandler(kind, self.name, self.types)
         return await explain(chain, await self._recorder.load(envelope, self.clock()), envelope)
 
     async def ask(self, intent: IntentOf[R] | Carrier[IntentOf[R]], /, *stamps: Stamp) -> R:
@@ -355,6 +370,19 @@ def _checked_name(name: Any) -> str:
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise InvalidOption("name", name, "give a name of letters, digits, - and _")
     return name
+
+
+def _checked_codec(codec: Any, events: Iterable[type[Message]]) -> Codec:
+    if codec is None:
+        return Codec(events)
+    if not isinstance(codec, Codec):
+        raise InvalidOption("codec", codec, "give a modd.cqrs.Codec of the events")
+    missing = [kind.__qualname__ for kind in events if wire_name(kind) not in codec.versions]
+    if missing:
+        raise InvalidOption(
+            "codec", codec, f"give one that has the types of all events; it has no {', '.join(missing)}"
+        )
+    return codec
 
 
 def _checked_store(store: Any) -> Any:

@@ -56,7 +56,7 @@ class Chain:
         self, aggregate: str, kind: type[Message], functions: Sequence[Any], resources: Resources, ask: Ask
     ) -> None:
         self.kind, self.functions = kind, tuple(functions)
-        self._aggregate, self._command = aggregate, wire_name(kind)
+        self._aggregate = aggregate
         last = len(functions) - 1
         self.steps = [Step(each, at == last, resources, ask) for at, each in enumerate(functions)]
 
@@ -78,9 +78,9 @@ class Chain:
                     await step.finish(mark, instance)
                 marks.append(mark)
         except CommandRejected as error:
-            raise self._rejection(error, instance) from error
+            raise self._rejection(error, instance, envelope) from error
         except Exception as error:
-            self._note(error, step, instance)
+            self._note(error, step, instance, envelope)
             raise
         finally:
             instance.close()
@@ -100,18 +100,18 @@ class Chain:
         except CommandRejected as error:
             return error
         except Exception as error:
-            self._note(error, step, instance)
+            self._note(error, step, instance, envelope)
             raise
         return None
 
-    def _rejection(self, error: CommandRejected, instance: Instance[Any]) -> CommandRejected:
+    def _rejection(self, error: CommandRejected, instance: Instance[Any], envelope: Envelope[Any]) -> CommandRejected:
         """Return a rejection with all its fields."""
-        return CommandRejected(error.reason, self._command, self._aggregate, instance.id)
+        return CommandRejected(error.reason, wire_name(type(envelope.message)), self._aggregate, instance.id)
 
-    def _note(self, error: Exception, step: Step, instance: Instance[Any]) -> None:
+    def _note(self, error: Exception, step: Step, instance: Instance[Any], envelope: Envelope[Any]) -> None:
         """Note on an error where it was raised."""
         place = escape_control(f"{self._aggregate}/{instance.id}")
-        note = f"raised by {step.name} when given {self._command} for {place}"
+        note = f"raised by {step.name} when given {wire_name(type(envelope.message))} for {place}"
         if note not in getattr(error, "__notes__", ()):  # one error may be raised again and again
             error.add_note(note)
 

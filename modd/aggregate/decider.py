@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
+from modd.aggregate.fold import check_event_function
 from modd.core import Message, members, name_of, parameters_of, resolved
 from modd.errors import InvalidOption
 
@@ -38,6 +39,7 @@ class Decider(Generic[C, E, S]):
         """The types of commands."""
         self.events: Sequence[type[Message]] = _types_of("evolve", evolve, 1)
         """The types of events."""
+        check_event_function("evolve", evolve, " | ".join(kind.__qualname__ for kind in self.events))
 
 
 def _types_of(option: str, function: Any, position: int) -> Sequence[type[Message]]:

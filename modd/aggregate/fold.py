@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import is_dataclass
 from typing import Any, Generic, TypeVar
+
+import msgspec
 
 from modd.aggregate.errors import UnknownEvent, WrongState
 from modd.core import Message, members, name_of, parameters_of, resolved, wire_name
+from modd.cqrs.handlers import yields
 from modd.errors import InvalidOption
 
 S = TypeVar("S")
@@ -43,14 +47,29 @@ class Fold(Generic[S]):
 
 
 def checked_state(state: Any) -> Any:
-    """Return the initial state: a value, or an instance of a class. Raises `InvalidOption`."""
-    if not isinstance(state, type):
-        return state
-    try:
-        return state()
-    except Exception as error:
-        cure = f"give a class whose fields have defaults, or an initial value ({error})"
-        raise InvalidOption("state", state, cure) from None
+    """Return the initial state: a value, or an instance of a class. Raises `InvalidOption`.
+
+    A value that can be changed in place is refused: all instances begin with the same one.
+    """
+    initial = state
+    if isinstance(state, type):
+        try:
+            initial = state()
+        except Exception as error:
+            cure = f"give a class whose fields have defaults, or an initial value ({error})"
+            raise InvalidOption("state", state, cure) from None
+    if _is_mutable(initial):
+        cure = "all instances begin with it, so it must not change in place: give a frozen class, such as a modd.Value"
+        raise InvalidOption("state", state, cure)
+    return initial
+
+
+def _is_mutable(value: Any) -> bool:
+    if isinstance(value, msgspec.Struct):
+        return not value.__struct_config__.frozen
+    if is_dataclass(value):
+        return not getattr(type(value), "__dataclass_params__").frozen  # noqa: B009  # unknown to type checkers
+    return isinstance(value, (list, dict, set, bytearray))
 
 
 def checked_events(events: Any) -> dict[type[Message], Callable[[Any, Any], Any]]:
@@ -60,14 +79,33 @@ def checked_events(events: Any) -> dict[type[Message], Callable[[Any, Any], Any]
     for kind, function in pairs:
         if not (isinstance(kind, type) and issubclass(kind, Message)):
             raise InvalidOption("events", kind, "give a function for each type of event")
-        if not callable(function):
-            raise InvalidOption("events", function, f"give a function (state, event) -> state for {kind.__qualname__}")
+        check_event_function("events", function, kind.__qualname__)
         if kind in found:
             raise InvalidOption("events", kind, f"it has a function already: {name_of(found[kind])}")
         found[kind] = function
     if not found:
         raise InvalidOption("events", events, "give a function (state, event) -> state for each type of event")
     return found
+
+
+def check_event_function(option: str, function: Any, events: str) -> None:
+    """Raise `InvalidOption` for anything but a function that takes a state and an event, and returns at once.
+
+    events: the names of the events, for the error.
+    """
+    cure = f"give a function (state, event) -> state for {events}"
+    if not callable(function):
+        raise InvalidOption(option, function, cure)
+    if yields(function) or any(map(inspect.iscoroutinefunction, (function, type(function).__call__))):
+        raise InvalidOption(option, function, f"{cure}, neither async nor a generator")
+    try:
+        signature = inspect.signature(function)
+    except ValueError:  # the parameters of some builtins cannot be read
+        return
+    try:
+        signature.bind(None, None)
+    except TypeError as error:
+        raise InvalidOption(option, function, f"{cure} ({error})") from None
 
 
 def _by_annotation(events: Any) -> list[tuple[type[Message], Any]]:

@@ -187,6 +187,12 @@ class DecisionRecorder(Generic[S]):
         place = self._instances.place_of(envelope)
         return self.read_only(place, await self._instances.load(place), at)
 
+    async def current(self, envelope: Envelope[Any], at: float) -> Instance[S]:
+        """Return the instance that a command is for, as it is in memory, for reading. at: the time of reading."""
+        place = self._instances.place_of(envelope)
+        revision, _ = await self._latest(place, self._transaction())
+        return self.read_only(place, revision, at)
+
     def read_only(self, place: Any, revision: Revision[S], at: float) -> Instance[S]:
         """Return the instance of a revision, for reading. at: the time of reading."""
         instance = self.instance(place, revision, at)

@@ -71,6 +71,8 @@ class Snapshots(Generic[S]):
             return revision
         try:
             body = msgspec.json.encode({"state": revision.state, "ownership": revision.ownership})
+            if self._read(body)[0] != revision.state:
+                raise ValueError("the state differs once it was decoded; give its fields exact types")
             await self._events.save_snapshot(stream, revision.number, Item(body, {ORIGIN: self._origin}))
         except Exception as error:
             log_error(self._log, "no snapshot of %s", stream, error=error, message=revision.state)
@@ -81,12 +83,16 @@ class Snapshots(Generic[S]):
             self._tell("was made by other code")
             return None
         try:
-            parts = msgspec.json.decode(saved.body, type=Saved)
-            state: S = msgspec.json.decode(parts.state, type=self._fold.kind)
+            state, ownership = self._read(saved.body)
         except (msgspec.MsgspecError, ValueError) as error:
             self._tell(f"cannot be decoded ({type(error).__name__})")
             return None
-        return Revision(saved.revision, state, parts.ownership, saved.revision)
+        return Revision(saved.revision, state, ownership, saved.revision)
+
+    def _read(self, body: bytes) -> tuple[S, Ownership]:
+        """Return the state and the ownership in a body. Raises errors of msgspec."""
+        parts = msgspec.json.decode(body, type=Saved)
+        return msgspec.json.decode(parts.state, type=self._fold.kind), parts.ownership
 
     async def _is_ahead(self, stream: str, revision: int) -> bool:
         """Return True if a stream has fewer events than its snapshot counts."""

@@ -124,7 +124,7 @@ def _are_messages(values: Iterable[Any]) -> bool:
 def _chain_parameters(name: str, function: Any) -> list[inspect.Parameter]:
     parameters = handler_parameters(function)
     positional = [each for each in parameters if each.kind is not each.KEYWORD_ONLY]
-    if len(positional) < 2:
+    if len(positional) < 2 or any(_is_mark(function, each) for each in positional[:2]):
         raise InvalidHandler(name, "a function of a chain takes (instance, command), and a mark if it makes one")
     for each in positional[2:]:
         if each.kind is each.POSITIONAL_ONLY:

@@ -26,7 +26,7 @@ from modd.ports.items import Item
 S = TypeVar("S")
 
 
-class Stream(msgspec.Struct, frozen=True):
+class InstanceStream(msgspec.Struct, frozen=True):
     """The stream of an instance.
 
     id: its identity. name: the name of the stream.
@@ -57,19 +57,21 @@ class Streams(Generic[S]):
         self._name, self._identity, self._fold, self._codec = name, identity, fold, codec
         self._events, self._snapshots = events, snapshots
 
-    def place_of(self, envelope: Envelope[Any]) -> Stream:
+    def place_of(self, envelope: Envelope[Any]) -> InstanceStream:
         """Return the place of the instance that a command is for. Raises `InvalidOption` for no identity."""
         tenant = envelope.last(Tenant) if envelope.noted else None
         command = envelope.message
         id = checked_identity(self._identity(command), wire_name(type(command)))
         return self.place(id, None if tenant is None else tenant.id)
 
-    def place(self, id: str, tenant: str | None = None) -> Stream:
+    def place(self, id: str, tenant: str | None = None) -> InstanceStream:
         """Return the place of an instance by its identity."""
         stream = f"{self._name}/{id}"
-        return Stream(id, stream if tenant is None else f"~{escape(tenant, '/')}/{stream}")
+        return InstanceStream(id, stream if tenant is None else f"~{escape(tenant, '/')}/{stream}")
 
-    async def load(self, place: Stream, since: Revision[S] | None = None, until: int | None = None) -> Revision[S]:
+    async def load(
+        self, place: InstanceStream, since: Revision[S] | None = None, until: int | None = None
+    ) -> Revision[S]:
         """Return the latest revision of an instance.
 
         since: a revision from which to go on. until: the number of the last event to count; by default all.
@@ -99,11 +101,11 @@ class Streams(Generic[S]):
         loaded = Revision(number, state, ownership, start.snapshot)
         return loaded if until is not None else await self._snapshots.save_when_due(place.name, loaded)
 
-    async def append(self, place: Stream, revision: Revision[S], items: Sequence[Item]) -> None:
+    async def append(self, place: InstanceStream, revision: Revision[S], items: Sequence[Item]) -> None:
         """Record events behind a revision. Raises `RevisionConflict`, in a transaction perhaps at its commit."""
         await self._events.append(place.name, items, revision.number)
 
-    async def save_snapshot(self, place: Stream, revision: Revision[S]) -> Revision[S]:
+    async def save_snapshot(self, place: InstanceStream, revision: Revision[S]) -> Revision[S]:
         """Save a snapshot if enough events have come since the last one."""
         return await self._snapshots.save_when_due(place.name, revision)
 
@@ -113,7 +115,7 @@ class Streams(Generic[S]):
         return Ownership()
 
     def _apply_other(
-        self, place: Stream, number: int, body: bytes, state: S, ownership: Ownership
+        self, place: InstanceStream, number: int, body: bytes, state: S, ownership: Ownership
     ) -> tuple[S, Ownership]:
         """Apply an event about access. Raises `UnknownEvent`, which names the place, for any other."""
         where = f"{place.name}, revision {number}"

@@ -11,7 +11,7 @@ import anyio
 
 from modd.cli.arguments import Arguments
 from modd.cli.content import MASK_TEXT, Viewer, choose_viewer
-from modd.cli.dead_letters import complete_ids, list_dead_letters, process_in_batches
+from modd.cli.dead_letters import complete_ids, find_item, list_dead_letters, process_in_batches
 from modd.cli.doctor import Doctor
 from modd.cli.handlers import forget, list_handlers
 from modd.cli.inspection import Inspector, inspect_file
@@ -59,7 +59,7 @@ def _report(arguments: Arguments, viewer: Viewer, inspector: Inspector) -> Repor
         return list_dead_letters(inspector, inspector.checked_queue(arguments.name), arguments.limit, viewer)
     if arguments.command == "show":
         queue = inspector.checked_queue(arguments.name)
-        [id] = complete_ids(inspector, queue, [arguments.id])
+        id = find_item(inspector, queue, arguments.id)
         return show_item(inspector, queue, id, viewer, is_raw=arguments.raw)
     if arguments.command == "doctor":
         return Doctor(inspector, full=arguments.full).examine()

@@ -18,7 +18,7 @@ from modd.cli.reports import Content
 from modd.core import Message, Sensitive, fields_in, mask_secrets, wire_name
 from modd.cqrs.codec import Codec
 from modd.cqrs.envelope import Envelope
-from modd.cqrs.errors import Undecodable
+from modd.cqrs.errors import Undecodable, UnknownType
 from modd.cqrs.stamps import Identity, UnknownStamp
 from modd.cqrs.wire import FORMATS, SCALARS, STAMP, Head, StampHead, values_in
 
@@ -77,13 +77,17 @@ def view_raw(body: bytes) -> BodyView:
 
 def view_decoded(codecs: Sequence[Codec], body: bytes) -> BodyView:
     """View a message without its sensitive fields; the outline if no codec can decode the body."""
-    reasons: list[Exception] = []
+    errors: list[Undecodable] = []
     for codec in codecs:
         try:
             return _view_envelope(codec.decode(body), body)
         except Undecodable as error:
-            reasons.append(error.reason)
-    names = {type(reason).__name__ for reason in reasons}  # not their texts, which may quote the content
+            errors.append(error)
+    for each in errors:
+        if isinstance(each, UnknownType) and not isinstance(each.reason, KeyError):
+            cure = "name a codec that reads it, with upcasters, such as --types shop.app:CODEC"
+            return view_outline(body, f"{each.reason}; {cure}")  # a text of the name and the version alone
+    names = {type(each.reason).__name__ for each in errors}  # not their texts, which may quote the content
     if names == {"KeyError"}:
         return view_outline(body, "--types has no type of this name")
     return view_outline(body, f"--types cannot decode it: {', '.join(sorted(names))}")

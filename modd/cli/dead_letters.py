@@ -45,6 +45,19 @@ def complete_ids(inspector: Inspector, queue: str, ids: Sequence[str]) -> list[s
     return [*dict.fromkeys(_complete(id, queue, known) if id in shortened else id for id in ids)]
 
 
+def find_item(inspector: Inspector, queue: str, id: str) -> str:
+    """Return the id of an item: as it is, or whole for a shortened id, or for the id of the message in the item.
+
+    Raises:
+        AmbiguousId: several dead letters begin so, or several items have the message.
+    """
+    [whole] = complete_ids(inspector, queue, [id])
+    found = [] if inspector.has_item(queue, whole) else inspector.ids_of_message(queue, whole)
+    if len(found) > 1:
+        raise AmbiguousId(id, queue, found, "items")
+    return found[0] if found else whole
+
+
 def _complete(id: str, queue: str, known: Sequence[str]) -> str:
     found = [each for each in known if each.startswith(_beginning_in(id))]
     if len(found) > 1:

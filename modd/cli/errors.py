@@ -53,17 +53,17 @@ class NoSuchItem(ModdError, LookupError):
 
 
 class AmbiguousId(ModdError, LookupError):
-    """Several dead letters have an id with the given beginning; nothing was done.
+    """Several dead letters have an id with the given beginning, or several items a message; nothing was done.
 
-    ``id`` is the beginning as it was given, ``candidates`` the ids.
+    ``id`` is the beginning, or the id of the message, as it was given; ``candidates`` the ids; ``things`` their noun.
     """
 
-    def __init__(self, id: str, queue: str, candidates: Iterable[str]) -> None:
+    def __init__(self, id: str, queue: str, candidates: Iterable[str], things: str = "dead letters") -> None:
         self.id, self.candidates = id, tuple(candidates)
         shown, more = self.candidates[:MOST_NAMED], len(self.candidates) - MOST_NAMED
         names = f"{', '.join(shown)}{f' and {more} more' if more > 0 else ''}"
         super().__init__(
-            f"{id!r} stands for {len(self.candidates)} dead letters in queue {queue!r}: {names}; give more of the id, "
+            f"{id!r} stands for {len(self.candidates)} {things} in queue {queue!r}: {names}; give more of the id, "
             "or the whole id"
         )
 

@@ -110,6 +110,12 @@ class Inspector:
         rows = self.rows(f"SELECT place, id {FROM_DEAD}", ids.number, -1, columns=columns)
         return [*dict.fromkeys(ids.id_of(place, id) for place, id in rows)]
 
+    def ids_of_message(self, queue: str, id: str) -> list[str]:
+        """Return the ids of the items of a message: its id behind the name of a bus, perhaps before a handler."""
+        sql = "SELECT DISTINCT id FROM modd_items WHERE queue = ? AND instr(id, ?) ORDER BY id"
+        rows = self.rows(sql, self._ids(queue).number, f":{id}", columns=Columns(id=str))
+        return [each for [each] in rows if each.rpartition(":")[2].partition("/")[0] == id]
+
     def has_item(self, queue: str, id: str) -> bool:
         """Return True if an item of a queue has the id, in whichever state."""
         return self._ids(queue).is_known(self.connection, id)

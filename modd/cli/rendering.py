@@ -20,6 +20,7 @@ from modd.cli.reports import (
     Content,
     DeadLetterList,
     ForgetResult,
+    HandlerStatus,
     Health,
     ItemDetails,
     Overview,
@@ -68,9 +69,19 @@ def _overview(report: Overview) -> Iterable[Block]:
     rows = [(each.name, each.ready, each.delayed, each.leased, each.dead, each.left) for each in report.queues]
     yield Rows(("queue", "ready", "delayed", "leased", "dead", "left"), rows, numbers=range(1, 6))
     if report.handlers:
-        handlers = [(each.queue, each.handler, each.bus, _age(each.seen), each.left) for each in report.handlers]
-        yield Rows(("queue", "handler", "bus", "announced", "left"), handlers, numbers=[4], whole=range(3))
+        rows = [*_handler_rows(report.handlers)]
+        yield Rows(("queue", "handler", "bus", "announced", "left"), rows, numbers=[4], whole=range(3))
     yield f"outbox: {report.outbox}"
+
+
+def _handler_rows(handlers: Iterable[HandlerStatus]) -> Iterator[tuple[Any, ...]]:
+    """Yield a row for each queue with deliveries for a handler, and one for all other queues of it."""
+    rows: dict[tuple[str, str, str], list[HandlerStatus]] = {}
+    for each in handlers:
+        rows.setdefault((each.queue if each.left else "", each.handler, each.bus), []).append(each)
+    for (_, handler, bus), statuses in rows.items():
+        seen = max((each.seen for each in statuses if each.seen is not None), default=None)
+        yield ", ".join(each.queue for each in statuses), handler, bus, _age(seen), statuses[0].left
 
 
 @_blocks.register
@@ -133,7 +144,7 @@ def _health(report: Health) -> Iterable[Block]:
         {
             "file": f"{report.path}, {amount(sizes.file, 'byte')}, {pages}",
             "WAL": amount(sizes.wal, "byte"),
-            "SQLite": f"{journal.sqlite}, {'can' if journal.affected else 'does not'} damage a WAL that two write",
+            "SQLite": f"{journal.sqlite}, safe with modd{'; no other program may write' if journal.affected else ''}",
             "journal": f"{journal.mode}: {journal.reason}",
             "synchronous": journal.synchronous,
             "schema": report.schema,

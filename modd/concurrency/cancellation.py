@@ -1,6 +1,6 @@
 """Cancellations that must not get lost, because an error replaced them or because work had to be finished first.
 
-A stray cancellation is the opposite: an asyncio `CancelledError` in a task that nobody cancelled, for example because
+A stray cancellation is the opposite: an asyncio `CancelledError` in a task that was not cancelled, for example because
 it awaited a task that was cancelled elsewhere. It must not end the work around it, so it becomes a `StrayCancellation`.
 Catch `FAILURES` where you would catch `Exception`, and turn the caught error into a failure with `failure_of`.
 """

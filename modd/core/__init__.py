@@ -21,7 +21,7 @@ from modd.core.component import (
 )
 from modd.core.field_hints import hints_of_fields, substitute, take_apart
 from modd.core.flatten import keep_all, values_of
-from modd.core.flow import may_return
+from modd.core.flow import emitted_in, may_emit_by, may_return, returned_by
 from modd.core.gate import Gate
 from modd.core.hints import members
 from modd.core.identity import identity_of, is_among, unique
@@ -86,6 +86,7 @@ __all__ = [
     "current_delivery",
     "current_origin",
     "detached",
+    "emitted_in",
     "error_repr",
     "error_text",
     "fields_in",
@@ -100,6 +101,7 @@ __all__ = [
     "mask_error",
     "mask_secrets",
     "mask_values",
+    "may_emit_by",
     "may_return",
     "members",
     "message_of",
@@ -113,6 +115,7 @@ __all__ = [
     "pydantic_schema",
     "refuse_unbound",
     "resolved",
+    "returned_by",
     "sensitive_fields",
     "show_safely",
     "shown",

@@ -83,6 +83,11 @@ class Answerer(Part):
     def functions(self) -> tuple[Callable[..., Any], ...]:
         """The functions that handle its types, as they were registered."""
 
+    @property
+    @abstractmethod
+    def emitted(self) -> tuple[type[Message], ...]:
+        """The types of message that it is known to emit or to return in a turn of the bus around it."""
+
     @abstractmethod
     def may_emit(self, kind: type[Message]) -> bool:
         """Return False if it is known to emit and to return no message of a type."""
@@ -155,7 +160,7 @@ def answerers_in(part: Part, kind: type[Message] | None = None) -> Iterator[Answ
 
 
 def may_overlap(bus: Any) -> bool:
-    """Return True if nothing in a bus needs turns apart: it has typed buses and buses whose turns overlap, no others.
+    """Return True if turns of a bus may overlap: its components are typed buses, and buses whose turns overlap.
 
     A bus without components is exclusive, for components that may come and keep state.
     """

@@ -96,7 +96,7 @@ async def _ask_directly(bus: Any, intent: Any, stamps: tuple[Any, ...], answerer
 
     Contract: the answerer is the only receiver, the turns of the bus overlap, the caller is in no turn, nothing
     observes the bus, and it is not yet time to let other tasks run. The error or the events are a turn of their own:
-    a limit counts them apart from messages that the handler has sent.
+    a limit does not count them together with messages that the handler has sent.
     """
     bus.unpaused += 1
     turn = Turn(bus, None, bus.check_from)

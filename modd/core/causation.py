@@ -55,23 +55,23 @@ class QueuedOrigin(ClosingOrigin):
 class Question(ClosingOrigin):
     """An intent for typed buses, its answerers: they dispatch it with stamps, and note the result or the error here.
 
-    intent: the message. given: the message, or an envelope with it. expects: True if the sender needs a result, so that
+    intent: the message. sent: the message, or an envelope with it. expects: True if the sender needs a result, so that
     the intent must not be queued for later. reports: False if its sender only sends it, so that an error is one of the
     turn; True by default.
     """
 
-    __slots__ = ("answer", "answerers", "error", "expects", "given", "intent", "reports", "stamps")
+    __slots__ = ("answer", "answerers", "error", "expects", "intent", "reports", "sent", "stamps")
 
     def __init__(
         self,
         intent: Message,
-        given: Any,
+        sent: Any,
         stamps: tuple[Any, ...],
         answerers: tuple[Any, ...],
         expects: bool = False,
         reports: bool = True,
     ) -> None:
-        self.intent, self.given, self.stamps, self.answerers = intent, given, stamps, answerers
+        self.intent, self.sent, self.stamps, self.answerers = intent, sent, stamps, answerers
         self.expects, self.reports = expects, reports
         self.answer: Any = None
         """The `Answer`, once there is one."""

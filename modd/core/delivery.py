@@ -318,5 +318,5 @@ def _is_sent_here(turn: Turn, message: Message) -> bool:
     if turn.outcome is not None and turn.outcome.has_let_out(message):
         return False
     callers = [each.bus for each in open_scopes(turn.outer) if not isinstance(each.bus, NamedHolder)]
-    given = callers[0].routing.receivers(type(message)) if callers else ()
-    return not any(is_among(turn.bus, inside(receiver.component)) for receiver in given)
+    receivers = callers[0].routing.receivers(type(message)) if callers else ()
+    return not any(is_among(turn.bus, inside(receiver.component)) for receiver in receivers)

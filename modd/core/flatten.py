@@ -53,7 +53,7 @@ async def keep_all(returned: Any, sink: Sink) -> None:
 
     These may be nested; the value that a generator returns counts as its last one. A callable that is not a class is a
     component to add. The sink refuses anything else. Raises the errors of iterators and awaitables; the messages that
-    came before an error are kept.
+    came before an error are delivered.
     """
     if keep_at_once(returned, sink):
         pass

@@ -1,4 +1,4 @@
-"""Gates keep turns apart, and a deadlock is found before a turn waits for ever.
+"""Gates let turns run one after another, and find a deadlock before a turn waits for ever.
 
 Theory of operation
 -------------------
@@ -8,7 +8,7 @@ overlap has none.
 
 A component that awaits its own bus is inside the turn that holds the gate, so waiting for that gate would never end.
 The new turn goes *within* the old one: the old turn gets a gate for the turns inside it (`Turn.within`), which has the
-gate of the bus as its `base`. Turns inside one turn keep apart at that gate, and so on, to any depth.
+gate of the bus as its `base`. Turns inside one turn take turns at that gate, to any depth.
 
 Example: turn 1 of the bus ``shop`` starts two tasks, and each task sends to ``shop``; turn 2 comes from outside::
 

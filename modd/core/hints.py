@@ -108,9 +108,9 @@ def _arguments_for(definer: Any, kind: Any) -> dict[Any, Any]:
     for base in vars(origin).get("__orig_bases__", origin.__bases__):
         inner = get_origin(base) or base
         if definer in getattr(inner, "__mro__", ()):
-            given = tuple(substitute(_looked_up(each, origin), values) for each in get_args(base))
+            arguments = tuple(substitute(_looked_up(each, origin), values) for each in get_args(base))
             generic: Any = inner
-            found = _arguments_for(definer, generic[given] if given else generic) | found
+            found = _arguments_for(definer, generic[arguments] if arguments else generic) | found
     return found
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from modd.core.sensitive import fields_in, items_in, shows_secret
 from modd.errors import ErrorGroup
-from modd.texts import errors_in, show, text_of
+from modd.texts import encodable, errors_in, show, text_of
 
 _SHORT = 4
 """Characters; a shorter secret is masked where it stands alone, because it may be part of any word."""
@@ -67,7 +67,7 @@ def log_error(
     """Log an error with its traceback; without sensitive content of the message at hand, as a part of the text then."""
     try:
         trace = "".join(format_exception(error))
-        masked = mask_error(trace, error, message)
+        masked = encodable(mask_error(trace, error, message))
     except Exception:
         trace, masked = "", error_text(error, message)
     if masked == trace:

@@ -73,7 +73,7 @@ class Failure(Message):
     """A message about an error that a component raised while it handled a message.
 
     A component that names ``Failure`` in its annotation handles it; to leave it unhandled, raise ``failure.error``.
-    A failure that nobody handled is raised to the sender, inside ``TurnFailed``, when the turn has ended.
+    An unhandled failure is raised to the sender, inside ``TurnFailed``, when the turn has ended.
     """
 
     message: Message

@@ -202,7 +202,7 @@ def _returns_outside(turn: Turn, outermost: Turn) -> bool:
 
 
 def _overflowed(turn: Turn, outcome: Outcome, error: Any, failures: Sequence[Failure] = ()) -> TurnFailed:
-    """Return the error of a turn that a limit cut short; the turns around it end, too, whoever catches the error."""
+    """Return the error of a turn that a limit cut short; the turns around it end, too, even if the error is caught."""
     for around in open_scopes(turn.outer):
         around.ensure_outcome().overflow = around.ensure_outcome().overflow or error
     outcome.errors += [*(each.error for each in failures), error]

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from modd.core.answerer import Answerer, answerers_in
-from modd.core.component import Part, inside, name_of
-from modd.core.flow import asked_by, may_emit
+from modd.core.component import Part, Receiver, inside, name_of
+from modd.core.flow import asked_by, emitted_by, may_emit, may_send
 from modd.core.identity import is_among, unique
 from modd.core.message import Failure, Intent, Message
 from modd.core.naming import UNNAMED, parts_with_place, placed_name
@@ -38,7 +38,7 @@ def findings_in(bus: Any) -> tuple[Finding, ...]:
     buses: list[Any] = [part for part in inside(bus) if isinstance(part, Part) and part.is_bus]
     found = [*_same_names(bus), *_circles(bus, buses)]
     for each in buses:
-        found += [*_inbound_untaken(each), *_outbound_unemitted(each), *_unreached(each)]
+        found += [*_inbound_untaken(each), *_outbound_unemitted(each), *_unreached(each), *_not_let_out(each)]
     return tuple(found)
 
 
@@ -109,26 +109,82 @@ def _outbound_unemitted(bus: Any) -> Iterator[Finding]:
 
 
 def _unreached(bus: Any) -> Iterator[Finding]:
-    """Find handlers in the contexts of a bus that the ``inbound`` of a context keeps from every message."""
+    """Find handlers in the contexts of a bus that the ``inbound`` of a context keeps from every message.
+
+    A typed bus that queues gets its messages from a worker, too, whatever ``inbound`` says.
+    """
     for receiver in bus.inside:
         context: Any = receiver.component
         if not receiver.is_bus or context.inbound is None:
             continue
-        handled = dict.fromkeys(kind for part in answerers_in(context) for kind in part.types)
+        handled = dict.fromkeys(kind for part in answerers_in(context) if not part.may_queue for kind in part.types)
         for kind in handled:
             if not receiver.accepts.takes(kind) and not _comes_from_inside(context, kind):
                 name = kind.__qualname__
                 yield Finding(
                     f"nothing reaches the handler of {name} in {_name(context)}: the inbound of {_name(context)} does "
-                    f"not list {name}, and nothing inside returns or emits it",
+                    f"not list {name}, and nothing inside returns, emits or dispatches it",
                     f"list {name} in the inbound of {_name(context)}",
                 )
 
 
 def _comes_from_inside(context: Any, kind: type[Message]) -> bool:
     """Return True if a listed type, or a component inside that is no bus, may bring a message of a type."""
-    parts = (each for each in inside(context) if not (isinstance(each, Part) and each.is_bus))
-    return any(issubclass(each, kind) for each in context.inbound) or any(may_emit(each, kind) for each in parts)
+    parts = [each for each in inside(context) if not (isinstance(each, Part) and each.is_bus)]
+    return (
+        any(issubclass(each, kind) for each in context.inbound)
+        or any(may_emit(each, kind) for each in parts)
+        or any(asked is kind for each in parts for asked in asked_by(each))
+    )
+
+
+def _not_let_out(bus: Any) -> Iterator[Finding]:
+    """Find events that a context emits and keeps inside, although a component beside it waits for them.
+
+    Silent if the event may have a way out, or if the component may get it in another way.
+    """
+    known = _receivers_by_type(bus)  # so that the work is linear
+    for context in (receiver.component for receiver in bus.inside if receiver.is_bus):
+        emitted = dict.fromkeys(kind for each in context.components for kind in emitted_by(each))
+        for kind in emitted:
+            receivers = [each for base in kind.__mro__ for each in known.get(base, ()) if each.component is not context]
+            takers = [] if not receivers or _may_leave(context, kind) else _waiting_for(bus, context, kind, receivers)
+            if takers:
+                name, here = kind.__qualname__, _name(context)
+                there = " and ".join(_name(taker) if isinstance(taker, Part) else name_of(taker) for taker in takers)
+                yield Finding(
+                    f"{there} never gets {name}, which {here} emits: the outbound of {here} does not list {name}",
+                    f"list {name} in the outbound of {here}",
+                )
+
+
+def _may_leave(context: Any, kind: type[Message]) -> bool:
+    """Return True if a message of a type may leave a context: through its outbound, or sent on by a component."""
+    parts = (each for each in inside(context) if isinstance(each, Part))
+    takers = (each for part in parts for each in part.inside if not each.is_bus and each.accepts.takes(kind))
+    return issubclass(kind, (Intent, Failure)) or may_emit(context, kind) or any(may_send(t.component) for t in takers)
+
+
+def _receivers_by_type(bus: Any) -> dict[type, list[Receiver]]:
+    found: dict[type, list[Receiver]] = {}
+    for receiver in bus.inside:
+        for kind in receiver.accepts.types:
+            found.setdefault(kind, []).append(receiver)
+    return found
+
+
+def _waiting_for(bus: Any, context: Any, kind: type[Message], receivers: Iterable[Receiver]) -> list[Any]:
+    """Return the components among these receivers that take a type by name, and that nothing else may bring it to."""
+    if any(may_emit(component, kind) for component in bus.components if component is not context):
+        return []
+    takers = unique(receiver.component for receiver in receivers if takes_by_name((receiver,), kind))
+    return [taker for taker in takers if not any(may_emit(part, kind) for part in _leaves_of(taker))]
+
+
+def _leaves_of(component: Any) -> Iterator[Any]:
+    """Yield the components in a bus that are no buses, to any depth; nothing for another component."""
+    within = inside(component) if isinstance(component, Part) and component.is_bus else ()
+    return (each for each in within if not (isinstance(each, Part) and each.is_bus))
 
 
 def _circles(bus: Any, buses: list[Any]) -> Iterator[Finding]:
@@ -143,7 +199,7 @@ def _circles(bus: Any, buses: list[Any]) -> Iterator[Finding]:
     asked = {id(each): _asked_contexts(bus, each, contexts) for each in contexts}
     told: set[frozenset[int]] = set()
     for start in contexts:
-        circle = _way_back(start, asked)
+        circle = _path_back(start, asked)
         if circle and frozenset(map(id, circle)) not in told:
             told.add(frozenset(map(id, circle)))
             yield Finding(
@@ -162,18 +218,18 @@ def _asked_contexts(bus: Any, asker: Any, contexts: list[Any]) -> list[Any]:
     return [each for each in others if any(is_among(answerer, inside(each)) for answerer in answering)]
 
 
-def _way_back(start: Any, asked: dict[int, list[Any]]) -> list[Any]:
-    """Return the shortest way on which a bus asks itself, without its end; nothing if there is none."""
-    ways, seen = [[start]], set[int]()
-    for way in ways:
-        for other in asked[id(way[-1])]:
+def _path_back(start: Any, asked: dict[int, list[Any]]) -> list[Any]:
+    """Return the shortest path on which a bus asks itself, without its end; nothing if there is none."""
+    paths, seen = [[start]], set[int]()
+    for path in paths:
+        for other in asked[id(path[-1])]:
             if other is start:
-                return way
+                return path
             if id(other) not in seen:
                 seen.add(id(other))
-                ways.append([*way, other])
+                paths.append([*path, other])
     return []
 
 
 def _name(bus: Any) -> str:
-    return placed_name(bus, name_of(bus))
+    return name_of(bus) if isinstance(bus, Answerer) else placed_name(bus, name_of(bus))

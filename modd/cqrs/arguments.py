@@ -51,8 +51,8 @@ class Argument(msgspec.Struct, frozen=True, eq=False):
     """Reads it from the envelope."""
     factory: Callable[[], AbstractAsyncContextManager[Any]] | None = None
     is_default: bool = False
-    emits: bool = False
-    """True if events can be emitted by it."""
+    hint: Any = None
+    """`Emit` or `Envelope` if events can be emitted by it."""
 
     @property
     def is_constant(self) -> bool:
@@ -102,9 +102,9 @@ def find_argument(title: str, function: Any, parameter: inspect.Parameter, resou
     argument = partial(Argument, parameter.name, parameter.kind is parameter.KEYWORD_ONLY)
     if not (isinstance(function, partial) and parameter.name in function.keywords):  # a bound argument stays
         if is_envelope(hint):
-            return argument(read=lambda envelope: envelope, emits=True)
+            return argument(read=lambda envelope: envelope, hint=Envelope)
         if hint is Emit:
-            return argument(read=lambda envelope: envelope.emit, emits=True)
+            return argument(read=lambda envelope: envelope.emit, hint=Emit)
         if hint is Ask:
             return argument(ask)
         if _is_resource(hint, resources):
@@ -174,7 +174,9 @@ def _describe_unknown(parameter: inspect.Parameter, hint: Any, resources: Resour
     names = [getattr(key, "__name__", str(key)) for key in resources]
     known = ", ".join(["Envelope", "Emit", "Ask", "Transaction", *names])
     hinted = "no annotation" if hint is parameter.empty else f"the annotation {getattr(hint, '__name__', hint)}"
-    return f"its parameter {parameter.name!r} has {hinted}, and this bus can fill: {known}; add it to resources={{...}}"
+    return (
+        f"its parameter {parameter.name!r} has {hinted}, and this bus can provide: {known}; add it to resources={{...}}"
+    )
 
 
 async def _enter(stack: AsyncExitStack, title: str, key: Any, factory: Callable[[], Any]) -> Any:

@@ -17,7 +17,7 @@ from modd.core import mask_secrets, note
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import DispatchEnded, HandlersFailed, InvalidMiddleware, WrongEnvelope
 from modd.cqrs.handlers import Handler
-from modd.cqrs.middleware_order import check_order
+from modd.cqrs.middleware_order import check_order, role_of
 from modd.cqrs.stamps import Handled
 from modd.errors import StrayCancellation
 
@@ -84,6 +84,16 @@ class MiddlewareStack:
     def background_work(self) -> list[str]:
         """Names of the work for which the bus must be open."""
         return [each.background_work for each in self.items if getattr(each, "background_work", "")]
+
+    @property
+    def is_known(self) -> bool:
+        """True if all of them are modd's, which emit no events themselves."""
+        return all(type(each).__module__.partition(".")[0] == "modd" for each in self.items)
+
+    @property
+    def may_store_events(self) -> bool:
+        """True if one of them may put events into a queue or an outbox, in place of the turn."""
+        return self.may_queue or not self.is_known or any(role_of(each) == "transaction" for each in self.items)
 
     @property
     def links(self) -> list[Any]:

@@ -81,8 +81,11 @@ class Codec:
         self._frame: Callable[[Any], bytes] = FORMATS[format].Encoder().encode
         self._read = Decoders(format, dec_hook)
         self._results = Decoders(format, dec_hook, result_type)
-        for kind in (*self._messages.values(), *self._stamps.values()):
+        for kind in (*self._messages.values(), *stamps):  # those built in are decodable, and made at their first use
             self._decoder_of(kind)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {', '.join(self._messages) or 'no types'}>"
 
     @property
     def versions(self) -> dict[str, range]:
@@ -129,7 +132,8 @@ class Codec:
         else:
             envelope.noted.append(Received())
             return envelope
-        raise Undecodable(reason, self._messages)
+        name, version = self._head_if_any(data)
+        raise Undecodable(reason, self._messages, name, version)
 
     def encode_message(self, message: Message) -> bytes:
         """Return a message without an envelope as bytes, with its version, for a log of events.
@@ -152,7 +156,8 @@ class Codec:
             raise
         except Exception as error:  # a hook may raise anything when data does not fit
             reason = self._without_values(error, data)
-        raise Undecodable(reason, self._messages, "message")
+        name, version = self._head_if_any(data, alone=True)
+        raise Undecodable(reason, self._messages, name, version, "message")
 
     def head_of(self, data: bytes) -> tuple[str, int]:
         """Return the name of the message's type on the wire, and its version. Raises `Undecodable` for no envelope."""
@@ -163,6 +168,14 @@ class Codec:
         else:
             return head.name, head.version
         raise Undecodable(reason, self._messages)
+
+    def _head_if_any(self, data: Any, *, alone: bool = False) -> tuple[str, int]:
+        """Return the name and the version of a message in an envelope, or alone; "" and 0 if the data does not tell."""
+        try:
+            head = self._read_head(data if alone else self._read[EnvelopeData](data).message)
+        except Exception:
+            return "", 0
+        return head.name, head.version
 
     def _without_values(self, error: Exception, data: bytes) -> Exception:
         """Return an error of a decoder with no values of the data in its text."""

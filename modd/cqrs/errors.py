@@ -31,7 +31,11 @@ class Forbidden(ModdError, PermissionError):
 
     def __init__(self, intent: type, actor: str | None, reason: str) -> None:
         self.intent, self.actor, self.reason = intent, actor, reason
-        super().__init__(f"{actor or 'nobody'} may not {intent.__qualname__}: {reason}")
+        refused = f"{actor} may not {intent.__qualname__}: {reason}"
+        cure = "dispatch with an Actor stamp, or give Authorizer a rule that needs none"
+        super().__init__(
+            f"no actor was given for {intent.__qualname__}: {reason}; {cure}" if actor is None else refused
+        )
 
 
 class FeatureDisabled(ModdError, RuntimeError):
@@ -145,17 +149,24 @@ class Undecodable(ModdError, ValueError):
 
     reason: the error of the decoder, without their values; a ``KeyError`` for an unknown name.
     known: the names of the types that the codec knows, in the text.
+    name, version: those of the message on the wire; "" and 0, the default, if the bytes do not tell them.
     form: "envelope", the default, or "message", in the text.
 
-    Give both sides the same ``format``, and messages whose fields have changed a higher ``schema_version``.
+    With a name, the fields have changed and the version has not, or an upcaster fails: give the type a higher
+    ``schema_version`` and the codec an upcaster, or mend that. Without a name, give both sides the same ``format``.
     """
 
-    def __init__(self, reason: Exception, known: Iterable[str], form: str = "envelope") -> None:
-        self.reason = reason
+    def __init__(
+        self, reason: Exception, known: Iterable[str], name: str = "", version: int = 0, form: str = "envelope"
+    ) -> None:
+        self.reason, self.name, self.version = reason, name, version
         super().__init__(f"{self._describe(reason, form)}; the codec knows: {', '.join(known) or 'no types'}")
 
     def _describe(self, reason: Exception, form: str) -> str:
-        return f"these bytes are no {form}: {reason}"
+        if not self.name:
+            return f"these bytes are no {form}: {reason}"
+        cure = "give a changed type a higher schema_version and an upcaster, or mend the upcaster"
+        return f"these bytes are no {form} of version {self.version} of {self.name}: {reason}; {cure}"
 
 
 class UnknownType(Undecodable):
@@ -170,8 +181,7 @@ class UnknownType(Undecodable):
     """
 
     def __init__(self, name: str, version: int, reason: Exception, known: Iterable[str]) -> None:
-        self.name, self.version = name, version
-        super().__init__(reason, known)
+        super().__init__(reason, known, name, version)
 
     def _describe(self, reason: Exception, form: str) -> str:
         text = f"no type {self.name!r}" if isinstance(reason, KeyError) else str(reason)

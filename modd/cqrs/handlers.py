@@ -10,10 +10,11 @@ from typing import Any
 
 import msgspec
 
-from modd.core import Message, members, name_of, take_apart
+from modd.core import Message, emitted_in, may_emit_by, members, name_of, take_apart
 from modd.cqrs.arguments import (
     Argument,
     Ask,
+    Emit,
     Resources,
     call_inside,
     factories_of,
@@ -39,8 +40,22 @@ class Handler(msgspec.Struct, frozen=True, eq=False):
     """Takes the values that it returns."""
     source: Callable[..., Any] | None = None
     """The callable as it was registered."""
-    emits: bool = False
-    """True if it has an argument by which it can emit events."""
+    emits: tuple[str, ...] = ()
+    """The names of its arguments of the type `Emit`."""
+    has_envelope: bool = False
+    """True if it has an argument that is the envelope, by which it can emit events, too."""
+
+    @property
+    def emitted(self) -> tuple[type[Message], ...]:
+        """The types of event that its code is known to emit."""
+        names = (*self.emits, *(["emit"] if self.has_envelope else []))
+        return () if not names or self.source is None else tuple(emitted_in(self.source, names))
+
+    def may_emit(self, kind: type[Message]) -> bool:
+        """Return False if its code is known to emit no event of a type."""
+        if self.has_envelope or self.source is None:
+            return self.has_envelope
+        return bool(self.emits) and may_emit_by(self.source, self.emits, kind)
 
 
 def types_of(handler: Any) -> tuple[type[Message], ...]:
@@ -72,8 +87,9 @@ def bind_handler(function: Any, name: str | None, resources: Resources, ask: Ask
     keyword = [argument for argument in arguments if argument.keyword and not argument.is_default]
     takes_envelope = is_envelope(hint_of(function, first))
     handler = _make_handler(Returned(title, releases), title, function, takes_envelope, positional, keyword)
-    emits = takes_envelope or any(argument.emits for argument in arguments)
-    return msgspec.structs.replace(handler, source=function, emits=emits)
+    emits = tuple(argument.name for argument in arguments if argument.hint is Emit)
+    has_envelope = takes_envelope or any(argument.hint is Envelope for argument in arguments)
+    return msgspec.structs.replace(handler, source=function, emits=emits, has_envelope=has_envelope)
 
 
 def yields(function: Any) -> bool:

@@ -35,10 +35,11 @@ def check_order(middleware: Sequence[Any], bus: str) -> None:
     reasons = {(rule.outer, rule.inner): rule.reason for rule in ORDER_RULES}
     for position, outer in enumerate(middleware):
         for inner in middleware[position + 1 :]:
-            reason = reasons.get((_role_of(outer), _role_of(inner)))
+            reason = reasons.get((role_of(outer), role_of(inner)))
             if reason is not None:
                 raise UnsafeOrder(name_of(outer), name_of(inner), bus, reason)
 
 
-def _role_of(middleware: Any) -> str:
+def role_of(middleware: Any) -> str:
+    """Return the role of a middleware; an empty text if it has none."""
     return str(getattr(middleware, "role", ""))

@@ -279,6 +279,8 @@ class Tenant(Stamp):
 class Delay(Stamp):
     """A queue is to hold the message back; give one of the two fields.
 
+    The bus needs the middleware `Enqueue`. Where that has ``enabled=False``, the message is handled at once.
+
     seconds: the delay from the moment at which the message is queued; None by default.
     until: the time at which the message is due, in seconds since 1970; None by default.
 
@@ -292,7 +294,10 @@ class Delay(Stamp):
     def __post_init__(self) -> None:
         if (self.seconds is None) is (self.until is None):
             raise InvalidOption("Delay", (self.seconds, self.until), "give either seconds or until")
-        checked_delay("seconds" if self.until is None else "until", self.seconds if self.until is None else self.until)
+        if self.until is None:
+            checked_delay("seconds", self.seconds, "give seconds, 0 or more; of a timedelta, its total_seconds()")
+        else:
+            checked_delay("until", self.until, "give seconds since 1970; of an aware datetime, its timestamp()")
 
 
 class UnknownStamp(Stamp, tag=False):
@@ -335,6 +340,14 @@ def checked_stamps(stamps: tuple[Any, ...]) -> tuple[Stamp, ...]:
         if not isinstance(stamp, Stamp):
             raise InvalidOption("stamp", stamp, "give instances of types derived from modd.cqrs.Stamp")
     return stamps
+
+
+def refuse_delay(stamps: Iterable[Stamp], bus: str) -> None:
+    """Raise `InvalidOption` for a `Delay` on its way into a bus that queues nothing; a worker is behind the queue."""
+    given = {type(stamp): stamp for stamp in stamps}
+    if Delay in given and Received not in given:
+        cure = f"{bus} queues nothing, so nothing would hold the message back; give it the middleware Enqueue(queue)"
+        raise InvalidOption("stamp", given[Delay], cure)
 
 
 def without_identity(stamps: Iterable[Stamp]) -> list[Stamp]:

@@ -28,6 +28,7 @@ from modd.core import (
     message_of,
     open_origin,
     placed_name,
+    returned_by,
 )
 from modd.cqrs.arguments import Resources, checked_resources
 from modd.cqrs.background import Background
@@ -38,10 +39,10 @@ from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import NotOpen
 from modd.cqrs.handlers import bind_handler
 from modd.cqrs.ids import Ids, checked_ids
-from modd.cqrs.intents import Event, create_intent
+from modd.cqrs.intents import Event, Query, create_intent
 from modd.cqrs.registry import Registry
 from modd.cqrs.result import Dispatched, conclude
-from modd.cqrs.stamps import OnlyHandler, Stamp, checked_stamps
+from modd.cqrs.stamps import OnlyHandler, Stamp, checked_stamps, refuse_delay
 from modd.errors import NoHandler, NotAnswered
 
 M = TypeVar("M", bound=Message)
@@ -113,6 +114,8 @@ class TypedBus(Answerer):
         self.ids = Ids()
         """The source of the ids of its envelopes, unless ``new_id`` is given."""
         self._new_id = None if new_id is None else checked_ids(new_id)
+        self.emits_to_outbox = False
+        """True if a worker puts its events into an outbox."""
         self._releases_results = releases = issubclass(self.kind, Event)
         known = checked_resources(resources)
         bind = partial(bind_handler, resources=known, ask=self._ask_around, releases=releases)
@@ -159,9 +162,18 @@ class TypedBus(Answerer):
         """The callables that were registered as handlers."""
         return tuple(handler.source for handler in self._registry.handlers if handler.source is not None)
 
+    @property
+    def emitted(self) -> tuple[type[Message], ...]:
+        """The types that its handlers are known to emit or return in a turn; none if they may be stored for later."""
+        if self.emits_to_outbox or self._middleware.may_store_events or issubclass(self.kind, Query):
+            return ()
+        emitted = [kind for handler in self._registry.handlers for kind in handler.emitted]
+        returned = self.functions if self._releases_results else ()
+        return tuple(dict.fromkeys([*emitted, *(kind for each in returned for kind in returned_by(each))]))
+
     def may_emit(self, kind: type[Message]) -> bool:
-        """Return False if its handlers are known to return no message of a type, and nothing in it emits events."""
-        emits = bool(self._middleware.items) or any(handler.emits for handler in self._registry.handlers)
+        """Return False if its handlers and its middleware are known to return and to emit no message of a type."""
+        emits = not self._middleware.is_known or any(each.may_emit(kind) for each in self._registry.handlers)
         if emits and not issubclass(kind, Intent):
             return True
         return self._releases_results and any(may_return(function, kind) for function in self.functions)
@@ -223,7 +235,7 @@ class TypedBus(Answerer):
             dispatched = await self.dispatch(message)
             return dispatched.caused if dispatched.events else None
         try:
-            dispatched = question.answer = await self.dispatch(question.given, *question.stamps)
+            dispatched = question.answer = await self.dispatch(question.sent, *question.stamps)
         except Exception as error:
             question.error = error
             raise
@@ -239,7 +251,8 @@ class TypedBus(Answerer):
         """Handle an intent, or an envelope with one; return when its handlers have run.
 
         An envelope that was dispatched before, or was decoded, is dispatched anew under its id. Raises `NoHandler`,
-        `NotOpen`, the error of a handler or of a middleware, and `HandlersFailed` when multiple handlers fail.
+        `NotOpen`, `InvalidOption` for a `Delay` without `Enqueue`, the error of a handler or of a middleware, and
+        `HandlersFailed` when multiple handlers fail.
         """
         envelope, route = None, self._routes.get(type(intent))
         if route is None:  # the first of its type, or an envelope
@@ -249,6 +262,8 @@ class TypedBus(Answerer):
             envelope.start(intent, [], None if self._new_id is None else self._new_id())
         if stamps:
             envelope.noted.extend(checked_stamps(stamps))
+            if not self._middleware.may_queue:
+                refuse_delay(stamps, self.name)
         outer = _current()
         while outer is not None and not outer.open:  # as `open_origin`
             outer = outer.outer
@@ -286,11 +301,11 @@ class TypedBus(Answerer):
         Raises as `dispatch` does, and `NotAnswered` when there is no result; an intent that would be queued for later
         is not queued then.
         """
-        given: Any = intent
+        untyped: Any = intent
         if self._middleware.may_queue:
-            dispatched = await self._dispatch_expecting(given, stamps)
+            dispatched = await self._dispatch_expecting(untyped, stamps)
         else:
-            dispatched = await self.dispatch(given, *stamps)
+            dispatched = await self.dispatch(untyped, *stamps)
         if not dispatched.answered:
             raise NotAnswered(type(dispatched.envelope.message), self.name)
         return dispatched.result  # type: ignore[no-any-return]
@@ -318,6 +333,8 @@ class TypedBus(Answerer):
             route = self._route_of(type(intent.message), only[0].handler if only else None)
         if intent.sent:
             return intent.again(*only, at=self.clock()), route
+        if not (intent.is_plain or self._middleware.may_queue):
+            refuse_delay(intent.noted, self.name)
         if self._new_id is not None:
             intent.set_id(self._new_id)
         return intent, route

@@ -175,7 +175,8 @@ def _chain_of_type(name: str, kind: type[Message], upcasters: Mapping[Any, Mappi
             name,
             version - 1,
             f"schema_version is {version}, and there are no upcasters; give Codec(upcasters={{{kind.__qualname__}: "
-            f"{{{version - 1}: function}}}}), from the oldest version that is left, or {{}} if none is",
+            f"{{{version - 1}: function}}}}), from the oldest version that is left, or {{}} if none is, and give that "
+            "codec, which needs all types of the bus, to its Worker and Enqueue",
         )
     steps = _check_steps(name, steps or {}, version)
     return _Chain(name, steps, min(steps, default=version), version)

@@ -12,7 +12,7 @@ import msgspec
 from modd.cqrs.stamps import Identity
 
 TYPE, VERSION, STAMP = "$type", "$version", "$stamp"
-"""The keys of a message's name, of its version, and of a stamp's name; they stand beside the fields."""
+"""The keys of a message's name, of its version, and of a stamp's name; they are beside the fields."""
 
 
 BUS_HEADER = "modd-bus"
@@ -125,10 +125,10 @@ SCALARS = frozenset({str, int, float, bool, type(None)})
 
 
 def values_in(data: Any) -> Iterator[Any]:
-    """Yield the values in decoded data, to any depth, without the names of fields and types."""
+    """Yield the values in decoded data, to any depth, without the names of fields, the names of types and versions."""
     if isinstance(data, dict):
         for name, item in data.items():
-            if name not in (TYPE, STAMP):
+            if name not in (TYPE, VERSION, STAMP):
                 yield from values_in(item)
     elif isinstance(data, list):
         if SCALARS.issuperset(map(type, data)):  # a quick way for thousands of values

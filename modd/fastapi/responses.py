@@ -41,7 +41,10 @@ STATUSES: dict[type[Exception], int] = {
     RetryLater: 503,
     DispatchTimeout: 504,
 }
-"""The status for each error of modd that a client can do something about. Any other error is a 500 of FastAPI."""
+"""The status for each error of modd that a client can do something about. Any other error is a 500 of FastAPI.
+
+A `Forbidden` for a message without an actor is a 401, unless you give `Forbidden` a status of your own.
+"""
 
 _TEXTS_WITHOUT_VALUES = set(get_args(ErrorType)) - {
     "assertion_error",
@@ -59,6 +62,8 @@ async def respond(statuses: Mapping[type[Exception], int], request: Request, err
     """
     status = next(statuses[kind] for kind in type(error).__mro__ if kind in statuses)
     sent = request.scope.get(SENT, [])
+    if type(error) is Forbidden:
+        return _refusal(status, error)
     if not isinstance(error, InvalidIntent):
         return _response(status, error, encodable(mask_error(show_safely(str, error), error, tuple(sent))))
     if not _is_of_client(error, sent):
@@ -78,6 +83,14 @@ def retry_after(error: Exception) -> int | None:
     if not isinstance(seconds, (int, float)) or isinstance(seconds, bool) or not isfinite(seconds):
         return None
     return max(0, ceil(seconds))
+
+
+def _refusal(status: int, error: Forbidden) -> JSONResponse:
+    """Return the response for a refused message, without the rule, which is of no use to the client."""
+    name = error.intent.__qualname__
+    if error.actor is not None:
+        return _response(status, error, f"{error.actor} may not {name}")
+    return _response(401 if status == STATUSES[Forbidden] else status, error, f"{name} needs an actor: sign in")
 
 
 def _response(status: int, error: Exception, detail: Any) -> JSONResponse:

@@ -54,7 +54,7 @@ class Buses:
 
 
 class MiddlewareWithKeys(MiddlewareWithOptions):
-    """Base of middleware with state by key, which one instance keeps apart by bus."""
+    """Base of middleware with state by key; the keys of two buses differ, also in one instance."""
 
     def __init__(
         self,

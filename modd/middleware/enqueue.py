@@ -51,10 +51,11 @@ class Enqueue(MiddlewareWithKeys):
     the events of the handler: the event of the worker's pass replaces that of the sender's. Of an event with more than
     one handler, the dispatch to the first handler releases it.
 
-    The id of the item is the id of the envelope with the name of the bus in front, ``commands:import-7``, so that buses
-    of different names can share a queue. If an item with this id is still in the queue, the message is dropped, and
-    the ``Queued`` stamp says so: ``duplicate=True``. A message that is sent while a worker handles the one with its id,
-    and from inside of that handler, is the next run: it is dropped only if the queue has a next run already.
+    The id of the item is the id of the envelope with the name of the bus in front, so that buses of different names can
+    share a queue: ``commands:import-7``, or ``letters.commands:import-7`` for a bus in the context ``letters``. If an
+    item with this id is still in the queue, the message is dropped, and the ``Queued`` stamp says so:
+    ``duplicate=True``. A message that is sent while a worker handles the one with its id, and from inside of that
+    handler, is the next run: it is dropped only if the queue has a next run already.
 
     queue: a `modd.ports.Queue`.
     codec: turns envelopes into bytes; by default a codec for the types of the bus.

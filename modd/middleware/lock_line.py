@@ -1,10 +1,10 @@
 """The lines in which the dispatches of one event loop wait for locks, first come, first served.
 
-A store of locks only says "locked" or "free", so whoever waits has to ask again. If every dispatch asked on its own,
-the lock would go to the one that asks first after the release, and the rest could wait for ever. Therefore only the
-first in the line of a key asks the store; when it is done, it wakes the next one, which asks at once.
+A store of locks only says "locked" or "free", so a dispatch that waits has to ask again. If every dispatch asked on its
+own, the lock would go to the one that asks first after the release, and the rest could wait for ever. Therefore only
+the first in the line of a key asks the store; when it is done, it wakes the next one, which asks at once.
 
-A line has the event loop in its key and ends with its last dispatch, so nothing is kept beyond the loop.
+A line has the event loop in its key and ends with its last dispatch, so nothing outlives the loop.
 """
 
 from __future__ import annotations

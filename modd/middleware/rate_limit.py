@@ -47,13 +47,13 @@ class RateLimit(MiddlewareWithKeys):
 
     Use it to protect a service from a sender that sends too much. The window slides: in no stretch of ``per`` seconds
     do more than ``rate`` dispatches begin, and ``retry_after`` of the error is the seconds until the next one may.
-    Failed dispatches count, refused ones do not. The times of the last ``rate`` dispatches of each key are kept in the
+    Failed dispatches count, refused ones do not. The times of the last ``rate`` dispatches of each key are in the
     memory of this process.
 
     rate: the most dispatches in a window, at least 1.
     per: the length of the window in seconds, more than 0.
     key: a function of the envelope, sync or async; dispatches with the same text and the same limit are counted
-        together. By default message type, actor and tenant. Buses and instances of `RateLimit` count apart.
+        together. By default message type, actor and tenant. Each bus and each instance of `RateLimit` has a count.
     size: the most keys to remember, 10 000 by default; beyond it the key that was not used for longest is forgotten.
     intents: by message type, the `RateLimitOptions` that differ; by default none.
 

@@ -42,9 +42,9 @@ class TransactionalStore(Protocol):
 class Transactional:
     """Runs everything further in within one transaction, and puts the emitted events into the outbox in it.
 
-    Use it for handlers whose effects and events must be kept together where no worker has opened a transaction. A
+    Use it for handlers whose effects and events must be committed together where no worker has opened a transaction. A
     handler gets the transaction by a parameter ``tx: Transaction``. A `Relay` passes the events on, here or in a
-    process apart. Until then no handler gets them: they do not flow on in the `Bus` around, and ``Dispatched.events``
+    second process. Until then no handler gets them: they do not flow on in the `Bus` around, and ``Dispatched.events``
     is empty. The dispatch has an `Outboxed` stamp.
 
     If the transaction ends in a `modd.ports.Conflict`, everything further in runs again at once, in an immediate
@@ -133,7 +133,9 @@ def _checked_store(store: Any) -> Any:
     """Return a store with transactions, and an outbox that joins them. Raises `InvalidOption`."""
     cure = "give a modd.stores.SqliteStore, or an object with transaction() and an outbox that joins it"
     if not has_methods(store, ["transaction"]):
-        raise InvalidOption("store", store, f"it has no transactions, in which events are kept with effects; {cure}")
+        raise InvalidOption(
+            "store", store, f"it has no transactions, in which events are committed with effects; {cure}"
+        )
     outbox = getattr(store, "outbox", None)
     if not has_methods(outbox, ["put"]):
         raise InvalidOption("store", store, f"it has no outbox; {cure}")

@@ -27,7 +27,7 @@ class ListDiff(NamedPart):
     added, removed: ``(item) -> message``, several messages or None; by default none, but at least one of the two
         functions is required.
     key: ``(item) -> value``, the identity of an item; None, the default, for the item itself. Required for items that
-        cannot be hashed. Of an item that stays, the latest version is kept for ``removed``.
+        cannot be hashed. Of an item that stays, the latest version is stored for ``removed``.
 
     Messages for removed items come first, then those for added items, each in the order of their list. Duplicates
     count, and the last of them are removed first. If a function raises, the previous list stays. No function may be

@@ -27,9 +27,9 @@ class Spawn(NamedPart):
     build: ``(message) -> component``, several components in a list or generator, or None; may be async.
 
     Each component in turn gets the message, if it accepts it, and is then added. If a component raises, it and the
-    components after it are not added, but messages that were returned before are kept. If ``build`` raises or returns a
-    value that is no component, none is added. Components that are async context managers are not entered: enter them in
-    ``build``.
+    components after it are not added, but messages that were returned before are delivered. If ``build`` raises or
+    returns a value that is no component, none is added. Components that are async context managers are not entered:
+    enter them in ``build``.
 
     Raises:
         InvalidOption: an option has a value of a wrong type.

@@ -22,7 +22,7 @@ def threaded(component: Component) -> Threaded:
         blocking components inside it.
 
     The part accepts the same messages as the component. The turn waits for the thread. Generators run in the thread to
-    their end; the messages that came before an error are kept. Context variables are copied to the thread, and
+    their end; the messages that came before an error are delivered. Context variables are copied to the thread, and
     ``anyio.from_thread.run(bus, message)`` in the thread counts as sent inside the turn.
 
     Cancellation: a thread cannot be interrupted, so a cancelled sender waits for its end. To end sooner, call

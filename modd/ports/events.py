@@ -106,9 +106,9 @@ class EventStore(Protocol):
         ...
 
     async def wait(self, after: int, seconds: float) -> None:
-        """Return as soon as there is an event after a position, whoever appends it, at the latest after ``seconds``.
+        """Return as soon as there is an event after a position, at the latest after ``seconds``.
 
-        It may return early, too: look with `page`, and wait again.
+        An event of another process counts as well. The call may return early: look with `page`, and wait again.
         """
         ...
 

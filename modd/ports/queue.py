@@ -116,7 +116,7 @@ class Queue(Protocol):
     async def leave(self, claim: Claim, name: str, retention: float) -> bool:
         """Leave the item to workers that claim items of this name; the attempt does not count.
 
-        After ``retention`` seconds in which nobody has claimed it, the item is ready again. Then this returns False,
+        After ``retention`` seconds without a claim, the item is ready again. Then this returns False,
         and changes nothing: settle the claim in another way.
         """
         ...

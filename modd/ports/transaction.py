@@ -46,7 +46,7 @@ class Transaction(Protocol):
 
     @property
     def local(self) -> dict[Any, Any]:
-        """Values for whoever works in the transaction; a savepoint that fails leaves them as they were before it.
+        """Values for all code that works in the transaction; a savepoint that fails leaves them as they were.
 
         Use a key that no other module uses, such as an object of yours.
         """

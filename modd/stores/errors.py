@@ -20,7 +20,8 @@ class TransactionInUse(ModdError, RuntimeError):
         self.call = call
         super().__init__(
             f"{call} by another task than the one that began the transaction; do it in that task, or start the task "
-            "before the transaction"
+            "before the transaction; the handlers of an event run in tasks of their own, unless their bus is made with "
+            "EventBus(concurrent=False)"
             if is_open
             else f"{call} in a transaction that has ended; keep all its calls inside its `async with`"
         )

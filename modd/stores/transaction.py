@@ -63,7 +63,7 @@ class StoreTransaction(ABC, Generic[S]):
 
     @property
     def local(self) -> dict[Any, Any]:
-        """Values for whoever works in the transaction; a savepoint that fails leaves them as they were before it."""
+        """Values for all code that works in the transaction; a savepoint that fails leaves them as they were."""
         if self._local is None:
             self._local = {}
         return self._local
@@ -136,6 +136,8 @@ async def _run_all(hooks: Sequence[Work], moment: str) -> None:
 
 def skip_ended(transaction: Any) -> Any:
     """Return the innermost transaction that has not ended, and let go of those around it that have."""
+    if transaction is None:  # most of the time; to ask for its class takes a fiftieth of the time of a message
+        return None
     first = _first_open(transaction)
     each = first
     while isinstance(each, StoreTransaction):

@@ -14,6 +14,8 @@ from typing import Any, TypeVar, TypeVarTuple
 import anyio
 from anyio.to_thread import current_default_thread_limiter
 
+from modd.concurrency.threads import threads_at_work
+
 Ts = TypeVarTuple("Ts")
 
 
@@ -44,7 +46,7 @@ class VirtualSelector(DefaultSelector):
         """Wait for input; without a timer (``timeout`` is None) for ever."""
         if timeout is None or timeout <= 0:
             return super().select(timeout)
-        busy = self.calls or current_default_thread_limiter().borrowed_tokens
+        busy = self.calls or threads_at_work or current_default_thread_limiter().borrowed_tokens
         ready = super().select(timeout if busy else min(timeout, self._patience))
         if not ready:
             self.now += timeout

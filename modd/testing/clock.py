@@ -46,9 +46,10 @@ def virtual_backend(backend: str, *, patience: float = 0.0) -> tuple[str, dict[s
         there is no input, which is right if the test waits only for its own event loop.
 
     While a worker thread runs, the clock waits in real time, so that a time-out around the thread keeps its meaning.
-    The clock sees threads of ``anyio.to_thread`` and ``trio.to_thread`` with the default limiter and, on asyncio, of
-    ``asyncio.to_thread`` and ``run_in_executor``. It does not see threads with another limiter, other processes and the
-    network: set ``patience`` for these. Real clocks, such as ``time.monotonic()``, do not jump.
+    The clock sees threads of ``anyio.to_thread`` and ``trio.to_thread`` with the default limiter, those of a
+    `SqliteStore` and, on asyncio, of ``asyncio.to_thread`` and ``run_in_executor``. It does not see threads with a
+    limiter of yours, other processes and the network: set ``patience`` for these. Real clocks, such as
+    ``time.monotonic()``, do not jump; give a store ``clock=anyio.current_time``.
 
     To run a single function use `run_virtual`: before 4.14, ``anyio.run`` ignores the options for trio.
 

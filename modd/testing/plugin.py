@@ -3,8 +3,9 @@
 Enable it with ``pytest -p modd.testing.plugin`` or, in the topmost ``conftest.py``,
 ``pytest_plugins = ["modd.testing.plugin"]``. Async fixtures run on the loop of the test.
 
-To run tests on one loop, or to have async fixtures of a wider scope than a function, override the fixture
-``anyio_backend`` in a module or a ``conftest.py``; async fixtures of a wider scope must then name it as a parameter.
+Without trio, its tests are skipped. To run tests on one loop, or to have async fixtures of a wider scope than a
+function, override the fixture ``anyio_backend`` in a module or a ``conftest.py``; async fixtures of a wider scope must
+then name it as a parameter.
 
 Tests marked ``@pytest.mark.virtual_clock`` (a function, a class or, with ``pytestmark``, a module) and their async
 fixtures run with a virtual clock, which begins at 0; see `modd.testing.virtual_backend` for its limits.
@@ -18,7 +19,7 @@ from typing import Any
 import pytest
 
 from modd.testing import fixtures
-from modd.testing.fixtures import LOOPS, Virtual
+from modd.testing.fixtures import Virtual, loop_params
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -43,7 +44,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Parametrize the fixture for tests with the virtual clock."""
     test = metafunc.definition
     if "anyio_backend" in metafunc.fixturenames and test.get_closest_marker("virtual_clock"):
-        loops = [pytest.param(Virtual(loop), id=f"{loop}-virtual") for loop in LOOPS]
+        loops = loop_params(Virtual, "-virtual")
         test.add_marker(pytest.mark.parametrize("anyio_backend", loops, indirect=True))
 
 

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 from math import inf
 from typing import Any
 
+from modd.concurrency.threads import threads_at_work
+
 try:
     import trio
     from trio.testing import MockClock
@@ -33,7 +35,7 @@ class Patience(trio.abc.Instrument):
     def after_task_step(self, task: trio.lowlevel.Task) -> None:
         """Set the idle time: the real time to the deadline while a thread runs, for ever without a deadline."""
         due = trio.lowlevel.current_statistics().seconds_to_next_deadline
-        busy = trio.to_thread.current_default_thread_limiter().borrowed_tokens
+        busy = threads_at_work or trio.to_thread.current_default_thread_limiter().borrowed_tokens
         threshold = due if busy or due == inf else self._patience
         if threshold != self._clock.autojump_threshold:
             self._clock.autojump_threshold = max(threshold, 0)

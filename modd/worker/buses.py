@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
 from modd.concurrency.blocks import async_block
-from modd.core import Bus, Message, check_names, inside
+from modd.core import Bus, Message, check_names, inside, wire_name
 from modd.cqrs.codec import Codec, codec_of
+from modd.cqrs.decodable import decodable
 from modd.cqrs.enclosing import root_bus
 from modd.cqrs.errors import WrongBus
 from modd.cqrs.intents import Event, Query, with_derived
@@ -43,6 +44,21 @@ class ServedBuses:
     def codec(self) -> Codec:
         """A codec for the envelopes of these types."""
         return self.bus.codec if isinstance(self.bus, TypedBus) else codec_of(self.buses)
+
+    def check_codec(self, codec: Any) -> None:
+        """Raise `InvalidOption` if a codec lacks types that the buses handle: their messages would be left for ever.
+
+        A type counts as known if the codec has a type derived from it, and if no plain codec can decode it: such a type
+        may be for dispatches in this process alone.
+        """
+        known = getattr(codec, "versions", None)
+        if known is None:  # a codec of another kind, which does not tell
+            return
+        missing = [kind for kind in self.types if not any(wire_name(each) in known for each in with_derived([kind]))]
+        names = ", ".join(kind.__qualname__ for kind in decodable(missing))
+        if names:
+            cure = f"it does not know {names}, and {self.name} handles that: messages would stay in the queue"
+            raise InvalidOption("codec", codec, f"{cure}; give Codec all types that the bus handles and emits")
 
     @property
     def strict(self) -> bool:

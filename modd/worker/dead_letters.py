@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from logging import ERROR, INFO, WARNING
 from typing import Any
 
-from modd.core import mask_error
+from modd.core import log_error, mask_error
+from modd.cqrs.errors import Undecodable
+from modd.cqrs.retry import requested_delays
 from modd.texts import encodable, errors_in, notes_of, text_of
 from modd.worker.claim import ClaimInHand, Settlement
 from modd.worker.errors import StampedFailure
@@ -31,7 +34,9 @@ class FailurePolicy:
             return dead_letter(in_hand, f"{reason}\nthe backoff failed: {reason_of(wrong, in_hand.message)}", error)
         if delay is None:
             return dead_letter(in_hand, reason, error)
-        log.info("%s failed and is tried again in %g s: %s", claim.id, delay, reason)
+        is_first = claim.attempt == 1 and not [*requested_delays(error)]  # a delay that was asked for is no surprise
+        text = "%s failed and is tried again in %g s: %s"
+        _log(in_hand, error, WARNING if is_first else INFO, text, claim.id, delay, reason)
         return in_hand.source.queue.retry, delay
 
     async def leave(self, in_hand: ClaimInHand, name: str, error: Exception) -> Settlement | None:
@@ -46,7 +51,7 @@ class FailurePolicy:
 def dead_letter(in_hand: ClaimInHand, reason: str, error: Exception) -> Settlement:
     """Log a claim as a dead letter, note its last error, and return the settlement that makes it one."""
     in_hand.failure = error
-    log.error("%s becomes a dead letter: %s", in_hand.claim.id, reason)
+    _log(in_hand, error, ERROR, "%s becomes a dead letter: %s", in_hand.claim.id, reason)
     return in_hand.source.queue.bury, reason
 
 
@@ -59,3 +64,11 @@ def reason_of(error: Exception, message: Any = None) -> str:
     for each in errors_in(error):
         lines += [str(each) if isinstance(each, StampedFailure) else text_of(each), *notes_of(each)]
     return mask_error(encodable("\n".join(lines)), error, message)
+
+
+def _log(in_hand: ClaimInHand, error: Exception, level: int, text: str, *args: object) -> None:
+    """Log the failure of a claim; from WARNING on with the traceback, if that leads to code of the user."""
+    if level < WARNING or error.__traceback__ is None or isinstance(error, (StampedFailure, Undecodable)):
+        log.log(level, text, *args)
+    else:
+        log_error(log, text, *args, error=error, message=in_hand.message, level=level)

@@ -18,7 +18,7 @@ from modd.checks import (
 from modd.cqrs.retry import check_errors
 from modd.errors import InvalidOption
 from modd.ports.queue import Queue
-from modd.worker.retry import RetryRules, checked_backoff
+from modd.worker.retry import LONGEST_IN_TESTS, MAX_DELAY, RetryRules, checked_backoff
 
 _QUEUE = ("put", "claim", "extend", "ack", "retry", "release", "bury", "announce", "fan_out", "leave", "claim_left")
 
@@ -60,9 +60,10 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
             return (object,) if self.immediate else ()
         return checked_subclasses("immediate", self.immediate, object, single=True)
 
-    def retry_rules(self) -> RetryRules:
-        """Return the options that decide about retries."""
-        return RetryRules(self.attempts, checked_backoff(self.backoff), self.give_up_on)
+    def retry_rules(self, *, is_test: bool = False) -> RetryRules:
+        """Return the options that decide about retries; is_test: those of a run until the worker is idle."""
+        longest = LONGEST_IN_TESTS if is_test else MAX_DELAY
+        return RetryRules(self.attempts, checked_backoff(self.backoff, longest), self.give_up_on)
 
 
 def checked_queues(queues: Any) -> Sequence[Queue]:

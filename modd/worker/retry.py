@@ -18,6 +18,14 @@ BackoffFunction: TypeAlias = Callable[[int], float]
 """A function from the number of the failed attempt, counted from 1, to the seconds before the next attempt."""
 
 
+FACTOR = 3.5
+"""The factor of the exponential backoff: ten attempts last for hours, which is longer than most outages."""
+
+
+LONGEST_IN_TESTS = 1.0
+"""Seconds: the upper limit of the delays of a named backoff in `Worker.run_until_idle`."""
+
+
 MAX_DELAY = 366 * 86400.0
 """Upper limit of a delay in seconds, whatever a handler asks for."""
 
@@ -46,11 +54,11 @@ class RetryRules(msgspec.Struct, frozen=True):
         return min(max(0.0, seconds), MAX_DELAY)
 
 
-def checked_backoff(backoff: Backoff | BackoffFunction) -> BackoffFunction:
-    """Return a backoff as a function. Raises `InvalidOption`."""
+def checked_backoff(backoff: Backoff | BackoffFunction, longest: float = MAX_DELAY) -> BackoffFunction:
+    """Return a backoff as a function; longest: the limit of the delays of a named one. Raises `InvalidOption`."""
     if isinstance(backoff, str):
-        check_backoff(backoff, 1.5, 0.5)
-        return lambda attempt: next(islice(delays(backoff), attempt - 1, None))
+        check_backoff(backoff, FACTOR, 0.5)
+        return lambda attempt: min(longest, next(islice(delays(backoff, FACTOR), attempt - 1, None)))
     if not callable(backoff):
         wanted = 'give "exponential", "fibonacci", "none", or a function of the attempt'
         raise InvalidOption("backoff", backoff, wanted)

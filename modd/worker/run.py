@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
-from math import inf
 
 import anyio
 from anyio.abc import TaskGroup
@@ -111,7 +111,8 @@ class WorkerRun:
             elif room > 0 and not self._is_held:
                 await self._wakeup.interrupt(self._wait_for_messages)
             else:
-                with anyio.move_on_after(self._occupant.rest_left or inf):
+                rest = self._occupant.rest_left
+                with anyio.move_on_after(rest) if rest else nullcontext():  # a scope costs more than the wake-up
                     await self._wakeup.sleep()
 
     async def _is_at_end(self, idleness: Idleness) -> bool:

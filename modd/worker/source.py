@@ -71,7 +71,7 @@ class SourceQueue:
 
     async def announce(self) -> None:
         """Announce the handlers if it is time for that; pause the queue if it fails."""
-        error = await error_of(self._announce)
+        error = await error_of(self._announce) if steady_time() >= self._announce_at else None
         if error is not None:
             self._pause_after("announced to", error)
 
@@ -80,9 +80,11 @@ class SourceQueue:
 
         A claim announces the handlers before it, once in `REFRESH` seconds.
         """
+        now = steady_time()
         try:
-            await call(self._announce)
-            claims = await call(self._claim, limit, lease, suspects)
+            if now >= self._announce_at:
+                await call(self._announce)
+            claims = await call(self._claim, limit, lease, suspects, now >= self._look_at)
         except Exception as error:
             failed = error
         else:
@@ -109,16 +111,15 @@ class SourceQueue:
 
     async def _announce(self) -> None:
         now = steady_time()
-        if now >= self._announce_at:
-            self._subscriber.renew()
-            await self.queue.announce(*self._subscriber.subscriptions, retention=self._subscriber.retention)
-            self._announce_at = now + spread(REFRESH, JITTER)
+        self._subscriber.renew()
+        await self.queue.announce(*self._subscriber.subscriptions, retention=self._subscriber.retention)
+        self._announce_at = now + spread(REFRESH, JITTER)
 
-    async def _claim(self, limit: int, lease: float, suspects: Suspects) -> list[Claim]:
+    async def _claim(self, limit: int, lease: float, suspects: Suspects, left_first: bool) -> list[Claim]:
         claim = partial(self.queue.claim, limit, lease, suspects=suspects)
         if suspects == "first":
             return await claim()
-        if steady_time() >= self._look_at:
+        if left_first:
             return await self._claim_left(limit, lease) or await claim()
         return await claim() or await self._claim_left(limit, lease)
 

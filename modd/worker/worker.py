@@ -38,7 +38,7 @@ GRACE = 1.0
 class Worker:
     """A worker: claims messages from queues and has typed buses handle them.
 
-    Use it where commands and events are queued, by `Enqueue` or a `Relay`, and handled later, often in a process apart.
+    Use it where commands and events are queued, by `Enqueue` or a `Relay`, and handled later, in any process.
     ``await Worker(queue, commands).run()`` works until you call ``stop()``.
 
     Each message is handled at least once; the effects of a handler in the transaction of the store happen exactly once.
@@ -61,14 +61,16 @@ class Worker:
     queues: a `modd.ports.Queue`, or several, the most urgent first.
     bus: a typed bus of commands or events, or a `Bus` with such buses inside. The worker opens it for its run, unless
         it is open. If several workers share a bus, open it around them.
-    codec: decodes messages and encodes emitted events. By default one of all types that the buses handle.
+    codec: decodes messages and encodes emitted events. By default one of all types that the buses handle. A codec of
+        your own, such as one with upcasters, has to have all of these, and the events that the handlers emit.
     inbox: recognises messages that were handled before. None, the default, for no inbox.
     outbox: gets the emitted events. By default that of the inbox or the queue, if it has one.
     concurrency: number of messages that are handled at a time; 8 by default.
     attempts: number of attempts after which a message that fails, or kills its process alone, becomes a dead letter; 10
         by default.
-    backoff: delays between attempts: ``"exponential"`` (default), ``"fibonacci"``, ``"none"``, or a function from the
-        number of the failed attempt, counted from 1, to seconds. The delay of a `RetryLater` takes precedence.
+    backoff: delays between attempts: ``"exponential"`` (default: 0.5, 1.75, 6.1, ... s, by a factor of 3.5, so that ten
+        attempts take about 4 hours), ``"fibonacci"`` (1, 2, 3, 5, ... s), ``"none"``, or a function from the number of
+        the failed attempt, counted from 1, to seconds. The delay of a `RetryLater` takes precedence.
     give_up_on: types of errors after which a message becomes a dead letter at once, as after `GiveUp` and misuse; by
         default no others.
     lease: seconds of a lease, 30 by default. It is renewed for as long as the handler runs; after a crash a second
@@ -132,18 +134,24 @@ class Worker:
         sources = checked_queues(queues)
         checked_optional("codec", codec, ("encode", "decode"))
         checked_optional("inbox", inbox, ("add", "has"))
-        outbox = checked_optional("outbox", outbox if outbox is not None else _outbox_of(inbox, *sources), ("put",))
+        self._outbox = outbox = checked_optional(
+            "outbox", outbox if outbox is not None else _outbox_of(inbox, *sources), ("put",)
+        )
         self._buses = ServedBuses(bus)
+        self._buses.check_codec(codec)
+        for each in self._buses.buses:
+            each.emits_to_outbox = each.emits_to_outbox or outbox is not None
         decoder = codec if codec is not None else self._buses.codec
         subscriber = Subscriber(self._buses, decoder, retention)
         self._sources = create_sources(sources, inbox, outbox, subscriber)
         _check_immediate(immediate, self._sources)
+        self._failures = FailurePolicy(options.retry_rules(), retention)
         self._handler = ClaimHandler(
             self._buses,
             decoder,
             inbox,
             EmittedEvents(outbox, codec),
-            FailurePolicy(options.retry_rules(), retention),
+            self._failures,
             options.immediate_types(),
             subscriber,
         )
@@ -200,14 +208,19 @@ class Worker:
 
         Raises: `AlreadyRunning` if the worker is running, `InOtherLoop` if it is running in another event loop.
         """
+        if self._outbox is not None:
+            log.info(
+                "%r runs; events of its handlers go to the outbox: a Relay, here or elsewhere, passes them on", self
+            )
         await self._work(None)
 
     async def run_until_idle(self, *, ahead: float = 0.0) -> None:
         """Handle all messages that are due, and return: for tests.
 
-        Messages that fail are retried until they succeed or become dead letters; the deliveries of events and messages
-        that handlers queue are handled, too. Delays pass by the clock of the loop, so with a virtual clock
-        (`modd.testing.run_virtual`) they take no time. Messages that this worker does not know are left.
+        Messages that fail are retried until they succeed or become dead letters, after at most a second unless the
+        ``backoff`` is a function of yours; the deliveries of events and messages that handlers queue are handled, too.
+        Delays pass by the clock of the loop, so with a virtual clock (`modd.testing.run_virtual`) they take no time.
+        Messages that this worker does not know are left.
 
         ahead: seconds in the future; messages that become due within them are waited for and handled. 0, the default,
             leaves delayed messages in their queues; ``math.inf`` waits for all.
@@ -225,6 +238,7 @@ class Worker:
         if stop_now:
             return
         self._loop = current_loop()
+        self._failures.rules = self._options.retry_rules(is_test=idleness is not None)
         self._run = run = WorkerRun(self._sources, self._handler, self._options, self._note_poll, idleness)
         try:
             async with close_in_time(self.open_bus(), self.drain, lambda: run.stopped_at):

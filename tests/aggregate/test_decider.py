@@ -100,6 +100,15 @@ def test_a_decide_without_types_of_commands_is_refused_when_it_is_made(function:
         Decider(function, evolve, Invoice())
 
 
+def test_an_async_evolve_is_refused_when_it_is_made() -> None:
+    # WM-21
+    async def later(state: Invoice, event: Issued | Paid) -> Invoice:
+        return state
+
+    with pytest.raises(InvalidOption, match=r"evolve=.*for Issued \| Paid, neither async nor a generator"):
+        Decider(decide, later, Invoice())  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("function", [no_event_annotation, no_event, one_parameter, None])
 def test_an_evolve_without_types_of_events_is_refused_when_it_is_made(function: Any) -> None:
     # WM-21

@@ -125,6 +125,22 @@ async def test_an_explanation_agrees_with_the_dispatch_also_when_another_writer_
     assert (await aggregate.explain(Pay("7"))).reasons == ("Invalid phase.",)
 
 
+class PayNow(Pay):
+    """A derived command, which the chain of its base decides about."""
+
+
+async def test_a_derived_command_is_explained_as_it_is_dispatched() -> None:
+    # WM-26
+    aggregate = invoices(only.if_exists(), pay)
+    assert (await aggregate.explain(PayNow("7"))).reasons == ("Invoice does not exist.",)
+    with pytest.raises(CommandRejected) as caught:
+        await aggregate.dispatch(PayNow("7"))
+    assert caught.value.command == "PayNow"
+    await aggregate.dispatch(Issue("7"))
+    explanation = await aggregate.explain(PayNow("7"))
+    assert (await aggregate.dispatch(PayNow("7"))).events == explanation.events == (Paid("7"),)
+
+
 async def test_functions_get_stamps_and_further_arguments() -> None:
     # WM-26
     async def looks(invoice: Instance[Invoice], command: Pay, envelope: Envelope[Pay], emit: Emit, ask: Ask) -> Any:

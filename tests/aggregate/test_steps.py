@@ -297,6 +297,13 @@ def no_parameters() -> None: ...
 def no_command(invoice: Any) -> None: ...
 
 
+def mark_for_command(invoice, mark):  # type: ignore[no-untyped-def]
+    ...
+
+
+def mark_first(mark: Mark, invoice: Any, command: Any) -> None: ...
+
+
 def any_arguments(*arguments: Any) -> None: ...
 
 
@@ -327,6 +334,8 @@ async def async_generator(invoice: Any, command: Any) -> AsyncIterator[Paid]:
         (no_parameters, "first parameter"),
         (no_command, "takes (instance, command), and a mark"),
         (any_arguments, "takes (instance, command), and a mark"),
+        (mark_for_command, "takes (instance, command), and a mark"),
+        (mark_first, "takes (instance, command), and a mark"),
         (command_by_keyword, "takes (instance, command), and a mark"),
         (unknown_parameter, "'rate' has the annotation Rate"),
         (no_annotation, "'marks' has no annotation"),

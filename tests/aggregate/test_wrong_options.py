@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import pytest
 
 from modd import InvalidOption, Message, NoHandler, Value
 from modd.aggregate import Aggregate, Decider, Rejected, on
-from modd.cqrs import Command, Query, WrongBus
+from modd.cqrs import Codec, Command, Query, WrongBus
 from modd.errors import DuplicateName
 from modd.ports import Tagged
 from modd.stores import MemoryQueue
@@ -75,6 +78,21 @@ def unnamed(state, event):  # type: ignore[no-untyped-def]
     ...
 
 
+async def evolve_later(state: Invoice, event: Paid) -> Invoice:
+    return state
+
+
+def evolve_by_steps(state: Invoice, event: Paid) -> Iterator[Invoice]:
+    yield state
+
+
+class Evolving:
+    """An object whose call is async."""
+
+    async def __call__(self, state: Invoice, event: Paid) -> Invoice:
+        return state
+
+
 DECIDER = Decider(decide, evolve, Invoice())
 
 
@@ -108,6 +126,14 @@ DECIDER = Decider(decide, evolve, Invoice())
         ({"events": [unnamed]}, "annotate its second parameter with the type of event"),
         ({"events": [5]}, "annotate its second parameter with the type of event"),
         ({"events": [lambda state: state]}, "annotate its second parameter with the type of event"),
+        ({"events": {Paid: lambda state: state}}, "for Paid (too many positional arguments)"),
+        ({"events": {Paid: lambda state, event, more: state}}, "for Paid (missing a required argument: 'more')"),
+        ({"events": {Paid: evolve_later}}, "give a function (state, event) -> state for Paid, neither async nor a gen"),
+        ({"events": {Paid: Evolving()}}, "give a function (state, event) -> state for Paid, neither async nor a gen"),
+        ({"events": [evolve_by_steps]}, "give a function (state, event) -> state for Paid, neither async nor a gen"),
+        ({"codec": 5}, "codec=5: give a modd.cqrs.Codec of the events"),
+        ({"codec": Codec([Issued])}, "give one that has the types of all events; it has no Paid"),
+        ({"version": "1"}, "version='1': give a whole number, 0 or more"),
         ({"state": None}, "state=None: give state, commands and events, or a decider"),
         ({"state": Needy}, "give a class whose fields have defaults, or an initial value (Missing required"),
         ({"state": Refusing}, "give a class whose fields have defaults, or an initial value (no)"),
@@ -207,6 +233,18 @@ async def test_the_identity_may_be_a_function_of_the_command() -> None:
     assert (await aggregate.get("A")).state == Invoice(10, "issued")
 
 
+async def test_a_codec_with_all_events_encodes_them() -> None:
+    # WM-18
+    aggregate = invoices(codec=Codec([Issued, Paid, Unknown], format="msgpack"))
+    await aggregate.dispatch(Issue("7"))
+    assert (await aggregate.stored(aggregate.store).get("7")).state == Invoice(10, "issued")
+
+
+def test_a_builtin_whose_parameters_cannot_be_read_is_an_event_function() -> None:
+    # WM-18
+    assert invoices(state=0, events={Paid: max})
+
+
 def test_an_initial_value_is_a_state_too() -> None:
     # WM-18
     assert invoices(state=Invoice(5)).stored(invoices().store).name == "invoice"
@@ -222,3 +260,36 @@ async def test_events_may_be_a_list_of_annotated_functions() -> None:
     await aggregate.dispatch(Issue("7", 12))
     assert await aggregate.ask(Pay("7")) == 12
     assert (await aggregate.get("7")).state == Invoice(12, "Paid")
+
+
+class Basket(msgspec.Struct):
+    """A state that can be changed in place."""
+
+    items: int = 0
+
+
+@dataclass
+class Account:
+    """A state that can be changed in place."""
+
+    balance: int = 0
+
+
+@pytest.mark.parametrize("state", [Basket, Basket(), Account, {}, []], ids=repr)
+def test_a_state_that_can_be_changed_in_place_is_refused_because_all_instances_begin_with_it(state: Any) -> None:
+    # WM-18
+    with pytest.raises(InvalidOption, match="must not change in place"):
+        invoices(state=state)
+
+
+@dataclass(frozen=True)
+class Balance:
+    """A state that cannot be changed in place."""
+
+    amount: int = 0
+
+
+@pytest.mark.parametrize("state", [Balance, Balance(3), 0, "draft"], ids=repr)
+def test_a_state_that_cannot_be_changed_in_place_is_taken(state: Any) -> None:
+    # WM-18
+    invoices(state=state)

@@ -92,6 +92,20 @@ def test_what_no_codec_can_read_is_shown_by_its_outline_with_the_reason() -> Non
     assert content.note == "--types cannot decode it: ValidationError" and SECRET not in str(content)
 
 
+class Renamed(Message, tag="Pay"):
+    schema_version = 2
+    amount: int = 0
+
+
+def test_for_a_version_that_types_alone_cannot_read_the_note_says_to_name_a_codec_with_upcasters() -> None:
+    # DR-90
+    new = Codec([Renamed], upcasters={Renamed: {}})
+    content = view_decoded([new], JSON.encode(envelope())).content
+    assert content.note.startswith("Pay of version 1 is older than 2") and "shop.app:CODEC" in content.note
+    content = view_decoded([JSON], new.encode(Envelope(Renamed()))).content
+    assert content.note.startswith("Pay of version 2 is newer than 1")
+
+
 @pytest.mark.parametrize("codec", [JSON, packed])
 def test_all_that_is_in_an_envelope_is_shown_to_who_asks_for_it_as_it_is(codec: Codec) -> None:
     content = view_raw(codec.encode(envelope())).content

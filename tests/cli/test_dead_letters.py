@@ -215,3 +215,18 @@ def test_the_whole_id_of_an_item_wins_whatever_its_state(shell: Shell) -> None:
     assert shell.json("redrive", "orders", "a...")["done"] == 1
     assert shell.run("redrive", "orders", "b...")[0] == 1
     assert [each["id"] for each in shell.json("dead", "orders")["items"]] == ["a-1", "b-1"]
+
+
+def test_an_item_is_shown_by_the_id_of_its_message_alone_in_whatever_state(shell: Shell) -> None:
+    # DR-92
+    async def put(store: SqliteStore) -> None:
+        ids = "lending.commands:pay-1", "commands:pay-2", "events:paid-1/mail", "events:paid-1/book", "commands:pay-10"
+        await store.queue("orders").put(*[Item(b"one", id=id) for id in (*ids, None)])
+
+    shell.fill(put)
+    assert shell.json("show", "orders", "pay-1")["id"] == "lending.commands:pay-1"
+    assert shell.json("show", "orders", "commands:pay-2")["id"] == "commands:pay-2"
+    code, text = shell.error("show", "orders", "paid-1")
+    assert code == 1 and "stands for 2 items" in text and "events:paid-1/book, events:paid-1/mail" in text
+    code, text = shell.error("show", "orders", "pay")
+    assert code == 1 and "no item 'pay'" in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from contextlib import closing
 
@@ -48,6 +49,21 @@ def test_handlers_are_listed_with_their_last_announcement_and_the_number_of_left
     words = left.text().split()
     assert words[words.index("mail/fast") - 1 :][:3] == ["events", "mail/fast", "events"]
     assert "announced" in words and "no more" in left.text()
+
+
+def test_a_handler_of_several_queues_has_a_row_for_those_where_deliveries_are_left_and_one_for_the_rest(
+    left: Shell,
+) -> None:
+    # DR-91
+    async def announce(store: SqliteStore) -> None:
+        for name in ("commands", "mails"):
+            handlers = [Subscription("events", "Paid", handler) for handler in ("mail/fast", "book")]
+            await store.queue(name).announce(*handlers, retention=60)
+
+    left.fill(announce)
+    rows = [re.split(r"\s{2,}", line) for line in left.text().splitlines()]
+    assert [row[0] for row in rows if "mail/fast" in row] == ["commands, mails", "events"]
+    assert [row[0] for row in rows if "book" in row] == ["commands, events, mails"]
 
 
 def test_a_forgotten_handler_is_announced_no_more_and_has_no_deliveries(left: Shell) -> None:

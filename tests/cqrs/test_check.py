@@ -15,7 +15,9 @@ import pytest
 from modd import Bus, Component, Failure, InvalidWiring, Message
 from modd.core.flow import asked_by, may_emit, may_return
 from modd.cqrs import Ask, Command, CommandBus, Emit, Envelope, Event, EventBus, QueryBus
+from modd.middleware import Enqueue
 from modd.parts import Filter, Spawn
+from modd.stores import MemoryQueue
 from tests.cqrs.shop import Charge, Create, Created, CreatedByAdmin, Find, Get, Plain, Rename, Welcomed, stop
 from tests.names import A
 
@@ -36,6 +38,13 @@ def tell_anything(message: A): ...  # type: ignore[no-untyped-def]
 def want(event: Welcomed) -> list[Rename]: ...  # type: ignore[empty-body]
 
 
+async def rename_later(event: Welcomed, commands: CommandBus) -> None:
+    await commands.dispatch(Rename())
+
+
+async def wait(event: Welcomed) -> None: ...
+
+
 def context(*components: Any, **options: Any) -> Bus:
     """Return an application with one context."""
     return Bus([Bus(components, name="ctx", **options)], name="app")
@@ -52,7 +61,7 @@ UNEMITTED = (
     "ctx lists {} in outbound, and nothing inside returns or emits it; return or emit {} there, or leave it out of "
 )
 UNREACHED = (
-    "nothing reaches the handler of {} in ctx: the inbound of ctx does not list {}, and nothing inside returns or "
+    "nothing reaches the handler of {} in ctx: the inbound of ctx does not list {}, and nothing inside returns, "
 )
 
 WIRINGS: dict[str, tuple[Callable[[], Bus], list[str]]] = {
@@ -135,6 +144,17 @@ async def test_the_check_finds_types_and_handlers_that_no_message_gets_to(
         async with app:
             pass
     assert [record.getMessage() for record in caplog.records] == [f"app: {each}" for each in found]
+
+
+@pytest.mark.parametrize("queues", [True, False])
+def test_no_finding_is_told_for_handlers_that_a_queue_or_a_dispatch_inside_reaches(queues: bool) -> None:
+    # DF-35
+    renaming = CommandBus([rename], middleware=[Enqueue(MemoryQueue())] if queues else ())
+    welcoming = EventBus([wait if queues else rename_later], resources={CommandBus: renaming})
+    assert context(welcoming, renaming, inbound=[Welcomed]).check() == ()
+    assert [short(each.text) for each in context(CommandBus([rename]), welcoming, inbound=[Welcomed]).check()] == (
+        ["reach Rename"] if queues else []
+    )
 
 
 @pytest.mark.parametrize(

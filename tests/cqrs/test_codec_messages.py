@@ -113,7 +113,7 @@ def test_a_message_of_an_unknown_type_is_refused() -> None:
 )
 def test_bytes_that_are_no_message_say_so_without_their_content(data: bytes) -> None:
     for codec in (codec_of(), Codec([Issued])):
-        with pytest.raises(Undecodable, match=r"^these bytes are no message: ") as undecodable:
+        with pytest.raises(Undecodable, match=r"^these bytes are no message\b") as undecodable:
             codec.decode_message(data)
         assert "secret" not in str(undecodable.value)
         assert undecodable.value.__cause__ is None

@@ -29,6 +29,9 @@ from modd.cqrs import (
     Undecodable,
     UnknownStamp,
 )
+from modd.cqrs.decodable import check_decodable
+from modd.cqrs.stamps import BUILT_IN
+from modd.cqrs.wire import Decoders
 
 pytestmark = pytest.mark.anyio
 
@@ -137,6 +140,13 @@ def test_types_whose_data_would_not_say_what_it_is_are_refused(kind: type[Messag
     for stamp in (ArrayStamp, UnknownStamp):
         with pytest.raises(InvalidOption, match="give types with a text as their tag"):
             Codec([Upload], [stamp])
+
+
+@EACH_FORMAT
+def test_every_stamp_that_is_built_in_can_be_decoded(format: Format) -> None:
+    # MI-11
+    for stamp in BUILT_IN:
+        check_decodable(stamp, Decoders(format, None))
 
 
 @pytest.mark.parametrize("option", ["enc_hook", "dec_hook"])

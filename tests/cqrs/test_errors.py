@@ -38,7 +38,12 @@ ERRORS: list[tuple[Exception, type[Exception], str]] = [
     (NotAnswered(Get, "shop"), RuntimeError, "Get got no result in shop"),
     (InvalidIntent(Create, [("$.name", "is long")]), ValueError, "Create is not valid: $.name: is long"),
     (Forbidden(Create, "ada", "no admin"), PermissionError, "ada may not Create: no admin"),
-    (Forbidden(Create, None, "no admin"), PermissionError, "nobody may not Create: no admin"),
+    (
+        Forbidden(Create, None, "no admin"),
+        PermissionError,
+        "no actor was given for Create: no admin; dispatch with an Actor stamp, or give Authorizer a rule that needs "
+        "none",
+    ),
     (FeatureDisabled(Create), RuntimeError, "Create is switched off"),
     (LockTimeout("user-1", 0.5), TimeoutError, "the lock 'user-1' was not free within 0.5 s"),
     (DispatchTimeout(Create, 2), TimeoutError, "Create took longer than 2 s"),

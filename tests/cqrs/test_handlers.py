@@ -197,7 +197,7 @@ REFUSED: list[tuple[Any, str]] = [
     (yields_async, "it yields"),
     (Yields(), "it yields"),
     (YieldsAsync(), "it yields"),
-    (wants_more, "'more' has the annotation int, and this bus can fill: Envelope, Emit, Ask, Transaction"),
+    (wants_more, "'more' has the annotation int, and this bus can provide: Envelope, Emit, Ask, Transaction"),
     (wants_a_name, "'more' has no annotation"),
     (wants_a_list, "resources"),
 ]

@@ -253,7 +253,7 @@ def test_what_is_not_among_the_resources_is_refused_and_told() -> None:
     def handle(message: Create, other: Other) -> int:
         return 1
 
-    wanted = "this bus can fill: Envelope, Emit, Ask, Transaction, Clock"
+    wanted = "this bus can provide: Envelope, Emit, Ask, Transaction, Clock"
     with pytest.raises(InvalidHandler, match=wanted):
         CommandBus([handle], resources={Clock: Clock()})
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from time import time
 from typing import Any
 
 import pytest
 
-from modd import InvalidOption
+from modd import Bus, InvalidOption
 from modd.cqrs import (
     Actor,
     Cacheable,
@@ -30,7 +31,10 @@ from modd.cqrs import (
     UnknownStamp,
     WebhookCalled,
 )
-from tests.cqrs.shop import Create, Created
+from modd.middleware import Enqueue
+from modd.stores import MemoryQueue
+from modd.worker import Worker
+from tests.cqrs.shop import Create, Created, Rename
 
 pytestmark = pytest.mark.anyio
 
@@ -105,6 +109,38 @@ def test_a_delay_that_is_no_time_is_refused(option: str, given: Any) -> None:
     # MI-8
     with pytest.raises(InvalidOption):
         Delay(**{option: given})
+
+
+def test_a_delay_of_a_datetime_or_a_timedelta_names_the_method_that_makes_seconds_of_it() -> None:
+    # DF-32
+    moment: Any = datetime.now(UTC)
+    with pytest.raises(InvalidOption, match=r"^until=.*datetime, its timestamp\(\)"):
+        Delay(until=moment)
+    span: Any = timedelta(minutes=5)
+    with pytest.raises(InvalidOption, match=r"^seconds=.*timedelta, its total_seconds\(\)"):
+        Delay(span)
+
+
+@pytest.mark.parametrize("enveloped", [True, False])
+@pytest.mark.parametrize("around", [True, False])
+async def test_a_delay_is_refused_by_a_bus_that_queues_nothing(enveloped: bool, around: bool) -> None:
+    # DF-32
+    handled = list[Any]()
+    commands = CommandBus({Create: handled.append})
+    bus: Any = Bus([commands]) if around else commands
+    with pytest.raises(InvalidOption, match=r"^stamp=Delay\(.*commands queues nothing, .*Enqueue\(queue\)"):
+        await (bus.dispatch(Envelope(Create(), Delay(5.0))) if enveloped else bus.dispatch(Create(), Delay(5.0)))
+    assert handled == []
+
+
+async def test_a_delay_is_taken_by_a_bus_that_queues_and_by_that_of_a_worker() -> None:
+    # DF-32
+    handled, queue = list[Any](), MemoryQueue()
+    await CommandBus({Rename: handled.append}, middleware=[Enqueue(queue)]).dispatch(Rename(), Delay(0.001))
+    await Worker(queue, CommandBus({Rename: handled.append})).run_until_idle(ahead=1)
+    at_once = CommandBus({Rename: handled.append}, middleware=[Enqueue(queue, enabled=False)])
+    await at_once.dispatch(Envelope(Rename(), Delay(5.0)))
+    assert handled == [Rename(), Rename()]
 
 
 async def test_stamps_of_the_bus_take_their_time_from_its_clock() -> None:

@@ -123,6 +123,21 @@ def test_the_error_repeats_no_values_of_the_bytes_and_neither_does_a_cause(
     assert caught.value.__cause__ is caught.value.__context__ is None
 
 
+@pytest.mark.parametrize(("name", "fault"), [("Pay", "Expected `str`, got `int`"), ("Paid", "the upcaster of Paid")])
+def test_the_error_names_type_and_version_of_a_message_whose_fields_do_not_fit(name: str, fault: str) -> None:
+    # DF-33
+    codec = Codec([Pay], dec_hook=refuse, upcasters={"Paid": {1: refuse_version}})
+    data = {"identity": IDENTITY, "message": {"$type": name, "card": 4}, "stamps": []}
+    with pytest.raises(
+        Undecodable, match=f"^these bytes are no envelope of version 1 of {name}: {fault}.*an upcaster"
+    ) as e:
+        codec.decode(msgspec.json.encode(data))
+    assert (e.value.name, e.value.version) == (name, 1)
+    with pytest.raises(Undecodable, match=r"^these bytes are no envelope: ") as e:
+        codec.decode(b"{}")
+    assert (e.value.name, e.value.version) == ("", 0)
+
+
 @pytest.mark.parametrize("raw", [True, False])
 @pytest.mark.parametrize(
     ("fields", "told"),

@@ -124,7 +124,7 @@ async def test_the_stamps_of_a_message_come_from_dependencies() -> None:
     [envelope] = shop.envelopes
     actor, tenant = envelope.last(Actor), envelope.last(Tenant)
     assert actor is not None and actor.id == "ada" and tenant is not None and tenant.id == "blue"
-    assert (nobody.status_code, nobody.json()["error"]) == (403, "Forbidden")
+    assert (nobody.status_code, nobody.json()["error"]) == (401, "Forbidden")
 
 
 async def test_the_stamps_of_a_call_are_added() -> None:

@@ -90,6 +90,18 @@ async def test_statuses_of_users_take_precedence_and_hold_for_derived_errors() -
     assert answer.status_code == 410 and answer.json()["error"] == "Unshown" and "retry-after" not in answer.headers
 
 
+async def test_a_refusal_tells_no_rule_and_is_a_401_without_an_actor() -> None:
+    # DF-34
+    shop = Shop()
+    async with client(shop.app) as http:
+        shop.error = Forbidden(PlaceOrder, None, "its rule has_role('admin') returned False")
+        nobody = await http.post("/orders", json=ORDER)
+        shop.error = Forbidden(PlaceOrder, "ada", "its rule has_role('admin') returned False")
+        ada = await http.post("/orders", json=ORDER)
+    assert (nobody.status_code, nobody.json()["detail"]) == (401, "PlaceOrder needs an actor: sign in")
+    assert (ada.status_code, ada.json()["detail"]) == (403, "ada may not PlaceOrder")
+
+
 @pytest.mark.parametrize(("seconds", "header"), [(nan, None), (inf, None), (True, None), (None, None), (-1, 0), (1, 1)])
 def test_a_time_that_is_none_is_no_header(seconds: Any, header: int | None) -> None:
     # FA-4

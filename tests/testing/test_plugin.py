@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from modd.testing import fixtures
 from modd.testing.fixtures import LOOPS
 
 pytest_plugins = "pytester"
@@ -120,6 +121,27 @@ def anyio_backend(request):
     return request.param
 """
     assert run(pytester, code + override)[0] == {"passed": 2}
+
+
+def test_without_trio_its_tests_are_skipped_with_the_cure(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # DR-87
+    code = """
+from modd.testing.fixtures import Virtual, loop_params
+
+@pytest.fixture(params=[*loop_params(), *loop_params(Virtual, "-virtual")])
+def anyio_backend(request):
+    return "asyncio"
+
+async def test_async():
+    pass
+"""
+    monkeypatch.setattr(fixtures, "find_spec", lambda name: None)
+    pytester.makepyfile(IMPORTS + code)
+    result = inner(pytester, "-p", "modd.testing.plugin", "-rs")
+    result.assert_outcomes(passed=2, skipped=2)
+    result.stdout.fnmatch_lines(['SKIPPED *trio is not installed: pip install "modd[[]trio]", or let a fixture *'])
 
 
 def test_the_marker_says_when_it_has_no_effect(pytester: pytest.Pytester) -> None:

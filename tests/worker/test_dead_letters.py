@@ -54,7 +54,7 @@ async def test_what_fails_is_tried_again_after_a_while_as_the_backoff_says() -> 
     assert (await queue.stats()).dead == 0
     till = Till(*[ValueError("no")] * 4)
     await run(till)
-    assert all(0.5 <= pause / (0.5 * 1.5**n) <= 1.5 for n, pause in enumerate(till.pauses))
+    assert all(0.5 <= pause / (0.5 * 3.5**n) <= 1.5 for n, pause in enumerate(till.pauses))
     till = Till(*[ValueError("no")] * 2)
     await run(till, backoff="none")
     assert till.pauses == [0, 0]
@@ -143,12 +143,43 @@ async def test_who_waits_for_another_try_keeps_its_place_in_its_key() -> None:
     assert log == [1, 1, 2]
 
 
-async def test_a_failure_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+async def test_ten_attempts_last_for_hours_but_not_in_a_run_until_the_worker_is_idle() -> None:
+    # DR-85
+    till, queue = Till(*[ValueError("no")] * 20), MemoryQueue()
+    worker = Worker(queue, CommandBus({Pay: till}), poll=60)
+    await queue.put(item(Pay()))
+    await work_off(worker, 86_400)
+    assert 2 * 3600 < sum(till.pauses) < 7 * 3600 and len(till.at) == 10
+    till.at.clear()
+    await queue.put(item(Pay()))
+    await worker.run_until_idle()
+    assert sum(till.pauses) < 10 and len(till.at) == 10
+    assert len(await queue.dead()) == 2
+
+
+async def test_the_first_failure_is_a_warning_with_its_traceback_and_so_is_the_error_of_the_dead_letter(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    # DR-83
     with caplog.at_level(logging.INFO, "modd.worker"):
-        await run(Till(ValueError("no money")), item(Pay(), id="p"), attempts=2, backoff="none")
-    assert [record.getMessage() for record in caplog.records] == [
-        "p failed and is tried again in 0 s: ValueError: no money"
+        await run(Till(*(ValueError("no money") for _ in range(3))), item(Pay(), id="p"), attempts=3, backoff="none")
+    assert [(each.levelname, each.getMessage(), bool(each.exc_info)) for each in caplog.records] == [
+        ("WARNING", "p failed and is tried again in 0 s: ValueError: no money", True),
+        ("INFO", "p failed and is tried again in 0 s: ValueError: no money", False),
+        ("ERROR", "p becomes a dead letter: ValueError: no money", True),
     ]
+    assert caplog.text.count("raise self.errors.pop(0)") == 2
+
+
+async def test_a_delay_that_is_asked_for_is_no_warning_and_what_was_never_raised_has_no_traceback(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    # DR-83
+    with caplog.at_level(logging.INFO, "modd.worker"):
+        await run(Till(RetryLater(5)), item(Pay(), id="p"))
+        await run(Till(), Item(b"no envelope", id="q"))
+    [asked, foreign] = caplog.records
+    assert (asked.levelname, foreign.levelname, "Traceback" in caplog.text) == ("INFO", "ERROR", False)
 
 
 async def test_a_handler_that_is_cancelled_by_something_of_its_own_has_failed() -> None:

@@ -11,7 +11,7 @@ from modd.core.component import Part
 from modd.cqrs import CommandBus, Emit, Envelope, EventBus
 from modd.cqrs.enclosing import dispatch_in_turn
 from modd.ports import Transaction
-from modd.stores import MemoryQueue
+from modd.stores import MemoryOutbox, MemoryQueue
 from modd.worker import Worker
 from tests.worker.desk import Desk, Paid, Pay, item, work_off
 
@@ -186,3 +186,14 @@ async def test_a_typed_bus_in_two_buses_is_refused_and_one_of_these_takes_what_i
         await queue.put(item(Pay(3)))
         await work_off(Worker(queue, bus))
     assert heard == ["a", "b"]
+
+
+async def test_a_worker_tells_once_for_each_run_that_its_events_need_a_relay(caplog: pytest.LogCaptureFixture) -> None:
+    # DR-89
+    caplog.set_level("INFO", "modd.worker")
+    worker = Worker(MemoryQueue(), CommandBus({Pay: print}, name="till"), outbox=MemoryOutbox())
+    await worker.run_until_idle()
+    await work_off(worker, 5)
+    await work_off(Worker(MemoryQueue(), CommandBus({Pay: print})), 5)
+    [text] = caplog.messages
+    assert text.startswith("<Worker of till> runs; events of its handlers go to the outbox: a Relay")

@@ -80,11 +80,15 @@ async def dispatch(clinic: Clinic) -> None:
         await clinic.bus.dispatch(Envelope(Pay()))
 
 
+SECONDS = 10
+"""A worker without a backoff is done long before."""
+
+
 async def work(clinic: Clinic, queue: Any = None, served: Any = None, **options: Any) -> list[str]:
     """Have a worker handle a payment, and return the reasons of dead letters."""
     queue = MemoryQueue() if queue is None else queue
     await queue.put(item_with_id())
-    await work_off(Worker(queue, served or clinic.bus, **{"attempts": 1, "backoff": "none", **options}))
+    await work_off(Worker(queue, served or clinic.bus, **{"attempts": 1, "backoff": "none", **options}), SECONDS)
     return [dead.reason for dead in await queue.dead()]
 
 
@@ -194,7 +198,7 @@ async def test_bytes_that_are_no_message_become_a_dead_letter_that_no_component_
     clinic = Clinic()
     for queue in (MemoryQueue(), Claimed(2)):
         await queue.put(Item(b"junk"))
-        await work_off(Worker(queue, clinic.bus, attempts=1))
+        await work_off(Worker(queue, clinic.bus, attempts=1), SECONDS)
         assert len(await queue.dead()) == 1
     assert clinic.heard == []
 
@@ -215,7 +219,7 @@ async def test_each_handler_of_an_event_is_told_by_itself() -> None:
 
     queue, events = MemoryQueue(), EventBus([one, two, three])
     await queue.put(item(Paid(3)))
-    await work_off(Worker(queue, Bus([events, hear]), attempts=2, backoff="none"))
+    await work_off(Worker(queue, Bus([events, hear]), attempts=2, backoff="none"), SECONDS)
     assert sorted(heard, key=str) == [(Paid(3), events, "one"), (Paid(3), events, "three")]
 
 
@@ -239,7 +243,7 @@ async def test_what_handles_the_failure_is_committed_with_the_dead_letter_or_und
     for error in (None, LookupError("deaf"), None):
         errors += [error] if error else []
         await desk.queue.put(item(Pay()))
-        await work_off(Worker(desk.queue, bus, attempts=1))
+        await work_off(Worker(desk.queue, bus, attempts=1), SECONDS)
     assert (desk.rows, len(await desk.queue.dead())) == (["told no"] * 2, 3)
     assert "a component that handles the failure of" in caplog.text and "deaf" in caplog.text
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from threading import Lock
-from typing import Any, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from anyio.lowlevel import checkpoint
 
@@ -19,10 +19,8 @@ class MemoryAccess(Protocol):
     A function decides before it changes anything, and awaits nothing: it is done whole or not at all.
     """
 
-    @property
-    def is_deferred(self) -> bool:
-        """True if changes are made only when the transaction commits, so that they have no result before."""
-        ...
+    is_deferred: ClassVar[bool]
+    """True if changes are made only when the transaction commits, so that they have no result before."""
 
     async def write(self, operation: Callable[..., T], *arguments: Any) -> Any:
         """Run a function that changes a part, and return its result; None where changes are deferred."""
@@ -64,7 +62,7 @@ class MemoryOwner(Protocol):
 class Alone:
     """The owner of a part that belongs to no store: each call acts at once."""
 
-    is_deferred = False
+    is_deferred: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self.undo_log = UndoLog()

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from functools import partial
+from collections.abc import Collection, Sequence
 from itertools import count, islice
-from operator import attrgetter
-from typing import Any, TypeAlias
 from uuid import uuid4
 
 from modd.concurrency.backoff import TIME_PRECISION
@@ -15,21 +12,11 @@ from modd.ports.errors import LeaseLost, ReadConflict
 from modd.ports.items import HANDLER, Claim, DeadLetter, Item, PutResult, Stats, Subscription, Suspects
 from modd.ports.queue import CreateDeliveries
 from modd.stores.checks import checked_untagged
-from modd.stores.memory.lanes import QueueItem, ReadyItems
-from modd.stores.memory.subscriptions import Announcements, LeftItems
-from modd.stores.memory.timers import IndexedHeap
+from modd.stores.memory.lanes import QueueItem
+from modd.stores.memory.places import Places
+from modd.stores.memory.subscriptions import Announcements
 from modd.stores.memory.undo_log import UndoLog
 from modd.stores.waiting import Notifier
-
-Memento: TypeAlias = tuple[tuple[Any, ...], bool, Callable[[], object] | None]
-"""The state of an item: its fields that change, True if it owns its key, and a function that puts it in its place."""
-
-
-CHANGING = ("position", "due", "attempts", "was_alone", "token", "reason", "left_at", "buried")
-"""The fields of an item that change."""
-
-
-_changing_fields = attrgetter(*CHANGING)
 
 
 class QueueState:
@@ -41,17 +28,9 @@ class QueueState:
 
     def __init__(self, undo_log: UndoLog, notifier: Notifier) -> None:
         self._undo_log, self._notifier = undo_log, notifier
-        self._items: dict[str, QueueItem] = {}
-        """All items by the name that they have among themselves; each is also ready, delayed, leased, left or dead."""
-        self._by_id: dict[str, dict[str, QueueItem]] = {}
-        """The same items by the id that callers know."""
-        self._ready, self._delayed, self._leased = ReadyItems(), IndexedHeap(), IndexedHeap()
-        self._suspects = IndexedHeap()
-        """Ids of the items whose lease ended, the latest first; they own their keys."""
-        self._left, self._announced = LeftItems(), Announcements()
+        self._places, self._announced = Places(), Announcements()
         self.leaves = 0
         """Number of items that were left, ever."""
-        self._dead: dict[str, QueueItem] = {}
         self._positions, self._burials = count(), count()
 
     def put(self, items: Sequence[Item]) -> list[PutResult]:
@@ -61,24 +40,24 @@ class QueueState:
     def claim(self, limit: int, seconds: float, suspects: Suspects) -> list[Claim]:
         """Lease items, or one suspect."""
         until = self._update_due() + seconds
-        if suspects == "first" and self._suspects:
+        if suspects == "first" and self._places.suspects:
             return self._claim_suspect(until)
         claims: list[Claim] = []
-        while len(claims) < limit and (first := self._ready.first()) is not None:
-            claims.append(self._lease(self._items[first], until))
+        while len(claims) < limit and (first := self._places.ready.first()) is not None:
+            claims.append(self._lease(self._places.items[first], until))
         return self._claim_suspect(until) if suspects == "last" and not claims else claims
 
     def extend(self, claim: Claim, seconds: float) -> None:
         """Let the lease of a claim end so many seconds from now."""
         [item] = self._claimed_items(claim)
-        self._withdraw(item)
-        self._leased.put(item.id, steady_time() + seconds)
+        self._places.withdraw(item)
+        self._places.leased.put(item.id, steady_time() + seconds)
         self._notifier.notify()
 
     def ack(self, *claims: Claim) -> None:
         """Remove the items of claims."""
         for item in self._claimed_items(*claims):
-            self._forget(item)
+            self._places.forget(item)
         self._notifier.notify()
 
     def retry(self, claim: Claim, seconds: float) -> None:
@@ -91,7 +70,7 @@ class QueueState:
         """Make the item ready again at once; the attempt does not count."""
         item = self._settle(claim)
         if claim.suspect:
-            self._suspects.put(item.id, -steady_time(), -item.position)
+            self._places.suspects.put(item.id, -steady_time(), -item.position)
         else:
             self._release(item)
         self._notifier.notify()
@@ -99,9 +78,9 @@ class QueueState:
     def bury(self, claim: Claim, reason: str) -> None:
         """Make the item a dead letter."""
         item = self._settle(claim)
-        self._ready.free_key(item)
+        self._places.ready.free_key(item)
         item.reason, item.buried = reason, next(self._burials)
-        self._dead[item.id] = item
+        self._places.dead[item.id] = item
         self._notifier.notify()
 
     def announce(self, subscriptions: Sequence[Subscription], retention: float) -> None:
@@ -118,11 +97,11 @@ class QueueState:
         self._update_due()
         self._undo_log.keep(self._announced.times, self._announced.restore, None)
         self._announced.forget(handler)
-        items = [item for item in self._items.values() if item.headers.get(HANDLER) == handler]
-        removed = [item for item in items if item.id not in self._leased and item.id not in self._dead]
+        items = [item for item in self._places.items.values() if item.headers.get(HANDLER) == handler]
+        removed = [item for item in items if item.id not in self._places.leased and item.id not in self._places.dead]
         for item in removed:
             self._note(item)
-            self._forget(item)
+            self._places.forget(item)
         self._notifier.notify()
         return len(removed)
 
@@ -133,7 +112,7 @@ class QueueState:
         if items is None:
             return None
         checked = [checked_untagged(item) for item in items]
-        self._forget(event)
+        self._places.forget(event)
         for item in checked:
             self._put(item)
         self._notifier.notify()
@@ -148,7 +127,7 @@ class QueueState:
         self._settle(claim)
         item.attempts -= not claim.suspect
         item.left_at, item.due = since, since + seconds
-        self._left.add(item, name, item.due)
+        self._places.left.add(item, name, item.due)
         self.leaves += 1
         self._notifier.notify()
         return True
@@ -157,20 +136,20 @@ class QueueState:
         """Lease items that were left under one of these names."""
         until = self._update_due() + seconds
         claims: list[Claim] = []
-        while len(claims) < limit and (first := self._left.first(names)) is not None:
-            item = self._items[first]
+        while len(claims) < limit and (first := self._places.left.first(names)) is not None:
+            item = self._places.items[first]
             self._note(item)
-            self._left.remove(first)
+            self._places.left.remove(first)
             item.left_at = None
             claims.append(self._lease(item, until))
         return claims
 
     def cancel(self, ids: Sequence[str]) -> list[str]:
         """Remove items without attempts, and return their ids."""
-        items = [item for id in dict.fromkeys(ids) for item in self._of_id(id) if not item.attempts]
+        items = [item for id in dict.fromkeys(ids) for item in self._places.of_id(id) if not item.attempts]
         for item in items:
             self._note(item)
-            self._forget(item)
+            self._places.forget(item)
         return [item.put_id for item in items]
 
     def cancel_as_told(self, ids: Sequence[str], told: list[str]) -> None:
@@ -181,18 +160,23 @@ class QueueState:
 
     def cancellable(self, ids: Sequence[str]) -> list[str]:
         """Return the ids that `cancel` would return."""
-        return [item.put_id for id in dict.fromkeys(ids) for item in self._of_id(id) if not item.attempts]
+        return [item.put_id for id in dict.fromkeys(ids) for item in self._places.of_id(id) if not item.attempts]
 
     def stats(self) -> Stats:
         """Count the items of each kind."""
         self._update_due()
-        delayed, leased, dead, left = len(self._delayed), len(self._leased), len(self._dead), len(self._left)
-        ready = len(self._items) - delayed - leased - dead - left
-        return Stats(ready, delayed, leased, dead, left, len(self._suspects))
+        delayed, leased, dead, left = (
+            len(self._places.delayed),
+            len(self._places.leased),
+            len(self._places.dead),
+            len(self._places.left),
+        )
+        ready = len(self._places.items) - delayed - leased - dead - left
+        return Stats(ready, delayed, leased, dead, left, len(self._places.suspects))
 
     def dead(self, limit: int) -> list[DeadLetter]:
         """Return the first dead letters."""
-        first = islice(self._dead.values(), limit)
+        first = islice(self._places.dead.values(), limit)
         return [DeadLetter(item.put_id, item.body, dict(item.headers), item.reason, item.attempts) for item in first]
 
     def redrive(self, ids: Sequence[str]) -> list[str]:
@@ -207,18 +191,18 @@ class QueueState:
         """Remove dead letters, and return their ids."""
         items = self._pop_dead(ids)
         for item in items:
-            self._forget(item)
+            self._places.forget(item)
         return [item.put_id for item in items]
 
     def has_claimable(self, suspects: bool, leaves: int) -> bool:
         """True if there is an item to claim, or one was left since this number of them; suspects: be it a suspect."""
         self._update_due()
-        is_claimable = self._ready.first() is not None or (suspects and bool(self._suspects))
+        is_claimable = self._places.ready.first() is not None or (suspects and bool(self._places.suspects))
         return is_claimable or self.leaves != leaves
 
     def next_due(self) -> float:
         """Return the steady time at which items may become claimable by themselves."""
-        return min(self._delayed.first_rank(), self._leased.first_rank(), self._left.first_due())
+        return min(self._places.delayed.first_rank(), self._places.leased.first_rank(), self._places.left.first_due())
 
     def look(self, suspects: bool, leaves: int) -> tuple[bool, float]:
         """Return what `has_claimable` and `next_due` do."""
@@ -226,27 +210,24 @@ class QueueState:
 
     def _put(self, item: Item) -> PutResult:
         id = uuid4().hex if item.id is None else item.id
-        same = self._by_id.get(id)
+        same = self._places.by_id.get(id)
         if same is None:
-            same = self._by_id[id] = {}
+            same = self._places.by_id[id] = {}
         elif item.unique == "until-done" or not all(each.attempts for each in same.values()):
             return PutResult(id, True)
-        name = uuid4().hex if id in self._items else id
+        name = uuid4().hex if id in self._places.items else id
         stored = QueueItem(name, id, item.body, dict(item.headers), item.key, next(self._positions))
         self._note(stored)
-        self._items[name] = same[name] = stored
+        self._places.items[name] = same[name] = stored
         self._add(stored, item.delay)
         return PutResult(id, False)
-
-    def _of_id(self, id: str) -> list[QueueItem]:
-        return sorted(self._by_id.get(id, {}).values(), key=attrgetter("position"))
 
     def _add(self, item: QueueItem, delay: float) -> None:
         item.due = steady_time() + delay
         if delay:
-            self._delayed.put(item.id, item.due)
+            self._places.delayed.put(item.id, item.due)
         else:
-            self._ready.add(item)
+            self._places.ready.add(item)
         self._notifier.notify()
 
     def _update_due(self) -> float:
@@ -256,30 +237,30 @@ class QueueState:
         """
         now = steady_time()
         limit = now + TIME_PRECISION
-        for id in (*self._delayed.pop_all(limit), *self._left.pop_due(limit)):
-            self._ready.add(self._items[id])
-        while (first := self._leased.first(limit)) is not None:
-            self._suspects.put(first, -self._leased.first_rank(), -self._items[first].position)
-            self._leased.remove(first)
+        for id in (*self._places.delayed.pop_all(limit), *self._places.left.pop_due(limit)):
+            self._places.ready.add(self._places.items[id])
+        while (first := self._places.leased.first(limit)) is not None:
+            self._places.suspects.put(first, -self._places.leased.first_rank(), -self._places.items[first].position)
+            self._places.leased.remove(first)
         return now
 
     def _claim_suspect(self, until: float) -> list[Claim]:
         """Lease the first suspect. The claim before counts as an attempt if it was one of a suspect, too."""
-        first = self._suspects.first()
+        first = self._places.suspects.first()
         if first is None:
             return []
-        item = self._items[first]
+        item = self._places.items[first]
         self._note(item)
-        self._suspects.remove(first)
+        self._places.suspects.remove(first)
         counts, item.was_alone = item.was_alone, True
         return [self._lease(item, until, int(counts))]
 
     def _lease(self, item: QueueItem, until: float, attempts: int = 1) -> Claim:
         self._note(item)
-        self._ready.claim(item)
+        self._places.ready.claim(item)
         item.attempts += attempts
         item.token = token = f"{uuid4().hex}.{item.id}"
-        self._leased.put(item.id, until)
+        self._places.leased.put(item.id, until)
         headers = dict(item.headers)
         return Claim(item.put_id, item.body, headers, item.key, item.attempts, token, item.was_alone)
 
@@ -294,78 +275,32 @@ class QueueState:
         return found
 
     def _claimed_item(self, claim: Claim) -> QueueItem | None:
-        item = self._items.get(claim.token.partition(".")[2])
+        item = self._places.items.get(claim.token.partition(".")[2])
         return item if item is not None and item.token == claim.token else None
 
     def _settle(self, claim: Claim) -> QueueItem:
         """End a claim and return its item, which is then in no state, but keeps its key."""
         [item] = self._claimed_items(claim)
-        self._withdraw(item)
+        self._places.withdraw(item)
         item.token, item.was_alone = None, False
         return item
 
     def _release(self, item: QueueItem) -> None:
         item.attempts -= 1
         if not item.attempts:
-            self._ready.free_key(item)
-        self._ready.add(item)
-
-    def _withdraw(self, item: QueueItem) -> None:
-        for places in (self._delayed, self._leased, self._suspects, self._left):
-            places.remove(item.id)
-        self._ready.remove(item)
-
-    def _forget(self, item: QueueItem) -> None:
-        self._withdraw(item)
-        self._ready.free_key(item)
-        self._items.pop(item.id, None)
-        same = self._by_id.get(item.put_id, {})
-        same.pop(item.id, None)
-        if not same:
-            self._by_id.pop(item.put_id, None)
+            self._places.ready.free_key(item)
+        self._places.ready.add(item)
 
     def _pop_dead(self, ids: Sequence[str]) -> list[QueueItem]:
-        items = [item for id in dict.fromkeys(ids) for item in self._of_id(id) if item.id in self._dead]
+        items = [item for id in dict.fromkeys(ids) for item in self._places.of_id(id) if item.id in self._places.dead]
         self._note(*items)
         for item in items:
-            del self._dead[item.id]
+            del self._places.dead[item.id]
         return items
 
     def _note(self, *items: QueueItem) -> None:
         """Note the state of items before they are changed, if a transaction is open."""
         if self._undo_log.is_on:
             for item in items:
-                self._undo_log.keep(self._memento, self._restore, item)
+                self._undo_log.keep(self._places.memento, self._places.restore, item)
             self._undo_log.wake_at_end(self._notifier)
-
-    def _memento(self, item: QueueItem) -> Memento:
-        return _changing_fields(item), self._ready.owns_key(item), self._place_of(item)
-
-    def _place_of(self, item: QueueItem) -> Callable[[], object] | None:
-        """Return a function that puts an item where it is now; None if it is nowhere."""
-        if item.id not in self._items:
-            return None
-        if item.id in self._dead:
-            return partial(self._put_among_dead, item)
-        for heap in (self._delayed, self._leased, self._suspects):
-            if item.id in heap:
-                return partial(heap.put, item.id, *heap.place_of(item.id))
-        if item.id in self._left:
-            return partial(self._left.add, item, *self._left.place_of(item.id))
-        return partial(self._ready.add, item)
-
-    def _restore(self, item: QueueItem, memento: Memento) -> None:
-        fields, owns_key, put_in_place = memento
-        self._dead.pop(item.id, None)
-        self._forget(item)
-        for name, value in zip(CHANGING, fields, strict=True):
-            setattr(item, name, value)
-        if put_in_place is not None:
-            self._items[item.id] = self._by_id.setdefault(item.put_id, {})[item.id] = item
-            if owns_key:
-                self._ready.own_key(item)
-            put_in_place()
-
-    def _put_among_dead(self, item: QueueItem) -> None:
-        self._dead[item.id] = item
-        self._dead = dict(sorted(self._dead.items(), key=lambda entry: entry[1].buried))

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from threading import Lock
 from time import time
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from anyio.lowlevel import checkpoint
 
@@ -176,7 +176,7 @@ class MemoryStore:
 class MemoryAutocommit:
     """The access outside of a transaction: each call acts at once."""
 
-    is_deferred = False
+    is_deferred: ClassVar[bool] = False
 
     def __init__(self, store: MemoryStore) -> None:
         self.write, self._store = store.run, store

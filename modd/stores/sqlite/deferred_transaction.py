@@ -151,6 +151,7 @@ def _apply(connection: Connection, reads: Reads, writes: Writes) -> Refused | No
         return Refused(ReadConflict(changed.title))
     if not any(may_refuse(operation) for operation, _ in writes[1:]):
         return _write(connection, writes, in_savepoint=False)
+    refused: Refused | None = None
     with suppress(RefusedLate), savepoint(connection, "modd_transaction"):
         refused = _write(connection, writes, in_savepoint=True)
         if refused is not None:

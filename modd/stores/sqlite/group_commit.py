@@ -7,8 +7,11 @@ runs each call in a savepoint: the failing call raises, and the other two are co
 
 from __future__ import annotations
 
+from collections import defaultdict
 from contextlib import suppress
 from typing import Any
+
+import msgspec
 
 from modd.concurrency.signals import Signal, set_signal
 from modd.stores.sqlite.errors import is_store_failure, translate_error
@@ -20,18 +23,17 @@ class RolledBack(Exception):
     """A statement of the user (``INSERT OR ROLLBACK``) has rolled back the whole transaction."""
 
 
-class Write:
+class Write(msgspec.Struct, eq=False):  # made in a third of the time of a class with `__init__`
     """A call that waits to be committed, with its result or error afterwards.
 
     done: set when the batch is committed or has failed.
     """
 
-    __slots__ = ("arguments", "done", "error", "operation", "result")
-
-    def __init__(self, operation: Operation, arguments: CallArgs, done: Signal) -> None:
-        self.operation, self.arguments, self.done = operation, arguments, done
-        self.result: Any = None
-        self.error: BaseException | None = None
+    operation: Operation
+    arguments: CallArgs
+    done: Signal
+    result: Any = None
+    error: BaseException | None = None
 
 
 class Batch:
@@ -83,9 +85,9 @@ class Batch:
             write.error = None
 
     def _run_grouped(self, connection: Connection) -> None:
-        groups: dict[Operation, list[Write]] = {}
+        groups = defaultdict[Operation, list[Write]](list)
         for write in self.writes:
-            groups.setdefault(write.operation, []).append(write)
+            groups[write.operation].append(write)
         for operation, writes in groups.items():
             results = execute_calls(connection, operation, [write.arguments for write in writes])
             for write, result in zip(writes, results, strict=True):

@@ -26,10 +26,14 @@ def checked_bytes(option: str, value: Any) -> bytes:
     return value
 
 
-def checked_item(item: Item) -> Item:
-    """Return an item whose body and headers a row can have. Raises `InvalidOption`."""
-    _check_length("body", item.body)
-    return item
+def checked_item(item: Any) -> Item:
+    """Return an item whose body a row can have. Raises `InvalidOption`, also for a body without an item."""
+    if isinstance(item, Item):
+        _check_length("body", item.body)
+        return item
+    if isinstance(item, bytes):
+        _check_length("body", item)
+    raise InvalidOption("body", type(item), "give bytes; encode what you put")  # its type alone: it is confidential
 
 
 def checked_item_ids(ids: tuple[str, ...]) -> tuple[str, ...]:

@@ -16,7 +16,6 @@ from modd.stores.sqlite.queue_sql import (
     ACK_MANY,
     BLOCKED,
     BURY,
-    CLAIM,
     CLAIM_SUSPECT,
     CLAIMED,
     COME_DUE,
@@ -24,7 +23,9 @@ from modd.stores.sqlite.queue_sql import (
     DELAYED,
     EXTEND,
     GIVE_WAY,
+    LEASE_MANY,
     LOOK,
+    NEXT_READY,
     PROMOTE,
     REDRIVE,
     RELEASE,
@@ -56,7 +57,7 @@ class QueueOperations:
     def put(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[list[PutResult]]:
         """Insert items, and return the results of each call, which has the time now, too; see `Insertion`."""
         self.tell_news()
-        insertion = Insertion(connection, self.ids, self._positions, max(now for _, now in calls))
+        insertion = Insertion(connection, self.ids, self._positions, now=calls[-1][1])
         results = insertion.add(calls)
         insertion.run()
         if insertion.has_rows:
@@ -147,23 +148,26 @@ class QueueOperations:
         any_due, any_suspect = connection.execute(LOOK, {"queue": self.number, "now": now}).fetchone()
         if any_due:
             self._make_due_items_ready(connection, now)
-        values, claims = {"queue": self.number, "until": until, "now": now, "limit": limit}, list[Claim]()
+        claims: list[Claim] = []
         if suspects != "first" or not any_suspect:
-            claims = self._lease(connection, CLAIM, values, new_lease_number())
+            claims = self._claim_ready(connection, limit, until)
         if any_suspect and suspects != "none" and not claims:
-            claims = self._lease(connection, CLAIM_SUSPECT, values, new_lease_number(suspect=True))
+            number = new_lease_number(suspect=True)
+            values = {"queue": self.number, "now": now, "until": until, "token": number}
+            claims = self.claims_of(connection.execute(CLAIM_SUSPECT, values).fetchall(), number)
         return claims
 
-    def _lease(self, connection: Connection, sql: str, values: dict[str, Any], number: int) -> list[Claim]:
-        return self.claims_of(connection.execute(sql, values | {"token": number}).fetchall(), number)
+    def _claim_ready(self, connection: Connection, limit: int, until: float) -> list[Claim]:
+        rows = connection.execute(NEXT_READY, {"queue": self.number, "limit": limit}).fetchall()
+        number = new_lease_number()
+        LEASE_MANY.run(connection, [row[0] for row in rows], until, number)
+        return self.claims_of(rows, number)
 
     def claims_of(self, rows: list[Any], number: int) -> list[Claim]:
-        """Return the claims of rows that were leased with this number, in their order; `CLAIMED` has their columns."""
-        rows = CLAIMED.check(rows)
-        rows.sort()  # the rows that an UPDATE returns have no order
+        """Return the claims of rows that were leased with this number; `CLAIMED` has their columns."""
         nonce, lease, suspect = self._positions.nonce, token_end(number), number < 0
         claims: list[Claim] = []
-        for _, position, id, key, headers, attempts, body in rows:
+        for position, id, key, headers, attempts, body in CLAIMED.check(rows):
             at = f"{position:x}"  # without the calls of `id_of` and `claim_token`, which took half of the time
             names = decode_headers(headers) if headers else {}
             claims.append(Claim(nonce + at if id is None else id, body, names, key, attempts, at + lease, suspect))

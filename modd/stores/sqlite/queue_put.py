@@ -41,7 +41,7 @@ class Insertion:
     ids: the ids of the queue. positions: the source of positions. now: seconds since 1970, by the clock of the store.
     """
 
-    def __init__(self, connection: Connection, ids: ItemIds, positions: Positions, now: float) -> None:
+    def __init__(self, connection: Connection, ids: ItemIds, positions: Positions, *, now: float) -> None:
         self._connection, self._ids, self._positions = connection, ids, positions
         self._next = positions.next_free(connection, now)
         self._plain: list[Any] = []

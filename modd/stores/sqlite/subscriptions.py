@@ -21,7 +21,7 @@ from modd.stores.sqlite.lease import LEASED as IS_LEASED
 from modd.stores.sqlite.lease import LeasedRow, leased_row, new_lease_number
 from modd.stores.sqlite.queue_operations import QueueOperations
 from modd.stores.sqlite.queue_put import ItemRow
-from modd.stores.sqlite.queue_sql import DEAD, LEASE, LEASED, LEASED_ROW, RETRYING
+from modd.stores.sqlite.queue_sql import CLAIMED_NAMES, DEAD, LEASE, LEASED, RETRYING
 from modd.stores.sqlite.sql import CallArgs, Connection
 
 ANNOUNCE = "INSERT OR REPLACE INTO modd_subscriptions (queue, type, bus, handler, seen) VALUES (?, ?, ?, ?, ?)"
@@ -76,7 +76,7 @@ LEFT_ITEMS = f"""SELECT modd_left.place FROM modd_left CROSS JOIN modd_items AS 
 """The places of the items of a name that are still left; CROSS JOIN has SQLite look at these rows alone."""
 
 
-CLAIM_LEFT = f"{LEASE} WHERE place = :place RETURNING {LEASED_ROW}"
+CLAIM_LEFT = f"{LEASE} WHERE place = ? RETURNING coalesce(rank, place), {CLAIMED_NAMES}"
 
 
 DELETE_LEFT = "DELETE FROM modd_left WHERE place = ?"
@@ -162,7 +162,6 @@ class SubscriptionOperations:
         for name in (name for [name] in left if name in names):
             found = connection.execute(LEFT_ITEMS, (self._number, name, now, limit - len(rows))).fetchall()
             for [position] in found:
-                parameters = {"place": position, "until": until, "token": number}
-                rows += connection.execute(CLAIM_LEFT, parameters).fetchall()
+                rows += connection.execute(CLAIM_LEFT, (until, number, position)).fetchall()
             connection.executemany(DELETE_LEFT, found)
-        return self._items.claims_of(rows, number)
+        return self._items.claims_of([row for _, *row in sorted(rows)], number)

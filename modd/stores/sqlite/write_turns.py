@@ -80,6 +80,6 @@ class WriterThread(ConnectionThread):
         super().__init__(connect, loop)
         self._turns = turns
 
-    async def run(self, work: Callable[[Connection], T]) -> T:
+    async def run(self, work: Callable[[Connection], T], *, shield: bool = True) -> T:
         """Do the work in the connection's thread, to its end, and return its result."""
-        return await super().run(partial(self._turns.run, work))
+        return await super().run(partial(self._turns.run, work), shield=shield)

@@ -13,7 +13,7 @@ from anyio.lowlevel import checkpoint
 
 from modd.concurrency.blocks import async_block
 from modd.concurrency.cancellation import put_off
-from modd.concurrency.signals import signals
+from modd.concurrency.signals import set_signal, signals
 from modd.core import Gate, hold
 from modd.stores.sqlite.connection import ConnectionThread
 from modd.stores.sqlite.errors import StoreClosed
@@ -46,8 +46,8 @@ class Writer:
     def __init__(self, store: str, thread: ConnectionThread, on_commit: Callable[[], None]) -> None:
         self._store, self._thread, self._on_commit = store, thread, on_commit
         self._pending: deque[Batch | Reservation] = deque()
-        self._submitted = anyio.Event()
         self._create_signal = signals()
+        self._submitted = self._create_signal()
         self._closed = False
         self.gate = Gate(f"the writer of {store}")
 
@@ -89,7 +89,7 @@ class Writer:
     def close(self) -> None:
         """Accept no more writes, and let `run` end when the submitted ones are committed."""
         self._closed = True
-        self._submitted.set()
+        set_signal(self._submitted)
 
     @async_block
     async def reserve(self) -> AsyncIterator[ConnectionThread]:
@@ -102,7 +102,7 @@ class Writer:
                 raise StoreClosed(self._store)
             reservation = Reservation()
             self._pending.append(reservation)
-            self._submitted.set()
+            set_signal(self._submitted)
             try:
                 await reservation.begun.wait()
                 if reservation.error is not None:
@@ -123,7 +123,7 @@ class Writer:
         if not isinstance(batch, Batch) or len(batch.writes) >= BATCH_SIZE:
             batch = Batch()
             self._pending.append(batch)
-            self._submitted.set()
+            set_signal(self._submitted)
         batch.writes.append(write)
         return batch
 
@@ -147,8 +147,8 @@ class Writer:
                 await self._let_grow(self._pending[0])
                 await self._serve(self._pending.popleft())
             if not self._closed:
-                self._submitted = anyio.Event()
-                await self._submitted.wait()
+                self._submitted = self._create_signal()
+                await self._submitted
 
     async def _let_grow(self, next: Batch | Reservation) -> None:
         """Let other tasks run for as long as they add writes to a batch of several kinds.
@@ -173,7 +173,7 @@ class Writer:
 
     async def _commit(self, batch: Batch) -> None:
         try:
-            await self._thread.run(partial(batch.commit, self._store))
+            await self._thread.run(partial(batch.commit, self._store), shield=False)
         except Exception as error:  # the thread could not even start the work; the next batch may succeed
             batch.fail(self._store, error)
         except BaseException:

@@ -175,7 +175,8 @@ class DocumentsConformance(Suite[Documents]):
                 await self._expect(InvalidOption, call)
             await self._expect(InvalidOption, documents.items(limit=0))
             await self._expect(InvalidOption, documents.items(after=7))  # type: ignore[arg-type]
-            for arguments in ((wrong, int, str), (add_up, wrong, str), (add_up, int, wrong)):
+            functions: list[Any] = [(wrong, int, encode_number), (add_up, wrong, encode_number), (add_up, int, wrong)]
+            for arguments in functions:
                 await self._expect(InvalidOption, documents.fold([("a", 1)], *arguments))
             wrong = ["abc", 7]
             for pair in wrong:

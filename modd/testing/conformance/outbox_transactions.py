@@ -22,7 +22,7 @@ class OutboxTransactionSuite(Suite[Outbox]):
         return None
 
     async def test_a_transaction_that_ends_keeps_all_that_was_put(self) -> None:
-        """Committed items stand in their order behind older ones."""
+        """Committed items come after older ones, in their order."""
         async with self.create() as outbox:
             await outbox.put(b"1")
             async with self._begin(outbox):

@@ -33,7 +33,7 @@ class QueueSuspectSuite(ClaimSuite[Queue], WaitSuite[Queue]):
             assert [claim.body for claim in await queue.claim(100, 100 * self.tick, suspects="none")] == [b"2"]
             assert (await self.claim_one(queue)).body == b"1"
 
-    async def test_who_wants_suspects_first_gets_one_before_all_others(self) -> None:
+    async def test_suspects_first_offers_one_before_all_other_items(self) -> None:
         """Without a suspect, such a claim has the other items."""
         async with self.create() as queue:
             await self.suspect(queue, b"1")
@@ -73,7 +73,7 @@ class QueueSuspectSuite(ClaimSuite[Queue], WaitSuite[Queue]):
             assert [(each.body, each.attempt, each.suspect) for each in claims] == [(b"1", 2, False), (b"2", 1, False)]
 
     async def test_a_late_settlement_ends_the_suspicion(self) -> None:
-        """As long as nobody else has claimed the item: a lease that is renewed too late, a release, an ack."""
+        """As long as no second worker has claimed the item: a lease that is renewed too late, a release, an ack."""
         async with self.create() as queue:
             extended, released, acked = await self.suspect(queue, b"1", b"2", b"3")
             await queue.extend(extended, 100 * self.tick)

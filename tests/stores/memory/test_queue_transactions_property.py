@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import anyio
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 
 from modd.stores import MemoryStore
-from modd.stores.memory.queue_state import CHANGING, QueueState
+from modd.stores.memory.places import CHANGING, Places
 from modd.testing import run_virtual
 from tests.stores.histories import Both, Step
 from tests.stores.transactions import Transactions, histories
@@ -26,28 +27,27 @@ class MemoryBoth(Both):
     def __init__(self) -> None:
         self.store = MemoryStore()
         super().__init__(self.store.queue("orders"), anyio.current_time, anyio.sleep)
-        self.state: QueueState = self.store.queue("orders")._state
+        self.state = self.store.queue("orders")._state
 
-    async def do(self, *step: Any) -> None:
+    async def do(self, name: str, which: Sequence[int], given: Sequence[Any]) -> None:
         """Do one step to both."""
-        await super().do(*step)
-        before = content(self.state)
+        await super().do(name, which, given)
+        before = content(self.state._places)
         with self.store.undo_log.undone():
             pass
-        assert content(self.state) == before
+        assert content(self.state._places) == before
 
 
-def content(state: QueueState) -> Any:
+def content(places: Places) -> Any:
     """All that a queue consists of."""
-    lanes = {
-        key: (lane.owner, lane.front, sorted(lane.due._ranks.items())) for key, lane in state._ready._lanes.items()
-    }
-    heaps = (state._delayed, state._leased, state._suspects, state._ready._claimable, state._left._due)
+    ready = places.ready
+    lanes = {key: (lane.owner, lane.front, sorted(lane.due._ranks.items())) for key, lane in ready._lanes.items()}
+    heaps = (places.delayed, places.leased, places.suspects, ready._claimable, places.left._due)
     return (
-        {name: [getattr(item, field) for field in CHANGING] for name, item in state._items.items()},
-        {id: sorted(same) for id, same in state._by_id.items()},
+        {name: [getattr(item, field) for field in CHANGING] for name, item in places.items.items()},
+        {id: sorted(same) for id, same in places.by_id.items()},
         [dict(heap._ranks) for heap in heaps],
-        (lanes, dict(state._left._names), [*state._dead]),
+        (lanes, dict(places.left._names), [*places.dead]),
     )
 
 
@@ -58,10 +58,10 @@ async def run(history: list[tuple[list[Step], Any]], immediate: bool) -> None:
         for step in alone:
             await both.do(*step)
         both.state._update_due()
-        before = content(both.state)
+        before = content(both.state._places)
         await transactions.transaction(is_kept, inside)
         if not is_kept and "pass" not in str(inside):
-            assert content(both.state) == before
+            assert content(both.state._places) == before
 
 
 @pytest.mark.parametrize("immediate", [False, True])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from functools import partial
+from threading import Thread
 from typing import Any
 
 import anyio
@@ -256,3 +258,28 @@ async def test_an_item_that_is_claimed_before_the_commit_is_not_cancelled() -> N
     async with store.transaction():
         assert await timers.cancel("a", "b") == ["b"]
     assert (await timers.stats()).ready == 0
+
+
+def test_loops_in_several_threads_share_it_and_lose_nothing() -> None:
+    store = MemoryStore()
+    numbers = store.documents("numbers")
+
+    async def increase(immediate: bool) -> None:
+        async with store.transaction(immediate=immediate):
+            number = int(await numbers.get("a") or 0)
+            await anyio.lowlevel.checkpoint()
+            await numbers.put("a", b"%d" % (number + 1))
+
+    async def count() -> None:
+        for _ in range(20):
+            try:
+                await increase(immediate=False)
+            except ReadConflict:
+                await increase(immediate=True)
+
+    threads = [Thread(target=partial(anyio.run, count, backend=backend)) for backend in ("asyncio", "trio") * 2]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert anyio.run(numbers.get, "a") == b"80"

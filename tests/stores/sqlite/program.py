@@ -14,7 +14,7 @@ from threading import Thread
 
 import anyio
 
-from modd.ports import Item, QueryConflict, Tagged
+from modd.ports import DocumentConflict, Item, QueryConflict, Tagged
 from modd.ports.errors import StoreError
 from modd.stores.sqlite.errors import StoreForked
 from modd.stores.sqlite.store import SqliteStore
@@ -24,6 +24,9 @@ TASKS, ITEMS = 5, 20
 
 SEATS = 100
 """How many seats there are."""
+
+FOLDS = 100
+"""How many folds and how many swaps each process does."""
 
 PATIENCE = 60
 """Seconds after which a program is taken to hang."""
@@ -75,6 +78,29 @@ async def append_seats(path: str) -> None:
                 if taken < SEATS and await store.events.append_where(f"by {os.getpid()}", [item], query, after):
                     seats.append(taken + 1)
         print(json.dumps({"seats": seats}))
+
+
+async def count_up(path: str) -> None:
+    """Count up one document by folds and another one by swaps."""
+    async with SqliteStore(path) as store:
+        numbers = store.documents("numbers")
+        for _ in range(FOLDS):
+            async with store.transaction():
+                await numbers.fold([("folded", 1)], add_number, int, to_digits)
+            is_swapped = False
+            while not is_swapped:
+                before = await numbers.get("swapped")
+                with suppress(DocumentConflict):
+                    await numbers.swap("swapped", to_digits(int(before or 0) + 1), before)
+                    is_swapped = True
+
+
+def add_number(state: int | None, value: int) -> int:
+    return (state or 0) + value
+
+
+def to_digits(state: int) -> bytes:
+    return b"%d" % state
 
 
 async def leave_open(path: str) -> None:
@@ -163,7 +189,7 @@ async def use_in_child(store: SqliteStore, path: str) -> None:
 
 PROGRAMS: dict[str, Callable[[str], Awaitable[None]]] = {
     each.__name__: each
-    for each in (work, put_one, put_and_stay, append_seats, leave_open, exit_inside, quota, run_forked)
+    for each in (work, put_one, put_and_stay, append_seats, count_up, leave_open, exit_inside, quota, run_forked)
 }
 
 

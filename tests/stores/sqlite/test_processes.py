@@ -9,7 +9,7 @@ import pytest
 
 from modd.stores.sqlite.store import SqliteStore
 from tests.stores.sqlite.faulty import has_wal
-from tests.stores.sqlite.program import ITEMS, TASKS, put_and_stay, start, wait_for_end, work
+from tests.stores.sqlite.program import FOLDS, ITEMS, TASKS, count_up, put_and_stay, start, wait_for_end, work
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
@@ -21,6 +21,17 @@ async def test_four_processes_share_the_work(path: Path, anyio_backend: str) -> 
     assert len(done) == len(set(done)) == 4 * TASKS * ITEMS
     async with SqliteStore(path) as store:
         assert await store.queue("a").claim(1, 60) == []
+
+
+async def test_two_processes_that_fold_and_swap_one_document_lose_nothing(path: Path, anyio_backend: str) -> None:
+    # WM-4
+    for process in [start(count_up, path, anyio_backend) for _ in range(2)]:
+        wait_for_end(process)
+    async with SqliteStore(path) as store:
+        assert await store.documents("numbers").items() == [
+            ("folded", b"%d" % (2 * FOLDS)),
+            ("swapped", b"%d" % (2 * FOLDS)),
+        ]
 
 
 async def test_a_process_that_is_killed_keeps_nobody_out_and_loses_nothing(path: Path, anyio_backend: str) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 import anyio
 import pytest
 
-from modd.ports import NoTransaction
+from modd.cqrs import Event, EventBus, HandlersFailed
+from modd.ports import NoTransaction, Transaction
 from modd.ports.transaction import current_transaction
 from modd.stores.errors import TransactionInUse
 from modd.stores.sqlite.store import SqliteStore
@@ -204,3 +205,28 @@ async def test_transactions_that_overlap_do_not_keep_those_that_have_ended(path:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(work, 0)
     assert len(begun) == 31 and alive[0] <= 6
+
+
+class Ordered(Event):
+    pass
+
+
+@pytest.mark.parametrize("concurrent", [True, False])
+async def test_the_error_for_handlers_of_an_event_in_one_transaction_names_the_option_that_cures_it(
+    concurrent: bool, path: Path
+) -> None:
+    # DR-88
+    async def bill(event: Ordered, tx: Transaction) -> None:
+        await tx.execute("INSERT INTO bills VALUES (1)")
+
+    async with SqliteStore(path) as store, store.transaction() as tx:
+        await tx.execute("CREATE TABLE bills (number INTEGER)")
+        events = EventBus(concurrent=concurrent)
+        events.register(Ordered, bill, "first")
+        events.register(Ordered, bill, "second")
+        if not concurrent:
+            await events.dispatch(Ordered())
+            return
+        with pytest.raises(HandlersFailed) as raised:
+            await events.dispatch(Ordered())
+        assert all("EventBus(concurrent=False)" in str(error) for error in raised.value.exceptions)

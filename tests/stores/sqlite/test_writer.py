@@ -82,7 +82,7 @@ async def test_when_the_connection_cannot_even_be_asked_all_callers_are_told_and
             await writer.submit(insert_numbers, number)
         failed += 1
 
-    async def refuse(work: object) -> None:
+    async def refuse(work: object, *, shield: bool) -> None:
         monkeypatch.undo()
         raise RuntimeError("can't start new thread")
 
