@@ -240,9 +240,11 @@ class Aggregate(TypedBus, Generic[S]):
             times = [stored.at async for stored in self.store.events.read(place.name)]
             earlier = sum(at <= until for at in times)
             revision = earlier if revision is None else min(revision, earlier)
-        if revision is not None:
-            checked_whole("revision", revision)
-        return self._recorder.read_only(place, await streams.load(place, until=revision), self.clock())
+        if revision is None:
+            found = await self._recorder.load_stored(place)
+        else:
+            found = await streams.load(place, until=checked_whole("revision", revision))
+        return self._recorder.read_only(place, found, self.clock())
 
     async def read(self, command: Any, /, *stamps: Stamp) -> Instance[S]:
         """Return the instance that a command would be decided for, for reading.

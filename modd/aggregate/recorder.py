@@ -176,16 +176,23 @@ class DecisionRecorder(Generic[S]):
     async def record(self, envelope: Envelope[Any], events: Sequence[Message]) -> None:
         """Record events for the instance of a command, without a decision. Raises `UnknownEvent`, `Conflict`."""
         place = self._instances.place_of(envelope)
-        revision = await self._instances.load(place)
+        revision = await self.load_stored(place)
         instance = self.instance(place, revision, envelope.at)
         instance.publish(*events)
         if events:
             await self._instances.append(place, revision, self._codec.items(events, envelope))
+            await self._keep(place, self._after(revision, Decision(instance), envelope), self._transaction())
 
     async def read(self, envelope: Envelope[Any], at: float) -> Instance[S]:
         """Return the instance that a command is for, for reading. at: the time of reading."""
         place = self._instances.place_of(envelope)
-        return self.read_only(place, await self._instances.load(place), at)
+        return self.read_only(place, await self.load_stored(place), at)
+
+    async def load_stored(self, place: Any) -> Revision[S]:
+        """Return the revision that is stored, with what the open transaction has recorded."""
+        transaction = self._transaction()
+        own = None if transaction is None else transaction.local.get((self, place.name))
+        return await self._instances.load(place, own)
 
     async def current(self, envelope: Envelope[Any], at: float) -> Instance[S]:
         """Return the instance that a command is for, as it is in memory, for reading. at: the time of reading."""
