@@ -189,11 +189,11 @@ async def test_a_damaged_snapshot_is_passed_over_logged_once_and_replaced(
     await aggregate.get("7")
     saved = await store.events.snapshot(STREAM)
     await store.events.save_snapshot(STREAM, 3, Item(body, saved.headers))
-    for _ in range(2):
+    for expected in ([1, 2, 3], []):
         fresh, folds = folding(store)
         assert (await fresh.get("7")).state.amount == 6
         assert (await fresh.get("7")).state.amount == 6
-    assert folds.amounts == []
+        assert folds.amounts == expected
     [record] = caplog.records
     assert "cannot be decoded" in record.getMessage()
     assert "no" not in record.getMessage().split()

@@ -106,6 +106,26 @@ async def test_a_transaction_of_another_store_is_not_that_of_a_command(tmp_path:
     assert await recorded(aggregate) == 2
 
 
+@kinds
+async def test_what_is_read_and_recorded_in_a_transaction_follows_the_commands_before(
+    immediate: bool, store: Any
+) -> None:
+    # WM-32, WM-37
+    aggregate = invoices(store=store)
+    bills = invoices(only.if_aggregate_exists(aggregate, "invoice_id"), pay, store=store).stored(store, name="bill")
+    async with store.transaction(immediate=immediate):
+        await aggregate.dispatch(Issue("7", 20))
+        assert (await aggregate.get("7")).state == Invoice(20, "issued")
+        assert (await aggregate.read(Pay("7"))).revision == 1
+        assert await bills.ask(Pay("7")) == 0
+        await aggregate.record(Issue("7"), Issued("7", 30))
+        assert await aggregate.ask(Pay("7")) == 30
+        await aggregate.record(Issue("7"), Issued("7", 40))
+    assert await aggregate.ask(Pay("7")) == 40
+    with pytest.raises(CommandRejected, match=r"Invoice does not exist\."):
+        await bills.dispatch(Pay("8"))
+
+
 async def test_several_aggregates_of_a_store_are_in_one_transaction(store: Any) -> None:
     # WM-32
     first: Aggregate[Invoice] = invoices(store=store)
