@@ -17,8 +17,8 @@ class Lines:
 
     name: the name of the aggregate.
 
-    In a deferred transaction a command keeps its place until that is over, because nobody else sees its events before.
-    In an immediate one it waits for nobody: those before it cannot record anything until that is over.
+    In a transaction a command keeps its place until that is over, because nobody else sees its events before. In an
+    immediate one it passes by those before it, because they cannot record anything until that is over.
     """
 
     def __init__(self, name: str) -> None:
@@ -41,7 +41,7 @@ class Lines:
         deciding = self._in_chains.setdefault(transaction, [])
         if stream in deciding:
             raise Deadlock([self._name_of(each) for each in deciding[deciding.index(stream) :]])
-        if is_deferred(transaction):
+        if is_deferred(transaction) or self.gate_of(stream).holder is None:
             await self._wait(stream, transaction)
         deciding.append(stream)
         try:
