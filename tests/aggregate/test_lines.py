@@ -13,7 +13,7 @@ from anyio.lowlevel import checkpoint
 from modd.aggregate import Instance
 from modd.aggregate.lines import Lines
 from modd.errors import Deadlock
-from tests.aggregate.billing import Invoice, Issue, Issued, Paid, Pay, invoices, recorded
+from tests.aggregate.billing import Invoice, Issue, Issued, Paid, Pay, invoices, pay, recorded
 from tests.aggregate.undone import undone
 
 pytestmark = pytest.mark.anyio
@@ -152,9 +152,15 @@ async def test_two_transactions_that_wait_for_each_other_are_a_deadlock_for_one_
     await aggregate.dispatch(Pay("7"))
 
 
-async def test_in_a_transaction_a_command_keeps_its_place_until_that_is_over(store: Any) -> None:
+@pytest.mark.parametrize("immediate", [False, True])
+async def test_in_a_transaction_a_command_keeps_its_place_until_that_is_over(immediate: bool, store: Any) -> None:
     # WM-30
-    aggregate = invoices(store=store)
+    seen = list[int]()
+
+    def counts(invoice: Instance[Invoice], command: Pay) -> None:
+        seen.append(invoice.revision)
+
+    aggregate = invoices(counts, pay, store=store)
     found, begun = list[int](), anyio.Event()
 
     async def pays() -> None:
@@ -164,16 +170,16 @@ async def test_in_a_transaction_a_command_keeps_its_place_until_that_is_over(sto
     with anyio.fail_after(60):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(pays)
-            async with store.transaction():
+            async with store.transaction(immediate=immediate):
                 await aggregate.dispatch(Issue("7", 20))
                 begun.set()
                 await anyio.wait_all_tasks_blocked()
                 assert found == []
                 await aggregate.dispatch(Issue("7", 30))
-        async with undone(store.transaction()):
+        async with undone(store.transaction(immediate=immediate)):
             await aggregate.dispatch(Issue("7", 40))
         await pays()
-    assert found == [30, 30]
+    assert (found, seen) == ([30, 30], [2, 3])
 
 
 @pytest.mark.parametrize("waits", ["before", "beside"])
