@@ -126,6 +126,61 @@ async def test_a_command_for_its_own_instance_or_in_a_circle_is_a_deadlock(store
     assert await recorded(aggregate) == 0
 
 
+async def test_two_commands_that_wait_for_each_other_are_a_deadlock_for_one_of_them(store: Any) -> None:
+    # WM-30
+    begun = {id: anyio.Event() for id in ("7", "8")}
+    other = {"7": "8", "8": "7"}
+    failed = list[str]()
+
+    async def sends(invoice: Instance[Invoice], command: Pay) -> Paid:
+        begun[invoice.id].set()
+        await begun[other[invoice.id]].wait()
+        await aggregate.dispatch(Issue(other[invoice.id]))
+        return Paid(invoice.id)
+
+    async def dispatch(id: str) -> None:
+        try:
+            await aggregate.dispatch(Pay(id))
+        except Deadlock:
+            failed.append(id)
+
+    aggregate = invoices(sends, store=store)
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks:
+            for id in begun:
+                tasks.start_soon(dispatch, id)
+    assert len(failed) == 1
+    assert [event.stream async for event in store.events.read_all()] == [
+        f"invoice/{failed[0]}",
+        f"invoice/{other[failed[0]]}",
+    ]
+
+
+async def test_a_transaction_that_is_cancelled_while_it_waits_leaves_all_lines(store: Any) -> None:
+    # WM-30
+    desk = Desk(store)
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(desk.aggregate.dispatch, Issue("7"))
+            await desk.entered.wait()
+            with anyio.CancelScope() as scope:
+                async with store.transaction():
+                    await desk.aggregate.dispatch(Pay("8"))
+                    scope.cancel()
+                    await desk.aggregate.dispatch(Pay("7"))
+            assert scope.cancelled_caught
+            await desk.aggregate.dispatch(Pay("8"))
+            desk.go_on.set()
+        await desk.aggregate.dispatch(Pay("7"))
+    assert desk.log == [
+        "7 begins",
+        "8 is paid at revision 0",
+        "8 is paid at revision 0",
+        "7 ends",
+        "7 is paid at revision 1",
+    ]
+
+
 async def test_two_transactions_that_wait_for_each_other_are_a_deadlock_for_one_of_them(store: Any) -> None:
     # WM-30
     aggregate = invoices(store=store)
