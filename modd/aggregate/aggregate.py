@@ -23,7 +23,7 @@ from modd.aggregate.rejected import Rejected
 from modd.aggregate.revision import RevisionCache
 from modd.aggregate.snapshots import Snapshots
 from modd.aggregate.streams import InstanceStream, Streams, checked_identity, identity_function
-from modd.checks import checked_callable, checked_count, checked_methods, checked_whole
+from modd.checks import checked_callable, checked_count, checked_delay, checked_methods, checked_text, checked_whole
 from modd.concurrency.scopes import open_scope
 from modd.core import (
     Carrier,
@@ -236,14 +236,17 @@ class Aggregate(TypedBus, Generic[S]):
         Raises `InvalidOption` for an aggregate with a boundary: its state belongs to a command, see `read`.
         """
         streams, place = self._stream_of("get", id, tenant)
+        if revision is not None:
+            checked_whole("revision", revision)
         if until is not None:
+            checked_delay("until", until, "give a time in seconds since 1970")
             times = [stored.at async for stored in self.store.events.read(place.name)]
             earlier = sum(at <= until for at in times)
             revision = earlier if revision is None else min(revision, earlier)
         if revision is None:
             found = await self._recorder.load_stored(place)
         else:
-            found = await streams.load(place, until=checked_whole("revision", revision))
+            found = await streams.load(place, until=revision)
         return self._recorder.read_only(place, found, self.clock())
 
     async def read(self, command: Any, /, *stamps: Stamp) -> Instance[S]:
@@ -280,6 +283,8 @@ class Aggregate(TypedBus, Generic[S]):
     def _stream_of(self, call: str, id: object, tenant: str | None) -> tuple[Streams[S], InstanceStream]:
         if not isinstance(self._instances, Streams):
             raise InvalidOption(call, id, f"{self.name} has a boundary and no identity; use read(command)")
+        if tenant is not None:
+            checked_text("tenant", tenant, "give the id of a tenant, or None")
         return self._instances, self._instances.place(checked_identity(id, call), tenant)
 
     async def explain(self, command: Any, /, *stamps: Stamp) -> Explanation:
