@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -73,9 +74,12 @@ async def test_an_instance_is_read_as_it_was_at_a_revision(timed: Any, now: list
     found = [await aggregate.get("7", revision=revision) for revision in (0, 1, 2, 3, 9)]
     assert [(each.state.amount, each.revision) for each in found] == [(0, 0), (10, 1), (20, 2), (20, 3), (20, 3)]
     assert (await aggregate.get("7")).state.phase == "paid"
+    wrong: Any
     for wrong in (-1, 1.5, "1"):
         with pytest.raises(InvalidOption, match="revision"):
             await aggregate.get("7", revision=wrong)
+        with pytest.raises(InvalidOption, match="revision"):
+            await aggregate.get("7", revision=wrong, until=100)
 
 
 async def test_an_instance_is_read_as_it_was_at_a_time(timed: Any, now: list[float]) -> None:
@@ -85,6 +89,15 @@ async def test_an_instance_is_read_as_it_was_at_a_time(timed: Any, now: list[flo
     assert [each.revision for each in found] == [0, 1, 2, 3, 3]
     assert (await aggregate.get("7", until=250, revision=1)).revision == 1
     assert (await aggregate.get("7", until=150, revision=2)).revision == 1
+    wrong: Any
+    for wrong in (datetime.fromtimestamp(5, UTC), "100", float("nan")):
+        with pytest.raises(InvalidOption, match="seconds since 1970"):
+            await aggregate.get("7", until=wrong)
+    wrong = 7
+    with pytest.raises(InvalidOption, match="tenant"):
+        await aggregate.get("7", tenant=wrong)
+    with pytest.raises(InvalidOption, match="tenant"):
+        aggregate.history("7", tenant=wrong)
 
 
 async def test_the_past_is_read_over_many_pages_and_events_about_access_count(store: Any) -> None:
