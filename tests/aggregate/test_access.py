@@ -10,7 +10,7 @@ from modd import InvalidOption
 from modd.aggregate import Instance
 from modd.cqrs import Actor, Forbidden
 from modd.ports import Tagged
-from tests.aggregate.billing import Invoice, Issue, Paid, Pay, invoices, issue, pay, recorded
+from tests.aggregate.billing import Invoice, Issue, Issued, Paid, Pay, invoices, issue, pay, recorded
 
 pytestmark = pytest.mark.anyio
 
@@ -52,6 +52,14 @@ async def test_without_the_option_there_are_no_checks(store: Any) -> None:
     aggregate = invoices(store=store)
     await aggregate.dispatch(Issue("7"), ADA)
     assert await may(aggregate, Pay("7"))
+
+
+async def test_who_has_recorded_the_past_owns_the_instance(store: Any) -> None:
+    # WM-38
+    aggregate = invoices(store=store, access={})
+    await aggregate.record(Issue("7"), Issued("7"), stamps=[ADA])
+    for each in (aggregate, aggregate.stored(store)):
+        assert [await may(each, Pay("7"), *by) for by in ([], [EVE], [ADA])] == [False, False, True]
 
 
 async def test_an_instance_that_nobody_owns_is_open_to_all_actors(store: Any) -> None:
