@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from itertools import count as count_from
+from math import inf
 from pathlib import Path
 from time import monotonic
 from typing import Any, TypeAlias
@@ -21,7 +22,7 @@ from anyio import to_thread
 from anyio.lowlevel import checkpoint
 
 from modd import Bus, InOtherLoop, Message, OpenedInOtherTask
-from modd.concurrency.loops import LoopEvent, current_loop, describe_loop, loop_time_of, steady_time
+from modd.concurrency.loops import KnownLoops, LoopEvent, current_loop, describe_loop, loop_time_of, steady_time
 from modd.core.gate import REMOVED
 from modd.cqrs import CircuitOpen, Command, CommandBus, NotOpen, Query, QueryBus, RateLimited
 from modd.middleware import Cacher, CircuitBreaker, Enqueue, Idempotency, Lock, Logger, RateLimit, Retryer, Timeout
@@ -801,3 +802,13 @@ def test_a_sender_takes_a_new_gate_while_another_thread_removes_the_old_one(back
         assert seen == [1] and len(bus.keyed_gates) == 0
 
     anyio.run(main, backend=backend)
+
+
+def test_all_loops_are_looked_for_seldom_and_none_is_found_for_a_value_that_no_coroutine_has() -> None:
+    # DF-2
+    known = KnownLoops()
+    assert known.find_halted("turn", object()) is None
+    looked = known._next_look
+    known._next_look = inf
+    assert known.find_halted("turn", object()) is None
+    assert known._next_look == inf > looked
