@@ -88,7 +88,7 @@ class Trial(Generic[S]):
             await self._dispatch(Envelope(command, id=envelope.id))
             again = await self._store.events.last() - before - recorded
             _expect(not again, f"{command!r} took effect twice under one id: {again} events were recorded again")
-        await self._check_state(command, explanation, events)
+        await self._check_state(command)
 
     async def _explain(self, command: Message) -> Explanation:
         explanation, second = [await self._aggregate.explain(command) for _ in range(2)]
@@ -102,7 +102,7 @@ class Trial(Generic[S]):
             return rejection, ()
         return None, dispatched.events
 
-    async def _check_state(self, command: Message, explanation: Explanation, events: Sequence[Message]) -> None:
+    async def _check_state(self, command: Message) -> None:
         """Compare the state in memory with those that are made from the store."""
         try:
             kept = (await self._aggregate.current(command)).state

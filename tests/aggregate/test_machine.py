@@ -16,6 +16,7 @@ from modd import Value
 from modd.aggregate import Aggregate, CommandRejected, Explanation, Instance, Rejected
 from modd.cqrs import Command, Event
 from modd.testing import aggregate_machine
+from modd.testing.state_machine import Trial
 
 
 class Sum(Value, frozen=True):
@@ -68,6 +69,18 @@ def fails_for_two(state: Sum, event: Added) -> Sum:
 
 def tells_no_lists_apart(state: Sum, event: Added) -> Sum:
     return msgspec.structs.replace(added(state, event), seen=(event.amount,))  # a list, once it was decoded
+
+
+def failing_when_read() -> Callable[[Sum, Added], Sum]:
+    """Return an event function that succeeds thrice, for two explanations and a decision, and never again."""
+    calls: list[int] = []
+
+    def apply(state: Sum, event: Added) -> Sum:
+        calls.append(event.amount)
+        assert len(calls) <= 3
+        return added(state, event)
+
+    return apply
 
 
 def by_chance(sum: Instance[Sum], command: Add) -> Added | Rejected:
@@ -132,7 +145,17 @@ def careless(fault: str) -> Aggregate[Sum]:
         (sums(rejects_once), "disagrees|not pure"),
         (sums(added=folds_by_chance), "not pure|differs"),
     ],
-    ids=["event function", "encoding", "rejection", "explanation", "twice", "impure", "memory", "impure fold"],
+    ids=[
+        "event function",
+        "encoding",
+        "reading",
+        "rejection",
+        "explanation",
+        "twice",
+        "impure",
+        "memory",
+        "impure fold",
+    ],
 )
 def test_each_planted_fault_is_found(aggregate: Aggregate[Sum], fault: str) -> None:
     # WM-71
@@ -144,3 +167,11 @@ def test_a_broken_invariant_is_found() -> None:
     # WM-71
     with pytest.raises(AssertionError, match="invariant"):
         run(sums(), lambda state: state.total < 3)
+
+
+@pytest.mark.anyio
+async def test_recorded_events_that_cannot_be_read_are_told() -> None:
+    # WM-71
+    trial: Trial[Sum] = Trial(sums(added=failing_when_read()), None)
+    with pytest.raises(AssertionError, match=r"after Add.* the recorded events cannot be read"):
+        await trial.send(Add("a", 1))
