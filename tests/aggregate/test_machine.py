@@ -148,7 +148,6 @@ def careless(fault: str) -> Aggregate[Sum]:
     ids=[
         "event function",
         "encoding",
-        "reading",
         "rejection",
         "explanation",
         "twice",
