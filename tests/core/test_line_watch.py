@@ -1,4 +1,4 @@
-"""A turn that waits looks after the holder of its gate only if it is the first in line, or the first cannot."""
+"""A turn that waits looks after the holder of its gate if it is the first in line, and if the holder cannot go on."""
 
 from __future__ import annotations
 
@@ -27,3 +27,11 @@ async def test_the_first_in_line_looks_after_the_holder_while_its_loop_runs() ->
     gate.line = {first: None, second: None}
     holder: Any = gate.holder
     assert _look_after(second, gate, holder) is None and gate.holder is holder
+
+
+async def test_a_holder_whose_loop_runs_is_waited_for() -> None:
+    # DF-2
+    gate, turn = Gate("shop"), Waiting(current_loop())
+    gate.holder = Waiting(current_loop())
+    holder: Any = gate.holder
+    assert _look_after(turn, gate, None) is None and gate.holder is holder
