@@ -16,6 +16,7 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
+from bench.aggregates import aggregate_cases
 from bench.cases import Case, Run, all_cases, peak_of_chain
 from bench.codec import codec_cases
 from bench.commands import command_cases
@@ -37,7 +38,8 @@ async def main() -> None:
     print(f"{machine()}\n\n| {' | '.join(HEAD)} |\n|{'---|' * len(HEAD)}", flush=True)
     rows = []
     options.folder.mkdir(exist_ok=True)
-    cases = (*all_cases(), *delivery_cases(), *command_cases(), *codec_cases(), *durable_cases(options.folder))
+    cases = (*all_cases(), *delivery_cases(), *command_cases(), *codec_cases())
+    cases += (*durable_cases(options.folder), *aggregate_cases(options.folder))
     for case in cases:
         if options.only in case.name:
             async with case.opening:
