@@ -31,7 +31,7 @@ class EventCodec:
 
     def __init__(self, codec: Codec, tags: Callable[[Any], Iterable[str]] | None = None) -> None:
         self._codec, self._access, self._tags = codec, Codec(ACCESS_EVENTS), tags
-        self.decode = codec.decode_message
+        self.decode, self.decode_all = codec.decode_message, codec.decode_messages
 
     def items(self, events: Sequence[Message], cause: Envelope[Any]) -> list[Item]:
         """Return an item for each event that the command in an envelope has published."""

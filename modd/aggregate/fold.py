@@ -45,6 +45,20 @@ class Fold(Generic[S]):
             raise WrongState(name_of(function), self.kind, type(changed))
         return changed
 
+    def apply_all(self, state: S, events: Iterable[Any]) -> S:
+        """Return the state after events, in order. Raises as `apply` does.
+
+        It calls the functions itself, because a call in between takes a quarter of the time of a replay.
+        """
+        functions, kind = self.functions, self.kind
+        for event in events:
+            function = functions.get(type(event))
+            changed: Any = None if function is None else function(state, event)
+            if type(changed) is not kind:
+                changed = self.apply(state, event)
+            state = changed
+        return state
+
 
 def checked_state(state: Any) -> Any:
     """Return the initial state: a value, or an instance of a class. Raises `InvalidOption`.

@@ -15,6 +15,10 @@ TYPE, VERSION, STAMP = "$type", "$version", "$stamp"
 """The keys of a message's name, of its version, and of a stamp's name; they are beside the fields."""
 
 
+VERSION_MARKS = (VERSION.encode(), b"\\")
+"""Bytes of which each encoded message with a version has one: its key, or an escape in it."""
+
+
 BUS_HEADER = "modd-bus"
 """The header of a queued message that names its bus, for a worker that serves several."""
 

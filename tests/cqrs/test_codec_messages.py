@@ -127,3 +127,15 @@ def test_a_value_that_would_not_come_back_is_refused() -> None:
 def test_a_codec_of_no_types_of_the_first_version_reads_heads() -> None:
     codec = Codec([Paid3], upcasters={Paid3: {}})
     assert codec.decode_message(codec.encode_message(Paid3(1))) == Paid3(1)
+
+
+@EACH_FORMAT
+def test_many_messages_are_decoded_at_once_as_each_alone(format: Format) -> None:
+    # WM-9
+    codec = codec_of(format)
+    first = [codec.encode_message(Issued(number)) for number in ("7", "\\ 8", "$version")]
+    older = [Codec([Paid1], format=format).encode_message(Paid1(10))]
+    for bodies in ([], first[:1], first, [*first[:1], *older]):
+        assert codec.decode_messages(bodies) == [codec.decode_message(body) for body in bodies]
+    with pytest.raises(Undecodable):
+        codec.decode_messages([first[0], b"secret"])
