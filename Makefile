@@ -73,7 +73,7 @@ proof-properties: .venv/.dev
 # Durability: processes killed at every step, power lost at any moment, faults of the disk. It prints the number of each.
 proof-store: .venv/.dev
 	MODD_PROOF_KILLS=1000 MODD_PROOF_MOMENTS=200 MODD_PROOF_ASKED=200 MODD_PROOF_ITEMS=20000 MODD_PROOF_SIGTERMS=200 \
-	MODD_PROOF_STATES=20000 MODD_PROOF_FAULTS=1000000 $(LONG) -s tests/proofs
+	MODD_PROOF_STATES=20000 MODD_PROOF_FAULTS=1000000 MODD_PROOF_AGGREGATES=300 $(LONG) -s tests/proofs
 
 # Format the code, and apply the fixes of the linter.
 format: .venv/.dev

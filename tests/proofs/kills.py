@@ -58,6 +58,12 @@ class _Killing(sqlite3.Connection):
         self.killer.pass_point("after", sql)
         return cursor
 
+    def executemany(self, sql: str, parameters: Any, /) -> sqlite3.Cursor:
+        self.killer.pass_point("before", sql)
+        cursor = super().executemany(sql, parameters)
+        self.killer.pass_point("after", sql)
+        return cursor
+
     def close(self) -> None:
         if not self.reads_only:
             self.killer.pass_point("before", "CLOSE")
