@@ -119,7 +119,7 @@ class HandInstance:
 
 def aggregate_cases(folder: Path) -> list[Case]:
     """Return every case of aggregates."""
-    return [command_in_memory(), replay_in_memory(), replay_in_file(folder)]
+    return [command_in_memory(), replay_in_memory(), replay_in_file(folder), load_with_snapshots(folder)]
 
 
 def command_in_memory() -> Case:
@@ -202,18 +202,43 @@ def replay_in_file(folder: Path) -> Case:
     )
 
 
-async def fill(aggregate: Aggregate[Total]) -> None:
+def load_with_snapshots(folder: Path) -> Case:
+    """An instance of 10 000 events is read from a file with a snapshot; the base has none."""
+    holder = TemporaryDirectory(dir=folder, ignore_cleanup_errors=True)
+    store = SqliteStore(Path(holder.name) / "events.db")
+    short = EVENTS // 2
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[None]:
+        with holder:
+            async with store:
+                await fill(totals(store), short)
+                await totals(store).stored(store, snapshots=100).get("a")  # saves the snapshot
+                yield
+
+    return Case(
+        "aggregate: load of 10 000 with a snapshot",
+        replays(totals(store).stored(store, snapshots=100), short),
+        replays(totals(store), short),
+        times_as_fast,
+        must=20,
+        aim=40,
+        opening=opened(),
+    )
+
+
+async def fill(aggregate: Aggregate[Total], events: int = EVENTS) -> None:
     """Record the events that are replayed."""
-    for _ in range(EVENTS // BATCH):
+    for _ in range(events // BATCH):
         await aggregate.record(Add("a", 1), *[Added("a", 1)] * BATCH)
 
 
-def replays(aggregate: Aggregate[Total]) -> Run:
+def replays(aggregate: Aggregate[Total], events: int = EVENTS) -> Run:
     """Return a run that reads the instance so many times."""
 
     async def run(sends: int) -> None:
         for _ in range(sends):
-            expect((await aggregate.get("a")).state.count, EVENTS)
+            expect((await aggregate.get("a")).state.count, events)
 
     return run
 
