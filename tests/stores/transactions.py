@@ -27,6 +27,10 @@ class Undone(Exception):
     """Ends a block that is not to be kept."""
 
 
+LONG = 3600.0
+"""Seconds that a transaction may take: histories let time pass in one."""
+
+
 class Transactions:
     """Does steps in transactions of a store, and in the model; what is dropped there is put back here.
 
@@ -55,7 +59,7 @@ class Transactions:
         """A transaction or a part of one."""
         before = self.state()
         try:
-            async with self.both.store.transaction(immediate=self.immediate):
+            async with self.both.store.transaction(immediate=self.immediate, max_seconds=LONG):
                 for name, which, arguments in each:
                     await self.step(name, which, arguments)
                 if not is_kept:
