@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import json
 import os
 import platform
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 from sqlite3 import sqlite_version
 from statistics import median
-from time import perf_counter
 from typing import Any
 
 from bench.aggregates import aggregate_cases
-from bench.cases import Case, Run, all_cases, peak_of_chain
+from bench.cases import Case, all_cases, peak_of_chain
 from bench.codec import codec_cases
 from bench.commands import command_cases
 from bench.deliveries import delivery_cases
 from bench.durable import durable_cases
+from bench.timing import calls_for, timed
 
 CHAIN = 1_000_000
 """Messages in the turn whose memory is measured."""
@@ -73,22 +72,6 @@ async def measure(case: Case, rounds: int, seconds: float) -> list[tuple[float, 
             per_send[side] = await timed((case.run, case.base)[side], enough[side]) / enough[side]
         measured.append((per_send[0], per_send[1]))
     return measured
-
-
-async def calls_for(run: Run, seconds: float, clock: Callable[[], float] = perf_counter) -> int:
-    """Return the number of sends that take a number of seconds."""
-    sends = 1
-    while (took := await timed(run, sends, clock)) < seconds:
-        sends = max(sends + 1, int(sends * min(20, 1.15 * seconds / took)))
-    return sends
-
-
-async def timed(run: Run, sends: int, clock: Callable[[], float] = perf_counter) -> float:
-    """Return the seconds of a run that begins without garbage of other runs."""
-    gc.collect()
-    start = clock()
-    counted = await run(sends)
-    return clock() - start if counted is None else counted
 
 
 def row(case: Case, rounds: Iterable[tuple[float, float]]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import modd
 from bench.cases import Case, all_cases
 from bench.commands import command_cases
 from bench.deliveries import delivery_cases
-from bench.run import calls_for, timed
+from bench.timing import calls_for, timed
 
 CHECKOUT = str(Path(modd.__file__).resolve().parents[1])
 """The folder that modd was imported from."""
