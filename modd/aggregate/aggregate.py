@@ -26,9 +26,7 @@ from modd.aggregate.streams import InstanceStream, Streams, checked_identity, id
 from modd.checks import checked_callable, checked_count, checked_delay, checked_methods, checked_text, checked_whole
 from modd.concurrency.scopes import open_scope
 from modd.core import (
-    Carrier,
     Caused,
-    IntentOf,
     Message,
     Part,
     Question,
@@ -48,7 +46,7 @@ from modd.cqrs.envelope import Envelope
 from modd.cqrs.intents import Command
 from modd.cqrs.stamps import Stamp
 from modd.cqrs.typed_bus import TypedBus
-from modd.errors import InvalidOption, NoHandler, NotAnswered
+from modd.errors import InvalidOption, NoHandler
 from modd.ports.tagged import Tagged
 from modd.stores import MemoryStore
 
@@ -117,6 +115,7 @@ class Aggregate(TypedBus, Generic[S]):
 
     kind: ClassVar[type[Message]] = Command
     default_name: ClassVar[str] = "aggregate"
+    tells_askers_apart: ClassVar[bool] = True  # a command that was handled before has no result for them
 
     @overload
     def __init__(
@@ -195,7 +194,7 @@ class Aggregate(TypedBus, Generic[S]):
             checked_count("attempts", attempts),
         )
         known = checked_resources(resources)
-        self._chains = {kind: Chain(name, kind, chain, known, self._ask_around) for kind, chain in chains.items()}
+        self._chains = {kind: Chain(name, chain, known, self._ask_around) for kind, chain in chains.items()}
         for kind, chain in self._chains.items():
             self.add_handler(kind, CommandHandler(chain, self._recorder))
 
@@ -299,17 +298,6 @@ class Aggregate(TypedBus, Generic[S]):
         if chain is None:
             raise NoHandler(kind, self.name, self.types)
         return await explain(chain, await self._recorder.load(envelope, self.clock()), envelope)
-
-    async def ask(self, intent: IntentOf[R] | Carrier[IntentOf[R]], /, *stamps: Stamp) -> R:
-        """Return the result of a command; see `TypedBus.ask`.
-
-        Raises `AlreadyHandled` if a command under this id was handled before, unless it has no result.
-        """
-        given: Any = intent
-        dispatched = await self._dispatch_expecting(given, stamps)
-        if not dispatched.answered:
-            raise NotAnswered(type(dispatched.envelope.message), self.name)
-        return dispatched.result  # type: ignore[no-any-return]
 
     async def __call__(self, message: Any, /) -> Caused | None:
         """Handle a command of a surrounding bus: its events flow on there.

@@ -48,14 +48,11 @@ def on(kind: type[C], *chain: Callable[Concatenate[Instance[S], C, ...], Any]) -
 class Chain:
     """The functions that decide about a type of command.
 
-    aggregate: the name of the aggregate. kind: the type of command. functions: at least one.
+    aggregate: the name of the aggregate. functions: at least one.
     resources, ask: the sources of their further arguments.
     """
 
-    def __init__(
-        self, aggregate: str, kind: type[Message], functions: Sequence[Any], resources: Resources, ask: Ask
-    ) -> None:
-        self.kind, self.functions = kind, tuple(functions)
+    def __init__(self, aggregate: str, functions: Sequence[Any], resources: Resources, ask: Ask) -> None:
         self._aggregate = aggregate
         last = len(functions) - 1
         self.steps = [Step(each, at == last, resources, ask) for at, each in enumerate(functions)]

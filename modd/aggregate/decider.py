@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
-from modd.aggregate.fold import check_event_function
-from modd.core import Message, members, name_of, parameters_of, resolved
+from modd.aggregate.fold import annotated_types, check_event_function
+from modd.core import Message, name_of, parameters_of
 from modd.errors import InvalidOption
 
 C = TypeVar("C", bound=Message)
@@ -48,11 +47,9 @@ def _types_of(option: str, function: Any, position: int) -> Sequence[type[Messag
     cure = f"annotate its {place} parameter with a union of message types, such as `Issue | Pay`"
     if not callable(function):
         raise InvalidOption(option, function, "give a function")
-    parameters = parameters_of(function)
-    if len(parameters) < 2:
+    if len(parameters_of(function)) < 2:
         raise InvalidOption(option, function, f"{name_of(function)} takes two parameters; {cure}")
-    hint = parameters[position].annotation
-    found = () if hint is inspect.Parameter.empty else tuple(members(resolved(function, hint)))
+    found = annotated_types(function, position)
     if not found or not all(isinstance(kind, type) and issubclass(kind, Message) for kind in found):
         raise InvalidOption(option, function, cure)
     return found

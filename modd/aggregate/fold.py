@@ -130,14 +130,18 @@ def _by_annotation(events: Any) -> list[tuple[type[Message], Any]]:
 
 
 def _types_of(function: Any) -> Iterable[type[Message]]:
-    parameters = parameters_of(function) if callable(function) else []
-    hint: Any = inspect.Parameter.empty
-    if len(parameters) > 1:
-        hint = parameters[1].annotation
-    if hint is inspect.Parameter.empty:
+    types = annotated_types(function, 1) if callable(function) else ()
+    if not types:
         cure = "annotate its second parameter with the type of event, or give a mapping from type to function"
         raise InvalidOption("events", function, cure)
-    return members(resolved(function, hint))
+    return types
+
+
+def annotated_types(function: Callable[..., Any], position: int) -> tuple[Any, ...]:
+    """Return the types in the annotation of a parameter, by its position from 0; none without an annotation."""
+    parameters = parameters_of(function)[position : position + 1]
+    hints = [each.annotation for each in parameters if each.annotation is not each.empty]
+    return tuple(members(resolved(function, hints[0]))) if hints else ()
 
 
 def _name_of_event(event: Any) -> str:

@@ -37,7 +37,7 @@ class Step:
 
     def __init__(self, function: Any, is_last: bool, resources: Resources, ask: Ask) -> None:
         self.name = name_of(function)
-        self.source, self._function, self._is_last = function, function, is_last
+        self._function, self._is_last = function, is_last
         more = _chain_parameters(self.name, function)[2:]
         self._marks = [each for each in more if _is_mark(function, each)]
         """The parameters for the mark."""

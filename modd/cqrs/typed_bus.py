@@ -90,6 +90,8 @@ class TypedBus(Answerer):
     kind: ClassVar[type[Message]]
     """The base of the types that it takes: commands, queries or events."""
     default_name: ClassVar[str]
+    tells_askers_apart: ClassVar[bool] = False
+    """True if its handlers must know when a sender waits for the result; see `Envelope.is_asked`."""
     strict: bool = True
     """True if a type without a handler is an error."""
 
@@ -302,7 +304,7 @@ class TypedBus(Answerer):
         is not queued then.
         """
         untyped: Any = intent
-        if self._middleware.may_queue:
+        if self._middleware.may_queue or self.tells_askers_apart:
             dispatched = await self._dispatch_expecting(untyped, stamps)
         else:
             dispatched = await self.dispatch(untyped, *stamps)

@@ -4,11 +4,11 @@
 out.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any  # noqa: TID251  # for type checkers, of names that are imported lazily; no cycle is hidden
 
 from modd.cqrs.chain import Middleware, Next
 from modd.errors import MissingExtra
+from modd.extras import import_lazily
 from modd.middleware.authorizer import Authorizer, anyone, authenticated, has_role
 from modd.middleware.caching.cacher import Cacher, CacherOptions
 from modd.middleware.circuit_breaker import CircuitBreaker, CircuitBreakerOptions
@@ -81,10 +81,4 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module, extra = _LAZY[name]
-    try:
-        return getattr(import_module(module), name)
-    except ModuleNotFoundError as missing:
-        raise MissingExtra(name, extra) from missing
+    return import_lazily(__name__, name, _LAZY)

@@ -4,10 +4,9 @@
 `modd.testing.plugin`, which is opt-in, need pytest; `aggregate_machine` needs ``modd[hypothesis]``.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any  # noqa: TID251  # a name that is imported when it is used has its type, too
 
-from modd.errors import MissingExtra
+from modd.extras import import_lazily
 from modd.testing.clock import run_virtual, virtual_backend
 from modd.testing.recorder import Recorder
 from modd.testing.scenario import given
@@ -23,10 +22,4 @@ __all__ = ["Recorder", "given", "run_virtual", "virtual_backend"]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module, extra = _LAZY[name]
-    try:
-        return getattr(import_module(module), name)
-    except ModuleNotFoundError as missing:
-        raise MissingExtra(name, extra) from missing
+    return import_lazily(__name__, name, _LAZY)
