@@ -15,7 +15,7 @@ import msgspec
 from modd.concurrency.backoff import spread
 from modd.concurrency.blocks import async_block
 from modd.concurrency.lease import LeaseKeeper
-from modd.follower.cursor import TrackCursor, Cursors
+from modd.follower.cursor import Cursors, TrackCursor
 from modd.follower.log_reader import LogPage, LogReader
 from modd.follower.track import TrackSource
 from modd.follower.track_lease import TrackLease

@@ -11,8 +11,8 @@ import anyio
 from modd.concurrency.backoff import DoublingPause
 from modd.concurrency.cancellation import error_of
 from modd.core import log_error
-from modd.follower.cursor import TrackCursor, CursorFailure, Cursors, StoredCursor
-from modd.follower.track import TrackBatch, EventFailure, LoggedEvent, Track
+from modd.follower.cursor import CursorFailure, Cursors, StoredCursor, TrackCursor
+from modd.follower.track import EventFailure, LoggedEvent, Track, TrackBatch
 from modd.follower.track_lease import TrackLease
 from modd.ports.errors import Conflict, StoreError
 from modd.ports.storage import Storage

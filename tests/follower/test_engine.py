@@ -7,7 +7,7 @@ from typing import Any
 import anyio
 import pytest
 
-from modd.follower.cursor import TrackCursor, Cursors
+from modd.follower.cursor import Cursors, TrackCursor
 from tests.follower.tracks import Noting, append, engine_of, loop_of, run_to_end
 
 pytestmark = pytest.mark.anyio
