@@ -16,8 +16,8 @@ from modd.testing.aggregate_scenario import ALIKE, differing_lines
 S = TypeVar("S")
 
 
-class FlowInstance(msgspec.Struct, Generic[S], frozen=True):
-    """An instance of a flow.
+class FlowSituation(msgspec.Struct, Generic[S], frozen=True):
+    """The situation of an instance of a flow.
 
     state: its state; None before it begins and after its end. timeouts: those that are set, with their seconds.
     has_ended: True after its end. commands: those of the last event. passed_over: the reason for which the last event
@@ -30,7 +30,7 @@ class FlowInstance(msgspec.Struct, Generic[S], frozen=True):
     commands: tuple[Command[Any], ...] = ()
     passed_over: str = ""
 
-    def after(self, flow: Flow[S], event: Message | Timeout) -> FlowInstance[S]:
+    def after(self, flow: Flow[S], event: Message | Timeout) -> FlowSituation[S]:
         """Return the instance after an event, or after a timeout that is due. Raises as `modd.flow.Flow` does."""
         reason = self._find_reason(flow, event)
         if reason:
@@ -40,11 +40,11 @@ class FlowInstance(msgspec.Struct, Generic[S], frozen=True):
             before = {name: seconds for name, seconds in before.items() if name != event.name}
         step = flow.decide(self.state, event)
         if step is None:
-            return FlowInstance(self.state, before)
+            return FlowSituation(self.state, before)
         if step.state is None:
-            return FlowInstance(has_ended=True, commands=step.commands)
+            return FlowSituation(has_ended=True, commands=step.commands)
         flow.states.encode(step.state)  # one that would not come back is an error here, too
-        return FlowInstance(step.state, step.due_times(before, 0), commands=step.commands)
+        return FlowSituation(step.state, step.due_times(before, 0), commands=step.commands)
 
     def _find_reason(self, flow: Flow[S], event: Message | Timeout) -> str:
         """Return the reason for which an event is passed over; empty if it is not."""
@@ -67,7 +67,7 @@ class GivenFlow(Generic[S]):
     """
 
     def __init__(self, flow: Flow[S], past: Sequence[Message | Timeout]) -> None:
-        self._flow, self._instance = flow, FlowInstance[S]()
+        self._flow, self._instance = flow, FlowSituation[S]()
         for event in past:
             self._instance = self._instance.after(flow, _checked_event(event))
 
@@ -87,7 +87,7 @@ class WhenFlow(Generic[S]):
     The methods raise `AssertionError` with the difference, and with the reason if the event was passed over.
     """
 
-    def __init__(self, event: Message | Timeout, before: FlowInstance[S], after: FlowInstance[S]) -> None:
+    def __init__(self, event: Message | Timeout, before: FlowSituation[S], after: FlowSituation[S]) -> None:
         self._event, self._before, self._after = event, before, after
 
     def then(self, *commands: Command[Any]) -> None:
