@@ -14,6 +14,7 @@ PACKAGES = (
     "",
     ".cqrs",
     ".aggregate",
+    ".service",
     ".middleware",
     ".parts",
     ".ports",
