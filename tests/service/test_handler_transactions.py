@@ -104,8 +104,7 @@ async def test_a_decision_that_another_writer_overtook_is_made_anew_from_what_it
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(overtake)
-        told = await handler_of(hooks, load=load)(Asked("hang ada"))
-    assert told == (Told("ada: Full 1 hooks"),)
+        assert await handler_of(hooks, load=load)(Asked("hang ada")) == (Told("ada: Full 1 hooks"),)
     assert await hooks.owners() == ("bob",)
     assert hooks.loads == [True, True]
 
