@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dis
 import gc
+import os
 import random
 import sys
 from collections.abc import Callable
@@ -74,6 +75,10 @@ CLOCK_WITHOUT = {"asctime": 1, "gmtime": 1, "strftime": 2}
 """Functions of `time` that read the clock if they get fewer arguments than this."""
 
 
+ZONE_WITHOUT = {"astimezone": 1, "fromtimestamp": 2}
+"""Methods of `datetime.datetime` that take the time zone of the environment if they get fewer arguments than this."""
+
+
 PYTHON_FUNCTIONS: dict[str, dict[str, str]] = {
     "secrets": {name: f"secrets.{name}" for name in ("randbelow", "token_bytes", "token_hex", "token_urlsafe")},
     "socket": {"socket.__init__": "socket.socket"},
@@ -104,6 +109,10 @@ HIDDEN = getattr(random.random, "__self__", None)
 """The instance that the functions of `random` share."""
 
 
+LIBRARY = (os.path.join(os.path.dirname(os.__file__), ""), "<frozen ")
+"""The beginnings of the file names of the standard library."""
+
+
 DEBUGGERS = frozenset({"bdb", "pdb"})
 
 
@@ -122,9 +131,8 @@ def find_impure_c_call(function: Any, owner: Any, arguments: Callable[[], int | 
     name: str = function.__name__
     if isinstance(owner, ModuleType):
         return _find_in_module(owner.__name__, name, arguments)
-    if isinstance(owner, type):
-        reads_clock = issubclass(owner, date) and name in ("now", "today", "utcnow")
-        return f"{owner.__module__}.{owner.__qualname__}.{name}" if reads_clock else None
+    if isinstance(owner, date) or (isinstance(owner, type) and issubclass(owner, date)):
+        return _find_in_datetime(owner if isinstance(owner, type) else type(owner), name, arguments)
     if owner is HIDDEN:
         return f"random.{name}"
     return f"{type(owner).__qualname__}.{name}" if _is_outside(owner) else None
@@ -137,6 +145,16 @@ def _find_in_module(module: str, name: str, arguments: Callable[[], int | None])
     if functions is EVERY or name in functions or (module == "time" and _reads_clock(name, arguments)):
         return ".".join(filter(None, [PUBLIC_NAMES.get(module, module), name]))
     return None
+
+
+def _find_in_datetime(kind: type, name: str, arguments: Callable[[], int | None]) -> str | None:
+    """Return the name of a method that reads the clock, or the time zone of the environment."""
+    if name in ZONE_WITHOUT:
+        number = arguments()
+        is_impure = number is not None and number < ZONE_WITHOUT[name]
+    else:
+        is_impure = name in ("now", "today", "utcnow")
+    return f"{kind.__module__}.{kind.__qualname__}.{name}" if is_impure else None
 
 
 def _reads_clock(name: str, arguments: Callable[[], int | None]) -> bool:
@@ -175,6 +193,18 @@ def count_arguments(code: CodeType, offset: int) -> int | None:
     """Return the number of arguments of the call at an instruction; None if the instruction does not tell."""
     operation = dis.opname[code.co_code[offset]]
     return code.co_code[offset + 1] if operation in ("CALL", "CALL_KW", "PRECALL") else None
+
+
+def find_place(caller: FrameType, guard: CodeType) -> str:
+    """Return file and line of an impure call: that of the standard library is told by the line that called it."""
+    frame, around = caller, caller.f_back
+    while _is_of_library(frame.f_code.co_filename) and around is not None and around.f_code is not guard:
+        frame, around = around, around.f_back
+    return f"{frame.f_code.co_filename}, line {frame.f_lineno}"
+
+
+def _is_of_library(file: str) -> bool:
+    return file.startswith(LIBRARY) and "site-packages" not in file and "dist-packages" not in file
 
 
 def is_left_out(caller: FrameType | None, guard: CodeType) -> bool:

@@ -11,7 +11,7 @@ from types import BuiltinFunctionType, CodeType, FrameType, MethodDescriptorType
 from typing import Any
 
 from modd.service.errors import ImpureCall
-from modd.service.impure_calls import count_arguments, find_impure_c_call, find_impure_start, is_left_out
+from modd.service.impure_calls import count_arguments, find_impure_c_call, find_impure_start, find_place, is_left_out
 
 MONITORING: Any = getattr(sys, "monitoring", None)
 
@@ -53,8 +53,7 @@ class Watch:
     def _refuse(self, call: str, caller: FrameType | None) -> None:
         if caller is None or is_left_out(caller, self._guard):
             return
-        place = f"{caller.f_code.co_filename}, line {caller.f_lineno}"
-        self._note(ImpureCall(self._function, call, place))
+        self._note(ImpureCall(self._function, call, find_place(caller, self._guard)))
         assert self.found is not None
         raise self.found
 

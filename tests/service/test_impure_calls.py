@@ -23,6 +23,7 @@ from modd.service.impure_calls import (
     count_arguments,
     find_impure_c_call,
     find_impure_start,
+    find_place,
     is_left_out,
 )
 from modd.service.watch import Watch
@@ -86,9 +87,14 @@ def test_a_call_in_c_that_works_on_its_arguments_alone_is_pure(function: Any) ->
         (time.strftime, 2, False),
         (time.asctime, 0, True),
         (time.asctime, 1, False),
+        (datetime.fromtimestamp, 1, True),
+        (datetime.fromtimestamp, 2, False),
+        (datetime.fromtimestamp, None, False),
+        (datetime(2020, 1, 1).astimezone, 0, True),
+        (datetime(2020, 1, 1).astimezone, 1, False),
     ],
 )
-def test_a_function_of_time_that_is_given_a_time_reads_no_clock(
+def test_a_function_that_is_given_a_time_or_a_zone_reads_none(
     function: Any, arguments: int | None, is_impure: bool
 ) -> None:
     # WM-48
@@ -250,6 +256,15 @@ def test_a_debugger_in_the_guarded_function_is_left_out() -> None:
     scope: dict[str, Any] = {"__name__": "pdb", "look": look}
     exec("def function(): return look()", scope)
     assert run(scope["function"]) is True
+
+
+def test_the_place_of_a_call_is_outside_of_the_standard_library_but_inside_of_the_guard() -> None:
+    # WM-48
+    frame = sys._getframe()
+    assert find_place(frame, code_of(run)) == f"{__file__}, line {frame.f_lineno}"
+    library = frame_of(os.environ.copy)
+    assert find_place(library, code_of(run)).startswith(f"{__file__}, line ")
+    assert find_place(library, code_of(frame_of)) == f"{library.f_code.co_filename}, line {library.f_lineno}"
 
 
 def test_a_watch_looks_at_the_events_of_a_profiler() -> None:

@@ -44,6 +44,8 @@ IMPURE: list[tuple[Callable[[], object], str]] = [
     (lambda: time.time(*[]), "time.time"),
     (lambda: time.strftime("%Y"), "time.strftime"),
     (lambda: datetime.now(UTC), "datetime.datetime.now"),
+    (lambda: datetime.fromtimestamp(5), "datetime.datetime.fromtimestamp"),
+    (lambda: datetime(2020, 1, 1, tzinfo=UTC).astimezone(), "datetime.datetime.astimezone"),
     (lambda: random.random(), "random.random"),
     (lambda: random.shuffle([1, 2]), "random.shuffle"),
     (lambda: random.Random(), "random.Random"),
@@ -88,11 +90,28 @@ def test_the_place_is_the_line_that_made_the_call() -> None:
     assert raised.value.place == f"{__file__}, line {reads_the_clock.__code__.co_firstlineno + 1}"
 
 
+@pytest.mark.parametrize("function", [lambda: Path(__file__).read_text(), lambda: os.getenv("PATH"), Path.cwd])
+def test_a_call_inside_the_standard_library_is_told_by_the_line_that_called_that(function: Any) -> None:
+    # WM-48
+    with pytest.raises(ImpureCall) as raised:
+        pure(lambda: function())()
+    assert raised.value.place.startswith(f"{__file__}, line ")
+
+
+def test_a_function_of_the_standard_library_may_be_guarded_itself() -> None:
+    # WM-48
+    with pytest.raises(ImpureCall, match=r"getenv is to be pure, and calls os.environ in .*os.*, line "):
+        pure(os.getenv)("PATH")
+
+
 @pytest.mark.parametrize(
     "function",
     [
         lambda: datetime.strptime("2020", "%Y"),
         lambda: datetime.fromtimestamp(5, UTC),
+        lambda: datetime.fromtimestamp(5, tz=UTC),
+        lambda: datetime(2020, 1, 1, tzinfo=UTC).astimezone(UTC),
+        lambda: datetime(2020, 1, 1, tzinfo=UTC).isoformat(),
         lambda: time.gmtime(5),
         lambda: time.strftime("%Y", (2020, 1, 1, 0, 0, 0, 0, 1, 0)),
         lambda: random.Random(5).random(),
@@ -297,6 +316,26 @@ def test_a_debugger_and_coverage_go_on_in_a_guard_and_after_it() -> None:
 
 def inside_the_guard(value: int) -> int:
     return value
+
+
+@pytest.mark.skipif(not hasattr(sys, "monitoring"), reason="of Python 3.12 and later")
+@pytest.mark.parametrize("tools", [(4,), (3, 4)])
+def test_tools_of_others_are_left_alone_and_the_profiler_stands_in_if_they_have_all_numbers(
+    tools: tuple[int, ...],
+) -> None:
+    # WM-48
+    monitoring = sys.monitoring  # type: ignore[attr-defined]
+    for tool in tools:
+        monitoring.use_tool_id(tool, "another")
+    try:
+        for _ in range(2):
+            with pytest.raises(ImpureCall, match=r"time\.time"):
+                pure(reads_the_clock_deep_inside)()
+        assert {monitoring.get_tool(tool) for tool in tools} == {"another"}
+        assert sys.getprofile() is None
+    finally:
+        for tool in tools:
+            monitoring.free_tool_id(tool)
 
 
 def test_each_step_of_a_generator_is_guarded_and_nothing_between_them() -> None:
