@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import time
 from typing import Annotated, Any
 
 import pytest
@@ -10,6 +11,7 @@ from modd import InvalidOption, Sensitive, Value
 from modd.aggregate import Rejected
 from modd.cqrs import Actor, Command, Event, Unencodable
 from modd.flow import Flow, Timeout, UnknownTimeout, WrongStep, go, timeout
+from modd.service import ImpureCall
 from modd.testing import given
 from tests.flow.orders import (
     Cancel,
@@ -198,6 +200,16 @@ def test_errors_of_the_flow_are_raised_in_the_test() -> None:
         given(flow_of(Open("7")), Opened("7"))
     with pytest.raises(UnknownTimeout):
         given(fulfilment, PLACED).when(Timeout("paiment"))
+
+
+def test_a_function_that_is_not_pure_is_found_in_the_test() -> None:
+    # WM-50
+    def placed_now(state: int, event: Opened) -> Any:
+        return go(int(time()))
+
+    flow = Flow("impure", state=0, identity="order", begins={Opened: placed_now})
+    with pytest.raises(ImpureCall, match=r"placed_now is to be pure, and calls time\.time"):
+        given(flow).when(Opened("7"))
 
 
 @pytest.mark.parametrize("event", [OrderPlaced, "payment", None])
