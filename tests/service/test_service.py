@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -99,6 +100,18 @@ def test_a_guarded_service_refuses_impure_calls_at_each_call() -> None:
                 service.execute(Take("ada"))
         assert Service(function).execute(Take("ada"))
     assert Service(decide, guarded=True).execute(Hang("ada"), Coats()) == (Hung("ada", 0),)
+
+
+def test_a_service_that_is_not_guarded_watches_nothing() -> None:
+    # WM-48
+    def watched(command: Take) -> Taken:
+        monitoring = getattr(sys, "monitoring", None)
+        tools = [] if monitoring is None else [monitoring.get_tool(tool) for tool in range(6)]
+        return Taken(f"{'modd.service.pure' in tools or sys.getprofile() is not before}")
+
+    before = sys.getprofile()
+    assert Service(watched).execute(Take("ada")) == (Taken("False"),)
+    assert Service(watched, guarded=True).execute(Take("ada")) == (Taken("True"),)
 
 
 def test_a_service_knows_the_name_and_the_model_of_its_function() -> None:
