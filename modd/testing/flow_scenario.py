@@ -40,7 +40,12 @@ class FlowSituation(msgspec.Struct, Generic[S], frozen=True):
         before = self.timeouts
         if isinstance(event, Timeout):  # it comes once
             before = {name: seconds for name, seconds in before.items() if name != event.name}
+        state = flow.state if self.state is None else self.state
+        stored = flow.states.encode(state)
         step = flow.decide(self.state, event)
+        if flow.states.encode(state) != stored:
+            cure = "return a new one, such as msgspec.structs.replace(state, ...)"
+            raise AssertionError(f"the state was changed in place by the function for {event!r}; {cure}")
         if step is None:
             return FlowSituation(self.state, before)
         if step.state is None:
