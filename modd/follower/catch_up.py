@@ -52,6 +52,8 @@ class CatchUp:
             if not await self._commands.is_idle(last):
                 return False
             last = await self._store.events.last()
+        if self._engine.is_paused:
+            return False
         standings = [(run.track.part, await self._engine.standing(key)) for key, run in self._engine.runs.items()]
         for part, cursor in standings:
             if cursor is not None and cursor.failure is not None:
