@@ -8,8 +8,9 @@ import anyio
 import pytest
 
 from modd.follower.cursor import Cursors, TrackCursor
+from modd.ports import DocumentConflict
 from tests.follower.conftest import Clock
-from tests.follower.tracks import Noting, append, engine_of, loop_of, run_to_end
+from tests.follower.tracks import Notes, Noting, append, engine_of, loop_of, run_to_end
 
 pytestmark = pytest.mark.anyio
 
@@ -243,3 +244,21 @@ async def test_a_track_whose_cursor_is_gone_is_asked_for_again(store: Any) -> No
             pass
     assert opened == [track.key] * 2
     assert await track.noted() == ["a"]
+
+
+async def test_a_conflict_at_an_event_that_could_not_be_written_before_is_no_failure_of_it(store: Any) -> None:
+    track, errors = Noting(store), [ValueError("odd"), DocumentConflict("notes", "all")]
+
+    class Twice(Notes):
+        async def write(self) -> None:
+            if errors:
+                raise errors.pop(0)
+            await super().write()
+
+    async def prepare(events: Any) -> Notes:
+        return Twice(track, [event.type for event in events])
+
+    track.prepare = prepare  # type: ignore[method-assign]
+    await append(store, "a")
+    await run_to_end(engine_of(store, track))
+    assert (errors, await track.noted()) == ([], ["a"])

@@ -146,15 +146,13 @@ async def test_catching_up_goes_on_by_itself_when_the_run_ends(store: Any) -> No
     desk = CommandBus()
     desk.register(Ship, wait)
     flow = Flow("slow", state=Fulfilment, identity="order", begins={Placed: lambda flow, _: end(Ship("7"))})
-    follower = Follower(store, [flow], commands=desk, poll=0.05)
+    follower = Follower(store, [flow], commands=desk, poll=0.02, drain=0)
     await shop.send(Place("7"))
     with anyio.fail_after(60):
-        async with anyio.create_task_group() as tasks, anyio.create_task_group() as runs:
-            runs.start_soon(follower.run)
-            await anyio.wait_all_tasks_blocked()
-            tasks.start_soon(follower.catch_up)
-            await anyio.sleep(0.1)
-            follower.stop()
+        async with anyio.create_task_group() as tasks:
+            async with running(follower):
+                tasks.start_soon(follower.catch_up)
+                await until(lambda: follower._commands is not None and follower._commands.worker.in_flight > 0)
             release.set()
     assert await store.queue("follower commands").stats() == await store.queue("none").stats()
 

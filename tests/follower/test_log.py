@@ -9,10 +9,11 @@ import pytest
 from modd.cqrs import Codec
 from modd.follower.cursor import Cursors, TrackCursor
 from modd.follower.log_reader import LogReader
+from modd.follower.track_lease import TrackLease
 from modd.ports import Item, StoreError
 from modd.ports.tagged import TYPE_HEADER
 from tests.follower.shop import Placed
-from tests.follower.tracks import Noting, engine_of, run_to_end
+from tests.follower.tracks import Noting, engine_of, log, run_to_end
 
 pytestmark = pytest.mark.anyio
 
@@ -52,3 +53,13 @@ async def test_the_reader_of_the_log_knows_types_of_both_formats_and_no_others(s
     assert (await reader.event(1)).type == "Placed"
     with pytest.raises(LookupError, match="no event at position 9"):
         await reader.event(9)
+
+
+async def test_a_lease_is_lost_once(store: Any, caplog: Any) -> None:
+    lease = TrackLease(store.locks, "any", 30, log)
+    assert await lease.acquire()
+    assert await lease.acquire()
+    lease.lose()
+    lease.lose()
+    assert caplog.text.count("was lost") == 1
+    assert not await lease.acquire()
