@@ -14,7 +14,7 @@ from modd.flow import End, Flow, Go, Timeout, end, go, timeout
 from modd.follower import Follower
 from modd.stores import SqliteStore
 
-# Orders ---------------------------------------------------------------------------------------------------------------
+# Orders
 
 
 class Order(Value, frozen=True):
@@ -79,7 +79,7 @@ orders = Aggregate(
     },
 )
 
-# Stock: it knows of no orders -----------------------------------------------------------------------------------------
+# Stock: it knows of no orders
 
 
 class Shelf(Value, frozen=True):
@@ -138,7 +138,7 @@ stock = Aggregate(
     },
 )
 
-# Payments -------------------------------------------------------------------------------------------------------------
+# Payments
 
 
 class Payment(Value, frozen=True):
@@ -197,7 +197,7 @@ payments = Aggregate(
     },
 )
 
-# The flow: from the order to its confirmation, or back ----------------------------------------------------------------
+# The flow: from the order to its confirmation, or back
 
 
 class Fulfilment(Value, frozen=True):
@@ -243,7 +243,7 @@ fulfilment = Flow(
     timeouts={"payment": unpaid},
 )
 
-# The story ------------------------------------------------------------------------------------------------------------
+# The story
 
 
 class Clock:
