@@ -14,7 +14,7 @@ from bench.cases import Case, Run, expect, times_as_fast
 from modd.aggregate import Aggregate
 from modd.stores import MemoryStore
 
-EVENTS = 20_000
+EVENTS = 100_000
 """Events of the instance that is replayed."""
 SHORT = 10_000
 """Events of the instance that is loaded with a snapshot."""
@@ -97,7 +97,7 @@ def replay_in_memory() -> Case:
 
     return Case(
         "aggregate: replay in memory",
-        replays(totals(store)),
+        replays(totals(store), EVENTS),
         folds(lambda: bodies),
         times_as_fast,
         must=0.7,
@@ -117,7 +117,7 @@ def replay_in_file(folder: Path) -> Case:
 
     return Case(
         "aggregate: replay in a file",
-        replays(totals(file.store)),
+        replays(totals(file.store), EVENTS),
         folds(rows),
         times_as_fast,
         must=0.6,
@@ -148,7 +148,7 @@ def load_with_snapshots(folder: Path) -> Case:
     )
 
 
-def replays(aggregate: Aggregate[Total], events: int = EVENTS) -> Run:
+def replays(aggregate: Aggregate[Total], events: int) -> Run:
     """Return a run that reads the instance so many times."""
 
     async def run(sends: int) -> None:

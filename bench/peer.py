@@ -8,7 +8,7 @@ from pathlib import Path
 from uuid import UUID
 
 from bench.accounts import BATCH, Add, EventFile, Total, fill, totals
-from bench.aggregates import EVENTS, replays
+from bench.aggregates import replays
 from bench.cases import Case, expect, times_as_fast
 from bench.durable import spread
 from modd.aggregate import Aggregate
@@ -27,6 +27,8 @@ except ModuleNotFoundError as missing:
 
 ACCOUNTS = 100
 """Instances that get commands in turn, and commands at once where there are several."""
+EVENTS = 20_000
+"""Events of the instance that is replayed; the peer takes half a second for them."""
 CACHE = {"AGGREGATE_CACHE_MAXSIZE": "1024"}
 """Settings of the peer: it keeps as many instances in memory as modd does, and reads the events that are new."""
 ALONE = CACHE | {"AGGREGATE_CACHE_FASTFORWARD": "n"}
@@ -75,8 +77,8 @@ class Accounts(Application[UUID]):
 
     def fill(self, id: UUID, events: int) -> None:
         """Record events that are not measured."""
+        account: Account = self.repository.get(id)
         for _ in range(events // BATCH):
-            account: Account = self.repository.get(id)
             for _ in range(BATCH):
                 account.add(1)
             self.save(account)
