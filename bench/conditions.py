@@ -26,11 +26,6 @@ def subscription(number: int) -> Item:
     return Item(BODY, {"type": TYPE}, tags=(f"course:{number % 1000}", f"student:{number % 10_000}", "year:2026"))
 
 
-def query(writer: int) -> Tagged:
-    """Return the condition of a writer: the events of its course, and the subscriptions of a student."""
-    return Tagged(f"course:{writer}") | Tagged(f"student:{writer}", types=[TYPE])
-
-
 def condition_cases(folder: Path) -> list[Case]:
     """Return the case; its files are made in the folder."""
     return [append_on_condition(folder)]
@@ -44,7 +39,8 @@ def append_on_condition(folder: Path) -> Case:
 
     async def append_where(writer: int) -> None:
         item = subscription(writer)
-        last = await conditional.append_where(f"course/{writer}", [item], query(writer), positions[writer])
+        condition = Tagged(f"course:{writer}")
+        last = await conditional.append_where(f"course/{writer}", [item], condition, positions[writer])
         assert last is not None
         positions[writer] = last
 
