@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, Generic, TypeVar, overload
 
 from modd.aggregate.aggregate import NAME
-from modd.aggregate.fold import annotated_types, check_plain_function, checked_state
-from modd.aggregate.streams import identity_function
-from modd.checks import checked_count
-from modd.core import Message, name_of, wire_name
+from modd.aggregate.event_codec import checked_codec
+from modd.aggregate.fold import checked_events, checked_state
+from modd.checks import checked_callable, checked_count
+from modd.core import Message, wire_name
 from modd.cqrs.codec import Codec
 from modd.errors import InvalidOption
 from modd.ports.storage import Storage
@@ -93,10 +94,13 @@ class Projection(Generic[S]):
             raise InvalidOption("name", name, "give a name of letters, digits, - and _")
         if (tables is None) is (state is None):
             raise InvalidOption("tables", tables, "give either tables, or a state and a key")
-        self.name, self.tables, self.state, self.key = name, tables, state, key
+        self.name, self.key = name, key
         self.version = checked_count("version", version)
-        self.events = _functions(events, in_tables=state is None)
-        self.codec = _checked_codec(codec, self.events)
+        self.events: Functions = checked_events(events) if tables is None else checked_events(events, "(event, rows)", 0)
+        self.codec = checked_codec(codec, self.events)
+        self.tables = None if tables is None else checked_tables(tables)
+        self.state: S = None if state is None else _checked_initial(state)
+        """The state of a key without events; None for a projection with tables."""
         self.types: frozenset[str] = frozenset(map(wire_name, self.events)) | self.codec.former_names
         """The names of its events on the wire, former names included."""
         self.content: Content = self._content()
@@ -125,44 +129,29 @@ class Projection(Generic[S]):
         await self._inline.apply(store, events)
 
     def _content(self) -> Content:
-        if self.state is None:
-            if self.key is not None:
-                raise InvalidOption("key", self.key, "a key belongs to a state; the rows of tables have keys of their own")
-            return TableContent(self.name, checked_tables(self.tables), self.events)
-        if self.key is None:
-            raise InvalidOption("key", self.key, "give the field of the events whose value is the key of the state")
-        key = _key_function(self.key, [*self.events])
-        return StateContent(self.name, checked_decodable(checked_state(self.state)), key, self.events)
+        if self.tables is None:
+            if self.key is None:
+                cure = "give the field of the events whose value is the key of the state, or a function of an event"
+                raise InvalidOption("key", self.key, cure)
+            return StateContent(self.name, self.state, _key_function(self.key, self.events), self.events)
+        if self.key is not None:
+            raise InvalidOption("key", self.key, "a key is for a state; the rows of tables have keys of their own")
+        return TableContent(self.name, self.tables, self.events)
 
 
-def _functions(events: Any, *, in_tables: bool) -> Functions:
-    """Return functions by type of event, from a mapping or from a list of annotated functions. Raises `InvalidOption`."""
-    form = "(event, rows)" if in_tables else "(state, event) -> state"
-    position = 0 if in_tables else 1
-    pairs = events.items() if isinstance(events, Mapping) else _by_annotation(events, position)
-    found: Functions = {}
-    for kind, function in pairs:
-        if not (isinstance(kind, type) and issubclass(kind, Message)):
-            raise InvalidOption("events", kind, "give a function for each type of event")
-        check_plain_function("events", function, f"give a function {form} for {kind.__qualname__}")
-        if kind in found:
-            raise InvalidOption("events", kind, f"it has a function already: {name_of(found[kind])}")
-        found[kind] = function
-    if not found:
-        raise InvalidOption("events", events, f"give a function {form} for each type of event")
-    return found
+def _checked_initial(state: Any) -> Any:
+    return checked_decodable(checked_state(state))
 
 
-def _by_annotation(events: Any, position: int) -> list[tuple[Any, Any]]:
-    if callable(events) or isinstance(events, str) or not isinstance(events, Iterable):
-        raise InvalidOption("events", events, "give a mapping from type to function, or a list of functions")
-    return [(kind, function) for function in events for kind in _types_of(function, position)]
-
-
-def _types_of(function: Any, position: int) -> Iterable[Any]:
-    types = annotated_types(function, position) if callable(function) else ()
-    if not types:
-        place = ("first", "second")[position]
-        cure = f"annotate its {place} parameter with the type of event, or give a mapping from type to function"
-        raise InvalidOption("events", function, cure)
-    return types
+def _key_function(key: Any, events: Iterable[type]) -> Callable[[Any], Any]:
+    """Return a function that reads the key of an event. Raises `InvalidOption`."""
+    if not isinstance(key, str):
+        function: Callable[[Any], Any] = checked_callable(
+            "key", key, "give the name of a field, or a function of the event"
+        )
+        return function
+    for kind in events:
+        if key not in getattr(kind, "__struct_fields__", ()):
+            cure = f"{kind.__qualname__} has no such field; name one that each event has, or give a function"
+            raise InvalidOption("key", key, cure)
+    return attrgetter(key)
