@@ -12,7 +12,7 @@ from modd.aggregate.boundaries import Boundaries
 from modd.aggregate.chain import Chain, On, checked_commands, decider_chain
 from modd.aggregate.decider import Decider
 from modd.aggregate.errors import CommandRejected
-from modd.aggregate.event_codec import EventCodec
+from modd.aggregate.event_codec import EventCodec, checked_codec
 from modd.aggregate.explanation import Explanation, explain
 from modd.aggregate.fold import Fold, checked_events, checked_state
 from modd.aggregate.history import Change, changes
@@ -37,7 +37,6 @@ from modd.core import (
     message_of,
     open_origin,
     takes_by_name,
-    wire_name,
 )
 from modd.cqrs.arguments import Resources, checked_resources
 from modd.cqrs.chain import Middleware

@@ -1,8 +1,9 @@
 """The builds of a projection in a store: the one that serves, and the one that is being made beside it.
 
-Example: version 1 serves in build 1. A process with version 2 begins build 2, with a cursor of its own, and fills it from
-the first event; processes with version 1 go on with build 1 meanwhile. When build 2 has come to the end of the log, one
-commit makes it the live one, removes the tables of build 1, and deletes its cursor, by which the older processes notice.
+Example: version 1 serves in build 1. A process with version 2 begins build 2, with a cursor of its own, and fills it
+from the first event; processes with version 1 go on with build 1 meanwhile. When build 2 has come to the end of the
+log, one commit makes it the live one, removes the tables of build 1, and deletes its cursor, by which the older
+processes notice.
 Each step is a new `Registration`; the writes follow from the difference to the one before (`Builds.change`).
 """
 

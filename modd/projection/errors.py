@@ -38,8 +38,8 @@ class TableInUse(ModdError, RuntimeError):
     def __init__(self, table: str, projection: str) -> None:
         self.table, self.projection = table, projection
         super().__init__(
-            f"the file has a table or a view {table}, which the projection {projection} needs for itself; rename one of "
-            "the two"
+            f"the file has a table or a view {table}, which the projection {projection} needs for itself; rename one "
+            "of the two"
         )
 
 

@@ -35,11 +35,11 @@ class CursorPosition(msgspec.Struct):
 class InlineWriter:
     """Writes a projection in the commit of the events.
 
-    The registration is remembered from the first commit on, and each commit checks that it is still the one in the store:
-    to read it for each command would take longer than to write.
+    The registration is remembered from the first commit on, and each commit checks that it is still the one in the
+    store: to read it for each command would take longer than to write.
 
-    projection, version: those of the projection. content: the kind of its content. kinds: the types of its events. types:
-    their names on the wire.
+    projection, version: those of the projection. content: the kind of its content. kinds: the types of its events.
+    types: their names on the wire.
     """
 
     def __init__(

@@ -96,7 +96,9 @@ class Projection(Generic[S]):
             raise InvalidOption("tables", tables, "give either tables, or a state and a key")
         self.name, self.key = name, key
         self.version = checked_count("version", version)
-        self.events: Functions = checked_events(events) if tables is None else checked_events(events, "(event, rows)", 0)
+        self.events: Functions = (
+            checked_events(events) if tables is None else checked_events(events, "(event, rows)", 0)
+        )
         self.codec = checked_codec(codec, self.events)
         self.tables = None if tables is None else checked_tables(tables)
         self.state: S = None if state is None else _checked_initial(state)

@@ -150,7 +150,9 @@ class StateContent(Generic[S]):
     def _checked_key(self, key: Any, event: Any) -> str:
         if isinstance(key, int) and not isinstance(key, bool):
             return str(key)
-        cure = f"the key of {wire_name(type(event))} must be a text that is not empty, a whole number, or None for no key"
+        cure = (
+            f"the key of {wire_name(type(event))} must be a text that is not empty, a whole number, or None for no key"
+        )
         raise InvalidOption("key", key, cure)
 
 
