@@ -27,18 +27,19 @@ class Projection(Generic[S]):
     """A read model that is made from the events of the log: in tables of the file, or as a state for each key.
 
     Its functions are sync and without effects, because events are read again when a projection is built anew. A
-    `modd.follower.Follower` carries the events to it; or give it to an aggregate as ``inline=[projection]``, which writes
-    it in the commit of the events.
+    `modd.follower.Follower` carries the events to it; or give it to an aggregate as ``inline=[projection]``, which
+    writes it in the commit of the events.
 
     name: letters, digits, ``-`` and ``_``. It names the projection in the store, so do not change it.
-    events: a function for each type of event, or a list of functions with annotations. With ``tables``, it takes the event
-        and `Rows`; with ``state``, it takes the state and the event and returns the next state, or None to remove it.
+    events: a function for each type of event, or a list of functions with annotations. With ``tables``, it takes the
+        event and `Rows`; with ``state``, it takes the state and the event and returns the next state, or None to remove
+        it.
     tables: the columns of each table, as SQL. Anybody reads a table under its name, which is a view; the build of each
         version has tables of its own.
     state: in place of ``tables``, a class whose fields have defaults, or an initial value: the state of a key without
         events.
-    key: for ``state``, a field of the events, or a function of an event, that returns a text or a whole number; None for
-        an event of no key.
+    key: for ``state``, a field of the events, or a function of an event: a text or a whole number, None for an event of
+        no key.
     version: a number that you raise when the functions, the tables or the states change; 1 by default. A follower then
         builds the projection anew, beside the one that serves.
     codec: a `modd.cqrs.Codec` of the events, with upcasters for older versions; by default one without.
@@ -96,12 +97,11 @@ class Projection(Generic[S]):
             raise InvalidOption("tables", tables, "give either tables, or a state and a key")
         self.name, self.key = name, key
         self.version = checked_count("version", version)
-        self.events: Functions = (
-            checked_events(events) if tables is None else checked_events(events, "(event, rows)", 0)
-        )
+        form = () if tables is None else ("(event, rows)", 0)
+        self.events: Functions = checked_events(events, *form)
         self.codec = checked_codec(codec, self.events)
         self.tables = None if tables is None else checked_tables(tables)
-        self.state: S = None if state is None else _checked_initial(state)
+        self.state: Any = None if state is None else checked_decodable(checked_state(state))
         """The state of a key without events; None for a projection with tables."""
         self.types: frozenset[str] = frozenset(map(wire_name, self.events)) | self.codec.former_names
         """The names of its events on the wire, former names included."""
@@ -139,10 +139,6 @@ class Projection(Generic[S]):
         if self.key is not None:
             raise InvalidOption("key", self.key, "a key is for a state; the rows of tables have keys of their own")
         return TableContent(self.name, self.tables, self.events)
-
-
-def _checked_initial(state: Any) -> Any:
-    return checked_decodable(checked_state(state))
 
 
 def _key_function(key: Any, events: Iterable[type]) -> Callable[[Any], Any]:

@@ -57,8 +57,8 @@ class StateChanges:
 class StateContent(Generic[S]):
     """States by key, each folded from the events of its key.
 
-    projection: the name of the projection. initial: the state of a key without events. key: returns the key of an event.
-    functions: those of the projection, by type of event.
+    projection: the name of the projection. initial: the state of a key without events. key: returns the key of an
+    event. functions: those of the projection, by type of event.
     """
 
     tables: tuple[str, ...] = ()
@@ -70,7 +70,7 @@ class StateContent(Generic[S]):
         self._encode = RoundTrip("json", None).encode_checked
 
     def key_of(self, event: Any) -> str | None:
-        """Return the key of an event; None for one that is of no key. Raises `InvalidOption` for anything but a text."""
+        """Return the key of an event; None for one that is of no key. Raises `InvalidOption` if it is no text."""
         key = self._key(event)
         if type(key) is str and key:
             return checked_text("key", key)
