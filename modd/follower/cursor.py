@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import suppress
-from typing import Any
 
 import msgspec
 
-from modd.ports.documents import Documents
 from modd.ports.errors import DocumentConflict
+from modd.ports.storage import Storage
 
 SPACE = "modd tracks"
 """The space of the documents."""
@@ -46,32 +46,60 @@ class Cursor(msgspec.Struct, frozen=True):
         return Cursor(position, self.turn + 1, failure)
 
 
+class StoredCursor(msgspec.Struct, frozen=True):
+    """A cursor as it was read.
+
+    cursor: the cursor. body: its bytes, which the next swap expects.
+    """
+
+    cursor: Cursor
+    body: bytes
+
+
 class Cursors:
     """The cursors of a store.
 
     store: a `modd.ports.Storage`.
     """
 
-    def __init__(self, store: Any) -> None:
-        self._documents: Documents = store.documents(SPACE)
+    def __init__(self, store: Storage) -> None:
+        self._documents = store.documents(SPACE)
 
-    async def load(self, key: str) -> Cursor | None:
+    async def load(self, key: str) -> StoredCursor | None:
         """Return the cursor of a track; None if it has none, because its build was dropped or never begun."""
         body = await self._documents.get(key)
-        return None if body is None else decode(body)
+        return None if body is None else StoredCursor(decode(body), body)
+
+    async def bodies(self, keys: Collection[str]) -> dict[str, bytes]:
+        """Return the bytes of the cursors of tracks, as far as they have one."""
+        return await self._documents.get_many(keys)
+
+    async def all(self) -> dict[str, Cursor]:
+        """Return the cursors of all tracks, by their keys."""
+        found: dict[str, Cursor] = {}
+        after = ""
+        while page := await self._documents.items(after):
+            found |= {key: decode(body) for key, body in page}
+            after = page[-1][0]
+        return found
 
     async def create(self, key: str, position: int = 0) -> None:
-        """Make a cursor unless there is one; in an open transaction, `DocumentConflict` is raised by its commit."""
+        """Make a cursor unless there is one.
+
+        In a transaction that defers its writes, `DocumentConflict` is raised by its commit if another was faster.
+        """
         if await self._documents.get(key) is None:
-            with suppress(DocumentConflict):  # another process was faster
+            with suppress(DocumentConflict):
                 await self._documents.swap(key, encode(Cursor(position)), None)
 
-    async def swap(self, key: str, after: Cursor | None, before: Cursor) -> None:
+    async def swap(self, key: str, after: Cursor | None, before: StoredCursor) -> StoredCursor | None:
         """Store the next cursor, or with None remove it. Raises `DocumentConflict` if the stored one has moved.
 
-        Make it the first write of a deferred transaction, so that no savepoint is needed.
+        Make it the first write of a transaction that defers its writes, so that no savepoint is needed.
         """
-        await self._documents.swap(key, None if after is None else encode(after), encode(before))
+        body = None if after is None else encode(after)
+        await self._documents.swap(key, body, before.body)
+        return None if after is None or body is None else StoredCursor(after, body)
 
 
 encode = msgspec.json.Encoder().encode

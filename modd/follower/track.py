@@ -110,6 +110,10 @@ class TrackSource(Protocol):
         """The name of the flow or the projection."""
         ...
 
+    async def live(self) -> str | None:
+        """Return the key of the cursor that `Follower.lag` tells of: that of the build that serves; None before."""
+        ...
+
     async def open(self) -> Sequence[Track]:
         """Return the tracks that this process is to move now, and see to it that each has a cursor (`Cursors.create`).
 
