@@ -5,7 +5,14 @@ versions of a projection in a store), `inline` (writing in the commit of the eve
 the log.
 """
 
-from modd.projection.errors import OutdatedProjection, ProjectionNotBuilt, TableInUse, UndecodableState, UnknownTable
+from modd.projection.errors import (
+    OutdatedProjection,
+    ProjectionNotBuilt,
+    RebuildFailed,
+    TableInUse,
+    UndecodableState,
+    UnknownTable,
+)
 from modd.projection.projection import Projection
 from modd.projection.reading import StoredStates
 from modd.projection.tables import Rows
@@ -14,6 +21,7 @@ __all__ = [
     "OutdatedProjection",
     "Projection",
     "ProjectionNotBuilt",
+    "RebuildFailed",
     "Rows",
     "StoredStates",
     "TableInUse",
