@@ -129,8 +129,9 @@ async def follow(store: Any, *projections: Projection[Any], batch: int | None = 
 
 
 async def rebuild(store: Any, projection: Projection[Any], progress: Callable[[int, int], object] | None = None) -> None:
-    """Build a projection anew."""
-    await Rebuild(ProjectionSource(projection, store, log), store, OPTIONS, log).run(progress)
+    """Build a projection anew, in steps of four events."""
+    options = EngineOptions(4, OPTIONS.backoff, OPTIONS.lease, OPTIONS.poll)
+    await Rebuild(ProjectionSource(projection, store, log), store, options, log).run(progress)
 
 
 async def content(store: Any, projection: Projection[Any]) -> dict[str, Any]:
