@@ -87,12 +87,11 @@ class ProjectionTrack:
     def _decode(self, events: Sequence[LoggedEvent]) -> tuple[list[Positioned], EventFailure | None]:
         """Return the events that the projection has functions for, up to the first that cannot be decoded."""
         functions, codec = self._projection.events, self._projection.codec
-        try:
+        with suppress(Exception):  # one of them cannot be decoded: look at each
             messages = codec.decode_messages([each.body for each in events])
-        except Exception:  # one of them: look at each
-            return self._decode_singly(events)
-        pairs = zip(events, messages, strict=True)
-        return [(each.position, message) for each, message in pairs if type(message) in functions], None
+            pairs = zip(events, messages, strict=True)
+            return [(each.position, message) for each, message in pairs if type(message) in functions], None
+        return self._decode_singly(events)
 
     def _decode_singly(self, events: Sequence[LoggedEvent]) -> tuple[list[Positioned], EventFailure | None]:
         functions, codec = self._projection.events, self._projection.codec

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from logging import Logger
 
 from modd.follower.cursor import Cursors
 from modd.follower.engine import Engine, EngineOptions
 from modd.follower.projection_track import ProjectionSource, ProjectionTrack
+from modd.ports.errors import Conflict
 from modd.ports.storage import Storage
 from modd.projection.builds import Build, cursor_key
 from modd.projection.errors import RebuildFailed
@@ -36,6 +38,7 @@ class Rebuild:
         """
         self._build = build = await self._source.begin_rebuild()
         self._key, end, is_done = cursor_key(self.name, build.number), await self._store.events.last(), False
+        await self._forget_failure()
         async with self._engine.session():
             while not is_done:
                 has_moved = await self._engine.advance()
@@ -54,6 +57,13 @@ class Rebuild:
         tracks = [track for track in await self._source.open() if track.build == self._build]
         self._source.check_newest()
         return tracks
+
+    async def _forget_failure(self) -> None:
+        """Have an event at which an earlier attempt failed tried again at once."""
+        stored = await self._cursors.load(self._key)
+        if stored is not None and stored.cursor.failure is not None:
+            with suppress(Conflict):  # another process tries it right now
+                await self._cursors.swap(self._key, stored.cursor.moved(stored.cursor.position), stored)
 
     async def _is_done(self, build: Build, end: int) -> bool:
         """Return True if a build serves, and has done the events up to a position."""

@@ -110,18 +110,22 @@ class StateContent(Generic[S]):
             if key is not None:
                 keyed.append((position, key, event))
         bodies = await documents.get_many(dict.fromkeys(key for _, key, _ in keyed)) if keyed else {}
-        try:
-            return StateChanges(documents, self._folded(bodies, keyed), failed)
-        except Exception:  # one of many: find it
-            return StateChanges(documents, *self._folded_singly(bodies, keyed, failed))
+        changed = self._folded_if_possible(bodies, keyed)
+        if changed is not None:
+            return StateChanges(documents, changed, failed)
+        return StateChanges(documents, *self._folded_singly(bodies, keyed, failed))
 
-    def _folded(self, bodies: Mapping[str, bytes], keyed: Iterable[tuple[int, str, Any]]) -> dict[str, bytes | None]:
-        """Return the states after events, encoded."""
-        states = {key: self.decode(body, key) for key, body in bodies.items()}
-        changed = dict[str, S | None]()
-        for _, key, event in keyed:
-            changed[key] = states[key] = self.fold(states.get(key), event)  # type: ignore[assignment]
-        return {key: None if state is None else self.encode(state) for key, state in changed.items()}
+    def _folded_if_possible(
+        self, bodies: Mapping[str, bytes], keyed: Iterable[tuple[int, str, Any]]
+    ) -> dict[str, bytes | None] | None:
+        """Return the states after events, encoded; None if an event fails."""
+        try:
+            states: dict[str, S | None] = {key: self.decode(body, key) for key, body in bodies.items()}
+            for _, key, event in keyed:
+                states[key] = self.fold(states.get(key), event)
+            return {key: None if state is None else self.encode(state) for key, state in states.items()}
+        except Exception:
+            return None
 
     def _folded_singly(
         self, bodies: Mapping[str, bytes], keyed: Iterable[tuple[int, str, Any]], failed: FailedEvent | None

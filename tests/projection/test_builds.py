@@ -188,3 +188,65 @@ def options_of(projection: Projection[Any], **changes: Any) -> dict[str, Any]:
     names = ("name", "events", "tables", "key", "version")
     state = {} if projection.tables else {"state": projection.state}
     return {name: getattr(projection, name) for name in names} | state | changes
+
+
+def fails_at_lamp(state: Sold, event: Ordered) -> Sold:
+    if event.sku == "lamp":
+        raise LookupError("no lamps here")
+    return Sold(state.pieces + event.pieces, state.orders + 1)
+
+
+async def test_a_rebuild_that_fails_at_an_event_says_so_and_goes_on_there_once_it_is_mended(store: Any) -> None:
+    # WM-64
+    await record(store, *TEN)
+    await follow(store, totals())
+    before = await content(store, totals())
+    with pytest.raises(RebuildFailed, match="event at position 1 .*no lamps here.*skip") as raised:
+        await rebuild(store, totals(events={Ordered: fails_at_lamp}))
+    assert (raised.value.position, await content(store, totals())) == (1, before)
+    await rebuild(store, totals())
+    assert (await builds_of(store, totals())).live.number == 2
+    assert await content(store, totals()) == before
+
+
+async def test_states_of_an_old_build_are_deleted_also_if_the_process_was_killed_before(store: Any) -> None:
+    # WM-62
+    await record(store, *TEN)
+    await follow(store, totals())
+    builds = Builds(store, "totals", totals().content)
+    begun = (await builds_of(store, totals())).with_next(1, ())
+    async with store.transaction() as tx:
+        await builds.change(tx, await builds_of(store, totals()), begun)
+    async with store.transaction() as tx:
+        await builds.change(tx, begun, begun.switched())
+    await store.documents("modd tracks").delete("projection totals 1")
+    assert len(await left_of_build(store, totals(), 1)) == 2
+    await follow(store, totals(version=2))
+    assert await left_of_build(store, totals(), 1) == []
+    assert (await builds_of(store, totals())).dropping == ()
+
+
+async def test_tables_need_a_store_with_sql() -> None:
+    # WM-59
+    with pytest.raises(InvalidOption, match="SqliteStore"):
+        await follow(MemoryStore(), sales())
+
+
+async def test_a_name_that_the_file_has_already_is_an_error(tmp_path: Any) -> None:
+    # WM-59
+    async with SqliteStore(tmp_path / "shop.db") as store:
+        async with store.transaction() as tx:
+            await tx.execute("CREATE TABLE Sales (sku TEXT)")
+        with pytest.raises(TableInUse, match="Sales"):
+            await follow(store, sales())
+        await follow(store, sales(tables={"sold": SALES}))
+        with pytest.raises(TableInUse, match="sold"):
+            await follow(store, sales(name="other", tables={"sold": SALES}))
+        with pytest.raises(InvalidOption, match="raise the version"):
+            await follow(store, sales(tables={"more": SALES}))
+        await follow(store, sales(version=2, tables={"more": SALES}))
+        assert await names_in(store) == {"Sales", "more", "more__2"}
+        await follow(store, Projection("sales", version=3, state=Sold, key="sku", events={Ordered: double}))
+        assert await names_in(store) == {"Sales"}
+        await follow(store, sales(version=4, tables={"MORE": SALES}))
+        assert await names_in(store) == {"Sales", "MORE", "MORE__4"}
