@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from modd.aggregate import WrongState
 from modd.cqrs import Codec, Unencodable
 from modd.projection import Projection, Rows, UndecodableState, UnknownTable
 from modd.projection.content import Changes
-from modd.projection.states import StateContent, space_of
+from modd.projection.states import space_of
 from modd.projection.tables import TableContent
 from modd.stores import MemoryStore
 from tests.projection.shop import SALES, Moved, Ordered, Returned, Sold, add, count, sales, totals
@@ -120,7 +121,7 @@ async def test_statements_that_cannot_work_fail_their_event(sql: Any, parameters
     changes = await decide(sales(events={Ordered: count, Moved: wrong}), Ordered("1"), Moved(), Ordered("2"))
     assert changes.failed is not None and changes.failed.position == 2
     assert isinstance(changes.failed.error, kind)
-    assert __import__("re").search(text, str(changes.failed.error))
+    assert re.search(text, str(changes.failed.error))
 
 
 async def decide(projection: Projection[Any], *events: Message, store: Any = None) -> Changes:
@@ -149,3 +150,52 @@ async def test_statements_with_values_in_their_text_do_not_fill_the_memory() -> 
         rows.execute(f"DELETE FROM {{sales}} WHERE pieces = {number}")
     assert rows.statements[-1] == ("DELETE FROM x WHERE pieces = 2499", ())
     assert len(vars(rows)["_texts"]) <= 1_000
+
+
+def to_no_state(state: Any, event: Any) -> Any:
+    return event
+
+
+def to_loose(state: Loose, event: Returned) -> Loose:
+    return Loose(pairs=(1, 2))
+
+
+FAULTS: list[tuple[dict[str, Any], type[Exception], str]] = [
+    ({"events": {Ordered: add, Returned: to_no_state}}, WrongState, "to_no_state returned Returned"),
+    ({"events": {Ordered: to_loose, Returned: to_loose}, "state": Loose}, Unencodable, "Loose.pairs"),
+    ({"key": lambda event: 1.5 if type(event) is Returned else "rope"}, InvalidOption, "the key of Returned"),
+    ({"key": lambda event: "" if type(event) is Returned else "rope"}, InvalidOption, "not empty"),
+    ({"key": lambda event: "\ud800" if type(event) is Returned else "rope"}, InvalidOption, "half characters"),
+    ({"key": lambda event: {Ordered: "rope"}[type(event)]}, KeyError, "Returned"),
+]
+
+
+@pytest.mark.parametrize(("options", "kind", "text"), FAULTS)
+async def test_an_event_that_cannot_be_folded_is_found_among_many(options: Any, kind: Any, text: str) -> None:
+    # WM-59 WM-64
+    first: list[Message] = [] if options.get("state") is Loose else [Ordered("1"), Ordered("2", pieces=2)]
+    changes = await decide(totals(**options), *first, Returned("rope"), Ordered("3"))
+    assert changes.failed is not None and changes.failed.position == len(first) + 1
+    with pytest.raises(kind, match=text):
+        raise changes.failed.error
+    assert changes.is_empty is not bool(first)
+
+
+async def test_a_state_that_cannot_be_read_is_an_error_that_tells_no_values(store: Any) -> None:
+    # WM-61 WM-64
+    documents, projection = store.documents(space_of("totals", 1)), totals()
+    await documents.put("rope", b'{"pieces":"secret"}')
+    changes = await decide(projection, Ordered("1", "lamp"), Ordered("2"), store=store)
+    assert changes.failed is not None and changes.failed.position == 2
+    assert isinstance(changes.failed.error, UndecodableState)
+    assert "secret" not in str(changes.failed.error) and "at $.pieces" in str(changes.failed.error)
+
+
+async def test_keys_may_be_numbers_and_none_is_no_key(store: Any) -> None:
+    # WM-59
+    projection = totals(key=lambda event: {"none": None, "seven": 7}[event.sku], events={Ordered: add})
+    changes = await decide(projection, Ordered("1", "none"), Ordered("2", "seven"), store=store)
+    async with store.transaction() as tx:
+        await changes.write(tx)
+    assert await store.documents(space_of("totals", 1)).items() == [("7", b'{"pieces":1,"orders":1}')]
+    assert (await decide(projection, Ordered("1", "none"), store=store)).is_empty
