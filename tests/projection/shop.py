@@ -67,7 +67,9 @@ def count(event: Ordered, rows: Rows) -> None:
 
 
 def give_back(event: Returned, rows: Rows) -> None:
-    rows.execute("UPDATE {sales} SET pieces = pieces - :pieces WHERE sku = :sku", {"sku": event.sku, "pieces": event.pieces})
+    rows.execute(
+        "UPDATE {sales} SET pieces = pieces - :pieces WHERE sku = :sku", {"sku": event.sku, "pieces": event.pieces}
+    )
     rows.execute("DELETE FROM {sales} WHERE sku = ? AND pieces <= 0", [event.sku])
 
 
@@ -99,7 +101,9 @@ def place(order: Instance[Placed], command: Order) -> Ordered:
 def orders(store: Any, **options: Any) -> Aggregate[Placed]:
     """Return an aggregate that records orders."""
     events: dict[Any, Any] = {Ordered: lambda state, event: Placed(state.pieces + event.pieces)}
-    return Aggregate("order", state=Placed, identity="order", commands={Order: place}, events=events, store=store, **options)
+    return Aggregate(
+        "order", state=Placed, identity="order", commands={Order: place}, events=events, store=store, **options
+    )
 
 
 codec = Codec([Ordered, Returned, Moved])
@@ -128,7 +132,9 @@ async def follow(store: Any, *projections: Projection[Any], batch: int | None = 
             pass
 
 
-async def rebuild(store: Any, projection: Projection[Any], progress: Callable[[int, int], object] | None = None) -> None:
+async def rebuild(
+    store: Any, projection: Projection[Any], progress: Callable[[int, int], object] | None = None
+) -> None:
     """Build a projection anew, in steps of four events."""
     options = EngineOptions(4, OPTIONS.backoff, OPTIONS.lease, OPTIONS.poll)
     await Rebuild(ProjectionSource(projection, store, log), store, options, log).run(progress)

@@ -5,11 +5,9 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-import anyio
 import pytest
 
 from modd import InvalidOption
-from modd.ports import Conflict
 from modd.projection import OutdatedProjection, Projection, RebuildFailed, Rows, TableInUse
 from modd.projection.builds import Builds, Registration
 from modd.stores import MemoryStore, SqliteStore
@@ -17,7 +15,6 @@ from tests.projection.shop import (
     SALES,
     Moved,
     Ordered,
-    Returned,
     Sold,
     codec,
     content,
@@ -46,7 +43,11 @@ def count_double(event: Ordered, rows: Rows) -> None:
 def kinds(store: Any) -> list[tuple[Projection[Any], Projection[Any]]]:
     """Return the projections that a store can have, each in an old and a new version."""
     states = totals(), totals(version=2, events={Ordered: double})
-    return [states] if isinstance(store, MemoryStore) else [states, (sales(), sales(version=2, events={Ordered: count_double}))]
+    return (
+        [states]
+        if isinstance(store, MemoryStore)
+        else [states, (sales(), sales(version=2, events={Ordered: count_double}))]
+    )
 
 
 async def builds_of(store: Any, projection: Projection[Any]) -> Registration:
@@ -133,7 +134,11 @@ async def test_a_rebuild_of_the_same_version_tells_its_progress_and_ends_in_one_
         await rebuild(store, projection)  # the first build
         before = await content(store, projection)
         told = list[tuple[int, int]]()
-        await rebuild(store, projection, lambda done, total: told.append((done, total)))
+
+        def progress(done: int, total: int, told: list[tuple[int, int]] = told) -> None:
+            told.append((done, total))
+
+        await rebuild(store, projection, progress)
         assert (told[-1], await content(store, projection)) == ((10, 10), before)
         assert (await builds_of(store, projection)).live.number == 2
         assert [done for done, _ in told] == sorted(done for done, _ in told)
@@ -171,7 +176,7 @@ async def test_a_version_that_is_overtaken_while_it_is_built_is_dropped(store: A
             begun = engine(store, third, batch=2)
             async with begun.session():
                 await begun.advance()
-                with pytest.raises(OutdatedProjection, match="version 2 .* version 3"):
+                with pytest.raises(OutdatedProjection, match=r"version 2 .* version 3"):
                     await rebuild(store, second)
                 with pytest.raises(OutdatedProjection):
                     await rebuild(store, old)
@@ -201,7 +206,7 @@ async def test_a_rebuild_that_fails_at_an_event_says_so_and_goes_on_there_once_i
     await record(store, *TEN)
     await follow(store, totals())
     before = await content(store, totals())
-    with pytest.raises(RebuildFailed, match="event at position 1 .*no lamps here.*skip") as raised:
+    with pytest.raises(RebuildFailed, match=r"event at position 1 .*no lamps here.*skip") as raised:
         await rebuild(store, totals(events={Ordered: fails_at_lamp}))
     assert (raised.value.position, await content(store, totals())) == (1, before)
     await rebuild(store, totals())

@@ -7,8 +7,7 @@ from typing import Any
 import anyio
 import pytest
 
-from modd.aggregate import Aggregate
-from modd.ports import Conflict, NoTransaction
+from modd.ports import NoTransaction
 from modd.projection import OutdatedProjection, Projection, ProjectionNotBuilt
 from modd.projection.builds import Builds
 from modd.stores import MemoryStore
@@ -117,7 +116,7 @@ async def test_a_process_of_another_version_does_not_write(store: Any) -> None:
         await new.dispatch(Order("2"))
     await old.dispatch(Order("2"))
     await follow(store, *kinds(store, version=2))
-    with pytest.raises(OutdatedProjection, match="version 1 .* version 2"):
+    with pytest.raises(OutdatedProjection, match=r"version 1 .* version 2"):
         await old.dispatch(Order("3"))
     await new.dispatch(Order("3"))
     assert await contents(store, version=2) == [{"rope": 3}]
