@@ -17,7 +17,7 @@ from modd.errors import InvalidOption
 from modd.ports.documents import Documents
 from modd.ports.storage import Storage
 from modd.ports.transaction import Transaction
-from modd.projection.content import Content
+from modd.projection.content import ProjectionContent
 from modd.projection.errors import TableInUse
 from modd.projection.states import space_of
 from modd.projection.tables import quoted, stored_name, view_of
@@ -101,7 +101,7 @@ class Builds:
     store: the store. projection: the name of the projection. content: the kind of its content.
     """
 
-    def __init__(self, store: Storage, projection: str, content: Content) -> None:
+    def __init__(self, store: Storage, projection: str, content: ProjectionContent) -> None:
         self._store, self._projection, self._content = store, projection, content
         self._registry: Documents = store.documents(REGISTRY)
 

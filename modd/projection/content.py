@@ -43,7 +43,7 @@ class Changes(Protocol):
         ...
 
 
-class Content(Protocol):
+class ProjectionContent(Protocol):
     """The content of a projection in a store, in builds that are counted from 1."""
 
     @property

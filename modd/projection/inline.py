@@ -15,7 +15,7 @@ from modd.ports.errors import DocumentConflict
 from modd.ports.storage import Storage
 from modd.ports.transaction import Transaction, current_transaction
 from modd.projection.builds import REGISTRY, Build, Builds, Registration, cursor_key
-from modd.projection.content import Content
+from modd.projection.content import ProjectionContent
 from modd.projection.errors import OutdatedProjection, ProjectionNotBuilt
 from modd.stores.transaction import find_transaction
 
@@ -44,7 +44,7 @@ class InlineWriter:
     """
 
     def __init__(
-        self, projection: str, version: int, content: Content, kinds: Collection[type], types: frozenset[str]
+        self, projection: str, version: int, content: ProjectionContent, kinds: Collection[type], types: frozenset[str]
     ) -> None:
         self.known = WeakKeyDictionary[Any, Registration]()
         """The registration in each store."""
@@ -65,7 +65,7 @@ class InlineWriter:
                 registration = await self._registered(store, builds, transaction, len(events))
             else:
                 await builds.check(registration)
-            Outcome(self.known, store, registration).follow(transaction)
+            InlineCommit(self.known, store, registration).follow(transaction)
             transaction.local[self] = registration
         await self._content.apply(store, transaction, registration.live.number, own)
 
@@ -116,7 +116,7 @@ class InlineWriter:
         return False
 
 
-class Outcome:
+class InlineCommit:
     """The end of a transaction: a registration is remembered if it was committed, else it is read anew.
 
     known: the registrations by store. store: the store of the transaction. registration: that in the transaction.

@@ -14,7 +14,7 @@ from modd.core import Message, wire_name
 from modd.cqrs.codec import Codec
 from modd.errors import InvalidOption
 from modd.ports.storage import Storage
-from modd.projection.content import Content, Functions
+from modd.projection.content import Functions, ProjectionContent
 from modd.projection.inline import InlineWriter
 from modd.projection.reading import StoredStates
 from modd.projection.states import StateContent, checked_decodable
@@ -105,7 +105,7 @@ class Projection(Generic[S]):
         """The state of a key without events; None for a projection with tables."""
         self.types: frozenset[str] = frozenset(map(wire_name, self.events)) | self.codec.former_names
         """The names of its events on the wire, former names included."""
-        self.content: Content = self._content()
+        self.content: ProjectionContent = self._content()
         """The kind of its content."""
         self._inline = InlineWriter(name, version, self.content, self.events, self.types)
 
@@ -130,7 +130,7 @@ class Projection(Generic[S]):
         """
         await self._inline.apply(store, events)
 
-    def _content(self) -> Content:
+    def _content(self) -> ProjectionContent:
         if self.tables is None:
             if self.key is None:
                 cure = "give the field of the events whose value is the key of the state, or a function of an event"
