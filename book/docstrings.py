@@ -21,6 +21,7 @@ PACKAGES = (
     ".ports",
     ".stores",
     ".worker",
+    ".follower",
     ".testing",
     ".journey",
     ".fastapi",

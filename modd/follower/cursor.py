@@ -29,7 +29,7 @@ class CursorFailure(msgspec.Struct, frozen=True):
     retry_at: float
 
 
-class Cursor(msgspec.Struct, frozen=True):
+class TrackCursor(msgspec.Struct, frozen=True):
     """The position of a track.
 
     position: that of the last event that it has done, 0 at first.
@@ -41,9 +41,9 @@ class Cursor(msgspec.Struct, frozen=True):
     turn: int = 0
     failure: CursorFailure | None = None
 
-    def moved(self, position: int, failure: CursorFailure | None = None) -> Cursor:
+    def moved(self, position: int, failure: CursorFailure | None = None) -> TrackCursor:
         """Return the next cursor, at a position."""
-        return Cursor(position, self.turn + 1, failure)
+        return TrackCursor(position, self.turn + 1, failure)
 
 
 class StoredCursor(msgspec.Struct, frozen=True):
@@ -52,7 +52,7 @@ class StoredCursor(msgspec.Struct, frozen=True):
     cursor: the cursor. body: its bytes, which the next swap expects.
     """
 
-    cursor: Cursor
+    cursor: TrackCursor
     body: bytes
 
 
@@ -74,9 +74,9 @@ class Cursors:
         """Return the bytes of the cursors of tracks, as far as they have one."""
         return await self._documents.get_many(keys)
 
-    async def all(self) -> dict[str, Cursor]:
+    async def all(self) -> dict[str, TrackCursor]:
         """Return the cursors of all tracks, by their keys."""
-        found: dict[str, Cursor] = {}
+        found: dict[str, TrackCursor] = {}
         after = ""
         while page := await self._documents.items(after):
             found |= {key: decode(body) for key, body in page}
@@ -90,9 +90,9 @@ class Cursors:
         """
         if await self._documents.get(key) is None:
             with suppress(DocumentConflict):
-                await self._documents.swap(key, encode(Cursor(position)), None)
+                await self._documents.swap(key, encode(TrackCursor(position)), None)
 
-    async def swap(self, key: str, after: Cursor | None, before: StoredCursor) -> StoredCursor | None:
+    async def swap(self, key: str, after: TrackCursor | None, before: StoredCursor) -> StoredCursor | None:
         """Store the next cursor, or with None remove it. Raises `DocumentConflict` if the stored one has moved.
 
         Make it the first write of a transaction that defers its writes, so that no savepoint is needed.
@@ -101,8 +101,14 @@ class Cursors:
         await self._documents.swap(key, body, before.body)
         return None if after is None or body is None else StoredCursor(after, body)
 
+    async def touch(self, key: str) -> None:
+        """Count up the turn of a cursor in the open immediate transaction, so that its followers load all anew."""
+        stored = await self.load(key)
+        if stored is not None:
+            await self.swap(key, stored.cursor.moved(stored.cursor.position, stored.cursor.failure), stored)
+
 
 encode = msgspec.json.Encoder().encode
 
 
-decode = msgspec.json.Decoder(Cursor).decode
+decode = msgspec.json.Decoder(TrackCursor).decode

@@ -15,7 +15,7 @@ import msgspec
 from modd.concurrency.backoff import spread
 from modd.concurrency.blocks import async_block
 from modd.concurrency.lease import LeaseKeeper
-from modd.follower.cursor import Cursors
+from modd.follower.cursor import Cursors, TrackCursor
 from modd.follower.log_reader import LogPage, LogReader
 from modd.follower.track import TrackSource
 from modd.follower.track_lease import TrackLease
@@ -98,9 +98,17 @@ class Engine:
             await self._advance(position, runs)
         return self._has_moved or len(self._open) < len(self._sources)
 
-    async def wait(self) -> None:
-        """Wait until there may be something to do, at most for a ``poll``."""
-        ready, seconds = self._ready(), await self._seconds_to_wait()
+    async def standing(self, key: str) -> TrackCursor | None:
+        """Return the cursor of a track, with the position in memory if this process moves it; None if it is gone."""
+        run = self.runs.get(key)
+        if run is not None and run.lease.active and run.is_loaded:
+            return TrackCursor(run.position, failure=run.failure)
+        stored = await self._cursors.load(key)
+        return None if stored is None else stored.cursor
+
+    async def wait(self, most: float = inf) -> None:
+        """Wait until there may be something to do, at most for a ``poll``, or for so many seconds."""
+        ready, seconds = self._ready(), min(most, await self._seconds_to_wait())
         wait: Callable[[], Awaitable[None]] = partial(anyio.sleep, seconds)
         if ready:
             wait = partial(self._store.events.wait, min(ready), seconds)

@@ -50,12 +50,12 @@ class LogReader:
         events = [LoggedEvent(position, type_of(body, headers), body, headers) for position, body, headers in rows]
         return LogPage(events, events[-1].position if events else after, not is_full)
 
-    async def event(self, position: int) -> LoggedEvent | None:
-        """Return the event at a position; None if there is none."""
+    async def event(self, position: int) -> LoggedEvent:
+        """Return the event at a position. Raises `LookupError` if there is none."""
         for at, body, headers in await self._events.page(position - 1, 1):
             if at == position:
                 return LoggedEvent(position, type_of(body, headers), body, headers)
-        return None
+        raise LookupError(f"the log has no event at position {position}")
 
 
 def type_of(body: bytes, headers: dict[str, str]) -> str:

@@ -33,7 +33,7 @@ class EventFailure(msgspec.Struct, frozen=True):
     error: Exception
 
 
-class Batch(Protocol):
+class TrackBatch(Protocol):
     """The writes for some events, or for some due times: decided, and not written yet."""
 
     @property
@@ -74,18 +74,21 @@ class Track(Protocol):
 
     @property
     def types(self) -> frozenset[str] | None:
-        """The names of the types on the wire that it has functions for, former names included; None for all."""
+        """The names of the types on the wire that it has functions for, former names included; None for all.
+
+        Events whose bytes tell no type reach only a track for all.
+        """
         ...
 
-    async def prepare(self, events: Sequence[LoggedEvent]) -> Batch:
-        """Decide about events, in order, without writing: only those of its types, and those without a known type."""
+    async def prepare(self, events: Sequence[LoggedEvent]) -> TrackBatch:
+        """Decide about events of its types, in order, without writing."""
         ...
 
     async def next_due(self) -> float | None:
         """Return the time, by the clock of the store, at which `prepare_due` has something to do; None for never."""
         ...
 
-    async def prepare_due(self, now: float) -> Batch:
+    async def prepare_due(self, now: float) -> TrackBatch:
         """Decide about everything that is due, without writing."""
         ...
 

@@ -11,8 +11,8 @@ import anyio
 from modd.concurrency.backoff import DoublingPause
 from modd.concurrency.cancellation import error_of
 from modd.core import log_error
-from modd.follower.cursor import Cursor, CursorFailure, Cursors, StoredCursor
-from modd.follower.track import Batch, EventFailure, LoggedEvent, Track
+from modd.follower.cursor import CursorFailure, Cursors, StoredCursor, TrackCursor
+from modd.follower.track import EventFailure, LoggedEvent, Track, TrackBatch
 from modd.follower.track_lease import TrackLease
 from modd.ports.errors import Conflict, StoreError
 from modd.ports.storage import Storage
@@ -98,7 +98,7 @@ class TrackRun:
     async def advance(self, events: Sequence[LoggedEvent], end: int) -> None:
         """Do events, up to a position behind which the track goes on."""
         types = self.track.types
-        wanted = events if types is None else [each for each in events if each.type in types or not each.type]
+        wanted = events if types is None else [each for each in events if each.type in types]
         if wanted:
             await self._do(wanted, end)
         elif self.failure is not None or end - self._cursor.position >= UNSAVED:
@@ -121,7 +121,7 @@ class TrackRun:
             await self._commit(self._cursor.moved(self.position), None)
 
     @property
-    def _cursor(self) -> Cursor:
+    def _cursor(self) -> TrackCursor:
         assert self._stored is not None  # the engine moves only tracks that are loaded
         return self._stored.cursor
 
@@ -148,13 +148,13 @@ class TrackRun:
         if self.failure is None:
             await self._do(events[half:], end)
 
-    async def _write(self, batch: Batch, end: int) -> None:
+    async def _write(self, batch: TrackBatch, end: int) -> None:
         if batch.failed is None:
             await self._commit(self._cursor.moved(end), batch)
         else:
             await self._fail(batch.failed, batch)
 
-    async def _fail(self, failed: EventFailure, batch: Batch | None) -> None:
+    async def _fail(self, failed: EventFailure, batch: TrackBatch | None) -> None:
         """Write what came before an event that cannot be done, and that the track stands before it."""
         earlier = self.failure
         attempts = earlier.attempts + 1 if earlier is not None and earlier.position == failed.position else 1
@@ -165,7 +165,7 @@ class TrackRun:
         args = self.track.key, failed.position, seconds
         log_error(self._log, text, *args, error=failed.error, message=None)
 
-    async def _commit(self, cursor: Cursor, batch: Batch | None) -> None:
+    async def _commit(self, cursor: TrackCursor, batch: TrackBatch | None) -> None:
         assert self._stored is not None  # as above
         async with self._store.transaction():
             stored = await self._cursors.swap(self.track.key, cursor, self._stored)
