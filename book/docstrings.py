@@ -15,6 +15,7 @@ PACKAGES = (
     "",
     ".cqrs",
     ".aggregate",
+    ".service",
     ".middleware",
     ".flow",
     ".parts",

@@ -140,7 +140,7 @@ async def test_what_nested_buses_keep_to_themselves_does_not_count() -> None:
 
 
 def test_a_scenario_of_something_else_than_a_bus_is_an_error() -> None:
-    with pytest.raises(InvalidOption, match="give the Bus or the typed bus to test"):
+    with pytest.raises(InvalidOption, match="give the Bus, the typed bus, the flow, the projection or the service"):
         given(A())  # type: ignore[call-overload]
 
 
