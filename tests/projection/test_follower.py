@@ -86,7 +86,7 @@ FOUR = [Ordered("1"), Ordered("2", pieces=2), Ordered("3", "lamp"), Ordered("4",
 
 
 async def test_a_projection_that_fails_stops_before_the_event_and_goes_on_once_it_is_mended(store: Any) -> None:
-    # WM-64 WM-65
+    # WM-64
     await record(store, *FOUR)
     faulty = Faulty()
     projections = kinds(store, faulty)
@@ -171,7 +171,7 @@ async def test_a_rebuild_beside_a_follower_that_runs_and_writers(store: Any) -> 
 
 
 async def test_a_projection_that_is_written_inline_has_no_lag(store: Any) -> None:
-    # WM-65
+    # WM-39
     projection = totals()
     follower = Follower(store, [projection])
     assert (await follower.lag(projection)) == Lag(0, 0.0)
