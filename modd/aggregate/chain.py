@@ -54,7 +54,7 @@ class Chain:
 
     def __init__(self, aggregate: str, functions: Sequence[Any], resources: Resources, ask: Ask) -> None:
         self._aggregate = aggregate
-        last = len(functions) - 1
+        self.functions, last = tuple(functions), len(functions) - 1
         self.steps = [Step(each, at == last, resources, ask) for at, each in enumerate(functions)]
 
     @property
@@ -134,7 +134,7 @@ def decider_chain(decider: Decider[Any, Any, Any]) -> dict[type[Message], tuple[
     def decide(instance: Instance[Any], command: Any) -> Any:
         return decider.decide(command, instance.state)
 
-    decide.__qualname__ = name_of(decider.decide)
+    decide.__qualname__, decide.__doc__ = name_of(decider.decide), decider.decide.__doc__
     return dict.fromkeys(decider.commands, (decide,))
 
 

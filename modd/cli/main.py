@@ -11,10 +11,10 @@ from typing import Any
 
 import msgspec
 
-from modd.cli.arguments import Arguments, parse_arguments
-from modd.cli.commands import run_command
+from modd.cli.arguments import Arguments, EventsArguments, parse_arguments
+from modd.cli.commands import Report, run_command
 from modd.cli.errors import NotConfirmed, UsageError
-from modd.cli.reports import BatchResult, Health, Report
+from modd.cli.reports import BatchResult, Health
 from modd.errors import MissingExtra, ModdError
 from modd.texts import escape_control, escape_json
 
@@ -66,7 +66,7 @@ def confirm(question: str) -> None:
         raise NotConfirmed
 
 
-def _run(arguments: Arguments) -> int:
+def _run(arguments: Arguments | EventsArguments) -> int:
     if arguments.json:
         report = run_command(arguments, confirm)
         text = msgspec.json.format(msgspec.json.encode(report), indent=2).decode()
@@ -82,7 +82,7 @@ def _import_rendering() -> Any:
     try:
         return import_module("modd.cli.rendering")
     except ModuleNotFoundError as missing:
-        raise MissingExtra("python -m modd queue without --json", "cli") from missing
+        raise MissingExtra("python -m modd without --json", "cli") from missing
 
 
 def _print_error(error: object, code: int) -> int:
