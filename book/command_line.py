@@ -21,7 +21,7 @@ def command_line_page(text: str) -> str:
     return text.replace(MARK, "\n".join(sections))
 
 
-TOOLS = ("queue", "events")
+TOOLS = ("queue", "events", "catalog")
 """The tools of the command line, the one with commands first."""
 
 

@@ -21,6 +21,7 @@ PACKAGES = (
     ".worker",
     ".testing",
     ".journey",
+    ".catalog",
     ".fastapi",
 )
 """The packages whose public names are in the reference, those that come first being shown first."""

@@ -131,10 +131,12 @@ def checked_commands(commands: Any) -> dict[type[Message], tuple[Any, ...]]:
 def decider_chain(decider: Decider[Any, Any, Any]) -> dict[type[Message], tuple[Any, ...]]:
     """Return the chains of a decider: its one function for each type of command."""
 
-    def decide(instance: Instance[Any], command: Any) -> Any:
-        return decider.decide(command, instance.state)
+    function = decider.decide
 
-    decide.__qualname__, decide.__doc__ = name_of(decider.decide), decider.decide.__doc__
+    def decide(instance: Instance[Any], command: Any) -> Any:
+        return function(command, instance.state)
+
+    decide.__qualname__, decide.__doc__ = name_of(function), function.__doc__
     return dict.fromkeys(decider.commands, (decide,))
 
 

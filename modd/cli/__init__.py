@@ -1,7 +1,7 @@
-"""The command line: ``python -m modd TOOL``, for the file of a `SqliteStore`.
+"""The command line: ``python -m modd TOOL``, for the file of a `SqliteStore`, and for a program.
 
 ``queue`` inspects and repairs its queues: the commands ``stats``, ``dead``, ``show`` and ``doctor`` open the file
 read-only, beside the processes that use it; ``redrive`` and ``discard`` open the store. ``events`` shows its events,
-and only reads. Each command returns a plain value of `modd.cli.reports` or `modd.cli.event_reports`, which is printed
-as JSON or, with the extra ``cli``, as text and tables.
+and only reads. ``catalog`` describes a program. Each returns a plain value of `modd.cli.reports`,
+`modd.cli.event_reports` or `modd.catalog`, which is printed as JSON or as text: tables need the extra ``cli``.
 """

@@ -90,24 +90,37 @@ class EventsArguments(msgspec.Struct, frozen=True, kw_only=True):
         check_limit(self.limit)
 
 
+class CatalogArguments(msgspec.Struct, frozen=True, kw_only=True):
+    """The parsed arguments of ``catalog``. source: of the parts, as ``module`` or ``module:name``."""
+
+    source: str
+    json: bool = False
+
+
+AnyArguments: TypeAlias = Arguments | EventsArguments | CatalogArguments
+"""The parsed arguments of a tool."""
+
+
 def check_limit(limit: int) -> None:
     """Raise `UsageError` unless a limit is a whole number that SQLite takes."""
     if not 1 <= limit <= MOST:
         raise UsageError(f"--limit {limit}: give a whole number, at least 1 and at most {MOST}")
 
 
-def parse_arguments(argv: Sequence[str] | None) -> Arguments | EventsArguments:
+def parse_arguments(argv: Sequence[str] | None) -> AnyArguments:
     """Parse arguments, those of the process for None. Raises `UsageError`; ``--help`` ends the process."""
     parser = _parser()
     parsed, left = parser.parse_known_args(argv)
     options: dict[str, Any] = vars(parsed)
-    is_events = options.pop("tool") == "events"
-    if is_events and "stream" not in options and left and not left[0].startswith("-"):
+    tool = options.pop("tool")
+    if tool == "events" and "stream" not in options and left and not left[0].startswith("-"):
         options["stream"] = left.pop(0)  # behind options, where argparse does not look for it before Python 3.13
     if left:
         parser.error(f"unrecognized arguments: {' '.join(left)}")
-    if is_events:
+    if tool == "events":
         return EventsArguments(**options)
+    if tool == "catalog":
+        return CatalogArguments(**options)
     options["command"] = options["command"] or "stats"
     return Arguments(**options)
 
@@ -130,6 +143,7 @@ def _parser() -> ArgumentParser:
     _add_json(queue)
     _add_commands(queue)
     _add_events(tools)
+    _add_catalog(tools)
     return parser
 
 
@@ -182,6 +196,21 @@ def _add_events(tools: Any) -> None:
         metavar="MODULE[:NAME]",
         help="show the state after each event, and decode the events, with the aggregate found there",
     )
+
+
+def _add_catalog(tools: Any) -> None:
+    catalog = tools.add_parser(
+        "catalog",
+        help="print the catalog of a program, as Markdown with diagrams",
+        description="Print the contexts, aggregates, messages and handlers of a program, as Markdown with diagrams in "
+        "Mermaid. The module is imported, and nothing else is run.",
+    )
+    catalog.add_argument(
+        "source",
+        metavar="MODULE[:NAME]",
+        help="a bus, a typed bus, an aggregate, or a list of these; without NAME, all of these in the module",
+    )
+    _add_json(catalog)
 
 
 def _add_json(parser: ArgumentParser) -> None:

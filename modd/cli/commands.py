@@ -9,7 +9,8 @@ from typing import Literal, TypeAlias
 
 import anyio
 
-from modd.cli.arguments import Arguments, EventsArguments
+from modd.catalog import Catalog
+from modd.cli.arguments import AnyArguments, Arguments, CatalogArguments, EventsArguments
 from modd.cli.content import MASK_TEXT, Viewer, choose_viewer
 from modd.cli.dead_letters import complete_ids, find_item, list_dead_letters, process_in_batches
 from modd.cli.doctor import Doctor
@@ -19,12 +20,12 @@ from modd.cli.handlers import forget, list_handlers
 from modd.cli.inspection import Inspector, inspect_file
 from modd.cli.reports import BatchResult, DeadLetterList, ForgetResult, Health, ItemDetails, Overview, State
 from modd.cli.streams import list_events, list_streams
-from modd.cli.types import load_aggregate, load_codecs
+from modd.cli.types import load_aggregate, load_catalog, load_codecs
 from modd.stores.sqlite.sql import decode_headers
 from modd.texts import amount
 
 Report: TypeAlias = (
-    Overview | DeadLetterList | ItemDetails | BatchResult | ForgetResult | Health | StreamList | EventList
+    Overview | DeadLetterList | ItemDetails | BatchResult | ForgetResult | Health | StreamList | EventList | Catalog
 )
 """The result of a command."""
 
@@ -50,12 +51,14 @@ def no_progress(title: str, total: int) -> AbstractContextManager[Callable[[int]
     return nullcontext(lambda _: None)
 
 
-def run_command(arguments: Arguments | EventsArguments, confirm: Confirm, progress: Progress = no_progress) -> Report:
+def run_command(arguments: AnyArguments, confirm: Confirm, progress: Progress = no_progress) -> Report:
     """Run a command.
 
     Raises `UsageError`, `NoSuchItem`, `NoSuchStream`, `AmbiguousId`, `NoSuchHandler`, `NotConfirmed`,
     `modd.ports.StoreError`.
     """
+    if isinstance(arguments, CatalogArguments):
+        return load_catalog(arguments.source)
     if isinstance(arguments, EventsArguments):
         return _list_events(arguments) if arguments.stream else _list_streams(arguments)
     if arguments.command == "redrive" or arguments.command == "discard":

@@ -8,13 +8,14 @@ from operator import attrgetter
 from typing import Any
 
 from modd.aggregate import Aggregate
+from modd.catalog import Catalog, describe_parts
 from modd.cli.errors import UsageError
-from modd.core import Message, Part, inside
+from modd.core import Message, Part, inside, unique
 from modd.cqrs.codec import Codec
 from modd.cqrs.intents import with_derived
 from modd.cqrs.stamps import Stamp
 from modd.cqrs.typed_bus import TypedBus
-from modd.errors import ModdError
+from modd.errors import InvalidOption, ModdError
 
 
 def load_codecs(specs: Iterable[str]) -> list[Codec]:
@@ -63,6 +64,20 @@ def load_aggregate(spec: str, stream: str) -> Aggregate[Any]:
 def aggregate_of(stream: str) -> str:
     """Return the name of the aggregate in the name of a stream, as ``invoice/7`` or ``~tenant/invoice/7``."""
     return (stream.partition("/")[2] if stream.startswith("~") else stream).partition("/")[0]
+
+
+def load_catalog(spec: str) -> Catalog:
+    """Return the catalog of the part or the list of parts at ``module:name``, or of the outermost parts in a module.
+
+    Raises:
+        UsageError: there is none.
+    """
+    value = import_value("catalog", spec)
+    parts = [value] if ":" in spec else [each for each in unique(value) if isinstance(each, Part) and not each.around]
+    try:
+        return describe_parts(*parts)
+    except InvalidOption as error:
+        raise UsageError(f"catalog {spec}: {error}") from error
 
 
 def import_value(option: str, spec: str) -> Any:

@@ -1,0 +1,122 @@
+"""The description of types and functions: names, first lines of docstrings, fields, versions."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from functools import partial
+from types import MethodType
+from typing import Any, ClassVar, Literal, TypeAlias, TypeVar, Union, get_origin
+
+import msgspec
+
+from modd.catalog.entries import FieldEntry, FunctionEntry, MessageEntry, StateEntry
+from modd.core import Intent, Message, hints_of_fields, name_of, sensitive_fields, take_apart, wire_name
+from modd.cqrs.intents import Command, Event, Query, result_type
+from modd.texts import full_name
+
+Kind: TypeAlias = Literal["command", "query", "event", "message"]
+
+
+KINDS: tuple[tuple[type[Message], Kind], ...] = ((Command, "command"), (Query, "query"), (Event, "event"))
+
+
+MOST_LEVELS = 8
+"""Levels of type arguments that are written out: an alias may name itself."""
+
+
+def kind_of(type_: type) -> Kind:
+    """Return the kind of a type of messages."""
+    return next((word for base, word in KINDS if issubclass(type_, base)), "message")
+
+
+def describe_message(kind: type[Message]) -> MessageEntry:
+    """Describe a type of messages."""
+    result = _result_of(kind) if issubclass(kind, Intent) else None
+    own = full_name(kind), kind.schema_version, first_line(kind), fields_of_type(kind)
+    return MessageEntry(wire_name(kind), kind_of(kind), *own, result)
+
+
+def describe_state(state: Any) -> StateEntry:
+    """Describe the type of a state, by the type or by a value of it."""
+    kind: type = state if isinstance(state, type) else type(state)
+    return StateEntry(kind.__qualname__, first_line(kind) if has_own_fields(kind) else "", fields_of_type(kind))
+
+
+def describe_function(function: Callable[..., Any]) -> FunctionEntry:
+    """Describe a function, or an object that can be called."""
+    return FunctionEntry(name_of(function), first_line(function))
+
+
+def names_of_types(types: Iterable[type[Message]]) -> list[str]:
+    """Return the names of types on the wire, each once."""
+    return [*dict.fromkeys(map(wire_name, types))]
+
+
+def first_line(value: Any) -> str:
+    """Return the first line of the docstring of a function, of a class, or of the class of an object."""
+    while isinstance(value, (partial, MethodType)):
+        value = value.func if isinstance(value, partial) else value.__func__
+    owner = value if inspect.isroutine(value) or isinstance(value, type) else type(value)
+    doc = vars(owner).get("__doc__") if isinstance(owner, type) else owner.__doc__
+    if not isinstance(doc, str) or doc.startswith(f"{owner.__name__}("):  # as dataclasses make it
+        return ""
+    return inspect.cleandoc(doc).partition("\n")[0].strip()
+
+
+def has_own_fields(kind: type) -> bool:
+    """Return True for a type that is made of fields, rather than a number, a text or a collection."""
+    return bool(_field_names(kind))
+
+
+def fields_of_type(kind: type) -> list[FieldEntry]:
+    """Describe the fields of a type."""
+    hints, secret = hints_of_fields(kind), sensitive_fields(kind)
+    return [
+        FieldEntry(name, type_text(hints.get(name, Any)), _is_required(kind, name), name in secret)
+        for name in _field_names(kind)
+    ]
+
+
+def type_text(hint: Any, level: int = 0) -> str:
+    """Return a hint as it is written in code, without marks such as `Sensitive`."""
+    if isinstance(hint, str):
+        return hint
+    if isinstance(hint, (list, tuple)):
+        return f"[{', '.join(type_text(each, level) for each in hint)}]"
+    bare, origin, args, *_ = take_apart(hint)
+    if bare is type(None) or bare is None:
+        return "None"
+    if bare is Ellipsis or level > MOST_LEVELS:
+        return "..."
+    if origin is Literal:
+        return f"Literal[{', '.join(map(repr, args))}]"
+    parts = [type_text(each, level + 1) for each in args]
+    if origin is Union:
+        return " | ".join(parts)
+    name = origin.__name__ if isinstance(origin, TypeVar) else getattr(origin, "__qualname__", str(origin))
+    return f"{name}[{', '.join(parts)}]" if parts else str(name)
+
+
+def _result_of(kind: type[Message]) -> str | None:
+    """Return the text of the type of a result; None for an intent without one."""
+    try:
+        result = result_type(kind)
+    except NameError:
+        return "Any"
+    return None if result is type(None) else type_text(result)
+
+
+def _field_names(kind: type) -> list[str]:
+    if issubclass(kind, msgspec.Struct):
+        return [*kind.__struct_fields__]
+    hints = hints_of_fields(kind).items()
+    return [name for name, hint in hints if hint is not ClassVar and get_origin(hint) is not ClassVar]
+
+
+def _is_required(kind: type, name: str) -> bool:
+    if not issubclass(kind, msgspec.Struct):
+        return name not in getattr(kind, "_field_defaults", vars(kind))  # of a named tuple, of a dataclass
+    defaults = kind.__struct_defaults__
+    at = kind.__struct_fields__.index(name) - len(kind.__struct_fields__) + len(defaults)
+    return at < 0 or defaults[at] is msgspec.NODEFAULT
