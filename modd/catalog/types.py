@@ -27,7 +27,10 @@ MOST_LEVELS = 8
 
 def kind_of(type_: type) -> Kind:
     """Return the kind of a type of messages."""
-    return next((word for base, word in KINDS if issubclass(type_, base)), "message")
+    for base, word in KINDS:
+        if issubclass(type_, base):
+            return word
+    return "message"
 
 
 def describe_message(kind: type[Message]) -> MessageEntry:
