@@ -26,6 +26,7 @@ PACKAGES = (
     ".follower",
     ".testing",
     ".journey",
+    ".catalog",
     ".fastapi",
 )
 """The packages whose public names are in the reference, those that come first being shown first."""

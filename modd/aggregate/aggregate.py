@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from time import time
 from typing import Any, ClassVar, Generic, TypedDict, TypeVar, Unpack, overload
 
@@ -172,7 +172,9 @@ class Aggregate(TypedBus, Generic[S]):
         self._fold: Fold[S] = Fold(name, initial, functions)
         if tags is not None:
             checked_callable("tags", tags, "give a function of an event that returns its tags")
-        self._codec = EventCodec(checked_codec(codec, functions), tags)
+        self.event_codec = checked_codec(codec, functions)
+        """The codec of its events."""
+        self._codec = EventCodec(self.event_codec, tags)
         saved = Snapshots(
             name,
             self._fold,
@@ -210,6 +212,27 @@ class Aggregate(TypedBus, Generic[S]):
             raise InvalidOption("tags", tags, "give a function of an event that returns its tags, for boundaries")
         query = checked_callable("boundary", boundary, "give a function of the command that returns a Tagged")
         return Boundaries(self.name, query, *parts)
+
+    @property
+    def identity(self) -> str | Callable[[Any], object] | None:
+        """The field of its commands with the identity, or the function that returns it; None with a boundary."""
+        identity: str | Callable[[Any], object] | None = self._options["identity"]
+        return identity
+
+    @property
+    def initial(self) -> S:
+        """The state of an instance without events."""
+        return self._fold.initial
+
+    @property
+    def event_functions(self) -> Mapping[type[Message], Callable[[S, Any], S]]:
+        """The function of each type of event, which returns the state after it."""
+        return self._fold.functions
+
+    @property
+    def command_chains(self) -> Mapping[type[Message], Sequence[Callable[..., Any]]]:
+        """The functions for each type of command, the last of which is the command itself."""
+        return {kind: chain.functions for kind, chain in self._chains.items()}
 
     def stored(self, store: Any, **changes: Any) -> Aggregate[S]:
         """Return the same aggregate with another store, and with other options.
