@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from weakref import WeakKeyDictionary, WeakValueDictionary
+from weakref import WeakKeyDictionary
 
 from modd.concurrency.blocks import async_block
 from modd.core import Gate, hold
@@ -23,7 +23,8 @@ class Lines:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._gates: WeakValueDictionary[str, Gate] = WeakValueDictionary()
+        self._gates: dict[str, Gate] = {}
+        """The gates of the streams whose line somebody holds: a gate removes itself when nobody is left."""
         self._in_transactions: WeakKeyDictionary[Transaction, set[str]] = WeakKeyDictionary()
         """The streams whose line a transaction holds up."""
         self._in_chains: WeakKeyDictionary[Transaction, list[str]] = WeakKeyDictionary()
@@ -41,7 +42,7 @@ class Lines:
         deciding = self._in_chains.setdefault(transaction, [])
         if stream in deciding:
             raise Deadlock([self._name_of(each) for each in deciding[deciding.index(stream) :]])
-        if is_deferred(transaction) or self.gate_of(stream).holder is None:
+        if is_deferred(transaction) or stream not in self._gates:
             await self._wait(stream, transaction)
         deciding.append(stream)
         try:
@@ -58,9 +59,11 @@ class Lines:
             transaction.on_end(stack.aclose)
 
     def gate_of(self, stream: str) -> Gate:
-        """Return the gate of a stream's line, which is forgotten when nobody needs it."""
+        """Return the gate of a stream's line, to be held at once."""
         gate = self._gates.get(stream)
-        return self._gates.setdefault(stream, Gate(self._name_of(stream))) if gate is None else gate
+        if gate is None:
+            gate = self._gates.setdefault(stream, Gate(self._name_of(stream), None, self._gates, stream))
+        return gate
 
     def _name_of(self, stream: str) -> str:
         return f"{self._name} {stream!r}"

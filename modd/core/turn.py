@@ -8,14 +8,14 @@ awaits a bus starts a turn inside its own.
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from functools import partial
 from typing import Any, NoReturn
 
 import msgspec
 
-from modd.concurrency.blocks import async_block, block
+from modd.concurrency.blocks import block
 from modd.concurrency.loops import current_loop
 from modd.concurrency.scopes import close_scope, open_scope, open_scopes
 from modd.core.causation import Entry, Released, current_origin
@@ -194,7 +194,7 @@ def _returns_outside(turn: Turn, outermost: Turn) -> bool:
     for itself.
     """
     bus = turn.bus
-    caller = next(each.bus for each in open_scopes(turn.outer) if not isinstance(each.bus, NamedHolder))
+    caller = next(each.bus for each in open_scopes(turn.outer) if not isinstance(each.bus, Gate))
     if any(part is caller for part in inside(bus)):
         return False
     senders = [each.bus for each in open_scopes(outermost.outer)]
@@ -217,34 +217,29 @@ def _failed(outcome: Outcome, bus: Any) -> TurnFailed:
     return failed
 
 
-class NamedHolder:
-    """The holder of a gate that belongs to no bus: it has a name for errors, and no limit."""
+class hold:  # a class, because a generator would take three times as long
+    """Hold a gate for as long as the ``async with`` block lasts; other tasks wait in the order in which they came.
 
-    limit = None
-    watchers = ()
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-
-@async_block
-async def hold(gate: Gate) -> AsyncIterator[None]:
-    """Hold a gate for as long as the block lasts; other tasks wait for it in the order in which they came.
-
-    Make the gate with the name for the error: ``Gate("the cache of GetUser")``. Raises `Deadlock` when the wait would
-    never end, because the holder waits for the caller.
+    Make the gate with the name for the error: ``Gate("the cache of GetUser")``. Entering raises `Deadlock` when the
+    wait would never end, because the holder waits for the caller.
     """
-    outer = open_scope(innermost())
-    turn = Turn(NamedHolder(gate.name), gate, outer=outer, loop=current_loop())
-    if outer is not None:
-        turn.root, turn.depth, turn.check_from = outer.root or outer, outer.depth + 1, outer.check_from
-        turn.start = turn.root.count
-    gate.holder = holder = gate.holder or turn  # as in `Bus.__call__`
-    if holder is not turn:
-        await enter(turn, gate)
-    publish(turn)
-    try:
-        yield
-    finally:
-        close_scope(turn)
-        leave(turn, gate)
+
+    __slots__ = ("_gate", "_turn")
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+
+    async def __aenter__(self) -> None:
+        gate, outer = self._gate, open_scope(innermost())
+        self._turn = turn = Turn(gate, gate, loop=current_loop())
+        if outer is not None:
+            turn.outer, turn.root, turn.depth = outer, outer.root or outer, outer.depth + 1
+            turn.check_from, turn.start = outer.check_from, turn.root.count
+        gate.holder = holder = gate.holder or turn  # as in `Bus.__call__`
+        if holder is not turn:
+            self._gate = await enter(turn, gate)
+        publish(turn)
+
+    async def __aexit__(self, *_: object) -> None:
+        close_scope(self._turn)
+        leave(self._turn, self._gate)
