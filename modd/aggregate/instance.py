@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Generic, TypeVar
 
+import msgspec
+
 from modd.aggregate.access import ACCESS_EVENTS, Authorized, Ownership, OwnershipTransferred, checked_words
 from modd.aggregate.fold import Fold
 from modd.core import Message
@@ -13,7 +15,7 @@ from modd.errors import InvalidOption
 S = TypeVar("S")
 
 
-class Instance(Generic[S]):
+class Instance(msgspec.Struct, Generic[S], eq=False):
     """An instance of an aggregate, as the functions of a chain decide about it, or as `Aggregate.get` returns it.
 
     aggregate: the name of the aggregate.
@@ -25,15 +27,16 @@ class Instance(Generic[S]):
     fold: the event functions.
     """
 
-    __slots__ = ("_fold", "_is_open", "_stored", "aggregate", "at", "id", "ownership", "published", "state")
-
-    def __init__(
-        self, aggregate: str, id: str, state: S, stored: int, ownership: Ownership, at: float, fold: Fold[S]
-    ) -> None:
-        self.aggregate, self.id, self.state, self.ownership, self.at = aggregate, id, state, ownership, at
-        self._stored, self._fold, self._is_open = stored, fold, True
-        self.published: list[Message] = []
-        """The events that this decision has published, in order."""
+    aggregate: str
+    id: str
+    state: S
+    _stored: int
+    ownership: Ownership
+    at: float
+    _fold: Fold[S]
+    published: list[Message] = []
+    """The events that this decision has published, in order."""
+    _is_open: bool = True
 
     def __repr__(self) -> str:
         return f"<Instance of {self.aggregate}/{self.id} at revision {self.revision}>"

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Any, NoReturn
 
+import msgspec
+
 from modd.aggregate.errors import REJECTED, MisusedMark
 from modd.core import wire_name
 
 
-class Mark:
+class Mark(msgspec.Struct, eq=False):  # a struct, because one is made for each function that a command passes
     """The word of a chain function about the command: ready for the next function, done, or rejected.
 
     You get it as the third parameter. Mark once, before the function returns::
@@ -27,19 +29,18 @@ class Mark:
         MisusedMark: for a second mark, for one that does not go with the place of the function, and after its end.
     """
 
-    __slots__ = ("_function", "_is_last", "_is_over", "_kind", "misuse", "pending", "reason", "result", "word")
-
-    def __init__(self, function: str, kind: type, is_last: bool) -> None:
-        self._function, self._kind, self._is_last = function, kind, is_last
-        self._is_over = False
-        self.word = ""
-        """The word that was said; empty until then."""
-        self.misuse: MisusedMark | None = None
-        """The first misuse, which counts even if the function swallows its error."""
-        self.reason: str = REJECTED
-        self.result: Any = None
-        self.pending: Awaitable[Any] | None = None
-        """The call of the function, if it is to be awaited."""
+    _function: str
+    _kind: type
+    _is_last: bool
+    _is_over: bool = False
+    word: str = ""
+    """The word that was said; empty until then."""
+    misuse: MisusedMark | None = None
+    """The first misuse, which counts even if the function swallows its error."""
+    reason: str = REJECTED
+    result: Any = None
+    pending: Awaitable[Any] | None = None
+    """The call of the function, if it is to be awaited."""
 
     @property
     def command(self) -> str:

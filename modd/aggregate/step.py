@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
 from modd.aggregate.errors import CommandRejected, MisusedMark
@@ -45,17 +45,20 @@ class Step:
         self._arguments = [find_argument(self.name, function, each, resources, ask) for each in others]
         self._arguments = [each for each in self._arguments if not each.is_default]
         self._factories = factories_of(self._arguments)
+        is_third = self._marks == more[:1] and bool(more) and more[0].kind is not inspect.Parameter.KEYWORD_ONLY
+        self._call: Callable[..., Any] = function if is_third else self._call_by_names
 
     def begin(self, instance: Instance[Any], envelope: Envelope[Any]) -> Mark:
         """Call the function, and return its mark; one that is to be awaited has a ``pending`` call for `finish`.
 
         Raises `CommandRejected`, `MisusedMark`, and the error of the function.
         """
-        mark = Mark(self.name, type(envelope.message), self._is_last)
+        command = envelope.message
+        mark = Mark(self.name, type(command), self._is_last)
         if self._arguments:
             mark.pending = self._call_with_arguments(instance, envelope, mark)
             return mark
-        returned = self._call(instance, envelope.message, mark)
+        returned = self._call(instance, command, mark)
         if returned is not None and inspect.isawaitable(returned):
             mark.pending = returned
         else:
@@ -67,7 +70,7 @@ class Step:
         assert mark.pending is not None
         self._conclude(mark, await mark.pending, instance)
 
-    def _call(self, instance: Instance[Any], command: Any, mark: Mark, **more: Any) -> Any:
+    def _call_by_names(self, instance: Instance[Any], command: Any, mark: Mark, **more: Any) -> Any:
         if not self._marks:
             return self._function(instance, command, **more)
         return self._function(instance, command, **{each.name: mark for each in self._marks}, **more)
