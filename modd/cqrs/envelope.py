@@ -65,6 +65,7 @@ class Envelope(Origin, Generic[M_co]):
         "message",
         "noted",
         "ran",
+        "recorded",
     )
 
     message: M_co
@@ -72,7 +73,11 @@ class Envelope(Origin, Generic[M_co]):
     bus: Any
     """The typed bus that the envelope is in; None outside."""
     noted: list[Stamp]
-    """The stamps in the order in which they were added, without the identity and without the result in `handled`."""
+    """The stamps in the order in which they were added, without the identity, `recorded` and `handled`."""
+    recorded: tuple[Message, ...]
+    """The newest events that an aggregate has recorded, until their stamps are made, which happens when they are read.
+
+    They are of the same handler as `handled`, and come before it."""
     handled: tuple[Any, str, float] | None
     """Result, handler and time of the newest `Handled` until its stamp is made, which happens when it is read."""
     ran: bool
@@ -98,6 +103,7 @@ class Envelope(Origin, Generic[M_co]):
         """Set every field, unchecked: every way to make an envelope ends here. at: by default read later."""
         self.message = message
         self.noted = noted
+        self.recorded = ()
         self.handled = self.bus = self.outer = None
         self._inherited: tuple[int, list[Stamp]] | None = None  # among so many stamps
         self._id: int | str | None = id  # a number once the bus has given one, a text once it was read
@@ -207,7 +213,11 @@ class Envelope(Origin, Generic[M_co]):
         return bool(self._of(kind))
 
     def flush(self) -> list[Stamp]:
-        """Make the stamp of the newest result, if it is not made yet; return all stamps but the identity."""
+        """Make the stamps of the newest result and its events if they are not made yet; return all but the identity."""
+        if self.recorded:
+            at = self._now() if self.handled is None else self.handled[2]
+            self.noted.extend([Recorded(event, at=at) for event in self.recorded])
+            self.recorded = ()
         if self.handled is not None:
             result, handler, at = self.handled
             self._at = at if self._at is None else self._at
@@ -238,17 +248,18 @@ class Envelope(Origin, Generic[M_co]):
 
     def record(self, events: Iterable[Message]) -> None:
         """Note events that an aggregate has recorded: they are released as those that are emitted."""
-        self.flush().extend([Recorded(event, at=self._now()) for event in events])
+        self.flush()
+        self.recorded = tuple(events)
 
     def drop_events(self, start: int) -> None:
         """Drop the events among the stamps from this position on: their handler has failed after all."""
         self.noted[start:] = [stamp for stamp in self.noted[start:] if not isinstance(stamp, Emitted)]
-        self._inherited = None
+        self.recorded, self._inherited = (), None
 
     def reset(self, stamps: Iterable[Stamp], *, ran: bool = False) -> None:
         """Go back to earlier stamps, and to the earlier value of `ran`, before a further attempt."""
         self.handled = self._inherited = None
-        self.noted = without_identity(stamps)
+        self.noted, self.recorded = without_identity(stamps), ()
         self.ran = ran
 
     def again(self, *stamps: Stamp, at: float | None = None) -> Envelope[M_co]:

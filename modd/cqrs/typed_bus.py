@@ -295,7 +295,7 @@ class TypedBus(Answerer):
         # else there is nothing to look for, which would cost a twentieth
         if self._releases_results or (envelope.noted and not envelope.is_plain):
             return conclude(envelope, noted_before)
-        return Dispatched(envelope, None if envelope.handled is None else envelope.handled[0])
+        return Dispatched(envelope, None if envelope.handled is None else envelope.handled[0], envelope.recorded)
 
     async def ask(self, intent: IntentOf[R] | Carrier[IntentOf[R]], /, *stamps: Stamp) -> R:
         """Return the result of an intent, or of an envelope with one.
