@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from weakref import WeakKeyDictionary
 
 from modd.concurrency.blocks import async_block
-from modd.core import Gate, hold
+from modd.core import Gate, Turn, hold, hold_if_free
 from modd.errors import Deadlock
 from modd.ports.transaction import Transaction
 
@@ -15,20 +15,21 @@ from modd.ports.transaction import Transaction
 class Lines:
     """The lines of an aggregate, by stream.
 
-    name: the name of the aggregate.
-
     In a transaction a command keeps its place until that is over, because nobody else sees its events before. In an
     immediate one it passes by those before it, because they cannot record anything until that is over.
     """
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def __init__(self) -> None:
         self._gates: dict[str, Gate] = {}
         """The gates of the streams whose line somebody holds: a gate removes itself when nobody is left."""
         self._in_transactions: WeakKeyDictionary[Transaction, set[str]] = WeakKeyDictionary()
         """The streams whose line a transaction holds up."""
         self._in_chains: WeakKeyDictionary[Transaction, list[str]] = WeakKeyDictionary()
         """The streams about which a transaction decides now, a decision within a decision included."""
+
+    def enter_free(self, stream: str) -> Turn | None:
+        """Enter a line in which nobody is, outside of a transaction, and return the place for `let_go`; else None."""
+        return hold_if_free(stream, self._gates)
 
     def enter(self, stream: str, transaction: Transaction | None) -> AbstractAsyncContextManager[None]:
         """Return a block that waits for the commands before, and keeps others waiting while it lasts.
@@ -41,7 +42,7 @@ class Lines:
     async def _enter_in(self, stream: str, transaction: Transaction) -> AsyncIterator[None]:
         deciding = self._in_chains.setdefault(transaction, [])
         if stream in deciding:
-            raise Deadlock([self._name_of(each) for each in deciding[deciding.index(stream) :]])
+            raise Deadlock(deciding[deciding.index(stream) :])
         if is_deferred(transaction) or stream not in self._gates:
             await self._wait(stream, transaction)
         deciding.append(stream)
@@ -61,12 +62,7 @@ class Lines:
     def gate_of(self, stream: str) -> Gate:
         """Return the gate of a stream's line, to be held at once."""
         gate = self._gates.get(stream)
-        if gate is None:
-            gate = self._gates.setdefault(stream, Gate(self._name_of(stream), None, self._gates, stream))
-        return gate
-
-    def _name_of(self, stream: str) -> str:
-        return f"{self._name} {stream!r}"
+        return self._gates.setdefault(stream, Gate(stream, None, self._gates, stream)) if gate is None else gate
 
 
 def is_deferred(transaction: Transaction) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
 from typing import Any, NoReturn
 
 import msgspec
@@ -32,15 +31,14 @@ class Mark(msgspec.Struct, eq=False):  # a struct, because one is made for each 
     _function: str
     _kind: type
     _is_last: bool
-    _is_over: bool = False
+    is_over: bool = False
+    """True when the function has returned, so that further marks are refused."""
     word: str = ""
     """The word that was said; empty until then."""
     misuse: MisusedMark | None = None
     """The first misuse, which counts even if the function swallows its error."""
     reason: str = REJECTED
     result: Any = None
-    pending: Awaitable[Any] | None = None
-    """The call of the function, if it is to be awaited."""
 
     @property
     def command(self) -> str:
@@ -51,38 +49,38 @@ class Mark(msgspec.Struct, eq=False):  # a struct, because one is made for each 
         """Let the next function of the chain go on."""
         if self._is_last:
             self._refuse("it is the last one: mark.as_done() or mark.as_rejected(...)")
-        self._say("ready for the next")
+        if self.word or self.is_over:
+            self._refuse_word()
+        self.word = "ready for the next"
 
     def as_done(self, result: Any = None) -> None:
         """Accept the command; the result is that of the dispatch."""
         if not self._is_last:
             self._refuse("it is not the last one: mark.as_ready_for_next() or mark.as_rejected(...)")
-        self._say("done")
-        self.result = result
+        if self.word or self.is_over:
+            self._refuse_word()
+        self.word, self.result = "done", result
 
     def as_rejected(self, reason: str | None = None) -> None:
         """Reject the command: nothing is recorded, and no further function runs.
 
         reason: a text for the sender; "Command rejected." by default.
         """
-        self._say("rejected")
-        self.reason = REJECTED if reason is None else reason
+        if self.word or self.is_over:
+            self._refuse_word()
+        self.word, self.reason = "rejected", REJECTED if reason is None else reason
 
-    def end(self) -> None:
-        """Refuse marks from now on. Raises `MisusedMark` if the function has made none, or misused it before."""
-        self._is_over = True
+    def refuse_end(self) -> NoReturn:
+        """Raise `MisusedMark`: the function has made no mark, or misused it before."""
         if self.misuse is not None:
             raise self.misuse
-        if not self.word:
-            word = "mark.as_done()" if self._is_last else "mark.as_ready_for_next()"
-            self._refuse(f"it returned without a mark: {word} or mark.as_rejected(...)")
+        word = "mark.as_done()" if self._is_last else "mark.as_ready_for_next()"
+        self._refuse(f"it returned without a mark: {word} or mark.as_rejected(...)")
 
-    def _say(self, word: str) -> None:
-        if self._is_over:
+    def _refuse_word(self) -> NoReturn:
+        if self.is_over:
             self._refuse("it has ended, and so has its mark; mark before it returns")
-        if self.word:
-            self._refuse(f"it has marked it as {self.word} already; mark once, as in `return mark.as_rejected(...)`")
-        self.word = word
+        self._refuse(f"it has marked it as {self.word} already; mark once, as in `return mark.as_rejected(...)`")
 
     def _refuse(self, problem: str) -> NoReturn:
         error = MisusedMark(self._function, self.command, problem)

@@ -73,6 +73,7 @@ class Codec:
         _check_options(format, enc_hook, dec_hook)
         types, stamps = checked_list("types", types), checked_list("stamps", stamps)
         self._messages: dict[str, type[Message]] = types_by_name("types", types, Message)
+        self._types = frozenset(self._messages.values())
         self._stamps: dict[str, type[Stamp]] = types_by_name("stamps", (*BUILT_IN, *stamps), Stamp)
         self._upcasting = Upcasting(self._messages, upcasters)
         self._current = {
@@ -145,7 +146,7 @@ class Codec:
         Raises as `encode` does.
         """
         kind = type(message)
-        if not isinstance(message, Message) or self._messages.get(wire_name(kind)) is not kind:
+        if kind not in self._types:
             raise InvalidOption("Codec", kind, "give it the types of all messages that it is to encode")
         return self._encode_message(message)
 
@@ -211,7 +212,8 @@ class Codec:
     def _encode_message(self, message: Message) -> bytes:
         """Return the data of a message, with its version unless it is 1."""
         kind = type(message)
-        data = self._round_trip.encode_checked(message, self._decoder_of(kind), kind)
+        decode = self._read.get(kind) or self._decoder_of(kind)
+        data = self._round_trip.encode_checked(message, decode, kind)
         if kind.schema_version == 1:
             return data
         fields = {TYPE: wire_name(kind), VERSION: version_of(kind)} | self._read[dict](data)

@@ -134,16 +134,18 @@ class Envelope(Origin, Generic[M_co]):
     @property
     def at(self) -> float:
         """The time of the id, in seconds since 1970: its first reading, or the end of the handling if earlier."""
-        if self._at is None:
-            self._at = self._now() if self.handled is None else self.handled[2]
-        return self._at
+        at = self._at
+        if at is None:
+            at = self._at = self._now() if self.handled is None else self.handled[2]
+        return at
 
     @property
     def id(self) -> str:
         """The id of this dispatch; a redispatch has the same."""
-        if not isinstance(self._id, str):
-            self._id = read_id(self.lazy_id)
-        return self._id
+        id = self._id
+        if not isinstance(id, str):
+            id = self._id = read_id(self.lazy_id)
+        return id
 
     @property
     def has_own_id(self) -> bool:
@@ -248,7 +250,8 @@ class Envelope(Origin, Generic[M_co]):
 
     def record(self, events: Iterable[Message]) -> None:
         """Note events that an aggregate has recorded: they are released as those that are emitted."""
-        self.flush()
+        if self.recorded or self.handled is not None:
+            self.flush()
         self.recorded = tuple(events)
 
     def drop_events(self, start: int) -> None:

@@ -16,6 +16,7 @@ from modd.concurrency.blocks import async_block
 from modd.concurrency.lifespan import Lifespan
 from modd.core import Gate, hold
 from modd.ports.inbox import WEEK
+from modd.ports.transaction import open_transaction
 from modd.stores.errors import ResultNeeded
 from modd.stores.memory.access import MemoryAccess
 from modd.stores.memory.members import (
@@ -118,7 +119,7 @@ class MemoryStore:
 
     def access(self, call: str, *, at_once: bool = False) -> MemoryAccess:
         """Return the access for a call of a part: the open transaction, or each call alone."""
-        transaction = self._find_transaction()
+        transaction = None if open_transaction.get() is None else self._find_transaction()
         if transaction is None or (at_once and transaction.is_deferred):
             return self._autocommit
         transaction.check_usable(call)
