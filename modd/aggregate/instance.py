@@ -25,18 +25,19 @@ class Instance(msgspec.Struct, Generic[S], eq=False):
     ownership: its owner, and the commands that are open to others.
     at: the time of the decision, in seconds since 1970: the same for the whole chain.
     fold: the event functions.
+    published: the events that this decision has published, in order.
+    is_open: False when the command is over, and for an instance that was read.
     """
 
     aggregate: str
     id: str
     state: S
-    _stored: int
+    stored: int
     ownership: Ownership
     at: float
-    _fold: Fold[S]
+    fold: Fold[S]
     published: list[Message] = []
-    """The events that this decision has published, in order."""
-    _is_open: bool = True
+    is_open: bool = True
 
     def __repr__(self) -> str:
         return f"<Instance of {self.aggregate}/{self.id} at revision {self.revision}>"
@@ -49,11 +50,11 @@ class Instance(msgspec.Struct, Generic[S], eq=False):
     @property
     def revision(self) -> int:
         """The number of its events, with those that are published and not yet stored."""
-        return self._stored + len(self.published)
+        return self.stored + len(self.published)
 
     def exists(self) -> bool:
         """Return True if events of it are stored."""
-        return self._stored > 0
+        return self.stored > 0
 
     def publish(self, *events: Message) -> None:
         """Publish events: the state changes at once; they are recorded together when the command is done.
@@ -61,14 +62,14 @@ class Instance(msgspec.Struct, Generic[S], eq=False):
         Raises `UnknownEvent` for an event without a function, `WrongState` if a function returns no state, and
         `InvalidOption` when the command is over, and for an instance that was read.
         """
-        if not self._is_open:
+        if not self.is_open:
             cure = f"{self!r} is read only: its command is over, or it was read; dispatch a command"
             raise InvalidOption("publish", type(next(iter(events), self)), cure)
         for event in events:
             if isinstance(event, ACCESS_EVENTS):
                 self.ownership = self.ownership.after(event)
             else:
-                self.state = self._fold.apply(self.state, event)
+                self.state = self.fold.apply(self.state, event)
             self.published.append(event)
 
     def transfer_ownership(self, to: str) -> None:
@@ -86,4 +87,4 @@ class Instance(msgspec.Struct, Generic[S], eq=False):
 
     def close(self) -> None:
         """Refuse further events: the command is over."""
-        self._is_open = False
+        self.is_open = False

@@ -22,32 +22,31 @@ class Mark(msgspec.Struct, eq=False):  # a struct, because one is made for each 
             mark.as_done()
 
     function: the name of the function. kind: the type of the command. is_last: True for the last function of
-    the chain, which is the command itself.
+    the chain, which is the command itself. is_over: True when the function has returned, so that marks are refused.
+    word: the mark that was made; empty until then. misuse: the first misuse, which counts even if the function swallows
+    its error. reason: that of a rejection. result: that of the command.
 
     Raises:
         MisusedMark: for a second mark, for one that does not go with the place of the function, and after its end.
     """
 
-    _function: str
-    _kind: type
-    _is_last: bool
+    function: str
+    kind: type
+    is_last: bool
     is_over: bool = False
-    """True when the function has returned, so that further marks are refused."""
     word: str = ""
-    """The word that was said; empty until then."""
     misuse: MisusedMark | None = None
-    """The first misuse, which counts even if the function swallows its error."""
     reason: str = REJECTED
     result: Any = None
 
     @property
     def command(self) -> str:
         """The name of the command's type on the wire."""
-        return wire_name(self._kind)
+        return wire_name(self.kind)
 
     def as_ready_for_next(self) -> None:
         """Let the next function of the chain go on."""
-        if self._is_last:
+        if self.is_last:
             self._refuse("it is the last one: mark.as_done() or mark.as_rejected(...)")
         if self.word or self.is_over:
             self._refuse_word()
@@ -55,7 +54,7 @@ class Mark(msgspec.Struct, eq=False):  # a struct, because one is made for each 
 
     def as_done(self, result: Any = None) -> None:
         """Accept the command; the result is that of the dispatch."""
-        if not self._is_last:
+        if not self.is_last:
             self._refuse("it is not the last one: mark.as_ready_for_next() or mark.as_rejected(...)")
         if self.word or self.is_over:
             self._refuse_word()
@@ -74,7 +73,7 @@ class Mark(msgspec.Struct, eq=False):  # a struct, because one is made for each 
         """Raise `MisusedMark`: the function has made no mark, or misused it before."""
         if self.misuse is not None:
             raise self.misuse
-        word = "mark.as_done()" if self._is_last else "mark.as_ready_for_next()"
+        word = "mark.as_done()" if self.is_last else "mark.as_ready_for_next()"
         self._refuse(f"it returned without a mark: {word} or mark.as_rejected(...)")
 
     def _refuse_word(self) -> NoReturn:
@@ -83,6 +82,6 @@ class Mark(msgspec.Struct, eq=False):  # a struct, because one is made for each 
         self._refuse(f"it has marked it as {self.word} already; mark once, as in `return mark.as_rejected(...)`")
 
     def _refuse(self, problem: str) -> NoReturn:
-        error = MisusedMark(self._function, self.command, problem)
+        error = MisusedMark(self.function, self.command, problem)
         self.misuse = self.misuse or error
         raise error

@@ -148,7 +148,8 @@ class Codec:
         kind = type(message)
         if kind not in self._types:
             raise InvalidOption("Codec", kind, "give it the types of all messages that it is to encode")
-        return self._encode_message(message)
+        data = self._round_trip.encode_checked(message, self._read[kind], kind)
+        return data if kind.schema_version == 1 else self._with_version(kind, data)
 
     def decode_message(self, data: bytes) -> Message:
         """Return the message of `encode_message`; one of an older version is brought up by the upcasters.
@@ -210,12 +211,12 @@ class Codec:
         return kind(text)
 
     def _encode_message(self, message: Message) -> bytes:
-        """Return the data of a message, with its version unless it is 1."""
+        """Return the data of a message of any type, with its version unless it is 1."""
         kind = type(message)
-        decode = self._read.get(kind) or self._decoder_of(kind)
-        data = self._round_trip.encode_checked(message, decode, kind)
-        if kind.schema_version == 1:
-            return data
+        data = self._round_trip.encode_checked(message, self._decoder_of(kind), kind)
+        return data if kind.schema_version == 1 else self._with_version(kind, data)
+
+    def _with_version(self, kind: type[Message], data: bytes) -> bytes:
         fields = {TYPE: wire_name(kind), VERSION: version_of(kind)} | self._read[dict](data)
         return self._round_trip.encode(fields)
 

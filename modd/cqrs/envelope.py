@@ -56,12 +56,12 @@ class Envelope(Origin, Generic[M_co]):
         "_at",
         "_causation",
         "_correlation",
-        "_has_own_id",
         "_id",
         "_inherited",
         "_sent",
         "bus",
         "handled",
+        "has_own_id",
         "message",
         "noted",
         "ran",
@@ -80,6 +80,8 @@ class Envelope(Origin, Generic[M_co]):
     They are of the same handler as `handled`, and come before it."""
     handled: tuple[Any, str, float] | None
     """Result, handler and time of the newest `Handled` until its stamp is made, which happens when it is read."""
+    has_own_id: bool
+    """True if the id came with the envelope: it was given, decoded, or dispatched before."""
     ran: bool
     """True if handlers have run in this dispatch, and nothing stood in for them."""
 
@@ -88,8 +90,8 @@ class Envelope(Origin, Generic[M_co]):
             raise NotAMessage(message, "the maker of an envelope")
         if id is not None:
             _check_id(id)
-            self._has_own_id = True
         self.start(message, without_identity(checked_stamps(stamps)), id, time())
+        self.has_own_id = id is not None
 
     def start(
         self,
@@ -109,7 +111,7 @@ class Envelope(Origin, Generic[M_co]):
         self._id: int | str | None = id  # a number once the bus has given one, a text once it was read
         self._at = at
         self._correlation, self._causation = correlation, causation
-        self.ran = self._sent = self.open = False
+        self.ran = self._sent = self.open = self.has_own_id = False
 
     @staticmethod
     def restore(message: M, identity: Identity, stamps: Sequence[Stamp]) -> Envelope[M]:
@@ -118,7 +120,7 @@ class Envelope(Origin, Generic[M_co]):
         envelope: Envelope[M] = _blank(Envelope)
         noted = without_identity(stamps) if stamps else []  # most have none, and looking costs as much as a decoder
         envelope.start(message, noted, identity.id, identity.at, identity.correlation_id, identity.causation_id)
-        envelope._has_own_id = True
+        envelope.has_own_id = True
         envelope._sent = bool(noted) and envelope.has(Handled)
         return envelope
 
@@ -146,11 +148,6 @@ class Envelope(Origin, Generic[M_co]):
         if not isinstance(id, str):
             id = self._id = read_id(self.lazy_id)
         return id
-
-    @property
-    def has_own_id(self) -> bool:
-        """True if the id came with the envelope: it was given, decoded, or dispatched before."""
-        return getattr(self, "_has_own_id", False)
 
     @property
     def is_asked(self) -> bool:
@@ -275,7 +272,7 @@ class Envelope(Origin, Generic[M_co]):
         noted = [*passed, Redispatched(tuple(self._history()), at=at), *checked_stamps(stamps)]
         envelope: Envelope[M_co] = _blank(Envelope)
         envelope.start(self.message, without_identity(noted), self.id, at, self.lazy_correlation_id, self._causation)
-        envelope._has_own_id = True
+        envelope.has_own_id = True
         return envelope
 
     @property

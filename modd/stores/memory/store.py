@@ -49,6 +49,9 @@ class MemoryStore:
     A deferred transaction reads the latest commit each time; if something that it has read was changed, its commit
     raises `modd.ports.ReadConflict`. There is no SQL: ``execute`` and ``fetch`` raise `SqlNotSupported`.
 
+    Nothing is waited for here, so a long loop of calls lets other tasks run only now and then: at each read, and at
+    every 256th change. A cancellation takes effect there, too.
+
     clock: a function that returns seconds since 1970, for the ``at`` of events; ``time.time`` by default.
     retention: seconds for which the inbox remembers an id, 7 days by default; longer than any redelivery takes.
 
