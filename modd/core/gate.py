@@ -31,8 +31,6 @@ from collections.abc import Callable, Hashable
 from inspect import iscoroutine, iscoroutinefunction
 from typing import Any, ClassVar
 
-import msgspec
-
 from modd.concurrency.scopes import open_scopes
 from modd.core.causation import Entry
 from modd.core.component import check_message
@@ -40,27 +38,32 @@ from modd.core.message import Message
 from modd.errors import InvalidOption
 
 
-class Gate(msgspec.Struct, eq=False, weakref=True):
+class Gate:
     """A gate that lets in one turn at a time; the next ones wait in the order in which they came.
 
     name: the bus, or the thing that is waited for, in the text of a `Deadlock`.
-    base: the gate of the bus, for a gate inside one of its turns; None for the gate of the bus itself.
+    base: the gate of the bus, for a gate inside one of its turns.
     gates, key: the gates by key that this gate is removed from when the last turn has left.
     """
 
-    name: str
-    base: Gate | None = None
-    gates: dict[Any, Gate] | None = None
-    key: Hashable = None
-    holder: Any = None
-    """The turn that is let in."""
-    behind: Gate | None = None
+    __slots__ = ("__weakref__", "base", "behind", "gates", "holder", "key", "line", "name")
+
+    behind: Gate | None
     """The gate that an ended turn left to the turns that still run inside it; they hold both gates."""
-    line: dict[Any, Any] = {}
+    holder: Any
+    """The turn that is let in."""
+    line: dict[Any, Any]
     """The turns that wait, in their order, each with its place; see `modd.core.line`."""
     limit: ClassVar[None] = None
     watchers: ClassVar[tuple[()]] = ()
     """A gate is the bus of the turns that hold it and belong to no bus: without a limit and without observers."""
+
+    def __init__(
+        self, name: str, base: Gate | None = None, gates: dict[Any, Gate] | None = None, key: Hashable = None
+    ) -> None:
+        self.name, self.base, self.gates, self.key = name, base or self, gates, key
+        self.behind = self.holder = None
+        self.line = {}
 
 
 class Removed:
@@ -122,7 +125,7 @@ def gates_for(name: str, exclusive: Any) -> tuple[Gate | None, KeyedGates | None
 def gate_within(base: Gate, outer: Any) -> Gate:
     """Return the gate to wait at: the gate itself, or inside a turn that holds it the gate within that turn."""
     for turn in open_scopes(outer):
-        if turn.gate is not None and (turn.gate.base or turn.gate) is base:
+        if turn.gate is not None and turn.gate.base is base:
             turn.within = turn.within or Gate(base.name, base)
             return turn.within  # type: ignore[no-any-return]
     return base
