@@ -146,7 +146,8 @@ class Envelope(Origin, Generic[M_co]):
         """The id of this dispatch; a redispatch has the same."""
         id = self._id
         if not isinstance(id, str):
-            id = self._id = read_id(self.lazy_id)
+            ids = Ids() if self.bus is None else self.bus.ids
+            id = self._id = ids.text(ids.next() if id is None else id, self.at)
         return id
 
     @property
@@ -278,11 +279,9 @@ class Envelope(Origin, Generic[M_co]):
     @property
     def lazy_id(self) -> LazyId:
         """The id, without making its text."""
-        if self._id is None and self.bus is None:
-            self._id = Ids().text(0, self.at)
-        if isinstance(self._id, str):
-            return self._id
-        source: Ids = self.bus.ids  # pyright: ignore[reportOptionalMemberAccess]  # without a bus it is a text
+        if self.bus is None or isinstance(self._id, str):
+            return self.id
+        source: Ids = self.bus.ids
         if self._id is None:
             self._id = source.next()
         return source, self._id, self.at
