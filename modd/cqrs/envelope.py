@@ -146,7 +146,7 @@ class Envelope(Origin, Generic[M_co]):
         """The id of this dispatch; a redispatch has the same."""
         id = self._id
         if not isinstance(id, str):
-            ids = Ids() if self.bus is None else self.bus.ids
+            ids = _ids if self.bus is None else self.bus.ids
             id = self._id = ids.text(ids.next() if id is None else id, self.at)
         return id
 
@@ -330,6 +330,10 @@ class Envelope(Origin, Generic[M_co]):
 
 
 _blank: Any = Envelope.__new__
+
+
+_ids = Ids()
+"""The source of the ids of envelopes that are in no bus."""
 
 
 def _check_id(id: Any) -> None:

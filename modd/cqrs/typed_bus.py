@@ -328,14 +328,15 @@ class TypedBus(Answerer):
         if not isinstance(intent, Envelope):
             check_message(intent)
             return None, self._route_of(type(intent), None)
-        only = [] if intent.is_plain else [stamp for stamp in intent.noted if type(stamp) is OnlyHandler]
+        is_plain = intent.is_plain
+        only = [] if is_plain else [stamp for stamp in intent.noted if type(stamp) is OnlyHandler]
         route = None if only else self._routes.get(type(intent.message))
         if route is None:
             check_message(intent.message)
             route = self._route_of(type(intent.message), only[0].handler if only else None)
         if intent.sent:
             return intent.again(*only, at=self.clock()), route
-        if not (intent.is_plain or self._middleware.may_queue):
+        if not (is_plain or self._middleware.may_queue):
             refuse_delay(intent.noted, self.name)
         if self._new_id is not None:
             intent.set_id(self._new_id)
