@@ -93,7 +93,9 @@ class Chain:
                 returned = step.call(instance, envelope, mark) if call is None else call(instance, command, mark)
                 if returned is not None and isawaitable(returned):
                     returned = await returned
-                step.conclude(mark, returned, instance)
+                mark.is_over = True
+                if returned is not None or not mark.passes:
+                    step.conclude(mark, returned, instance)
                 marks.append(mark)
         except CommandRejected as error:
             envelope.drop_events(start)

@@ -23,8 +23,8 @@ class Mark(msgspec.Struct, eq=False):  # a struct, because one is made for each 
 
     function: the name of the function. kind: the type of the command. is_last: True for the last function of
     the chain, which is the command itself. is_over: True when the function has returned, so that marks are refused.
-    word: the mark that was made; empty until then. misuse: the first misuse, which counts even if the function swallows
-    its error. reason: that of a rejection. result: that of the command.
+    word: the mark that was made; empty until then. passes: True if it lets the command go on. misuse: the first misuse,
+    which counts even if the function swallows its error. reason: that of a rejection. result: that of the command.
 
     Raises:
         MisusedMark: for a second mark, for one that does not go with the place of the function, and after its end.
@@ -35,6 +35,7 @@ class Mark(msgspec.Struct, eq=False):  # a struct, because one is made for each 
     is_last: bool
     is_over: bool = False
     word: str = ""
+    passes: bool = False
     misuse: MisusedMark | None = None
     reason: str = REJECTED
     result: Any = None
@@ -50,7 +51,7 @@ class Mark(msgspec.Struct, eq=False):  # a struct, because one is made for each 
             self._refuse("it is the last one: mark.as_done() or mark.as_rejected(...)")
         if self.word or self.is_over:
             self._refuse_word()
-        self.word = "ready for the next"
+        self.word, self.passes = "ready for the next", True
 
     def as_done(self, result: Any = None) -> None:
         """Accept the command; the result is that of the dispatch."""
@@ -58,7 +59,7 @@ class Mark(msgspec.Struct, eq=False):  # a struct, because one is made for each 
             self._refuse("it is not the last one: mark.as_ready_for_next() or mark.as_rejected(...)")
         if self.word or self.is_over:
             self._refuse_word()
-        self.word, self.result = "done", result
+        self.word, self.passes, self.result = "done", True, result
 
     def as_rejected(self, reason: str | None = None) -> None:
         """Reject the command: nothing is recorded, and no further function runs.
@@ -83,5 +84,5 @@ class Mark(msgspec.Struct, eq=False):  # a struct, because one is made for each 
 
     def _refuse(self, problem: str) -> NoReturn:
         error = MisusedMark(self.function, self.command, problem)
-        self.misuse = self.misuse or error
+        self.misuse, self.passes = self.misuse or error, False
         raise error

@@ -72,7 +72,6 @@ class Step:
     def conclude(self, mark: Mark, returned: Any, instance: Instance[Any]) -> None:
         """Take the value that the function returned, and its mark. Raises `CommandRejected`, `MisusedMark`."""
         if self._marks:
-            mark.is_over = True
             if not mark.word or mark.misuse is not None:
                 mark.refuse_end()
             if returned is not None:
