@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
 
 from modd.cqrs import Codec, Event
 from modd.projection import states
+from modd.projection.builds import REGISTRY
+from modd.projection.states import space_of
 from modd.stores import MemoryStore
-from tests.projection.shop import Moved, Ordered, Returned, Sold, content, follow, record, sales, totals
+from tests.projection.shop import Moved, Ordered, Returned, Sold, content, follow, rebuild, record, sales, totals
 
 pytestmark = pytest.mark.anyio
 
@@ -92,3 +96,42 @@ async def test_an_event_whose_decoding_fails_once_is_decoded(store: Any) -> None
     projection = totals(events={Weighed: lambda state, event: Sold(1, 0)}, codec=codec)
     await follow(store, projection)
     assert (len(calls), await content(store, projection)) == (3, {"rope": 1})
+
+
+class Beside:
+    """A store in which something else is done before the first look at the states of a build.
+
+    store: the store. work: the function to await.
+    """
+
+    def __init__(self, store: Any, work: Callable[[], Awaitable[None]]) -> None:
+        self._store, self._work = store, [work]
+
+    def documents(self, space: str) -> Any:
+        documents = self._store.documents(space)
+        return documents if space == REGISTRY else StatesBeside(documents, self._work)
+
+
+class StatesBeside:
+    """The states of a build.
+
+    documents: those of the store. work: functions to await before they are read.
+    """
+
+    def __init__(self, documents: Any, work: list[Callable[[], Awaitable[None]]]) -> None:
+        self._documents, self._work = documents, work
+
+    async def get(self, key: str) -> bytes | None:
+        while self._work:
+            await self._work.pop()()
+        body: bytes | None = await self._documents.get(key)
+        return body
+
+
+async def test_a_reader_beside_a_switch_reads_the_build_that_serves(store: Any) -> None:
+    # WM-61
+    await record(store, Ordered("1"))
+    await follow(store, totals())
+    reader: Any = totals().of(Beside(store, partial(rebuild, store, totals())))  # type: ignore[arg-type]
+    assert await reader.get("rope") == Sold(1, 1)
+    assert await store.documents(space_of("totals", 1)).items() == []
