@@ -15,6 +15,7 @@ from modd import Value
 from modd.aggregate import Aggregate, Instance, Rejected, only
 from modd.core import Bus
 from modd.cqrs import Command, Envelope, Event
+from modd.cqrs.wire import TYPE
 from modd.flow import End, Flow, Go, Timeout, end, go, timeout
 from modd.follower import Follower
 from modd.projection import Projection, Rows
@@ -336,10 +337,10 @@ class Account(Value, frozen=True):
         return problems + [f"left: {name} {value}" for name, value in self.left.items() if value]
 
     def _orders(self, *types: str) -> Counter[str]:
-        return Counter(event["order"] for event in self.events if event["type"] in types)
+        return Counter(event["order"] for event in self.events if event[TYPE] in types)
 
     def _count(self, type: str, sku: str) -> int:
-        return sum(event["type"] == type and event["sku"] == sku for event in self.events)
+        return sum(event[TYPE] == type and event["sku"] == sku for event in self.events)
 
 
 async def account_of(shop: Shop) -> Account:

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 KILLS, MOMENTS = size_of("FLOW_KILLS", 10), size_of("FLOW_MOMENTS", 4)
 ORDERS = 6
 WANTED = [f"o{number}" for number in range(ORDERS)]
-LONGEST = 0.8
+LONGEST = 0.3
 """Seconds of the latest random moment; later ones find the work done."""
 
 
