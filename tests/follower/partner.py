@@ -18,6 +18,7 @@ from modd.cqrs import Duplicate, Envelope
 from modd.ports import Conflict
 from modd.stores import SqliteStore
 from tests.proofs.fulfilment import Pay, Place, Release, Reserve, Shop, at_work, sales, totals
+from tests.proofs.ledger import Subscribe, courses
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,14 +37,15 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class Driver:
-    """Does steps in a store, whose follower runs meanwhile; notes which orders were placed here and not before.
+    """Does steps in a store, whose follower runs meanwhile; notes which commands took effect here and not before.
 
     shop: the aggregates and the follower.
     """
 
     def __init__(self, shop: Shop) -> None:
-        self.shop = shop
-        self.placed: list[str] = []
+        self.shop, self.course = shop, courses(shop.store)
+        self.done: list[str] = []
+        """The orders that were placed, and the students who have got a seat."""
 
     async def round(self, steps: Sequence[Step]) -> None:
         """Do steps side by side."""
@@ -72,11 +74,14 @@ class Driver:
         if step.action == "place":
             sku = ("lamp", "desk")[step.number % 2]
             return await self.shop.orders.dispatch(Envelope(Place(order, sku), id=f"place-{order}"))
+        if step.action == "subscribe":
+            return await self.course.dispatch(Subscribe(f"s{step.number}"))
         return await self.shop.payments.dispatch(Envelope(Pay(order), id=f"pay-{order}"))
 
     def _note(self, step: Step, dispatched: Any) -> None:
-        if step.action == "place" and not dispatched.envelope.has(Duplicate):
-            self.placed.append(f"o{step.number}")
+        names = {"place": f"o{step.number}", "subscribe": f"s{step.number}"}
+        if step.action in names and not dispatched.envelope.has(Duplicate):
+            self.done.append(names[step.action])
 
 
 class Partner:
@@ -128,7 +133,7 @@ async def serve(path: str) -> None:
             answer("ready")
             while steps := await heard():
                 await driver.round(msgspec.convert(steps, list[Step]))
-                answer(driver.placed)
+                answer(driver.done)
     answer("closed")
 
 

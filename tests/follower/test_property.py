@@ -19,13 +19,14 @@ from hypothesis import strategies as st
 from modd.stores import SqliteStore
 from tests.follower.partner import Driver, Partner, Step, partner
 from tests.proofs.fulfilment import Shop, account_of, at_work
+from tests.proofs.ledger import SEATS, Subscribe
 
 pytestmark = pytest.mark.slow
 
 EXAMPLES = 150 if os.environ.get("MODD_PROFILE") == "long" else 6
 
 
-actions = st.sampled_from(["place", "place", "place", "pay", "pay", "rebuild", "catch up"])
+actions = st.sampled_from(["place", "place", "place", "pay", "pay", "subscribe", "rebuild", "catch up"])
 steps = st.builds(Step, st.booleans(), actions, st.integers(0, 5), st.booleans())
 histories = st.lists(st.lists(steps, min_size=1, max_size=5), min_size=2, max_size=5)
 
@@ -41,12 +42,13 @@ async def run(partner: Partner, history: list[list[Step]]) -> None:
                 for each in history:
                     theirs = await do_round(driver, partner, each)
                 assert await partner.ask([]) == "closed"
-                await driver.shop.finish([int(order[1:]) for order in {*driver.placed, *theirs}])
-            await check(driver.shop, driver.placed + theirs)
+                done = driver.done + theirs
+                await driver.shop.finish([int(name[1:]) for name in done if name.startswith("o")])
+            await check(driver, done)
 
 
 async def do_round(driver: Driver, partner: Partner, steps: list[Step]) -> list[str]:
-    """Do a round in both processes; return the orders that the partner has placed until now."""
+    """Do a round in both processes; return the work of the partner that has taken effect until now."""
     answers: list[list[str]] = []
 
     async def ask() -> None:
@@ -61,17 +63,19 @@ async def do_round(driver: Driver, partner: Partner, steps: list[Step]) -> list[
 NOTHING = Step(True, "catch up", 0, False)
 
 
-async def check(shop: Shop, placed: list[str]) -> None:
+async def check(driver: Driver, done: list[str]) -> None:
     """Compare the store with the outcomes of the commands."""
-    assert len({*placed}) == len(placed), "an order was placed twice"
-    events = [event async for event in shop.store.events.read_all()]
+    events = [event async for event in driver.shop.store.events.read_all()]
     assert [event.position for event in events] == [*range(1, len(events) + 1)]
     assert {*Counter(event.headers["id"] for event in events).values()} <= {1}
     for stream in {event.stream for event in events}:
         revisions = [event.revision for event in events if event.stream == stream]
         assert revisions == [*range(1, len(revisions) + 1)]
-    account = await account_of(shop)
-    assert account.problems({*placed}) == []
+    students = (await driver.course.read(Subscribe("s0"))).state.students
+    assert sorted(students) == sorted(name for name in done if name.startswith("s"))
+    assert len(students) <= SEATS
+    orders = [name for name in done if name.startswith("o")]
+    assert (await account_of(driver.shop)).problems(orders) == []
 
 
 @pytest.fixture(scope="module", params=["asyncio", "trio"])

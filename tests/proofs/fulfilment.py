@@ -324,7 +324,7 @@ class Account(Value, frozen=True):
     def problems(self, orders: Iterable[str]) -> list[str]:
         """Return the faults: orders without one end, stock that does not add up, projections unlike the log."""
         ends, begun = self._orders("OrderConfirmed", "OrderCancelled"), self._orders("OrderPlaced")
-        wanted = Counter(dict.fromkeys(orders, 1))
+        wanted = Counter(orders)
         problems = [f"{name}: {found}" for name, found in (("ends", ends), ("placed", begun)) if found != wanted]
         for sku in SKUS:
             total = Total(*(self._count(kind, sku) for kind in ("OrderPlaced", "OrderConfirmed", "OrderCancelled")))
