@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, TypeAlias
 
 from modd.core import Message
 from modd.errors import InvalidOption
 from modd.ports.storage import Storage
 from modd.ports.transaction import Parameters, Transaction
-from modd.projection.content import FailedEvent, Functions, Positioned
+from modd.projection.content import FailedEvent, Functions, Memory, Positioned
 from modd.projection.errors import UnknownTable
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -85,9 +87,16 @@ class TableChanges:
         return not self.statements
 
     async def write(self, transaction: Transaction) -> None:
-        """Execute the statements."""
-        for sql, parameters in self.statements:
-            await transaction.execute(sql, parameters)
+        """Execute the statements, equal ones that follow each other together."""
+        for sql, run in groupby(self.statements, key=itemgetter(0)):
+            rows = [parameters for _, parameters in run]
+            if len(rows) == 1:
+                await transaction.execute(sql, rows[0])
+            else:
+                await transaction.execute_many(sql, rows)
+
+    def done(self, memory: Memory) -> None:
+        """Do nothing: statements need nothing in memory."""
 
 
 class TableContent:
@@ -101,7 +110,7 @@ class TableContent:
         self._projection, self._definitions, self._functions = projection, definitions, functions
         self.tables = tuple(definitions)
 
-    async def decide(self, store: Storage, build: int, events: Iterable[Positioned]) -> TableChanges:
+    async def decide(self, store: Storage, build: int, events: Iterable[Positioned], memory: Memory) -> TableChanges:
         """Return the statements for events, up to the first whose function fails."""
         return self.collect(build, events)
 
