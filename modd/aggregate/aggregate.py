@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from time import time
 from typing import Any, ClassVar, Generic, TypedDict, TypeVar, Unpack, overload
 
@@ -172,7 +173,9 @@ class Aggregate(TypedBus, Generic[S]):
         self._fold: Fold[S] = Fold(name, initial, functions)
         if tags is not None:
             checked_callable("tags", tags, "give a function of an event that returns its tags")
-        self._codec = EventCodec(checked_codec(codec, functions), tags)
+        self.event_codec = checked_codec(codec, functions)
+        """The codec of its events."""
+        self._codec = EventCodec(self.event_codec, tags)
         saved = Snapshots(
             name,
             self._fold,
@@ -195,7 +198,7 @@ class Aggregate(TypedBus, Generic[S]):
         known = checked_resources(resources)
         self._chains = {kind: Chain(name, chain, known, self._ask_around) for kind, chain in chains.items()}
         for kind, chain in self._chains.items():
-            self.add_handler(kind, CommandHandler(chain, self._recorder))
+            self.add_handler(kind, partial(self._recorder.handle, chain), chain.name)
 
     def _find_instances(
         self, identity: Any, boundary: Any, tags: Any, commands: list[type], snapshots: Snapshots[S]
@@ -210,6 +213,27 @@ class Aggregate(TypedBus, Generic[S]):
             raise InvalidOption("tags", tags, "give a function of an event that returns its tags, for boundaries")
         query = checked_callable("boundary", boundary, "give a function of the command that returns a Tagged")
         return Boundaries(self.name, query, *parts)
+
+    @property
+    def identity(self) -> str | Callable[[Any], object] | None:
+        """The field of its commands with the identity, or the function that returns it; None with a boundary."""
+        identity: str | Callable[[Any], object] | None = self._options["identity"]
+        return identity
+
+    @property
+    def initial(self) -> S:
+        """The state of an instance without events."""
+        return self._fold.initial
+
+    @property
+    def event_functions(self) -> Mapping[type[Message], Callable[[S, Any], S]]:
+        """The function of each type of event, which returns the state after it."""
+        return self._fold.functions
+
+    @property
+    def command_chains(self) -> Mapping[type[Message], Sequence[Callable[..., Any]]]:
+        """The functions for each type of command, the last of which is the command itself."""
+        return {kind: chain.functions for kind, chain in self._chains.items()}
 
     def stored(self, store: Any, **changes: Any) -> Aggregate[S]:
         """Return the same aggregate with another store, and with other options.
@@ -317,21 +341,6 @@ def _enveloped(command: Any, stamps: Iterable[Stamp]) -> Envelope[Any]:
     """Return an envelope of its own for a command, or for the command in an envelope."""
     earlier = command.flush() if isinstance(command, Envelope) else ()
     return Envelope(message_of(command), *earlier, *stamps)
-
-
-class CommandHandler:
-    """The handler of a type of command.
-
-    chain: its functions. recorder: records its events.
-    """
-
-    def __init__(self, chain: Chain, recorder: DecisionRecorder[Any]) -> None:
-        self.name = chain.name
-        self._chain, self._recorder = chain, recorder
-
-    async def __call__(self, envelope: Envelope[Any]) -> Any:
-        """Handle a command, and return its result."""
-        return await self._recorder.handle(self._chain, envelope)
 
 
 def _rejections_flow_on(aggregate: Part) -> bool:
