@@ -169,11 +169,11 @@ def paid(payment: Payment, event: PaymentConfirmed) -> Payment:
     return Payment(paid=True)
 
 
-def begin(flow: Fulfilment, event: OrderPlaced) -> Go:
+def begin(flow: Fulfilment, event: OrderPlaced) -> Go[Fulfilment]:
     return go(Fulfilment(event.order, event.sku), Reserve(event.sku), timeout("payment", seconds=LATE))
 
 
-def on_reserved(flow: Fulfilment, event: StockReserved) -> Go | End:
+def on_reserved(flow: Fulfilment, event: StockReserved) -> Go[Fulfilment] | End:
     if flow.is_late:
         return end(Release(flow.sku), Cancel(flow.order, "late"))
     if flow.is_paid:
@@ -185,13 +185,13 @@ def on_rejected(flow: Fulfilment, event: Rejected) -> End:
     return end(Cancel(flow.order, event.reason))
 
 
-def on_paid(flow: Fulfilment, event: PaymentConfirmed) -> Go | End:
+def on_paid(flow: Fulfilment, event: PaymentConfirmed) -> Go[Fulfilment] | End:
     if flow.is_reserved:
         return end(Confirm(flow.order))
     return go(Fulfilment(flow.order, flow.sku, is_paid=not flow.is_late, is_late=flow.is_late))
 
 
-def on_late(flow: Fulfilment, late: Timeout) -> Go | End | None:
+def on_late(flow: Fulfilment, late: Timeout) -> Go[Fulfilment] | End | None:
     if flow.is_paid:
         return None
     if flow.is_reserved:
