@@ -18,6 +18,7 @@ PACKAGES = (
     ".service",
     ".middleware",
     ".flow",
+    ".projection",
     ".parts",
     ".ports",
     ".stores",
@@ -25,6 +26,7 @@ PACKAGES = (
     ".follower",
     ".testing",
     ".journey",
+    ".catalog",
     ".fastapi",
 )
 """The packages whose public names are in the reference, those that come first being shown first."""
@@ -35,6 +37,7 @@ WITH_EXTRAS = ".middleware"
 HOOKS = {
     "modd.middleware.": {"arrange", "background_work", "bind", "check", "may_queue", "role"},
     "modd.parts.": {"accepts", "boundary"},
+    "modd.service.": {"accepts"},
 }
 """Members that buses use, by the beginning of the paths of their classes; the base classes explain them."""
 

@@ -40,7 +40,10 @@ class EventCodec:
         inherited = cause.inherited() if cause.noted else []
         if inherited:
             common |= headers_of(inherited)
-        items = [Item(self._encode(each), {ID: f"{id}#{at}", **common}) for at, each in enumerate(events, 1)]
+        items: list[Item] = []
+        for number, event in enumerate(events, 1):
+            codec = self._access if isinstance(event, ACCESS_EVENTS) else self._codec
+            items.append(Item(codec.encode_message(event), {ID: f"{id}#{number}", **common}))
         return items if self._tags is None else [*map(self._tag, items, events)]
 
     def decode_any(self, body: bytes) -> Message:
@@ -59,10 +62,6 @@ class EventCodec:
             raise InvalidOption("tags", tags, f"give a list of texts for {type(event).__qualname__}")
         return Item(item.body, {**item.headers, TYPE_HEADER: wire_name(type(event))}, tags=tuple(tags))
 
-    def _encode(self, event: Message) -> bytes:
-        codec = self._access if isinstance(event, ACCESS_EVENTS) else self._codec
-        return codec.encode_message(event)
-
 
 def headers_of(stamps: Iterable[Stamp]) -> dict[str, str]:
     """Return the headers of an event for the stamps that it inherits."""
@@ -70,3 +69,17 @@ def headers_of(stamps: Iterable[Stamp]) -> dict[str, str]:
     actor = next((stamp.id for stamp in stamps if isinstance(stamp, Actor)), None)
     encoded = msgspec.json.encode(stamps).decode()
     return {STAMPS: encoded} if actor is None else {ACTOR: actor, STAMPS: encoded}
+
+
+def checked_codec(codec: Any, events: Iterable[type[Message]]) -> Codec:
+    """Return the codec of these types of events; None for one without upcasters. Raises `InvalidOption`."""
+    if codec is None:
+        return Codec(events)
+    if not isinstance(codec, Codec):
+        raise InvalidOption("codec", codec, "give a modd.cqrs.Codec of the events")
+    missing = [kind.__qualname__ for kind in events if wire_name(kind) not in codec.versions]
+    if missing:
+        raise InvalidOption(
+            "codec", codec, f"give one that has the types of all events; it has no {', '.join(missing)}"
+        )
+    return codec

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from modd.checks import checked_methods, checked_name
 from modd.concurrency.cancellation import error_of
-from modd.core import Accepts, Message, Part, returned_by
+from modd.core import Accepts, Message, Part, name_of, returned_by
 from modd.cqrs.arguments import Resources, call_inside, checked_resources
+from modd.cqrs.errors import InvalidHandler
 from modd.cqrs.handlers import types_of
 from modd.cqrs.intents import Command, Query
 from modd.errors import InvalidOption, NoHandler, TurnOverflow
@@ -86,7 +88,7 @@ class Handler(Part, Generic[M]):
             None if function is None else Injected(function, known) for function in (load, query, store, outbound)
         )
         self._interpret = Injected(interpret, known)
-        self._types = types_of(interpret)
+        self._types = _inbound_types(interpret)
         self._transaction = _checked_transaction(transaction)
         self.name = service.name if name is None else checked_name(name)
         self._errors = ErrorMessages(errors, self.name)
@@ -146,10 +148,8 @@ class Handler(Part, Generic[M]):
         if self._transaction is None:
             return await self._decide_with_resources(command)
         if usable_transaction() is None:  # else its owner decides about a conflict
-            try:
+            with suppress(Conflict):
                 return await self._decide_in(self._transaction, command, immediate=False)
-            except Conflict:
-                pass
             return await self._decide_in(self._transaction, command, immediate=True)
         return await self._decide_in(self._transaction, command, immediate=False)
 
@@ -188,6 +188,14 @@ class Handler(Part, Generic[M]):
         if self._query is None:
             raise NoHandler(type(query), self.name, ())
         return await self._query.messages(query)
+
+
+def _inbound_types(interpret: Any) -> tuple[type[Message], ...]:
+    try:
+        return types_of(interpret)
+    except InvalidHandler:
+        reason = "its first parameter does not say which messages it takes; annotate it with their types"
+        raise InvalidHandler(name_of(interpret), reason) from None
 
 
 def _checked_service(service: Any) -> Any:

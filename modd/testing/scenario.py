@@ -11,10 +11,12 @@ from modd.cqrs.stamps import Actor, Stamp
 from modd.cqrs.typed_bus import TypedBus
 from modd.errors import InvalidOption
 from modd.flow import Flow, Timeout
+from modd.projection import Projection
 from modd.service import Service
 from modd.testing.aggregate_scenario import GivenAggregate
 from modd.testing.bus_scenario import Given, Sending, Sent, stamps_of
 from modd.testing.flow_scenario import GivenFlow
+from modd.testing.projection_scenario import GivenProjection
 from modd.testing.service_scenario import GivenService
 
 S = TypeVar("S")
@@ -33,6 +35,8 @@ def given(  # type: ignore[overload-overlap]  # an aggregate is a typed bus, too
 @overload
 def given(bus: Flow[S], *messages: Message | Timeout) -> GivenFlow[S]: ...
 @overload
+def given(bus: Projection[S], *messages: Message) -> GivenProjection[S]: ...
+@overload
 def given(bus: Service[C, P], /, *model: P.args, **options: P.kwargs) -> GivenService[C]: ...
 @overload
 def given(bus: Bus | TypedBus, *messages: Sent, by: Actor | None = ..., stamps: Iterable[Stamp] = ...) -> Given: ...
@@ -42,11 +46,11 @@ def given(  # type: ignore[misc]  # a model has no argument of these names
     """Begin a scenario: ``await given(bus, Added("a")).when(Paid()).then(Shipped("a"))``.
 
     bus: the bus to test; a typed bus that is in no other bus is tested alone, an aggregate without its middleware
-        and inline parts, in a store of its own; a flow and a service under the guard of `modd.service.pure`, without
-        ``await``.
+        and inline parts, in a store of its own; a flow and a service under the guard of `modd.service.pure`; flows,
+        services and projections are tested without ``await``.
     messages: messages that are sent first, one after another, to set up the state of the bus; for an aggregate the
-        events of its past, for a flow the events and timeouts of an instance, for a service the model that the decision
-        rests on.
+        events of its past, for a flow the events and timeouts of an instance, for a projection the events that it has
+        seen, for a service the model that the decision rests on.
     by: the actor of these messages; None, the default, for no actor.
     stamps: further stamps for these messages; by default none.
 
@@ -56,7 +60,9 @@ def given(  # type: ignore[misc]  # a model has no argument of these names
     known = stamps_of(by, stamps)
     begin = next((begin for kind, begin in SUBJECTS.items() if isinstance(bus, kind)), None)
     if begin is None:
-        raise InvalidOption("bus", bus, "give the Bus, the typed bus, the flow or the service to test: given(bus, ...)")
+        raise InvalidOption(
+            "bus", bus, "give a bus, an aggregate, a flow, a projection or a service to test: given(bus, ...)"
+        )
     return begin(bus, messages, known, options)
 
 
@@ -68,9 +74,16 @@ def _given_service(service: Any, model: Sequence[Any], stamps: Sequence[Stamp], 
 
 def _given_flow(flow: Any, past: Sequence[Any], stamps: Sequence[Stamp], options: Mapping[str, Any]) -> Any:
     _refuse_options(options)
-    if stamps:
-        raise InvalidOption("stamps", stamps, "the functions of a flow see no stamps and no actor; give events alone")
+    _refuse_stamps("flow", stamps)
     return GivenFlow(flow, past)
+
+
+def _given_projection(
+    projection: Any, events: Sequence[Any], stamps: Sequence[Stamp], options: Mapping[str, Any]
+) -> Any:
+    _refuse_options(options)
+    _refuse_stamps("projection", stamps)
+    return GivenProjection(projection, events)
 
 
 def _given_aggregate(aggregate: Any, past: Sequence[Any], stamps: Sequence[Stamp], options: Mapping[str, Any]) -> Any:
@@ -85,6 +98,12 @@ def _given_bus(bus: Any, messages: Sequence[Any], stamps: Sequence[Stamp], optio
     return Given(bus, Sending(messages, stamps))
 
 
+def _refuse_stamps(subject: str, stamps: Sequence[Stamp]) -> None:
+    if stamps:
+        cure = f"the functions of a {subject} see no stamps and no actor; give events alone"
+        raise InvalidOption("stamps", stamps, cure)
+
+
 def _refuse_options(options: Mapping[str, Any]) -> None:
     for name, value in options.items():
         raise InvalidOption(
@@ -95,6 +114,7 @@ def _refuse_options(options: Mapping[str, Any]) -> None:
 SUBJECTS: Mapping[type, Callable[[Any, Sequence[Any], Sequence[Stamp], Mapping[str, Any]], Any]] = {
     Service: _given_service,
     Flow: _given_flow,
+    Projection: _given_projection,
     Aggregate: _given_aggregate,  # before the typed bus that it is, too
     Bus: _given_bus,
     TypedBus: _given_bus,

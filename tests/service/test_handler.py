@@ -313,7 +313,7 @@ def makes_queries(message: Asked) -> Count | Hang: ...  # type: ignore[empty-bod
         ({"store": positional}, InvalidHandler, "remove the /"),
         ({"load": 5}, InvalidHandler, "give a function"),
         ({"outbound": lambda: None}, InvalidHandler, "it takes no message"),
-        ({"interpret": unannotated}, InvalidHandler, "does not say what it takes"),
+        ({"interpret": unannotated}, InvalidHandler, "does not say which messages it takes"),
         ({"interpret": makes_queries, "query": None}, InvalidOption, r"query=None: interpret makes queries \(Count\)"),
         ({"load": None}, InvalidOption, "load=None: decide takes more than the command"),
         ({"errors": [Full]}, InvalidOption, "errors="),
