@@ -51,6 +51,8 @@ class CatchUp:
         In this order, because a part that does its last event leaves commands.
         """
         last = await self._store.events.last()
+        if self._engine.is_paused:
+            return False
         standings = [(run.track.part, await self._engine.standing(key)) for key, run in self._engine.runs.items()]
         if self._commands is not None and not await self._commands.is_idle(last):
             return False
