@@ -124,7 +124,7 @@ class Aggregate(TypedBus, Generic[S]):
         *,
         state: type[S],
         commands: Mapping[Any, Any] | Iterable[On[S]],
-        events: Mapping[Any, Callable[[S, Any], S]] | Iterable[Callable[[S, Any], S]],
+        events: Mapping[Any, Callable[[S, Any], S]] | Sequence[Callable[[S, Any], S]],
         **options: Unpack[AggregateOptions],
     ) -> None: ...
     @overload
@@ -134,7 +134,7 @@ class Aggregate(TypedBus, Generic[S]):
         *,
         state: S,
         commands: Mapping[Any, Any] | Iterable[On[S]],
-        events: Mapping[Any, Callable[[S, Any], S]] | Iterable[Callable[[S, Any], S]],
+        events: Mapping[Any, Callable[[S, Any], S]] | Sequence[Callable[[S, Any], S]],
         **options: Unpack[AggregateOptions],
     ) -> None: ...
     @overload
