@@ -15,8 +15,14 @@ MARK = "<!-- the help of each command -->"
 
 def command_line_page(text: str) -> str:
     """Return the page with the help of each command at its mark."""
-    sections = [section("python -m modd queue", "queue"), *(section(name, "queue", "PATH", name) for name in COMMANDS)]
+    of_queue = [section(f"queue PATH {name}", "queue", "PATH", name) for name in COMMANDS]
+    first, *others = [section(name, name) for name in TOOLS]
+    sections = [first, *of_queue, *others]
     return text.replace(MARK, "\n".join(sections))
+
+
+TOOLS = ("queue", "events", "catalog")
+"""The tools of the command line, the one with commands first."""
 
 
 COMMANDS: tuple[str, ...] = get_args(CommandName)
@@ -24,7 +30,7 @@ COMMANDS: tuple[str, ...] = get_args(CommandName)
 
 def section(title: str, *arguments: str) -> str:
     """Return a section with the help of a command."""
-    return f"## {title}\n\n```text\n{help_of(*arguments)}```\n"
+    return f"## python -m modd {title}\n\n```text\n{help_of(*arguments)}```\n"
 
 
 def help_of(*arguments: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from time import time
 from typing import Any, ClassVar, Generic, TypedDict, TypeVar, Unpack, overload
@@ -13,7 +13,7 @@ from modd.aggregate.boundaries import Boundaries
 from modd.aggregate.chain import Chain, On, checked_commands, decider_chain
 from modd.aggregate.decider import Decider
 from modd.aggregate.errors import CommandRejected
-from modd.aggregate.event_codec import EventCodec
+from modd.aggregate.event_codec import EventCodec, checked_codec
 from modd.aggregate.explanation import Explanation, explain
 from modd.aggregate.fold import Fold, checked_events, checked_state
 from modd.aggregate.history import Change, changes
@@ -38,7 +38,6 @@ from modd.core import (
     message_of,
     open_origin,
     takes_by_name,
-    wire_name,
 )
 from modd.cqrs.arguments import Resources, checked_resources
 from modd.cqrs.chain import Middleware
@@ -125,7 +124,7 @@ class Aggregate(TypedBus, Generic[S]):
         *,
         state: type[S],
         commands: Mapping[Any, Any] | Iterable[On[S]],
-        events: Mapping[Any, Callable[[S, Any], S]] | Iterable[Callable[[S, Any], S]],
+        events: Mapping[Any, Callable[[S, Any], S]] | Sequence[Callable[[S, Any], S]],
         **options: Unpack[AggregateOptions],
     ) -> None: ...
     @overload
@@ -135,7 +134,7 @@ class Aggregate(TypedBus, Generic[S]):
         *,
         state: S,
         commands: Mapping[Any, Any] | Iterable[On[S]],
-        events: Mapping[Any, Callable[[S, Any], S]] | Iterable[Callable[[S, Any], S]],
+        events: Mapping[Any, Callable[[S, Any], S]] | Sequence[Callable[[S, Any], S]],
         **options: Unpack[AggregateOptions],
     ) -> None: ...
     @overload
@@ -174,7 +173,9 @@ class Aggregate(TypedBus, Generic[S]):
         self._fold: Fold[S] = Fold(name, initial, functions)
         if tags is not None:
             checked_callable("tags", tags, "give a function of an event that returns its tags")
-        self._codec = EventCodec(_checked_codec(codec, functions), tags)
+        self.event_codec = checked_codec(codec, functions)
+        """The codec of its events."""
+        self._codec = EventCodec(self.event_codec, tags)
         saved = Snapshots(
             name,
             self._fold,
@@ -212,6 +213,27 @@ class Aggregate(TypedBus, Generic[S]):
             raise InvalidOption("tags", tags, "give a function of an event that returns its tags, for boundaries")
         query = checked_callable("boundary", boundary, "give a function of the command that returns a Tagged")
         return Boundaries(self.name, query, *parts)
+
+    @property
+    def identity(self) -> str | Callable[[Any], object] | None:
+        """The field of its commands with the identity, or the function that returns it; None with a boundary."""
+        identity: str | Callable[[Any], object] | None = self._options["identity"]
+        return identity
+
+    @property
+    def initial(self) -> S:
+        """The state of an instance without events."""
+        return self._fold.initial
+
+    @property
+    def event_functions(self) -> Mapping[type[Message], Callable[[S, Any], S]]:
+        """The function of each type of event, which returns the state after it."""
+        return self._fold.functions
+
+    @property
+    def command_chains(self) -> Mapping[type[Message], Sequence[Callable[..., Any]]]:
+        """The functions for each type of command, the last of which is the command itself."""
+        return {kind: chain.functions for kind, chain in self._chains.items()}
 
     def stored(self, store: Any, **changes: Any) -> Aggregate[S]:
         """Return the same aggregate with another store, and with other options.
@@ -351,19 +373,6 @@ def _checked_name(name: Any) -> str:
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise InvalidOption("name", name, "give a name of letters, digits, - and _")
     return name
-
-
-def _checked_codec(codec: Any, events: Iterable[type[Message]]) -> Codec:
-    if codec is None:
-        return Codec(events)
-    if not isinstance(codec, Codec):
-        raise InvalidOption("codec", codec, "give a modd.cqrs.Codec of the events")
-    missing = [kind.__qualname__ for kind in events if wire_name(kind) not in codec.versions]
-    if missing:
-        raise InvalidOption(
-            "codec", codec, f"give one that has the types of all events; it has no {', '.join(missing)}"
-        )
-    return codec
 
 
 def _checked_store(store: Any) -> Any:

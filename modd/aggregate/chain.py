@@ -69,7 +69,7 @@ class Chain:
 
     def __init__(self, aggregate: str, functions: Sequence[Any], resources: Resources, ask: Ask) -> None:
         self._aggregate = aggregate
-        last = len(functions) - 1
+        self.functions, last = tuple(functions), len(functions) - 1
         self.steps = [Step(each, at == last, resources, ask) for at, each in enumerate(functions)]
 
     @property
@@ -143,10 +143,12 @@ def checked_commands(commands: Any) -> dict[type[Message], tuple[Any, ...]]:
 def decider_chain(decider: Decider[Any, Any, Any]) -> dict[type[Message], tuple[Any, ...]]:
     """Return the chains of a decider: its one function for each type of command."""
 
-    def decide(instance: Instance[Any], command: Any) -> Any:
-        return decider.decide(command, instance.state)
+    function = decider.decide
 
-    decide.__qualname__ = name_of(decider.decide)
+    def decide(instance: Instance[Any], command: Any) -> Any:
+        return function(command, instance.state)
+
+    decide.__qualname__, decide.__doc__ = name_of(function), function.__doc__
     return dict.fromkeys(decider.commands, (decide,))
 
 

@@ -27,7 +27,7 @@ ReadyCheck: TypeAlias = Callable[[Instance[S], Any], Any]
 def if_exists() -> ReadyCheck[S]:
     """Reject a command for an instance that does not exist: "Peer group does not exist."."""
 
-    @_named("if_exists")
+    @_named("if_exists", "Reject a command for an instance that does not exist.")
     def check(instance: Instance[Any], command: Message) -> Rejected | None:
         return None if instance.exists() else Rejected(f"{humanise(instance.aggregate)} does not exist.")
 
@@ -37,7 +37,7 @@ def if_exists() -> ReadyCheck[S]:
 def if_not_exists() -> ReadyCheck[S]:
     """Reject a command for an instance that exists: "Peer group already exists."."""
 
-    @_named("if_not_exists")
+    @_named("if_not_exists", "Reject a command for an instance that exists.")
     def check(instance: Instance[Any], command: Message) -> Rejected | None:
         return Rejected(f"{humanise(instance.aggregate)} already exists.") if instance.exists() else None
 
@@ -52,7 +52,7 @@ def if_validated_by(schema: Any) -> ReadyCheck[S]:
     """
     find = _compile("if_validated_by", schema)
 
-    @_named("if_validated_by")
+    @_named("if_validated_by", "Reject a command whose data is not valid.")
     async def check(instance: Instance[Any], command: Message) -> Rejected | None:
         return await _rejection(find, command)
 
@@ -63,7 +63,7 @@ def if_state_validated_by(schema: Any) -> ReadyCheck[S]:
     """Reject a command if the state of the instance is not valid. schema: as for `if_validated_by`, of the state."""
     find = _compile("if_state_validated_by", schema)
 
-    @_named("if_state_validated_by")
+    @_named("if_state_validated_by", "Reject a command if the state of the instance is not valid.")
     async def check(instance: Instance[Any], command: Message) -> Rejected | None:
         return await _rejection(find, instance.state)
 
@@ -78,7 +78,7 @@ def if_in_phase(phases: str | Collection[str], property: str = "phase") -> Ready
     allowed = {phases} if isinstance(phases, str) else {*_checked_phases(phases)}
     checked_text("property", property, "give the name of a field of the state")
 
-    @_named("if_in_phase")
+    @_named("if_in_phase", f"Reject a command unless the {property} is {' or '.join(sorted(allowed))}.")
     def check(instance: Instance[Any], command: Message) -> Rejected | None:
         return None if getattr(instance.state, property) in allowed else Rejected("Invalid phase.")
 
@@ -95,7 +95,7 @@ def if_aggregate_exists(aggregate: Any, identity: str | Callable[[Any], Any], op
     checked_flag("optional", optional)
     find = identity_function(identity, ())
 
-    @_named("if_aggregate_exists")
+    @_named("if_aggregate_exists", f"Reject a command unless an instance of {aggregate.name} exists.")
     async def check(instance: Instance[Any], command: Message, envelope: Envelope) -> Rejected | None:
         id = find(command)
         if id is None and optional:
@@ -114,11 +114,11 @@ def humanise(name: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def _named(name: str) -> Callable[[Callable[..., Any]], ReadyCheck[Any]]:
-    """Return a decorator that names a check as it is made, for explanations and errors."""
+def _named(name: str, doc: str) -> Callable[[Callable[..., Any]], ReadyCheck[Any]]:
+    """Return a decorator that names a check as it is made, for explanations and errors, and documents it."""
 
     def rename(check: Callable[..., Any]) -> ReadyCheck[Any]:
-        check.__qualname__ = name
+        check.__qualname__, check.__doc__ = name, doc
         return check
 
     return rename

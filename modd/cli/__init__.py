@@ -1,6 +1,7 @@
-"""The command line: ``python -m modd queue PATH`` inspects and repairs the queues in the file of a `SqliteStore`.
+"""The command line: ``python -m modd TOOL``, for the file of a `SqliteStore`, and for a program.
 
-The commands ``stats``, ``dead``, ``show`` and ``doctor`` open the file read-only, beside the processes that use it;
-``redrive`` and ``discard`` open the store. Each command returns a plain value of `modd.cli.reports`, which is printed
-as JSON or, with the extra ``cli``, as text and tables.
+``queue`` inspects and repairs its queues: the commands ``stats``, ``dead``, ``show`` and ``doctor`` open the file
+read-only, beside the processes that use it; ``redrive`` and ``discard`` open the store. ``events`` shows its events,
+and only reads. ``catalog`` describes a program. Each returns a plain value of `modd.cli.reports`,
+`modd.cli.event_reports` or `modd.catalog`, which is printed as JSON or as text: tables need the extra ``cli``.
 """

@@ -15,6 +15,10 @@ from modd.texts import encodable
 CommandName: TypeAlias = Literal["stats", "dead", "show", "redrive", "discard", "forget", "doctor"]
 
 
+MOST = 2**31 - 1
+"""The most rows to ask for."""
+
+
 SHORTER = "; of a dead letter, its beginning and '...' are enough if no other begins so"
 
 
@@ -50,14 +54,73 @@ class Arguments(msgspec.Struct, frozen=True, kw_only=True):
         for text in (self.name, self.handler, self.id, *self.ids):
             if not is_encodable(text):
                 raise UsageError(f"{encodable(text)}: give names and ids in UTF-8")
-        if self.limit < 1:
-            raise UsageError(f"--limit {self.limit}: give a whole number, at least 1")
+        check_limit(self.limit)
 
 
-def parse_arguments(argv: Sequence[str] | None) -> Arguments:
+class EventsArguments(msgspec.Struct, frozen=True, kw_only=True):
+    """The parsed arguments of ``events`` for the file at ``path``.
+
+    stream: the name of a stream; "" to list the streams.
+    after: the name of a stream, or a revision of the stream, behind which the list begins.
+    limit: the most streams or events to list.
+    types: sources of message types, as ``module`` or ``module:name``.
+    aggregate: the source of an aggregate, in the same form; "" for none.
+    raw: show bodies with their sensitive values.
+    """
+
+    path: str
+    json: bool = False
+    stream: str = ""
+    after: str = ""
+    limit: int = 100
+    types: list[str] = []
+    aggregate: str = ""
+    raw: bool = False
+
+    def __post_init__(self) -> None:
+        for text in (self.stream, self.after):
+            if not is_encodable(text):
+                raise UsageError(f"{encodable(text)}: give names of streams in UTF-8")
+        if self.stream and self.after and not (self.after.isascii() and self.after.isdigit()):
+            raise UsageError(f"--after {self.after}: give the revision behind which the events begin, a whole number")
+        if not self.stream and (self.types or self.aggregate or self.raw):
+            raise UsageError("--types, --aggregate and --raw are for the events of one stream: give its name")
+        if self.raw and self.aggregate:
+            raise UsageError("--raw is not allowed with --aggregate: a state needs decoded events")
+        check_limit(self.limit)
+
+
+class CatalogArguments(msgspec.Struct, frozen=True, kw_only=True):
+    """The parsed arguments of ``catalog``. source: of the parts, as ``module`` or ``module:name``."""
+
+    source: str
+    json: bool = False
+
+
+AnyArguments: TypeAlias = Arguments | EventsArguments | CatalogArguments
+"""The parsed arguments of a tool."""
+
+
+def check_limit(limit: int) -> None:
+    """Raise `UsageError` unless a limit is a whole number that SQLite takes."""
+    if not 1 <= limit <= MOST:
+        raise UsageError(f"--limit {limit}: give a whole number, at least 1 and at most {MOST}")
+
+
+def parse_arguments(argv: Sequence[str] | None) -> AnyArguments:
     """Parse arguments, those of the process for None. Raises `UsageError`; ``--help`` ends the process."""
-    options: dict[str, Any] = vars(_parser().parse_args(argv))
-    del options["tool"]
+    parser = _parser()
+    parsed, left = parser.parse_known_args(argv)
+    options: dict[str, Any] = vars(parsed)
+    tool = options.pop("tool")
+    if tool == "events" and "stream" not in options and left and not left[0].startswith("-"):
+        options["stream"] = left.pop(0)  # behind options, where argparse does not look for it before Python 3.13
+    if left:
+        parser.error(f"unrecognized arguments: {' '.join(left)}")
+    if tool == "events":
+        return EventsArguments(**options)
+    if tool == "catalog":
+        return CatalogArguments(**options)
     options["command"] = options["command"] or "stats"
     return Arguments(**options)
 
@@ -79,6 +142,8 @@ def _parser() -> ArgumentParser:
     queue.add_argument("path", metavar="PATH", help="the file")
     _add_json(queue)
     _add_commands(queue)
+    _add_events(tools)
+    _add_catalog(tools)
     return parser
 
 
@@ -105,6 +170,47 @@ def _add_commands(queue: ArgumentParser) -> None:
     forget.add_argument("handler", metavar="HANDLER", help="the name of the handler")
     doctor = add("doctor", "check the health of the file; the exit code is 1 if there is a problem")
     doctor.add_argument("--full", action="store_true", default=SUPPRESS, help="check the indexes, too")
+
+
+def _add_events(tools: Any) -> None:
+    events = tools.add_parser(
+        "events",
+        help="list the streams of events in the file of a SqliteStore, or the events of one",
+        description="List the streams of events in the file of a SqliteStore, or the events of one, oldest first. It "
+        "does not disturb running processes.",
+    )
+    events.add_argument("path", metavar="PATH", help="the file")
+    events.add_argument("stream", metavar="STREAM", nargs="?", default=SUPPRESS, help="the name of a stream")
+    _add_json(events)
+    events.add_argument(
+        "--after",
+        default=SUPPRESS,
+        metavar="NAME|REVISION",
+        help="begin behind the stream of this name or, with STREAM, behind the event of this number",
+    )
+    events.add_argument("--limit", type=int, default=SUPPRESS, help="the most streams or events to list (100)")
+    _add_body_options(events)
+    events.add_argument(
+        "--aggregate",
+        default=SUPPRESS,
+        metavar="MODULE[:NAME]",
+        help="show the state after each event, and decode the events, with the aggregate found there",
+    )
+
+
+def _add_catalog(tools: Any) -> None:
+    catalog = tools.add_parser(
+        "catalog",
+        help="print the catalog of a program, as Markdown with diagrams",
+        description="Print the contexts, aggregates, messages and handlers of a program, as Markdown with diagrams in "
+        "Mermaid. The module is imported, and nothing else is run.",
+    )
+    catalog.add_argument(
+        "source",
+        metavar="MODULE[:NAME]",
+        help="a bus, a typed bus, an aggregate, or a list of these; without NAME, all of these in the module",
+    )
+    _add_json(catalog)
 
 
 def _add_json(parser: ArgumentParser) -> None:

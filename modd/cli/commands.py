@@ -9,16 +9,26 @@ from typing import Literal, TypeAlias
 
 import anyio
 
-from modd.cli.arguments import Arguments
+from modd.catalog import Catalog
+from modd.cli.arguments import AnyArguments, Arguments, CatalogArguments, EventsArguments
 from modd.cli.content import MASK_TEXT, Viewer, choose_viewer
 from modd.cli.dead_letters import complete_ids, find_item, list_dead_letters, process_in_batches
 from modd.cli.doctor import Doctor
+from modd.cli.event_content import EventViewer
+from modd.cli.event_reports import EventList, StreamList
 from modd.cli.handlers import forget, list_handlers
 from modd.cli.inspection import Inspector, inspect_file
-from modd.cli.reports import BatchResult, ItemDetails, Overview, Report, State
-from modd.cli.types import load_codecs
+from modd.cli.reports import BatchResult, DeadLetterList, ForgetResult, Health, ItemDetails, Overview, State
+from modd.cli.streams import list_events, list_streams
+from modd.cli.types import load_aggregate, load_catalog, load_codecs
 from modd.stores.sqlite.sql import decode_headers
 from modd.texts import amount
+
+Report: TypeAlias = (
+    Overview | DeadLetterList | ItemDetails | BatchResult | ForgetResult | Health | StreamList | EventList | Catalog
+)
+"""The result of a command."""
+
 
 STATES: tuple[State, ...] = ("ready", "waits for its key", "delayed", "leased", "waits for a retry", "dead")
 """The states of an item, indexed by their number in the file."""
@@ -41,17 +51,40 @@ def no_progress(title: str, total: int) -> AbstractContextManager[Callable[[int]
     return nullcontext(lambda _: None)
 
 
-def run_command(arguments: Arguments, confirm: Confirm, progress: Progress = no_progress) -> Report:
+def run_command(arguments: AnyArguments, confirm: Confirm, progress: Progress = no_progress) -> Report:
     """Run a command.
 
-    Raises `UsageError`, `NoSuchItem`, `AmbiguousId`, `NoSuchHandler`, `NotConfirmed`, `modd.ports.StoreError`.
+    Raises `UsageError`, `NoSuchItem`, `NoSuchStream`, `AmbiguousId`, `NoSuchHandler`, `NotConfirmed`,
+    `modd.ports.StoreError`.
     """
+    if isinstance(arguments, CatalogArguments):
+        return load_catalog(arguments.source)
+    if isinstance(arguments, EventsArguments):
+        return _list_events(arguments) if arguments.stream else _list_streams(arguments)
     if arguments.command == "redrive" or arguments.command == "discard":
         return _process(arguments, arguments.command, confirm, progress)
     if arguments.command == "forget":
         return forget(arguments.path, arguments.handler)
     viewer = choose_viewer(load_codecs(arguments.types), arguments.raw)
     return inspect_file(arguments.path, partial(_report, arguments, viewer))
+
+
+def _list_streams(arguments: EventsArguments) -> StreamList:
+    return inspect_file(arguments.path, partial(list_streams, after=arguments.after, limit=arguments.limit))
+
+
+def _list_events(arguments: EventsArguments) -> EventList:
+    stream, codecs = arguments.stream, load_codecs(arguments.types)
+    aggregate = load_aggregate(arguments.aggregate, stream) if arguments.aggregate else None
+    if aggregate is not None:
+        codecs = [aggregate.event_codec, *codecs]
+    viewer = EventViewer(codecs, "--types" if arguments.types else "--aggregate", is_raw=arguments.raw)
+    after = int(arguments.after or 0)
+
+    def look(inspector: Inspector) -> EventList:
+        return list_events(inspector, stream, after, arguments.limit, viewer, aggregate)
+
+    return inspect_file(arguments.path, look)
 
 
 def _report(arguments: Arguments, viewer: Viewer, inspector: Inspector) -> Report:

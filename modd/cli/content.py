@@ -55,18 +55,18 @@ Viewer: TypeAlias = Callable[[bytes], BodyView]
 
 def view_outline(body: bytes, note: str = "give --types to decode it, or --raw to show everything") -> BodyView:
     """View the size of a body and, for an envelope, its type, its ids and the names of its stamps."""
-    data = _decode_data(body)
+    data = decode_data(body)
     outline = _outline_of(data)
     if outline is None:
-        return BodyView(Content(len(body), note=f"no envelope; {note}"), _mask_of(values_in(data)))
-    mask = _mask_of(chain(values_in(data["message"]), values_in(data["stamps"])))
+        return BodyView(Content(len(body), note=f"no envelope; {note}"), mask_of(values_in(data)))
+    mask = mask_of(chain(values_in(data["message"]), values_in(data["stamps"])))
     stamps = [stamp.name for stamp in outline.stamps]
     return BodyView(msgspec.structs.replace(_describe(body, outline), stamps=stamps, note=note), mask)
 
 
 def view_raw(body: bytes) -> BodyView:
     """View everything in a body: JSON and msgpack as data, else text or hexadecimal digits."""
-    data = _decode_data(body)
+    data = decode_data(body)
     outline = _outline_of(data)
     if outline is None:
         return BodyView(Content(len(body), shown=True, body=to_plain_data(data)), str)
@@ -83,14 +83,19 @@ def view_decoded(codecs: Sequence[Codec], body: bytes) -> BodyView:
             return _view_envelope(codec.decode(body), body)
         except Undecodable as error:
             errors.append(error)
+    return view_outline(body, explain_undecodable(errors, "--types"))
+
+
+def explain_undecodable(errors: Sequence[Undecodable], option: str) -> str:
+    """Return the reason for which no codec of an option can decode a body, without values of it."""
     for each in errors:
         if isinstance(each, UnknownType) and not isinstance(each.reason, KeyError):
             cure = "name a codec that reads it, with upcasters, such as --types shop.app:CODEC"
-            return view_outline(body, f"{each.reason}; {cure}")  # a text of the name and the version alone
+            return f"{each.reason}; {cure}"  # a text of the name and the version alone
     names = {type(each.reason).__name__ for each in errors}  # not their texts, which may quote the content
     if names == {"KeyError"}:
-        return view_outline(body, "--types has no type of this name")
-    return view_outline(body, f"--types cannot decode it: {', '.join(sorted(names))}")
+        return f"{option} has no type of this name"
+    return f"{option} cannot decode it: {', '.join(sorted(names))}"
 
 
 def choose_viewer(codecs: Sequence[Codec], is_raw: bool) -> Viewer:
@@ -128,7 +133,7 @@ def _view_unless_too_deep(view: Viewer, body: bytes) -> BodyView:
         return BodyView(Content(len(body), note="it is nested too deeply to be shown"), lambda text: MASK_TEXT)
 
 
-def _mask_of(values: Iterator[Any]) -> Callable[[str], str]:
+def mask_of(values: Iterator[Any]) -> Callable[[str], str]:
     """Return the function that masks these values in a text; all of the text if there are too many to look for."""
     first = [*islice(values, MOST_VALUES + 1)]
     if len(first) > MOST_VALUES:
@@ -157,7 +162,8 @@ def _outline_of(data: Any) -> EnvelopeOutline | None:
         return None
 
 
-def _decode_data(body: bytes) -> Any:
+def decode_data(body: bytes) -> Any:
+    """Return the data of a body: of JSON and msgpack, else text or hexadecimal digits."""
     for format in FORMATS.values():
         try:
             data = format.decode(body)

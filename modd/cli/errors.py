@@ -52,6 +52,18 @@ class NoSuchItem(ModdError, LookupError):
         super().__init__(f"no item {id!r} in queue {queue!r}; it was never put there, or was acknowledged or discarded")
 
 
+class NoSuchStream(ModdError, LookupError):
+    """The file has no stream of events with this name.
+
+    ``stream`` is the name, ``near`` are the names of streams that begin alike, if there are any.
+    """
+
+    def __init__(self, stream: str, path: str, near: Iterable[str]) -> None:
+        self.stream, self.near = stream, tuple(near)
+        names = f"; there is {', '.join(self.near)}" if self.near else ""
+        super().__init__(f"no stream {stream!r} in {path}{names}; list streams with `events {path} --after NAME`")
+
+
 class AmbiguousId(ModdError, LookupError):
     """Several dead letters have an id with the given beginning, or several items a message; nothing was done.
 

@@ -11,10 +11,12 @@ from typing import Any
 
 import msgspec
 
-from modd.cli.arguments import Arguments, parse_arguments
-from modd.cli.commands import run_command
+from modd.catalog.markdown import render_markdown
+from modd.cli.arguments import AnyArguments, CatalogArguments, parse_arguments
+from modd.cli.commands import Report, run_command
 from modd.cli.errors import NotConfirmed, UsageError
-from modd.cli.reports import BatchResult, Health, Report
+from modd.cli.reports import BatchResult, Health
+from modd.cli.types import load_catalog
 from modd.errors import MissingExtra, ModdError
 from modd.texts import escape_control, escape_json
 
@@ -66,12 +68,15 @@ def confirm(question: str) -> None:
         raise NotConfirmed
 
 
-def _run(arguments: Arguments) -> int:
+def _run(arguments: AnyArguments) -> int:
     if arguments.json:
         report = run_command(arguments, confirm)
         text = msgspec.json.format(msgspec.json.encode(report), indent=2).decode()
         print(escape_json(text))
         return exit_code(report)
+    if isinstance(arguments, CatalogArguments):
+        print(escape_control(render_markdown(load_catalog(arguments.source))), end="")
+        return 0
     rendering = _import_rendering()  # before the command runs, so that its report can be printed
     report = run_command(arguments, confirm, rendering.progress)
     rendering.render(report)
@@ -82,7 +87,7 @@ def _import_rendering() -> Any:
     try:
         return import_module("modd.cli.rendering")
     except ModuleNotFoundError as missing:
-        raise MissingExtra("python -m modd queue without --json", "cli") from missing
+        raise MissingExtra("python -m modd without --json", "cli") from missing
 
 
 def _print_error(error: object, code: int) -> int:

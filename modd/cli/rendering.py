@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from modd.cli.doctor import format_age
+from modd.cli.event_reports import EventDetails, EventList, StreamList
 from modd.cli.layout import Block, Pairs, Rows, lay_out
 from modd.cli.reports import (
     BatchResult,
@@ -82,6 +83,41 @@ def _handler_rows(handlers: Iterable[HandlerStatus]) -> Iterator[tuple[Any, ...]
     for (_, handler, bus), statuses in rows.items():
         seen = max((each.seen for each in statuses if each.seen is not None), default=None)
         yield ", ".join(each.queue for each in statuses), handler, bus, _age(seen), statuses[0].left
+
+
+@_blocks.register
+def _streams(report: StreamList) -> Iterable[Block]:
+    rows = [(each.name, each.events, each.position, _time(each.at)) for each in report.streams]
+    yield Rows(("stream", "events", "last position", "last time"), rows, numbers=[1, 2])
+    yield f"{amount(report.events, 'event')} in all streams"
+    if report.after is not None:
+        yield "there are more streams; --after NAME, with the last name above, goes on, --limit lists more"
+
+
+@_blocks.register
+def _events(report: EventList) -> Iterable[Block]:
+    for each in report.events:
+        values = dict(_event_values(each, has_state=report.aggregate is not None))
+        yield Pairs(values, whole=("id", "causation", "correlation"))
+        yield ""
+    yield f"{len(report.events)} of {amount(report.total, 'event')} of {report.stream}"
+    if report.after is not None:
+        yield f"--after {report.after} goes on, --limit lists more"
+
+
+def _event_values(event: EventDetails, *, has_state: bool) -> Iterator[tuple[str, Any]]:
+    content = event.content
+    yield "revision", f"{event.revision}, position {event.position}, {_time(event.at)}"
+    yield "type", content.type and f"{content.type}, version {content.version}"
+    yield "id", content.id
+    yield "causation", content.causation_id
+    yield "correlation", content.correlation_id
+    yield "actor", event.actor
+    yield from ((f"header {name}", text) for name, text in event.headers.items())
+    yield "stamps", ", ".join(map(_plain, content.stamps)) or None
+    yield "event", _plain(content.body) if content.shown else f"not shown: {content.note}"
+    if has_state:
+        yield "state", f"not shown: {event.note}" if event.note else _plain(event.state)
 
 
 @_blocks.register
@@ -181,6 +217,10 @@ def _processes(report: Health) -> str:
 
 def _line(content: Content) -> str:
     return msgspec.json.encode(content.body).decode() if content.shown else content.note
+
+
+def _plain(data: Any) -> str:
+    return data if isinstance(data, str) else msgspec.json.encode(data).decode()
 
 
 def _pretty(data: Any) -> str:

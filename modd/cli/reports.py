@@ -194,6 +194,3 @@ class Health(msgspec.Struct, frozen=True):
     processes: list[Process] | None
     problems: list[str]
     advice: list[str]
-
-
-Report = Overview | DeadLetterList | ItemDetails | BatchResult | ForgetResult | Health

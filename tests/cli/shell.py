@@ -28,14 +28,14 @@ class Terminal(io.StringIO):
 
 
 class Shell:
-    """Runs commands on one file, in this process."""
+    """Runs commands of a tool on one file, in this process."""
 
-    def __init__(self, path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        self.path, self._capsys = path, capsys
+    def __init__(self, path: Path, capsys: pytest.CaptureFixture[str], tool: str = "queue") -> None:
+        self.path, self._capsys, self._tool = path, capsys, tool
 
     def run(self, *argv: str) -> tuple[int, str, str]:
-        """Return exit code, stdout and stderr of ``queue PATH ...``."""
-        code = main(["queue", str(self.path), *argv])
+        """Return exit code, stdout and stderr of ``TOOL PATH ...``."""
+        code = main([self._tool, str(self.path), *argv])
         told = self._capsys.readouterr()
         return code, told.out, told.err
 

@@ -1,0 +1,39 @@
+"""The catalog of a program: its contexts, aggregates, messages and handlers, for people and tools.
+
+`catalog` returns Markdown; `describe_parts` returns the same as plain data, of which ``msgspec.json.encode`` makes
+JSON. Read `entries` first.
+"""
+
+from modd.catalog.entries import (
+    AggregateEntry,
+    BusEntry,
+    Catalog,
+    CommandEntry,
+    ComponentEntry,
+    ContextEntry,
+    EventEntry,
+    FieldEntry,
+    FunctionEntry,
+    HandledEntry,
+    MessageEntry,
+    StateEntry,
+)
+from modd.catalog.markdown import catalog
+from modd.catalog.parts import describe_parts
+
+__all__ = [
+    "AggregateEntry",
+    "BusEntry",
+    "Catalog",
+    "CommandEntry",
+    "ComponentEntry",
+    "ContextEntry",
+    "EventEntry",
+    "FieldEntry",
+    "FunctionEntry",
+    "HandledEntry",
+    "MessageEntry",
+    "StateEntry",
+    "catalog",
+    "describe_parts",
+]
