@@ -12,7 +12,6 @@ from anyio.lowlevel import checkpoint
 
 from modd.aggregate import Instance
 from modd.aggregate.lines import Lines
-from modd.core import detached
 from modd.errors import Deadlock
 from tests.aggregate.billing import Invoice, Issue, Issued, Paid, Pay, invoices, pay, recorded
 from tests.aggregate.undone import undone
@@ -281,14 +280,10 @@ async def test_the_line_of_an_instance_that_nobody_waits_for_is_forgotten(store:
 
 def test_lines_that_nobody_is_in_are_kept_for_the_next_command_but_for_those_of_too_many_instances() -> None:
     # WM-30
-    lines = Lines(2)
-    gates = list[Any]()
+    lines, gates = Lines(2), dict[str, Any]()
     for id in "abc":
         turn = lines.enter_free(id)
         assert turn is not None
-        gates.append(ref(lines.gate_of(id)))
+        gates[id] = lines.gate_of(id)
         lines.leave(turn)
-    del turn
-    with detached():  # the turn of this task refers to the last one
-        gc.collect()
-    assert [gate() is lines.gate_of(id) for gate, id in zip(gates, "abc", strict=True)] == [True, True, False]
+    assert [lines.gate_of(id) is gate for id, gate in gates.items()] == [True, True, False]
