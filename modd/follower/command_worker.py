@@ -30,9 +30,12 @@ class CommandWorker:
         """The last numbers of commands that were ready behind others, with the end of the log then."""
         self._blocked_at = 0.0
 
+    def begin(self) -> None:
+        """Note that `run` is about to work."""
+        self._is_running = True
+
     async def run(self) -> None:
         """Handle commands until `stop`."""
-        self._is_running = True
         try:
             await self.worker.run()
         finally:

@@ -139,13 +139,15 @@ class Follower:
             raise AlreadyRunning(repr(self))
         while self._busy is not None:
             await self._busy.wait()
-        self._event_loop, errors = current_loop(), list[Exception]()
-        async with anyio.create_task_group() as tasks:
-            if self._commands is not None:
-                tasks.start_soon(self._run, self._run_commands, errors)
-            await self._run(self._loop.run, errors)
-        if errors:
-            raise errors[0]
+        if self._stop_next:  # meanwhile
+            self._stop_next = False
+            return
+        self._event_loop = current_loop()
+        self._loop.begin()
+        try:
+            await self._run_all()
+        finally:
+            self._loop.end()
 
     async def catch_up(self) -> None:
         """Return when all that there was, and all that followed from it, is done: events, commands and due timeouts.
@@ -238,6 +240,16 @@ class Follower:
 
     def _stuck(self, flow: Any) -> StuckInstances:
         return StuckInstances(self._store, self._source(flow).name)
+
+    async def _run_all(self) -> None:
+        errors: list[Exception] = []
+        async with anyio.create_task_group() as tasks:
+            if self._commands is not None:
+                self._commands.begin()
+                tasks.start_soon(self._run, self._run_commands, errors)
+            await self._run(self._loop.run, errors)
+        if errors:
+            raise errors[0]
 
     async def _run(self, action: Callable[[], Awaitable[None]], errors: list[Exception]) -> None:
         """Run one half of the follower, and stop the other when it ends."""
