@@ -204,7 +204,8 @@ class Shop:
         self.store, self.orders, self.stocks = store, orders.stored(store), stocks.stored(store)
         self.desk, self.flow = Bus([self.orders, self.stocks], name="desk"), flow
         self.desk_codec = Codec([*self.orders.types, *self.stocks.types])
-        self.follower = Follower(store, [flow], commands=self.desk, **{"backoff": "none"} | options)
+        options.setdefault("backoff", "none")
+        self.follower = Follower(store, [flow], commands=self.desk, **options)
 
     async def send(self, *commands: Command[Any] | Envelope[Any]) -> None:
         """Dispatch commands to the aggregates, without a flow."""

@@ -35,7 +35,7 @@ class Desk:
         monkeypatch.setattr(direct, "LONGEST", 1000.0)  # however slow the machine is
         bus = CommandBus()
         bus.register(Ship, handler)
-        self.follower = Follower(store, [ships], commands=bus, **{"backoff": "none"} | options)
+        self.follower = Follower(store, [ships], commands=bus, backoff="none", **options)
         queue = store.queue("follower commands")
         put = queue.put
 
