@@ -22,7 +22,8 @@ class CommandWorker:
     def __init__(self, store: Storage, follower: str, buses: ServedBuses, **options: Any) -> None:
         self._store, self.buses = store, buses
         self.queue = store.queue(f"{follower} commands")
-        outbox: Any = FlowOutbox(store)
+        self.outbox = FlowOutbox(store)
+        outbox: Any = self.outbox
         self.worker = Worker(self.queue, buses.bus, outbox=outbox, clock=store.clock, **options)
 
         self._is_running = False

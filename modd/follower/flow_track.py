@@ -35,14 +35,13 @@ class Heard(msgspec.Struct, frozen=True):
     """An event for an instance.
 
     event: the event. key, id: the key and the identity of the instance.
-    message: the event, decoded. error: the reason for which it could not be decoded.
+    content: the event, decoded, or the reason for which it could not be decoded.
     """
 
     event: LoggedEvent
     key: str
     id: str
-    message: Message | None = None
-    error: Exception | None = None
+    content: Message | Exception
 
 
 class FlowTrack:
@@ -62,6 +61,8 @@ class FlowTrack:
         """The instances in memory: nobody else writes them while the cursor stays."""
         self._due: float | None = None
         """A time before which nothing is due; None if it is not known."""
+        self._is_queue_due = True
+        """True after a commit that failed, until the next one: commands go into the queue."""
 
     async def live(self) -> str | None:
         """Return the key of the cursor."""
@@ -78,7 +79,8 @@ class FlowTrack:
         works, now = await self._load({each.key: each.id for each in heard}), self._store.clock()
         for each in heard:
             self._tell(works[each.key], each, now)
-        return self._batch(works.values(), failed=failed)
+        direct = self._rules.direct if len(events) == 1 and not self._is_queue_due else None
+        return self._batch(works.values(), failed=failed, direct=direct)
 
     async def next_due(self) -> float | None:
         """Return a time before which nothing is due."""
@@ -107,7 +109,7 @@ class FlowTrack:
     def forget(self) -> None:
         """Drop the instances that are kept in memory."""
         self._works.clear()
-        self._due = None
+        self._due, self._is_queue_due = None, True
 
     def _batch(self, works: Iterable[InstanceWork], **options: Any) -> FlowBatch:
         return FlowBatch(self._documents, self._queue, works, self._note_due, **options)
@@ -132,7 +134,7 @@ class FlowTrack:
         except Exception as error:
             if place.in_flow is None:
                 raise
-            return Heard(event, instance_key(place.in_flow, place.tenant), place.in_flow, error=error)
+            return Heard(event, instance_key(place.in_flow, place.tenant), place.in_flow, error)
         if type(message) is Rejected and Rejected not in self._flow.reacts:
             if place.in_flow is not None:
                 self._warn(message, place.in_flow)
@@ -158,19 +160,18 @@ class FlowTrack:
 
     def _tell(self, work: InstanceWork, heard: Heard, now: float) -> None:
         """Have an instance hear of an event."""
-        if work.now.phase == "ended":
+        if work.has_ended:
             return
         waiting = Waiting(heard.event.position)
         if work.is_set_aside:
             work.wait(waiting)
             return
         try:
-            if heard.error is not None:
-                raise heard.error
-            if heard.message is not None:
-                work.take(heard.message, cause_of(heard.event), now)
+            if isinstance(heard.content, Exception):
+                raise heard.content
+            work.take(heard.content, cause_of(heard.event), now)
         except Exception as error:
-            self._set_aside(work, error, waiting, now, message=heard.message)
+            self._set_aside(work, error, waiting, now, message=heard.content)
 
     async def _come(self, work: InstanceWork, entry: DueEntry, now: float) -> bool:
         """Do what is due for an instance; False if the instance knows nothing of it."""
@@ -195,6 +196,8 @@ class FlowTrack:
         attempts = 0 if failure is None else failure.attempts
         waiting = work.release()
         for number, each in enumerate(waiting):
+            if work.has_ended:
+                return
             try:
                 await self._do_again(work, each, now)
             except StoreError:
@@ -219,7 +222,7 @@ class FlowTrack:
         now: float,
         *,
         attempts: int = 0,
-        message: Message | None = None,
+        message: object = None,
     ) -> None:
         work.set_aside(error, waiting, now, attempts)
         text, args = "the instance %r of the flow %s is set aside", (work.key, self._flow.name)
@@ -230,5 +233,6 @@ class FlowTrack:
 
     def _note_due(self, works: Iterable[InstanceWork]) -> None:
         """Note the due times of instances that were written."""
+        self._is_queue_due = False
         if self._due is not None:
             self._due = min([self._due, *(due for work in works for due, _ in work.now.due_times())])

@@ -144,9 +144,11 @@ class Follower:
             return
         self._event_loop = current_loop()
         self._loop.begin()
+        token = inside.set(inside.get() | {self})
         try:
             await self._run_all()
         finally:
+            inside.reset(token)
             self._loop.end()
 
     async def catch_up(self) -> None:
@@ -246,7 +248,7 @@ class Follower:
         async with anyio.create_task_group() as tasks:
             if self._commands is not None:
                 self._commands.begin()
-                tasks.start_soon(self._run, self._run_commands, errors)
+                tasks.start_soon(self._run, self._commands.run, errors)
             await self._run(self._loop.run, errors)
         if errors:
             raise errors[0]
@@ -257,11 +259,6 @@ class Follower:
         if error is not None:
             errors.append(error)
         self._stop()
-
-    async def _run_commands(self) -> None:
-        inside.set(inside.get() | {self})
-        if self._commands is not None:
-            await self._commands.run()
 
     def _stop(self) -> None:
         self._loop.stop()

@@ -11,6 +11,7 @@ from modd.flow import Flow, Timeout
 from modd.flow.step import FlowStep
 from modd.follower.cause import Cause, origin_of
 from modd.follower.command_items import CommandItems
+from modd.follower.direct import DirectCommands
 from modd.follower.instances import FlowInstance, InstanceFailure, Waiting
 from modd.ports.items import Item
 from modd.worker.dead_letters import reason_of
@@ -20,11 +21,13 @@ from modd.worker.retry import RetryRules
 class FlowRules(msgspec.Struct, frozen=True):
     """The knowledge that every instance of a flow needs.
 
-    flow: the flow. items: makes items of its commands. retry: decides about the next attempt of a function.
+    flow: the flow. items: makes items of its commands. direct: handles them at once.
+    retry: decides about the next attempt of a function.
     """
 
     flow: Flow[Any]
     items: CommandItems
+    direct: DirectCommands
     retry: RetryRules
 
 
@@ -40,6 +43,8 @@ class InstanceWork:
         """The instance as it is after the work so far."""
         self.items: list[Item] = []
         """The commands to send."""
+        self.has_queued = stored is not None
+        """True if commands of the instance may be in the queue, so that later ones have to wait behind them."""
         self._state: Any = None
         """The state, once it is decoded."""
 
@@ -47,6 +52,11 @@ class InstanceWork:
     def has_changed(self) -> bool:
         """True if the instance has to be written."""
         return self.now is not self.stored and (self.stored is not None or self.now.phase != "new" or self.is_set_aside)
+
+    @property
+    def has_ended(self) -> bool:
+        """True if nothing is for the instance any more."""
+        return self.now.phase == "ended"
 
     @property
     def is_set_aside(self) -> bool:
@@ -58,12 +68,10 @@ class InstanceWork:
         self.stored, self.items = self.now, []
 
     def take(self, message: Message | Timeout, cause: Cause, now: float) -> None:
-        """Have an event or a timeout take effect, unless the instance has ended. Raises what its function raises.
+        """Have an event or a timeout take effect. Raises what its function raises; then nothing has changed.
 
-        Then nothing has changed; an instance that is set aside does not take any.
+        An instance that is set aside, or has ended, takes none.
         """
-        if self.now.phase == "ended":
-            return
         step = self._rules.flow.decide(self._current_state(), message)
         if step is not None:
             self._follow(step, cause, now)
@@ -76,9 +84,8 @@ class InstanceWork:
         self.wait(waiting)
 
     def wait(self, *waiting: Waiting) -> None:
-        """Have events and timeouts wait behind those that wait already, unless the instance has ended."""
-        if self.now.phase != "ended":
-            self._set(waiting=(*self.now.waiting, *waiting))
+        """Have events and timeouts wait behind those that wait already."""
+        self._set(waiting=(*self.now.waiting, *waiting))
 
     def release(self) -> tuple[Waiting, ...]:
         """Take the instance back from where it was set aside, and return what has waited."""

@@ -15,10 +15,11 @@ from modd.follower.track import INLINE, EventFailure, LoggedEvent
 from modd.ports.errors import Conflict
 from modd.ports.storage import Storage
 from modd.ports.transaction import Transaction, current_transaction
-from modd.projection.builds import Build, Builds, Registration, cursor_key
+from modd.projection.builds import WITHOUT_SQL, Build, Builds, Registration, check_newest_version, cursor_key, opened
 from modd.projection.content import Changes, Memory, Positioned
 from modd.projection.errors import OutdatedProjection
 from modd.projection.projection import Projection
+from modd.stores import MemoryStore
 
 LAST_PAGE = 1_000
 """Most events that are done in the commit that switches to a build which is written inline from then on."""
@@ -115,9 +116,13 @@ class ProjectionSource:
     """A projection as a part of a follower: it tells which builds this process moves.
 
     projection: the projection. store: the store. log: told once if this process has an older version than the store.
+
+    Raises `InvalidOption` for tables in a store without SQL.
     """
 
     def __init__(self, projection: Projection[Any], store: Storage, log: Logger) -> None:
+        if projection.tables is not None and isinstance(store, MemoryStore):
+            raise InvalidOption("tables", [*projection.tables], WITHOUT_SQL)
         self.projection, self.name = projection, projection.name
         self._store, self._log = store, log
         self._builds = Builds(store, projection.name, projection.content)
@@ -140,7 +145,7 @@ class ProjectionSource:
     async def open(self) -> Sequence[ProjectionTrack]:
         """Return the builds of this version that followers move; begin one if the store has only older versions."""
         registration = await self._change(self._opened)
-        await self._delete_old_states(registration)
+        await self._delete_old_builds(registration)
         self._tell_if_outdated(registration)
         self.registration = registration
         return [self._track(build) for build in registration.followed if build.version == self.projection.version]
@@ -152,10 +157,9 @@ class ProjectionSource:
         return registration
 
     def check_newest(self) -> None:
-        """Raise `OutdatedProjection` if the store has a newer version, as far as this process knows."""
-        version, newest = self.projection.version, 0 if self.registration is None else self.registration.newest
-        if newest > version:
-            raise OutdatedProjection(self.name, version, newest)
+        """Raise `OutdatedProjection` if the store had a newer version when the builds were opened."""
+        assert self.registration is not None
+        check_newest_version(self.name, self.projection.version, self.registration)
 
     async def begin_rebuild(self) -> Build:
         """Begin a build beside the one that serves, or return the one that was begun. Raises `OutdatedProjection`."""
@@ -166,51 +170,40 @@ class ProjectionSource:
         """Make the build of a track the one that serves, if it is the next one; True if the builds have changed."""
         if self.registration is None or self.registration.next != track.build:
             return False
-        registration = await self._change(partial(_switched, track.build))
-        return registration.next != track.build or await self._switch_inline(track)
-
-    async def _switch_inline(self, track: ProjectionTrack) -> bool:
-        """Do the last events and switch, while no other can record events: the next ones come in their own commit."""
         async with self._store.transaction(immediate=True) as transaction:
-            before, stored = await self._builds.load(), await self._cursors.load(track.key)
-            if before is None or stored is None or before.next != track.build:
-                return True
-            rows = await self._store.events.page(stored.cursor.position, LAST_PAGE)
-            events = [LoggedEvent(position, name_in(body), body, headers) for position, body, headers in rows]
-            batch = await track.prepare([each for each in events if each.type in track.types])
-            if len(rows) == LAST_PAGE or batch.failed is not None:
-                return False  # the engine does them, and comes back
-            await batch.write()
-            await self._write(transaction, before, before.switched())
+            before = await self.load()
+            if before.next == track.build:
+                if before.inline and not await self._do_last_events(track):
+                    return False  # the engine does them, and comes back
+                await self._write(transaction, before, before.switched())
+        await self._delete_old_builds(await self.load())
+        return True
+
+    async def _do_last_events(self, track: ProjectionTrack) -> bool:
+        """Do the events that are left, while no other can record any: the next ones come in their own commit.
+
+        Return False if there are too many, or one of them fails.
+        """
+        stored = await self._cursors.load(track.key)
+        rows = [] if stored is None else await self._store.events.page(stored.cursor.position, LAST_PAGE)
+        events = [LoggedEvent(position, name_in(body), body, headers) for position, body, headers in rows]
+        batch = await track.prepare([each for each in events if each.type in track.types])
+        if len(rows) == LAST_PAGE or batch.failed is not None:
+            return False
+        await batch.write()
         return True
 
     def _track(self, build: Build) -> ProjectionTrack:
         return ProjectionTrack(self.projection, build, self, self._store)
 
     def _opened(self, before: Registration | None) -> Registration:
-        """Return the builds with those of this version."""
-        version, tables = self.projection.version, self.projection.content.tables
-        if before is None:
-            return Registration(Build(version, 1, tables))
-        if before.newest < version:
-            return before.with_next(version, tables)
-        for build in before.builds:
-            if build.version == version and build.tables != tables:
-                names = ", ".join(build.tables) or "none"
-                raise InvalidOption(
-                    "tables", tables, f"version {version} has other tables ({names}); raise the version"
-                )
-        return before
+        return opened(before, self.projection.version, self.projection.content.tables)
 
     def _rebuilding(self, before: Registration | None) -> Registration:
-        """Return the builds with one of this version that is being made."""
-        opened, version = self._opened(before), self.projection.version
-        if opened.newest > version:
-            raise OutdatedProjection(self.name, version, opened.newest)
+        after = self._opened(before)
+        check_newest_version(self.name, self.projection.version, after)
         is_new = before is None  # the first build is not there yet
-        return (
-            opened if is_new or opened.next is not None else opened.with_next(version, self.projection.content.tables)
-        )
+        return after if is_new or after.next else after.with_next(self.projection.version, after.live.tables)
 
     async def _change(self, step: Callable[[Registration | None], Registration]) -> Registration:
         """Change the builds in one commit, anew if another process was faster; return the builds afterwards."""
@@ -236,10 +229,10 @@ class ProjectionSource:
         for key in sorted(earlier - later):
             await self._store.documents(SPACE).delete(key)
 
-    async def _delete_old_states(self, registration: Registration) -> None:
-        for number in registration.dropping:
-            await self._builds.delete_states(number)
-            await self._change(partial(_without, number))
+    async def _delete_old_builds(self, registration: Registration) -> None:
+        for build in registration.dropping:
+            await self._builds.delete(build)
+            await self._change(partial(_without, build))
 
     def _tell_if_outdated(self, registration: Registration) -> None:
         version, newest = self.projection.version, registration.newest
@@ -249,13 +242,7 @@ class ProjectionSource:
             self._is_told = True
 
 
-def _switched(build: Build, before: Registration | None) -> Registration:
-    """Return the builds with the next one as the one that serves, if that is this one."""
+def _without(build: Build, before: Registration | None) -> Registration:
+    """Return the builds without one whose content was deleted."""
     assert before is not None  # nothing removes a registration
-    return before.switched() if before.next == build and not before.inline else before
-
-
-def _without(number: int, before: Registration | None) -> Registration:
-    """Return the builds without one whose states were deleted."""
-    assert before is not None  # as above
-    return before.without(number)
+    return before.without(build)

@@ -18,7 +18,9 @@ async def cut_at(point: int, work: Coroutine[Any, Any, None]) -> bool:
 
 @coroutine
 def _count(point: int, work: Coroutine[Any, Any, None], scope: anyio.CancelScope) -> Generator[Any, Any, bool]:
-    step, value, waits = work.send, None, 0
+    step: Any = work.send
+    value: Any = None
+    waits = 0
     while True:
         try:
             yielded = step(value)
