@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from textwrap import dedent
 from typing import Any
 
@@ -15,10 +16,12 @@ PACKAGES = (
     ".cqrs",
     ".aggregate",
     ".middleware",
+    ".flow",
     ".parts",
     ".ports",
     ".stores",
     ".worker",
+    ".follower",
     ".testing",
     ".journey",
     ".catalog",
@@ -57,14 +60,26 @@ class ModdDocstrings(griffe.Extension):
 
 
 def public_names(package: griffe.Module) -> dict[str, str]:
-    """Return the path by which each public name is imported, the first if there are several."""
+    """Return the path by which each public name is imported, the first if there are several.
+
+    A name of something else in a later package is known by its path alone.
+    """
     found: dict[str, str] = {}
+    places: dict[str, str] = {}
     for path in PACKAGES:
         module = package[path[1:]] if path else package
         aliases = [name for name, member in module.members.items() if member.is_alias]
         for name in [*(module.exports or ()), *(aliases if path == WITH_EXTRAS else ())]:
-            found.setdefault(str(name), f"{module.path}.{name}")
+            path, place = f"{module.path}.{name}", place_of(module.members[str(name)])
+            found.setdefault(str(name) if places.setdefault(str(name), place) == place else path, path)
     return found | {"Relay": "modd.relay.Relay"}
+
+
+def place_of(member: griffe.Object | griffe.Alias) -> str:
+    """Return the path at which an object is defined, as far as it is in modd."""
+    with suppress(griffe.AliasResolutionError):
+        return str(member.final_target.path if isinstance(member, griffe.Alias) else member.path)
+    return str(member.path)
 
 
 def objects_in(package: griffe.Object) -> Iterator[griffe.Object]:

@@ -47,6 +47,8 @@ HAS_HELP = re.compile(r"modd\.(?!core\.)")
 """Modules whose public classes name their parameters; `modd.core` also exports machinery, which users do not create."""
 
 HOMONYMS = {
+    "Timeout": "a middleware that limits the time of a dispatch, and a timeout of a flow: both as the field has them",
+    "end": "ends a turn inside of the core, and an instance of a flow",
     "backend_options": "the virtual clocks of asyncio and trio have the same two functions, chosen by the backend",
     "run_with_options": "the virtual clocks of asyncio and trio have the same two functions, chosen by the backend",
 }
@@ -244,7 +246,7 @@ def test_a_name_that_two_packages_export_is_the_same_object_in_both() -> None:
         package = import_module(".".join(path.relative_to(ROOT).parts))
         for name, value in public_objects(package).items():
             objects.setdefault(name, set()).add(id(value))
-    assert [name for name, ids in objects.items() if len(ids) > 1] == []
+    assert [name for name, ids in objects.items() if len(ids) > 1 and name not in HOMONYMS] == []
 
 
 @pytest.mark.parametrize(

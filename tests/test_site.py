@@ -47,12 +47,13 @@ def reference(site: Path) -> dict[str, Tag]:
 
 def public_objects() -> dict[str, Any]:
     """Return each public object by the path that the reference has it at."""
-    by_name: dict[str, tuple[str, Any]] = {}
+    by_name: dict[tuple[str, int], tuple[str, Any]] = {}
     for package in PACKAGES:
         module = import_module(f"modd{package}")
         lazy = getattr(module, "_LAZY", ())
         for name in [*module.__all__, *lazy]:
-            by_name.setdefault(name, (f"modd{package}.{name}", getattr(module, name)))
+            value = getattr(module, name)
+            by_name.setdefault((name, id(value)), (f"modd{package}.{name}", value))
     return dict(by_name.values()) | {"modd.relay.Relay": Relay}
 
 

@@ -107,7 +107,11 @@ def check_event_function(option: str, function: Any, events: str) -> None:
 
     events: the names of the events, for the error.
     """
-    cure = f"give a function (state, event) -> state for {events}"
+    check_plain_function(option, function, f"give a function (state, event) -> state for {events}")
+
+
+def check_plain_function(option: str, function: Any, cure: str) -> None:
+    """Raise `InvalidOption` for anything but a function that takes two values, and returns at once."""
     if not callable(function):
         raise InvalidOption(option, function, cure)
     if yields(function) or any(map(inspect.iscoroutinefunction, (function, type(function).__call__))):

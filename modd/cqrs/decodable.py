@@ -40,6 +40,10 @@ def _has_readable_name(kind: type[Any], base: type[Any]) -> bool:
     )
 
 
+OWN_TYPE = "use a type of msgspec's (a Struct, a dataclass, ...)"
+"""The cure for a type that msgspec does not know."""
+
+
 def check_decodable(kind: type[msgspec.Struct], read: Decoders) -> None:
     """Raise `InvalidOption`, which names the field, for a type of messages or stamps that cannot be decoded."""
     for name in kind.__struct_encode_fields__:
@@ -72,8 +76,11 @@ def types_in(kind: Any) -> Iterator[shapes.Type]:
                 yield each
 
 
-def fault_in(hint: Any, read: Decoders) -> str:
-    """Return the reason for which values of a type cannot be decoded, with the cure; an empty text if they can."""
+def fault_in(hint: Any, read: Decoders, cure: str = f"give the codec an enc_hook and a dec_hook, or {OWN_TYPE}") -> str:
+    """Return the reason for which values of a type cannot be decoded, with the cure; an empty text if they can.
+
+    cure: that for a type which msgspec does not know.
+    """
     try:
         read.make(hint)
         custom = () if read.has_hook else [each.cls for each in types_in(hint) if isinstance(each, shapes.CustomType)]
@@ -83,7 +90,6 @@ def fault_in(hint: Any, read: Decoders) -> str:
         return f"it cannot be decoded: {error}"
     for kind in custom:
         if not _is_plain(kind):
-            cure = "give the codec an enc_hook and a dec_hook, or use a type of msgspec's (a Struct, a dataclass, ...)"
             return f"msgspec does not know {kind.__qualname__}; {cure}"
     return ""
 

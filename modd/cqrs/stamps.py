@@ -276,6 +276,28 @@ class Tenant(Stamp):
         checked_text("id", self.id)
 
 
+class InFlow(Stamp):
+    """A flow has sent the command that this dispatch stems from; inherited by every dispatch that it causes.
+
+    A `modd.follower.Follower` adds it, and by it finds the instance that an event is for.
+
+    flow: the name of the flow.
+    id: the identity of its instance.
+
+    Raises:
+        InvalidOption: a field is no text, or cannot be encoded.
+    """
+
+    inherited: ClassVar[bool] = True
+
+    flow: str
+    id: str
+
+    def __post_init__(self) -> None:
+        checked_text("flow", self.flow)
+        checked_text("id", self.id)
+
+
 class Delay(Stamp):
     """A queue is to hold the message back; give one of the two fields.
 
@@ -330,6 +352,7 @@ BUILT_IN: tuple[type[Stamp], ...] = (
     Outboxed,
     Actor,
     Tenant,
+    InFlow,
     Delay,
 )
 

@@ -91,14 +91,16 @@ class Upcasting:
         return name, version
 
 
-class _Chain(msgspec.Struct, frozen=True):
-    """The upcasters of one name, without a gap; data of the newest version needs none."""
+class UpcasterChain(msgspec.Struct, frozen=True):
+    """The upcasters of one name, without a gap; data of the newest version needs none.
+
+    name: the name, for errors. steps: the upcasters by version. oldest, newest: the versions that can be read.
+    """
 
     name: str
     steps: Mapping[int, Upcaster]
     oldest: int
     newest: int
-    """The newest version that can be read; `oldest` is the oldest."""
 
     def limit_of(self, version: int) -> str:
         """Return the reason for which data of a version cannot be read; empty if it can."""
@@ -111,6 +113,7 @@ class _Chain(msgspec.Struct, frozen=True):
         return ""
 
     def run(self, version: int, fields: dict[str, Any]) -> dict[str, Any]:
+        """Return the fields in the newest version. Raises ``ValueError``."""
         limit = self.limit_of(version)
         if limit:
             raise ValueError(limit)
@@ -145,12 +148,16 @@ def version_of(kind: type[Message]) -> int:
 def _checked_upcasters(upcasters: Any) -> dict[Any, dict[int, Upcaster]]:
     if not isinstance(upcasters, Mapping) or not all(isinstance(steps, Mapping) for steps in upcasters.values()):
         raise InvalidOption("upcasters", upcasters, "give a mapping from types to mappings from versions to functions")
-    for steps in upcasters.values():
-        for version, step in steps.items():
-            checked_count("upcasters", version)
-            if not callable(step) or iscoroutinefunction(step):
-                raise InvalidOption("upcasters", step, "give functions that take and return a dict, and are not async")
-    return {key: dict(steps) for key, steps in upcasters.items()}
+    return {key: checked_steps(steps) for key, steps in upcasters.items()}
+
+
+def checked_steps(steps: Mapping[Any, Any]) -> dict[int, Upcaster]:
+    """Return upcasters by version. Raises `InvalidOption`."""
+    for version, step in steps.items():
+        checked_count("upcasters", version)
+        if not callable(step) or iscoroutinefunction(step):
+            raise InvalidOption("upcasters", step, "give functions that take and return a dict, and are not async")
+    return dict(steps)
 
 
 def _check_key(key: Any, kinds: Mapping[str, type[Message]]) -> None:
@@ -161,13 +168,13 @@ def _check_key(key: Any, kinds: Mapping[str, type[Message]]) -> None:
         raise InvalidOption("upcasters", key, "give them for types that the codec has, and for old names as texts")
 
 
-def _chain_of_name(name: str, steps: Mapping[int, Upcaster]) -> _Chain:
+def _chain_of_name(name: str, steps: Mapping[int, Upcaster]) -> UpcasterChain:
     if not steps:
         raise InvalidOption("upcasters", name, "give an old name at least one upcaster, to its new name")
-    return _Chain(name, _check_steps(name, steps, max(steps) + 1), min(steps), max(steps))
+    return UpcasterChain(name, _check_steps(name, steps, max(steps) + 1, "schema_version"), min(steps), max(steps))
 
 
-def _chain_of_type(name: str, kind: type[Message], upcasters: Mapping[Any, Mapping[int, Upcaster]]) -> _Chain:
+def _chain_of_type(name: str, kind: type[Message], upcasters: Mapping[Any, Mapping[int, Upcaster]]) -> UpcasterChain:
     version = version_of(kind)
     steps = next((upcasters[base] for base in kind.__mro__ if base in upcasters), None)
     if steps is None and version > 1:
@@ -178,17 +185,22 @@ def _chain_of_type(name: str, kind: type[Message], upcasters: Mapping[Any, Mappi
             f"{{{version - 1}: function}}}}), from the oldest version that is left, or {{}} if none is, and give that "
             "codec, which needs all types of the bus, to its Worker and Enqueue",
         )
-    steps = _check_steps(name, steps or {}, version)
-    return _Chain(name, steps, min(steps, default=version), version)
+    return chain_to(name, steps or {}, version)
 
 
-def _check_steps(name: str, steps: Mapping[int, Upcaster], version: int) -> Mapping[int, Upcaster]:
+def chain_to(name: str, steps: Mapping[int, Upcaster], version: int, option: str = "schema_version") -> UpcasterChain:
+    """Return the chain of upcasters to a version. Raises `InvalidUpcasters`. option: sets the version, for errors."""
+    steps = _check_steps(name, steps, version, option)
+    return UpcasterChain(name, steps, min(steps, default=version), version)
+
+
+def _check_steps(name: str, steps: Mapping[int, Upcaster], version: int, option: str) -> Mapping[int, Upcaster]:
     """Return the upcasters if they lead to this version without a gap. Raises `InvalidUpcasters`."""
     for beyond in sorted(steps):
         if beyond >= version:
             cure = f"set it to {beyond + 1}, or take the upcaster out"
             raise InvalidUpcasters(
-                name, beyond, f"has an upcaster from version {beyond}, and schema_version is {version}; {cure}"
+                name, beyond, f"has an upcaster from version {beyond}, and {option} is {version}; {cure}"
             )
     for missing in range(min(steps, default=version), version):
         if missing not in steps:

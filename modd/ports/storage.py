@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from modd.ports.cache import Cache
@@ -20,6 +21,11 @@ class Storage(SupportsTransactions, Protocol):
     `modd.stores.MemoryStore` and `modd.stores.SqliteStore` are implementations. In a deferred transaction the cache and
     the locks take no part: their writes are visible at once.
     """
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        """A function that returns seconds since 1970, the same for all processes that use the store."""
+        ...
 
     @property
     def events(self) -> EventStore:

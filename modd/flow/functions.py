@@ -1,0 +1,80 @@
+"""The functions of a flow, checked when the flow is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from modd.aggregate import Rejected
+from modd.aggregate.fold import annotated_types, check_plain_function
+from modd.checks import checked_text
+from modd.core import Message, name_of
+from modd.cqrs.intents import Command, Query
+from modd.errors import InvalidOption, UnresolvedAnnotation
+from modd.flow.effects import Timeout
+
+WIDER = (Any, float, complex)
+"""Annotations that take values of further types."""
+
+
+def checked_reactions(option: str, functions: Any, state: type) -> dict[type[Message], Callable[..., Any]]:
+    """Return functions by type of event. Raises `InvalidOption`.
+
+    option: "begins" or "reacts". state: the type of the states.
+    """
+    if not isinstance(functions, Mapping):
+        raise InvalidOption(option, functions, "give a function for each type of event: {OrderPlaced: placed}")
+    for kind, function in functions.items():
+        _check_event_type(option, kind)
+        _check_function(f"{option} of {kind.__qualname__}", function, state, kind, "event")
+    return dict(functions)
+
+
+def checked_timeouts(functions: Any, state: type) -> dict[str, Callable[..., Any]]:
+    """Return functions by name of timeout. Raises `InvalidOption`. state: the type of the states."""
+    if not isinstance(functions, Mapping):
+        raise InvalidOption("timeouts", functions, 'give a function for each name: {"payment": unpaid}')
+    for name, function in functions.items():
+        if not checked_text("timeouts", name, "give names of timeouts, as texts"):
+            raise InvalidOption("timeouts", name, "give names that are not empty")
+        _check_function(f"timeouts of {name!r}", function, state, Timeout, "timeout")
+    return dict(functions)
+
+
+def _check_event_type(option: str, kind: Any) -> None:
+    if kind is Timeout:
+        raise InvalidOption(option, kind, 'give functions of timeouts by name: timeouts={"payment": unpaid}')
+    if not (isinstance(kind, type) and issubclass(kind, Message)):
+        raise InvalidOption(option, kind, "give a function for each type of event")
+    if issubclass(kind, (Command, Query)):
+        raise InvalidOption(option, kind, "a flow hears of events; give the event that is recorded for it")
+    if option == "begins" and kind is Rejected:
+        raise InvalidOption(option, kind, "a rejection is about a command of a running instance; put it into reacts")
+
+
+def _check_function(option: str, function: Any, state: type, event: type, noun: str) -> None:
+    check_plain_function(option, function, f"give a function (state, {noun}) that returns go(...), end(...) or None")
+    for position, kind in enumerate((state, event)):
+        hints = _annotation_of(function, position)
+        if hints and not any(_fits(kind, hint) for hint in hints):
+            takes = " or ".join(getattr(hint, "__qualname__", str(hint)) for hint in hints)
+            place = ("first", "second")[position]
+            cure = (
+                f"the {place} parameter of {name_of(function)} is annotated with {takes}, and gets {kind.__qualname__}"
+            )
+            raise InvalidOption(option, function, cure)
+
+
+def _annotation_of(function: Any, position: int) -> tuple[Any, ...]:
+    """Return the types in an annotation; none where it cannot be looked up, because nothing depends on it."""
+    with suppress(UnresolvedAnnotation, ValueError):
+        return annotated_types(function, position)
+    return ()
+
+
+def _fits(kind: type, hint: Any) -> bool:
+    """Return False if an annotation is certain to be for other types."""
+    if not isinstance(hint, type) or hint in WIDER or getattr(hint, "_is_protocol", False):
+        return True
+    return issubclass(kind, hint)

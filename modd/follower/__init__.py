@@ -1,0 +1,18 @@
+"""Followers: they carry the log of events to flows and projections (`docs/understand/flows.md`).
+
+Begin reading at `follower` (the public class), `loop` and `engine` (they move tracks along the log). Then:
+
+- `track` is the interface of all that moves along the log; `track_run` commits, fenced by its `cursor`; `track_lease`
+  saves work in vain; `log_reader` reads the pages.
+- `flow_track` is a flow as a track: `instance_work` has an instance take events, `instances` stores them, `cause` and
+  `command_items` make commands of what functions return.
+- `command_worker` handles these, and `flow_outbox` puts rejections into the log.
+- `catch_up` waits for all of it; `stuck` and `lag` tell of it.
+"""
+
+from modd.follower.errors import NotStuck, PartStopped, UnknownPart
+from modd.follower.follower import Follower
+from modd.follower.lag import Lag
+from modd.follower.stuck import Stuck
+
+__all__ = ["Follower", "Lag", "NotStuck", "PartStopped", "Stuck", "UnknownPart"]

@@ -1,0 +1,75 @@
+"""The loop of a follower: it has the engine move the tracks until it is stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from logging import Logger
+
+import anyio
+
+from modd.concurrency.backoff import DoublingPause
+from modd.concurrency.cancellation import error_of
+from modd.follower.engine import Engine
+
+
+class EngineLoop:
+    """Has an engine work until it is stopped, whatever the store does.
+
+    engine: the engine. clock: the clock of the store. log: gets failures.
+    """
+
+    def __init__(self, engine: Engine, clock: Callable[[], float], log: Logger) -> None:
+        self._engine, self._clock, self._log = engine, clock, log
+        self._stopped = self.is_running = False
+        self._watchers: list[anyio.Event] = []
+        self.last_polled: float | None = None
+        """The time of the last look at the log that succeeded."""
+
+    def stop(self) -> None:
+        """Have `run` end after the commit that is under way."""
+        self._stopped = True
+        self._engine.wake()
+
+    async def run(self) -> None:
+        """Move the tracks until stopped; failures of the store are logged, and the pauses after them grow."""
+        self._stopped, self.is_running = False, True
+        pause = DoublingPause()
+        try:
+            async with self._engine.session():
+                while not self._stopped:
+                    error = await error_of(self._turn)
+                    if error is None:
+                        pause.reset()
+                        continue
+                    seconds = pause.next()
+                    self._log.error("the log cannot be followed; next try in %g s", seconds, exc_info=error)
+                    await self._engine.pause(seconds)
+        finally:
+            self.is_running = False
+            self._tell(self._watchers)
+
+    async def pass_end(self) -> None:
+        """Return when the tracks have come to the end of the log from now on, or `run` has ended."""
+        passed = anyio.Event()
+        self._watchers.append(passed)
+        self._engine.wake()
+        await passed.wait()
+
+    async def _turn(self) -> None:
+        watchers, self._watchers = self._watchers, []
+        try:
+            has_moved = await self._engine.advance()
+        except BaseException:
+            self._watchers += watchers
+            raise
+        self.last_polled = self._clock()
+        if has_moved:
+            self._watchers += watchers
+            return
+        self._tell(watchers)
+        if not (self._watchers or self._stopped):
+            await self._engine.wait()
+
+    def _tell(self, watchers: list[anyio.Event]) -> None:
+        for each in watchers:
+            each.set()

@@ -1,0 +1,185 @@
+"""The engine of a follower, with tracks that note their events."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+import pytest
+
+from modd.follower.cursor import Cursors, TrackCursor
+from tests.follower.tracks import Noting, append, engine_of, loop_of, run_to_end
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_track_does_each_event_once_in_order_also_over_several_runs(store: Any) -> None:
+    track = Noting(store)
+    await append(store, "a", "b")
+    await run_to_end(engine_of(store, track))
+    await append(store, "c", after=2)
+    await run_to_end(engine_of(store, track))
+    await run_to_end(engine_of(store, Noting(store)))
+    assert await track.noted() == ["a", "b", "c"]
+    assert await Cursors(store).all() == {track.key: TrackCursor(3, 2)}
+
+
+async def test_tracks_at_one_position_share_the_reading_of_the_log(store: Any, monkeypatch: Any) -> None:  # WM-68
+    tracks, pages = [Noting(store, name) for name in ("one", "two", "three")], list[int]()
+    await append(store, "a", "b")
+    page = store.events.page
+
+    async def count(after: int, limit: int) -> Any:
+        pages.append(after)
+        return await page(after, limit)
+
+    monkeypatch.setattr(store.events, "page", count)
+    await run_to_end(engine_of(store, *tracks))
+    assert [await track.noted() for track in tracks] == [["a", "b"]] * 3
+    assert pages == [0, 2]
+
+
+async def test_events_without_a_function_move_the_position_without_commits(store: Any) -> None:  # WM-68
+    track = Noting(store, types=frozenset({"wanted"}))
+    await append(store, *["other"] * 100)
+    engine = engine_of(store, track, batch=10)
+    async with engine.session():
+        while await engine.advance():
+            pass
+        assert await Cursors(store).all() == {track.key: TrackCursor(0, 0)}
+        assert engine.runs[track.key].position == 100
+    assert await Cursors(store).all() == {track.key: TrackCursor(100, 1)}
+    assert track.prepared == []
+
+
+async def test_a_long_log_without_a_function_is_not_read_again_after_a_kill(store: Any) -> None:  # WM-68
+    track = Noting(store, types=frozenset({"wanted"}))
+    await append(store, *["other"] * 600)
+    engine = engine_of(store, track, batch=100)
+
+    async def crash() -> None:
+        async with engine.session():
+            while await engine.advance():
+                pass
+            raise KeyError("nothing is saved at the end")
+
+    with pytest.raises(KeyError):
+        await crash()
+    assert await Cursors(store).all() == {track.key: TrackCursor(600, 2)}
+
+
+async def test_only_events_of_its_types_reach_a_track(store: Any) -> None:
+    track = Noting(store, types=frozenset({"wanted"}))
+    await append(store, "wanted", "other", "wanted")
+    await store.events.append("odd", [b"no event at all"], 0)
+    await run_to_end(engine_of(store, track))
+    assert await track.noted() == ["wanted", "wanted"]
+
+
+async def test_pages_grow_while_a_track_is_behind(store: Any) -> None:
+    track = Noting(store)
+    await append(store, *["a"] * 1500)
+    await run_to_end(engine_of(store, track))
+    assert track.prepared == [256, 1024, 220]
+
+
+async def test_a_track_that_fails_stands_before_the_event_and_goes_on_when_it_can(store: Any) -> None:  # WM-64
+    track = Noting(store)
+    track.fails_at = "bad"
+    await append(store, "a", "bad", "c")
+    engine = engine_of(store, track)
+    async with engine.session():
+        for _ in range(3):
+            await engine.advance()
+        failure = (await Cursors(store).all())[track.key].failure
+        assert failure is not None
+        assert (failure.position, failure.reason, failure.attempts) == (2, "ValueError: no such thing", 3)
+        assert await track.noted() == ["a"]
+        track.fails_at = ""
+        while await engine.advance():
+            pass
+    assert await track.noted() == ["a", "bad", "c"]
+    assert (await Cursors(store).all())[track.key].failure is None
+
+
+async def test_an_event_that_cannot_be_written_is_found_among_the_others(store: Any) -> None:  # WM-64
+    track = Noting(store)
+    track.refuses = "bad"
+    await append(store, *"abc", "bad", *"def")
+    engine = engine_of(store, track)
+    async with engine.session():
+        await engine.advance()
+        await engine.advance()
+    failure = (await Cursors(store).all())[track.key].failure
+    assert failure is not None
+    assert (failure.position, failure.reason) == (4, "ValueError: no such thing")
+    assert await track.noted() == ["a", "b", "c"]
+
+
+async def test_of_two_engines_one_has_the_track_and_the_other_takes_over(stores: Any) -> None:  # WM-54
+    first, second = [Noting(each) for each in stores]
+    await append(stores[0], "a")
+    other = engine_of(stores[1], second, poll=0.01)
+    async with other.session():
+        engine = engine_of(stores[0], first)
+        async with engine.session():
+            while await engine.advance():
+                pass
+            await append(stores[0], "b", after=1)
+            other.wake()
+            assert not await other.advance()
+        with anyio.fail_after(60):
+            while not second.done:
+                await other.advance()
+                await other.wait()
+    assert await first.noted() == ["a", "b"]
+    assert (first.done, second.done) == (["a"], ["b"])
+
+
+async def test_a_commit_of_another_process_is_no_loss_and_no_repetition(stores: Any) -> None:  # WM-53
+    first, second = [Noting(each) for each in stores]
+    engine = engine_of(stores[0], first)
+    await append(stores[0], "a")
+    async with engine.session():
+        while await engine.advance():
+            pass
+        engine.runs[first.key].lease.active = False  # as if it had been lost
+        await stores[0].locks.release(f"modd track {first.key}", engine.runs[first.key].lease._token)
+        await append(stores[0], "b", after=1)
+        await run_to_end(engine_of(stores[1], second))
+        engine.runs[first.key].lease.active = True
+        await append(stores[0], "c", after=2)
+        while await engine.advance():
+            pass
+    assert await first.noted() == ["a", "b", "c"]
+    assert (first.done, second.done) == (["a", "c"], ["b"])
+
+
+async def test_a_loop_goes_on_as_soon_as_there_is_an_event_and_ends_when_it_is_stopped(store: Any) -> None:
+    track = Noting(store)
+    loop = loop_of(store, track, poll=60)
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(loop.run)
+            await loop.pass_end()
+            for number, body in enumerate(("a", "b")):
+                await append(store, body, after=number)
+                while len(track.done) <= number:
+                    await anyio.lowlevel.checkpoint()
+            loop.stop()
+    assert await track.noted() == ["a", "b"]
+    assert loop.last_polled is not None
+    assert not loop.is_running
+
+
+async def test_what_is_due_is_done_in_time(store: Any) -> None:
+    track = Noting(store)
+    loop = loop_of(store, track, poll=60)
+    track.due = store.clock() + 0.02
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(loop.run)
+            while not track.done:
+                await anyio.lowlevel.checkpoint()
+            loop.stop()
+    assert await track.noted() == ["due"]
