@@ -47,6 +47,7 @@ HAS_HELP = re.compile(r"modd\.(?!core\.)")
 """Modules whose public classes name their parameters; `modd.core` also exports machinery, which users do not create."""
 
 HOMONYMS = {
+    "Rows": "those that a projection writes, which users name, and those that the command line shows",
     "Timeout": "a middleware that limits the time of a dispatch, and a timeout of a flow: both as the field has them",
     "end": "ends a turn inside of the core, and an instance of a flow",
     "backend_options": "the virtual clocks of asyncio and trio have the same two functions, chosen by the backend",

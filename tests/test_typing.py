@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.typing import aggregates, messages
+from tests.typing import aggregates, flows, messages
 
 pytestmark = pytest.mark.anyio
 
@@ -30,3 +30,8 @@ def test_scenarios_take_what_checkers_let_pass() -> None:
 async def test_chains_take_what_checkers_let_pass() -> None:
     # WM-20
     await aggregates.use_aggregates()
+
+
+def test_flows_take_what_checkers_let_pass() -> None:
+    # WM-50
+    flows.use_flows()

@@ -12,7 +12,7 @@ from modd.aggregate.boundaries import Boundaries
 from modd.aggregate.chain import Chain, On, checked_commands, decider_chain
 from modd.aggregate.decider import Decider
 from modd.aggregate.errors import CommandRejected
-from modd.aggregate.event_codec import EventCodec
+from modd.aggregate.event_codec import EventCodec, checked_codec
 from modd.aggregate.explanation import Explanation, explain
 from modd.aggregate.fold import Fold, checked_events, checked_state
 from modd.aggregate.history import Change, changes
@@ -37,7 +37,6 @@ from modd.core import (
     message_of,
     open_origin,
     takes_by_name,
-    wire_name,
 )
 from modd.cqrs.arguments import Resources, checked_resources
 from modd.cqrs.chain import Middleware
@@ -173,7 +172,7 @@ class Aggregate(TypedBus, Generic[S]):
         self._fold: Fold[S] = Fold(name, initial, functions)
         if tags is not None:
             checked_callable("tags", tags, "give a function of an event that returns its tags")
-        self.event_codec = _checked_codec(codec, functions)
+        self.event_codec = checked_codec(codec, functions)
         """The codec of its events."""
         self._codec = EventCodec(self.event_codec, tags)
         saved = Snapshots(
@@ -388,19 +387,6 @@ def _checked_name(name: Any) -> str:
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise InvalidOption("name", name, "give a name of letters, digits, - and _")
     return name
-
-
-def _checked_codec(codec: Any, events: Iterable[type[Message]]) -> Codec:
-    if codec is None:
-        return Codec(events)
-    if not isinstance(codec, Codec):
-        raise InvalidOption("codec", codec, "give a modd.cqrs.Codec of the events")
-    missing = [kind.__qualname__ for kind in events if wire_name(kind) not in codec.versions]
-    if missing:
-        raise InvalidOption(
-            "codec", codec, f"give one that has the types of all events; it has no {', '.join(missing)}"
-        )
-    return codec
 
 
 def _checked_store(store: Any) -> Any:

@@ -70,3 +70,17 @@ def headers_of(stamps: Iterable[Stamp]) -> dict[str, str]:
     actor = next((stamp.id for stamp in stamps if isinstance(stamp, Actor)), None)
     encoded = msgspec.json.encode(stamps).decode()
     return {STAMPS: encoded} if actor is None else {ACTOR: actor, STAMPS: encoded}
+
+
+def checked_codec(codec: Any, events: Iterable[type[Message]]) -> Codec:
+    """Return the codec of these types of events; None for one without upcasters. Raises `InvalidOption`."""
+    if codec is None:
+        return Codec(events)
+    if not isinstance(codec, Codec):
+        raise InvalidOption("codec", codec, "give a modd.cqrs.Codec of the events")
+    missing = [kind.__qualname__ for kind in events if wire_name(kind) not in codec.versions]
+    if missing:
+        raise InvalidOption(
+            "codec", codec, f"give one that has the types of all events; it has no {', '.join(missing)}"
+        )
+    return codec

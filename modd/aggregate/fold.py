@@ -86,19 +86,26 @@ def _is_mutable(value: Any) -> bool:
     return isinstance(value, (list, dict, set, bytearray))
 
 
-def checked_events(events: Any) -> dict[type[Message], Callable[[Any, Any], Any]]:
-    """Return event functions by type, from a mapping or from a list of annotated functions. Raises `InvalidOption`."""
-    pairs = events.items() if isinstance(events, Mapping) else _by_annotation(events)
+FOLD = "(state, event) -> state"
+"""The form of event functions, for errors."""
+
+
+def checked_events(events: Any, form: str = FOLD, position: int = 1) -> dict[type[Message], Callable[[Any, Any], Any]]:
+    """Return event functions by type, from a mapping or from a list of annotated functions. Raises `InvalidOption`.
+
+    form: their form, for errors. position: that of the parameter for the event, from 0.
+    """
+    pairs = events.items() if isinstance(events, Mapping) else _by_annotation(events, position)
     found: dict[type[Message], Callable[[Any, Any], Any]] = {}
     for kind, function in pairs:
         if not (isinstance(kind, type) and issubclass(kind, Message)):
             raise InvalidOption("events", kind, "give a function for each type of event")
-        check_event_function("events", function, kind.__qualname__)
+        check_plain_function("events", function, f"give a function {form} for {kind.__qualname__}")
         if kind in found:
             raise InvalidOption("events", kind, f"it has a function already: {name_of(found[kind])}")
         found[kind] = function
     if not found:
-        raise InvalidOption("events", events, "give a function (state, event) -> state for each type of event")
+        raise InvalidOption("events", events, f"give a function {form} for each type of event")
     return found
 
 
@@ -107,7 +114,7 @@ def check_event_function(option: str, function: Any, events: str) -> None:
 
     events: the names of the events, for the error.
     """
-    check_plain_function(option, function, f"give a function (state, event) -> state for {events}")
+    check_plain_function(option, function, f"give a function {FOLD} for {events}")
 
 
 def check_plain_function(option: str, function: Any, cure: str) -> None:
@@ -126,17 +133,18 @@ def check_plain_function(option: str, function: Any, cure: str) -> None:
         raise InvalidOption(option, function, f"{cure} ({error})") from None
 
 
-def _by_annotation(events: Any) -> list[tuple[type[Message], Any]]:
-    """Return the functions of a list, with the types in the annotation of their second parameter."""
+def _by_annotation(events: Any, position: int) -> list[tuple[type[Message], Any]]:
+    """Return the functions of a list, with the types in the annotation of the parameter for the event."""
     if callable(events) or isinstance(events, str) or not isinstance(events, Iterable):
         raise InvalidOption("events", events, "give a mapping from type to function, or a list of functions")
-    return [(kind, function) for function in events for kind in _types_of(function)]
+    return [(kind, function) for function in events for kind in _types_of(function, position)]
 
 
-def _types_of(function: Any) -> Iterable[type[Message]]:
-    types = annotated_types(function, 1) if callable(function) else ()
+def _types_of(function: Any, position: int) -> Iterable[type[Message]]:
+    types = annotated_types(function, position) if callable(function) else ()
     if not types:
-        cure = "annotate its second parameter with the type of event, or give a mapping from type to function"
+        place = ("first", "second")[position]
+        cure = f"annotate its {place} parameter with the type of event, or give a mapping from type to function"
         raise InvalidOption("events", function, cure)
     return types
 

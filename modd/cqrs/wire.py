@@ -96,6 +96,24 @@ class Head(msgspec.Struct):
     version: int = msgspec.field(name=VERSION, default=1)
 
 
+class NameOfMessage(msgspec.Struct):
+    """The name of an encoded message."""
+
+    name: str = msgspec.field(name=TYPE)
+
+
+def name_in(data: bytes) -> str:
+    """Return the name of an encoded message of either format; an empty text if the data does not tell."""
+    try:
+        return _name_decoders[data[:1] == b"{"](data).name
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return ""
+
+
+_name_decoders = (msgspec.msgpack.Decoder(NameOfMessage).decode, msgspec.json.Decoder(NameOfMessage).decode)
+"""Decoders of the two formats: the first byte of JSON is a brace."""
+
+
 class StampHead(msgspec.Struct):
     """The name of an encoded stamp."""
 

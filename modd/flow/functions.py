@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import inspect
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
 from modd.aggregate import Rejected
 from modd.aggregate.fold import annotated_types, check_plain_function
 from modd.checks import checked_text
-from modd.core import Message, name_of
+from modd.core import Message, members, name_of, resolved
 from modd.cqrs.intents import Command, Query
 from modd.errors import InvalidOption, UnresolvedAnnotation
-from modd.flow.effects import Timeout
+from modd.flow.effects import End, Go, Timeout
+
+STEPS = (Go, End)
+"""The types of steps."""
+
 
 WIDER = (Any, float, complex)
 """Annotations that take values of further types."""
@@ -54,7 +59,13 @@ def _check_event_type(option: str, kind: Any) -> None:
 
 
 def _check_function(option: str, function: Any, state: type, event: type, noun: str) -> None:
-    check_plain_function(option, function, f"give a function (state, {noun}) that returns go(...), end(...) or None")
+    cure = f"give a function (state, {noun}) that returns go(...), end(...) or None"
+    if isinstance(function, type):
+        raise InvalidOption(option, function, cure)
+    check_plain_function(option, function, cure)
+    wrong = [hint for hint in _returned_by(function) if isinstance(hint, type) and not issubclass(hint, STEPS)]
+    if wrong:
+        raise InvalidOption(option, function, f"{cure}; {name_of(function)} is annotated to return {_names(wrong)}")
     for position, kind in enumerate((state, event)):
         hints = _annotation_of(function, position)
         if hints and not any(_fits(kind, hint) for hint in hints):
@@ -71,6 +82,20 @@ def _annotation_of(function: Any, position: int) -> tuple[Any, ...]:
     with suppress(UnresolvedAnnotation, ValueError):
         return annotated_types(function, position)
     return ()
+
+
+def _returned_by(function: Any) -> list[Any]:
+    """Return the types in the annotation of the returned value; none where it cannot be looked up."""
+    with suppress(UnresolvedAnnotation, ValueError):
+        hint = inspect.signature(function).return_annotation
+        return [
+            each for each in members(resolved(function, hint)) if each not in (Any, object, inspect.Signature.empty)
+        ]
+    return []
+
+
+def _names(hints: Iterable[Any]) -> str:
+    return " or ".join(getattr(hint, "__qualname__", str(hint)) for hint in hints)
 
 
 def _fits(kind: type, hint: Any) -> bool:

@@ -14,8 +14,12 @@ from modd.cqrs.envelope import Envelope
 from modd.cqrs.stamps import Actor, Stamp, checked_stamps
 from modd.cqrs.typed_bus import TypedBus
 from modd.errors import InvalidOption
+from modd.flow import Flow, Timeout
 from modd.journey.journey import Journey
+from modd.projection import Projection
 from modd.testing.aggregate_scenario import GivenAggregate, differing_lines
+from modd.testing.flow_scenario import GivenFlow
+from modd.testing.projection_scenario import GivenProjection
 from modd.testing.stored_messages import StoredMessages, missing_of
 from modd.texts import errors_in, show
 
@@ -34,20 +38,29 @@ def given(  # type: ignore[overload-overlap]  # an aggregate is a typed bus, too
     bus: Aggregate[S], *messages: Message, by: Actor | None = ..., stamps: Iterable[Stamp] = ...
 ) -> GivenAggregate[S]: ...
 @overload
+def given(bus: Flow[S], *messages: Message | Timeout) -> GivenFlow[S]: ...
+@overload
+def given(bus: Projection[S], *messages: Message) -> GivenProjection[S]: ...
+@overload
 def given(bus: Bus | TypedBus, *messages: Sent, by: Actor | None = ..., stamps: Iterable[Stamp] = ...) -> Given: ...
 def given(bus: Any, *messages: Any, by: Actor | None = None, stamps: Iterable[Stamp] = ()) -> Any:
     """Begin a scenario: ``await given(bus, Added("a")).when(Paid()).then(Shipped("a"))``.
 
     bus: the bus to test; a typed bus that is in no other bus is tested alone, an aggregate without its middleware
-        and inline parts, in a store of its own.
+        and inline parts, in a store of its own; a flow and a projection need neither store nor ``await``.
     messages: messages that are sent first, one after another, to set up the state of the bus; for an aggregate the
-        events of its past.
+        events of its past, for a flow those of an instance, for a projection those that it has seen.
     by: the actor of these messages; None, the default, for no actor.
     stamps: further stamps for these messages; by default none.
 
     Raises:
         InvalidOption: ``bus`` is no bus, or a typed bus in another bus; ``by`` is no actor, or ``stamps`` has others.
     """
+    if isinstance(bus, (Flow, Projection)):
+        if by is not None or [*stamps]:
+            kind = type(bus).__name__.lower()
+            raise InvalidOption("by", by, f"the functions of a {kind} see no stamps; give events alone")
+        return GivenFlow(bus, messages) if isinstance(bus, Flow) else GivenProjection(bus, messages)
     if isinstance(bus, Aggregate):
         return GivenAggregate(bus, messages, _stamps_of(by, stamps))
     if not isinstance(bus, (Bus, TypedBus)):

@@ -191,4 +191,4 @@ def test_a_step_changes_the_times_at_which_timeouts_are_due() -> None:
     step = step_of(go(TEA, timeout("payment", seconds=5)))
     assert step.due_times({"payment": 20, "stock": 30}, 100) == {"payment": 105, "stock": 30}
     assert step_of(go(TEA, cancel_timeout("payment"))).due_times({"payment": 20, "stock": 30}, 100) == {"stock": 30}
-    assert step_of(end()).due_times({"payment": 20, "stock": 30}, 100) == {}
+    assert step_of(end(cancel_timeout("payment"))).due_times({"payment": 20, "stock": 30}, 100) == {}

@@ -54,6 +54,9 @@ def of_another_state(state: Needy, event: OrderPlaced) -> None: ...
 def of_the_event_first(event: OrderPlaced, state: Fulfilment) -> None: ...
 
 
+def returns_a_state(state: Fulfilment, event: OrderPlaced) -> Fulfilment | list[Reserve] | None: ...
+
+
 GOOD: dict[str, Any] = {
     "name": "fulfilment",
     "state": Fulfilment,
@@ -102,6 +105,8 @@ def flow_of(**options: Any) -> Flow[Any]:
         ("begins", {OrderPlaced: of_the_event_first}, "begins of OrderPlaced", "with OrderPlaced, and gets Fulfilment"),
         ("begins", {OrderPlaced: reserved}, "begins of OrderPlaced", "with StockReserved, and gets OrderPlaced"),
         ("reacts", {StockReserved: unpaid}, "reacts of StockReserved", "with Timeout, and gets StockReserved"),
+        ("begins", {OrderPlaced: Fulfilment}, "begins of OrderPlaced", "give a function .state, event. that returns"),
+        ("begins", {OrderPlaced: returns_a_state}, "begins of OrderPlaced", "annotated to return Fulfilment or list"),
         ("timeouts", [unpaid], "timeouts", "give a function for each name"),
         ("timeouts", {"": unpaid}, "timeouts", "not empty"),
         ("timeouts", {5: unpaid}, "timeouts", "as texts"),

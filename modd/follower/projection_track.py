@@ -1,0 +1,252 @@
+"""Projections as tracks: each build has a cursor of its own, and is moved by processes with its version."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from logging import Logger
+from typing import Any
+
+from modd.cqrs.wire import name_in
+from modd.errors import InvalidOption
+from modd.follower.cursor import SPACE, Cursors
+from modd.follower.track import EventFailure, LoggedEvent
+from modd.ports.errors import Conflict
+from modd.ports.storage import Storage
+from modd.ports.transaction import Transaction, current_transaction
+from modd.projection.builds import Build, Builds, Registration, cursor_key
+from modd.projection.content import Changes, Positioned
+from modd.projection.errors import OutdatedProjection
+from modd.projection.projection import Projection
+
+LAST_PAGE = 1_000
+"""Most events that are done in the commit that switches to a build which is written inline from then on."""
+
+
+class ProjectionBatch:
+    """The writes of a projection for some events.
+
+    changes: the writes. undecodable: the event behind them that cannot be decoded, or None.
+    """
+
+    def __init__(self, changes: Changes, undecodable: EventFailure | None) -> None:
+        self._changes, self._undecodable = changes, undecodable
+
+    @property
+    def failed(self) -> EventFailure | None:
+        """The first event that could not be done."""
+        failed = self._changes.failed
+        return self._undecodable if failed is None else EventFailure(failed.position, failed.error)
+
+    @property
+    def is_empty(self) -> bool:
+        """True if there is nothing to write."""
+        return self._changes.is_empty
+
+    async def write(self) -> None:
+        """Write in the open transaction."""
+        await self._changes.write(current_transaction("a projection"))
+
+    def done(self) -> None:
+        """Do nothing: nothing is kept in memory."""
+
+
+class ProjectionTrack:
+    """One build of a projection, as it moves along the log.
+
+    projection: the projection. build: the build. source: switches to the build when it has come to the end of the log.
+    store: the store.
+    """
+
+    def __init__(self, projection: Projection[Any], build: Build, source: ProjectionSource, store: Storage) -> None:
+        self.key, self.part, self.types = cursor_key(projection.name, build.number), projection.name, projection.types
+        self.build = build
+        self._projection, self._source, self._store = projection, source, store
+
+    async def prepare(self, events: Sequence[LoggedEvent]) -> ProjectionBatch:
+        """Decide about events, without writing. Those that tell no type are none of a codec, and passed over."""
+        decoded, failed = self._decode([each for each in events if each.type])
+        return ProjectionBatch(await self._projection.content.decide(self._store, self.build.number, decoded), failed)
+
+    async def next_due(self) -> float | None:
+        """Return None: nothing is ever due."""
+        return None
+
+    async def prepare_due(self, now: float) -> ProjectionBatch:
+        """Return a batch without writes."""
+        return await self.prepare(())
+
+    async def at_end(self) -> bool:
+        """Make the build the one that serves, if it is the next one; True if the builds are others than before."""
+        return await self._source.switch_to(self)
+
+    def forget(self) -> None:
+        """Do nothing: nothing is kept in memory."""
+
+    def _decode(self, events: Sequence[LoggedEvent]) -> tuple[list[Positioned], EventFailure | None]:
+        """Return the events that the projection has functions for, up to the first that cannot be decoded."""
+        functions, codec = self._projection.events, self._projection.codec
+        with suppress(Exception):  # one of them cannot be decoded: look at each
+            messages = codec.decode_messages([each.body for each in events])
+            pairs = zip(events, messages, strict=True)
+            return [(each.position, message) for each, message in pairs if type(message) in functions], None
+        return self._decode_singly(events)
+
+    def _decode_singly(self, events: Sequence[LoggedEvent]) -> tuple[list[Positioned], EventFailure | None]:
+        functions, codec = self._projection.events, self._projection.codec
+        decoded = list[Positioned]()
+        for each in events:
+            try:
+                message = codec.decode_message(each.body)
+            except Exception as error:
+                return decoded, EventFailure(each.position, error)
+            if type(message) in functions:
+                decoded.append((each.position, message))
+        return decoded, None
+
+
+class ProjectionSource:
+    """A projection as a part of a follower: it tells which builds this process moves.
+
+    projection: the projection. store: the store. log: told once if this process has an older version than the store.
+    """
+
+    def __init__(self, projection: Projection[Any], store: Storage, log: Logger) -> None:
+        self.projection, self.name = projection, projection.name
+        self._store, self._log = store, log
+        self._builds = Builds(store, projection.name, projection.content)
+        self._cursors = Cursors(store)
+        self.registration: Registration | None = None
+        """The builds as they were when they were opened."""
+        self._is_told = False
+
+    async def live(self) -> str | None:
+        """Return the key of the cursor of the build that serves; None without one."""
+        registration = await self._builds.load()
+        if registration is None or registration.inline:
+            return None
+        return cursor_key(self.name, registration.live.number)
+
+    async def open(self) -> Sequence[ProjectionTrack]:
+        """Return the builds of this version that followers move; begin one if the store has only older versions."""
+        registration = await self._change(self._opened)
+        await self._delete_old_states(registration)
+        self._tell_if_outdated(registration)
+        self.registration = registration
+        return [self._track(build) for build in registration.followed if build.version == self.projection.version]
+
+    async def load(self) -> Registration:
+        """Return the builds as they are now."""
+        registration = await self._builds.load()
+        assert registration is not None  # it was made before, and nothing removes it
+        return registration
+
+    def check_newest(self) -> None:
+        """Raise `OutdatedProjection` if the store has a newer version, as far as this process knows."""
+        version, newest = self.projection.version, 0 if self.registration is None else self.registration.newest
+        if newest > version:
+            raise OutdatedProjection(self.name, version, newest)
+
+    async def begin_rebuild(self) -> Build:
+        """Begin a build beside the one that serves, or return the one that was begun. Raises `OutdatedProjection`."""
+        self.registration = await self._change(self._rebuilding)
+        return self.registration.builds[-1]
+
+    async def switch_to(self, track: ProjectionTrack) -> bool:
+        """Make the build of a track the one that serves, if it is the next one; True if the builds have changed."""
+        if self.registration is None or self.registration.next != track.build:
+            return False
+        registration = await self._change(partial(_switched, track.build))
+        return registration.next != track.build or await self._switch_inline(track)
+
+    async def _switch_inline(self, track: ProjectionTrack) -> bool:
+        """Do the last events and switch, while no other can record events: the next ones come in their own commit."""
+        async with self._store.transaction(immediate=True) as transaction:
+            before, stored = await self._builds.load(), await self._cursors.load(track.key)
+            if before is None or stored is None or before.next != track.build:
+                return True
+            rows = await self._store.events.page(stored.cursor.position, LAST_PAGE)
+            events = [LoggedEvent(position, name_in(body), body, headers) for position, body, headers in rows]
+            batch = await track.prepare([each for each in events if each.type in track.types])
+            if len(rows) == LAST_PAGE or batch.failed is not None:
+                return False  # the engine does them, and comes back
+            await batch.write()
+            await self._write(transaction, before, before.switched())
+        return True
+
+    def _track(self, build: Build) -> ProjectionTrack:
+        return ProjectionTrack(self.projection, build, self, self._store)
+
+    def _opened(self, before: Registration | None) -> Registration:
+        """Return the builds with those of this version."""
+        version, tables = self.projection.version, self.projection.content.tables
+        if before is None:
+            return Registration(Build(version, 1, tables))
+        if before.newest < version:
+            return before.with_next(version, tables)
+        for build in before.builds:
+            if build.version == version and build.tables != tables:
+                names = ", ".join(build.tables) or "none"
+                raise InvalidOption(
+                    "tables", tables, f"version {version} has other tables ({names}); raise the version"
+                )
+        return before
+
+    def _rebuilding(self, before: Registration | None) -> Registration:
+        """Return the builds with one of this version that is being made."""
+        opened, version = self._opened(before), self.projection.version
+        if opened.newest > version:
+            raise OutdatedProjection(self.name, version, opened.newest)
+        is_new = before is None  # the first build is not there yet
+        return (
+            opened if is_new or opened.next is not None else opened.with_next(version, self.projection.content.tables)
+        )
+
+    async def _change(self, step: Callable[[Registration | None], Registration]) -> Registration:
+        """Change the builds in one commit, anew if another process was faster; return the builds afterwards."""
+        while True:
+            before = await self._builds.load()
+            after = step(before)
+            if after == before:
+                return after
+            with suppress(Conflict):
+                async with self._store.transaction() as transaction:
+                    await self._write(transaction, before, after)
+                return after
+
+    async def _write(self, transaction: Transaction, before: Registration | None, after: Registration) -> None:
+        """Write the builds, and a cursor for each that followers move."""
+        await self._builds.change(transaction, before, after)
+        earlier, later = (
+            {cursor_key(self.name, build.number) for build in (() if each is None else each.followed)}
+            for each in (before, after)
+        )
+        for key in sorted(later - earlier):
+            await self._cursors.create(key)
+        for key in sorted(earlier - later):
+            await self._store.documents(SPACE).delete(key)
+
+    async def _delete_old_states(self, registration: Registration) -> None:
+        for number in registration.dropping:
+            await self._builds.delete_states(number)
+            await self._change(partial(_without, number))
+
+    def _tell_if_outdated(self, registration: Registration) -> None:
+        version, newest = self.projection.version, registration.newest
+        if registration.live.version > version or (registration.live.version < version < newest):
+            if not self._is_told:
+                self._log.warning("%s", OutdatedProjection(self.name, version, newest))
+            self._is_told = True
+
+
+def _switched(build: Build, before: Registration | None) -> Registration:
+    """Return the builds with the next one as the one that serves, if that is this one."""
+    assert before is not None  # nothing removes a registration
+    return before.switched() if before.next == build and not before.inline else before
+
+
+def _without(number: int, before: Registration | None) -> Registration:
+    """Return the builds without one whose states were deleted."""
+    assert before is not None  # as above
+    return before.without(number)
