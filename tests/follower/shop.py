@@ -10,7 +10,7 @@ import msgspec
 from modd import Bus, Value
 from modd.aggregate import Aggregate, Instance, Mark
 from modd.aggregate.rejected import Rejected
-from modd.cqrs import Command, Envelope, Event
+from modd.cqrs import Codec, Command, Envelope, Event
 from modd.flow import End, Flow, Go, Timeout, cancel_timeout, end, go, timeout
 from modd.follower import Follower
 
@@ -200,7 +200,8 @@ class Shop:
 
     def __init__(self, store: Any, flow: Any = fulfilment, **options: Any) -> None:
         self.store, self.orders, self.stocks = store, orders.stored(store), stocks.stored(store)
-        self.desk = Bus([self.orders, self.stocks], name="desk")
+        self.desk, self.flow = Bus([self.orders, self.stocks], name="desk"), flow
+        self.desk_codec = Codec([*self.orders.types, *self.stocks.types])
         self.follower = Follower(store, [flow], commands=self.desk, **{"backoff": "none"} | options)
 
     async def send(self, *commands: Command[Any] | Envelope[Any]) -> None:
