@@ -66,7 +66,7 @@ proof: .venv/.dev
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target proof-properties proof-store
 
 # The property tests with many more examples. Each test goes to the next process that is free.
-PROPERTIES = tests/core/test_property.py tests/aggregate/test_property.py $(wildcard tests/stores/memory/test_*_property.py tests/stores/sqlite/test_*_property.py)
+PROPERTIES = tests/core/test_property.py tests/aggregate/test_property.py tests/projection/test_property.py $(wildcard tests/stores/memory/test_*_property.py tests/stores/sqlite/test_*_property.py)
 proof-properties: .venv/.dev
 	MODD_PROFILE=long $(LONG) --numprocesses $(ONE_MORE) --dist load --maxschedchunk 1 --max-worker-restart 0 $(PROPERTIES)
 

@@ -20,6 +20,7 @@ from bench.codec import codec_cases
 from bench.commands import command_cases
 from bench.deliveries import delivery_cases
 from bench.durable import durable_cases
+from bench.projections import projection_cases
 from bench.timing import calls_for, timed
 
 CHAIN = 1_000_000
@@ -38,7 +39,7 @@ async def main() -> None:
     rows = []
     options.folder.mkdir(exist_ok=True)
     cases = (*all_cases(), *delivery_cases(), *command_cases(), *codec_cases())
-    cases += (*durable_cases(options.folder), *aggregate_cases(options.folder))
+    cases += (*durable_cases(options.folder), *aggregate_cases(options.folder), *projection_cases(options.folder))
     for case in cases:
         if options.only in case.name:
             async with case.opening:

@@ -13,7 +13,7 @@ from modd.checks import checked_count, checked_delay, checked_name, checked_span
 from modd.concurrency.backoff import Backoff
 from modd.concurrency.cancellation import error_of
 from modd.concurrency.loops import call_in_task, check_loop, current_loop, is_over
-from modd.errors import Deadlock
+from modd.errors import Deadlock, InvalidOption
 from modd.follower.catch_up import CatchUp
 from modd.follower.command_worker import CommandWorker
 from modd.follower.engine import Engine, EngineOptions
@@ -22,8 +22,10 @@ from modd.follower.flow_track import FlowTrack
 from modd.follower.lag import Lag, lag_at
 from modd.follower.loop import EngineLoop
 from modd.follower.parts import checked_command_buses, checked_parts, checked_storage, sources_of
+from modd.follower.projection_track import ProjectionSource
+from modd.follower.rebuilding import Rebuild
 from modd.follower.stuck import Stuck, StuckInstances, skip_event
-from modd.follower.track import TrackSource
+from modd.follower.track import INLINE, TrackSource
 from modd.ports.storage import Storage
 from modd.worker import AlreadyRunning
 from modd.worker.retry import BackoffFunction, RetryRules, checked_backoff
@@ -91,6 +93,7 @@ class Follower:
             limits: dict[str, Any] = {"attempts": attempts, "backoff": backoff, "lease": lease, "poll": poll}
             self._commands = CommandWorker(store, self.name, buses, drain=drain, **limits)
         self._sources = sources_of(self.parts, store, self._commands, retry, log)
+        self._options = options
         self._engine = Engine(store, [*self._sources.values()], options, log)
         self._loop = EngineLoop(self._engine, store.clock, log)
         self._catch_up = CatchUp(store, self._engine, self._loop, self._commands)
@@ -173,6 +176,8 @@ class Follower:
     async def lag(self, part: Any) -> Lag:
         """Return the distance of a flow or a projection to the end of the log. part: the part, or its name."""
         key = await self._source(part).live()
+        if key == INLINE:
+            return Lag(0, 0.0)
         cursor = None if key is None else await self._engine.standing(key)
         position, failure = (0, None) if cursor is None else (cursor.position, cursor.failure)
         return await lag_at(self._store, position, "" if failure is None else failure.reason)
@@ -202,6 +207,23 @@ class Follower:
             at: Any = id if position is None else position
             await skip_event(self._store, source.name, at)
         self._engine.wake()
+
+    async def rebuild(self, projection: Any, progress: Callable[[int, int], object] | None = None) -> None:
+        """Build a projection anew from the first event, beside the build that serves, and switch when it is done.
+
+        It works beside `run`, here and in other processes. One that was cut short goes on where it was.
+
+        projection: the projection, or its name. progress: called with the position that the new build has come to, and
+        the last position of the log; None, the default, for no calls.
+
+        Raises: `PartStopped` if it stands before an event that it cannot do, `modd.projection.OutdatedProjection` if
+        the store has a newer version, `InvalidOption` for a flow.
+        """
+        source = self._source(projection)
+        if not isinstance(source, ProjectionSource):
+            raise InvalidOption("projection", projection, "a flow is never built anew, because it has sent commands")
+        await Rebuild(source.again(), self._store, self._options, log).run(progress)
+        self._engine.reopen(source.name)
 
     @property
     def _is_running(self) -> bool:

@@ -16,8 +16,10 @@ from modd.follower.command_items import CommandItems
 from modd.follower.command_worker import CommandWorker
 from modd.follower.flow_track import FlowTrack
 from modd.follower.instance_work import FlowRules
+from modd.follower.projection_track import ProjectionSource
 from modd.follower.track import TrackSource
 from modd.ports.storage import Storage
+from modd.projection import Projection
 from modd.worker.buses import ServedBuses
 from modd.worker.retry import RetryRules
 
@@ -34,7 +36,7 @@ def checked_parts(parts: Any) -> tuple[Any, ...]:
     if not listed:
         raise InvalidOption("parts", listed, "give at least one flow or projection")
     for number, part in enumerate(listed):
-        if not isinstance(part, Flow):
+        if not isinstance(part, (Flow, Projection)):
             raise InvalidOption("parts", part, "give flows and projections")
         if part.name in [earlier.name for earlier in listed[:number]]:
             raise InvalidOption("parts", part, f"two parts have the name {part.name!r}; give each a name of its own")
@@ -95,5 +97,7 @@ def sources_of(
 def _source_of(
     part: Any, store: Storage, commands: CommandWorker | None, retry: RetryRules, log: Logger
 ) -> TrackSource:
+    if isinstance(part, Projection):
+        return ProjectionSource(part, store, log)
     assert commands is not None  # as flows have them
     return FlowTrack(FlowRules(part, CommandItems(commands.buses), retry), store, commands.queue, log)

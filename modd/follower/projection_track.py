@@ -11,7 +11,7 @@ from typing import Any
 from modd.cqrs.wire import name_in
 from modd.errors import InvalidOption
 from modd.follower.cursor import SPACE, Cursors
-from modd.follower.track import EventFailure, LoggedEvent
+from modd.follower.track import INLINE, EventFailure, LoggedEvent
 from modd.ports.errors import Conflict
 from modd.ports.storage import Storage
 from modd.ports.transaction import Transaction, current_transaction
@@ -122,11 +122,15 @@ class ProjectionSource:
         self._is_told = False
 
     async def live(self) -> str | None:
-        """Return the key of the cursor of the build that serves; None without one."""
+        """Return the key of the cursor of the build that serves; None before, `INLINE` if it has none."""
         registration = await self._builds.load()
-        if registration is None or registration.inline:
+        if registration is None:
             return None
-        return cursor_key(self.name, registration.live.number)
+        return INLINE if registration.inline else cursor_key(self.name, registration.live.number)
+
+    def again(self) -> ProjectionSource:
+        """Return the projection as a source for an engine of its own."""
+        return ProjectionSource(self.projection, self._store, self._log)
 
     async def open(self) -> Sequence[ProjectionTrack]:
         """Return the builds of this version that followers move; begin one if the store has only older versions."""

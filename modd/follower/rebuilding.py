@@ -8,11 +8,11 @@ from logging import Logger
 
 from modd.follower.cursor import Cursors
 from modd.follower.engine import Engine, EngineOptions
+from modd.follower.errors import PartStopped
 from modd.follower.projection_track import ProjectionSource, ProjectionTrack
 from modd.ports.errors import Conflict
 from modd.ports.storage import Storage
 from modd.projection.builds import Build, cursor_key
-from modd.projection.errors import RebuildFailed
 
 
 class Rebuild:
@@ -34,7 +34,7 @@ class Rebuild:
 
         progress: called with the position that the build has come to, and the last one of the log; None for no calls.
 
-        Raises `RebuildFailed`, and `OutdatedProjection`.
+        Raises `PartStopped`, and `OutdatedProjection`.
         """
         self._build = build = await self._source.begin_rebuild()
         self._key, end, is_done = cursor_key(self.name, build.number), await self._store.events.last(), False
@@ -69,7 +69,7 @@ class Rebuild:
         """Return True if a build serves, and has done the events up to a position."""
         run = self._engine.runs.get(self._key)
         if run is not None and run.failure is not None:
-            raise RebuildFailed(self.name, run.failure.position, run.failure.reason)
+            raise PartStopped(self.name, run.failure.position, run.failure.reason)
         live = (await self._source.load()).live
         if live != build:
             return live.number > build.number  # another process has switched, and perhaps built anew since

@@ -7,6 +7,9 @@ from typing import Protocol
 
 import msgspec
 
+INLINE = ""
+"""Stands for the key of a part that is written in the commit of the events, so that it has no cursor."""
+
 
 class LoggedEvent(msgspec.Struct, frozen=True):
     """An event of the log, still encoded.
@@ -114,7 +117,10 @@ class TrackSource(Protocol):
         ...
 
     async def live(self) -> str | None:
-        """Return the key of the cursor that `Follower.lag` tells of: that of the build that serves; None before."""
+        """Return the key of the cursor that `Follower.lag` tells of: that of the build that serves; None before.
+
+        `INLINE` for a part that is written in the commit of the events.
+        """
         ...
 
     async def open(self) -> Sequence[Track]:

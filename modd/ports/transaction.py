@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from contextvars import ContextVar
 from typing import Any, Protocol, TypeAlias, runtime_checkable
@@ -24,6 +24,13 @@ class Transaction(Protocol):
         """Execute a statement that writes. Its errors are raised here or when the transaction commits.
 
         Return the number of changed rows, or None where writes are deferred until the commit.
+        """
+        ...
+
+    async def execute_many(self, sql: str, rows: Iterable[Parameters]) -> int | None:
+        """Execute a statement that inserts, updates or deletes once for each set of parameters, in less time.
+
+        Raises and returns as `execute` does; the number is that of all rows.
         """
         ...
 

@@ -8,7 +8,6 @@ the log.
 from modd.projection.errors import (
     OutdatedProjection,
     ProjectionNotBuilt,
-    RebuildFailed,
     TableInUse,
     UndecodableState,
     UnknownTable,
@@ -21,7 +20,6 @@ __all__ = [
     "OutdatedProjection",
     "Projection",
     "ProjectionNotBuilt",
-    "RebuildFailed",
     "Rows",
     "StoredStates",
     "TableInUse",

@@ -15,6 +15,7 @@ import msgspec
 
 from modd.errors import InvalidOption
 from modd.ports.documents import Documents
+from modd.ports.errors import DocumentConflict
 from modd.ports.storage import Storage
 from modd.ports.transaction import Transaction
 from modd.projection.content import ProjectionContent
@@ -120,6 +121,8 @@ class Builds:
 
         The commit raises `DocumentConflict` if another process has changed it. Raises `TableInUse`.
         """
+        if await self.load() != before:  # then the tables that are in the way may be those of another process
+            raise DocumentConflict(REGISTRY, self._projection)
         expected = None if before is None else encode(before)
         await self._registry.swap(self._projection, encode(after), expected)
         earlier = () if before is None else before.builds

@@ -78,24 +78,6 @@ class ProjectionNotBuilt(ModdError, RuntimeError):
         )
 
 
-class RebuildFailed(ModdError, RuntimeError):
-    """An event cannot be done by a projection that is being built anew.
-
-    projection: the name of the projection.
-    position: the position of the event in the log.
-    reason: type and text of the error.
-
-    Mend the function, and rebuild again: it goes on there. Or have the event skipped.
-    """
-
-    def __init__(self, projection: str, position: int, reason: str) -> None:
-        self.projection, self.position, self.reason = projection, position, reason
-        super().__init__(
-            f"{projection} cannot be built, because of the event at position {position} ({reason}); mend the function, "
-            f"and rebuild again, which goes on there, or await follower.skip({projection}, {position})"
-        )
-
-
 class UndecodableState(ModdError, ValueError):
     """A stored state of a projection cannot be decoded.
 

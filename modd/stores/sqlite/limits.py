@@ -18,6 +18,10 @@ LARGEST_VALUE = 999_000_000
 """The most bytes of a value; SQLite takes 1,000,000,000 in a row, and the other columns need some of these."""
 
 
+SMALL = 1_000_000
+"""A number, or the length of a text, that is far from the limits."""
+
+
 def checked_bytes(option: str, value: Any) -> bytes:
     """Return bytes that a row can have. Raises `InvalidOption`, with the type and the length alone."""
     if not isinstance(value, bytes):
@@ -55,12 +59,22 @@ def checked_parameters(parameters: Parameters) -> dict[str, Any] | tuple[Any, ..
     if isinstance(parameters, Mapping):
         named = dict(parameters)
         for name, value in named.items():
-            _check_parameter(f"parameters[{name!r}]", value)
+            if not _is_small(value):
+                _check_parameter(f"parameters[{name!r}]", value)
         return named
     values = tuple(parameters)
     for at, value in enumerate(values):
-        _check_parameter(f"parameters[{at}]", value)
+        if not _is_small(value):
+            _check_parameter(f"parameters[{at}]", value)
     return values
+
+
+def _is_small(value: Any) -> bool:
+    """Return True for most values, which are sure to be within the limits: a check takes longer than a row."""
+    kind = type(value)
+    if kind is str:
+        return len(value) <= SMALL and value.isascii()
+    return -SMALL <= value <= SMALL if kind is int else value is None or kind is float
 
 
 def _check_parameter(option: str, value: Any) -> None:

@@ -68,7 +68,15 @@ def execute_statements(connection: Connection, calls: Sequence[CallArgs]) -> Seq
     return [connection.execute(sql, parameters).rowcount for sql, parameters in calls]
 
 
-USER_OPERATIONS.add(execute_statements)
+def repeat_statements(connection: Connection, calls: Sequence[CallArgs]) -> Sequence[int]:
+    """Execute statements in order, each for many rows, and return the number of rows that each changed.
+
+    Each call has the SQL and a list of parameters.
+    """
+    return [connection.executemany(sql, rows).rowcount for sql, rows in calls]
+
+
+USER_OPERATIONS.update((execute_statements, repeat_statements))
 
 
 class UserSelect(Select):
