@@ -53,8 +53,8 @@ fast-covered:
 slow:
 	$(RUN) pytest $(PARALLEL) -m slow
 
-# The core against handwritten floors; BENCH takes options, as in `make bench BENCH="--rounds 11"`.
-bench: .venv/.runtime
+# Against handwritten floors and a peer; BENCH takes options, as in `make bench BENCH="--rounds 11"`.
+bench: .venv/.bench
 	@$(RUN) bench.run $(BENCH)
 
 # The book: build/book/site/index.html. Broken links and anchors are errors.
@@ -88,6 +88,11 @@ clean:
 .venv/.runtime: .venv/.made pyproject.toml requirements.lock
 	@echo "installing modd into .venv" >&2
 	@$(PIP) --editable .
+	@touch $@
+
+# The environment for the benchmarks: modd, and the peer that `dependency-groups.bench` in pyproject.toml names.
+.venv/.bench: .venv/.runtime
+	@$(PIP) eventsourcing
 	@touch $@
 
 # The environment for the checks.

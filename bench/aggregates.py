@@ -3,87 +3,21 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
 
 import msgspec
 
+from bench.accounts import CHAIN, Add, Added, EventFile, Total, added, fill, totals
 from bench.cases import Case, Run, expect, times_as_fast
-from modd import Value
-from modd.aggregate import Aggregate, Instance, Mark
-from modd.cqrs import Command, Event
-from modd.stores import MemoryStore, SqliteStore
+from modd.aggregate import Aggregate
+from modd.stores import MemoryStore
 
-EVENTS = 20_000
+EVENTS = 100_000
 """Events of the instance that is replayed."""
-BATCH = 500
-"""Events that are recorded at a time where that is not measured."""
-
-
-class Total(Value, frozen=True):
-    """The state of an account."""
-
-    amount: int = 0
-    count: int = 0
-
-
-class Add(Command[None]):
-    """A command."""
-
-    id: str
-    amount: int
-
-
-class Added(Event):
-    """An event."""
-
-    id: str
-    amount: int
-
-
-def is_named(total: Instance[Total], command: Add, mark: Mark) -> None:
-    """Pass a command with an identity."""
-    if not command.id:
-        return mark.as_rejected("It has no identity.")
-    return mark.as_ready_for_next()
-
-
-def is_positive(total: Instance[Total], command: Add, mark: Mark) -> None:
-    """Pass a command with an amount above 0."""
-    if command.amount <= 0:
-        return mark.as_rejected("The amount is not positive.")
-    return mark.as_ready_for_next()
-
-
-def add(total: Instance[Total], command: Add, mark: Mark) -> None:
-    """Publish the event."""
-    total.publish(Added(command.id, command.amount))
-    mark.as_done()
-
-
-def added(state: Total, event: Added) -> Total:
-    """Return the state after the event."""
-    return Total(state.amount + event.amount, state.count + 1)
-
-
-CHAIN: Sequence[Callable[[Any, Any, Any], None]] = (is_named, is_positive, add)
-
-
-def totals(store: Any = None) -> Aggregate[Total]:
-    """Return an aggregate without snapshots, whose states are not kept if it has a store."""
-    return Aggregate(
-        "total",
-        identity="id",
-        state=Total,
-        commands={Add: [*CHAIN]},
-        events={Added: added},
-        store=store,
-        snapshots=0,
-        states=0 if store is not None else 1024,
-    )
+SHORT = 10_000
+"""Events of the instance that is loaded with a snapshot."""
 
 
 class HandMark:
@@ -127,7 +61,7 @@ def command_in_memory() -> Case:
     encode = msgspec.json.Encoder().encode
 
     async def run(sends: int) -> None:
-        aggregate = totals()
+        aggregate = totals(states=1)
         for _ in range(sends):
             await aggregate.dispatch(Add("a", 1))
         expect((await aggregate.get("a")).state.count, sends)
@@ -157,13 +91,13 @@ def replay_in_memory() -> Case:
 
     @asynccontextmanager
     async def opened() -> AsyncIterator[None]:
-        await fill(totals(store))
+        await fill(totals(store), EVENTS)
         bodies.extend([event.body async for event in store.events.read("total/a")])
         yield
 
     return Case(
         "aggregate: replay in memory",
-        replays(totals(store)),
+        replays(totals(store), EVENTS),
         folds(lambda: bodies),
         times_as_fast,
         must=0.7,
@@ -175,51 +109,38 @@ def replay_in_memory() -> Case:
 
 def replay_in_file(folder: Path) -> Case:
     """An instance is read from its events in a file; the floor decodes and folds rows of sqlite3."""
-    holder = TemporaryDirectory(dir=folder, ignore_cleanup_errors=True)
-    path = Path(holder.name) / "events.db"
-    store = SqliteStore(path)
-
-    @asynccontextmanager
-    async def opened() -> AsyncIterator[None]:
-        with holder:
-            async with store:
-                await fill(totals(store))
-                yield
+    file = EventFile(folder)
 
     def rows() -> list[bytes]:
-        with closing(sqlite3.connect(path)) as connection:
+        with closing(sqlite3.connect(file.path)) as connection:
             return [body for [body] in connection.execute("SELECT body FROM modd_events ORDER BY position")]
 
     return Case(
         "aggregate: replay in a file",
-        replays(totals(store)),
+        replays(totals(file.store), EVENTS),
         folds(rows),
         times_as_fast,
         must=0.6,
         aim=0.9,
         messages=EVENTS,
-        opening=opened(),
+        opening=file.opened(EVENTS),
     )
 
 
 def load_with_snapshots(folder: Path) -> Case:
     """An instance of 10 000 events is read from a file with a snapshot; the base has none."""
-    holder = TemporaryDirectory(dir=folder, ignore_cleanup_errors=True)
-    store = SqliteStore(Path(holder.name) / "events.db")
-    short = EVENTS // 2
+    file = EventFile(folder)
 
     @asynccontextmanager
     async def opened() -> AsyncIterator[None]:
-        with holder:
-            async with store:
-                await fill(totals(store), short)
-                await totals(store).stored(store, snapshots=100).get("a")  # saves the snapshot
-                yield
+        async with file.opened(SHORT):
+            await totals(file.store, snapshots=100).get("a")  # saves the snapshot
+            yield
 
     return Case(
         "aggregate: load of 10 000 with a snapshot",
-        replays(totals(store).stored(store, snapshots=100), short),
-        replays(totals(store), short),
+        replays(totals(file.store, snapshots=100), SHORT),
+        replays(totals(file.store), SHORT),
         times_as_fast,
         must=20,
         aim=40,
@@ -227,13 +148,7 @@ def load_with_snapshots(folder: Path) -> Case:
     )
 
 
-async def fill(aggregate: Aggregate[Total], events: int = EVENTS) -> None:
-    """Record the events that are replayed."""
-    for _ in range(events // BATCH):
-        await aggregate.record(Add("a", 1), *[Added("a", 1)] * BATCH)
-
-
-def replays(aggregate: Aggregate[Total], events: int = EVENTS) -> Run:
+def replays(aggregate: Aggregate[Total], events: int) -> Run:
     """Return a run that reads the instance so many times."""
 
     async def run(sends: int) -> None:

@@ -4,35 +4,27 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryDirectory
-from time import perf_counter
 from typing import Any
 
 from bench.durable import payload
-from bench.picture import picture
-from bench.run import FOLDER, machine
+from bench.picture import Caption
+from bench.scaling import Costs, measure_in_turn, parse, print_head, print_rows, rows_of, sizes, write
 from modd.ports import Item, Queue
 from modd.stores import SqliteStore
 
-SIZES = (1_000, 10_000, 100_000, 1_000_000)
-"""Numbers of waiting items; each is compared with the first."""
 DELAYED = 100_000
 """Delayed items that wait beside the ready items, in one of the kinds."""
 FILL = 5000
 """Items of one put where the put is not measured."""
 DAY = 86_400.0
 """Seconds of a delay that no run outlasts."""
-MOST = 1.5
-"""The highest ratio of a cost to the cost with the fewest items."""
 OPERATIONS = ("put 1", "claim + ack 1", "put 100", "claim + ack 100")
-HEAD = ("operation", "items", "waiting", "per item", "ratio", "low .. high", f"within {MOST}")
+CAPTION = Caption("The cost of put and claim while more and more items wait", "microseconds per item", "waiting items")
 
 Key = Callable[[int], str | None]
 """Returns the key of an item from its number."""
@@ -57,17 +49,17 @@ KINDS = (
 )
 
 
-@dataclass
 class Point:
-    """A queue with a number of waiting items, and the seconds that were measured there."""
+    """A queue with a number of waiting items.
 
-    kind: Kind
-    size: int
-    queue: Queue
-    seconds: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
-    """Seconds per item, round by round, for each operation."""
-    put: int = 0
-    """Items that were put."""
+    kind: that of the items. size: the number of them. queue: an empty queue.
+    """
+
+    def __init__(self, kind: Kind, size: int, queue: Queue) -> None:
+        self.kind, self.size, self.queue = kind, size, queue
+        self.costs = Costs(kind.name, size)
+        self.put = 0
+        """Items that were put."""
 
     async def fill(self) -> None:
         """Put the items that are to wait."""
@@ -80,19 +72,19 @@ class Point:
     async def measure(self, items: int) -> None:
         """Put, claim and acknowledge a number of items, one by one and in batches of 100."""
         for batch in (1, 100):
-            await self._timed(f"put {batch}", batch, items, self._put)
+            await self._time(f"put {batch}", batch, items, self._put)
             claim = self._claim if f"claim + ack {batch}" in self.kind.operations else self._claim_singly
-            await self._timed(f"claim + ack {batch}", batch, items, claim)
+            await self._time(f"claim + ack {batch}", batch, items, claim)
         stats = await self.queue.stats()
         if (stats.ready, stats.delayed, stats.leased) != (self.size, self.kind.delayed, 0):
             raise RuntimeError(f"there are {stats}, not {self.size} that wait and {self.kind.delayed} delayed")
 
-    async def _timed(self, operation: str, batch: int, items: int, do: Callable[[int], Any]) -> None:
-        gc.collect()
-        began = perf_counter()
-        for _ in range(0, items, batch):
-            await do(batch)
-        self.seconds.setdefault(operation, []).append((perf_counter() - began) / items)
+    async def _time(self, operation: str, batch: int, items: int, do: Callable[[int], Awaitable[None]]) -> None:
+        async def work() -> None:
+            for _ in range(0, items, batch):
+                await do(batch)
+
+        await self.costs.time(operation, items, work)
 
     async def _put(self, batch: int) -> None:
         await self.queue.put(*self._items(batch))
@@ -115,78 +107,26 @@ class Point:
 
 async def main() -> None:
     """Measure all kinds, print the table, and write the figures and their picture."""
-    options = parse()
-    options.folder.mkdir(exist_ok=True)
-    print(f"{machine()}\n\n| {' | '.join(HEAD)} |\n|{'---|' * len(HEAD)}", flush=True)
+    options = parse("curves", __doc__ or "", rounds=9, items=200)
+    print_head("items", "waiting", "per item")
     rows: list[dict[str, Any]] = []
     for kind in KINDS:
-        points = await measure(kind, [size for size in SIZES if size <= options.most], options)
-        rows += (new := rows_of(kind, points))
-        print("\n".join(map(line, new)), flush=True)
-    options.json.write_text(json.dumps({"machine": machine(), "curves": rows}, indent=2) + "\n")
-    options.svg.write_text(picture(OPERATIONS, rows, MOST))
+        rows += (new := rows_of(await measure(kind, options), kind.operations))
+        print_rows(new)
+    write(options, rows, CAPTION)
 
 
-def parse() -> argparse.Namespace:
-    """Return the options of the command line."""
-    here = Path(__file__).parent
-    parser = argparse.ArgumentParser(prog="python -m bench.curves", description=__doc__)
-    parser.add_argument("--most", type=int, default=SIZES[-1], help="no more items than that")
-    parser.add_argument("--rounds", type=int, default=9, help="rounds of all measurements")
-    parser.add_argument(
-        "--items", type=int, default=200, help="items that are put, claimed and acknowledged in a round"
-    )
-    parser.add_argument("--folder", type=Path, default=FOLDER, help="for the files of the queues, on a disk")
-    parser.add_argument("--json", type=Path, default=here / "curves.json", help="a file to write the figures to")
-    parser.add_argument("--svg", type=Path, default=here / "curves.svg", help="a file to draw the curves in")
-    return parser.parse_args()
-
-
-async def measure(kind: Kind, sizes: Sequence[int], options: argparse.Namespace) -> list[Point]:
-    """Fill a file for each size, and measure them in turn, so that a slow moment of the machine meets all sizes."""
+async def measure(kind: Kind, options: argparse.Namespace) -> Sequence[Point]:
+    """Fill a file for each size, and measure them in turn."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="curves-", dir=options.folder)))
         points: list[Point] = []
-        for size in sizes:
+        for size in sizes(options):
             store = await stack.enter_async_context(SqliteStore(folder / f"{size}.db"))
             points.append(Point(kind, size, store.queue("bench")))
             await points[-1].fill()
-        for number in range(options.rounds + 1):
-            for point in points if number % 2 else reversed(points):
-                await point.measure(options.items)
-        for point in points:
-            point.seconds = {name: seconds[1:] for name, seconds in point.seconds.items()}  # the first round warms up
+        await measure_in_turn(points, options)
     return points
-
-
-def rows_of(kind: Kind, points: Sequence[Point]) -> list[dict[str, Any]]:
-    """Return the figures of a kind: medians of the rounds, each of which compares every size with the first."""
-    rows = []
-    for operation in kind.operations:
-        first = points[0].seconds[operation]
-        for point in points:
-            seconds = point.seconds[operation]
-            ratios = sorted(later / earlier for later, earlier in zip(seconds, first, strict=True))
-            rows.append(
-                {
-                    "operation": operation,
-                    "items": kind.name,
-                    "waiting": point.size,
-                    "ns": 1e9 * median(seconds),
-                    "ratio": median(ratios),
-                    "low": ratios[0],
-                    "high": ratios[-1],
-                }
-            )
-    return rows
-
-
-def line(row: dict[str, Any]) -> str:
-    """Return a figure as a line of the table; times are microseconds per item."""
-    return (
-        f"| {row['operation']} | {row['items']} | {row['waiting']:,} | {row['ns'] / 1000:,.1f} us | {row['ratio']:.2f} "
-        f"| {row['low']:.2f} .. {row['high']:.2f} | {'yes' if row['ratio'] <= MOST else 'no'} |"
-    )
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 from math import ceil, floor, log10
-from typing import Any
+from typing import Any, NamedTuple
 
 Row = dict[str, Any]
 
@@ -20,53 +20,67 @@ MARKS = 4
 """Marks above zero on the axis of costs."""
 
 
-def picture(operations: Sequence[str], rows: Sequence[Row], most: float) -> str:
-    """Return an SVG with a panel for each operation and a curve for each kind: cost by the number of waiting items.
+class Caption(NamedTuple):
+    """The words of a picture.
+
+    title: the title. unit: the unit of the costs. across: the name of the sizes.
+    """
+
+    title: str
+    unit: str
+    across: str
+
+
+def picture(rows: Sequence[Row], most: float, caption: Caption) -> str:
+    """Return an SVG with a panel for each operation and a curve for each kind: cost by size.
 
     most: the highest ratio of a cost to the first cost of its curve; a dotted line shows it.
     """
+    operations = list(dict.fromkeys(row["operation"] for row in rows))
     width = 2 * MARGIN + ACROSS * PLOT[0] + (ACROSS - 1) * GAP_X
     down = ceil(len(operations) / ACROSS)
     height = MARGIN + down * (PLOT[1] + GAP_Y) + 14
-    kinds = dict(zip(dict.fromkeys(row["items"] for row in rows), COLOURS, strict=False))
+    kinds = dict(zip(dict.fromkeys(row["kind"] for row in rows), COLOURS, strict=False))
     panels = [
         _group(
             MARGIN + number % ACROSS * (PLOT[0] + GAP_X),
             MARGIN + number // ACROSS * (PLOT[1] + GAP_Y),
-            Panel([row for row in rows if row["operation"] == operation], kinds, most).draw(operation),
+            Panel([row for row in rows if row["operation"] == operation], kinds, most).draw(
+                f"{operation}: {caption.unit}"
+            ),
         )
         for number, operation in enumerate(operations)
     ]
     text = f'font-family="sans-serif" font-size="13" fill="{INK}"'
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" {text}>'
-    title = "<title>The cost of put and claim while more and more items wait</title>"
-    note = _text(MARGIN, height - 14, f"across: waiting items; dotted: {most} times the first point of a curve")
+    title = f"<title>{escape(caption.title)}</title>"
+    note = _text(MARGIN, height - 14, f"across: {caption.across}; dotted: {most} times the first point of a curve")
     return "\n".join([head, title, *panels, note, "</svg>", ""])
 
 
 class Panel:
-    """The curves of one operation, each in the colour of its kind of items."""
+    """The curves of one operation, each in the colour of its kind."""
 
     def __init__(self, rows: Sequence[Row], colours: Mapping[str, str], most: float) -> None:
         self._rows, self._most = rows, most
         self._kinds = {kind: colour for kind, colour in colours.items() if self._of(kind)}
-        sizes = [log10(row["waiting"]) for row in rows]
+        sizes = [log10(row["size"]) for row in rows]
         self._first, self._span = min(sizes), max(sizes) - min(sizes) or 1.0
-        highest = max(max(row["ns"], most * self._of(row["items"])[0]["ns"]) for row in rows)
+        highest = max(max(row["ns"], most * self._of(row["kind"])[0]["ns"]) for row in rows)
         self._step = _round_step(1.05 * highest / MARKS)
 
     def draw(self, title: str) -> str:
         """Return the panel: title, axes, curves, and a key with the ratio of the last point to the first."""
-        parts = [_text(0, -14, f"{title}: microseconds per item", weight="bold"), *self._axes()]
+        parts = [_text(0, -14, title, weight="bold"), *self._axes()]
         for number, (kind, colour) in enumerate(self._kinds.items()):
             parts += [*self._curve(self._of(kind), colour), *self._key(kind, colour, PLOT[1] + 42 + 18 * number)]
         return "\n".join(parts)
 
     def _of(self, kind: str) -> list[Row]:
-        return [row for row in self._rows if row["items"] == kind]
+        return [row for row in self._rows if row["kind"] == kind]
 
     def _axes(self) -> list[str]:
-        sizes = sorted({row["waiting"] for row in self._rows})
+        sizes = sorted({row["size"] for row in self._rows})
         marks = [number * self._step for number in range(MARKS + 1)]
         return [
             *[_line(0, self._y(cost), PLOT[0], self._y(cost), INK, opacity=0.25) for cost in marks],
@@ -75,7 +89,7 @@ class Panel:
         ]
 
     def _curve(self, rows: Sequence[Row], colour: str) -> list[str]:
-        places = [(self._x(row["waiting"]), self._y(row["ns"])) for row in rows]
+        places = [(self._x(row["size"]), self._y(row["ns"])) for row in rows]
         path, limit = " ".join(f"{x:.1f},{y:.1f}" for x, y in places), self._y(self._most * rows[0]["ns"])
         return [
             _line(0, limit, PLOT[0], limit, colour, opacity=0.6, more='stroke-dasharray="3 6" stroke-width="1.5"'),

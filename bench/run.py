@@ -18,8 +18,10 @@ from bench.aggregates import aggregate_cases
 from bench.cases import Case, all_cases, peak_of_chain
 from bench.codec import codec_cases
 from bench.commands import command_cases
+from bench.conditions import condition_cases
 from bench.deliveries import delivery_cases
 from bench.durable import durable_cases
+from bench.peer import peer_cases
 from bench.projections import projection_cases
 from bench.timing import calls_for, timed
 
@@ -39,7 +41,8 @@ async def main() -> None:
     rows = []
     options.folder.mkdir(exist_ok=True)
     cases = (*all_cases(), *delivery_cases(), *command_cases(), *codec_cases())
-    cases += (*durable_cases(options.folder), *aggregate_cases(options.folder), *projection_cases(options.folder))
+    for cases_of in (durable_cases, condition_cases, aggregate_cases, peer_cases, projection_cases):
+        cases += tuple(cases_of(options.folder))
     for case in cases:
         if options.only in case.name:
             async with case.opening:
@@ -106,7 +109,9 @@ def line(row: dict[str, Any]) -> str:
 
 def machine() -> str:
     """Return the machine and the versions that the figures were taken with."""
-    libraries = ", ".join(f"{name} {version(name)}" for name in ("modd", "anyio", "msgspec", "aiosqlite"))
+    libraries = ", ".join(
+        f"{name} {version(name)}" for name in ("modd", "anyio", "msgspec", "aiosqlite", "eventsourcing")
+    )
     python = f"{platform.python_implementation()} {platform.python_version()}"
     return f"{os.cpu_count()} x {processor()}, {platform.system()}, {python}, SQLite {sqlite_version}, {libraries}"
 

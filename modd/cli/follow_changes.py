@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from modd.cli.follow_reports import RebuildResult
 from modd.cli.reasons import Reasons
-from modd.follower import NotStuck
-from modd.follower.engine import EngineOptions
+from modd.follower import Follower, NotStuck, PartStopped
 from modd.follower.log_reader import LogReader
-from modd.follower.projection_track import ProjectionSource
-from modd.follower.rebuilding import Rebuild
 from modd.follower.stuck import StuckInstances, skip_event
-from modd.projection import Projection, RebuildFailed
+from modd.projection import Projection
 from modd.stores.sqlite.store import SqliteStore
-from modd.worker.retry import checked_backoff
-
-log = logging.getLogger("modd.follower")
-
-
-OPTIONS = EngineOptions(None, checked_backoff("exponential"), lease=30.0, poll=1.0)
-"""The options of a `modd.follower.Follower` by default."""
 
 
 async def resume_instances(
@@ -55,8 +43,10 @@ async def skip_in(path: str, part: str, key: str | None, position: int | None) -
 
 async def rebuild_projection(
     path: str, projection: Projection[Any], advance: Callable[[int], None] = lambda _: None
-) -> RebuildResult:
-    """Build a projection anew, until the new build serves. Raises `RebuildFailed`, `OutdatedProjection`.
+) -> int:
+    """Build a projection anew, until the new build serves; return its position in the log.
+
+    Raises `PartStopped`, `OutdatedProjection`.
 
     advance: called with the number of events that were passed since the last call.
     """
@@ -68,17 +58,15 @@ async def rebuild_projection(
         done = max(done, position)
 
     async with SqliteStore(path) as store:
-        source = ProjectionSource(projection, store, log)
         try:
-            await Rebuild(source, store, OPTIONS, log).run(report)
-        except RebuildFailed as failed:
-            raise await _masked(failed, projection, store) from None
-        live = (await source.load()).live
-    return RebuildResult(projection.name, live.version, live.number, done)
+            await Follower(store, [projection]).rebuild(projection, report)
+        except PartStopped as stopped:
+            raise await _masked(stopped, projection, store) from None
+    return done
 
 
-async def _masked(failed: RebuildFailed, projection: Projection[Any], store: SqliteStore) -> RebuildFailed:
-    """Return the failure of a build without values of sensitive fields."""
-    event = await LogReader(store.events, None).event(failed.position)
-    reason = Reasons([projection.codec]).mask(failed.reason, event.body)
-    return RebuildFailed(failed.projection, failed.position, reason)
+async def _masked(stopped: PartStopped, projection: Projection[Any], store: SqliteStore) -> PartStopped:
+    """Return the error without values of sensitive fields."""
+    event = await LogReader(store.events, None).event(stopped.position)
+    reason = Reasons([projection.codec]).mask(stopped.reason, event.body)
+    return PartStopped(stopped.part, stopped.position, reason)

@@ -20,6 +20,7 @@ from modd.cli.parts import Parts
 from modd.cli.reasons import Reasons
 from modd.cli.types import load_codecs, load_flows, load_projection
 from modd.follower import NotStuck
+from modd.projection.builds import Build
 from modd.texts import amount
 
 T = TypeVar("T")
@@ -28,7 +29,7 @@ T = TypeVar("T")
 def run_follow(arguments: FollowArguments, confirm: Confirm, progress: Progress) -> FollowReport:
     """Run a command of ``follow``.
 
-    Raises `UsageError`, `NoSuchPart`, `NotStuck`, `NotConfirmed`, `RebuildFailed`, `OutdatedProjection`,
+    Raises `UsageError`, `NoSuchPart`, `NotStuck`, `NotConfirmed`, `PartStopped`, `OutdatedProjection`,
     `modd.ports.StoreError`.
     """
     if arguments.command == "rebuild":
@@ -110,16 +111,18 @@ async def _advise(part: str, parts: Parts) -> list[str]:
 def _rebuild(arguments: FollowArguments, confirm: Confirm, progress: Progress) -> RebuildResult:
     path, name = arguments.path, arguments.part
     projection = load_projection(arguments.follower, name)
-    versions, events = _look(path, partial(_versions, name))
-    if versions and max(versions) < projection.version and not arguments.yes:
+    builds, events = _look(path, partial(_builds, name))
+    if builds and builds[0].version < projection.version and not arguments.yes:
         confirm(
-            f"build version {projection.version} of {name} in {path} in place of version {max(versions)}? Processes "
-            "with older code do not move it from then on."
+            f"build version {projection.version} of {name} in {path} in place of version {builds[0].version}? "
+            "Processes with older code do not move it from then on."
         )
     with progress(f"rebuild {name}", events) as advance:
-        return anyio.run(rebuild_projection, path, projection, advance)
+        done = anyio.run(rebuild_projection, path, projection, advance)
+    live = _look(path, partial(_builds, name))[0][0]
+    return RebuildResult(name, live.version, live.number, done)
 
 
-async def _versions(name: str, parts: Parts) -> tuple[list[int], int]:
-    """Return the versions of the builds of a projection in the file, and the position of the last event."""
-    return [build.version for build in await parts.builds(name)], await parts.last()
+async def _builds(name: str, parts: Parts) -> tuple[tuple[Build, ...], int]:
+    """Return the builds of a projection in the file, first the one that serves, and the position of the last event."""
+    return await parts.builds(name), await parts.last()

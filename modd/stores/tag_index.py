@@ -33,17 +33,18 @@ class TagIndex:
     def find(self, query: Tagged, after: int, limit: int) -> list[int]:
         """Return the positions of the first events after a position that match, up to ``limit``."""
         found: dict[int, None] = {}  # an event may match several alternatives
-        for position in merge(*(self._find(each, after) for each in query.alternatives)):
+        possible = [each for each in query.alternatives if all(map(self._by_tag.__contains__, each.tags))]
+        for position in merge(*(self._find(each, after) for each in possible)):
             found[position] = None
             if len(found) == limit:
                 break
         return [*found]
 
     def _find(self, alternative: Alternative, after: int) -> Iterator[int]:
-        """Go through the events with the rarest of the tags."""
-        starts = {tag: bisect_right(self._by_tag.get(tag, ()), after) for tag in alternative.tags}
-        rarest = min(alternative.tags, key=lambda tag: len(self._by_tag.get(tag, ())) - starts[tag])
-        positions = self._by_tag.get(rarest, [])
+        """Go through the events with the rarest of the tags, all of which are known."""
+        starts = {tag: bisect_right(self._by_tag[tag], after) for tag in alternative.tags}
+        rarest = min(alternative.tags, key=lambda tag: len(self._by_tag[tag]) - starts[tag])
+        positions = self._by_tag[rarest]
         for at in range(starts[rarest], len(positions)):
             if alternative.matches(*self._events[positions[at]]):
                 yield positions[at]

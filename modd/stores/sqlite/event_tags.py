@@ -40,8 +40,13 @@ class TaggedPositions(Select):
     __slots__ = ("after", "limit", "query")
 
     def __init__(self, query: Tagged, after: int, limit: int) -> None:
-        super().__init__("", columns=POSITIONS, title=f"the events of {query!r}")
+        super().__init__("", columns=POSITIONS)
         self.query, self.after, self.limit = query, after, limit
+
+    @property
+    def title(self) -> str:
+        """The words for it in a `modd.ports.ReadConflict`; made when they are asked for, as it takes time."""
+        return f"the events of {self.query!r}"
 
     def execute(self, connection: Connection) -> list[Any]:
         """Return a row for each position, rising."""

@@ -22,7 +22,7 @@ class Select:
     version: a cheaper statement whose rows change whenever those of this one do; this one by default.
     """
 
-    __slots__ = ("columns", "parameters", "sql", "title", "version")
+    __slots__ = ("_title", "columns", "parameters", "sql", "version")
 
     def __init__(
         self,
@@ -34,7 +34,12 @@ class Select:
         version: Select | None = None,
     ) -> None:
         self.sql, self.parameters, self.columns = sql, parameters, columns
-        self.title, self.version = title or sql, version
+        self._title, self.version = title, version
+
+    @property
+    def title(self) -> str:
+        """The words for it in a `modd.ports.ReadConflict`."""
+        return self._title or self.sql
 
     def __call__(self, connection: Connection) -> list[Any]:
         """Return the rows. Raises `Damage` if the tables or the values are not those of modd."""
