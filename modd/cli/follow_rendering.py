@@ -86,7 +86,7 @@ def rebuild_blocks(report: RebuildResult) -> Iterable[Block]:
 def _flow_row(flow: FlowStatus) -> tuple[Any, ...]:
     counts = flow.instances
     version = "-" if flow.version is None else flow.version
-    due = "-" if flow.next_due is None else format_time(flow.next_due)
+    due = "-" if flow.next_due is None else _second(flow.next_due)
     return flow.name, *_place(flow.track), version, counts.running, counts.ended, counts.stuck, due
 
 
@@ -122,7 +122,7 @@ def _standstill_blocks(name: str, track: TrackStatus) -> Iterator[Block]:
             "stands": name,
             "before event": f"{each.position}, {each.event or 'of no known type'}",
             "reason": each.reason,
-            "attempts": f"{each.attempts}, the next one at {format_time(each.retry_at)}",
+            "attempts": f"{each.attempts}, the next one at {_second(each.retry_at)}",
         }
         yield Pairs(values, whole=("stands",))
         yield ""
@@ -142,7 +142,7 @@ def _stuck_rows(flow: FlowStatus) -> Iterator[Block]:
 
 
 def _stuck_values(each: Stuck) -> Iterator[tuple[str, Any]]:
-    retry = "no more" if each.retry_at is None else f"the next one at {format_time(each.retry_at)}"
+    retry = "no more" if each.retry_at is None else f"the next one at {_second(each.retry_at)}"
     yield "instance", each.id
     yield "failed at", _event_of(each)
     yield "reason", each.reason
@@ -152,6 +152,10 @@ def _stuck_values(each: Stuck) -> Iterator[tuple[str, Any]]:
 
 def _event_of(each: Stuck) -> str:
     return f"the timeout {each.event}" if each.position is None else f"{each.event}, event {each.position}"
+
+
+def _second(time: float) -> str:
+    return format_time(round(time))
 
 
 def _advice(advice: Iterable[str]) -> Iterator[str]:
