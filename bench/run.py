@@ -41,7 +41,7 @@ async def main() -> None:
     rows = []
     options.folder.mkdir(exist_ok=True)
     cases = (*all_cases(), *delivery_cases(), *command_cases(), *codec_cases())
-    for cases_of in (durable_cases, condition_cases, aggregate_cases, peer_cases, projection_cases):
+    for cases_of in (durable_cases, condition_cases, aggregate_cases, projection_cases, peer_cases):
         cases += tuple(cases_of(options.folder))
     for case in cases:
         if options.only in case.name:

@@ -15,6 +15,7 @@ PACKAGES = (
     "",
     ".cqrs",
     ".aggregate",
+    ".service",
     ".middleware",
     ".flow",
     ".parts",
@@ -35,6 +36,7 @@ WITH_EXTRAS = ".middleware"
 HOOKS = {
     "modd.middleware.": {"arrange", "background_work", "bind", "check", "may_queue", "role"},
     "modd.parts.": {"accepts", "boundary"},
+    "modd.service.": {"accepts"},
 }
 """Members that buses use, by the beginning of the paths of their classes; the base classes explain them."""
 

@@ -14,7 +14,7 @@ from modd.flow import End, Flow, Go, Timeout, end, go, timeout
 from modd.follower import Follower
 from modd.stores import SqliteStore
 
-# Orders ---------------------------------------------------------------------------------------------------------------
+# Orders
 
 
 class Order(Value, frozen=True):
@@ -79,7 +79,7 @@ orders = Aggregate(
     },
 )
 
-# Stock: it knows of no orders -----------------------------------------------------------------------------------------
+# Stock: it knows of no orders
 
 
 class Shelf(Value, frozen=True):
@@ -138,7 +138,7 @@ stock = Aggregate(
     },
 )
 
-# Payments -------------------------------------------------------------------------------------------------------------
+# Payments
 
 
 class Payment(Value, frozen=True):
@@ -197,7 +197,7 @@ payments = Aggregate(
     },
 )
 
-# The flow: from the order to its confirmation, or back ----------------------------------------------------------------
+# The flow: from the order to its confirmation, or back
 
 
 class Fulfilment(Value, frozen=True):
@@ -243,7 +243,7 @@ fulfilment = Flow(
     timeouts={"payment": unpaid},
 )
 
-# The story ------------------------------------------------------------------------------------------------------------
+# The story
 
 
 class Clock:
@@ -272,13 +272,20 @@ log = Codec(
 """Decodes the events of all aggregates."""
 
 
-class Story:
-    """Prints the events that came since it was last told."""
+class Shop:
+    """The aggregates and the flow on one store. It prints the events that follow from commands."""
 
     def __init__(self, store: SqliteStore) -> None:
         self._store, self._position = store, 0
+        self._desk = Bus([each.stored(store) for each in (orders, stock, payments)], name="desk")
+        self._follower = Follower(store, [fulfilment], commands=self._desk)
 
-    async def tell(self, title: str) -> None:
+    async def tell(self, title: str, *commands: Command[None]) -> None:
+        """Dispatch commands, have all done that follows, and print the events."""
+        await self._follower.catch_up()
+        for command in commands:
+            await self._desk.dispatch(command)
+            await self._follower.catch_up()
         print(title)
         async for stored in self._store.events.read_all(self._position):
             self._position = stored.position
@@ -288,30 +295,12 @@ class Story:
 async def tell_all(path: Path) -> None:
     clock = Clock()
     async with SqliteStore(path, clock=clock) as store:
-        desk = Bus([each.stored(store) for each in (orders, stock, payments)], name="desk")
-        follower = Follower(store, [fulfilment], commands=desk)
-        story = Story(store)
-
-        await desk.dispatch(Deliver("tea", 1))
-        await desk.dispatch(Place("ada-1", "tea", 500))
-        await follower.catch_up()
-        await story.tell("Ada orders the last tea:")
-
-        await desk.dispatch(Place("bob-1", "tea", 500))
-        await follower.catch_up()
-        await story.tell("Bob orders tea, too:")
-
+        shop = Shop(store)
+        await shop.tell("Ada orders the last tea:", Deliver("tea", 1), Place("ada-1", "tea", 500))
+        await shop.tell("Bob orders tea, too:", Place("bob-1", "tea", 500))
         clock.now += 30 * 60
-        await follower.catch_up()
-        await story.tell("Half an hour later, Ada has not paid:")
-
-        await desk.dispatch(Place("bob-2", "tea", 500))
-        await follower.catch_up()
-        await desk.dispatch(Pay("bob-2"))
-        await follower.catch_up()
-        clock.now += 30 * 60
-        await follower.catch_up()
-        await story.tell("Bob tries again, and pays:")
+        await shop.tell("Half an hour later, Ada has not paid:")
+        await shop.tell("Bob tries again, and pays:", Place("bob-2", "tea", 500), Pay("bob-2"))
 
 
 if __name__ == "__main__":

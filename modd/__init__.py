@@ -8,6 +8,7 @@ The packages, lowest first; each uses only packages above it in this list:
 - `modd.stores`: the ports in memory and in a SQLite file.
 - `modd.parts`, `modd.journey`: ready-made components; an observer that tells what happened.
 - `modd.cqrs`, `modd.middleware`: typed buses for commands, queries and events, and middleware around their handlers.
+- `modd.aggregate`, `modd.service`: decisions that are recorded as events; pure decisions with the I/O around them.
 - `modd.worker`, `modd.relay`: they carry messages from queues and outboxes to buses.
 - `modd.cli`, `modd.fastapi`, `modd.testing`: ``python -m modd`` for people, a bus behind HTTP (an extra), and helpers
   for your tests.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.typing import aggregates, flows, messages
+from tests.typing import aggregates, flows, messages, services
 
 pytestmark = pytest.mark.anyio
 
@@ -35,3 +35,13 @@ async def test_chains_take_what_checkers_let_pass() -> None:
 def test_flows_take_what_checkers_let_pass() -> None:
     # WM-50
     flows.use_flows()
+
+
+def test_services_take_what_checkers_let_pass() -> None:
+    # WM-43
+    services.use_services()
+
+
+async def test_handlers_take_what_checkers_let_pass() -> None:
+    # WM-44
+    await services.use_handlers()

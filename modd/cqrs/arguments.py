@@ -92,29 +92,37 @@ async def call_inside(
     raise swallowed  # a resource suppressed the error, but there is no result to go on with
 
 
-def find_argument(title: str, function: Any, parameter: inspect.Parameter, resources: Resources, ask: Ask) -> Argument:
+def find_argument(
+    title: str, function: Any, parameter: inspect.Parameter, resources: Resources, ask: Ask | None = None
+) -> Argument:
     """Return the argument for a parameter, by its annotation or its default. Raises `InvalidHandler` without a source.
 
-    title: the name of the handler. ask: the argument for the annotation `Ask`.
+    title: the name of the handler. ask: the argument for the annotation `Ask`; None, the default, for a function that
+    is called for no envelope: its arguments are resources and the transaction.
     """
     layers = take_apart(hint_of(function, parameter)).layers  # a resource may be known by a `NewType` or an alias
     hint = next((layer for layer in layers if _is_resource(layer, resources)), layers[-1])
     argument = partial(Argument, parameter.name, parameter.kind is parameter.KEYWORD_ONLY)
     if not (isinstance(function, partial) and parameter.name in function.keywords):  # a bound argument stays
-        if is_envelope(hint):
-            return argument(read=lambda envelope: envelope, hint=Envelope)
-        if hint is Emit:
-            return argument(read=lambda envelope: envelope.emit, hint=Emit)
-        if hint is Ask:
-            return argument(ask)
+        of_envelope = None if ask is None else _find_in_envelope(argument, hint, ask)
+        if of_envelope is not None:
+            return of_envelope
         if _is_resource(hint, resources):
             value = resources[hint]
             return argument(hint, factory=value) if _is_factory(hint, value) else argument(value)
         if hint is Transaction:
             return argument(read=lambda envelope: current_transaction(title))
     if parameter.default is parameter.empty:
-        raise InvalidHandler(title, _describe_unknown(parameter, hint, resources))
+        raise InvalidHandler(title, _describe_unknown(parameter, hint, resources, ask is not None))
     return argument(parameter.default, is_default=True)
+
+
+def _find_in_envelope(argument: Callable[..., Argument], hint: Any, ask: Ask) -> Argument | None:
+    if is_envelope(hint):
+        return argument(read=lambda envelope: envelope, hint=Envelope)
+    if hint is Emit:
+        return argument(read=lambda envelope: envelope.emit, hint=Emit)
+    return argument(ask) if hint is Ask else None
 
 
 def handler_parameters(function: Any) -> list[inspect.Parameter]:
@@ -170,12 +178,13 @@ def _is_factory(hint: Any, value: Any) -> bool:
         return callable(value)
 
 
-def _describe_unknown(parameter: inspect.Parameter, hint: Any, resources: Resources) -> str:
-    names = [getattr(key, "__name__", str(key)) for key in resources]
-    known = ", ".join(["Envelope", "Emit", "Ask", "Transaction", *names])
+def _describe_unknown(parameter: inspect.Parameter, hint: Any, resources: Resources, has_envelope: bool) -> str:
+    names = ["Transaction", *(getattr(key, "__name__", str(key)) for key in resources)]
+    provider, known = ("this bus", ["Envelope", "Emit", "Ask", *names]) if has_envelope else ("the handler", names)
     hinted = "no annotation" if hint is parameter.empty else f"the annotation {getattr(hint, '__name__', hint)}"
     return (
-        f"its parameter {parameter.name!r} has {hinted}, and this bus can provide: {known}; add it to resources={{...}}"
+        f"its parameter {parameter.name!r} has {hinted}, and {provider} can provide: {', '.join(known)}; "
+        "add it to resources={...}"
     )
 
 

@@ -16,7 +16,7 @@ from modd.concurrency.cancellation import CancelledError, failure_of, raise_if_c
 from modd.core import mask_secrets, note
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import DispatchEnded, HandlersFailed, InvalidMiddleware, WrongEnvelope
-from modd.cqrs.handlers import Handler
+from modd.cqrs.handlers import BoundHandler
 from modd.cqrs.middleware_order import check_order, role_of
 from modd.cqrs.stamps import Handled
 from modd.errors import StrayCancellation
@@ -36,7 +36,12 @@ class Middleware(Protocol):
 
 
 def compose(
-    middleware: Sequence[Any], handlers: Sequence[Handler], bus: Any, clock: Callable[[], float], *, concurrent: bool
+    middleware: Sequence[Any],
+    handlers: Sequence[BoundHandler],
+    bus: Any,
+    clock: Callable[[], float],
+    *,
+    concurrent: bool,
 ) -> Next:
     """Return the chain: the first middleware outermost, the handlers as its last link.
 
@@ -136,7 +141,7 @@ def _wrap(middleware: Any, rest: Next, bus: Any) -> Next:
     return call
 
 
-def _handle_by_one(handler: Handler, clock: Callable[[], float]) -> Callable[..., Coroutine[Any, Any, None]]:
+def _handle_by_one(handler: BoundHandler, clock: Callable[[], float]) -> Callable[..., Coroutine[Any, Any, None]]:
     """Return the last link of a chain: the only place where handlers are called.
 
     Its second parameter takes the result in place of the envelope, for one of multiple handlers.
@@ -177,7 +182,7 @@ def _handle_by_one(handler: Handler, clock: Callable[[], float]) -> Callable[...
     return handle
 
 
-def _handle_by_all(handlers: Sequence[Handler], clock: Callable[[], float], concurrent: bool) -> Next:
+def _handle_by_all(handlers: Sequence[BoundHandler], clock: Callable[[], float], concurrent: bool) -> Next:
     links = [(handler.name, _handle_by_one(handler, clock)) for handler in handlers]
 
     async def handle(envelope: Envelope[Any]) -> None:

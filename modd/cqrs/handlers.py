@@ -28,7 +28,7 @@ from modd.cqrs.errors import InvalidHandler
 from modd.cqrs.returned import Returned
 
 
-class Handler(msgspec.Struct, frozen=True, eq=False):
+class BoundHandler(msgspec.Struct, frozen=True, eq=False):
     """A callable that handles intents, with its arguments."""
 
     name: str
@@ -70,7 +70,7 @@ def types_of(handler: Any) -> tuple[type[Message], ...]:
     return types
 
 
-def bind_handler(function: Any, name: str | None, resources: Resources, ask: Ask, *, releases: bool) -> Handler:
+def bind_handler(function: Any, name: str | None, resources: Resources, ask: Ask, *, releases: bool) -> BoundHandler:
     """Return a handler with its further arguments. Raises `InvalidHandler` if an argument has no source.
 
     name: by default the name of the function. ask: the argument for the annotation `Ask`.
@@ -107,17 +107,17 @@ def _make_handler(
     takes_envelope: bool,
     positional: Sequence[Argument],
     keyword: Sequence[Argument],
-) -> Handler:
+) -> BoundHandler:
     """Return a handler that is called in the cheapest way that its arguments allow."""
     if keyword or not all(argument.is_constant for argument in positional):
         call = _call_with(returned, title, function, takes_envelope, positional, keyword)
-        return Handler(title, function, call, returned)
+        return BoundHandler(title, function, call, returned)
     constants = tuple(argument.value for argument in positional)
     if takes_envelope:
-        return Handler(title, function, lambda envelope: function(envelope, *constants), returned)
+        return BoundHandler(title, function, lambda envelope: function(envelope, *constants), returned)
     if constants:
-        return Handler(title, lambda message: function(message, *constants), None, returned)
-    return Handler(title, function, None, returned)
+        return BoundHandler(title, lambda message: function(message, *constants), None, returned)
+    return BoundHandler(title, function, None, returned)
 
 
 def _call_with(

@@ -9,11 +9,11 @@ from modd.concurrency.blocks import block
 from modd.core import Message, identity_of, name_of, unique, wire_name
 from modd.cqrs.chain import Next
 from modd.cqrs.errors import InvalidHandler, Sealed, WrongBus
-from modd.cqrs.handlers import Handler, types_of
+from modd.cqrs.handlers import BoundHandler, types_of
 from modd.cqrs.intents import Event
 from modd.errors import DuplicateName, InvalidOption, NoHandler
 
-Bound: TypeAlias = dict[tuple[tuple[int, ...], str], Handler]
+Bound: TypeAlias = dict[tuple[tuple[int, ...], str], BoundHandler]
 """Handlers by the identity of their callable and by their name."""
 
 
@@ -27,13 +27,13 @@ class Registry:
     """
 
     def __init__(
-        self, bus: str, kind: type[Message], bind: Callable[[Any, str | None], Handler], *, multiple: bool
+        self, bus: str, kind: type[Message], bind: Callable[[Any, str | None], BoundHandler], *, multiple: bool
     ) -> None:
         self.bus, self._kind, self._bind, self._multiple = bus, kind, bind, multiple
-        self._handlers: dict[type[Message], list[Handler]] = {}
+        self._handlers: dict[type[Message], list[BoundHandler]] = {}
         self._bound: Bound = {}
         self._named: dict[str, type[Message]] = {}
-        self._overrides: list[dict[type[Message], Handler]] = []
+        self._overrides: list[dict[type[Message], BoundHandler]] = []
         self._names: dict[type, tuple[str, ...]] = {}
         self.routes: dict[Any, Next] = {}
         """The chain of each type that was dispatched, and of each type with the name of its only handler to run."""
@@ -45,7 +45,7 @@ class Registry:
         return tuple(self._handlers)
 
     @property
-    def handlers(self) -> tuple[Handler, ...]:
+    def handlers(self) -> tuple[BoundHandler, ...]:
         """All handlers, each once."""
         return unique(handler for handlers in self._handlers.values() for handler in handlers)
 
@@ -88,12 +88,12 @@ class Registry:
             names = self._names[kind] = tuple(handler.name for handler in self.handlers_of(kind))
         return names
 
-    def handlers_of(self, kind: type[Message]) -> list[Handler]:
+    def handlers_of(self, kind: type[Message]) -> list[BoundHandler]:
         """Return the handlers of a type, or of its nearest base that has any; for an event, those of all its bases.
 
         Each is there once: a handler of a type and of a base of it has its place, or its fake, at the nearer type.
         """
-        found: list[Handler] = []
+        found: list[BoundHandler] = []
         seen: set[int] = set()
         fakes = {kind: fake for override in self._overrides for kind, fake in override.items()}
         for base in kind.__mro__:
@@ -105,7 +105,7 @@ class Registry:
                 break
         return found
 
-    def handlers_named(self, name: str, kind: type[Message]) -> list[Handler]:
+    def handlers_named(self, name: str, kind: type[Message]) -> list[BoundHandler]:
         """Return the handlers of a type that have this name. Raises `InvalidOption` if there is none."""
         found = [handler for handler in self.handlers_of(kind) if handler.name == name]
         if not found:
@@ -140,7 +140,7 @@ class Registry:
         if self.sealed:
             raise Sealed(self.bus, action)
 
-    def _bind_once(self, function: Any, name: str | None, bound: Bound) -> Handler:
+    def _bind_once(self, function: Any, name: str | None, bound: Bound) -> BoundHandler:
         """Return the handler of a callable and a name: the same one for each type that it is registered for."""
         key = identity_of(function), name or name_of(function)
         if key not in bound:

@@ -56,13 +56,21 @@ def checked_command_buses(parts: Sequence[Any], commands: Any) -> ServedBuses | 
         return None
     if not flows:
         raise InvalidOption("commands", commands, "no part is a flow, so that nothing sends commands; leave it out")
-    buses = ServedBuses(commands)
+    buses = _served(commands)
     for flow in flows:
         for kind in commands_of(flow):
             if not buses.find(kind, {}):
                 cure = f"{flow.name} sends {kind.__qualname__}, which {buses.name} does not handle"
                 raise InvalidOption("commands", commands, cure)
     return buses
+
+
+def _served(commands: Any) -> ServedBuses:
+    try:
+        return ServedBuses(commands)
+    except InvalidOption:
+        cure = "give the typed bus that handles the commands, or a Bus around several: Bus([orders, stock])"
+        raise InvalidOption("commands", commands, cure) from None
 
 
 def commands_of(flow: Flow[Any]) -> tuple[type[Message], ...]:

@@ -16,7 +16,7 @@ from modd.ports.errors import Conflict
 from modd.ports.storage import Storage
 from modd.ports.transaction import Transaction, current_transaction
 from modd.projection.builds import Build, Builds, Registration, cursor_key
-from modd.projection.content import Changes, Positioned
+from modd.projection.content import Changes, Memory, Positioned
 from modd.projection.errors import OutdatedProjection
 from modd.projection.projection import Projection
 
@@ -27,11 +27,11 @@ LAST_PAGE = 1_000
 class ProjectionBatch:
     """The writes of a projection for some events.
 
-    changes: the writes. undecodable: the event behind them that cannot be decoded, or None.
+    changes: the writes. undecodable: the event behind them that cannot be decoded, or None. memory: that of the track.
     """
 
-    def __init__(self, changes: Changes, undecodable: EventFailure | None) -> None:
-        self._changes, self._undecodable = changes, undecodable
+    def __init__(self, changes: Changes, undecodable: EventFailure | None, memory: Memory) -> None:
+        self._changes, self._undecodable, self._memory = changes, undecodable, memory
 
     @property
     def failed(self) -> EventFailure | None:
@@ -49,7 +49,8 @@ class ProjectionBatch:
         await self._changes.write(current_transaction("a projection"))
 
     def done(self) -> None:
-        """Do nothing: nothing is kept in memory."""
+        """Keep in memory what was written."""
+        self._changes.done(self._memory)
 
 
 class ProjectionTrack:
@@ -63,11 +64,14 @@ class ProjectionTrack:
         self.key, self.part, self.types = cursor_key(projection.name, build.number), projection.name, projection.types
         self.build = build
         self._projection, self._source, self._store = projection, source, store
+        self._memory: Memory = {}
 
     async def prepare(self, events: Sequence[LoggedEvent]) -> ProjectionBatch:
         """Decide about events, without writing. Those that tell no type are none of a codec, and passed over."""
         decoded, failed = self._decode([each for each in events if each.type])
-        return ProjectionBatch(await self._projection.content.decide(self._store, self.build.number, decoded), failed)
+        memory = self._memory
+        changes = await self._projection.content.decide(self._store, self.build.number, decoded, memory)
+        return ProjectionBatch(changes, failed, memory)
 
     async def next_due(self) -> float | None:
         """Return None: nothing is ever due."""
@@ -82,7 +86,8 @@ class ProjectionTrack:
         return await self._source.switch_to(self)
 
     def forget(self) -> None:
-        """Do nothing: nothing is kept in memory."""
+        """Drop the states in memory."""
+        self._memory = {}
 
     def _decode(self, events: Sequence[LoggedEvent]) -> tuple[list[Positioned], EventFailure | None]:
         """Return the events that the projection has functions for, up to the first that cannot be decoded."""

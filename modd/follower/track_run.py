@@ -23,8 +23,12 @@ UNSAVED = 256
 """Events without a function after which the position is written, so that a restart does not read them again."""
 
 
-LONGEST_PAUSE = 300.0
-"""Most seconds between two attempts at an event that stops a track."""
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.5, 300.0
+"""Least and most seconds between two attempts at an event that stops a track, whatever the backoff."""
+
+
+MOST_GROWTH = 50
+"""Attempts after which the pauses grow no more."""
 
 
 class TrackRun:
@@ -44,6 +48,8 @@ class TrackRun:
         """True if the track was at the end of the log, and `Track.at_end` has been called since."""
         self._pause = DoublingPause()
         self._paused_until = 0.0
+        self._is_new = True
+        """True before the first events: the process may have mended what has failed."""
 
     @property
     def is_loaded(self) -> bool:
@@ -63,7 +69,7 @@ class TrackRun:
     def seconds_to_retry(self) -> float:
         """Return the seconds until the track may be moved again after a failure; 0 if it may be moved now."""
         seconds = self._paused_until - anyio.current_time()
-        if self.failure is not None:
+        if self.failure is not None and not self._is_new:
             seconds = max(seconds, self.failure.retry_at - self._store.clock())
         return max(0.0, seconds)
 
@@ -97,6 +103,7 @@ class TrackRun:
 
     async def advance(self, events: Sequence[LoggedEvent], end: int) -> None:
         """Do events, up to a position behind which the track goes on."""
+        self._is_new = False
         types = self.track.types
         wanted = events if types is None else [each for each in events if each.type in types]
         if wanted:
@@ -158,7 +165,7 @@ class TrackRun:
         """Write what came before an event that cannot be done, and that the track stands before it."""
         earlier = self.failure
         attempts = earlier.attempts + 1 if earlier is not None and earlier.position == failed.position else 1
-        seconds = min(self._backoff(attempts), LONGEST_PAUSE)
+        seconds = min(max(self._backoff(min(attempts, MOST_GROWTH)), SHORTEST_PAUSE), LONGEST_PAUSE)
         failure = CursorFailure(failed.position, reason_of(failed.error), attempts, self._store.clock() + seconds)
         await self._commit(self._cursor.moved(failed.position - 1, failure), batch)
         text = "%s stands before event %d, and tries again in %g s"

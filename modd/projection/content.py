@@ -15,6 +15,10 @@ Positioned: TypeAlias = tuple[int, Message]
 """An event with its position in the log."""
 
 
+Memory: TypeAlias = dict[str, bytes | None]
+"""Stored states by key, None for a key without one: those that need not be read again."""
+
+
 class FailedEvent(msgspec.Struct, frozen=True):
     """An event that a function of a projection could not do.
 
@@ -42,6 +46,10 @@ class Changes(Protocol):
         """Write in the open transaction."""
         ...
 
+    def done(self, memory: Memory) -> None:
+        """Keep in memory what was written, after the commit."""
+        ...
+
 
 class ProjectionContent(Protocol):
     """The content of a projection in a store, in builds that are counted from 1."""
@@ -51,8 +59,11 @@ class ProjectionContent(Protocol):
         """The names of its tables; none for states."""
         ...
 
-    async def decide(self, store: Storage, build: int, events: Iterable[Positioned]) -> Changes:
-        """Return the writes that follow from events, which only one at a time may do for a build."""
+    async def decide(self, store: Storage, build: int, events: Iterable[Positioned], memory: Memory) -> Changes:
+        """Return the writes that follow from events, which only one at a time may do for a build.
+
+        memory: what the build has, as far as it is known.
+        """
         ...
 
     async def apply(self, store: Storage, transaction: Transaction, build: int, events: Sequence[Message]) -> None:

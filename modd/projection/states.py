@@ -17,10 +17,14 @@ from modd.errors import InvalidOption
 from modd.ports.documents import Documents
 from modd.ports.storage import Storage
 from modd.ports.transaction import Transaction
-from modd.projection.content import FailedEvent, Functions, Positioned
+from modd.projection.content import FailedEvent, Functions, Memory, Positioned
 from modd.projection.errors import UndecodableState
 
 S = TypeVar("S")
+
+
+MOST_STATES = 10_000
+"""Most states of a build that are kept in memory, besides those of a batch."""
 
 
 def space_of(projection: str, build: int) -> str:
@@ -48,6 +52,13 @@ class StateChanges:
     async def write(self, transaction: Transaction) -> None:
         """Store the states, and remove those that are None, in one call: one for each takes three times as long."""
         await self._documents.fold(self._bodies.items(), _replaced, bytes, bytes)
+
+    def done(self, memory: Memory) -> None:
+        """Keep the states in memory, up to a limit."""
+        memory.update(self._bodies)
+        if len(memory) > MOST_STATES:
+            memory.clear()
+            memory.update(self._bodies)
 
 
 class StateContent(Generic[S]):
@@ -93,7 +104,7 @@ class StateContent(Generic[S]):
         """Return a state as it is stored. Raises `modd.cqrs.Unencodable`."""
         return self._encode(state, self._decode, self._kind)
 
-    async def decide(self, store: Storage, build: int, events: Iterable[Positioned]) -> StateChanges:
+    async def decide(self, store: Storage, build: int, events: Iterable[Positioned], memory: Memory) -> StateChanges:
         """Return the states after events, up to the first that fails."""
         documents, failed = store.documents(space_of(self._projection, build)), None
         keyed = list[tuple[int, str, Any]]()
@@ -105,11 +116,18 @@ class StateContent(Generic[S]):
                 break
             if key is not None:
                 keyed.append((position, key, event))
-        bodies = await documents.get_many(dict.fromkeys(key for _, key, _ in keyed)) if keyed else {}
+        bodies = await self._bodies(documents, dict.fromkeys(key for _, key, _ in keyed), memory)
         changed = self._folded_if_possible(bodies, keyed)
         if changed is not None:
             return StateChanges(documents, changed, failed)
         return StateChanges(documents, *self._folded_singly(bodies, keyed, failed))
+
+    async def _bodies(self, documents: Documents, keys: Iterable[str], memory: Memory) -> dict[str, bytes]:
+        """Return the stored states of keys, from memory where that has them."""
+        unknown = [key for key in keys if key not in memory]
+        stored = await documents.get_many(unknown) if unknown else {}
+        known = ((key, memory[key]) for key in keys if key in memory)
+        return {**stored, **{key: body for key, body in known if body is not None}}
 
     def _folded_if_possible(
         self, bodies: Mapping[str, bytes], keyed: Iterable[tuple[int, str, Any]]

@@ -12,7 +12,7 @@ from modd.core import Message
 from modd.errors import InvalidOption
 from modd.ports.storage import Storage
 from modd.ports.transaction import Parameters, Transaction
-from modd.projection.content import FailedEvent, Functions, Positioned
+from modd.projection.content import FailedEvent, Functions, Memory, Positioned
 from modd.projection.errors import UnknownTable
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -95,6 +95,9 @@ class TableChanges:
             else:
                 await transaction.execute_many(sql, rows)
 
+    def done(self, memory: Memory) -> None:
+        """Do nothing: statements need nothing in memory."""
+
 
 class TableContent:
     """Tables that functions of an event fill.
@@ -107,7 +110,7 @@ class TableContent:
         self._projection, self._definitions, self._functions = projection, definitions, functions
         self.tables = tuple(definitions)
 
-    async def decide(self, store: Storage, build: int, events: Iterable[Positioned]) -> TableChanges:
+    async def decide(self, store: Storage, build: int, events: Iterable[Positioned], memory: Memory) -> TableChanges:
         """Return the statements for events, up to the first whose function fails."""
         return self.collect(build, events)
 

@@ -70,7 +70,7 @@ class WhenAggregate(Generic[S]):
         """Expect that exactly these events are recorded, in this order."""
         run = await self._run()
         if run.error is not None:
-            raise AssertionError(f"{_listed(events)} expected, but {_told(run.error)}") from run.error
+            raise AssertionError(f"{listed(events)} expected, but {_told(run.error)}") from run.error
         if list(run.events) != list(events):
             head = "the events differ (- expected, + recorded):"
             raise AssertionError("\n".join([head, *differing_lines(events, run.events)]))
@@ -83,7 +83,7 @@ class WhenAggregate(Generic[S]):
         """Expect that the command is rejected. reason: the exact reason; by default any."""
         run = await self._run()
         if not isinstance(run.error, CommandRejected):
-            told = _told(run.error) if run.error is not None else f"{_listed(run.events)} recorded"
+            told = _told(run.error) if run.error is not None else f"{listed(run.events)} recorded"
             raise AssertionError(f"a rejection was expected, but {told}") from run.error
         if reason not in (None, run.error.reason):
             raise AssertionError(f"the rejection {reason!r} was expected, but {_told(run.error)}") from run.error
@@ -93,7 +93,7 @@ class WhenAggregate(Generic[S]):
         run = await self._run()
         if isinstance(run.error, kind):
             return run.error
-        told = f"{_listed(run.events)} recorded" if run.error is None else _told(run.error)
+        told = f"{listed(run.events)} recorded" if run.error is None else _told(run.error)
         raise AssertionError(f"{kind.__name__} was expected, but {told}") from run.error
 
     async def then_state(self, state: S) -> None:
@@ -130,7 +130,8 @@ def differing_lines(expected: Iterable[Message], actual: Iterable[Message]) -> l
     return [line.rstrip("\n") for line in lines]
 
 
-def _listed(events: Sequence[Message]) -> str:
+def listed(events: Sequence[Message]) -> str:
+    """Return the subject of a sentence about events, with its verb."""
     if not events:
         return "no event was"
     return f"{', '.join(map(repr, events))} {'was' if len(events) == 1 else 'were'}"

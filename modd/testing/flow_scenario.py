@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -11,6 +12,7 @@ from modd.core import Message
 from modd.cqrs.intents import Command
 from modd.errors import InvalidOption
 from modd.flow import Flow, Timeout
+from modd.service import pure
 from modd.testing.aggregate_scenario import ALIKE, differing_lines
 
 S = TypeVar("S")
@@ -38,7 +40,12 @@ class FlowSituation(msgspec.Struct, Generic[S], frozen=True):
         before = self.timeouts
         if isinstance(event, Timeout):  # it comes once
             before = {name: seconds for name, seconds in before.items() if name != event.name}
+        state = flow.state if self.state is None else self.state
+        stored = flow.states.encode(state)
         step = flow.decide(self.state, event)
+        if flow.states.encode(state) != stored:
+            cure = "return a new one, such as msgspec.structs.replace(state, ...)"
+            raise AssertionError(f"the state was changed in place by the function for {event!r}; {cure}")
         if step is None:
             return FlowSituation(self.state, before)
         if step.state is None:
@@ -61,20 +68,20 @@ class FlowSituation(msgspec.Struct, Generic[S], frozen=True):
 
 
 class GivenFlow(Generic[S]):
-    """A flow and the events of the past of an instance.
+    """A flow and the events of the past of an instance; its functions run under the guard of `modd.service.pure`.
 
     flow: the flow. past: its events and timeouts, in order.
     """
 
     def __init__(self, flow: Flow[S], past: Sequence[Message | Timeout]) -> None:
-        self._flow, self._instance = flow, FlowSituation[S]()
+        self._flow, self._instance = _guarded(flow), FlowSituation[S]()
         for event in past:
-            self._instance = self._instance.after(flow, _checked_event(event))
+            self._instance = self._instance.after(self._flow, _checked_event(event))
 
     def when(self, event: Message | Timeout) -> WhenFlow[S]:
         """Set the event for the instance, or the timeout that is due: ``when(Timeout("payment"))``.
 
-        Raises `InvalidOption` for anything else, and the errors of the function for it.
+        Raises `InvalidOption` for anything else, `modd.service.ImpureCall`, and the errors of the function for it.
         """
         return WhenFlow(_checked_event(event), self._instance, self._instance.after(self._flow, _checked_event(event)))
 
@@ -144,6 +151,15 @@ class WhenFlow(Generic[S]):
         if self._after.passed_over:
             lines += (f"{self._event!r} was passed over: {self._after.passed_over}",)
         raise AssertionError("\n".join(lines))
+
+
+def _guarded(flow: Flow[S]) -> Flow[S]:
+    """Return the same flow with its functions under the guard of `pure`."""
+    guarded = copy(flow)
+    guarded.begins = {kind: pure(function) for kind, function in flow.begins.items()}
+    guarded.reacts = {kind: pure(function) for kind, function in flow.reacts.items()}
+    guarded.timeouts = {name: pure(function) for name, function in flow.timeouts.items()}
+    return guarded
 
 
 def _checked_event(event: Any) -> Message | Timeout:

@@ -1,36 +1,31 @@
-"""Given, when, then: a test of a bus that reads like a sentence."""
+"""Given, when, then: a test that reads like a sentence."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, TypeAlias, TypeVar, overload
-
-import msgspec
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, ParamSpec, TypeVar, overload
 
 from modd.aggregate import Aggregate
-from modd.concurrency.blocks import block
-from modd.core import Bus, Message, Question, answerers_in, current_origin, message_of
-from modd.cqrs.envelope import Envelope
-from modd.cqrs.stamps import Actor, Stamp, checked_stamps
+from modd.core import Bus, Message
+from modd.cqrs.stamps import Actor, Stamp
 from modd.cqrs.typed_bus import TypedBus
 from modd.errors import InvalidOption
 from modd.flow import Flow, Timeout
-from modd.journey.journey import Journey
 from modd.projection import Projection
-from modd.testing.aggregate_scenario import GivenAggregate, differing_lines
+from modd.service import Service
+from modd.testing.aggregate_scenario import GivenAggregate
+from modd.testing.bus_scenario import Given, Sending, Sent, stamps_of
 from modd.testing.flow_scenario import GivenFlow
 from modd.testing.projection_scenario import GivenProjection
-from modd.testing.stored_messages import StoredMessages, missing_of
-from modd.texts import errors_in, show
-
-E = TypeVar("E", bound=BaseException)
-
+from modd.testing.service_scenario import GivenService
 
 S = TypeVar("S")
 
 
-Sent: TypeAlias = Message | Envelope
-"""A message, or an envelope with a message for a typed bus."""
+C = TypeVar("C")
+
+
+P = ParamSpec("P")
 
 
 @overload
@@ -42,209 +37,86 @@ def given(bus: Flow[S], *messages: Message | Timeout) -> GivenFlow[S]: ...
 @overload
 def given(bus: Projection[S], *messages: Message) -> GivenProjection[S]: ...
 @overload
+def given(bus: Service[C, P], /, *model: P.args, **options: P.kwargs) -> GivenService[C]: ...
+@overload
 def given(bus: Bus | TypedBus, *messages: Sent, by: Actor | None = ..., stamps: Iterable[Stamp] = ...) -> Given: ...
-def given(bus: Any, *messages: Any, by: Actor | None = None, stamps: Iterable[Stamp] = ()) -> Any:
+def given(  # type: ignore[misc]  # a model has no argument of these names
+    bus: Any, *messages: Any, by: Any = None, stamps: Any = (), **options: Any
+) -> Any:
     """Begin a scenario: ``await given(bus, Added("a")).when(Paid()).then(Shipped("a"))``.
 
     bus: the bus to test; a typed bus that is in no other bus is tested alone, an aggregate without its middleware
-        and inline parts, in a store of its own; a flow and a projection need neither store nor ``await``.
+        and inline parts, in a store of its own; a flow and a service under the guard of `modd.service.pure`; flows,
+        services and projections are tested without ``await``.
     messages: messages that are sent first, one after another, to set up the state of the bus; for an aggregate the
-        events of its past, for a flow those of an instance, for a projection those that it has seen.
+        events of its past, for a flow the events and timeouts of an instance, for a projection the events that it has
+        seen, for a service the model that the decision rests on.
     by: the actor of these messages; None, the default, for no actor.
     stamps: further stamps for these messages; by default none.
 
     Raises:
         InvalidOption: ``bus`` is no bus, or a typed bus in another bus; ``by`` is no actor, or ``stamps`` has others.
     """
-    if isinstance(bus, (Flow, Projection)):
-        if by is not None or [*stamps]:
-            kind = type(bus).__name__.lower()
-            raise InvalidOption("by", by, f"the functions of a {kind} see no stamps; give events alone")
-        return GivenFlow(bus, messages) if isinstance(bus, Flow) else GivenProjection(bus, messages)
-    if isinstance(bus, Aggregate):
-        return GivenAggregate(bus, messages, _stamps_of(by, stamps))
-    if not isinstance(bus, (Bus, TypedBus)):
-        raise InvalidOption("bus", bus, "give the Bus or the typed bus to test: given(bus, ...)")
+    known = stamps_of(by, stamps)
+    begin = next((begin for kind, begin in SUBJECTS.items() if isinstance(bus, kind)), None)
+    if begin is None:
+        raise InvalidOption(
+            "bus", bus, "give a bus, an aggregate, a flow, a projection or a service to test: given(bus, ...)"
+        )
+    return begin(bus, messages, known, options)
+
+
+def _given_service(service: Any, model: Sequence[Any], stamps: Sequence[Stamp], options: Mapping[str, Any]) -> Any:
+    if stamps:
+        raise InvalidOption("stamps", stamps, "a service sees no stamps and no actor; give the model alone")
+    return GivenService(service, model, options)
+
+
+def _given_flow(flow: Any, past: Sequence[Any], stamps: Sequence[Stamp], options: Mapping[str, Any]) -> Any:
+    _refuse_options(options)
+    _refuse_stamps("flow", stamps)
+    return GivenFlow(flow, past)
+
+
+def _given_projection(
+    projection: Any, events: Sequence[Any], stamps: Sequence[Stamp], options: Mapping[str, Any]
+) -> Any:
+    _refuse_options(options)
+    _refuse_stamps("projection", stamps)
+    return GivenProjection(projection, events)
+
+
+def _given_aggregate(aggregate: Any, past: Sequence[Any], stamps: Sequence[Stamp], options: Mapping[str, Any]) -> Any:
+    _refuse_options(options)
+    return GivenAggregate(aggregate, past, stamps)
+
+
+def _given_bus(bus: Any, messages: Sequence[Any], stamps: Sequence[Stamp], options: Mapping[str, Any]) -> Any:
+    _refuse_options(options)
     if isinstance(bus, TypedBus) and bus.around:
         raise InvalidOption("bus", bus, f"it is in {bus.around[0]!r}; give the outermost bus, which has its events")
-    return Given(bus, _Sending(messages, _stamps_of(by, stamps)))
+    return Given(bus, Sending(messages, stamps))
 
 
-class Given:
-    """A bus and the messages that set up its state."""
-
-    def __init__(self, bus: Bus | TypedBus, setup: _Sending) -> None:
-        self._bus, self._setup = bus, setup
-
-    def when(self, *messages: Sent, by: Actor | None = None, stamps: Iterable[Stamp] = ()) -> When:
-        """Set the messages to send, one after another, up to the first that raises.
-
-        by: the actor of these messages; None, the default, for no actor.
-        stamps: further stamps for these messages; by default none.
-
-        Raises `InvalidOption` for no message, something else than an actor, or something else than stamps.
-        """
-        if not messages:
-            raise InvalidOption("messages", messages, "give the messages to send: when(Paid())")
-        return When(self._bus, self._setup, _Sending(messages, _stamps_of(by, stamps)))
+def _refuse_stamps(subject: str, stamps: Sequence[Stamp]) -> None:
+    if stamps:
+        cure = f"the functions of a {subject} see no stamps and no actor; give events alone"
+        raise InvalidOption("stamps", stamps, cure)
 
 
-class When:
-    """A scenario without its expectations: await one of the methods to run it.
-
-    The messages are sent once, by the first expectation; the following ones look at the same run. The methods raise
-    `AssertionError` with the difference and the journey of the sent messages, and say which messages are in a queue or
-    an outbox if something is missing. An error of a message that sets up the state is raised unchanged.
-    """
-
-    def __init__(self, bus: Bus | TypedBus, setup: _Sending, sending: _Sending) -> None:
-        self._bus, self._setup, self._sending = bus, setup, sending
-        self._finished: ScenarioRun | None = None
-
-    async def then(self, *messages: Message) -> Journey:
-        """Expect that the components of the bus return exactly these messages, in this order.
-
-        The events that a typed bus releases are messages that it returns. Messages of components in a bus inside count
-        only if they leave that bus. Failures do not count. Returns the journey, for further checks.
-        """
-        run = _without_error(await self._run())
-        _compare("returned", messages, run.journey.returned_messages(), run)
-        return run.journey
-
-    async def then_nothing(self) -> Journey:
-        """Expect that no component of the bus returns a message. Returns the journey."""
-        return await self.then()
-
-    async def then_left(self, *messages: Message) -> Journey:
-        """Expect that exactly these messages leave the bus, in this order. Returns the journey."""
-        run = _without_error(await self._run())
-        _compare("outbound", messages, run.outbound, run)
-        return run.journey
-
-    async def then_result(self, value: object) -> Journey:
-        """Expect that the last message has this result, from the handler of a typed bus. Returns the journey."""
-        run = _without_error(await self._run())
-        if run.answer is None or not run.answer.answered:
-            name = type(message_of(self._sending.messages[-1])).__qualname__
-            reasons = run.stored.reasons or [f"{name} was not handled"]
-            raise AssertionError("\n".join([f"{name} has no result:", *reasons]) + _story(run))
-        if run.answer.result != value:
-            actual = f"- {value!r}\n+ {run.answer.result!r}"
-            raise AssertionError(
-                f"the result differs from the expected one (- expected, + actual):\n{actual}{_story(run)}"
-            )
-        return run.journey
-
-    async def then_raises(self, kind: type[E]) -> E:
-        """Expect that an error of this type is raised to the sender, alone or in a group. Returns the first of them."""
-        run = await self._run()
-        for error in () if run.error is None else errors_in(run.error):
-            if isinstance(error, kind):
-                return error
-        if run.error is None:
-            actual = "\n".join(["nothing was raised", *run.stored.reasons])
-        else:
-            actual = f"{show(run.error)} was raised"
-        raise AssertionError(f"{kind.__name__} was expected, but {actual}{_story(run)}") from run.error
-
-    async def _run(self) -> ScenarioRun:
-        if self._finished is None:
-            with _around(self._bus) as bus:
-                self._finished = await _run_in(bus, self._setup, self._sending)
-        return self._finished
+def _refuse_options(options: Mapping[str, Any]) -> None:
+    for name, value in options.items():
+        raise InvalidOption(
+            name, value, "given takes by= and stamps=; only the model of a service may have other names"
+        )
 
 
-class _Sending(msgspec.Struct, frozen=True, eq=False):
-    """Messages to send one after another, each with these stamps."""
-
-    messages: Sequence[Sent]
-    stamps: Sequence[Stamp]
-
-    async def send(self, bus: Bus, run: ScenarioRun) -> None:
-        """Send the messages, and note the messages that leave the bus and the answer to the last one."""
-        for message in self.messages:
-            run.outbound += await _send(bus, message, self.stamps, run)
-
-
-class ScenarioRun(msgspec.Struct):
-    """The result of a scenario.
-
-    outbound: the messages that left the bus. answer: the outcome of the last message in a typed bus. error: the error
-    that was raised. stored: the messages that were put into a queue or an outbox,
-    from the setup on.
-    """
-
-    journey: Journey
-    stored: StoredMessages = msgspec.field(default_factory=StoredMessages)
-    outbound: tuple[Message, ...] = ()
-    answer: Any = None
-    error: Exception | None = None
-
-
-@block
-def _around(bus: Bus | TypedBus) -> Iterator[Bus]:
-    """Yield a bus; around a typed bus put one for the time of the block, which sees its events."""
-    if isinstance(bus, Bus):
-        yield bus
-        return
-    around = Bus([bus], name="scenario")
-    try:
-        yield around
-    finally:
-        around.remove(bus)
-
-
-async def _run_in(bus: Bus, setup: _Sending, sending: _Sending) -> ScenarioRun:
-    run = ScenarioRun(Journey(bus))
-    with bus.observe(run.stored):
-        await setup.send(bus, ScenarioRun(Journey(bus)))
-        with run.journey:
-            try:
-                await sending.send(bus, run)
-            except Exception as error:
-                run.error = error
-    return run
-
-
-async def _send(bus: Bus, sent: Any, stamps: Sequence[Stamp], run: ScenarioRun) -> tuple[Message, ...]:
-    """Send a message as `Bus.__call__` does, also in an envelope, and note the answer of a typed bus."""
-    message = message_of(sent)
-    answerers = tuple(answerers_in(bus, type(message)))
-    run.answer = None
-    if not answerers:
-        return await bus(sent, *stamps)
-    question = Question(message, sent, tuple(stamps), answerers, reports=False)
-    current_origin.set(question)
-    try:
-        return await bus(message)
-    finally:
-        question.open = False
-        run.answer, question.answer = question.answer, None
-
-
-def _stamps_of(by: Any, stamps: Any) -> tuple[Stamp, ...]:
-    if by is not None and not isinstance(by, Actor):
-        raise InvalidOption("by", by, 'give the actor: by=Actor("ada")')
-    if not isinstance(stamps, Iterable):
-        raise InvalidOption("stamps", stamps, 'give a list of stamps: stamps=[Tenant("acme")]')
-    return (*([] if by is None else [by]), *checked_stamps(tuple(stamps)))
-
-
-def _without_error(run: ScenarioRun) -> ScenarioRun:
-    if run.error is not None:
-        raise AssertionError(f"{show(run.error)} was raised; use then_raises to expect it{_story(run)}") from run.error
-    return run
-
-
-def _compare(kind: str, expected: Sequence[Message], actual: Sequence[Message], run: ScenarioRun) -> None:
-    if list(expected) == list(actual):
-        return
-    lines = differing_lines(expected, actual)
-    if missing_of(expected, actual):
-        lines += run.stored.reasons
-    head = f"the {kind} messages differ from the expected ones (- expected, + {kind}):"
-    raise AssertionError("\n".join([head, *lines]) + _story(run))
-
-
-def _story(run: ScenarioRun) -> str:
-    return f"\n\nThe journey:\n{run.journey}"
+SUBJECTS: Mapping[type, Callable[[Any, Sequence[Any], Sequence[Stamp], Mapping[str, Any]], Any]] = {
+    Service: _given_service,
+    Flow: _given_flow,
+    Projection: _given_projection,
+    Aggregate: _given_aggregate,  # before the typed bus that it is, too
+    Bus: _given_bus,
+    TypedBus: _given_bus,
+}
+"""The beginning of a scenario by the type of its subject; the first that fits counts."""

@@ -22,6 +22,9 @@ class Open:
     async def execute(self, sql: str, parameters: Any = ()) -> None:
         pass
 
+    async def execute_many(self, sql: str, rows: Any) -> int | None:
+        raise NotImplementedError
+
     async def fetch(self, sql: str, parameters: Any = ()) -> list[tuple[Any, ...]]:
         return [(sql,)]
 

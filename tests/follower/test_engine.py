@@ -8,6 +8,7 @@ import anyio
 import pytest
 
 from modd.follower.cursor import Cursors, TrackCursor
+from tests.follower.conftest import Clock
 from tests.follower.tracks import Noting, append, engine_of, loop_of, run_to_end
 
 pytestmark = pytest.mark.anyio
@@ -83,14 +84,18 @@ async def test_pages_grow_while_a_track_is_behind(store: Any) -> None:
     assert track.prepared == [256, 1024, 220]
 
 
-async def test_a_track_that_fails_stands_before_the_event_and_goes_on_when_it_can(store: Any) -> None:  # WM-64
-    track = Noting(store)
+async def test_a_track_that_fails_stands_before_the_event_and_goes_on_when_it_can(
+    timed: Any, clock: Clock
+) -> None:  # WM-64
+    store, track = timed, Noting(timed)
     track.fails_at = "bad"
     await append(store, "a", "bad", "c")
     engine = engine_of(store, track)
     async with engine.session():
         for _ in range(3):
-            await engine.advance()
+            while await engine.advance():
+                pass
+            clock.now += 0.5
         failure = (await Cursors(store).all())[track.key].failure
         assert failure is not None
         assert (failure.position, failure.reason, failure.attempts) == (2, "ValueError: no such thing", 3)

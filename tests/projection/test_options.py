@@ -126,7 +126,7 @@ async def test_statements_that_cannot_work_fail_their_event(sql: Any, parameters
 
 async def decide(projection: Projection[Any], *events: Message, store: Any = None) -> Changes:
     """Return the writes for events that are at the positions from 1 on."""
-    return await projection.content.decide(store or MemoryStore(), 1, enumerate(events, 1))
+    return await projection.content.decide(store or MemoryStore(), 1, enumerate(events, 1), {})
 
 
 async def test_braces_that_are_no_name_and_parameters_stay_as_they_are() -> None:

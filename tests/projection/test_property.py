@@ -105,11 +105,14 @@ class History:
     def start(self, number: int) -> Engine:
         """Return an engine that knows nothing of the one before it, which was killed."""
         store, version = self.stores[number % 2], VERSIONS[number]
-        projections: list[Projection[Any]] = [states_of(version)]
-        if self.kind == "sqlite":
-            projections.append(tables_of(version))
+        projections = self.projections(version)
         options = EngineOptions(3, checked_backoff("none"), 0.000_001, 0.000_001)
         return Engine(store, [ProjectionSource(each, store, log) for each in projections], options, log)
+
+    def projections(self, version: int) -> list[Projection[Any]]:
+        """Return the projections that the stores can have."""
+        states, tables = states_of(version), tables_of(version)
+        return [states, tables] if self.kind == "sqlite" else [states]
 
     async def begin(self) -> None:
         """Start the followers."""
@@ -131,7 +134,7 @@ class History:
             broken.on = not broken.on
         else:
             version = VERSIONS[value]
-            for projection in [states_of(version), *([tables_of(version)] if self.kind == "sqlite" else [])]:
+            for projection in self.projections(version):
                 source = ProjectionSource(projection, self.stores[value % 2], log)
                 builds = await Builds(self.stores[0], projection.name, projection.content).load()
                 if builds is not None and builds.newest == version:
@@ -140,7 +143,7 @@ class History:
 
     async def check(self) -> None:
         """Compare each build with the events up to its position."""
-        for projection in [states_of(1), *([tables_of(1)] if self.kind == "sqlite" else [])]:
+        for projection in self.projections(1):
             builds = await Builds(self.stores[0], projection.name, projection.content).load()
             for build in () if builds is None else builds.builds:
                 stored = await Cursors(self.stores[0]).load(cursor_key(projection.name, build.number))
@@ -165,7 +168,7 @@ class History:
             while await self.engines[2].advance():
                 pass
         await self.check()
-        for projection in [states_of(2), *([tables_of(2)] if self.kind == "sqlite" else [])]:
+        for projection in self.projections(2):
             builds = await Builds(self.stores[0], projection.name, projection.content).load()
             assert builds is not None and builds.next is None and builds.live.version == 2
             assert await self.pieces(projection, builds.live) == folded(self.events, 2)

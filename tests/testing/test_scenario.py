@@ -140,7 +140,7 @@ async def test_what_nested_buses_keep_to_themselves_does_not_count() -> None:
 
 
 def test_a_scenario_of_something_else_than_a_bus_is_an_error() -> None:
-    with pytest.raises(InvalidOption, match="give the Bus or the typed bus to test"):
+    with pytest.raises(InvalidOption, match="give a bus, an aggregate, a flow, a projection or a service to test"):
         given(A())  # type: ignore[call-overload]
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from time import time
 from typing import Annotated, Any
 
+import msgspec
 import pytest
 
 from modd import InvalidOption, Sensitive, Value
 from modd.aggregate import Rejected
 from modd.cqrs import Actor, Command, Event, Unencodable
 from modd.flow import Flow, Timeout, UnknownTimeout, WrongStep, go, timeout
+from modd.service import ImpureCall
 from modd.testing import given
 from tests.flow.orders import (
     Cancel,
@@ -166,6 +169,12 @@ class Loose(Value, frozen=True):
     content: Any = None
 
 
+class Listed(Value, frozen=True):
+    """A state with a field that can be changed in place."""
+
+    orders: list[str] = msgspec.field(default_factory=list)
+
+
 class Opened(Event):
     order: str
 
@@ -190,6 +199,25 @@ def test_a_state_that_would_not_come_back_is_found_in_the_test() -> None:
         given(flow_of(go(Loose((1,))), Loose)).when(Opened("7"))
 
 
+def test_a_state_that_is_changed_in_place_is_found_in_the_test() -> None:
+    # WM-70
+    def open_here(state: Listed, event: Opened) -> Any:
+        state.orders.append(event.order)
+        return go(state)
+
+    functions = {Opened: open_here}
+    flow = Flow("listed", state=Listed, identity="order", begins=functions)
+    with pytest.raises(AssertionError, match=r"changed in place by the function for Opened\(order='7'\); return a new"):
+        given(flow).when(Opened("7"))
+    later = Flow("later", state=Listed, identity="order", begins={OrderPlaced: keep}, reacts=functions)
+    with pytest.raises(AssertionError, match="changed in place"):
+        given(later, PLACED).when(Opened("7"))
+
+
+def keep(state: Listed, event: OrderPlaced) -> Any:
+    return go(Listed([event.order]))
+
+
 def test_errors_of_the_flow_are_raised_in_the_test() -> None:
     # WM-70
     with pytest.raises(WrongStep):
@@ -198,6 +226,16 @@ def test_errors_of_the_flow_are_raised_in_the_test() -> None:
         given(flow_of(Open("7")), Opened("7"))
     with pytest.raises(UnknownTimeout):
         given(fulfilment, PLACED).when(Timeout("paiment"))
+
+
+def test_a_function_that_is_not_pure_is_found_in_the_test() -> None:
+    # WM-50
+    def placed_now(state: int, event: Opened) -> Any:
+        return go(int(time()))
+
+    flow = Flow("impure", state=0, identity="order", begins={Opened: placed_now})
+    with pytest.raises(ImpureCall, match=r"placed_now is to be pure, and calls time\.time"):
+        given(flow).when(Opened("7"))
 
 
 @pytest.mark.parametrize("event", [OrderPlaced, "payment", None])

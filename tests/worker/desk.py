@@ -69,6 +69,9 @@ class Tx:
 
         self.later.append(add)
 
+    async def execute_many(self, sql: str, rows: Any) -> int | None:
+        raise NotImplementedError
+
     async def fetch(self, sql: str, parameters: Any = ()) -> list[tuple[Any, ...]]:
         """All rows."""
         return [(row,) for row in self._rows]

@@ -134,7 +134,7 @@ async def test_all_parts_are_one_store_without_sql(immediate: bool) -> None:
             raise ZeroDivisionError
     async with store.transaction(immediate=immediate) as tx:
         await write_everywhere(store, "a")
-        for call in (tx.execute("DELETE FROM accounts"), tx.fetch("SELECT 1")):
+        for call in (tx.execute("DELETE FROM accounts"), tx.execute_many("DELETE", []), tx.fetch("SELECT 1")):
             with pytest.raises(SqlNotSupported, match="which has no SQL; use a SqliteStore"):
                 await call
     assert (await written(store, "a"), await written(store, "dropped")) == (ALL, [])

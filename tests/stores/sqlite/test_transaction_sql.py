@@ -35,6 +35,24 @@ async def test_values_are_those_that_were_given_though_they_change_before_the_co
             assert await tx.fetch("SELECT name FROM accounts ORDER BY name") == [("a",), ("b",), ("c",)]
 
 
+async def test_a_statement_is_executed_for_many_rows_in_one_call(path: Path) -> None:
+    # WM-59
+    add = "INSERT INTO accounts VALUES (:name, :balance)"
+    async with open_store(path) as store:
+        async with store.transaction() as tx:
+            row: dict[str, Any] = {"name": "a", "balance": 1}
+            assert await tx.execute_many(add, (row for row["name"] in "abc")) is None
+            row.clear()
+        async with store.transaction(immediate=True) as tx:
+            assert await tx.execute_many("UPDATE accounts SET balance = ? WHERE name = ?", [(2, "a"), (3, "x")]) == 1
+            with pytest.raises(InvalidOption, match="64 bits"):
+                await tx.execute_many("UPDATE accounts SET balance = ?", [(2**70,)])
+            with pytest.raises(InvalidOption, match="begin and end transactions"):
+                await tx.execute_many("COMMIT", [()])
+        async with store.transaction() as tx:
+            assert await tx.fetch("SELECT name, balance FROM accounts ORDER BY name") == [("a", 2), ("b", 1), ("c", 1)]
+
+
 @both
 @pytest.mark.parametrize("sql", ["COMMIT", " begin;", "rollback TO modd", "END", "SAVEPOINT a", "release a"])
 async def test_statements_that_begin_or_end_transactions_are_refused(path: Path, sql: str, immediate: bool) -> None:
