@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from inspect import getattr_static
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -58,7 +59,8 @@ def _values_of_names(function: FunctionType) -> Iterator[Any]:
         value = function.__globals__.get(name)
         yield value
         if isinstance(value, ModuleType):
-            yield from (getattr(value, each, None) for each in _names_in(function.__code__))
+            # not by getattr, because a module may import an attribute late
+            yield from (vars(value).get(each) for each in _names_in(function.__code__))
 
 
 def _names_in(code: CodeType) -> Iterator[str]:
@@ -75,19 +77,27 @@ def _content_of(cell: Any) -> Iterator[Any]:
         return
 
 
+def plain_callable(value: Any) -> Any:
+    """Return the function in a partial, a method, or a callable that wraps another one; any other value as it is.
+
+    Attributes are looked up without running code, because values may be proxies that have every attribute.
+    """
+    seen = set[int]()
+    while id(value) not in seen:
+        seen.add(id(value))
+        if isinstance(value, (partial, MethodType)):
+            value = value.func if isinstance(value, partial) else value.__func__
+        elif not isinstance(value, type):
+            value = getattr_static(value, "__wrapped__", value)
+    return value
+
+
 def _plain_function(value: Any) -> FunctionType | None:
     """Return the function in a callable; None for a class, and for all without code."""
-    while isinstance(value, (partial, MethodType)) or hasattr(value, "__wrapped__"):
-        value = _inside(value)
+    value = plain_callable(value)
     if not isinstance(value, (FunctionType, type)) and callable(value):
-        value = getattr(type(value), "__call__", None)  # noqa: B004
+        value = getattr_static(type(value), "__call__", None)
     return value if isinstance(value, FunctionType) else None
-
-
-def _inside(value: Any) -> Any:
-    if isinstance(value, partial):
-        return value.func
-    return value.__func__ if isinstance(value, MethodType) else value.__wrapped__
 
 
 def _package_of(value: Any) -> str:

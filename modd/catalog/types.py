@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable
-from functools import partial
-from types import MethodType
+from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, ClassVar, Literal, TypeAlias, TypeVar, Union, get_origin
 
 import msgspec
 
 from modd.catalog.entries import FieldEntry, FunctionEntry, MessageEntry, StateEntry
+from modd.catalog.named_types import plain_callable
 from modd.core import Intent, Message, hints_of_fields, name_of, sensitive_fields, take_apart, wire_name
 from modd.cqrs.intents import Command, Event, Query, result_type
 from modd.texts import full_name
@@ -58,8 +58,7 @@ def names_of_types(types: Iterable[type[Message]]) -> list[str]:
 
 def first_line(value: Any) -> str:
     """Return the first line of the docstring of a function, of a class, or of the class of an object."""
-    while isinstance(value, (partial, MethodType)):
-        value = value.func if isinstance(value, partial) else value.__func__
+    value = plain_callable(value)
     owner = value if inspect.isroutine(value) or isinstance(value, type) else type(value)
     doc = vars(owner).get("__doc__") if isinstance(owner, type) else owner.__doc__
     if not isinstance(doc, str) or doc.startswith(f"{owner.__name__}("):  # as dataclasses make it
@@ -69,15 +68,15 @@ def first_line(value: Any) -> str:
 
 def has_own_fields(kind: type) -> bool:
     """Return True for a type that is made of fields, rather than a number, a text or a collection."""
-    return bool(_field_names(kind))
+    return bool(_fields_of_kind(kind))
 
 
 def fields_of_type(kind: type) -> list[FieldEntry]:
     """Describe the fields of a type."""
     hints, secret = hints_of_fields(kind), sensitive_fields(kind)
     return [
-        FieldEntry(name, type_text(hints.get(name, Any)), _is_required(kind, name), name in secret)
-        for name in _field_names(kind)
+        FieldEntry(name, type_text(hints.get(name, Any)), is_required, name in secret)
+        for name, is_required in _fields_of_kind(kind).items()
     ]
 
 
@@ -110,16 +109,13 @@ def _result_of(kind: type[Message]) -> str | None:
     return None if result is type(None) else type_text(result)
 
 
-def _field_names(kind: type) -> list[str]:
+def _fields_of_kind(kind: type) -> dict[str, bool]:
+    """Return the names of the fields of a type, each with True if it has no default."""
     if issubclass(kind, msgspec.Struct):
-        return [*kind.__struct_fields__]
-    hints = hints_of_fields(kind).items()
-    return [name for name, hint in hints if hint is not ClassVar and get_origin(hint) is not ClassVar]
-
-
-def _is_required(kind: type, name: str) -> bool:
-    if not issubclass(kind, msgspec.Struct):
-        return name not in getattr(kind, "_field_defaults", vars(kind))  # of a named tuple, of a dataclass
-    defaults = kind.__struct_defaults__
-    at = kind.__struct_fields__.index(name) - len(kind.__struct_fields__) + len(defaults)
-    return at < 0 or defaults[at] is msgspec.NODEFAULT
+        names, defaults = kind.__struct_fields__, kind.__struct_defaults__
+        every = (*[msgspec.NODEFAULT] * (len(names) - len(defaults)), *defaults)
+        return {name: default is msgspec.NODEFAULT for name, default in zip(names, every, strict=True)}
+    if is_dataclass(kind):
+        return {each.name: each.default is MISSING and each.default_factory is MISSING for each in fields(kind)}
+    annotated = [name for name, hint in hints_of_fields(kind).items() if ClassVar not in (hint, get_origin(hint))]
+    return {name: name not in getattr(kind, "_field_defaults", vars(kind)) for name in annotated}

@@ -45,6 +45,10 @@ class EventViewer:
         self._decoders: list[Decode] = [each.decode_message for each in (*codecs, Codec(ACCESS_EVENTS))]
         self._has_types = bool(codecs)
 
+    def decode(self, body: bytes) -> Message | None:
+        """Return an event; None for one that cannot be decoded."""
+        return self._decode(body, [])
+
     def view(self, body: bytes, headers: Mapping[str, str]) -> EventView:
         """View an event by its body and its headers."""
         event = None
@@ -65,15 +69,20 @@ class EventViewer:
         if self._is_raw:
             return _describe(len(body), head, **_shown(data)), None
         errors: list[Undecodable] = []
+        event = self._decode(body, errors)
+        if event is not None:
+            head = Head(wire_name(type(event)), type(event).schema_version)
+            return _describe(len(body), head, **_shown(event)), event
+        return _describe(len(body), head, note=self._explain(head, errors)), None
+
+    def _decode(self, body: bytes, errors: list[Undecodable]) -> Message | None:
+        """Return an event, or None with an error for each codec."""
         for decode in self._decoders:
             try:
-                event = decode(body)
+                return decode(body)
             except Undecodable as error:
                 errors.append(error)
-            else:
-                head = Head(wire_name(type(event)), type(event).schema_version)
-                return _describe(len(body), head, **_shown(event)), event
-        return _describe(len(body), head, note=self._explain(head, errors)), None
+        return None
 
     def _explain(self, head: Head | None, errors: Sequence[Undecodable]) -> str:
         if self._has_types and head is not None:

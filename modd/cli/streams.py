@@ -76,9 +76,12 @@ def _rows(inspector: Inspector, stream: str, after: int, end: int) -> Iterator[A
 def _view(row: Any, viewer: EventViewer, states: States | None, *, is_shown: bool) -> Iterator[EventDetails]:
     """Go on to the state after an event, and yield the event if it is shown."""
     revision, position, at, packed, body = row
+    if states is not None and not is_shown:
+        states.apply(revision, viewer.decode(body))
+        return
     view = viewer.view(body, decode_headers(packed))
+    state, note = None, ""
     if states is not None:
         states.apply(revision, view.event)
-    if is_shown:
-        state, note = (None, "") if states is None else states.view()
-        yield EventDetails(revision, position, at, view.actor, view.headers, view.content, state, note)
+        state, note = states.view()
+    yield EventDetails(revision, position, at, view.actor, view.headers, view.content, state, note)

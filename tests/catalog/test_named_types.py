@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
-from functools import partial, wraps
+from functools import cache, partial, wraps
 from typing import Any
+from unittest.mock import call
 
 import pytest
 
+from modd import middleware
 from modd.catalog.named_types import types_named_in
 from modd.cqrs import Command, Event
 from tests.catalog import messages
@@ -71,6 +74,16 @@ class Made:
         return Shipped("1")
 
 
+@cache
+def cached() -> Any:
+    """Cache it."""
+    return Shipped("1")
+
+
+def of_a_proxy() -> Any:
+    return call, OrderPlaced, middleware.Webhook
+
+
 def of_modd() -> Any:
     return types_named_in
 
@@ -90,6 +103,8 @@ def of_modd() -> Any:
         (wrapping, [OrderPlaced]),
         (Made(), [Cancelled]),
         (Made().method, [Shipped]),
+        (cached, [Shipped]),
+        (of_a_proxy, [OrderPlaced]),
         (of_modd, []),
         (len, []),
         (Made, []),
@@ -98,6 +113,12 @@ def of_modd() -> Any:
 def test_types_are_found_wherever_the_code_names_them(function: Any, found: list[type]) -> None:
     # WM-74
     assert types_named_in([function], Event) == found
+
+
+def test_nothing_is_imported_for_the_names_in_a_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(vars(middleware), "Webhook", raising=False)
+    monkeypatch.setitem(sys.modules, "httpx2", None)
+    assert types_named_in([of_a_proxy], Event) == [OrderPlaced]
 
 
 def test_only_types_derived_from_the_base_are_found_each_once() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from typing import Annotated, Any, ClassVar, Generic, Literal, NamedTuple, NewType, Optional, TypeVar, Union
 
 import pytest
@@ -36,6 +36,19 @@ class Point:
     y: Annotated[int, Sensitive] = 0
     more: list[int] = field(default_factory=list)
     origin: ClassVar[int] = 0
+
+
+@dataclass(slots=True)
+class Slotted(Point):
+    z: int = 0
+
+
+class Bare:
+    """Has annotations alone."""
+
+    x: int
+    y: int = 0
+    z: ClassVar[int] = 0
 
 
 class Pair(NamedTuple):
@@ -98,9 +111,11 @@ def test_fields_of_classes_that_are_no_messages_are_described() -> None:
     assert describe_state(Point(1)).fields == [
         FieldEntry("x", "int"),
         FieldEntry("y", "int", required=False, sensitive=True),
-        FieldEntry("more", "list[int]"),
+        FieldEntry("more", "list[int]", required=False),
     ]
     assert describe_state(Pair(1)).fields == [FieldEntry("left", "int"), FieldEntry("right", "str", required=False)]
+    assert [each.required for each in describe_state(Slotted).fields] == [True, False, False, False]
+    assert describe_state(Bare()).fields == [FieldEntry("x", "int"), FieldEntry("y", "int", required=False)]
     assert describe_state(Point).doc == "" and describe_state("text").fields == []
     assert describe_state(()).type == "tuple"
 
@@ -124,6 +139,7 @@ def test_types_that_cannot_be_found_are_told_by_their_names() -> None:
         (partial(Plain().method), "Call it."),
         (Point(1), ""),
         (Late, ""),
+        (cache(documented), "Do one thing."),
         (len, "Return the number of items in a container."),
     ],
 )
