@@ -16,7 +16,7 @@ MARK = "<!-- the help of each command -->"
 
 def command_line_page(text: str) -> str:
     """Return the page with the help of each command at its mark."""
-    return text.replace(MARK, "\n".join(section_of for tool in TOOLS for section_of in sections(tool)))
+    return text.replace(MARK, "\n".join(text for tool in TOOLS for text in sections(tool)))
 
 
 TOOLS: dict[str, tuple[str, ...]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +15,7 @@ import msgspec
 from modd import Sensitive, Value
 from modd.cqrs import Codec, Command, CommandBus, Event
 from modd.flow import End, Flow, Go, Timeout, end, go, timeout
-from modd.follower import Follower
+from modd.follower import Follower, PartStopped
 from modd.ports import Item
 from modd.projection import Projection, Rows
 from modd.stores import MemoryStore
@@ -156,10 +157,8 @@ async def standing(store: SqliteStore) -> None:
 
 async def stop(store: SqliteStore, **options: Any) -> None:
     """Have the parts go on until one of them stands."""
-    try:
+    with suppress(PartStopped):
         await following(store, backoff=lambda attempt: 1000.0, **options).catch_up()
-    except Exception as error:
-        assert type(error).__name__ == "PartStopped", error
 
 
 @cache

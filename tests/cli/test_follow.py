@@ -37,6 +37,7 @@ from tests.cli.payments import (
 )
 from tests.cli.shell import Shell
 from tests.cli.test_damage import NAME, change, check_answer
+from tests.stores.sqlite.damaged import write_damaged
 
 log = logging.getLogger("modd.follower")
 
@@ -425,6 +426,15 @@ def test_damaged_documents_are_one_line(follow: Shell, sql: str, told: str) -> N
     change(follow.path, sql)
     code, err = follow.error()
     assert code == 1 and "the file is damaged" in err and told in err, err
+
+
+@pytest.mark.parametrize("number", [number for number in range(20) if number % 10 != 9])
+def test_the_parts_of_a_damaged_file_are_told_plainly(follow: Shell, number: int) -> None:
+    # DR-61
+    write_damaged(follow.path, (content_after(bad), b""), number)
+    looks, changes = ([], ["stuck", "payment", "--json"]), (["resume", "payment", "7"], ["skip", "payment", "7"])
+    for argv in (looks, changes)[number % 2]:
+        check_answer(follow, *argv)
 
 
 def test_the_doctor_tells_of_damaged_documents(follow: Shell) -> None:
