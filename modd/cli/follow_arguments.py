@@ -47,6 +47,8 @@ class FollowArguments(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         check_texts(self.part, self.id or "", *self.ids)
         check_limit(self.limit)
+        if self.raw and self.types:
+            raise UsageError("--raw is not allowed with --types")
         if self.command == "resume" and bool(self.ids) is self.all:
             raise UsageError("resume: give either ids or --all")
         if self.command == "skip" and (self.id is None) is (self.position is None):

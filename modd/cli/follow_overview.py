@@ -15,6 +15,7 @@ from modd.cli.parts import Parts
 from modd.cli.reasons import Reasons
 from modd.errors import ModdError
 from modd.stores.sqlite.damage import Damage
+from modd.stores.sqlite.savepoint import one_state
 
 T = TypeVar("T")
 
@@ -56,7 +57,8 @@ def look_at_parts(
 ) -> T:
     """Return what a function returns for the flows and projections of a file. Raises `Damage`."""
     try:
-        return result_of(work(Parts(inspector, Reasons() if reasons is None else reasons)))
+        with one_state(inspector.connection):
+            return result_of(work(Parts(inspector, Reasons() if reasons is None else reasons)))
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Damage("a document of a flow or a projection that modd has not written") from error
     except LookupError as error:

@@ -37,7 +37,12 @@ def overview_blocks(report: FollowOverview) -> Iterable[Block]:
     if not (report.flows or report.projections):
         yield "no flows and no projections: a follower adds them when it runs for the first time"
     yield f"{amount(report.events, 'event')} in the log"
-    yield from _advice(report.advice)
+    yield from advice_blocks(report.advice)
+
+
+def advice_blocks(advice: Iterable[str]) -> Iterator[Block]:
+    """Return the blocks of advice: its lines are never broken, because users copy the commands in them."""
+    yield from (Pairs({"advice:": text}, whole=("advice:",)) for text in advice)
 
 
 def _tables(report: FollowOverview) -> Iterator[Block]:
@@ -58,7 +63,7 @@ def stuck_blocks(report: StuckList) -> Iterable[Block]:
     yield f"{len(report.instances)} of {amount(report.total, 'instance')} of {report.flow} set aside"
     if len(report.instances) < report.total:
         yield "--limit lists more"
-    yield from _advice(report.advice)
+    yield from advice_blocks(report.advice)
 
 
 def resume_blocks(report: ResumeResult) -> Iterable[Block]:
@@ -66,7 +71,7 @@ def resume_blocks(report: ResumeResult) -> Iterable[Block]:
     yield f"{report.flow}: {amount(report.done, 'instance')} resumed"
     if report.missing:
         yield f"not set aside: {', '.join(report.missing)}; give whole ids as `stuck` lists them"
-    yield from _advice(report.advice)
+    yield from advice_blocks(report.advice)
 
 
 def skip_blocks(report: SkipResult) -> Iterable[Block]:
@@ -74,7 +79,7 @@ def skip_blocks(report: SkipResult) -> Iterable[Block]:
     passed = f"the timeout {report.event}" if report.position is None else f"{report.event}, event {report.position}"
     who = report.part if report.id is None else f"{report.part}, instance {report.id}"
     yield f"{who}: {passed}, is passed over"
-    yield from _advice(report.advice)
+    yield from advice_blocks(report.advice)
 
 
 def rebuild_blocks(report: RebuildResult) -> Iterable[Block]:
@@ -156,7 +161,3 @@ def _event_of(each: Stuck) -> str:
 
 def _second(time: float) -> str:
     return format_time(round(time))
-
-
-def _advice(advice: Iterable[str]) -> Iterator[str]:
-    yield from (f"advice: {text}" for text in advice)

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from modd.cli.event_reports import EventDetails, EventList, StreamList
 from modd.cli.follow_rendering import (
+    advice_blocks,
     overview_blocks,
     rebuild_blocks,
     resume_blocks,
@@ -203,7 +204,7 @@ def _health(report: Health) -> Iterable[Block]:
         names = ("queue", "ready", "delayed", "leased", "dead", "left", "oldest ready", "oldest dead")
         yield Rows(names, [_health_row(queue) for queue in report.queues], numbers=range(1, 6))
     yield from (f"problem: {text}" for text in report.problems)
-    yield from (f"advice: {text}" for text in report.advice)
+    yield from advice_blocks(report.advice)
     yield "healthy" if report.ok else "not healthy"
 
 

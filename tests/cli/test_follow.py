@@ -35,13 +35,21 @@ from tests.cli.payments import (
     sales,
     standing,
 )
-from tests.cli.shell import Shell
+from tests.cli.shell import Shell, Terminal
 from tests.cli.test_damage import NAME, change, check_answer
 from tests.stores.sqlite.damaged import write_damaged
 
 log = logging.getLogger("modd.follower")
 
 TYPES = ("--types", "tests.cli.payments")
+
+
+COMMANDS: tuple[list[str], ...] = (
+    [],
+    ["resume", "payment", "7"],
+    ["stuck", "payment", "--json"],
+    ["skip", "payment", "7"],
+)
 
 
 @pytest.fixture
@@ -124,7 +132,7 @@ def test_instances_that_are_set_aside_are_told_with_their_reasons_and_what_to_do
     assert f"`python -m modd queue {follow.path} dead 'follower commands'`" in commands
     assert listed["commands"][0]["dead"] == 1
     out = follow.text()
-    assert "Refunded, event 4" in out and "the timeout payment" in out and "advice: payment: 2 instances" in out
+    assert "Refunded, event 4" in out and "the timeout payment" in out and "advice:  payment: 2 instances" in out
 
 
 def test_the_instances_of_a_flow_that_are_set_aside_are_listed_with_their_whole_reasons(follow: Shell) -> None:
@@ -141,6 +149,18 @@ def test_the_instances_of_a_flow_that_are_set_aside_are_listed_with_their_whole_
     assert "1, no more" in out and "2 of 2 instances of payment set aside" in out
     limited = follow.text("stuck", "payment", "--limit", "1")
     assert "1 of 2 instances" in limited and "--limit lists more" in limited and "late" not in limited
+
+
+def test_commands_to_copy_are_never_broken(follow: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    # WM-73
+    follow.path.write_bytes(content_after(bad))
+    out = Terminal()
+    with monkeypatch.context() as there:
+        there.setattr("sys.stdout", out)
+        there.setenv("COLUMNS", "60")
+        assert follow.run()[0] == follow.run("stuck", "payment")[0] == 0
+    assert f"`python -m modd follow {follow.path} stuck payment`" in out.getvalue()
+    assert f"`python -m modd follow {follow.path} resume payment --all`" in out.getvalue()
 
 
 def test_the_next_attempt_of_an_instance_is_told(follow: Shell) -> None:
@@ -344,6 +364,8 @@ def test_a_file_of_the_first_version_of_the_schema_has_none(follow: Shell) -> No
         (["stuck", "x\udc80"], 2, r"x\udc80: give names and ids in UTF-8"),
         (["stuck", "payment", "--limit", "0"], 2, "--limit 0"),
         (["stuck", "payment", "--raw", *TYPES], 2, "not allowed with"),
+        (["--raw", "stuck", "payment", *TYPES], 2, "--raw is not allowed with --types"),
+        (["--unknown"], 2, "unrecognized arguments: --unknown"),
         (["stuck"], 2, "required: FLOW"),
         (["stuck", "payment", "--types", "tests.cli.payments:nothing"], 2, "name one"),
         (["resume", "payment"], 2, "resume: give either ids or --all"),
@@ -432,8 +454,7 @@ def test_damaged_documents_are_one_line(follow: Shell, sql: str, told: str) -> N
 def test_the_parts_of_a_damaged_file_are_told_plainly(follow: Shell, number: int) -> None:
     # DR-61
     write_damaged(follow.path, (content_after(bad), b""), number)
-    looks, changes = ([], ["stuck", "payment", "--json"]), (["resume", "payment", "7"], ["skip", "payment", "7"])
-    for argv in (looks, changes)[number % 2]:
+    for argv in COMMANDS[number % 2 :: 2]:
         check_answer(follow, *argv)
 
 
