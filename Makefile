@@ -66,14 +66,15 @@ proof: .venv/.dev
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target proof-properties proof-store
 
 # The property tests with many more examples. Each test goes to the next process that is free.
-PROPERTIES = tests/core/test_property.py tests/aggregate/test_property.py tests/projection/test_property.py $(wildcard tests/stores/memory/test_*_property.py tests/stores/sqlite/test_*_property.py)
+PROPERTIES = $(wildcard tests/*/test_property.py tests/stores/memory/test_*_property.py tests/stores/sqlite/test_*_property.py)
 proof-properties: .venv/.dev
 	MODD_PROFILE=long $(LONG) --numprocesses $(ONE_MORE) --dist load --maxschedchunk 1 --max-worker-restart 0 $(PROPERTIES)
 
 # Durability: processes killed at every step, power lost at any moment, faults of the disk. It prints the number of each.
 proof-store: .venv/.dev
 	MODD_PROOF_KILLS=1000 MODD_PROOF_MOMENTS=200 MODD_PROOF_ASKED=200 MODD_PROOF_ITEMS=20000 MODD_PROOF_SIGTERMS=200 \
-	MODD_PROOF_STATES=20000 MODD_PROOF_FAULTS=1000000 MODD_PROOF_AGGREGATES=300 $(LONG) -s tests/proofs
+	MODD_PROOF_STATES=20000 MODD_PROOF_FAULTS=1000000 MODD_PROOF_AGGREGATES=300 \
+	MODD_PROOF_FLOW_KILLS=300 MODD_PROOF_FLOW_MOMENTS=500 $(LONG) -s tests/proofs
 
 # Format the code, and apply the fixes of the linter.
 format: .venv/.dev

@@ -18,6 +18,7 @@ PACKAGES = (
     ".service",
     ".middleware",
     ".flow",
+    ".projection",
     ".parts",
     ".ports",
     ".stores",

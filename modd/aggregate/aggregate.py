@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from time import time
 from typing import Any, ClassVar, Generic, TypedDict, TypeVar, Unpack, overload
 
@@ -123,7 +124,7 @@ class Aggregate(TypedBus, Generic[S]):
         *,
         state: type[S],
         commands: Mapping[Any, Any] | Iterable[On[S]],
-        events: Mapping[Any, Callable[[S, Any], S]] | Iterable[Callable[[S, Any], S]],
+        events: Mapping[Any, Callable[[S, Any], S]] | Sequence[Callable[[S, Any], S]],
         **options: Unpack[AggregateOptions],
     ) -> None: ...
     @overload
@@ -133,7 +134,7 @@ class Aggregate(TypedBus, Generic[S]):
         *,
         state: S,
         commands: Mapping[Any, Any] | Iterable[On[S]],
-        events: Mapping[Any, Callable[[S, Any], S]] | Iterable[Callable[[S, Any], S]],
+        events: Mapping[Any, Callable[[S, Any], S]] | Sequence[Callable[[S, Any], S]],
         **options: Unpack[AggregateOptions],
     ) -> None: ...
     @overload
@@ -197,7 +198,7 @@ class Aggregate(TypedBus, Generic[S]):
         known = checked_resources(resources)
         self._chains = {kind: Chain(name, chain, known, self._ask_around) for kind, chain in chains.items()}
         for kind, chain in self._chains.items():
-            self.add_handler(kind, CommandHandler(chain, self._recorder))
+            self.add_handler(kind, partial(self._recorder.handle, chain), chain.name)
 
     def _find_instances(
         self, identity: Any, boundary: Any, tags: Any, commands: list[type], snapshots: Snapshots[S]
@@ -340,21 +341,6 @@ def _enveloped(command: Any, stamps: Iterable[Stamp]) -> Envelope[Any]:
     """Return an envelope of its own for a command, or for the command in an envelope."""
     earlier = command.flush() if isinstance(command, Envelope) else ()
     return Envelope(message_of(command), *earlier, *stamps)
-
-
-class CommandHandler:
-    """The handler of a type of command.
-
-    chain: its functions. recorder: records its events.
-    """
-
-    def __init__(self, chain: Chain, recorder: DecisionRecorder[Any]) -> None:
-        self.name = chain.name
-        self._chain, self._recorder = chain, recorder
-
-    async def __call__(self, envelope: Envelope[Any]) -> Any:
-        """Handle a command, and return its result."""
-        return await self._recorder.handle(self._chain, envelope)
 
 
 def _rejections_flow_on(aggregate: Part) -> bool:

@@ -42,6 +42,7 @@ class Boundaries(Generic[S]):
     """
 
     trusts_memory: ClassVar[bool] = False  # events of others may match, and own events may not
+    snapshots: ClassVar[None] = None
 
     def __init__(
         self,
@@ -77,10 +78,6 @@ class Boundaries(Generic[S]):
     async def append(self, place: Boundary, revision: Revision[S], items: Sequence[Item]) -> None:
         """Record events if none that matches has come since. Raises `QueryConflict`, perhaps at the commit."""
         await self._events.append_where(self._name, items, place.query, revision.position)
-
-    async def save_snapshot(self, place: Boundary, revision: Revision[S]) -> Revision[S]:
-        """Return the revision: boundaries have no snapshots."""
-        return revision
 
     def _apply(self, state: S, body: bytes) -> S:
         """Return the state after an event; one of another aggregate, without a function here, changes nothing."""

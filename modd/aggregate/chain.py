@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from inspect import isawaitable
 from typing import Any, Concatenate, Generic, TypeVar
 
 import msgspec
@@ -15,6 +16,7 @@ from modd.aggregate.step import Step
 from modd.core import Message, name_of, wire_name
 from modd.cqrs.arguments import Ask, Resources
 from modd.cqrs.envelope import Envelope
+from modd.cqrs.errors import Forbidden
 from modd.errors import InvalidOption
 from modd.texts import escape_control
 
@@ -45,6 +47,19 @@ def on(kind: type[C], *chain: Callable[Concatenate[Instance[S], C, ...], Any]) -
     return On(kind, chain)
 
 
+class Decision(msgspec.Struct, Generic[S], frozen=True):
+    """The outcome of a chain.
+
+    instance: the instance. events: the events to record; none for a rejection. result: that of the command.
+    rejection: the rejection, or the denial of access; None for none.
+    """
+
+    instance: Instance[S]
+    events: Sequence[Message] = ()
+    result: Any = None
+    rejection: CommandRejected | Forbidden | None = None
+
+
 class Chain:
     """The functions that decide about a type of command.
 
@@ -62,48 +77,45 @@ class Chain:
         """The name of the last function."""
         return self.steps[-1].name
 
-    async def decide(self, instance: Instance[Any], envelope: Envelope[Any]) -> Any:
-        """Run the functions, and return the result of the last. Raises `CommandRejected`, and the errors of these.
+    async def decide(
+        self, instance: Instance[Any], envelope: Envelope[Any], steps: Sequence[Step] = ()
+    ) -> Decision[Any]:
+        """Run the functions, and return what they decide. Raises their errors, but for a rejection.
 
-        The events are in the instance, which is closed.
+        steps: those of the steps that are to run; by default all, and the instance is closed then.
         """
-        step, marks = self.steps[0], list[Mark]()
+        command, marks, start = envelope.message, list[Mark](), len(envelope.noted)
+        step, kind = self.steps[0], type(command)
         try:
-            for step in self.steps:
-                mark = step.begin(instance, envelope)
-                if mark.pending is not None:
-                    await step.finish(mark, instance)
+            for step in steps or self.steps:
+                mark = Mark(step.name, kind, step.is_last)
+                call = step.plain
+                returned = step.call(instance, envelope, mark) if call is None else call(instance, command, mark)
+                if returned is not None and isawaitable(returned):
+                    returned = await returned
+                mark.is_over = True
+                if returned is not None or not mark.passes:
+                    step.conclude(mark, returned, instance)
                 marks.append(mark)
         except CommandRejected as error:
-            raise self._rejection(error, instance, envelope) from error
+            envelope.drop_events(start)
+            return Decision(instance, rejection=self._rejection(error, instance, envelope))
         except Exception as error:
             self._note(error, step, instance, envelope)
             raise
         finally:
-            instance.close()
+            if not steps:
+                instance.close()
         for mark in marks:
             if mark.misuse is not None:  # by another function, after its own has ended
                 raise mark.misuse
-        return marks[-1].result
-
-    async def find_rejection(
-        self, step: Step, instance: Instance[Any], envelope: Envelope[Any]
-    ) -> CommandRejected | None:
-        """Run one function, and return its rejection. Raises its error."""
-        try:
-            mark = step.begin(instance, envelope)
-            if mark.pending is not None:
-                await step.finish(mark, instance)
-        except CommandRejected as error:
-            return error
-        except Exception as error:
-            self._note(error, step, instance, envelope)
-            raise
-        return None
+        return Decision(instance, instance.published, mark.result)
 
     def _rejection(self, error: CommandRejected, instance: Instance[Any], envelope: Envelope[Any]) -> CommandRejected:
         """Return a rejection with all its fields."""
-        return CommandRejected(error.reason, wire_name(type(envelope.message)), self._aggregate, instance.id)
+        rejection = CommandRejected(error.reason, wire_name(type(envelope.message)), self._aggregate, instance.id)
+        rejection.__cause__ = error
+        return rejection
 
     def _note(self, error: Exception, step: Step, instance: Instance[Any], envelope: Envelope[Any]) -> None:
         """Note on an error where it was raised."""

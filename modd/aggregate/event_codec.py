@@ -40,7 +40,10 @@ class EventCodec:
         inherited = cause.inherited() if cause.noted else []
         if inherited:
             common |= headers_of(inherited)
-        items = [Item(self._encode(each), {ID: f"{id}#{at}", **common}) for at, each in enumerate(events, 1)]
+        items: list[Item] = []
+        for number, event in enumerate(events, 1):
+            codec = self._access if isinstance(event, ACCESS_EVENTS) else self._codec
+            items.append(Item(codec.encode_message(event), {ID: f"{id}#{number}", **common}))
         return items if self._tags is None else [*map(self._tag, items, events)]
 
     def decode_any(self, body: bytes) -> Message:
@@ -58,10 +61,6 @@ class EventCodec:
         if isinstance(tags, str) or not isinstance(tags, Iterable):
             raise InvalidOption("tags", tags, f"give a list of texts for {type(event).__qualname__}")
         return Item(item.body, {**item.headers, TYPE_HEADER: wire_name(type(event))}, tags=tuple(tags))
-
-    def _encode(self, event: Message) -> bytes:
-        codec = self._access if isinstance(event, ACCESS_EVENTS) else self._codec
-        return codec.encode_message(event)
 
 
 def headers_of(stamps: Iterable[Stamp]) -> dict[str, str]:

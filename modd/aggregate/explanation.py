@@ -46,11 +46,12 @@ async def explain(chain: Chain, instance: Instance[Any], envelope: Envelope[Any]
             if step is chain.steps[-1] and found:
                 break
             try:
-                rejection = await chain.find_rejection(step, instance, envelope)
+                decision = await chain.decide(instance, envelope, [step])
             except Exception:
                 if not found:
                     raise
             else:
+                rejection: Any = decision.rejection
                 found += [] if rejection is None else [(rejection.reason, step.name)]
     finally:
         instance.close()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Generic, TypeVar
 
+import msgspec
+
 from modd.aggregate.access import ACCESS_EVENTS, Authorized, Ownership, OwnershipTransferred, checked_words
 from modd.aggregate.fold import Fold
 from modd.core import Message
@@ -13,7 +15,7 @@ from modd.errors import InvalidOption
 S = TypeVar("S")
 
 
-class Instance(Generic[S]):
+class Instance(msgspec.Struct, Generic[S], eq=False):
     """An instance of an aggregate, as the functions of a chain decide about it, or as `Aggregate.get` returns it.
 
     aggregate: the name of the aggregate.
@@ -23,17 +25,19 @@ class Instance(Generic[S]):
     ownership: its owner, and the commands that are open to others.
     at: the time of the decision, in seconds since 1970: the same for the whole chain.
     fold: the event functions.
+    published: the events that this decision has published, in order.
+    is_open: False when the command is over, and for an instance that was read.
     """
 
-    __slots__ = ("_fold", "_is_open", "_stored", "aggregate", "at", "id", "ownership", "published", "state")
-
-    def __init__(
-        self, aggregate: str, id: str, state: S, stored: int, ownership: Ownership, at: float, fold: Fold[S]
-    ) -> None:
-        self.aggregate, self.id, self.state, self.ownership, self.at = aggregate, id, state, ownership, at
-        self._stored, self._fold, self._is_open = stored, fold, True
-        self.published: list[Message] = []
-        """The events that this decision has published, in order."""
+    aggregate: str
+    id: str
+    state: S
+    stored: int
+    ownership: Ownership
+    at: float
+    fold: Fold[S]
+    published: list[Message] = []
+    is_open: bool = True
 
     def __repr__(self) -> str:
         return f"<Instance of {self.aggregate}/{self.id} at revision {self.revision}>"
@@ -46,11 +50,11 @@ class Instance(Generic[S]):
     @property
     def revision(self) -> int:
         """The number of its events, with those that are published and not yet stored."""
-        return self._stored + len(self.published)
+        return self.stored + len(self.published)
 
     def exists(self) -> bool:
         """Return True if events of it are stored."""
-        return self._stored > 0
+        return self.stored > 0
 
     def publish(self, *events: Message) -> None:
         """Publish events: the state changes at once; they are recorded together when the command is done.
@@ -58,14 +62,14 @@ class Instance(Generic[S]):
         Raises `UnknownEvent` for an event without a function, `WrongState` if a function returns no state, and
         `InvalidOption` when the command is over, and for an instance that was read.
         """
-        if not self._is_open:
+        if not self.is_open:
             cure = f"{self!r} is read only: its command is over, or it was read; dispatch a command"
             raise InvalidOption("publish", type(next(iter(events), self)), cure)
         for event in events:
             if isinstance(event, ACCESS_EVENTS):
                 self.ownership = self.ownership.after(event)
             else:
-                self.state = self._fold.apply(self.state, event)
+                self.state = self.fold.apply(self.state, event)
             self.published.append(event)
 
     def transfer_ownership(self, to: str) -> None:
@@ -83,4 +87,4 @@ class Instance(Generic[S]):
 
     def close(self) -> None:
         """Refuse further events: the command is over."""
-        self._is_open = False
+        self.is_open = False

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from weakref import WeakKeyDictionary, WeakValueDictionary
+from weakref import WeakKeyDictionary
 
 from modd.concurrency.blocks import async_block
-from modd.core import Gate, hold
+from modd.core import Gate, Turn, hold, hold_if_free
 from modd.errors import Deadlock
 from modd.ports.transaction import Transaction
 
@@ -15,19 +15,21 @@ from modd.ports.transaction import Transaction
 class Lines:
     """The lines of an aggregate, by stream.
 
-    name: the name of the aggregate.
-
     In a transaction a command keeps its place until that is over, because nobody else sees its events before. In an
     immediate one it passes by those before it, because they cannot record anything until that is over.
     """
 
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._gates: WeakValueDictionary[str, Gate] = WeakValueDictionary()
+    def __init__(self) -> None:
+        self._gates: dict[str, Gate] = {}
+        """The gates of the streams whose line somebody holds: a gate removes itself when nobody is left."""
         self._in_transactions: WeakKeyDictionary[Transaction, set[str]] = WeakKeyDictionary()
         """The streams whose line a transaction holds up."""
         self._in_chains: WeakKeyDictionary[Transaction, list[str]] = WeakKeyDictionary()
         """The streams about which a transaction decides now, a decision within a decision included."""
+
+    def enter_free(self, stream: str) -> Turn | None:
+        """Enter a line in which nobody is, outside of a transaction, and return the place for `let_go`; else None."""
+        return hold_if_free(stream, self._gates)
 
     def enter(self, stream: str, transaction: Transaction | None) -> AbstractAsyncContextManager[None]:
         """Return a block that waits for the commands before, and keeps others waiting while it lasts.
@@ -40,8 +42,8 @@ class Lines:
     async def _enter_in(self, stream: str, transaction: Transaction) -> AsyncIterator[None]:
         deciding = self._in_chains.setdefault(transaction, [])
         if stream in deciding:
-            raise Deadlock([self._name_of(each) for each in deciding[deciding.index(stream) :]])
-        if is_deferred(transaction) or self.gate_of(stream).holder is None:
+            raise Deadlock(deciding[deciding.index(stream) :])
+        if is_deferred(transaction) or stream not in self._gates:
             await self._wait(stream, transaction)
         deciding.append(stream)
         try:
@@ -58,12 +60,9 @@ class Lines:
             transaction.on_end(stack.aclose)
 
     def gate_of(self, stream: str) -> Gate:
-        """Return the gate of a stream's line, which is forgotten when nobody needs it."""
+        """Return the gate of a stream's line, to be held at once."""
         gate = self._gates.get(stream)
-        return self._gates.setdefault(stream, Gate(self._name_of(stream))) if gate is None else gate
-
-    def _name_of(self, stream: str) -> str:
-        return f"{self._name} {stream!r}"
+        return self._gates.setdefault(stream, Gate(stream, None, self._gates, stream)) if gate is None else gate
 
 
 def is_deferred(transaction: Transaction) -> bool:

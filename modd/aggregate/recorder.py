@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import nullcontext
 from functools import partial
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 import msgspec
 
 from modd.aggregate.access import AccessRules
-from modd.aggregate.chain import Chain
+from modd.aggregate.chain import Chain, Decision
 from modd.aggregate.errors import CommandRejected
 from modd.aggregate.event_codec import EventCodec
 from modd.aggregate.fold import Fold
@@ -19,14 +19,15 @@ from modd.aggregate.inline import Inline
 from modd.aggregate.instance import Instance
 from modd.aggregate.lines import Lines, is_deferred
 from modd.aggregate.revision import Revision, RevisionCache
-from modd.core import Message
+from modd.aggregate.snapshots import Snapshots
+from modd.core import Message, let_go
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import Forbidden
 from modd.cqrs.intents import result_type
 from modd.cqrs.stamps import Actor, Duplicate, Received
 from modd.ports.errors import AlreadyHandled, Conflict
 from modd.ports.items import Item
-from modd.ports.transaction import Transaction, usable_transaction
+from modd.ports.transaction import Transaction, open_transaction, usable_transaction
 from modd.texts import escape_control
 
 S = TypeVar("S")
@@ -41,6 +42,11 @@ class Instances(Protocol):
 
     trusts_memory: ClassVar[bool]
 
+    @property
+    def snapshots(self) -> Snapshots[Any] | None:
+        """The snapshots of the instances; None without."""
+        ...
+
     def place_of(self, envelope: Envelope[Any]) -> Any:
         """Return the place of the instance that a command is for."""
         ...
@@ -49,30 +55,9 @@ class Instances(Protocol):
         """Return the latest revision. since: a revision from which to go on."""
         ...
 
-    async def append(self, place: Any, revision: Revision[Any], items: Sequence[Item]) -> None:
+    def append(self, place: Any, revision: Revision[Any], items: Sequence[Item]) -> Awaitable[object]:
         """Record events behind a revision. Raises `Conflict`."""
         ...
-
-    async def save_snapshot(self, place: Any, revision: Revision[Any]) -> Revision[Any]:
-        """Save a snapshot if it is time, and return the revision with its number."""
-        ...
-
-
-class Decision(msgspec.Struct, Generic[S], frozen=True):
-    """The outcome of a chain.
-
-    instance: the instance, with the events that were published. result: that of the command. rejection: the rejection,
-    or the denial of access; None for none.
-    """
-
-    instance: Instance[S]
-    result: Any = None
-    rejection: CommandRejected | Forbidden | None = None
-
-    @property
-    def events(self) -> Sequence[Message]:
-        """The events to record; none for a rejection."""
-        return self.instance.published if self.rejection is None else ()
 
 
 class DecisionRecorder(Generic[S]):
@@ -98,8 +83,8 @@ class DecisionRecorder(Generic[S]):
     ) -> None:
         self._name, self._instances, self._fold, self._codec = name, instances, fold, codec
         self._store, self._access, self._inline = store, access, inline
-        self._cache, self._attempts = cache, attempts
-        self._lines = Lines(name)
+        self._cache, self._attempts, self._snapshots = cache, attempts, instances.snapshots
+        self._lines = Lines()
         self._log = logging.getLogger(f"modd.{name}")
 
     async def handle(self, chain: Chain, envelope: Envelope[Any]) -> Any:
@@ -108,15 +93,18 @@ class DecisionRecorder(Generic[S]):
         A rejection of a command from a queue is an end: it is released as `Rejected`. Raises `CommandRejected` for any
         other, `Forbidden`, `Conflict`, and the errors of the chain.
         """
-        start = len(envelope.noted)
+        start, place = len(envelope.noted), self._instances.place_of(envelope)
+        transaction = None if open_transaction.get() is None else self._transaction()
+        turn = self._lines.enter_free(place.name) if transaction is None else None
         try:
-            return await self._handle(chain, envelope)
+            if turn is not None:
+                return await self._decide_and_record(chain, envelope, place, None)
+            async with self._lines.enter(place.name, transaction):
+                return await self._decide_and_record(chain, envelope, place, transaction)
         except CommandRejected as rejection:
             if not (envelope.noted and envelope.has(Received)):
                 raise
-            text = f"{rejection.command} of {self._name}/{rejection.id}: {rejection.reason}"
-            self._log.info("%s", escape_control(text))
-            envelope.emit(rejection.rejected)
+            self._release(rejection, envelope)
         except AlreadyHandled as error:
             if error.id != self._inbox_id(envelope):
                 raise
@@ -124,25 +112,34 @@ class DecisionRecorder(Generic[S]):
                 raise AlreadyHandled(envelope.id) from error
             envelope.drop_events(start)
             envelope.add(Duplicate())
+        finally:
+            if turn is not None:
+                let_go(turn)
         return None
 
-    async def _handle(self, chain: Chain, envelope: Envelope[Any]) -> Any:
-        place = self._instances.place_of(envelope)
-        transaction = self._transaction()
-        async with self._lines.enter(place.name, transaction):
-            await self._check_id(envelope, transaction)
-            return await self._decide_and_record(chain, envelope, place, transaction)
+    def _release(self, rejection: CommandRejected, envelope: Envelope[Any]) -> None:
+        text = f"{rejection.command} of {self._name}/{rejection.id}: {rejection.reason}"
+        self._log.info("%s", escape_control(text))
+        envelope.emit(rejection.rejected)
 
     async def _decide_and_record(
         self, chain: Chain, envelope: Envelope[Any], place: Any, transaction: Transaction | None
     ) -> Any:
         """Decide until the events are recorded: anew after a conflict, for which somebody else was faster."""
-        revision, is_fresh = await self._latest(place, transaction)
+        if envelope.has_own_id:
+            await self._check_id(envelope, transaction)
+        revision, is_fresh = None, False
+        if transaction is None and self._instances.trusts_memory:  # as `_latest`, whose call takes longer than the rest
+            revision = self._cache.get(place.name)
+        if revision is None:
+            revision, is_fresh = await self._latest(place, transaction)
         attempts, start = self._attempts, len(envelope.noted)
         while True:
             if len(envelope.noted) > start:
                 envelope.drop_events(start)  # those that an earlier decision has emitted
-            decision = await self._decide(chain, envelope, place, revision)
+            instance = self.instance(place, revision, envelope.bus.clock())
+            denial = None if self._access is None else self._denial(envelope, instance)
+            decision = denial or await chain.decide(instance, envelope)
             if not (decision.events or is_fresh):  # look if a rejection, or a command without effect, still stands
                 before, is_fresh = revision, True
                 revision = await self._instances.load(place, before)
@@ -159,19 +156,15 @@ class DecisionRecorder(Generic[S]):
             else:
                 return decision.result
 
-    async def _decide(self, chain: Chain, envelope: Envelope[Any], place: Any, revision: Revision[S]) -> Decision[S]:
-        """Return the decision for a revision; a rejection, and a denial, are raised when they are recorded."""
-        instance, start = self.instance(place, revision, envelope.bus.clock()), len(envelope.noted)
+    def _denial(self, envelope: Envelope[Any], instance: Instance[S]) -> Decision[S] | None:
+        """Return the decision that denies access; None if the sender may give the command."""
+        assert self._access is not None
         try:
-            if self._access is not None:
-                self._access.check(envelope, revision.ownership, place.id)
+            self._access.check(envelope, instance.ownership, instance.id)
         except Forbidden as denial:
+            instance.close()
             return Decision(instance, rejection=denial)
-        try:
-            return Decision(instance, await chain.decide(instance, envelope))
-        except CommandRejected as rejection:
-            envelope.drop_events(start)
-            return Decision(instance, rejection=rejection)
+        return None
 
     async def record(self, envelope: Envelope[Any], events: Sequence[Message]) -> None:
         """Record events for the instance of a command, without a decision. Raises `UnknownEvent`, `Conflict`."""
@@ -181,7 +174,7 @@ class DecisionRecorder(Generic[S]):
         instance.publish(*events)
         if events:
             await self._instances.append(place, revision, self._codec.items(events, envelope))
-            await self._keep(place, self._after(revision, Decision(instance), envelope), self._transaction())
+            await self._keep(place, self._after(revision, Decision(instance, events), envelope), self._transaction())
 
     async def read(self, envelope: Envelope[Any], at: float) -> Instance[S]:
         """Return the instance that a command is for, for reading. at: the time of reading."""
@@ -230,7 +223,8 @@ class DecisionRecorder(Generic[S]):
     ) -> None:
         """Record the events of a decision, and the id of its command. Raises `Conflict`, and a rejection."""
         if decision.rejection is not None:
-            await self._check_id(envelope, transaction)  # it may rest on what the same command has done elsewhere
+            if envelope.has_own_id:  # it may rest on what the same command has done elsewhere
+                await self._check_id(envelope, transaction)
             raise decision.rejection
         events = decision.events
         items = self._codec.items(events, envelope) if events else ()
@@ -247,10 +241,9 @@ class DecisionRecorder(Generic[S]):
 
     async def _check_id(self, envelope: Envelope[Any], transaction: Transaction | None) -> None:
         """Raise `AlreadyHandled` if a command under the id of this one was handled, be it in the open transaction."""
-        if envelope.has_own_id:
-            id = self._inbox_id(envelope)
-            if (transaction is not None and (self, id) in transaction.local) or await self._store.inbox.has(id):
-                raise AlreadyHandled(id)
+        id = self._inbox_id(envelope)
+        if (transaction is not None and (self, id) in transaction.local) or await self._store.inbox.has(id):
+            raise AlreadyHandled(id)
 
     async def _record_all(
         self, envelope: Envelope[Any], place: Any, revision: Revision[S], events: Sequence[Message], items: Any
@@ -276,14 +269,13 @@ class DecisionRecorder(Generic[S]):
     async def _keep(self, place: Any, revision: Revision[S], transaction: Transaction | None) -> None:
         """Keep a revision for the next command; in a transaction for its own commands, and after its commit for all."""
         if transaction is None:
-            await self._publish(place, revision)
+            if self._snapshots is not None and self._snapshots.is_due(revision):
+                revision = await self._snapshots.save(place.name, revision)
+            self._cache.put(place.name, revision)
         else:
             transaction.local[self, place.name] = revision
             self._cache.drop(place.name)  # whether the commit fails is not known here, nor why
-            transaction.on_commit(partial(self._publish, place, revision))
-
-    async def _publish(self, place: Any, revision: Revision[S]) -> None:
-        self._cache.put(place.name, await self._instances.save_snapshot(place, revision))
+            transaction.on_commit(partial(self._keep, place, revision, None))
 
     async def _latest(self, place: Any, transaction: Transaction | None) -> tuple[Revision[S], bool]:
         """Return the latest revision that is at hand, and True if nothing later can be in the store."""

@@ -62,13 +62,12 @@ class Snapshots(Generic[S]):
             return initial
         return initial if loaded is None else loaded
 
-    async def save_when_due(self, stream: str, revision: Revision[S]) -> Revision[S]:
-        """Save a snapshot if enough events have come since the last one; a failure is logged.
+    def is_due(self, revision: Revision[S]) -> bool:
+        """Return True if enough events have come since the last snapshot."""
+        return bool(self._every) and revision.number - revision.snapshot >= self._every
 
-        Returns the revision, with the number of its snapshot.
-        """
-        if not self._every or revision.number - revision.snapshot < self._every:
-            return revision
+    async def save(self, stream: str, revision: Revision[S]) -> Revision[S]:
+        """Save a snapshot, and return the revision with its number; a failure is logged."""
         try:
             body = msgspec.json.encode({"state": revision.state, "ownership": revision.ownership})
             if self._read(body)[0] != revision.state:

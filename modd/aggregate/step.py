@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
 from modd.aggregate.errors import CommandRejected, MisusedMark
@@ -36,8 +36,8 @@ class Step:
     """
 
     def __init__(self, function: Any, is_last: bool, resources: Resources, ask: Ask) -> None:
-        self.name = name_of(function)
-        self._function, self._is_last = function, is_last
+        self.name, self.is_last = name_of(function), is_last
+        self._function = function
         more = _chain_parameters(self.name, function)[2:]
         self._marks = [each for each in more if _is_mark(function, each)]
         """The parameters for the mark."""
@@ -45,31 +45,19 @@ class Step:
         self._arguments = [find_argument(self.name, function, each, resources, ask) for each in others]
         self._arguments = [each for each in self._arguments if not each.is_default]
         self._factories = factories_of(self._arguments)
+        is_third = self._marks == more[:1] and bool(more) and more[0].kind is not inspect.Parameter.KEYWORD_ONLY
+        self.plain: Callable[[Instance[Any], Any, Mark], Any] | None = None
+        """The function itself, if it takes an instance, a command and a mark, and nothing else."""
+        if is_third and not self._arguments:
+            self.plain = function
 
-    def begin(self, instance: Instance[Any], envelope: Envelope[Any]) -> Mark:
-        """Call the function, and return its mark; one that is to be awaited has a ``pending`` call for `finish`.
-
-        Raises `CommandRejected`, `MisusedMark`, and the error of the function.
-        """
-        mark = Mark(self.name, type(envelope.message), self._is_last)
+    def call(self, instance: Instance[Any], envelope: Envelope[Any], mark: Mark) -> Any:
+        """Call the function with its arguments, and return the value that it returns, to be awaited if it can be."""
         if self._arguments:
-            mark.pending = self._call_with_arguments(instance, envelope, mark)
-            return mark
-        returned = self._call(instance, envelope.message, mark)
-        if returned is not None and inspect.isawaitable(returned):
-            mark.pending = returned
-        else:
-            self._conclude(mark, returned, instance)
-        return mark
-
-    async def finish(self, mark: Mark, instance: Instance[Any]) -> None:
-        """Await the pending call of a mark. Raises as `begin` does."""
-        assert mark.pending is not None
-        self._conclude(mark, await mark.pending, instance)
+            return self._call_with_arguments(instance, envelope, mark)
+        return self._call(instance, envelope.message, mark)
 
     def _call(self, instance: Instance[Any], command: Any, mark: Mark, **more: Any) -> Any:
-        if not self._marks:
-            return self._function(instance, command, **more)
         return self._function(instance, command, **{each.name: mark for each in self._marks}, **more)
 
     async def _call_with_arguments(self, instance: Instance[Any], envelope: Envelope[Any], mark: Mark) -> Any:
@@ -81,10 +69,11 @@ class Step:
             return await call_inside(self.name, self._factories, call, _settle)
         return await _settle(call({}))
 
-    def _conclude(self, mark: Mark, returned: Any, instance: Instance[Any]) -> None:
-        """Take the value that the function returned, and its mark."""
+    def conclude(self, mark: Mark, returned: Any, instance: Instance[Any]) -> None:
+        """Take the value that the function returned, and its mark. Raises `CommandRejected`, `MisusedMark`."""
         if self._marks:
-            mark.end()
+            if not mark.word or mark.misuse is not None:
+                mark.refuse_end()
             if returned is not None:
                 self._refuse(returned, mark.command)
             if mark.word == "rejected":
@@ -97,7 +86,7 @@ class Step:
         if isinstance(returned, Rejected):
             raise CommandRejected(returned.reason)
         events = (returned,) if isinstance(returned, Message) else returned
-        if not self._is_last or not isinstance(events, (list, tuple)) or not _are_messages(events):
+        if not self.is_last or not isinstance(events, (list, tuple)) or not _are_messages(events):
             self._refuse(returned, command)
         for event in events:
             if isinstance(event, Rejected):
@@ -106,7 +95,7 @@ class Step:
 
     def _refuse(self, returned: Any, command: str) -> NoReturn:
         wanted = "return nothing, or Rejected(...)"
-        if self._is_last:
+        if self.is_last:
             wanted = "return nothing, events or Rejected(...); a result goes into mark.as_done(...)"
         if self._marks:
             wanted = "a function with a mark returns nothing: a result goes into mark.as_done(...)"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from operator import attrgetter
 from typing import Any, ClassVar, Generic, TypeVar
 
 import msgspec
@@ -55,14 +56,17 @@ class Streams(Generic[S]):
         snapshots: Snapshots[S],
     ) -> None:
         self._name, self._identity, self._fold, self._codec = name, identity, fold, codec
-        self._events, self._snapshots = events, snapshots
+        self._events, self.snapshots = events, snapshots
+        """The snapshots of the states."""
 
     def place_of(self, envelope: Envelope[Any]) -> InstanceStream:
         """Return the place of the instance that a command is for. Raises `InvalidOption` for no identity."""
         tenant = envelope.last(Tenant) if envelope.noted else None
         command = envelope.message
-        id = checked_identity(self._identity(command), wire_name(type(command)))
-        return self.place(id, None if tenant is None else tenant.id)
+        id = self._identity(command)
+        if not id or type(id) is not str:
+            id = checked_identity(id, wire_name(type(command)))
+        return InstanceStream(id, f"{self._name}/{id}") if tenant is None else self.place(id, tenant.id)
 
     def place(self, id: str, tenant: str | None = None) -> InstanceStream:
         """Return the place of an instance by its identity."""
@@ -78,7 +82,7 @@ class Streams(Generic[S]):
         """
         start = since
         if start is None:
-            start = await self._snapshots.load(place.name, until)
+            start = await self.snapshots.load(place.name, until)
         number, state, ownership = start.number, start.state, start.ownership
         if number == 0:
             ownership = await self._first_owner(place.name)
@@ -89,15 +93,12 @@ class Streams(Generic[S]):
             if number == until:
                 break
         loaded = Revision(number, state, ownership, start.snapshot)
-        return loaded if until is not None else await self._snapshots.save_when_due(place.name, loaded)
+        is_due = until is None and self.snapshots.is_due(loaded)
+        return await self.snapshots.save(place.name, loaded) if is_due else loaded
 
-    async def append(self, place: InstanceStream, revision: Revision[S], items: Sequence[Item]) -> None:
+    def append(self, place: InstanceStream, revision: Revision[S], items: Sequence[Item]) -> Awaitable[object]:
         """Record events behind a revision. Raises `RevisionConflict`, in a transaction perhaps at its commit."""
-        await self._events.append(place.name, items, revision.number)
-
-    async def save_snapshot(self, place: InstanceStream, revision: Revision[S]) -> Revision[S]:
-        """Save a snapshot if enough events have come since the last one."""
-        return await self._snapshots.save_when_due(place.name, revision)
+        return self._events.append(place.name, items, revision.number)
 
     async def _first_owner(self, stream: str) -> Ownership:
         async for event in self._events.read(stream):
@@ -150,7 +151,7 @@ def identity_function(identity: Any, commands: Sequence[type]) -> Callable[[Any]
             if identity not in getattr(kind, "__struct_fields__", ()):
                 cure = f"{kind.__qualname__} has no such field; name one that each command has, or give a function"
                 raise InvalidOption("identity", identity, cure)
-        return lambda command: getattr(command, identity)
+        return attrgetter(identity)
     function: Callable[[Any], Any] = checked_callable(
         "identity", identity, "give the name of a field, or a function of the command"
     )

@@ -51,7 +51,7 @@ from modd.core.raw_data import unknown_fields
 from modd.core.routing import takes_by_name
 from modd.core.schema import misfit_of
 from modd.core.sensitive import MASK, Sensitive, Value, fields_in, sensitive_fields
-from modd.core.turn import Turn, detached, hold, innermost
+from modd.core.turn import Turn, detached, hold, hold_if_free, innermost, let_go
 from modd.core.wiring import Finding, check_names
 
 __all__ = [
@@ -92,11 +92,13 @@ __all__ = [
     "fields_in",
     "hints_of_fields",
     "hold",
+    "hold_if_free",
     "identity_of",
     "innermost",
     "inside",
     "is_among",
     "keep_all",
+    "let_go",
     "log_error",
     "mask_error",
     "mask_secrets",

@@ -27,11 +27,12 @@ from modd.core.causation import Entry, QueuedOrigin, current_origin
 from modd.core.component import Receiver, check_message, inside, name_of
 from modd.core.composition import add_returned
 from modd.core.flatten import keep_all, keep_at_once
+from modd.core.gate import Gate
 from modd.core.identity import is_among
 from modd.core.limits import BEAT, check_limits, is_overflow
 from modd.core.message import Failure, Message, note
 from modd.core.observer import Delivery, current_delivery, tell
-from modd.core.turn import NamedHolder, Turn
+from modd.core.turn import Turn
 from modd.errors import DuplicateName, NotAMessage, TurnFailed
 
 Pending = deque[Any]
@@ -317,6 +318,6 @@ def _is_sent_here(turn: Turn, message: Message) -> bool:
     """Return True for a message that was sent to the bus itself: it neither leaves, nor comes from a bus around."""
     if turn.outcome is not None and turn.outcome.has_let_out(message):
         return False
-    callers = [each.bus for each in open_scopes(turn.outer) if not isinstance(each.bus, NamedHolder)]
+    callers = [each.bus for each in open_scopes(turn.outer) if not isinstance(each.bus, Gate)]
     receivers = callers[0].routing.receivers(type(message)) if callers else ()
     return not any(is_among(turn.bus, inside(receiver.component)) for receiver in receivers)

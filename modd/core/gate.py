@@ -29,7 +29,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from inspect import iscoroutine, iscoroutinefunction
-from typing import Any
+from typing import Any, ClassVar
 
 from modd.concurrency.scopes import open_scopes
 from modd.core.causation import Entry
@@ -54,6 +54,9 @@ class Gate:
     """The turn that is let in."""
     line: dict[Any, Any]
     """The turns that wait, in their order, each with its place; see `modd.core.line`."""
+    limit: ClassVar[None] = None
+    watchers: ClassVar[tuple[()]] = ()
+    """A gate is the bus of the turns that hold it and belong to no bus: without a limit and without observers."""
 
     def __init__(
         self, name: str, base: Gate | None = None, gates: dict[Any, Gate] | None = None, key: Hashable = None

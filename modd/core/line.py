@@ -87,6 +87,11 @@ def leave(turn: Any, gate: Gate, within: Gate | None = None) -> None:
 
     within: the gate inside the turn that ends. Nothing happens if the turn does not hold the gate any more.
     """
+    if gate.holder is turn and not (gate.line or gate.behind or within):  # as in `Bus.__call__`, without the lock
+        gate.holder = None if gate.gates is None else REMOVED
+        if gate.gates is not None:
+            del gate.gates[gate.key]
+        return
     with changing:
         gate.holder = holder = gate.holder or turn  # a limit may end a turn before it takes its gate
         if holder is turn:

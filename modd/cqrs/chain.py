@@ -150,8 +150,9 @@ def _handle_by_one(handler: BoundHandler, clock: Callable[[], float]) -> Callabl
     plain = handler.returned.plain
 
     async def handle(envelope: Envelope[Any], outcome: _Outcome | None = None) -> None:
-        may_skip = envelope.noted and outcome is None and not envelope.ran
-        if may_skip and (envelope.handled is not None or not envelope.is_plain) and envelope.has(Handled):
+        if envelope.ran:
+            envelope.flush()
+        elif envelope.noted and outcome is None and _was_handled(envelope):
             return
         start = len(envelope.noted)
         try:
@@ -180,6 +181,11 @@ def _handle_by_one(handler: BoundHandler, clock: Callable[[], float]) -> Callabl
             del cancelled  # its traceback refers to this frame
 
     return handle
+
+
+def _was_handled(envelope: Envelope[Any]) -> bool:
+    """Return True if something stands in for the handlers: a `Handled` stamp from before."""
+    return (envelope.handled is not None or not envelope.is_plain) and envelope.has(Handled)
 
 
 def _handle_by_all(handlers: Sequence[BoundHandler], clock: Callable[[], float], concurrent: bool) -> Next:

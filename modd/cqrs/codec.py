@@ -73,6 +73,7 @@ class Codec:
         _check_options(format, enc_hook, dec_hook)
         types, stamps = checked_list("types", types), checked_list("stamps", stamps)
         self._messages: dict[str, type[Message]] = types_by_name("types", types, Message)
+        self._types = frozenset(self._messages.values())
         self._stamps: dict[str, type[Stamp]] = types_by_name("stamps", (*BUILT_IN, *stamps), Stamp)
         self._upcasting = Upcasting(self._messages, upcasters)
         self._current = {
@@ -145,9 +146,10 @@ class Codec:
         Raises as `encode` does.
         """
         kind = type(message)
-        if not isinstance(message, Message) or self._messages.get(wire_name(kind)) is not kind:
+        if kind not in self._types:
             raise InvalidOption("Codec", kind, "give it the types of all messages that it is to encode")
-        return self._encode_message(message)
+        data = self._round_trip.encode_checked(message, self._read[kind], kind)
+        return data if kind.schema_version == 1 else self._with_version(kind, data)
 
     def decode_message(self, data: bytes) -> Message:
         """Return the message of `encode_message`; one of an older version is brought up by the upcasters.
@@ -209,11 +211,12 @@ class Codec:
         return kind(text)
 
     def _encode_message(self, message: Message) -> bytes:
-        """Return the data of a message, with its version unless it is 1."""
+        """Return the data of a message of any type, with its version unless it is 1."""
         kind = type(message)
         data = self._round_trip.encode_checked(message, self._decoder_of(kind), kind)
-        if kind.schema_version == 1:
-            return data
+        return data if kind.schema_version == 1 else self._with_version(kind, data)
+
+    def _with_version(self, kind: type[Message], data: bytes) -> bytes:
         fields = {TYPE: wire_name(kind), VERSION: version_of(kind)} | self._read[dict](data)
         return self._round_trip.encode(fields)
 

@@ -56,15 +56,16 @@ class Envelope(Origin, Generic[M_co]):
         "_at",
         "_causation",
         "_correlation",
-        "_has_own_id",
         "_id",
         "_inherited",
         "_sent",
         "bus",
         "handled",
+        "has_own_id",
         "message",
         "noted",
         "ran",
+        "recorded",
     )
 
     message: M_co
@@ -72,9 +73,15 @@ class Envelope(Origin, Generic[M_co]):
     bus: Any
     """The typed bus that the envelope is in; None outside."""
     noted: list[Stamp]
-    """The stamps in the order in which they were added, without the identity and without the result in `handled`."""
+    """The stamps in the order in which they were added, without the identity, `recorded` and `handled`."""
+    recorded: tuple[Message, ...]
+    """The newest events that an aggregate has recorded, until their stamps are made, which happens when they are read.
+
+    They are of the same handler as `handled`, and come before it."""
     handled: tuple[Any, str, float] | None
     """Result, handler and time of the newest `Handled` until its stamp is made, which happens when it is read."""
+    has_own_id: bool
+    """True if the id came with the envelope: it was given, decoded, or dispatched before."""
     ran: bool
     """True if handlers have run in this dispatch, and nothing stood in for them."""
 
@@ -83,8 +90,8 @@ class Envelope(Origin, Generic[M_co]):
             raise NotAMessage(message, "the maker of an envelope")
         if id is not None:
             _check_id(id)
-            self._has_own_id = True
         self.start(message, without_identity(checked_stamps(stamps)), id, time())
+        self.has_own_id = id is not None
 
     def start(
         self,
@@ -98,12 +105,13 @@ class Envelope(Origin, Generic[M_co]):
         """Set every field, unchecked: every way to make an envelope ends here. at: by default read later."""
         self.message = message
         self.noted = noted
+        self.recorded = ()
         self.handled = self.bus = self.outer = None
         self._inherited: tuple[int, list[Stamp]] | None = None  # among so many stamps
         self._id: int | str | None = id  # a number once the bus has given one, a text once it was read
         self._at = at
         self._correlation, self._causation = correlation, causation
-        self.ran = self._sent = self.open = False
+        self.ran = self._sent = self.open = self.has_own_id = False
 
     @staticmethod
     def restore(message: M, identity: Identity, stamps: Sequence[Stamp]) -> Envelope[M]:
@@ -112,7 +120,7 @@ class Envelope(Origin, Generic[M_co]):
         envelope: Envelope[M] = _blank(Envelope)
         noted = without_identity(stamps) if stamps else []  # most have none, and looking costs as much as a decoder
         envelope.start(message, noted, identity.id, identity.at, identity.correlation_id, identity.causation_id)
-        envelope._has_own_id = True
+        envelope.has_own_id = True
         envelope._sent = bool(noted) and envelope.has(Handled)
         return envelope
 
@@ -128,21 +136,19 @@ class Envelope(Origin, Generic[M_co]):
     @property
     def at(self) -> float:
         """The time of the id, in seconds since 1970: its first reading, or the end of the handling if earlier."""
-        if self._at is None:
-            self._at = self._now() if self.handled is None else self.handled[2]
-        return self._at
+        at = self._at
+        if at is None:
+            at = self._at = self._now() if self.handled is None else self.handled[2]
+        return at
 
     @property
     def id(self) -> str:
         """The id of this dispatch; a redispatch has the same."""
-        if not isinstance(self._id, str):
-            self._id = read_id(self.lazy_id)
-        return self._id
-
-    @property
-    def has_own_id(self) -> bool:
-        """True if the id came with the envelope: it was given, decoded, or dispatched before."""
-        return getattr(self, "_has_own_id", False)
+        id = self._id
+        if not isinstance(id, str):
+            ids = _ids if self.bus is None else self.bus.ids
+            id = self._id = ids.text(ids.next() if id is None else id, self.at)
+        return id
 
     @property
     def is_asked(self) -> bool:
@@ -207,7 +213,11 @@ class Envelope(Origin, Generic[M_co]):
         return bool(self._of(kind))
 
     def flush(self) -> list[Stamp]:
-        """Make the stamp of the newest result, if it is not made yet; return all stamps but the identity."""
+        """Make the stamps of the newest result and its events if they are not made yet; return all but the identity."""
+        if self.recorded:
+            at = self._now() if self.handled is None else self.handled[2]
+            self.noted.extend([Recorded(event, at=at) for event in self.recorded])
+            self.recorded = ()
         if self.handled is not None:
             result, handler, at = self.handled
             self._at = at if self._at is None else self._at
@@ -238,17 +248,19 @@ class Envelope(Origin, Generic[M_co]):
 
     def record(self, events: Iterable[Message]) -> None:
         """Note events that an aggregate has recorded: they are released as those that are emitted."""
-        self.flush().extend([Recorded(event, at=self._now()) for event in events])
+        if self.recorded or self.handled is not None:
+            self.flush()
+        self.recorded = tuple(events)
 
     def drop_events(self, start: int) -> None:
         """Drop the events among the stamps from this position on: their handler has failed after all."""
         self.noted[start:] = [stamp for stamp in self.noted[start:] if not isinstance(stamp, Emitted)]
-        self._inherited = None
+        self.recorded, self._inherited = (), None
 
     def reset(self, stamps: Iterable[Stamp], *, ran: bool = False) -> None:
         """Go back to earlier stamps, and to the earlier value of `ran`, before a further attempt."""
         self.handled = self._inherited = None
-        self.noted = without_identity(stamps)
+        self.noted, self.recorded = without_identity(stamps), ()
         self.ran = ran
 
     def again(self, *stamps: Stamp, at: float | None = None) -> Envelope[M_co]:
@@ -261,17 +273,15 @@ class Envelope(Origin, Generic[M_co]):
         noted = [*passed, Redispatched(tuple(self._history()), at=at), *checked_stamps(stamps)]
         envelope: Envelope[M_co] = _blank(Envelope)
         envelope.start(self.message, without_identity(noted), self.id, at, self.lazy_correlation_id, self._causation)
-        envelope._has_own_id = True
+        envelope.has_own_id = True
         return envelope
 
     @property
     def lazy_id(self) -> LazyId:
         """The id, without making its text."""
-        if self._id is None and self.bus is None:
-            self._id = Ids().text(0, self.at)
-        if isinstance(self._id, str):
-            return self._id
-        source: Ids = self.bus.ids  # pyright: ignore[reportOptionalMemberAccess]  # without a bus it is a text
+        if self.bus is None or isinstance(self._id, str):
+            return self.id
+        source: Ids = self.bus.ids
         if self._id is None:
             self._id = source.next()
         return source, self._id, self.at
@@ -320,6 +330,10 @@ class Envelope(Origin, Generic[M_co]):
 
 
 _blank: Any = Envelope.__new__
+
+
+_ids = Ids()
+"""The source of the ids of envelopes that are in no bus."""
 
 
 def _check_id(id: Any) -> None:

@@ -113,6 +113,8 @@ def _make_handler(
         call = _call_with(returned, title, function, takes_envelope, positional, keyword)
         return BoundHandler(title, function, call, returned)
     constants = tuple(argument.value for argument in positional)
+    if takes_envelope and not constants:
+        return BoundHandler(title, function, function, returned)
     if takes_envelope:
         return BoundHandler(title, function, lambda envelope: function(envelope, *constants), returned)
     if constants:

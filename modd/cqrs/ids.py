@@ -16,22 +16,27 @@ from modd.errors import InvalidOption
 class Ids:
     """A source of time-ordered ids (UUIDs of version 7): a number when an id is needed, a text when it is read.
 
-    The text holds the time to a quarter of a microsecond, the number, a random part of the source, and the process, so
-    that a fork makes no id twice.
+    The text holds the time to a quarter of a microsecond, a random part of the source with the process, so that a fork
+    makes no id twice, and the number.
     """
 
     def __init__(self) -> None:
         self.next = count().__next__
         """Returns the number of the next id."""
         self._random = randbits(30)
+        self._source = 0, ""
+        """The process, and the part of its ids that is always the same."""
 
     def text(self, number: int, at: float) -> str:
         """Return the id of a number and of the time at which it was drawn, in seconds since 1970."""
-        source = (self._random ^ (getpid() * 0x9E3779B1)) & 0x3FFFFFFF
-        quarters = int(at * 4_096_000)
-        time, fraction = quarters >> 12 & 0xFFFFFFFFFFFF, quarters & 0xFFF
-        digits = f"{time:012x}7{fraction:03x}{2 << 62 | (number & 0xFFFFFFFF) << 30 | source:016x}"
-        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+        process, source = self._source
+        if process != (here := getpid()):
+            part = 2 << 30 | (self._random ^ (here * 0x9E3779B1)) & 0x3FFFFFFF
+            source = f"{part >> 16:04x}-{part & 0xFFFF:04x}"
+            self._source = here, source
+        quarters = int(at * 4_096_000) & 0xFFFFFFFFFFFFFFF
+        time = f"{quarters:015x}"  # 12 digits of milliseconds, and 3 of their fraction
+        return f"{time[:8]}-{time[8:12]}-7{time[12:]}-{source}{number & 0xFFFFFFFF:08x}"
 
 
 LazyId: TypeAlias = tuple[Ids, int, float] | str
@@ -40,7 +45,10 @@ LazyId: TypeAlias = tuple[Ids, int, float] | str
 
 def read_id(id: LazyId) -> str:
     """Return the text of an id."""
-    return id if isinstance(id, str) else id[0].text(*id[1:])
+    if isinstance(id, str):
+        return id
+    source, number, at = id
+    return source.text(number, at)
 
 
 def checked_ids(new_id: Any) -> Callable[[], str]:

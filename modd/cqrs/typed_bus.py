@@ -295,7 +295,7 @@ class TypedBus(Answerer):
         # else there is nothing to look for, which would cost a twentieth
         if self._releases_results or (envelope.noted and not envelope.is_plain):
             return conclude(envelope, noted_before)
-        return Dispatched(envelope, None if envelope.handled is None else envelope.handled[0])
+        return Dispatched(envelope, None if envelope.handled is None else envelope.handled[0], envelope.recorded)
 
     async def ask(self, intent: IntentOf[R] | Carrier[IntentOf[R]], /, *stamps: Stamp) -> R:
         """Return the result of an intent, or of an envelope with one.
@@ -328,14 +328,15 @@ class TypedBus(Answerer):
         if not isinstance(intent, Envelope):
             check_message(intent)
             return None, self._route_of(type(intent), None)
-        only = [] if intent.is_plain else [stamp for stamp in intent.noted if type(stamp) is OnlyHandler]
+        is_plain = intent.is_plain
+        only = [] if is_plain else [stamp for stamp in intent.noted if type(stamp) is OnlyHandler]
         route = None if only else self._routes.get(type(intent.message))
         if route is None:
             check_message(intent.message)
             route = self._route_of(type(intent.message), only[0].handler if only else None)
         if intent.sent:
             return intent.again(*only, at=self.clock()), route
-        if not (intent.is_plain or self._middleware.may_queue):
+        if not (is_plain or self._middleware.may_queue):
             refuse_delay(intent.noted, self.name)
         if self._new_id is not None:
             intent.set_id(self._new_id)

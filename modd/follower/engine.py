@@ -172,9 +172,9 @@ class Engine:
             return
         self._has_moved = await run.do_due() or self._has_moved
         if not run.has_arrived:
-            run.has_arrived = True
             if await run.track.at_end():
                 self.reopen(run.track.part)
+            run.has_arrived = True  # behind it, so that it is done again after an error
 
     async def _seconds_to_wait(self) -> float:
         """Return the seconds until a look, the end of a pause, or a due time."""

@@ -74,11 +74,14 @@ class Item(msgspec.Struct, frozen=True):
             raise InvalidOption("body", type(self.body), "give bytes; encode the content")
         if self.headers or type(self.headers) is not dict:
             check_headers(self.headers)
-        for option, text in (("key", self.key), ("id", self.id)):
-            if text is not None:
-                checked_text(option, text, "give a text, or None")
-        checked_delay("delay", self.delay)
-        checked_unique(self.unique)
+        if self.key is not None:
+            checked_text("key", self.key, "give a text, or None")
+        if self.id is not None:
+            checked_text("id", self.id, "give a text, or None")
+        if self.delay or type(self.delay) is not float:
+            checked_delay("delay", self.delay)
+        if self.unique != "until-done":
+            checked_unique(self.unique)
         if self.tags != ():
             checked_tags("tags", self.tags)
 

@@ -15,10 +15,11 @@ def checked_event(event: bytes | Item) -> Item:
     Raises `InvalidOption` for a body that is not bytes, and for a key, a delay or an id.
     """
     item = event if isinstance(event, Item) else Item(event)
-    for option, value in (("key", item.key), ("delay", item.delay or None), ("id", item.id)):
-        if value is not None:
-            raise InvalidOption(option, value, "an event has a body and headers only; put this into the headers")
-    return item
+    if item.key is None and item.id is None and not item.delay:
+        return item
+    options = ("key", item.key), ("delay", item.delay or None), ("id", item.id)
+    option, value = next((option, value) for option, value in options if value is not None)
+    raise InvalidOption(option, value, "an event has a body and headers only; put this into the headers")
 
 
 def checked_snapshot(state: bytes | Item) -> Item:

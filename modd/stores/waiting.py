@@ -22,8 +22,9 @@ class Notifier:
 
     def notify(self) -> None:
         """Wake every task that waits now, in any loop and thread."""
-        for event in self._events.copy():
-            event.set()
+        if self._events:
+            for event in self._events.copy():
+                event.set()
 
     async def wait(
         self,

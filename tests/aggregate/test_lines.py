@@ -12,6 +12,7 @@ from anyio.lowlevel import checkpoint
 
 from modd.aggregate import Instance
 from modd.aggregate.lines import Lines
+from modd.core import let_go
 from modd.errors import Deadlock
 from tests.aggregate.billing import Invoice, Issue, Issued, Paid, Pay, invoices, pay, recorded
 from tests.aggregate.undone import undone
@@ -257,11 +258,15 @@ async def test_an_immediate_transaction_waits_for_no_line_whose_holder_waits_for
 
 async def test_the_line_of_an_instance_that_nobody_waits_for_is_forgotten(store: Any) -> None:
     # WM-30
-    lines, gates = Lines("invoice"), list[Any]()
+    lines, gates = Lines(), list[Any]()
 
     async def enters() -> None:
         async with lines.enter("invoice/7", None):
             gates.append(ref(lines.gate_of("invoice/7")))
+        turn = lines.enter_free("invoice/7")
+        gates.append(ref(lines.gate_of("invoice/7")))
+        assert turn is not None and lines.enter_free("invoice/7") is None
+        let_go(turn)
         async with store.transaction() as tx:
             for _ in range(2):
                 async with lines.enter("invoice/8", tx):
@@ -271,4 +276,4 @@ async def test_the_line_of_an_instance_that_nobody_waits_for_is_forgotten(store:
         tasks.start_soon(enters)
     await anyio.lowlevel.checkpoint()
     gc.collect()
-    assert [gate() for gate in gates] == [None, None, None]
+    assert [gate() for gate in gates] == [None] * 4

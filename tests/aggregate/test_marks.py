@@ -61,7 +61,7 @@ def is_done(invoice: Instance[Invoice], command: Pay, mark: Mark) -> None:
 
 
 def returns_a_value(invoice: Instance[Invoice], command: Pay, mark: Mark) -> Any:
-    if mark._is_last:
+    if mark.is_last:
         mark.as_done()
     else:
         mark.as_ready_for_next()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from modd import Bus, NotAnswered
-from modd.aggregate import Instance, on
-from modd.cqrs import Actor, Envelope, Forbidden, InvalidIntent
+from modd.aggregate import CommandRejected, Instance, on
+from modd.cqrs import Actor, Emit, Envelope, Forbidden, Handled, InvalidIntent, Recorded
 from modd.middleware import Validator
 from modd.stores import MemoryStore
 from modd.testing import Recorder
@@ -126,3 +127,52 @@ async def test_a_command_can_be_faked_in_a_test() -> None:
     with bus.override({Pay: lambda command: 99}):
         assert await bus.ask(Pay("7")) == 99
     assert (recorder.messages, await recorded(aggregate)) == ([], 0)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_middleware_that_goes_on_twice_has_the_recorded_events_of_both_in_their_order(fails: bool) -> None:
+    # WM-92
+    seen = list[list[str]]()
+
+    async def twice(envelope: Envelope[Any], call_next: Any) -> None:
+        await call_next(envelope)
+        seen.append([type(stamp).__name__ for stamp in envelope.stamps] if not fails else [])
+        with suppress(CommandRejected):
+            await call_next(envelope)
+
+    async def emits(invoice: Instance[Invoice], command: Pay, emit: Emit) -> None:
+        emit(Issued("emitted", invoice.revision))
+        if fails and invoice.revision:
+            raise CommandRejected("Paid already.")
+
+    aggregate = invoices(emits, pay, middleware=[twice])
+    dispatched = await aggregate.dispatch(Pay("7"))
+    first = [Issued("emitted", 0), Paid("7")]
+    assert [*dispatched.events] == first + ([] if fails else [Issued("emitted", 1), Paid("7")])
+    names = [type(stamp).__name__ for stamp in dispatched.envelope.stamps[1:]]
+    assert names == ["Emitted", "Recorded", "Handled"] * (1 if fails else 2)
+    assert seen == [[] if fails else ["Identity", "Emitted", "Recorded", "Handled"]]
+
+
+async def test_recorded_events_are_released_with_the_time_at_which_the_command_was_handled() -> None:
+    # WM-92
+    clock = iter(range(100)).__next__
+    aggregate = invoices(clock=clock)
+    dispatched = await aggregate.dispatch(Pay("7"))
+    assert dispatched.events == (Paid("7"),)
+    recorded_at, handled = dispatched.envelope.last(Recorded), dispatched.envelope.last(Handled)
+    assert recorded_at is not None and handled is not None
+    assert (recorded_at.event, recorded_at.at) == (Paid("7"), handled.at)
+    assert dispatched.envelope.flush() == [recorded_at, handled]
+
+
+async def test_events_that_were_recorded_are_forgotten_with_the_stamps_of_an_attempt() -> None:
+    # WM-92
+    async def resets(envelope: Envelope[Any], call_next: Any) -> None:
+        await call_next(envelope)
+        envelope.reset(())
+        await call_next(envelope)
+
+    aggregate = invoices(middleware=[resets])
+    assert (await aggregate.dispatch(Pay("7"))).events == (Paid("7"),)
+    assert await recorded(aggregate) == 2

@@ -372,3 +372,17 @@ async def test_emitted_events_are_released_and_dropped_with_the_decision() -> No
     assert await events(one) == (Paid("emitted at 0"), Issued("7"))
     await events(other)
     assert await events(one) == (Paid("emitted at 2"), Issued("7"))  # decided anew: the events of the first are dropped
+
+
+async def test_a_mark_behind_another_parameter_and_one_that_is_given_by_name_alone_are_found() -> None:
+    # WM-11
+    def behind(invoice: Instance[Invoice], command: Pay, fee: int = 5, *, mark: Mark) -> None:
+        assert fee == 5
+        mark.as_ready_for_next()
+
+    def by_name(invoice: Instance[Invoice], command: Pay, *, mark: Mark) -> None:
+        mark.as_ready_for_next()
+
+    aggregate = invoices(behind, by_name, pay)
+    assert await aggregate.ask(Pay("7")) == 0
+    assert (await aggregate.explain(Pay("7"))).allowed

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import anyio
 import pytest
 
 from modd import Bus, Deadlock, Message
-from modd.core import Gate, hold
+from modd.core import Gate, detached, hold, hold_if_free, let_go
 from tests.cqrs.shop import Plain
 
 pytestmark = pytest.mark.anyio
@@ -180,3 +182,51 @@ async def test_inside_a_turn_it_is_held_and_what_is_sent_meanwhile_is_in_that_tu
     for _ in range(2):
         await bus(Plain())
     assert log == ["Other", "Other", "Plain"] * 2 and gate.holder is None
+
+
+async def test_a_gate_is_held_if_it_is_free_and_those_that_come_meanwhile_wait_in_their_order() -> None:
+    # WM-93
+    gates, log = dict[Any, Gate](), list[str]()
+    turn = hold_if_free("invoice/7", gates)
+    assert turn is not None and hold_if_free("invoice/7", gates) is None
+
+    async def keep(name: str) -> None:
+        async with hold(gates["invoice/7"]):
+            log.append(f"+{name}")
+            await rounds()
+            log.append(f"-{name}")
+
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks:
+            for name in "abc":
+                tasks.start_soon(detached_from, keep, name)
+                await rounds()
+            assert log == []
+            let_go(turn)
+            assert hold_if_free("invoice/7", gates) is None
+    assert log == [f"{sign}{name}" for name in "abc" for sign in "+-"]
+    assert gates == {}
+    again = hold_if_free("invoice/7", gates)
+    assert again is not None
+    let_go(again)
+    assert gates == {}
+
+
+async def detached_from(work: Any, *arguments: Any) -> None:
+    with detached():
+        await work(*arguments)
+
+
+async def test_work_inside_of_a_gate_that_was_free_cannot_wait_for_it() -> None:
+    # WM-93
+    gates = dict[Any, Gate]()
+    turn = hold_if_free("invoice/7", gates)
+    assert turn is not None
+    with pytest.raises(Deadlock, match="invoice/7 waits for invoice/7"):
+        async with hold(gates["invoice/7"]):
+            pass
+    let_go(turn)
+    async with hold(Gate("another")):
+        inner = hold_if_free("invoice/7", gates)
+        assert inner is not None and inner.outer is not None and inner.depth == 2
+        let_go(inner)

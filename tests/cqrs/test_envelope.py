@@ -298,3 +298,13 @@ def test_results_that_are_noted_one_after_another_are_stamps_in_their_order() ->
     envelope.note_result(1, "first", 10.0)
     envelope.note_result(2, "second", 20.0)
     assert [(stamp.result, stamp.handler) for stamp in envelope.all(Handled)] == [(1, "first"), (2, "second")]
+
+
+async def test_a_result_that_a_handler_notes_itself_is_a_stamp_before_the_one_that_it_returns() -> None:
+    # MI-8
+    async def handle(envelope: Envelope[Get]) -> str:
+        envelope.note_result("Eve", "a part of it", 10.0)
+        return "Ada"
+
+    dispatched = await QueryBus([handle]).dispatch(Get())
+    assert (dispatched.result, dispatched.results) == ("Ada", ("Eve", "Ada"))

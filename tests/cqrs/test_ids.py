@@ -32,6 +32,15 @@ def test_ids_of_one_moment_are_ordered_by_number_and_none_is_there_twice(numbers
     assert not {*texts} & {other.text(number, 1.0) for number in numbers}
 
 
+@given(st.lists(st.tuples(st.integers(0, 2**32 - 1), st.floats(0, 2**38)), min_size=2, max_size=9))
+def test_an_id_of_a_source_does_not_depend_on_those_before(drawn: list[tuple[int, float]]) -> None:
+    # MI-9
+    ids = Ids()
+    texts = [ids.text(number, at) for number, at in drawn]
+    assert [UUID(text).int >> 80 for text in texts] == [int(at * 1000) for _, at in drawn]
+    assert [ids.text(number, at) for number, at in reversed(drawn)] == texts[::-1]
+
+
 def test_numbers_go_up_by_one() -> None:
     # MI-9
     ids = Ids()

@@ -12,7 +12,9 @@ from typing import Any
 
 READS_ONLY = "PRAGMA wal_autocheckpoint = 0"
 """What a store executes on connections that only read: that changes nothing, so nobody is killed there."""
-STEP = re.compile(r"(BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|PRAGMA|CREATE|SELECT|(?:INSERT|UPDATE|DELETE)[A-Z ]* \w+)")
+STEP = re.compile(
+    r"(BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|PRAGMA|CREATE|DROP|SELECT|(?:INSERT|UPDATE|DELETE)[A-Z ]* \w+)"
+)
 
 
 class Killer:

@@ -44,6 +44,10 @@ class Paid(Event):
     pass
 
 
+class Raised(Event):  # with the fields of another event, for which mypy infers the type of a mapping in its own way
+    amount: int
+
+
 class Subscribed(Event):
     pass
 
@@ -96,6 +100,10 @@ def paid(state: Invoice, event: Paid) -> Invoice:
     return msgspec.structs.replace(state, phase="paid")
 
 
+def raised(state: Invoice, event: Raised) -> Invoice:
+    return Invoice(state.amount + event.amount, state.phase)
+
+
 def subscribed(state: Course, event: Subscribed) -> Course:
     return Course(state.seats + 1)
 
@@ -121,6 +129,15 @@ by_mapping = Aggregate(
     events={Issued: issued, Paid: paid},
 )
 assert_type(by_mapping, Aggregate[Invoice])
+
+by_functions = Aggregate(
+    "invoice",
+    state=Invoice,
+    identity="invoice_id",
+    commands={Issue: issue},
+    events={Issued: issued, Raised: raised},
+)
+assert_type(by_functions, Aggregate[Invoice])
 
 courses = Aggregate(
     "course",

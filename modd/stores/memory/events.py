@@ -45,7 +45,7 @@ class MemoryEventStore:
         revision and for an item with a key, a delay or an id.
         """
         expected = checked_revision("expected_revision", expected_revision)
-        items = [checked_event(event) for event in events]
+        items = [*map(checked_event, events)]
         await self._owner.access("append").write(self._append, stream, items, expected)
         return expected + len(items)
 
@@ -147,7 +147,7 @@ class MemoryEventStore:
         return len(self._all) > after
 
     def _append(self, stream: str, items: Sequence[Item], expected: int) -> None:
-        actual = len(self._stream(stream))
+        actual = len(self._streams.get(stream, ()))
         if actual != expected:
             raise RevisionConflict(stream, expected, actual)
         self._record(stream, items)
@@ -159,25 +159,33 @@ class MemoryEventStore:
         return len(self._all)
 
     def _record(self, stream: str, items: Sequence[Item]) -> None:
-        at, position, revision = self._clock(), len(self._all), len(self._stream(stream))
+        if not items:
+            return
+        at, position, revision = self._clock(), len(self._all), len(self._streams.get(stream, ()))
         events: list[RecordedEvent] = []
         for item in items:
             position, revision = position + 1, revision + 1
-            events.append(RecordedEvent(stream, revision, position, item.body, dict(item.headers), at))
-        if events:
-            self._add(stream, events, items)
-            self._notifier.notify()
-            if self._owner.undo_log.is_on:
-                self._owner.undo_log.note(partial(self._withdraw, stream, events, items))
-                self._owner.undo_log.wake_at_end(self._notifier)
+            events.append(RecordedEvent(stream, revision, position, item.body, item.headers.copy(), at))
+        self._add(stream, events, items)
+        self._notifier.notify()
+        if self._owner.undo_log.is_on:
+            self._owner.undo_log.note(partial(self._withdraw, stream, events, items))
+            self._owner.undo_log.wake_at_end(self._notifier)
 
-    def _add(self, stream: str, events: Sequence[RecordedEvent], items: Sequence[Item]) -> Swap:
-        """Add events, and return a function that removes them again."""
+    def _add(self, stream: str, events: Sequence[RecordedEvent], items: Sequence[Item]) -> None:
         self._all += events
-        self._streams.setdefault(stream, []).extend(events)
+        known = self._streams.get(stream)
+        if known is None:
+            self._streams[stream] = [*events]
+        else:
+            known += events
         for event, item in zip(events, items, strict=True):
             if item.tags:
                 self._tags.add(event.position, item.tags, event.headers.get(TYPE_HEADER))
+
+    def _add_again(self, stream: str, events: Sequence[RecordedEvent], items: Sequence[Item]) -> Swap:
+        """Add events that were withdrawn; return a function that withdraws them again."""
+        self._add(stream, events, items)
         return partial(self._withdraw, stream, events, items)
 
     def _withdraw(self, stream: str, events: Sequence[RecordedEvent], items: Sequence[Item]) -> Swap:
@@ -185,7 +193,7 @@ class MemoryEventStore:
         del self._all[-len(events) :], self._streams[stream][-len(events) :]
         for event in reversed(events):
             self._tags.remove(event.position)
-        return partial(self._add, stream, events, items)
+        return partial(self._add_again, stream, events, items)
 
     def _save_snapshot(self, stream: str, revision: int, item: Item) -> None:
         saved = self._snapshots.get(stream)

@@ -16,6 +16,7 @@ from modd.concurrency.blocks import async_block
 from modd.concurrency.lifespan import Lifespan
 from modd.core import Gate, hold
 from modd.ports.inbox import WEEK
+from modd.ports.transaction import open_transaction
 from modd.stores.errors import ResultNeeded
 from modd.stores.memory.access import MemoryAccess
 from modd.stores.memory.members import (
@@ -47,6 +48,9 @@ class MemoryStore:
 
     A deferred transaction reads the latest commit each time; if something that it has read was changed, its commit
     raises `modd.ports.ReadConflict`. There is no SQL: ``execute`` and ``fetch`` raise `SqlNotSupported`.
+
+    Nothing is waited for here, so a long loop of calls lets other tasks run only now and then: at each read, and at
+    every 256th change. A cancellation takes effect there, too.
 
     clock: a function that returns seconds since 1970, for the ``at`` of events; ``time.time`` by default.
     retention: seconds for which the inbox remembers an id, 7 days by default; longer than any redelivery takes.
@@ -118,7 +122,7 @@ class MemoryStore:
 
     def access(self, call: str, *, at_once: bool = False) -> MemoryAccess:
         """Return the access for a call of a part: the open transaction, or each call alone."""
-        transaction = self._find_transaction()
+        transaction = None if open_transaction.get() is None else self._find_transaction()
         if transaction is None or (at_once and transaction.is_deferred):
             return self._autocommit
         transaction.check_usable(call)
