@@ -22,7 +22,8 @@ class CommandWorker:
     def __init__(self, store: Storage, follower: str, buses: ServedBuses, **options: Any) -> None:
         self._store, self.buses = store, buses
         self.queue = store.queue(f"{follower} commands")
-        outbox: Any = FlowOutbox(store)
+        self.outbox = FlowOutbox(store)
+        outbox: Any = self.outbox
         self.worker = Worker(self.queue, buses.bus, outbox=outbox, clock=store.clock, **options)
 
         self._is_running = False
@@ -30,9 +31,12 @@ class CommandWorker:
         """The last numbers of commands that were ready behind others, with the end of the log then."""
         self._blocked_at = 0.0
 
+    def begin(self) -> None:
+        """Note that `run` is about to work."""
+        self._is_running = True
+
     async def run(self) -> None:
         """Handle commands until `stop`."""
-        self._is_running = True
         try:
             await self.worker.run()
         finally:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from modd.follower.direct import DirectCommands
 from modd.follower.instance_work import InstanceWork
 from modd.follower.instances import DueEntry, FlowDocuments
 from modd.follower.track import EventFailure
+from modd.ports.items import Item
 from modd.ports.queue import Queue
+from modd.ports.transaction import open_transaction
 
 
 class FlowBatch:
     """A batch of a flow.
 
     documents: those of the flow. queue: gets the commands. works: the instances that were at work.
-    failed: the event that could not be done, or None. stale: due times that no instance has.
     on_done: called with the instances that were written, after the commit.
+    failed: the event that could not be done, or None. stale: due times that no instance has.
+    direct: handles a single command at once; None to put all into the queue.
     """
 
     def __init__(
@@ -27,10 +31,11 @@ class FlowBatch:
         *,
         failed: EventFailure | None = None,
         stale: Sequence[DueEntry] = (),
+        direct: DirectCommands | None = None,
     ) -> None:
         self._documents, self._queue, self._on_done = documents, queue, on_done
         self._changed = [work for work in works if work.has_changed]
-        self._failed, self._stale = failed, stale
+        self._failed, self._stale, self._direct = failed, stale, direct
 
     @property
     def failed(self) -> EventFailure | None:
@@ -49,8 +54,18 @@ class FlowBatch:
         for entry in self._stale:
             await self._documents.forget_due(entry)
         items = [item for work in self._changed for item in work.items]
-        if items:
+        if items and not await self._handle(items):
             await self._queue.put(*items)
+            for work in self._changed:
+                work.has_queued = work.has_queued or bool(work.items)
+
+    async def _handle(self, items: Sequence[Item]) -> bool:
+        """Handle a single command at once, if no earlier one of its instance can be in the queue."""
+        transaction = open_transaction.get()
+        if self._direct is None or len(items) > 1 or transaction is None:
+            return False
+        [work] = [work for work in self._changed if work.items]
+        return not work.has_queued and await self._direct.handle(items[0], transaction)
 
     def done(self) -> None:
         """Note that all is written."""

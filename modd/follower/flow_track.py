@@ -62,6 +62,8 @@ class FlowTrack:
         """The instances in memory: nobody else writes them while the cursor stays."""
         self._due: float | None = None
         """A time before which nothing is due; None if it is not known."""
+        self._is_queue_due = True
+        """True after a commit that failed, until the next one: commands go into the queue."""
 
     async def live(self) -> str | None:
         """Return the key of the cursor."""
@@ -78,7 +80,8 @@ class FlowTrack:
         works, now = await self._load({each.key: each.id for each in heard}), self._store.clock()
         for each in heard:
             self._tell(works[each.key], each, now)
-        return self._batch(works.values(), failed=failed)
+        direct = self._rules.direct if len(events) == 1 and not self._is_queue_due else None
+        return self._batch(works.values(), failed=failed, direct=direct)
 
     async def next_due(self) -> float | None:
         """Return a time before which nothing is due."""
@@ -107,7 +110,7 @@ class FlowTrack:
     def forget(self) -> None:
         """Drop the instances that are kept in memory."""
         self._works.clear()
-        self._due = None
+        self._due, self._is_queue_due = None, True
 
     def _batch(self, works: Iterable[InstanceWork], **options: Any) -> FlowBatch:
         return FlowBatch(self._documents, self._queue, works, self._note_due, **options)
@@ -230,5 +233,6 @@ class FlowTrack:
 
     def _note_due(self, works: Iterable[InstanceWork]) -> None:
         """Note the due times of instances that were written."""
+        self._is_queue_due = False
         if self._due is not None:
             self._due = min([self._due, *(due for work in works for due, _ in work.now.due_times())])

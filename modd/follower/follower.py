@@ -139,13 +139,17 @@ class Follower:
             raise AlreadyRunning(repr(self))
         while self._busy is not None:
             await self._busy.wait()
-        self._event_loop, errors = current_loop(), list[Exception]()
-        async with anyio.create_task_group() as tasks:
-            if self._commands is not None:
-                tasks.start_soon(self._run, self._run_commands, errors)
-            await self._run(self._loop.run, errors)
-        if errors:
-            raise errors[0]
+        if self._stop_next:  # meanwhile
+            self._stop_next = False
+            return
+        self._event_loop = current_loop()
+        self._loop.begin()
+        token = inside.set(inside.get() | {self})
+        try:
+            await self._run_all()
+        finally:
+            inside.reset(token)
+            self._loop.end()
 
     async def catch_up(self) -> None:
         """Return when all that there was, and all that followed from it, is done: events, commands and due timeouts.
@@ -239,17 +243,22 @@ class Follower:
     def _stuck(self, flow: Any) -> StuckInstances:
         return StuckInstances(self._store, self._source(flow).name)
 
+    async def _run_all(self) -> None:
+        errors: list[Exception] = []
+        async with anyio.create_task_group() as tasks:
+            if self._commands is not None:
+                self._commands.begin()
+                tasks.start_soon(self._run, self._commands.run, errors)
+            await self._run(self._loop.run, errors)
+        if errors:
+            raise errors[0]
+
     async def _run(self, action: Callable[[], Awaitable[None]], errors: list[Exception]) -> None:
         """Run one half of the follower, and stop the other when it ends."""
         error = await error_of(action)
         if error is not None:
             errors.append(error)
         self._stop()
-
-    async def _run_commands(self) -> None:
-        inside.set(inside.get() | {self})
-        if self._commands is not None:
-            await self._commands.run()
 
     def _stop(self) -> None:
         self._loop.stop()

@@ -11,6 +11,7 @@ from modd.flow import Flow, Timeout
 from modd.flow.step import FlowStep
 from modd.follower.cause import Cause, origin_of
 from modd.follower.command_items import CommandItems
+from modd.follower.direct import DirectCommands
 from modd.follower.instances import FlowInstance, InstanceFailure, Waiting
 from modd.ports.items import Item
 from modd.worker.dead_letters import reason_of
@@ -20,11 +21,13 @@ from modd.worker.retry import RetryRules
 class FlowRules(msgspec.Struct, frozen=True):
     """The knowledge that every instance of a flow needs.
 
-    flow: the flow. items: makes items of its commands. retry: decides about the next attempt of a function.
+    flow: the flow. items: makes items of its commands. direct: handles them at once.
+    retry: decides about the next attempt of a function.
     """
 
     flow: Flow[Any]
     items: CommandItems
+    direct: DirectCommands
     retry: RetryRules
 
 
@@ -40,6 +43,8 @@ class InstanceWork:
         """The instance as it is after the work so far."""
         self.items: list[Item] = []
         """The commands to send."""
+        self.has_queued = stored is not None
+        """True if commands of the instance may be in the queue, so that later ones have to wait behind them."""
         self._state: Any = None
         """The state, once it is decoded."""
 

@@ -25,6 +25,15 @@ class EngineLoop:
         self.last_polled: float | None = None
         """The time of the last look at the log that succeeded."""
 
+    def begin(self) -> None:
+        """Note that `run` is about to work."""
+        self.is_running = True
+
+    def end(self) -> None:
+        """Note that `run` is over, and let nobody wait for it."""
+        self.is_running = self._stopped = False
+        self._tell(self._watchers)
+
     def stop(self) -> None:
         """Have `run` end after the commit that is under way."""
         self._stopped = True
@@ -32,24 +41,19 @@ class EngineLoop:
 
     async def run(self) -> None:
         """Move the tracks until stopped; failures of the store are logged, and the pauses after them grow."""
-        self._stopped, self.is_running = False, True
         pause = DoublingPause()
-        try:
-            async with self._engine.session():
-                while not self._stopped:
-                    error = await error_of(self._turn)
-                    if error is None:
-                        pause.reset()
-                        continue
-                    seconds = pause.next()
-                    self._log.error("the log cannot be followed; next try in %g s", seconds, exc_info=error)
-                    await self._engine.pause(seconds)
-        finally:
-            self.is_running = False
-            self._tell(self._watchers)
+        async with self._engine.session():
+            while not self._stopped:
+                error = await error_of(self._turn)
+                if error is None:
+                    pause.reset()
+                    continue
+                seconds = pause.next()
+                self._log.error("the log cannot be followed; next try in %g s", seconds, exc_info=error)
+                await self._engine.pause(seconds)
 
     async def pass_end(self) -> None:
-        """Return when the tracks have come to the end of the log from now on, or `run` has ended."""
+        """Return when the tracks have come to the end of the log from now on, or `run` is over."""
         passed = anyio.Event()
         self._watchers.append(passed)
         self._engine.wake()
@@ -73,3 +77,4 @@ class EngineLoop:
     def _tell(self, watchers: list[anyio.Event]) -> None:
         for each in watchers:
             each.set()
+        watchers.clear()

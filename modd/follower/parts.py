@@ -14,6 +14,7 @@ from modd.errors import InvalidOption
 from modd.flow import Flow
 from modd.follower.command_items import CommandItems
 from modd.follower.command_worker import CommandWorker
+from modd.follower.direct import DirectCommands
 from modd.follower.flow_track import FlowTrack
 from modd.follower.instance_work import FlowRules
 from modd.follower.projection_track import ProjectionSource
@@ -108,4 +109,5 @@ def _source_of(
     if isinstance(part, Projection):
         return ProjectionSource(part, store, log)
     assert commands is not None  # as flows have them
-    return FlowTrack(FlowRules(part, CommandItems(commands.buses), retry), store, commands.queue, log)
+    direct = DirectCommands(commands.buses, commands.outbox, log)
+    return FlowTrack(FlowRules(part, CommandItems(commands.buses), direct, retry), store, commands.queue, log)

@@ -119,8 +119,11 @@ class TrackRun:
         if due is None or due > now:
             return False
         batch = await self.track.prepare_due(now)
-        await self._commit(self._cursor.moved(self.position), batch)
-        return True
+        if batch.is_empty:
+            batch.done()
+        else:
+            await self._commit(self._cursor.moved(self.position), batch)
+        return not batch.is_empty
 
     async def save(self) -> None:
         """Write the position, if it has moved in memory alone."""
@@ -142,18 +145,28 @@ class TrackRun:
             return
         if isinstance(error, (Conflict, StoreError)):
             raise error
-        await self._find_failure(events, end, error)
+        await self._find_failure(events, end)
 
-    async def _find_failure(self, events: Sequence[LoggedEvent], end: int, error: Exception) -> None:
+    async def _find_failure(self, events: Sequence[LoggedEvent], end: int) -> None:
         """Do the events of a batch that cannot be written in halves, up to the one that is the reason."""
         self.track.forget()
         if len(events) == 1:
-            await self._fail(EventFailure(events[0].position, error), None)
+            await self._do_or_fail(events, end)
             return
         half = len(events) // 2
         await self._do(events[:half], events[half].position - 1)
         if self.failure is None:
             await self._do(events[half:], end)
+
+    async def _do_or_fail(self, events: Sequence[LoggedEvent], end: int) -> None:
+        """Do an event alone, for the last time: a track that has forgotten all may do it in a safer way."""
+        batch = await self.track.prepare(events)
+        error = await error_of(self._write, batch, end)
+        if isinstance(error, (Conflict, StoreError)):
+            raise error
+        if error is not None:
+            self.track.forget()
+            await self._fail(EventFailure(events[0].position, error), None)
 
     async def _write(self, batch: TrackBatch, end: int) -> None:
         if batch.failed is None:

@@ -135,11 +135,18 @@ async def test_commands_of_a_timeout_are_for_the_tenant_of_its_instance(timed: A
 
 
 async def test_many_timeouts_that_are_due_at_once_all_come(timed: Any, clock: Clock) -> None:  # WM-55
-    shop = Shop(timed)
-    places = [Place(str(number)) for number in range(300)]
-    await shop.send(Refill("tea", 300), *places)
+    flow = Flow(
+        "many",
+        state=Fulfilment,
+        identity="order",
+        begins={Placed: lambda flow, _: go(flow, timeout("late", hours=1))},
+        timeouts={"late": lambda *_: end()},
+    )
+    shop = Shop(timed, flow)
+    bodies = [f'{{"$type":"Placed","order":"{number}","sku":""}}'.encode() for number in range(300)]
+    await timed.events.append("orders", bodies, 0)
     await shop.follower.catch_up()
-    clock.now += HALF_AN_HOUR
+    assert len(await timed.documents("modd due many").items(limit=999)) == 300
+    clock.now += 3600
     await shop.follower.catch_up()
-    assert await shop.pieces() == 300
-    assert await timed.documents("modd due fulfilment").items() == []
+    assert await timed.documents("modd due many").items() == []

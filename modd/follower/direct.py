@@ -1,0 +1,79 @@
+"""Direct handling: a command is handled in the commit of the step that sends it, if nothing else waits for a turn.
+
+A command in a queue costs two commits more, one to claim it and one with its effects, and the wake-up of a worker. So a
+flow that is not behind hands a single command over at once. What the handler writes is part of the step's transaction,
+in a savepoint; if the handler fails, that is undone, and the command goes into the queue as others do, with all its
+attempts. If the commit fails, the step is done again, and its command goes into the queue.
+"""
+
+from __future__ import annotations
+
+from logging import Logger
+from typing import Any
+
+import anyio
+
+from modd.concurrency.cancellation import error_of
+from modd.cqrs.envelope import Envelope
+from modd.cqrs.event_items import EventItems
+from modd.cqrs.result import events_for_outbox
+from modd.cqrs.stamps import Failed
+from modd.follower.flow_outbox import FlowOutbox
+from modd.ports.items import Item
+from modd.ports.transaction import Transaction
+from modd.worker.buses import ServedBuses
+from modd.worker.errors import StampedFailure
+from modd.worker.pool import run_in_context_copy
+
+LONGEST = 0.02
+"""Seconds that a handler may take: commands of its type go into the queue from then on, so that the log goes on."""
+
+
+class DirectCommands:
+    """Handles commands of flows in the open transaction.
+
+    buses: the typed buses that handle them. outbox: gets the events that handlers emit. log: gets failures.
+    """
+
+    def __init__(self, buses: ServedBuses, outbox: FlowOutbox, log: Logger) -> None:
+        self._buses, self._codec, self._outbox, self._log = buses, buses.codec, outbox, log
+        self._events = EventItems()
+        self._queued: set[type] = set()
+        """The types of command that have taken long, or failed."""
+
+    async def handle(self, item: Item, transaction: Transaction) -> bool:
+        """Handle a command if that is likely to be quick; False if it has to go into the queue."""
+        envelope = _without_own_id(self._codec.decode(item.body))
+        kind = type(envelope.message)
+        if kind in self._queued or not self._buses.bus.is_open:
+            return False
+        begun = anyio.current_time()
+        error = await error_of(self._handle_undone, envelope, item.key, transaction)
+        if error is not None or anyio.current_time() - begun > LONGEST:
+            self._queued.add(kind)
+        if error is not None:
+            self._log.debug("%s goes into the queue: %r", item.id, error)
+        return error is None
+
+    async def _handle_undone(self, envelope: Envelope[Any], key: str | None, transaction: Transaction) -> None:
+        """Handle a command; if that fails, undo what it has written."""
+        async with transaction.savepoint():
+            await run_in_context_copy(self._handle(envelope, key))
+
+    async def _handle(self, envelope: Envelope[Any], key: str | None) -> None:
+        [bus] = self._buses.find(type(envelope.message), {})
+        dispatched = await bus.dispatch(envelope)
+        failures = [stamp for stamp in envelope.noted if type(stamp) is Failed]
+        if failures:
+            raise StampedFailure(failures[-1].error)
+        events = events_for_outbox(dispatched) if dispatched.events else ()
+        if events:
+            await self._outbox.put(*self._events.create(events, dispatched.envelope, key))
+
+
+def _without_own_id(envelope: Envelope[Any]) -> Envelope[Any]:
+    """Return an envelope whose id needs no inbox: the cursor sees to it that its step is done once."""
+    plain: Envelope[Any] = Envelope(envelope.message)
+    ids = envelope.id, envelope.at, envelope.correlation_id, envelope.causation_id
+    plain.start(envelope.message, envelope.noted, *ids)
+    return plain
