@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.typing import aggregates, flows, messages, services
+from tests.typing import aggregates, flows, messages, projections, services
 
 pytestmark = pytest.mark.anyio
 
@@ -35,6 +35,11 @@ async def test_chains_take_what_checkers_let_pass() -> None:
 def test_flows_take_what_checkers_let_pass() -> None:
     # WM-50
     flows.use_flows()
+
+
+async def test_projections_take_what_checkers_let_pass() -> None:
+    # WM-59
+    await projections.use_projections()
 
 
 def test_services_take_what_checkers_let_pass() -> None:

@@ -140,7 +140,7 @@ class ProjectionSource:
     async def open(self) -> Sequence[ProjectionTrack]:
         """Return the builds of this version that followers move; begin one if the store has only older versions."""
         registration = await self._change(self._opened)
-        await self._delete_old_states(registration)
+        await self._delete_old_builds(registration)
         self._tell_if_outdated(registration)
         self.registration = registration
         return [self._track(build) for build in registration.followed if build.version == self.projection.version]
@@ -166,22 +166,27 @@ class ProjectionSource:
         """Make the build of a track the one that serves, if it is the next one; True if the builds have changed."""
         if self.registration is None or self.registration.next != track.build:
             return False
-        registration = await self._change(partial(_switched, track.build))
-        return registration.next != track.build or await self._switch_inline(track)
-
-    async def _switch_inline(self, track: ProjectionTrack) -> bool:
-        """Do the last events and switch, while no other can record events: the next ones come in their own commit."""
         async with self._store.transaction(immediate=True) as transaction:
-            before, stored = await self._builds.load(), await self._cursors.load(track.key)
-            if before is None or stored is None or before.next != track.build:
-                return True
-            rows = await self._store.events.page(stored.cursor.position, LAST_PAGE)
-            events = [LoggedEvent(position, name_in(body), body, headers) for position, body, headers in rows]
-            batch = await track.prepare([each for each in events if each.type in track.types])
-            if len(rows) == LAST_PAGE or batch.failed is not None:
-                return False  # the engine does them, and comes back
-            await batch.write()
-            await self._write(transaction, before, before.switched())
+            before = await self.load()
+            if before.next == track.build:
+                if before.inline and not await self._do_last_events(track):
+                    return False  # the engine does them, and comes back
+                await self._write(transaction, before, before.switched())
+        await self._delete_old_builds(await self.load())
+        return True
+
+    async def _do_last_events(self, track: ProjectionTrack) -> bool:
+        """Do the events that are left, while no other can record any: the next ones come in their own commit.
+
+        Return False if there are too many, or one of them fails.
+        """
+        stored = await self._cursors.load(track.key)
+        rows = [] if stored is None else await self._store.events.page(stored.cursor.position, LAST_PAGE)
+        events = [LoggedEvent(position, name_in(body), body, headers) for position, body, headers in rows]
+        batch = await track.prepare([each for each in events if each.type in track.types])
+        if len(rows) == LAST_PAGE or batch.failed is not None:
+            return False
+        await batch.write()
         return True
 
     def _track(self, build: Build) -> ProjectionTrack:
@@ -236,10 +241,10 @@ class ProjectionSource:
         for key in sorted(earlier - later):
             await self._store.documents(SPACE).delete(key)
 
-    async def _delete_old_states(self, registration: Registration) -> None:
-        for number in registration.dropping:
-            await self._builds.delete_states(number)
-            await self._change(partial(_without, number))
+    async def _delete_old_builds(self, registration: Registration) -> None:
+        for build in registration.dropping:
+            await self._builds.delete(build)
+            await self._change(partial(_without, build))
 
     def _tell_if_outdated(self, registration: Registration) -> None:
         version, newest = self.projection.version, registration.newest
@@ -249,13 +254,7 @@ class ProjectionSource:
             self._is_told = True
 
 
-def _switched(build: Build, before: Registration | None) -> Registration:
-    """Return the builds with the next one as the one that serves, if that is this one."""
+def _without(build: Build, before: Registration | None) -> Registration:
+    """Return the builds without one whose content was deleted."""
     assert before is not None  # nothing removes a registration
-    return before.switched() if before.next == build and not before.inline else before
-
-
-def _without(number: int, before: Registration | None) -> Registration:
-    """Return the builds without one whose states were deleted."""
-    assert before is not None  # as above
-    return before.without(number)
+    return before.without(build)

@@ -2,8 +2,8 @@
 
 Example: version 1 serves in build 1. A process with version 2 begins build 2, with a cursor of its own, and fills it
 from the first event; processes with version 1 go on with build 1 meanwhile. When build 2 has come to the end of the
-log, one commit makes it the live one, removes the tables of build 1, and deletes its cursor, by which the older
-processes notice.
+log, one commit makes it the live one, and deletes the cursor of build 1, by which the older processes notice; the
+content of build 1 is deleted afterwards.
 Each step is a new `Registration`; the writes follow from the difference to the one before (`Builds.change`).
 """
 
@@ -52,13 +52,13 @@ class Build(msgspec.Struct, frozen=True):
 class Registration(msgspec.Struct, frozen=True):
     """The builds of a projection.
 
-    live: the build that is read. next: the build that is being made beside it, or None. dropping: the numbers of builds
-    whose states are still to be deleted. inline: True if the events come to the live build in their own commit.
+    live: the build that is read. next: the build that is being made beside it, or None. dropping: the builds whose
+    content is still to be deleted. inline: True if the events come to the live build in their own commit.
     """
 
     live: Build
     next: Build | None = None
-    dropping: tuple[int, ...] = ()
+    dropping: tuple[Build, ...] = ()
     inline: bool = False
 
     @property
@@ -86,13 +86,13 @@ class Registration(msgspec.Struct, frozen=True):
         assert self.next is not None
         return self._replaced(self.live, live=self.next, next=None)
 
-    def without(self, number: int) -> Registration:
-        """Return the registration without a build whose states have been deleted."""
-        return msgspec.structs.replace(self, dropping=tuple(each for each in self.dropping if each != number))
+    def without(self, build: Build) -> Registration:
+        """Return the registration without a build whose content has been deleted."""
+        return msgspec.structs.replace(self, dropping=tuple(each for each in self.dropping if each != build))
 
     def _replaced(self, gone: Build | None, **changes: Build | None) -> Registration:
         """Return the registration with changes by which a build goes."""
-        dropping = self.dropping if gone is None or gone.tables else (*self.dropping, gone.number)
+        dropping = self.dropping if gone is None else (*self.dropping, gone)
         return msgspec.structs.replace(self, dropping=dropping, **changes)
 
 
@@ -117,7 +117,7 @@ class Builds:
         await self._registry.swap(self._projection, body, body)
 
     async def change(self, transaction: Transaction, before: Registration | None, after: Registration) -> None:
-        """Change the registration in the open transaction, and with it tables and views.
+        """Change the registration in the open transaction, and make the tables of new builds and their views.
 
         The commit raises `DocumentConflict` if another process has changed it. Raises `TableInUse`.
         """
@@ -131,14 +131,15 @@ class Builds:
                 await self._create(transaction, build, () if before is None else before.live.tables)
         if before is None or before.live != after.live:
             await self._show(transaction, after.live, () if before is None else before.live.tables)
-        for build in earlier:
-            if build not in after.builds:
-                for table in build.tables:
-                    await transaction.execute(f"DROP TABLE {quoted(table, build.number)}")
 
-    async def delete_states(self, number: int) -> None:
-        """Delete the states of an old build, little by little."""
-        documents = self._store.documents(space_of(self._projection, number))
+    async def delete(self, build: Build) -> None:
+        """Delete the content of an old build: its tables at once, or its states little by little."""
+        if build.tables:
+            async with self._store.transaction() as transaction:
+                for table in build.tables:
+                    await transaction.execute(f"DROP TABLE IF EXISTS {quoted(table, build.number)}")
+            return
+        documents = self._store.documents(space_of(self._projection, build.number))
         while page := await documents.items(limit=MOST_DOCUMENTS):
             async with self._store.transaction():
                 for key, _ in page:

@@ -11,10 +11,9 @@ import msgspec
 from modd.aggregate.lines import is_deferred
 from modd.core import Message
 from modd.cqrs.wire import name_in
-from modd.ports.errors import DocumentConflict
 from modd.ports.storage import Storage
 from modd.ports.transaction import Transaction, current_transaction
-from modd.projection.builds import REGISTRY, Build, Builds, Registration, cursor_key
+from modd.projection.builds import Build, Builds, Registration, cursor_key
 from modd.projection.content import ProjectionContent
 from modd.projection.errors import OutdatedProjection, ProjectionNotBuilt
 from modd.stores.transaction import find_transaction
@@ -82,9 +81,8 @@ class InlineWriter:
             if before.inline:
                 return before
             seen = await self._position(store, before.live)
-        if await self._has_unseen(store, seen, 0 if is_deferred(transaction) else new):
-            if before != await builds.load():  # each read of a transaction in memory is of the latest commit
-                raise DocumentConflict(REGISTRY, self._projection)
+        has_unseen = await self._has_unseen(store, seen, 0 if is_deferred(transaction) else new)
+        if has_unseen and before == await builds.load():  # in memory, each read is of the latest commit
             raise ProjectionNotBuilt(self._projection, version)
         if before is None:
             after = Registration(Build(version, 1, self._content.tables), inline=True)

@@ -91,7 +91,9 @@ def sales(**options: Any) -> Projection[None]:
 def totals(**options: Any) -> Projection[Sold]:
     """Return a projection with states."""
     defaults: dict[str, Any] = {"state": Sold, "key": "sku", "events": {Ordered: add, Returned: take}}
-    return Projection(options.pop("name", "totals"), **defaults | options)
+    made: Any = Projection(options.pop("name", "totals"), **defaults | options)
+    projection: Projection[Sold] = made
+    return projection
 
 
 def place(order: Instance[Placed], command: Order) -> Ordered:

@@ -5,22 +5,31 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+import anyio
 import pytest
 
 from modd import InvalidOption
 from modd.follower.errors import PartStopped
+from modd.follower.projection_track import ProjectionSource
+from modd.follower.rebuilding import Rebuild
+from modd.ports import DocumentConflict
 from modd.projection import OutdatedProjection, Projection, Rows, TableInUse
 from modd.projection.builds import Builds, Registration
+from modd.projection.states import space_of
 from modd.stores import MemoryStore, SqliteStore
 from tests.projection.shop import (
+    OPTIONS,
     SALES,
     Moved,
+    Order,
     Ordered,
     Sold,
     codec,
     content,
     engine,
     follow,
+    log,
+    orders,
     rebuild,
     record,
     sales,
@@ -215,21 +224,92 @@ async def test_a_rebuild_that_fails_at_an_event_says_so_and_goes_on_there_once_i
     assert await content(store, totals()) == before
 
 
-async def test_states_of_an_old_build_are_deleted_also_if_the_process_was_killed_before(store: Any) -> None:
+async def test_an_old_build_is_deleted_also_if_the_process_was_killed_after_the_switch(store: Any) -> None:
     # WM-62
     await record(store, *TEN)
+    for projection, newer in kinds(store):
+        await follow(store, projection)
+        builds, first = Builds(store, projection.name, projection.content), await builds_of(store, projection)
+        begun = first.with_next(1, first.live.tables)
+        for before, after in ((first, begun), (begun, begun.switched())):
+            async with store.transaction() as tx:
+                await builds.change(tx, before, after)
+        await follow(store, newer)
+        assert (await builds_of(store, projection)).dropping == ()
+        assert (await builds_of(store, projection)).live.number == 3
+        assert await store.documents(space_of(projection.name, 1)).items() == []
+    if isinstance(store, SqliteStore):
+        assert await names_in(store) == {"sales", "sales__3"}
+
+
+async def test_a_change_that_rests_on_older_builds_is_a_conflict(store: Any) -> None:
+    # WM-62
+    projection = kinds(store)[-1][0]
+    await follow(store, projection)
+    builds = Builds(store, projection.name, projection.content)
+    with pytest.raises(DocumentConflict):
+        async with store.transaction() as tx:
+            await builds.change(tx, None, await builds_of(store, projection))
+
+
+@pytest.mark.parametrize("inline", [False, True])
+async def test_a_rebuild_waits_for_a_process_that_makes_the_build(inline: bool, stores: Any) -> None:
+    # WM-62
+    if inline:
+        await orders(stores[0], inline=[totals()]).dispatch(Order("0"))
+    await record(stores[0], *TEN)
+    if not inline:
+        await follow(stores[0], totals())
+    await ProjectionSource(totals(), stores[0], log).begin_rebuild()
+    maker, told = engine(stores[0], totals(), batch=4), anyio.Event()
+    with anyio.fail_after(60):
+        async with maker.session(), anyio.create_task_group() as tasks:
+            await maker.advance()
+            tasks.start_soon(rebuild, stores[1], totals(), lambda done, total: told.set())
+            await told.wait()  # this one has the lease, so that the other one waits
+            while await maker.advance():
+                pass
+    assert (await builds_of(stores[0], totals())).live.number == 2
+    assert await content(stores[1], totals()) == await full(stores[0])
+
+
+async def test_a_rebuild_ends_if_a_newer_version_takes_its_place(store: Any) -> None:
+    # WM-62 WM-63
     await follow(store, totals())
-    builds = Builds(store, "totals", totals().content)
-    begun = (await builds_of(store, totals())).with_next(1, ())
-    async with store.transaction() as tx:
-        await builds.change(tx, await builds_of(store, totals()), begun)
-    async with store.transaction() as tx:
-        await builds.change(tx, begun, begun.switched())
-    await store.documents("modd tracks").delete("projection totals 1")
-    assert len(await left_of_build(store, totals(), 1)) == 2
-    await follow(store, totals(version=2))
-    assert await left_of_build(store, totals(), 1) == []
-    assert (await builds_of(store, totals())).dropping == ()
+    source = ProjectionSource(totals(), store, log)
+    await source.begin_rebuild()
+    await engine(store, totals(version=2)).advance()
+    again = Rebuild(source, store, OPTIONS, log)
+    with pytest.raises(OutdatedProjection):
+        await again.open()
+    assert await again.live() == await source.live()
+
+
+async def test_a_build_that_another_process_has_switched_to_is_left_alone(store: Any) -> None:
+    # WM-62
+    await follow(store, totals())
+    source = ProjectionSource(totals(), store, log)
+    await source.begin_rebuild()
+    live, made = await source.open()
+    assert (await live.at_end(), await live.next_due(), (await made.prepare_due(0)).is_empty) == (False, None, True)
+    await rebuild(store, totals())
+    assert await made.at_end()
+    assert (await builds_of(store, totals())).live == made.build
+
+
+async def test_the_last_events_of_a_build_that_is_written_inline_are_done_in_the_switch(store: Any) -> None:
+    # WM-39 WM-62
+    await orders(store, inline=[totals()]).dispatch(Order("1", "lamp"))
+    source = ProjectionSource(totals(events={Ordered: fails_at_lamp}), store, log)
+    await source.begin_rebuild()
+    [made] = await source.open()
+    assert not await made.at_end()  # one of them fails
+    source = ProjectionSource(totals(), store, log)
+    [made] = await source.open()
+    assert await made.at_end()
+    assert await content(store, totals()) == {"lamp": 1}
+    await orders(store, inline=[totals()]).dispatch(Order("2", "lamp"))
+    assert await content(store, totals()) == {"lamp": 2}
 
 
 async def test_tables_need_a_store_with_sql() -> None:

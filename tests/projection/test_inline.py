@@ -128,3 +128,10 @@ async def test_it_is_written_in_a_transaction_only(store: Any) -> None:
     await projection.apply(store, "shop", [Moved()])
     with pytest.raises(NoTransaction, match="totals"):
         await projection.apply(store, "shop", [Ordered("1")])
+
+
+async def test_an_event_of_no_key_changes_nothing(store: Any) -> None:
+    # WM-39
+    projection = totals(key=lambda event: None)
+    await orders(store, inline=[projection]).dispatch(Order("1"))
+    assert await content(store, projection) == {}
