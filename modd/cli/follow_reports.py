@@ -81,7 +81,7 @@ class ProjectionStatus(msgspec.Struct, frozen=True, tag_field="kind", tag="proje
     """A projection in a file.
 
     live: the build that serves. next: the build that is being made beside it, or None.
-    dropping: numbers of old builds whose states are still to be deleted.
+    dropping: numbers of old builds whose content is still to be deleted.
     """
 
     name: str

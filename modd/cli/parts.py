@@ -137,7 +137,7 @@ class Parts:
             name,
             await self._build(name, registration.live, cursors),
             None if following is None else await self._build(name, following, cursors),
-            [*registration.dropping],
+            [build.number for build in registration.dropping],
         )
 
     async def _build(self, name: str, build: Build, cursors: Mapping[str, TrackCursor]) -> BuildStatus:

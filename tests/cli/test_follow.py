@@ -288,9 +288,9 @@ def test_an_inline_projection_has_no_place_in_the_log(follow: Shell) -> None:
     assert "each commit of its events" in follow.text()
 
 
-def test_old_builds_whose_states_are_still_there_are_told(follow: Shell) -> None:
+def test_old_builds_whose_content_is_still_there_are_told(follow: Shell) -> None:
     follow.path.write_bytes(content_after(good))
-    rewrite(follow.path, '"dropping":[]', '"dropping":[7]', "key = 'sales'")
+    rewrite(follow.path, '"dropping":[]', '"dropping":[{"version":1,"number":7}]', "key = 'sales'")
     assert follow.json()["projections"][1]["dropping"] == [7]
     assert "serves; 1 old build to delete" in follow.text()
 
