@@ -46,13 +46,18 @@ class CatchUp:
                 await self._engine.wait(LOOK_AGAIN)
 
     async def _is_done(self) -> bool:
-        """True if no command is left, and then no event behind the position of a part. Raises `PartStopped`."""
+        """True if no part is behind, and then no command is left and no event has come. Raises `PartStopped`.
+
+        In this order, because a part that does its last event leaves commands.
+        """
         last = await self._store.events.last()
-        if self._commands is not None:
-            if not await self._commands.is_idle(last):
-                return False
-            last = await self._store.events.last()
+        if self._engine.is_paused:
+            return False
         standings = [(run.track.part, await self._engine.standing(key)) for key, run in self._engine.runs.items()]
+        if self._commands is not None and not await self._commands.is_idle(last):
+            return False
+        if await self._store.events.last() != last:
+            return False
         for part, cursor in standings:
             if cursor is not None and cursor.failure is not None:
                 raise PartStopped(part, cursor.failure.position, cursor.failure.reason)

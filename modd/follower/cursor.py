@@ -107,6 +107,15 @@ class Cursors:
         if stored is not None:
             await self.swap(key, stored.cursor.moved(stored.cursor.position, stored.cursor.failure), stored)
 
+    async def skip(self, key: str, position: int | None) -> bool:
+        """Pass over an event in the open immediate transaction; False if the track does not stand before it."""
+        stored = await self.load(key)
+        failure = None if stored is None else stored.cursor.failure
+        if stored is None or failure is None or failure.position != position:
+            return False
+        await self.swap(key, stored.cursor.moved(failure.position), stored)
+        return True
+
 
 encode = msgspec.json.Encoder().encode
 

@@ -98,6 +98,11 @@ class Engine:
             await self._advance(position, runs)
         return self._has_moved or len(self._open) < len(self._sources)
 
+    @property
+    def is_paused(self) -> bool:
+        """True if a track that this process may move waits until the store works again."""
+        return any(run.lease.active and not run.is_loaded for run in self.runs.values())
+
     async def standing(self, key: str) -> TrackCursor | None:
         """Return the cursor of a track, with the position in memory if this process moves it; None if it is gone."""
         run = self.runs.get(key)

@@ -35,14 +35,13 @@ class Heard(msgspec.Struct, frozen=True):
     """An event for an instance.
 
     event: the event. key, id: the key and the identity of the instance.
-    message: the event, decoded. error: the reason for which it could not be decoded.
+    content: the event, decoded, or the reason for which it could not be decoded.
     """
 
     event: LoggedEvent
     key: str
     id: str
-    message: Message | None = None
-    error: Exception | None = None
+    content: Message | Exception
 
 
 class FlowTrack:
@@ -135,7 +134,7 @@ class FlowTrack:
         except Exception as error:
             if place.in_flow is None:
                 raise
-            return Heard(event, instance_key(place.in_flow, place.tenant), place.in_flow, error=error)
+            return Heard(event, instance_key(place.in_flow, place.tenant), place.in_flow, error)
         if type(message) is Rejected and Rejected not in self._flow.reacts:
             if place.in_flow is not None:
                 self._warn(message, place.in_flow)
@@ -161,19 +160,18 @@ class FlowTrack:
 
     def _tell(self, work: InstanceWork, heard: Heard, now: float) -> None:
         """Have an instance hear of an event."""
-        if work.now.phase == "ended":
+        if work.has_ended:
             return
         waiting = Waiting(heard.event.position)
         if work.is_set_aside:
             work.wait(waiting)
             return
         try:
-            if heard.error is not None:
-                raise heard.error
-            if heard.message is not None:
-                work.take(heard.message, cause_of(heard.event), now)
+            if isinstance(heard.content, Exception):
+                raise heard.content
+            work.take(heard.content, cause_of(heard.event), now)
         except Exception as error:
-            self._set_aside(work, error, waiting, now, message=heard.message)
+            self._set_aside(work, error, waiting, now, message=heard.content)
 
     async def _come(self, work: InstanceWork, entry: DueEntry, now: float) -> bool:
         """Do what is due for an instance; False if the instance knows nothing of it."""
@@ -198,6 +196,8 @@ class FlowTrack:
         attempts = 0 if failure is None else failure.attempts
         waiting = work.release()
         for number, each in enumerate(waiting):
+            if work.has_ended:
+                return
             try:
                 await self._do_again(work, each, now)
             except StoreError:
@@ -222,7 +222,7 @@ class FlowTrack:
         now: float,
         *,
         attempts: int = 0,
-        message: Message | None = None,
+        message: object = None,
     ) -> None:
         work.set_aside(error, waiting, now, attempts)
         text, args = "the instance %r of the flow %s is set aside", (work.key, self._flow.name)

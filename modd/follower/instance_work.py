@@ -54,6 +54,11 @@ class InstanceWork:
         return self.now is not self.stored and (self.stored is not None or self.now.phase != "new" or self.is_set_aside)
 
     @property
+    def has_ended(self) -> bool:
+        """True if nothing is for the instance any more."""
+        return self.now.phase == "ended"
+
+    @property
     def is_set_aside(self) -> bool:
         """True if events and timeouts of the instance wait."""
         return self.now.failure is not None
@@ -63,12 +68,10 @@ class InstanceWork:
         self.stored, self.items = self.now, []
 
     def take(self, message: Message | Timeout, cause: Cause, now: float) -> None:
-        """Have an event or a timeout take effect, unless the instance has ended. Raises what its function raises.
+        """Have an event or a timeout take effect. Raises what its function raises; then nothing has changed.
 
-        Then nothing has changed; an instance that is set aside does not take any.
+        An instance that is set aside, or has ended, takes none.
         """
-        if self.now.phase == "ended":
-            return
         step = self._rules.flow.decide(self._current_state(), message)
         if step is not None:
             self._follow(step, cause, now)
@@ -81,9 +84,8 @@ class InstanceWork:
         self.wait(waiting)
 
     def wait(self, *waiting: Waiting) -> None:
-        """Have events and timeouts wait behind those that wait already, unless the instance has ended."""
-        if self.now.phase != "ended":
-            self._set(waiting=(*self.now.waiting, *waiting))
+        """Have events and timeouts wait behind those that wait already."""
+        self._set(waiting=(*self.now.waiting, *waiting))
 
     def release(self) -> tuple[Waiting, ...]:
         """Take the instance back from where it was set aside, and return what has waited."""

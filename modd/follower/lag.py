@@ -24,6 +24,5 @@ async def lag_at(store: Storage, position: int, reason: str = "") -> Lag:
     last = await store.events.last()
     if last <= position:
         return Lag(0, 0.0, reason)
-    async for event in store.events.read_all(position):
-        return Lag(last - position, max(0.0, store.clock() - event.at), reason)
-    return Lag(0, 0.0, reason)
+    first = await anext(store.events.read_all(position))
+    return Lag(last - position, max(0.0, store.clock() - first.at), reason)

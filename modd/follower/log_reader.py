@@ -52,10 +52,11 @@ class LogReader:
 
     async def event(self, position: int) -> LoggedEvent:
         """Return the event at a position. Raises `LookupError` if there is none."""
-        for at, body, headers in await self._events.page(position - 1, 1):
-            if at == position:
-                return LoggedEvent(position, type_of(body, headers), body, headers)
-        raise LookupError(f"the log has no event at position {position}")
+        rows = await self._events.page(position - 1, 1)
+        if not rows:
+            raise LookupError(f"the log has no event at position {position}")
+        [(_, body, headers)] = rows
+        return LoggedEvent(position, type_of(body, headers), body, headers)
 
 
 def type_of(body: bytes, headers: dict[str, str]) -> str:

@@ -101,14 +101,7 @@ async def skip_event(store: Storage, part: str, position: int | None) -> None:
     """
     cursors = Cursors(store)
     async with store.transaction(immediate=True):
-        keys = [
-            key
-            for key, cursor in (await cursors.all()).items()
-            if key.split(" ")[1] == part and cursor.failure is not None and cursor.failure.position == position
-        ]
-        if not keys:
-            raise NotStuck(part, f"the event {position}")
-        for key in keys:
-            stored = await cursors.load(key)
-            if stored is not None:
-                await cursors.swap(key, stored.cursor.moved(stored.cursor.position + 1), stored)
+        keys = [key for key in await cursors.all() if key.split(" ")[1] == part]
+        skipped = [await cursors.skip(key, position) for key in keys]
+    if not any(skipped):
+        raise NotStuck(part, f"the event {position}")

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar, overload
 
 from modd.aggregate.aggregate import NAME
 from modd.aggregate.event_codec import checked_codec
-from modd.aggregate.fold import checked_events, checked_state
+from modd.aggregate.fold import FOLD, checked_events, checked_state
 from modd.checks import checked_callable, checked_count
 from modd.core import Message, wire_name
 from modd.cqrs.codec import Codec
@@ -97,8 +97,8 @@ class Projection(Generic[S]):
             raise InvalidOption("tables", tables, "give either tables, or a state and a key")
         self.name, self.key = name, key
         self.version = checked_count("version", version)
-        form = () if tables is None else ("(event, rows)", 0)
-        self.events: Functions = checked_events(events, *form)
+        form, position = (FOLD, 1) if tables is None else ("(event, rows)", 0)
+        self.events: Functions = checked_events(events, form, position)
         self.codec = checked_codec(codec, self.events)
         self.tables = None if tables is None else checked_tables(tables)
         self.state: Any = None if state is None else checked_decodable(checked_state(state))

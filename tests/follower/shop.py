@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
+import anyio
 import msgspec
 
 from modd import Bus, Value
 from modd.aggregate import Aggregate, Instance, Mark
 from modd.aggregate.rejected import Rejected
+from modd.concurrency.blocks import async_block
 from modd.cqrs import Codec, Command, Envelope, Event
 from modd.flow import End, Flow, Go, Timeout, cancel_timeout, end, go, timeout
 from modd.follower import Follower
@@ -224,3 +226,15 @@ class Shop:
         """Return the pieces of a product."""
         pieces: int = (await self.stocks.get(sku)).state.pieces
         return pieces
+
+
+@async_block
+async def running(follower: Follower) -> AsyncIterator[None]:
+    """Run a follower beside the block."""
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(follower.run)
+            while not follower._loop.is_running:
+                await anyio.lowlevel.checkpoint()
+            yield
+            follower.stop()

@@ -8,8 +8,9 @@ import anyio
 import pytest
 
 from modd.follower.cursor import Cursors, TrackCursor
+from modd.ports import DocumentConflict
 from tests.follower.conftest import Clock
-from tests.follower.tracks import Noting, append, engine_of, loop_of, run_to_end
+from tests.follower.tracks import Notes, Noting, append, engine_of, loop_of, run_to_end
 
 pytestmark = pytest.mark.anyio
 
@@ -189,3 +190,75 @@ async def test_what_is_due_is_done_in_time(store: Any) -> None:
                 await anyio.lowlevel.checkpoint()
             loop.stop()
     assert await track.noted() == ["due"]
+
+
+class Builds(Noting):
+    """A source with one track after another: at the end of the log, the next one takes the place of the last."""
+
+    def __init__(self, store: Any) -> None:
+        super().__init__(store, "first")
+        self.name = self.part = "builds"
+        self.tracks: list[Noting] = [self]
+
+    async def at_end(self) -> bool:
+        if len(self.tracks) > 1:
+            return False
+        following = Noting(self.store, "second")
+        following.part = "builds"
+        self.tracks.append(following)
+        return True
+
+    async def open(self) -> Any:
+        await Cursors(self.store).create(self.tracks[-1].key)
+        return self.tracks[-1:]
+
+
+async def test_a_source_whose_tracks_have_changed_is_asked_for_them_again(store: Any) -> None:
+    builds = Builds(store)
+    await append(store, "a", "b")
+    engine = engine_of(store, builds)
+    async with engine.session():
+        while await engine.advance():
+            pass
+        assert [*engine.runs] == ["test second"]
+    assert [await each.noted() for each in builds.tracks] == [["a", "b"], ["a", "b"]]
+    assert await store.locks.acquire("modd track test first", 1, "of another process")
+
+
+async def test_a_track_whose_cursor_is_gone_is_asked_for_again(store: Any) -> None:
+    track, opened = Noting(store), list[str]()
+    engine = engine_of(store, track)
+    open_track = track.open
+
+    async def note() -> Any:
+        opened.append(track.key)
+        return await open_track()
+
+    track.open = note  # type: ignore[method-assign]
+    async with engine.session():
+        await engine.advance()
+        await store.documents("modd tracks").delete(track.key)
+        await append(store, "a")
+        engine.wake()
+        while await engine.advance():
+            pass
+    assert opened == [track.key] * 2
+    assert await track.noted() == ["a"]
+
+
+async def test_a_conflict_at_an_event_that_could_not_be_written_before_is_no_failure_of_it(store: Any) -> None:
+    track, errors = Noting(store), [ValueError("odd"), DocumentConflict("notes", "all")]
+
+    class Twice(Notes):
+        async def write(self) -> None:
+            if errors:
+                raise errors.pop(0)
+            await super().write()
+
+    async def prepare(events: Any) -> Notes:
+        return Twice(track, [event.type for event in events])
+
+    track.prepare = prepare  # type: ignore[method-assign]
+    await append(store, "a")
+    await run_to_end(engine_of(store, track))
+    assert (errors, await track.noted()) == ([], ["a"])

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from modd.aggregate import Rejected
 from modd.cqrs import Actor, Envelope, Tenant
 from modd.flow import Flow, Go, go
-from modd.follower import Follower
+from modd.follower import Follower, flow_track
 from tests.follower.shop import (
     Fulfilment,
     Pay,
@@ -22,6 +23,7 @@ from tests.follower.shop import (
     Shipped,
     Shop,
     placed,
+    running,
 )
 
 pytestmark = pytest.mark.anyio
@@ -71,7 +73,7 @@ async def test_a_rejection_of_its_command_comes_to_the_flow(store: Any) -> None:
     await shop.follow(Place("7"))
     assert await shop.seen("7") == ("Placed", "Cancelled")
     assert await store.outbox.claim(10, 30) == []
-    [rejected] = await headers_of(store, type("Rejected", (), {}))
+    [rejected] = await headers_of(store, Rejected)
     [event] = await headers_of(store, Placed)
     assert rejected["causation"] == f"{event['id']}/fulfilment#1"
     assert rejected["correlation"] == event["correlation"]
@@ -167,3 +169,36 @@ async def test_the_events_of_another_program_in_the_log_are_passed_over(store: A
     await store.events.append("odd", [b"no event", b"{}", b'{"$type":1}', b'{"$type":"Other"}'], 0)
     await shop.follow(Refill("tea", 1), Place("7"))
     assert await shop.pieces() == 0
+
+
+async def test_a_rejection_keeps_the_actor_and_one_of_nobody_is_passed_over(store: Any) -> None:  # WM-52
+    shop = Shop(store)
+    await store.events.append("odd", [b'{"$type":"Rejected","reason":"no"}'], 0)
+    await shop.follow(Envelope(Place("7"), Actor("ada")))
+    [rejected] = [each for each in await headers_of(store, Rejected) if each]
+    assert rejected["actor"] == "ada"
+    plain = Flow("plain", state=Fulfilment, identity="order", begins={Placed: lambda flow, _: go(flow)})
+    await Follower(store, [plain], commands=shop.desk).catch_up()
+
+
+async def test_instances_that_are_not_in_memory_any_more_go_on(store: Any, monkeypatch: Any) -> None:  # WM-54
+    monkeypatch.setattr(flow_track, "MOST_KEPT", 1)
+    shop = Shop(store)
+    orders = ["1", "2", "3"]
+    async with running(shop.follower):
+        await shop.follow(Refill("tea", 9), *map(Place, orders))
+        await shop.follow(*map(Pay, orders))
+    assert [len(await shop.seen(order)) for order in orders] == [3, 3, 3]
+
+
+class Callable:
+    """A function of a flow that is an object, whose code tells nothing."""
+
+    def __call__(self, flow: Fulfilment, event: Placed) -> Go[Fulfilment]:
+        return go(flow, Ship(event.order))
+
+
+async def test_a_function_of_a_flow_may_be_an_object(store: Any) -> None:
+    shop = Shop(store, Flow("object", state=Fulfilment, identity="order", begins={Placed: Callable()}))
+    await shop.follow(Place("7"))
+    assert await shop.seen("7") == ("Placed", "Shipped")

@@ -3,37 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import anyio
 import pytest
 
-from modd.concurrency.blocks import async_block
 from modd.cqrs import CommandBus
-from modd.errors import Deadlock, InvalidOption
+from modd.errors import AlreadyOpen, Deadlock, InvalidOption
 from modd.flow import Flow, Go, end, go
 from modd.follower import Follower, Lag
 from modd.ports import StoreError
 from modd.stores import MemoryStore
 from modd.worker import AlreadyRunning, run_workers
 from tests.follower.conftest import Clock
-from tests.follower.shop import Fulfilment, Pay, Place, Placed, Refill, Reserve, Ship, Shop, fulfilment
+from tests.follower.shop import Fulfilment, Pay, Place, Placed, Refill, Reserve, Ship, Shop, fulfilment, running
 from tests.stores.sqlite.faulty import until
 
 pytestmark = pytest.mark.anyio
-
-
-@async_block
-async def running(follower: Follower) -> AsyncIterator[None]:
-    """Run a follower beside the block."""
-    with anyio.fail_after(60):
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(follower.run)
-            while not follower._loop.is_running:
-                await anyio.lowlevel.checkpoint()
-            yield
-            follower.stop()
 
 
 @pytest.mark.parametrize(
@@ -159,15 +146,13 @@ async def test_catching_up_goes_on_by_itself_when_the_run_ends(store: Any) -> No
     desk = CommandBus()
     desk.register(Ship, wait)
     flow = Flow("slow", state=Fulfilment, identity="order", begins={Placed: lambda flow, _: end(Ship("7"))})
-    follower = Follower(store, [flow], commands=desk, poll=0.05)
+    follower = Follower(store, [flow], commands=desk, poll=0.02, drain=0)
     await shop.send(Place("7"))
     with anyio.fail_after(60):
-        async with anyio.create_task_group() as tasks, anyio.create_task_group() as runs:
-            runs.start_soon(follower.run)
-            await anyio.wait_all_tasks_blocked()
-            tasks.start_soon(follower.catch_up)
-            await anyio.sleep(0.1)
-            follower.stop()
+        async with anyio.create_task_group() as tasks:
+            async with running(follower):
+                tasks.start_soon(follower.catch_up)
+                await until(lambda: follower._commands is not None and follower._commands.worker.in_flight > 0)
             release.set()
     assert await store.queue("follower commands").stats() == await store.queue("none").stats()
 
@@ -311,3 +296,44 @@ async def test_a_store_that_fails_for_a_while_loses_nothing(
             await shop.follower.catch_up()
     assert await shop.pieces() == 0
     assert "it is away for a while" in caplog.text
+
+
+async def test_a_stop_while_a_run_waits_for_catching_up_ends_it(store: Any) -> None:  # WM-65
+    release = anyio.Event()
+
+    async def wait(command: Ship) -> None:
+        await release.wait()
+
+    desk = CommandBus()
+    desk.register(Ship, wait)
+    flow = Flow("slow", state=Fulfilment, identity="order", begins={Placed: lambda flow, _: end(Ship("7"))})
+    follower = Follower(store, [flow], commands=desk)
+    await Shop(store).send(Place("7"))
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(follower.catch_up)
+            await until(lambda: follower._busy is not None)
+            tasks.start_soon(follower.run)
+            await anyio.wait_all_tasks_blocked()
+            follower.stop()
+            release.set()
+
+
+async def test_a_bus_that_cannot_be_opened_is_an_error_of_the_run(store: Any) -> None:
+    shop = Shop(store)
+    async with shop.orders:
+        with pytest.raises(AlreadyOpen):
+            await shop.follower.run()
+    async with running(shop.follower):
+        await shop.follow(Refill("tea", 1), Place("7"))
+    assert await shop.pieces() == 0
+
+
+async def test_a_timeout_that_was_cancelled_wakes_nobody_for_long(timed: Any, clock: Clock) -> None:  # WM-55
+    shop = Shop(timed, poll=0.02)
+    async with running(shop.follower):
+        await shop.follow(Refill("tea", 1), Place("7"))
+        await shop.follow(Pay("7"))
+        clock.now += 1800
+        await shop.follow(Place("8"))
+    assert await shop.seen("7") == ("Placed", "Paid", "Shipped")

@@ -10,9 +10,10 @@ import pytest
 from modd import Value
 from modd.aggregate.event_codec import headers_of
 from modd.cqrs import CommandBus, GiveUp, InFlow
-from modd.flow import Flow, Go, Timeout, go, timeout
+from modd.flow import Flow, Go, Timeout, end, go, timeout
 from modd.follower import Follower, NotStuck, PartStopped, UnknownPart
-from modd.ports import Item
+from modd.follower.instances import DueEntry
+from modd.ports import Item, StoreError
 from tests.follower.conftest import Clock
 from tests.follower.shop import Fulfilment, Paid, Pay, Place, Placed, Ship, Shop
 
@@ -335,3 +336,45 @@ async def test_a_command_that_fails_for_good_is_a_dead_letter_of_the_queue_of_co
     [dead] = await timed.queue("shop commands").dead()
     assert (dead.attempts, dead.reason) == (2, "ValueError: no carrier")
     assert await follower.stuck(flow) == []
+
+
+async def test_what_waits_behind_the_end_of_an_instance_is_passed_over(timed: Any) -> None:  # WM-56
+    fragile = Fragile("7")
+    shop = Shop(timed, fragile.flow, attempts=1)
+    await shop.follow(Place("7"), Pay("7"), Pay("7"))
+    fragile.flow.begins[Placed] = lambda flow, event: end(Ship(event.order))
+    await shop.follower.resume("fragile", "7")
+    await shop.follower.catch_up()
+    assert await shop.follower.stuck("fragile") == []
+    assert await shop.seen("7") == ("Placed", "Paid", "Paid", "Shipped")
+
+
+async def test_a_store_that_fails_while_waiting_events_are_read_is_no_failure_of_the_instance(
+    timed: Any, monkeypatch: Any
+) -> None:  # WM-57
+    fragile = Fragile("7")
+    shop = Shop(timed, fragile.flow, attempts=1)
+    await shop.follow(Place("7"))
+    await shop.follower.resume("fragile", "7")
+    page, fails = timed.events.page, [True]
+
+    async def fail(after: int, limit: int, headers: bool = True) -> Any:
+        if limit == 1 and fails[0]:
+            fails[0] = False
+            raise StoreError("the store", "it is away")
+        return await page(after, limit, headers)
+
+    monkeypatch.setattr(timed.events, "page", fail)
+    fragile.broken.clear()
+    await shop.follower.catch_up()
+    assert (fails, fragile.heard) == ([False], ["7 placed"])
+
+
+async def test_an_entry_of_the_index_that_no_instance_has_is_removed(timed: Any) -> None:  # WM-55
+    shop = Shop(timed, Fragile().flow)
+    await shop.follow(Place("7"))
+    due = timed.documents("modd due fragile")
+    for order in "78":
+        await due.put(DueEntry(1.0, "late", order).place, f'[1.0,"late","{order}"]'.encode())
+    await shop.follower.catch_up()
+    assert len(await due.items()) == 1
