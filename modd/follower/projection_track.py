@@ -15,10 +15,11 @@ from modd.follower.track import INLINE, EventFailure, LoggedEvent
 from modd.ports.errors import Conflict
 from modd.ports.storage import Storage
 from modd.ports.transaction import Transaction, current_transaction
-from modd.projection.builds import Build, Builds, Registration, cursor_key
+from modd.projection.builds import WITHOUT_SQL, Build, Builds, Registration, cursor_key
 from modd.projection.content import Changes, Memory, Positioned
 from modd.projection.errors import OutdatedProjection
 from modd.projection.projection import Projection
+from modd.stores import MemoryStore
 
 LAST_PAGE = 1_000
 """Most events that are done in the commit that switches to a build which is written inline from then on."""
@@ -115,9 +116,13 @@ class ProjectionSource:
     """A projection as a part of a follower: it tells which builds this process moves.
 
     projection: the projection. store: the store. log: told once if this process has an older version than the store.
+
+    Raises `InvalidOption` for tables in a store without SQL.
     """
 
     def __init__(self, projection: Projection[Any], store: Storage, log: Logger) -> None:
+        if projection.tables is not None and isinstance(store, MemoryStore):
+            raise InvalidOption("tables", [*projection.tables], WITHOUT_SQL)
         self.projection, self.name = projection, projection.name
         self._store, self._log = store, log
         self._builds = Builds(store, projection.name, projection.content)

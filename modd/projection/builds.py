@@ -28,6 +28,10 @@ REGISTRY = "modd projections"
 """The space of the documents that tell the builds of each projection."""
 
 
+WITHOUT_SQL = "a store without SQL has no tables; use a SqliteStore, or make the projection with state= and key="
+"""The cure for tables in memory."""
+
+
 MOST_DOCUMENTS = 500
 """Documents of an old build that are deleted in one commit."""
 
@@ -161,8 +165,7 @@ class Builds:
         try:
             found = await transaction.fetch(sql, [name.lower() for name in names])
         except SqlNotSupported:
-            cure = "a store without SQL has no tables; use a SqliteStore, or make the projection with state= and key="
-            raise InvalidOption("tables", self._content.tables, cure) from None
+            raise InvalidOption("tables", self._content.tables, WITHOUT_SQL) from None
         if found:
             raise TableInUse(found[0][0], self._projection)
 

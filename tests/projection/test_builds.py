@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from modd import InvalidOption
-from modd.follower.errors import PartStopped
+from modd.follower import Follower, PartStopped
 from modd.follower.projection_track import ProjectionSource
 from modd.follower.rebuilding import Rebuild
 from modd.ports import DocumentConflict
@@ -315,7 +315,9 @@ async def test_the_last_events_of_a_build_that_is_written_inline_are_done_in_the
 async def test_tables_need_a_store_with_sql() -> None:
     # WM-59
     with pytest.raises(InvalidOption, match="SqliteStore"):
-        await follow(MemoryStore(), sales())
+        Follower(MemoryStore(), [sales()])
+    with pytest.raises(InvalidOption, match="SqliteStore"):
+        await orders(MemoryStore(), inline=[sales()]).dispatch(Order("1"))
 
 
 async def test_a_name_that_the_file_has_already_is_an_error(tmp_path: Any) -> None:

@@ -128,7 +128,8 @@ def _swap(connection: Connection, space: str, key: str, body: bytes | None, expe
     rows = _select_one(space, key)(connection)
     if (rows[0][0] if rows else None) != expected:
         return Refused(DocumentConflict(space, key))
-    _write(connection, space, {key: body})
+    if body != expected:  # else it only makes sure that nobody has changed it
+        _write(connection, space, {key: body})
     return None
 
 

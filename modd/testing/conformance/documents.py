@@ -83,6 +83,9 @@ class DocumentsConformance(Suite[Documents]):
                 assert conflict.value.key == "a" and isinstance(conflict.value, Conflict)
                 assert "secret" not in str(conflict.value)
             assert await documents.get("a") == b"secret"
+            await documents.swap("a", b"secret", b"secret")
+            with pytest.raises(DocumentConflict):
+                await documents.swap("a", b"2", b"2")
             await documents.swap("a", b"2", b"secret")
             await documents.swap("a", None, b"2")
             assert await documents.get("a") is None
