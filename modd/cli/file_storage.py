@@ -6,18 +6,21 @@ from collections.abc import Collection, Coroutine
 from typing import Any, TypeVar
 
 from modd.cli.inspection import Inspector
+from modd.follower.log_reader import type_of
+from modd.follower.track import LoggedEvent
 from modd.follower.track_lease import lease_key
-from modd.ports.events import PositionedBody
-from modd.stores.sqlite.damage import Columns
+from modd.stores.sqlite.damage import Columns, Damage
 from modd.stores.sqlite.documents import BODY, GET, ITEM, ITEMS
 from modd.stores.sqlite.event_appends import LAST_POSITION
-from modd.stores.sqlite.events import PAGE_COLUMNS, READ_PAGE
 from modd.stores.sqlite.sql import decode_headers
 
 T = TypeVar("T")
 
 
 TIME = Columns(at=float)
+
+
+EVENT = Columns(headers=bytes | None, body=bytes)
 
 
 class FileDocuments:
@@ -55,10 +58,15 @@ class FileEvents:
         [position] = LAST_POSITION.only(self._inspector.connection)
         return int(position)
 
-    async def page(self, after: int, limit: int, headers: bool = True) -> list[PositionedBody]:
-        """Return the first events behind a position; their headers are always read."""
-        rows = self._inspector.rows(READ_PAGE, after, limit, columns=PAGE_COLUMNS)
-        return [(position, body, decode_headers(packed)) for position, body, packed in rows]
+    async def event(self, position: int) -> LoggedEvent:
+        """Return the event at a position. Raises `Damage` if there is none, because nothing deletes events."""
+        sql = "SELECT headers, body FROM modd_events WHERE position = ?"
+        rows = self._inspector.rows(sql, position, columns=EVENT)
+        if not rows:
+            raise Damage(f"there is no event {position}, although a flow or a projection stands there")
+        [(packed, body)] = rows
+        headers = decode_headers(packed)
+        return LoggedEvent(position, type_of(body, headers), body, headers)
 
     async def time_behind(self, position: int) -> float | None:
         """Return the time of the first event behind a position, in seconds since 1970; None if there is none."""

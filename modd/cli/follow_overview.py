@@ -13,7 +13,6 @@ from modd.cli.follow_reports import FlowStatus, FollowOverview, ProjectionStatus
 from modd.cli.inspection import Inspector
 from modd.cli.parts import Parts
 from modd.cli.reasons import Reasons
-from modd.errors import ModdError
 from modd.stores.sqlite.damage import Damage
 from modd.stores.sqlite.savepoint import one_state
 
@@ -61,7 +60,3 @@ def look_at_parts(
             return result_of(work(Parts(inspector, Reasons() if reasons is None else reasons)))
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Damage("a document of a flow or a projection that modd has not written") from error
-    except LookupError as error:
-        if isinstance(error, ModdError):
-            raise
-        raise Damage(f"{error}, although a flow or a projection stands there") from error

@@ -20,7 +20,6 @@ from modd.cli.reasons import Reasons
 from modd.follower import Stuck
 from modd.follower.cursor import CursorFailure, Cursors, TrackCursor
 from modd.follower.instances import FlowDocuments
-from modd.follower.log_reader import LogReader
 from modd.projection.builds import REGISTRY, Build, Registration, cursor_key
 from modd.projection.builds import decode as decode_registration
 
@@ -43,8 +42,6 @@ class Parts:
         self._is_empty = inspector.version < 2  # the first version of the schema had no documents
         self._storage = FileStorage(inspector)
         self._any_storage: Any = self._storage
-        events: Any = self._storage.events
-        self._log = LogReader(events, None)
 
     async def last(self) -> int:
         """Return the position of the last event."""
@@ -162,7 +159,7 @@ class Parts:
         return Standstill(failure.position, type, reason, failure.attempts, failure.retry_at)
 
     async def _event(self, position: int) -> tuple[str, bytes]:
-        event = await self._log.event(position)
+        event = await self._storage.events.event(position)
         return event.type, event.body
 
     async def _cursors(self) -> dict[str, TrackCursor]:

@@ -438,7 +438,7 @@ def test_names_and_reasons_do_not_steer_the_terminal(follow: Shell) -> None:
         ("UPDATE modd_documents SET body = '{}' WHERE space = 'modd tracks'", "body is str"),
         ("UPDATE modd_documents SET body = x'7b7d' WHERE space = 'modd projections'", "modd has not written"),
         ("UPDATE modd_documents SET body = x'5b5d' WHERE space = 'modd flow payment'", "modd has not written"),
-        ("DELETE FROM modd_events WHERE position = 4", "no event at position 4"),
+        ("DELETE FROM modd_events WHERE position = 4", "there is no event 4"),
         ("ALTER TABLE modd_documents RENAME TO documents", "no such table"),
     ],
 )
