@@ -25,9 +25,8 @@ class CatchUp:
 
     async def watch(self) -> bool:
         """Wait until the loop, which runs in another task, and the commands are done; False if the loop has ended."""
-        while self._loop.is_running:
-            await self._loop.pass_end()
-            if self._loop.is_running and await self._is_done():
+        while await self._loop.pass_end():
+            if await self._is_done():
                 return True
             await self._store.events.wait(await self._store.events.last(), LOOK_AGAIN)
         return False

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import msgspec
 
-from modd.cqrs.wire import TYPE
+from modd.cqrs.wire import name_in
 from modd.follower.track import LoggedEvent
 from modd.ports.events import EventStore
 from modd.ports.tagged import TYPE_HEADER
 
 FIRST_PAGE, LARGEST_PAGE, GROWTH = 256, 4096, 4
 """Events of a page near the end of the log, and at most; the factor from one full page to the next."""
-
-
-class TypeOfEvent(msgspec.Struct):
-    """The name of an encoded event, without its fields."""
-
-    name: str = msgspec.field(name=TYPE)
 
 
 class LogPage(msgspec.Struct, frozen=True):
@@ -62,13 +56,4 @@ class LogReader:
 def type_of(body: bytes, headers: dict[str, str]) -> str:
     """Return the name of an event's type on the wire; an empty text if its bytes do not tell."""
     name = headers.get(TYPE_HEADER)
-    if name is not None:
-        return name
-    try:
-        return _decoders[body[:1] == b"{"](body).name
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return ""
-
-
-_decoders = (msgspec.msgpack.Decoder(TypeOfEvent).decode, msgspec.json.Decoder(TypeOfEvent).decode)
-"""Decoders of the two formats: the first byte of JSON is a brace."""
+    return name_in(body) if name is None else name

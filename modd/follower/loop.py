@@ -52,12 +52,14 @@ class EngineLoop:
                 self._log.error("the log cannot be followed; next try in %g s", seconds, exc_info=error)
                 await self._engine.pause(seconds)
 
-    async def pass_end(self) -> None:
-        """Return when the tracks have come to the end of the log from now on, or `run` is over."""
-        passed = anyio.Event()
-        self._watchers.append(passed)
-        self._engine.wake()
-        await passed.wait()
+    async def pass_end(self) -> bool:
+        """Wait until the tracks have come to the end of the log from now on; False if `run` is over."""
+        if self.is_running:
+            passed = anyio.Event()
+            self._watchers.append(passed)
+            self._engine.wake()
+            await passed.wait()
+        return self.is_running
 
     async def _turn(self) -> None:
         watchers, self._watchers = self._watchers, []

@@ -15,7 +15,7 @@ from modd.follower.track import INLINE, EventFailure, LoggedEvent
 from modd.ports.errors import Conflict
 from modd.ports.storage import Storage
 from modd.ports.transaction import Transaction, current_transaction
-from modd.projection.builds import WITHOUT_SQL, Build, Builds, Registration, cursor_key
+from modd.projection.builds import WITHOUT_SQL, Build, Builds, Registration, check_newest_version, cursor_key, opened
 from modd.projection.content import Changes, Memory, Positioned
 from modd.projection.errors import OutdatedProjection
 from modd.projection.projection import Projection
@@ -158,9 +158,8 @@ class ProjectionSource:
 
     def check_newest(self) -> None:
         """Raise `OutdatedProjection` if the store has a newer version, as far as this process knows."""
-        version, newest = self.projection.version, 0 if self.registration is None else self.registration.newest
-        if newest > version:
-            raise OutdatedProjection(self.name, version, newest)
+        if self.registration is not None:
+            check_newest_version(self.name, self.projection.version, self.registration)
 
     async def begin_rebuild(self) -> Build:
         """Begin a build beside the one that serves, or return the one that was begun. Raises `OutdatedProjection`."""
@@ -198,29 +197,13 @@ class ProjectionSource:
         return ProjectionTrack(self.projection, build, self, self._store)
 
     def _opened(self, before: Registration | None) -> Registration:
-        """Return the builds with those of this version."""
-        version, tables = self.projection.version, self.projection.content.tables
-        if before is None:
-            return Registration(Build(version, 1, tables))
-        if before.newest < version:
-            return before.with_next(version, tables)
-        for build in before.builds:
-            if build.version == version and build.tables != tables:
-                names = ", ".join(build.tables) or "none"
-                raise InvalidOption(
-                    "tables", tables, f"version {version} has other tables ({names}); raise the version"
-                )
-        return before
+        return opened(before, self.projection.version, self.projection.content.tables)
 
     def _rebuilding(self, before: Registration | None) -> Registration:
-        """Return the builds with one of this version that is being made."""
-        opened, version = self._opened(before), self.projection.version
-        if opened.newest > version:
-            raise OutdatedProjection(self.name, version, opened.newest)
+        after = self._opened(before)
+        check_newest_version(self.name, self.projection.version, after)
         is_new = before is None  # the first build is not there yet
-        return (
-            opened if is_new or opened.next is not None else opened.with_next(version, self.projection.content.tables)
-        )
+        return after if is_new or after.next else after.with_next(self.projection.version, after.live.tables)
 
     async def _change(self, step: Callable[[Registration | None], Registration]) -> Registration:
         """Change the builds in one commit, anew if another process was faster; return the builds afterwards."""

@@ -19,7 +19,7 @@ from modd.ports.errors import DocumentConflict
 from modd.ports.storage import Storage
 from modd.ports.transaction import Transaction
 from modd.projection.content import ProjectionContent
-from modd.projection.errors import TableInUse
+from modd.projection.errors import OutdatedProjection, TableInUse
 from modd.projection.states import space_of
 from modd.projection.tables import quoted, stored_name, view_of
 from modd.stores.errors import SqlNotSupported
@@ -98,6 +98,28 @@ class Registration(msgspec.Struct, frozen=True):
         """Return the registration with changes by which a build goes."""
         dropping = self.dropping if gone is None else (*self.dropping, gone)
         return msgspec.structs.replace(self, dropping=dropping, **changes)
+
+
+def opened(before: Registration | None, version: int, tables: tuple[str, ...]) -> Registration:
+    """Return the builds with one of a version, as far as there are only older ones. Raises `InvalidOption`.
+
+    tables: the names of the tables of this version.
+    """
+    if before is None:
+        return Registration(Build(version, 1, tables))
+    if before.newest < version:
+        return before.with_next(version, tables)
+    for build in before.builds:
+        if build.version == version and build.tables != tables:
+            names = ", ".join(build.tables) or "none"
+            raise InvalidOption("tables", tables, f"version {version} has other tables ({names}); raise the version")
+    return before
+
+
+def check_newest_version(projection: str, version: int, registration: Registration) -> None:
+    """Raise `OutdatedProjection` if there are builds of a newer version."""
+    if registration.newest > version:
+        raise OutdatedProjection(projection, version, registration.newest)
 
 
 class Builds:
