@@ -9,23 +9,28 @@ from typing import get_args
 from unittest.mock import patch
 
 from modd.cli.arguments import CommandName, parse_arguments
+from modd.cli.follow_arguments import FollowCommand
 
 MARK = "<!-- the help of each command -->"
 
 
 def command_line_page(text: str) -> str:
     """Return the page with the help of each command at its mark."""
-    of_queue = [section(f"queue PATH {name}", "queue", "PATH", name) for name in COMMANDS]
-    first, *others = [section(name, name) for name in TOOLS]
-    sections = [first, *of_queue, *others]
-    return text.replace(MARK, "\n".join(sections))
+    return text.replace(MARK, "\n".join(text for tool in TOOLS for text in sections(tool)))
 
 
-TOOLS = ("queue", "events", "catalog")
-"""The tools of the command line, the one with commands first."""
+TOOLS: dict[str, tuple[str, ...]] = {
+    "queue": get_args(CommandName),
+    "events": (),
+    "follow": get_args(FollowCommand)[1:],
+    "catalog": (),
+}
+"""The tools of the command line, with their commands; ``list`` of ``follow`` has no name there."""
 
 
-COMMANDS: tuple[str, ...] = get_args(CommandName)
+def sections(tool: str) -> list[str]:
+    """Return the sections of a tool and its commands."""
+    return [section(tool, tool), *(section(f"{tool} PATH {name}", tool, "PATH", name) for name in TOOLS[tool])]
 
 
 def section(title: str, *arguments: str) -> str:

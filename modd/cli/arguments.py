@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from argparse import SUPPRESS, ArgumentParser
 from collections.abc import Sequence
-from typing import Any, Literal, NoReturn, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
 from modd.checks import is_encodable
 from modd.cli.errors import UsageError
+from modd.cli.follow_arguments import FollowArguments, add_follow
+from modd.cli.options import Parser, add_body_options, add_json, add_yes, check_limit, check_texts
 from modd.texts import encodable
 
 CommandName: TypeAlias = Literal["stats", "dead", "show", "redrive", "discard", "forget", "doctor"]
-
-
-MOST = 2**31 - 1
-"""The most rows to ask for."""
 
 
 SHORTER = "; of a dead letter, its beginning and '...' are enough if no other begins so"
@@ -51,9 +49,7 @@ class Arguments(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.command in ("redrive", "discard") and bool(self.ids) is self.all:
             raise UsageError(f"{self.command}: give either ids or --all")
-        for text in (self.name, self.handler, self.id, *self.ids):
-            if not is_encodable(text):
-                raise UsageError(f"{encodable(text)}: give names and ids in UTF-8")
+        check_texts(self.name, self.handler, self.id, *self.ids)
         check_limit(self.limit)
 
 
@@ -97,14 +93,8 @@ class CatalogArguments(msgspec.Struct, frozen=True, kw_only=True):
     json: bool = False
 
 
-AnyArguments: TypeAlias = Arguments | EventsArguments | CatalogArguments
+AnyArguments: TypeAlias = Arguments | EventsArguments | FollowArguments | CatalogArguments
 """The parsed arguments of a tool."""
-
-
-def check_limit(limit: int) -> None:
-    """Raise `UsageError` unless a limit is a whole number that SQLite takes."""
-    if not 1 <= limit <= MOST:
-        raise UsageError(f"--limit {limit}: give a whole number, at least 1 and at most {MOST}")
 
 
 def parse_arguments(argv: Sequence[str] | None) -> AnyArguments:
@@ -119,19 +109,17 @@ def parse_arguments(argv: Sequence[str] | None) -> AnyArguments:
         parser.error(f"unrecognized arguments: {' '.join(left)}")
     if tool == "events":
         return EventsArguments(**options)
+    if tool == "follow":
+        options["command"] = options["command"] or "list"
+        return FollowArguments(**options)
     if tool == "catalog":
         return CatalogArguments(**options)
     options["command"] = options["command"] or "stats"
     return Arguments(**options)
 
 
-class _Parser(ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}; see {self.prog} --help")
-
-
 def _parser() -> ArgumentParser:
-    parser = _Parser(prog="python -m modd", description="Tools for the operation of modd.")
+    parser = Parser(prog="python -m modd", description="Tools for the operation of modd.")
     tools = parser.add_subparsers(dest="tool", required=True, metavar="TOOL")
     queue = tools.add_parser(
         "queue",
@@ -140,19 +128,20 @@ def _parser() -> ArgumentParser:
         "disturb running processes.",
     )
     queue.add_argument("path", metavar="PATH", help="the file")
-    _add_json(queue)
+    add_json(queue)
     _add_commands(queue)
     _add_events(tools)
+    add_follow(tools)
     _add_catalog(tools)
     return parser
 
 
 def _add_commands(queue: ArgumentParser) -> None:
-    commands = queue.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    commands = queue.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
 
     def add(name: CommandName, help: str) -> ArgumentParser:
         parser = commands.add_parser(name, help=help, description=f"{help[0].upper()}{help[1:]}.")
-        _add_json(parser)
+        add_json(parser)
         return parser
 
     add("stats", "count the items of the queues and the outbox (the default)")
@@ -163,7 +152,7 @@ def _add_commands(queue: ArgumentParser) -> None:
     _add_queue(show)
     show.add_argument("id", metavar="ID", help=f"the id of the item{SHORTER}")
     for parser in (dead, show):
-        _add_body_options(parser)
+        add_body_options(parser)
     _add_dead_letter_options(add("redrive", "put dead letters back at the end of their queue"))
     _add_dead_letter_options(add("discard", "delete dead letters"))
     forget = add("forget", "forget a handler that workers have no more, and remove its deliveries")
@@ -181,7 +170,7 @@ def _add_events(tools: Any) -> None:
     )
     events.add_argument("path", metavar="PATH", help="the file")
     events.add_argument("stream", metavar="STREAM", nargs="?", default=SUPPRESS, help="the name of a stream")
-    _add_json(events)
+    add_json(events)
     events.add_argument(
         "--after",
         default=SUPPRESS,
@@ -189,7 +178,7 @@ def _add_events(tools: Any) -> None:
         help="begin behind the stream of this name or, with STREAM, behind the event of this number",
     )
     events.add_argument("--limit", type=int, default=SUPPRESS, help="the most streams or events to list (100)")
-    _add_body_options(events)
+    add_body_options(events)
     events.add_argument(
         "--aggregate",
         default=SUPPRESS,
@@ -211,31 +200,15 @@ def _add_catalog(tools: Any) -> None:
         help="a bus, a typed bus, an aggregate, a flow, a projection, a follower, or a list of these; without NAME, "
         "all of these in the module",
     )
-    _add_json(catalog)
-
-
-def _add_json(parser: ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", default=SUPPRESS, help="print JSON")
+    add_json(catalog)
 
 
 def _add_queue(parser: ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", help="the name of the queue")
 
 
-def _add_body_options(parser: ArgumentParser) -> None:
-    options = parser.add_mutually_exclusive_group()
-    options.add_argument(
-        "--types",
-        action="append",
-        default=SUPPRESS,
-        metavar="MODULE[:NAME]",
-        help="decode messages with the types, buses or codecs found there, and mask sensitive fields with ***",
-    )
-    options.add_argument("--raw", action="store_true", default=SUPPRESS, help="show everything, sensitive values too")
-
-
 def _add_dead_letter_options(parser: ArgumentParser) -> None:
     _add_queue(parser)
     parser.add_argument("ids", metavar="ID", nargs="*", help=f"the ids of dead letters{SHORTER}")
     parser.add_argument("--all", action="store_true", default=SUPPRESS, help="all dead letters of the queue")
-    parser.add_argument("--yes", action="store_true", default=SUPPRESS, help="do not ask for confirmation")
+    add_yes(parser)

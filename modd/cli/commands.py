@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Literal, TypeAlias
 
@@ -16,8 +14,12 @@ from modd.cli.dead_letters import complete_ids, find_item, list_dead_letters, pr
 from modd.cli.doctor import Doctor
 from modd.cli.event_content import EventViewer
 from modd.cli.event_reports import EventList, StreamList
+from modd.cli.follow_arguments import FollowArguments
+from modd.cli.follow_commands import run_follow
+from modd.cli.follow_reports import FollowReport
 from modd.cli.handlers import forget, list_handlers
 from modd.cli.inspection import Inspector, inspect_file
+from modd.cli.interaction import Confirm, Progress, no_progress
 from modd.cli.reports import BatchResult, DeadLetterList, ForgetResult, Health, ItemDetails, Overview, State
 from modd.cli.streams import list_events, list_streams
 from modd.cli.types import load_aggregate, load_catalog, load_codecs
@@ -25,7 +27,16 @@ from modd.stores.sqlite.sql import decode_headers
 from modd.texts import amount
 
 Report: TypeAlias = (
-    Overview | DeadLetterList | ItemDetails | BatchResult | ForgetResult | Health | StreamList | EventList | Catalog
+    Overview
+    | DeadLetterList
+    | ItemDetails
+    | BatchResult
+    | ForgetResult
+    | Health
+    | StreamList
+    | EventList
+    | FollowReport
+    | Catalog
 )
 """The result of a command."""
 
@@ -38,27 +49,16 @@ OWN_HEADERS = "modd-"
 """The prefix of the headers that modd sets; their values are never sensitive."""
 
 
-Progress: TypeAlias = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
-"""Opens a progress display for a title and a number of steps; call the result with the number of finished steps."""
-
-
-Confirm: TypeAlias = Callable[[str], None]
-"""Asks the user a question. Raises `NotConfirmed` unless the answer is yes."""
-
-
-def no_progress(title: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
-    """Open a progress display that shows nothing."""
-    return nullcontext(lambda _: None)
-
-
 def run_command(arguments: AnyArguments, confirm: Confirm, progress: Progress = no_progress) -> Report:
     """Run a command.
 
     Raises `UsageError`, `NoSuchItem`, `NoSuchStream`, `AmbiguousId`, `NoSuchHandler`, `NotConfirmed`,
-    `modd.ports.StoreError`.
+    `modd.ports.StoreError`, and those of `run_follow`.
     """
     if isinstance(arguments, CatalogArguments):
         return load_catalog(arguments.source)
+    if isinstance(arguments, FollowArguments):
+        return run_follow(arguments, confirm, progress)
     if isinstance(arguments, EventsArguments):
         return _list_events(arguments) if arguments.stream else _list_streams(arguments)
     if arguments.command == "redrive" or arguments.command == "discard":

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, TypeVar
 
+from modd.cli.follow_overview import advise_on_file
+from modd.cli.formats import DAY, format_age
 from modd.cli.inspection import Inspector
 from modd.cli.processes import find_processes
 from modd.cli.reports import Health, Journaling, Process, QueueHealth, Sizes
@@ -16,9 +18,6 @@ from modd.stores.sqlite.schema import STEPS
 from modd.texts import amount
 
 T = TypeVar("T")
-
-
-DAY = 86_400.0
 
 
 OLD = 7 * DAY
@@ -57,6 +56,7 @@ class Doctor:
         queues = [health for name in self._try(inspector.queues, list[str]()) for health in self._queue(name)]
         outbox, journal = self._try(inspector.outbox, 0), inspect_journal(inspector)
         processes, sizes = find_processes(inspector.path), self._try(lambda: measure(inspector), empty)
+        parts = self._try(lambda: [*advise_on_file(inspector)], list[str]())
         problems = [*_problems(inspector.path, self._damage, journal, processes)]
         return Health(
             path=inspector.path,
@@ -70,7 +70,7 @@ class Doctor:
             outbox=outbox,
             processes=processes,
             problems=problems,
-            advice=[*_advice(inspector, journal, sizes, queues)],
+            advice=[*_advice(inspector, journal, sizes, queues), *parts],
         )
 
     def _queue(self, name: str) -> list[QueueHealth]:
@@ -161,11 +161,3 @@ def _queue_advice(queue: QueueHealth) -> Iterator[str]:
         yield f"{name}: the oldest ready item was put {format_age(queue.oldest_ready)}; check that a worker runs for it"
     if queue.oldest_dead is not None and queue.oldest_dead > OLD:
         yield f"{name}: the oldest dead letter was put {format_age(queue.oldest_dead)}; redrive or discard it"
-
-
-def format_age(seconds: float) -> str:
-    """Return an age as text, in the largest unit of which there are two: ``3 hours ago``."""
-    for unit, size in (("days", DAY), ("hours", 3600.0), ("minutes", 60.0)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit} ago"
-    return f"{amount(round(seconds), 'second')} ago"

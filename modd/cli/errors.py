@@ -33,6 +33,17 @@ class NoSuchQueue(UsageError):
         super().__init__(f"no queue {queue!r} in {path}; it has: {', '.join(self.queues) or 'none'}")
 
 
+class NoSuchPart(UsageError):
+    """The file has no flow or projection of this name.
+
+    ``kind`` is the kind of part, ``part`` the name, ``parts`` the names of the parts of this kind in the file.
+    """
+
+    def __init__(self, kind: str, part: str, path: str, parts: Iterable[str]) -> None:
+        self.kind, self.part, self.parts = kind, part, tuple(parts)
+        super().__init__(f"no {kind} {part!r} in {path}; it has: {', '.join(self.parts) or 'none'}")
+
+
 class NoSuchHandler(ModdError, LookupError):
     """No queue of the file has a handler of this name, or deliveries for one.
 

@@ -64,7 +64,7 @@ class Inspector:
     def __init__(
         self, path: str, connection: sqlite3.Connection, clock: Callable[[], float] = time, *, at_rest: bool = False
     ) -> None:
-        self.path, self.connection, self._clock, self.at_rest = path, connection, clock, at_rest
+        self.path, self.connection, self.clock, self.at_rest = path, connection, clock, at_rest
         self.version = check_version(path, connection)
         if not self.version:
             raise NotAStore(path, "it has none of modd's tables")
@@ -80,7 +80,7 @@ class Inspector:
 
     def counts(self, queue: str) -> QueueCounts:
         """Count the items of each kind in a queue."""
-        parameters = {"queue": self._ids(queue).number, "now": self._clock()}
+        parameters = {"queue": self._ids(queue).number, "now": self.clock()}
         counts = COUNTS if self.version > 1 else COUNTS.replace(LEFT_COUNT, "0")
         return QueueCounts(queue, *Select(counts, parameters).only(self.connection))
 
@@ -141,7 +141,7 @@ class Inspector:
         """Return the age in seconds of the oldest item in a state; None if there is none."""
         sql = f"SELECT min(place) FROM modd_items WHERE queue = ? AND state = {state}"
         [[place]] = self.rows(sql if state == 0 else f"{sql} AND due IS NOT NULL", self._ids(queue).number)
-        return None if place is None else max(0.0, self._clock() - place / 1e6)
+        return None if place is None else max(0.0, self.clock() - place / 1e6)
 
     def _ids(self, queue: str) -> ItemIds:
         return ItemIds(queue, self._nonce)

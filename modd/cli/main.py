@@ -15,6 +15,7 @@ from modd.catalog.markdown import render_markdown
 from modd.cli.arguments import AnyArguments, CatalogArguments, parse_arguments
 from modd.cli.commands import Report, run_command
 from modd.cli.errors import NotConfirmed, UsageError
+from modd.cli.follow_reports import ResumeResult
 from modd.cli.reports import BatchResult, Health
 from modd.cli.types import load_catalog
 from modd.errors import MissingExtra, ModdError
@@ -53,9 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def exit_code(report: Report) -> int:
-    """Return 1 for a file with problems and for missing dead letters, else 0."""
+    """Return 1 for a file with problems, and for missing dead letters and instances, else 0."""
     is_bad = isinstance(report, Health) and not report.ok
-    is_incomplete = isinstance(report, BatchResult) and bool(report.missing)
+    is_incomplete = isinstance(report, (BatchResult, ResumeResult)) and bool(report.missing)
     return FAILED if is_bad or is_incomplete else 0
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime
 from functools import singledispatch
 from time import time
 from typing import Any
@@ -13,8 +12,17 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from modd.cli.doctor import format_age
 from modd.cli.event_reports import EventDetails, EventList, StreamList
+from modd.cli.follow_rendering import (
+    advice_blocks,
+    overview_blocks,
+    rebuild_blocks,
+    resume_blocks,
+    skip_blocks,
+    stuck_blocks,
+)
+from modd.cli.follow_reports import FollowOverview, RebuildResult, ResumeResult, SkipResult, StuckList
+from modd.cli.formats import format_age, format_line, format_time
 from modd.cli.layout import Block, Pairs, Rows, lay_out
 from modd.cli.reports import (
     BatchResult,
@@ -32,10 +40,6 @@ from modd.texts import amount
 
 WIDE = 160
 """Columns of the output if it is not a terminal."""
-
-
-LINE_LENGTH = 80
-"""Letters of a body or a reason in a list; longer texts are cut."""
 
 
 def render(report: Any) -> None:
@@ -65,6 +69,13 @@ def _blocks(report: Any) -> Iterable[Block]:
     raise NotImplementedError(type(report))
 
 
+_blocks.register(FollowOverview, overview_blocks)
+_blocks.register(StuckList, stuck_blocks)
+_blocks.register(ResumeResult, resume_blocks)
+_blocks.register(SkipResult, skip_blocks)
+_blocks.register(RebuildResult, rebuild_blocks)
+
+
 @_blocks.register
 def _overview(report: Overview) -> Iterable[Block]:
     rows = [(each.name, each.ready, each.delayed, each.leased, each.dead, each.left) for each in report.queues]
@@ -87,7 +98,7 @@ def _handler_rows(handlers: Iterable[HandlerStatus]) -> Iterator[tuple[Any, ...]
 
 @_blocks.register
 def _streams(report: StreamList) -> Iterable[Block]:
-    rows = [(each.name, each.events, each.position, _time(each.at)) for each in report.streams]
+    rows = [(each.name, each.events, each.position, format_time(each.at)) for each in report.streams]
     yield Rows(("stream", "events", "last position", "last time"), rows, numbers=[1, 2])
     yield f"{amount(report.events, 'event')} in all streams"
     if report.after is not None:
@@ -107,7 +118,7 @@ def _events(report: EventList) -> Iterable[Block]:
 
 def _event_values(event: EventDetails, *, has_state: bool) -> Iterator[tuple[str, Any]]:
     content = event.content
-    yield "revision", f"{event.revision}, position {event.position}, {_time(event.at)}"
+    yield "revision", f"{event.revision}, position {event.position}, {format_time(event.at)}"
     yield "type", content.type and f"{content.type}, version {content.version}"
     yield "id", content.id
     yield "causation", content.causation_id
@@ -123,7 +134,7 @@ def _event_values(event: EventDetails, *, has_state: bool) -> Iterator[tuple[str
 @_blocks.register
 def _dead_letters(report: DeadLetterList) -> Iterable[Block]:
     rows = [
-        (item.id, item.content.type or "-", item.attempts, _short(item.reason), _short(_line(item.content)))
+        (item.id, item.content.type or "-", item.attempts, format_line(item.reason), format_line(_line(item.content)))
         for item in report.items
     ]
     yield Rows(("id", "type", "attempts", "reason", "content"), rows, numbers=[2])
@@ -139,7 +150,7 @@ def _item(report: ItemDetails) -> Iterable[Block]:
         "id": report.id,
         "state": report.state,
         "attempts": report.attempts,
-        "due": None if report.due is None else _time(report.due),
+        "due": None if report.due is None else format_time(report.due),
         "key": report.key,
         "reason": report.reason,
         **{f"header {name}": text for name, text in report.headers.items()},
@@ -193,7 +204,7 @@ def _health(report: Health) -> Iterable[Block]:
         names = ("queue", "ready", "delayed", "leased", "dead", "left", "oldest ready", "oldest dead")
         yield Rows(names, [_health_row(queue) for queue in report.queues], numbers=range(1, 6))
     yield from (f"problem: {text}" for text in report.problems)
-    yield from (f"advice: {text}" for text in report.advice)
+    yield from advice_blocks(report.advice)
     yield "healthy" if report.ok else "not healthy"
 
 
@@ -225,15 +236,3 @@ def _plain(data: Any) -> str:
 
 def _pretty(data: Any) -> str:
     return data if isinstance(data, str) else msgspec.json.format(msgspec.json.encode(data), indent=2).decode()
-
-
-def _time(seconds: float) -> str:
-    try:
-        return datetime.fromtimestamp(seconds, UTC).isoformat(" ")
-    except (ValueError, OverflowError, OSError):  # a year that the calendar of Python does not have
-        return f"{seconds:g} seconds after 1970"
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= LINE_LENGTH else f"{line[: LINE_LENGTH - 3]}..."

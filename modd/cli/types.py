@@ -17,14 +17,17 @@ from modd.cqrs.intents import with_derived
 from modd.cqrs.stamps import Stamp
 from modd.cqrs.typed_bus import TypedBus
 from modd.errors import InvalidOption, ModdError
+from modd.flow import Flow
+from modd.follower import Follower
+from modd.projection import Projection
 
 
 def load_codecs(specs: Iterable[str]) -> list[Codec]:
     """Return codecs for the types at ``module`` or ``module:name``, the codecs of the user first.
 
-    A name is a message type, a stamp type, a typed bus, an aggregate, a bus with these inside, a codec, or a list of
-    these; a module stands for all of these in it. Only a codec of the user, or one of an aggregate, can decode older
-    versions, as it has the upcasters.
+    A name is a message type, a stamp type, a typed bus, an aggregate, a bus with these inside, a flow, a projection, a
+    follower, a codec, or a list of these; a module stands for all of these in it. Only a codec of the user, or one of
+    an aggregate, a flow or a projection, can decode older versions, as it has the upcasters.
 
     Raises:
         UsageError: nothing usable is found, an import fails, or two types have one name.
@@ -33,6 +36,7 @@ def load_codecs(specs: Iterable[str]) -> list[Codec]:
     types, stamps = _subclasses(found, Message), _subclasses(found, Stamp)
     codecs = [value for value in found if isinstance(value, Codec)]
     of_events = [value.event_codec for value in found if isinstance(value, Aggregate)]
+    of_events += [value.codec for value in found if isinstance(value, (Flow, Projection))]
     if not types:
         return codecs
     no_upcasters: dict[Any, dict[int, Any]] = {kind: {} for kind in types if kind.schema_version > 1}
@@ -65,6 +69,28 @@ def load_aggregate(spec: str, stream: str) -> Aggregate[Any]:
 def aggregate_of(stream: str) -> str:
     """Return the name of the aggregate in the name of a stream, as ``invoice/7`` or ``~tenant/invoice/7``."""
     return (stream.partition("/")[2] if stream.startswith("~") else stream).partition("/")[0]
+
+
+def load_flows(specs: Iterable[str]) -> dict[str, Flow[Any]]:
+    """Return the flows at ``module`` or ``module:name``, by their names. Raises `UsageError`."""
+    found = [value for spec in specs for value in _load(spec)]
+    return {value.name: value for value in found if isinstance(value, Flow)}
+
+
+def load_projection(spec: str, name: str) -> Projection[Any]:
+    """Return the projection of a name at ``module`` or ``module:name``: of a follower, of a list, or itself.
+
+    Raises:
+        UsageError: there is none, or two projections have the name.
+    """
+    parts = [*_expand(import_value("--follower", spec))]
+    found = {id(each): each for each in parts if isinstance(each, Projection)}
+    named = [each for each in found.values() if each.name == name]
+    if len(named) != 1:
+        names = ", ".join(dict.fromkeys(each.name for each in found.values())) or "no projection"
+        problem = f"it has {len(named)} projections {name!r}" if named else f"it has no projection {name!r}"
+        raise UsageError(f"--follower {spec}: {problem}, and there is: {names}; name the follower, or the projection")
+    return named[0]
 
 
 def load_catalog(spec: str) -> Catalog:
@@ -115,6 +141,11 @@ def _expand(value: Any) -> Iterator[Any]:
         yield from (kind for middleware in value.middleware for kind in getattr(middleware, "stamps", ()))
     elif isinstance(value, Part):
         yield from _expand(value.components)
+    elif isinstance(value, (Flow, Projection)):
+        events = (*value.begins, *value.reacts) if isinstance(value, Flow) else value.events
+        yield from (value, *filter(_is_own_type, events))
+    elif isinstance(value, Follower):
+        yield from _expand(value.parts)
     elif isinstance(value, (list, tuple)):
         for element in value:
             yield from _expand(element)

@@ -96,6 +96,10 @@ class FlowDocuments:
         found = await self._instances.get_many(keys) if keys else {}
         return {key: _decode(body) for key, body in found.items()}
 
+    async def page(self, after: str, limit: int) -> dict[str, FlowInstance]:
+        """Return the first instances behind a key, by their keys."""
+        return {key: _decode(body) for key, body in await self._instances.items(after, limit)}
+
     async def due(self, limit: int) -> list[DueEntry]:
         """Return the first due times, in order."""
         return [_decode_entry(body) for _, body in await self._due.items(limit=limit)]

@@ -17,6 +17,11 @@ RELEASE_TIMEOUT = 1.0
 """Seconds that a store gets to release a lease at the end."""
 
 
+def lease_key(track: str) -> str:
+    """Return the key of the lease of a track among the locks of a store."""
+    return f"modd track {track}"
+
+
 class TrackLease:
     """A lease, as `modd.concurrency.lease.LeaseKeeper` renews it.
 
@@ -24,7 +29,7 @@ class TrackLease:
     """
 
     def __init__(self, locks: Locks, key: str, seconds: float, log: Logger) -> None:
-        self._locks, self._key, self._seconds, self._log = locks, f"modd track {key}", seconds, log
+        self._locks, self._key, self._seconds, self._log = locks, lease_key(key), seconds, log
         self._token = uuid4().hex
         self.active = False
         """True while this process has the lease."""

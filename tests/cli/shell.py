@@ -31,12 +31,12 @@ class Shell:
     """Runs commands of a tool on one file, in this process."""
 
     def __init__(self, path: Path, capsys: pytest.CaptureFixture[str], tool: str = "queue") -> None:
-        self.path, self._capsys, self._tool = path, capsys, tool
+        self.path, self.capsys, self._tool = path, capsys, tool
 
     def run(self, *argv: str) -> tuple[int, str, str]:
         """Return exit code, stdout and stderr of ``TOOL PATH ...``."""
         code = main([self._tool, str(self.path), *argv])
-        told = self._capsys.readouterr()
+        told = self.capsys.readouterr()
         return code, told.out, told.err
 
     def text(self, *argv: str) -> str:

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from modd.cli import doctor
-from modd.cli.doctor import format_age
+from modd.cli.formats import format_age
 from modd.cli.inspection import Inspector
 from modd.cli.reports import Health
 from modd.stores.sqlite.errors import NewerStore
