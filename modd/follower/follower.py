@@ -46,6 +46,9 @@ class Follower:
     For one event, the state of a flow, its commands, its timeouts and the position are one commit. Several processes
     may run followers with the same parts: one of them moves each part, and a second one goes on when that ends.
 
+    Commands are handled at least once, and their effects in the transaction of the store exactly once: by a worker on a
+    queue, or, for a single command of a flow that is not behind, in the commit of the step that sends it.
+
     A flow whose function fails is set aside with its event, and its later events wait; other instances go on
     (`stuck`, `resume`, `skip`). A projection that fails stops before the event, and tries again (`lag`, `skip`).
 
