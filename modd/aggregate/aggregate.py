@@ -235,6 +235,11 @@ class Aggregate(TypedBus, Generic[S]):
         """The functions for each type of command, the last of which is the command itself."""
         return {kind: chain.functions for kind, chain in self._chains.items()}
 
+    @property
+    def inline(self) -> Sequence[Inline]:
+        """The parts that write in the commit of its events."""
+        return tuple(self._options["inline"])
+
     def stored(self, store: Any, **changes: Any) -> Aggregate[S]:
         """Return the same aggregate with another store, and with other options.
 

@@ -109,7 +109,7 @@ class Chain:
         for mark in marks:
             if mark.misuse is not None:  # by another function, after its own has ended
                 raise mark.misuse
-        return Decision(instance, instance.published, mark.result)
+        return Decision(instance, instance.published, marks[-1].result)
 
     def _rejection(self, error: CommandRejected, instance: Instance[Any], envelope: Envelope[Any]) -> CommandRejected:
         """Return a rejection with all its fields."""

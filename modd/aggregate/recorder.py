@@ -20,7 +20,7 @@ from modd.aggregate.instance import Instance
 from modd.aggregate.lines import Lines, is_deferred
 from modd.aggregate.revision import Revision, RevisionCache
 from modd.aggregate.snapshots import Snapshots
-from modd.core import Message, let_go
+from modd.core import Message
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import Forbidden
 from modd.cqrs.intents import result_type
@@ -84,7 +84,7 @@ class DecisionRecorder(Generic[S]):
         self._name, self._instances, self._fold, self._codec = name, instances, fold, codec
         self._store, self._access, self._inline = store, access, inline
         self._cache, self._attempts, self._snapshots = cache, attempts, instances.snapshots
-        self._lines = Lines()
+        self._lines = Lines(cache.size)
         self._log = logging.getLogger(f"modd.{name}")
 
     async def handle(self, chain: Chain, envelope: Envelope[Any]) -> Any:
@@ -114,7 +114,7 @@ class DecisionRecorder(Generic[S]):
             envelope.add(Duplicate())
         finally:
             if turn is not None:
-                let_go(turn)
+                self._lines.leave(turn)
         return None
 
     def _release(self, rejection: CommandRejected, envelope: Envelope[Any]) -> None:

@@ -38,7 +38,7 @@ class RevisionCache:
     """
 
     def __init__(self, size: int) -> None:
-        self._size = size
+        self.size = size
         self._revisions: OrderedDict[str, Revision[Any]] = OrderedDict()
 
     def get(self, key: str) -> Revision[Any] | None:
@@ -47,11 +47,11 @@ class RevisionCache:
 
     def put(self, key: str, revision: Revision[Any]) -> None:
         """Keep a revision, in place of the one that was not used for longest."""
-        if not self._size:
+        if not self.size:
             return
         self._revisions[key] = revision
         self._revisions.move_to_end(key)
-        while len(self._revisions) > self._size:
+        while len(self._revisions) > self.size:
             self._revisions.popitem(last=False)
 
     def drop(self, key: str) -> None:

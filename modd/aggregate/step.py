@@ -70,15 +70,14 @@ class Step:
         return await _settle(call({}))
 
     def conclude(self, mark: Mark, returned: Any, instance: Instance[Any]) -> None:
-        """Take the value that the function returned, and its mark. Raises `CommandRejected`, `MisusedMark`."""
+        """Take what the function returned, or a mark that does not pass. Raises `CommandRejected`, `MisusedMark`."""
         if self._marks:
             if not mark.word or mark.misuse is not None:
                 mark.refuse_end()
             if returned is not None:
                 self._refuse(returned, mark.command)
-            if mark.word == "rejected":
-                raise CommandRejected(mark.reason)
-        elif returned is not None:
+            raise CommandRejected(mark.reason)
+        if returned is not None:
             self._take(returned, instance, mark.command)
 
     def _take(self, returned: Any, instance: Instance[Any], command: str) -> None:

@@ -1,4 +1,4 @@
-"""The catalog of a program: its contexts, aggregates, messages and handlers, for people and tools.
+"""The catalog of a program: its contexts, aggregates, messages, handlers, flows and projections.
 
 `catalog` returns Markdown; `describe_parts` returns the same as plain data, of which ``msgspec.json.encode`` makes
 JSON. Read `entries` first.
@@ -13,9 +13,12 @@ from modd.catalog.entries import (
     ContextEntry,
     EventEntry,
     FieldEntry,
+    FlowEntry,
     FunctionEntry,
     HandledEntry,
     MessageEntry,
+    ProjectionEntry,
+    ReactionEntry,
     StateEntry,
 )
 from modd.catalog.markdown import catalog
@@ -30,9 +33,12 @@ __all__ = [
     "ContextEntry",
     "EventEntry",
     "FieldEntry",
+    "FlowEntry",
     "FunctionEntry",
     "HandledEntry",
     "MessageEntry",
+    "ProjectionEntry",
+    "ReactionEntry",
     "StateEntry",
     "catalog",
     "describe_parts",

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from modd.catalog.entries import AggregateEntry, Catalog, ContextEntry
+from modd.catalog.entries import AggregateEntry, Catalog, ContextEntry, FlowEntry, ReactionEntry
 from modd.texts import escape_mermaid
 
 MOST_NAMES = 3
@@ -17,6 +17,7 @@ class Node(msgspec.Struct, frozen=True):
     """A part in the overview.
 
     id, label: in Mermaid. takes, gives: the names of messages. context: the context that it is in.
+    follows: True for a flow and a projection, which take events from the log, whichever context has recorded them.
     """
 
     id: str
@@ -24,12 +25,14 @@ class Node(msgspec.Struct, frozen=True):
     takes: frozenset[str]
     gives: tuple[str, ...]
     context: ContextEntry
+    follows: bool = False
 
     def sends(self, name: str, taker: Node) -> bool:
         """Return True if a message goes from this part to another one: within a context, into it, or let out of it."""
         home, away = self.context, taker.context
         is_inside = away.name == home.name or away.name.startswith(f"{home.name}.")
-        return name in taker.takes and (is_inside or name in home.lets_out)
+        is_free = self.follows or taker.follows or name in home.lets_out
+        return name in taker.takes and (is_inside or is_free)
 
 
 def draw_overview(catalog: Catalog) -> str:
@@ -55,10 +58,40 @@ def draw_aggregate(aggregate: AggregateEntry) -> str:
     return "\n".join(lines)
 
 
+def draw_flow(flow: FlowEntry) -> str:
+    """Return a chart of the events and timeouts of a flow, and of the commands that follow from each."""
+    lines = ["flowchart TB"]
+    commands: dict[str, str] = {}
+    for at, reaction in enumerate((*flow.begins, *flow.reacts)):
+        lines += [f'    e{at}["{escape_mermaid(reaction.on)}"]', *_sent(f"e{at}", reaction, commands)]
+    for at, reaction in enumerate(flow.timeouts):
+        lines += [f'    t{at}{{{{"{escape_mermaid(reaction.on)}"}}}}', *_sent(f"t{at}", reaction, commands)]
+    lines += [f'    {id}(["{escape_mermaid(name)}"])' for name, id in commands.items()]
+    return "\n".join(lines)
+
+
+def _sent(id: str, reaction: ReactionEntry, commands: dict[str, str]) -> Iterator[str]:
+    """Yield an arrow to each command, which gets an id at its first one."""
+    for name in reaction.sends:
+        yield f"    {id} --> {commands.setdefault(name, f'm{len(commands)}')}"
+
+
 def _nodes(context: ContextEntry, first: int) -> Iterator[Node]:
     """Yield the parts in a context, numbered from a first number."""
-    for at, (label, takes, gives) in enumerate(_parts(context), first):
-        yield Node(f"n{at}", label, frozenset(takes), tuple(gives), context)
+    parts = [*_parts(context)]
+    following = [*_following_parts(context)]
+    for at, (label, takes, gives) in enumerate([*parts, *following]):
+        yield Node(f"n{first + at}", label, frozenset(takes), tuple(gives), context, at >= len(parts))
+
+
+def _following_parts(context: ContextEntry) -> Iterator[tuple[str, Iterable[str], Iterable[str]]]:
+    """Yield the same as `_parts` for flows and projections."""
+    for flow in context.flows:
+        reactions = [*flow.begins, *flow.reacts, *flow.timeouts]
+        events = [each.on for each in (*flow.begins, *flow.reacts)]
+        yield f"flow {flow.name}", events, dict.fromkeys(name for each in reactions for name in each.sends)
+    for projection in context.projections:
+        yield f"projection {projection.name}", [each.on for each in projection.events], []
 
 
 def _parts(context: ContextEntry) -> Iterator[tuple[str, Iterable[str], Iterable[str]]]:

@@ -88,6 +88,7 @@ class AggregateEntry(msgspec.Struct, frozen=True):
     state: the type of its states.
     commands, events: in the order in which they were given.
     middleware: the middleware around its commands, the first one outermost.
+    inline: the names of the projections that are written in the commit of its events.
     """
 
     name: str
@@ -96,6 +97,7 @@ class AggregateEntry(msgspec.Struct, frozen=True):
     commands: list[CommandEntry]
     events: list[EventEntry]
     middleware: list[FunctionEntry] = []
+    inline: list[str] = []
 
 
 class HandledEntry(msgspec.Struct, frozen=True):
@@ -137,19 +139,69 @@ class ComponentEntry(msgspec.Struct, frozen=True):
     returns: list[str] = []
 
 
-class ContextEntry(msgspec.Struct, frozen=True):
-    """A bounded context: a bus, with the parts that are directly in it.
+class ReactionEntry(msgspec.Struct, frozen=True):
+    """A function of a flow or a projection.
 
-    name: with the names of the buses around it in front, joined by dots; "" for parts that are in no bus.
-    takes, lets_out: the names of the messages that cross its boundary.
-    aggregates, buses, components: the parts in it, but for contexts.
+    on: the name of the event, or of the timeout. function: its name and docstring.
+    sends: the names of the commands that its code names.
+    """
+
+    on: str
+    function: FunctionEntry
+    sends: list[str] = []
+
+
+class FlowEntry(msgspec.Struct, frozen=True):
+    """A flow.
+
+    name: its name. version: of its state. identity: the field of the events with it, or the name of a function.
+    state: the type of its states.
+    begins, reacts, timeouts: its functions for events that begin an instance, for later ones, and for timeouts.
     """
 
     name: str
+    version: int
+    identity: str
+    state: StateEntry
+    begins: list[ReactionEntry]
+    reacts: list[ReactionEntry] = []
+    timeouts: list[ReactionEntry] = []
+
+
+class ProjectionEntry(msgspec.Struct, frozen=True):
+    """A projection.
+
+    name: its name. version: of its content. events: its functions.
+    tables: the columns of each table, as SQL; none for a projection with a state.
+    state, key: the type of its states, and the field of the events with the key, or the name of a function; None for
+        a projection with tables.
+    """
+
+    name: str
+    version: int
+    events: list[ReactionEntry]
+    tables: dict[str, str] = {}
+    state: StateEntry | None = None
+    key: str | None = None
+
+
+class ContextEntry(msgspec.Struct, frozen=True):
+    """A bounded context: a bus, with the parts that are directly in it; or a follower with its parts.
+
+    name: with the names of the buses around it in front, joined by dots; "" for parts that are in no bus.
+    kind: "context" or "follower".
+    takes, lets_out: the names of the messages that cross its boundary.
+    aggregates, buses, flows, projections, components: the parts in it, but for contexts.
+    """
+
+    name: str
+    kind: Literal["context", "follower"] = "context"
     takes: list[str] = []
     lets_out: list[str] = []
     aggregates: list[AggregateEntry] = []
     buses: list[BusEntry] = []
+    flows: list[FlowEntry] = []
+    projections: list[ProjectionEntry] = []
     components: list[ComponentEntry] = []
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from modd.catalog.diagrams import draw_aggregate, draw_overview
+from modd.catalog.diagrams import draw_aggregate, draw_flow, draw_overview
 from modd.catalog.entries import (
     AggregateEntry,
     BusEntry,
@@ -16,8 +16,12 @@ from modd.catalog.entries import (
     ContextEntry,
     EventEntry,
     FieldEntry,
+    FlowEntry,
     FunctionEntry,
     MessageEntry,
+    ProjectionEntry,
+    ReactionEntry,
+    StateEntry,
 )
 from modd.catalog.parts import describe_parts
 from modd.texts import encodable
@@ -37,7 +41,8 @@ ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "~": "&#126;", "$": "&#36;"}
 def catalog(*parts: Any) -> str:
     """Return the catalog of a program as Markdown with diagrams in Mermaid: the text of ``python -m modd catalog``.
 
-    parts: a `Bus`, a `modd.cqrs.TypedBus`, a `modd.aggregate.Aggregate`, or lists of these.
+    parts: a `Bus`, a `modd.cqrs.TypedBus`, a `modd.aggregate.Aggregate`, a `modd.flow.Flow`, a
+        `modd.projection.Projection`, a `modd.follower.Follower`, or lists of these.
 
     Raises:
         InvalidOption: one is none of these, or there is none.
@@ -67,13 +72,17 @@ def prose(text: str) -> str:
 
 
 def _context(context: ContextEntry) -> Iterator[str]:
-    yield f"## Context {code(context.name)}" if context.name else "## Parts in no context"
+    yield f"## {context.kind.capitalize()} {code(context.name)}" if context.name else "## Parts in no context"
     crossing = (("Takes", context.takes), ("Lets out", context.lets_out))
     yield from (f"{verb} {_names(names)}." for verb, names in crossing if names)
     for aggregate in context.aggregates:
         yield from _aggregate(aggregate)
     for bus in context.buses:
         yield from _bus(bus)
+    for flow in context.flows:
+        yield from _flow(flow)
+    for projection in context.projections:
+        yield from _projection(projection)
     if context.components:
         yield "### Components"
         yield _bullets(map(_component, context.components))
@@ -85,9 +94,10 @@ def _aggregate(aggregate: AggregateEntry) -> Iterator[str]:
     boundary = "It decides on the events of a query."
     yield boundary if identity is None else f"There is one for each value of {code(identity)}."
     yield _fenced(draw_aggregate(aggregate))
-    yield f"State {code(aggregate.state.type)}{_about(aggregate.state.doc)}"
-    yield from _fields(aggregate.state.fields, is_state=True)
+    yield from _state(aggregate.state)
     yield from _middleware(aggregate.middleware)
+    if aggregate.inline:
+        yield f"Writes {_names(aggregate.inline)} in the commit of its events."
     for command in aggregate.commands:
         yield from _command(command)
     for event in aggregate.events:
@@ -120,9 +130,48 @@ def _bus(bus: BusEntry) -> Iterator[str]:
         yield _bullets(map(_function, handled.handlers))
 
 
+def _flow(flow: FlowEntry) -> Iterator[str]:
+    yield f"### Flow {code(flow.name)}{_version(flow.version)}"
+    yield f"There is one for each value of {code(flow.identity)} in its events."
+    yield _fenced(draw_flow(flow))
+    yield from _state(flow.state)
+    for title, reactions in (("Begins with", flow.begins), ("Reacts to", flow.reacts), ("Timeouts", flow.timeouts)):
+        yield from _reactions(title, reactions)
+
+
+def _projection(projection: ProjectionEntry) -> Iterator[str]:
+    yield f"### Projection {code(projection.name)}{_version(projection.version)}"
+    if projection.state is not None:
+        yield f"There is a state for each value of {code(projection.key or '')} in its events."
+        yield from _state(projection.state)
+    if projection.tables:
+        yield "Tables:"
+        yield _bullets(f"{code(name)}: {code(columns)}" for name, columns in projection.tables.items())
+    yield from _reactions("Made from", projection.events)
+
+
+def _reactions(title: str, reactions: Iterable[ReactionEntry]) -> Iterator[str]:
+    lines = [f"{code(each.on)}: {_function(each.function)}{_sends(each)}" for each in reactions]
+    if lines:
+        yield f"{title}:"
+        yield _bullets(lines)
+
+
+def _sends(reaction: ReactionEntry) -> str:
+    return f" (sends {_names(reaction.sends)})" if reaction.sends else ""
+
+
+def _state(state: StateEntry) -> Iterator[str]:
+    yield f"State {code(state.type)}{_about(state.doc)}"
+    yield from _fields(state.fields, is_state=True)
+
+
+def _version(version: int) -> str:
+    return f", version {version}" if version > 1 else ""
+
+
 def _message(message: MessageEntry) -> Iterator[str]:
-    version = f", version {message.version}" if message.version > 1 else ""
-    yield f"#### {message.kind.capitalize()} {code(message.name)}{version}"
+    yield f"#### {message.kind.capitalize()} {code(message.name)}{_version(message.version)}"
     if message.doc:
         yield prose(message.doc)
     yield from _fields(message.fields)

@@ -202,13 +202,14 @@ def _add_catalog(tools: Any) -> None:
     catalog = tools.add_parser(
         "catalog",
         help="print the catalog of a program, as Markdown with diagrams",
-        description="Print the contexts, aggregates, messages and handlers of a program, as Markdown with diagrams in "
-        "Mermaid. The module is imported, and nothing else is run.",
+        description="Print the contexts, aggregates, messages, handlers, flows and projections of a program, as "
+        "Markdown with diagrams in Mermaid. The module is imported, and nothing else is run.",
     )
     catalog.add_argument(
         "source",
         metavar="MODULE[:NAME]",
-        help="a bus, a typed bus, an aggregate, or a list of these; without NAME, all of these in the module",
+        help="a bus, a typed bus, an aggregate, a flow, a projection, a follower, or a list of these; without NAME, "
+        "all of these in the module",
     )
     _add_json(catalog)
 

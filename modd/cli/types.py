@@ -9,8 +9,9 @@ from typing import Any
 
 from modd.aggregate import Aggregate
 from modd.catalog import Catalog, describe_parts
+from modd.catalog.parts import outermost_parts
 from modd.cli.errors import UsageError
-from modd.core import Message, Part, inside, unique
+from modd.core import Message, Part, inside
 from modd.cqrs.codec import Codec
 from modd.cqrs.intents import with_derived
 from modd.cqrs.stamps import Stamp
@@ -73,7 +74,7 @@ def load_catalog(spec: str) -> Catalog:
         UsageError: there is none.
     """
     value = import_value("catalog", spec)
-    parts = [value] if ":" in spec else [each for each in unique(value) if isinstance(each, Part) and not each.around]
+    parts = [value] if ":" in spec else outermost_parts(value)
     try:
         return describe_parts(*parts)
     except InvalidOption as error:

@@ -242,27 +242,34 @@ class hold:  # a class, because a generator would take three times as long
         let_go(self._turn)
 
 
-def hold_if_free(name: str, gates: dict[Any, Gate]) -> Turn | None:
-    """Hold the gate of a name as `hold` does, but only if nobody holds it or waits for it: in a fifth of the time.
+def hold_if_free(gate: Gate) -> Turn | None:
+    """Hold a gate as `hold` does, but only if nobody holds it or waits for it: in a quarter of the time.
 
-    name: the name of the gate, and its key. gates: the gates that are held. Returns the turn that holds the gate, for
-    `let_go`; keep it in a local variable ``turn``, where `modd.core.line` looks for its loop. None if it is not free.
+    Returns the turn that holds the gate, for `let_go`; keep it in a local variable ``turn``, where `modd.core.line`
+    looks for its loop. None if the gate is not free.
     """
-    gate = Gate(name, None, gates, name)
-    gate.holder = turn = _turn_at(gate)
-    if gates.setdefault(name, gate) is not gate:
+    turn = _turn_at(gate)
+    gate.holder = holder = gate.holder or turn  # as in `Bus.__call__`
+    if holder is not turn:
         return None
     publish(turn)
     return turn
 
 
-def let_go(turn: Turn) -> None:
-    """Let the next turn hold the gate of a turn that belongs to no bus, which ends."""
-    assert turn.gate is not None
+def let_go(turn: Turn, *, keep: bool = False) -> None:
+    """Let the next turn hold the gate of a turn that belongs to no bus, which ends.
+
+    keep: True to keep the gate of a key that nobody waits for, for the next turn; False, the default, to remove it.
+    """
+    gate = turn.gate
+    assert gate is not None
     turn.open = False
     if turn.outer is not None:
         turn.outer = open_scope(turn.outer)
-    leave(turn, turn.gate)
+    if keep and gate.holder is turn and not (gate.line or gate.behind):  # as in `Bus.__call__`
+        gate.holder = None
+    else:
+        leave(turn, gate)
 
 
 def _turn_at(gate: Gate) -> Turn:

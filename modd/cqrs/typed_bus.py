@@ -272,7 +272,7 @@ class TypedBus(Answerer):
         envelope.bus = self
         if outer is not None and outer.by is not None:
             envelope.set_cause(outer.by)
-        noted_before = tuple(envelope.noted)
+        noted_before = tuple(envelope.noted) if envelope.noted else ()
         envelope.outer, envelope.open = outer, True
         _set_current(envelope)
         cancelled = None

@@ -12,7 +12,6 @@ from anyio.lowlevel import checkpoint
 
 from modd.aggregate import Instance
 from modd.aggregate.lines import Lines
-from modd.core import let_go
 from modd.errors import Deadlock
 from tests.aggregate.billing import Invoice, Issue, Issued, Paid, Pay, invoices, pay, recorded
 from tests.aggregate.undone import undone
@@ -258,7 +257,7 @@ async def test_an_immediate_transaction_waits_for_no_line_whose_holder_waits_for
 
 async def test_the_line_of_an_instance_that_nobody_waits_for_is_forgotten(store: Any) -> None:
     # WM-30
-    lines, gates = Lines(), list[Any]()
+    lines, gates = Lines(0), list[Any]()
 
     async def enters() -> None:
         async with lines.enter("invoice/7", None):
@@ -266,7 +265,7 @@ async def test_the_line_of_an_instance_that_nobody_waits_for_is_forgotten(store:
         turn = lines.enter_free("invoice/7")
         gates.append(ref(lines.gate_of("invoice/7")))
         assert turn is not None and lines.enter_free("invoice/7") is None
-        let_go(turn)
+        lines.leave(turn)
         async with store.transaction() as tx:
             for _ in range(2):
                 async with lines.enter("invoice/8", tx):
@@ -277,3 +276,14 @@ async def test_the_line_of_an_instance_that_nobody_waits_for_is_forgotten(store:
     await anyio.lowlevel.checkpoint()
     gc.collect()
     assert [gate() for gate in gates] == [None] * 4
+
+
+def test_lines_that_nobody_is_in_are_kept_for_the_next_command_but_for_those_of_too_many_instances() -> None:
+    # WM-30
+    lines, gates = Lines(2), dict[str, Any]()
+    for id in "abc":
+        turn = lines.enter_free(id)
+        assert turn is not None
+        gates[id] = lines.gate_of(id)
+        lines.leave(turn)
+    assert [lines.gate_of(id) is gate for id, gate in gates.items()] == [True, True, False]

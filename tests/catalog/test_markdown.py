@@ -18,6 +18,7 @@ from modd.catalog.diagrams import draw_aggregate, draw_overview
 from modd.catalog.entries import ComponentEntry, ContextEntry, FunctionEntry, MessageEntry
 from modd.catalog.markdown import code, prose, render_markdown
 from modd.cqrs import Command, Event
+from tests.catalog.processes import fulfilment, sales
 from tests.catalog.store import Order, keyed, orders, seats, store
 
 NASTY = "a|b `c` <d> *e* [f](g) #h & ~i~ $j$ ; end\n1. k\x1b[31m"
@@ -219,7 +220,7 @@ def test_names_have_no_meaning_in_diagrams() -> None:
 
 def test_half_characters_are_written_as_escapes() -> None:
     message = MessageEntry("half \udc80", "event", "x")
-    described = Catalog([ContextEntry("half \udc80", [message.name])])
+    described = Catalog([ContextEntry("half \udc80", takes=[message.name])])
     assert "half \\udc80" in render_markdown(described)
 
 
@@ -239,7 +240,7 @@ print(json.dumps([draw(each) for each in json.load(sys.stdin)]))
 @pytest.mark.slow
 def test_mermaid_draws_every_diagram() -> None:
     # WM-74
-    diagrams = [*diagrams_of(catalog(nasty_program(), keyed)), 'flowchart TB\n    a["x --> b']
+    diagrams = [*diagrams_of(catalog(nasty_program(), keyed, fulfilment, sales)), 'flowchart TB\n    a["x --> b']
     done = subprocess.run([sys.executable, "-c", DRAW], input=json.dumps(diagrams), capture_output=True, text=True)
     *drawn, broken = json.loads(done.stdout)
     assert len(drawn) > 3 and all(svg.startswith("<svg") and "Unsupported" not in svg for svg in drawn)

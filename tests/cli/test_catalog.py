@@ -35,13 +35,21 @@ def test_the_catalog_is_printed_as_json(capsys: pytest.CaptureFixture[str]) -> N
     assert [each.name for each in described.contexts[0].aggregates] == ["order"]
 
 
+def test_flows_and_projections_of_a_module_are_printed_each_once(capsys: pytest.CaptureFixture[str]) -> None:
+    # WM-74
+    assert main(["catalog", "tests.catalog.processes"]) == 0
+    out = capsys.readouterr().out
+    for name in ("Flow `fulfilment`", "Projection `sales`", "Projection `cancellations`"):
+        assert out.count(f"### {name}") == 1
+
+
 @pytest.mark.parametrize(
     ("argv", "told"),
     [
         ([], "MODULE[:NAME]"),
         ([f"{STORE}:nothing"], "AttributeError"),
         ([f"{STORE}:place"], "give buses, typed buses, aggregates"),
-        (["tests.cli.shell"], "give at least one"),
+        (["tests.cli.shell"], "parts=(): give buses"),
         (["no.such"], "catalog no.such: ModuleNotFoundError"),
     ],
 )

@@ -187,8 +187,9 @@ async def test_inside_a_turn_it_is_held_and_what_is_sent_meanwhile_is_in_that_tu
 async def test_a_gate_is_held_if_it_is_free_and_those_that_come_meanwhile_wait_in_their_order() -> None:
     # WM-93
     gates, log = dict[Any, Gate](), list[str]()
-    turn = hold_if_free("invoice/7", gates)
-    assert turn is not None and hold_if_free("invoice/7", gates) is None
+    gate = gates["invoice/7"] = Gate("invoice/7", None, gates, "invoice/7")
+    turn = hold_if_free(gate)
+    assert turn is not None and hold_if_free(gate) is None
 
     async def keep(name: str) -> None:
         async with hold(gates["invoice/7"]):
@@ -202,14 +203,23 @@ async def test_a_gate_is_held_if_it_is_free_and_those_that_come_meanwhile_wait_i
                 tasks.start_soon(detached_from, keep, name)
                 await rounds()
             assert log == []
-            let_go(turn)
-            assert hold_if_free("invoice/7", gates) is None
+            let_go(turn, keep=True)
+            assert hold_if_free(gate) is None
     assert log == [f"{sign}{name}" for name in "abc" for sign in "+-"]
     assert gates == {}
-    again = hold_if_free("invoice/7", gates)
-    assert again is not None
-    let_go(again)
-    assert gates == {}
+    assert hold_if_free(gate) is None  # it was removed, because those that came held it last
+
+
+@pytest.mark.parametrize("keep", [False, True])
+async def test_a_gate_of_a_key_that_nobody_waits_for_is_kept_or_removed(keep: bool) -> None:
+    # WM-93
+    gates = dict[Any, Gate]()
+    gate = gates["invoice/7"] = Gate("invoice/7", None, gates, "invoice/7")
+    turn = hold_if_free(gate)
+    assert turn is not None
+    let_go(turn, keep=keep)
+    assert (gates == {"invoice/7": gate}) is keep
+    assert (hold_if_free(gate) is not None) is keep
 
 
 async def detached_from(work: Any, *arguments: Any) -> None:
@@ -219,14 +229,14 @@ async def detached_from(work: Any, *arguments: Any) -> None:
 
 async def test_work_inside_of_a_gate_that_was_free_cannot_wait_for_it() -> None:
     # WM-93
-    gates = dict[Any, Gate]()
-    turn = hold_if_free("invoice/7", gates)
+    gate = Gate("invoice/7")
+    turn = hold_if_free(gate)
     assert turn is not None
     with pytest.raises(Deadlock, match="invoice/7 waits for invoice/7"):
-        async with hold(gates["invoice/7"]):
+        async with hold(gate):
             pass
     let_go(turn)
     async with hold(Gate("another")):
-        inner = hold_if_free("invoice/7", gates)
+        inner = hold_if_free(gate)
         assert inner is not None and inner.outer is not None and inner.depth == 2
         let_go(inner)

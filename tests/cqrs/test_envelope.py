@@ -18,6 +18,7 @@ from modd.cqrs import (
     Next,
     NoHandler,
     QueryBus,
+    Recorded,
     Redispatched,
     Stamp,
     Tenant,
@@ -308,3 +309,18 @@ async def test_a_result_that_a_handler_notes_itself_is_a_stamp_before_the_one_th
 
     dispatched = await QueryBus([handle]).dispatch(Get())
     assert (dispatched.result, dispatched.results) == ("Ada", ("Eve", "Ada"))
+
+
+def test_events_and_results_that_are_noted_one_after_another_are_stamps_in_their_order() -> None:
+    # WM-92
+    envelope = Envelope(Create())
+    for at in (1.0, 2.0):
+        envelope.record([Created(str(at))])
+        envelope.note_result(at, "handler", at)
+    assert [(type(stamp), stamp.at) for stamp in envelope.stamps[1:]] == [
+        (Recorded, 1.0),
+        (Handled, 1.0),
+        (Recorded, 2.0),
+        (Handled, 2.0),
+    ]
+    assert [stamp.event for stamp in envelope.all(Recorded)] == [Created("1.0"), Created("2.0")]
