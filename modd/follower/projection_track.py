@@ -157,9 +157,9 @@ class ProjectionSource:
         return registration
 
     def check_newest(self) -> None:
-        """Raise `OutdatedProjection` if the store has a newer version, as far as this process knows."""
-        if self.registration is not None:
-            check_newest_version(self.name, self.projection.version, self.registration)
+        """Raise `OutdatedProjection` if the store had a newer version when the builds were opened."""
+        assert self.registration is not None
+        check_newest_version(self.name, self.projection.version, self.registration)
 
     async def begin_rebuild(self) -> Build:
         """Begin a build beside the one that serves, or return the one that was begun. Raises `OutdatedProjection`."""

@@ -35,6 +35,10 @@ async def test_values_are_those_that_were_given_though_they_change_before_the_co
             assert await tx.fetch("SELECT name FROM accounts ORDER BY name") == [("a",), ("b",), ("c",)]
 
 
+class Price(float):
+    """A number of a type of its own."""
+
+
 async def test_a_statement_is_executed_for_many_rows_in_one_call(path: Path) -> None:
     # WM-59
     add = "INSERT INTO accounts VALUES (:name, :balance)"
@@ -44,7 +48,10 @@ async def test_a_statement_is_executed_for_many_rows_in_one_call(path: Path) -> 
             assert await tx.execute_many(add, (row for row["name"] in "abc")) is None
             row.clear()
         async with store.transaction(immediate=True) as tx:
-            assert await tx.execute_many("UPDATE accounts SET balance = ? WHERE name = ?", [(2, "a"), (3, "x")]) == 1
+            assert (
+                await tx.execute_many("UPDATE accounts SET balance = ? WHERE name = ?", [(Price(2), "a"), (3, "x")])
+                == 1
+            )
             with pytest.raises(InvalidOption, match="64 bits"):
                 await tx.execute_many("UPDATE accounts SET balance = ?", [(2**70,)])
             with pytest.raises(InvalidOption, match="begin and end transactions"):
