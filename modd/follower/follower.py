@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from typing import Any
 
@@ -11,7 +11,6 @@ import anyio
 
 from modd.checks import checked_count, checked_delay, checked_name, checked_span
 from modd.concurrency.backoff import Backoff
-from modd.concurrency.cancellation import error_of
 from modd.concurrency.loops import call_in_task, check_loop, current_loop, is_over
 from modd.errors import Deadlock, InvalidOption
 from modd.follower.catch_up import CatchUp
@@ -19,6 +18,7 @@ from modd.follower.command_worker import CommandWorker
 from modd.follower.engine import Engine, EngineOptions
 from modd.follower.errors import UnknownPart
 from modd.follower.flow_track import FlowTrack
+from modd.follower.halves import Halves
 from modd.follower.lag import Lag, lag_at
 from modd.follower.loop import EngineLoop
 from modd.follower.parts import checked_command_buses, checked_parts, checked_storage, sources_of
@@ -45,6 +45,9 @@ class Follower:
 
     For one event, the state of a flow, its commands, its timeouts and the position are one commit. Several processes
     may run followers with the same parts: one of them moves each part, and a second one goes on when that ends.
+
+    Commands are handled at least once, and their effects in the transaction of the store exactly once: by a worker on a
+    queue, or, for a single command of a flow that is not behind, in the commit of the step that sends it.
 
     A flow whose function fails is set aside with its event, and its later events wait; other instances go on
     (`stuck`, `resume`, `skip`). A projection that fails stops before the event, and tries again (`lag`, `skip`).
@@ -96,6 +99,7 @@ class Follower:
         self._options = options
         self._engine = Engine(store, [*self._sources.values()], options, log)
         self._loop = EngineLoop(self._engine, store.clock, log)
+        self._halves = Halves(self._loop, self._commands)
         self._catch_up = CatchUp(store, self._engine, self._loop, self._commands)
         self._event_loop: Any = None
         self._busy: anyio.Event | None = None
@@ -122,7 +126,7 @@ class Follower:
         If the follower does not run, its next `run` ends at once. Call `stop` from any task, thread or loop.
         """
         if self._is_running:
-            call_in_task(self._event_loop, self._stop)
+            call_in_task(self._event_loop, self._halves.stop)
         else:
             self._stop_next = True
 
@@ -146,7 +150,7 @@ class Follower:
         self._loop.begin()
         token = inside.set(inside.get() | {self})
         try:
-            await self._run_all()
+            await self._halves.run()
         finally:
             inside.reset(token)
             self._loop.end()
@@ -242,25 +246,3 @@ class Follower:
 
     def _stuck(self, flow: Any) -> StuckInstances:
         return StuckInstances(self._store, self._source(flow).name)
-
-    async def _run_all(self) -> None:
-        errors: list[Exception] = []
-        async with anyio.create_task_group() as tasks:
-            if self._commands is not None:
-                self._commands.begin()
-                tasks.start_soon(self._run, self._commands.run, errors)
-            await self._run(self._loop.run, errors)
-        if errors:
-            raise errors[0]
-
-    async def _run(self, action: Callable[[], Awaitable[None]], errors: list[Exception]) -> None:
-        """Run one half of the follower, and stop the other when it ends."""
-        error = await error_of(action)
-        if error is not None:
-            errors.append(error)
-        self._stop()
-
-    def _stop(self) -> None:
-        self._loop.stop()
-        if self._commands is not None:
-            self._commands.stop()

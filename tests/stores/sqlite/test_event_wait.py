@@ -59,7 +59,7 @@ async def test_an_append_of_another_process_is_seen_soon(path: Path) -> None:
 
 
 @pytest.mark.usefixtures("long_peek")
-async def test_other_commits_and_earlier_events_wake_nobody(path: Path) -> None:
+async def test_other_commits_wake_nobody(path: Path) -> None:
     async def commit() -> None:
         for number in range(20):
             await store.inbox.add(str(number))
