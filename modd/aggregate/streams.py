@@ -84,9 +84,9 @@ class Streams(Generic[S]):
         if start is None:
             start = await self.snapshots.load(place.name, until)
         number, state, ownership = start.number, start.state, start.ownership
-        if number == 0:
-            ownership = await self._first_owner(place.name)
         async for _, bodies in self._events.pages(place.name, number):
+            if number == 0:  # and not for a stream without events, which is one read then
+                ownership = await self._first_owner(place.name)
             page = bodies if until is None else bodies[: until - number]
             state, ownership = self._apply_page(place, number, page, state, ownership)
             number += len(page)

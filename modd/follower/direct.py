@@ -13,6 +13,7 @@ from typing import Any
 
 import anyio
 
+from modd.aggregate import CommandRejected
 from modd.concurrency.cancellation import error_of
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.event_items import EventItems
@@ -49,7 +50,8 @@ class DirectCommands:
             return False
         begun = anyio.current_time()
         error = await error_of(self._handle_undone, envelope, item.key, transaction)
-        if error is not None or anyio.current_time() - begun > LONGEST:
+        has_failed = error is not None and not isinstance(error, CommandRejected)  # which is an answer
+        if has_failed or anyio.current_time() - begun > LONGEST:
             self._queued.add(kind)
         if error is not None:
             self._log.debug("%s goes into the queue: %r", item.id, error)

@@ -8,6 +8,7 @@ from typing import Any
 import anyio
 import pytest
 
+from modd.aggregate import CommandRejected
 from modd.cqrs import CommandBus, Emit, Envelope, Event, Failed
 from modd.flow import Flow, Go, go
 from modd.follower import Follower, direct
@@ -85,6 +86,19 @@ async def test_a_command_whose_handler_fails_is_undone_and_goes_into_the_queue(s
     assert desk.queued == 4
     streams = [event.stream async for event in store.events.read_all() if event.body == b"x"]
     assert streams == ["shipped/first", "shipped/1", "shipped/1 again", "shipped/2"]
+
+
+async def test_a_rejection_keeps_no_later_command_of_its_type_waiting(store: Any, monkeypatch: Any) -> None:  # WM-52
+    tries: list[str] = []
+
+    async def handle(command: Ship) -> None:
+        tries.append(command.order)
+        if command.order == "1" and tries.count("1") == 1:
+            raise CommandRejected("Not today.")
+
+    desk = Desk(store, handle, monkeypatch)
+    await desk.follow(Place("1"), Place("2"))
+    assert (tries, desk.queued) == (["first", "1", "1", "2"], 2)
 
 
 async def test_commands_of_an_instance_stay_behind_those_in_the_queue(store: Any, monkeypatch: Any) -> None:  # WM-54
