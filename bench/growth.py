@@ -11,19 +11,25 @@ from itertools import cycle
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
+from time import perf_counter
 from typing import Any
 
-from bench.accounts import Add, Added, totals
+from bench.accounts import Add, Added, Total, totals
 from bench.cases import expect
 from bench.durable import spread
 from bench.picture import Caption
 from bench.scaling import Costs, measure_in_turn, parse, print_head, print_rows, rows_of, sizes, write
+from modd import Value
+from modd.aggregate import Aggregate
+from modd.follower import Follower
+from modd.projection import Projection
 from modd.stores import SqliteStore
 
 LOAD = "load with a snapshot"
 FIRST = "command, state from a snapshot"
 NEXT = "command, state in memory"
-OPERATIONS = (LOAD, FIRST, NEXT)
+FOLLOW = "follower, catching up with one event"
+OPERATIONS = (LOAD, FIRST, NEXT, FOLLOW)
 SNAPSHOTS = 10
 """Events after which a snapshot is saved."""
 FILL = 5000
@@ -49,6 +55,17 @@ class Kind:
 KINDS = (Kind("instances of 10 events", 10), Kind("one instance", None))
 
 
+class Amount(Value, frozen=True):
+    """The state of a projection: the sum of an instance."""
+
+    amount: int = 0
+
+
+def add_amount(state: Amount, event: Added) -> Amount:
+    """Return the sum with an event."""
+    return Amount(state.amount + event.amount)
+
+
 class Point:
     """A file with a number of events.
 
@@ -62,6 +79,8 @@ class Point:
         Random(1).shuffle(self._ids)
         self._order = cycle(self._ids)
         self._expected = size
+        amounts = Projection("amounts", state=Amount, key="id", events={Added: add_amount})
+        self._follower = Follower(store, [amounts])
 
     async def fill(self) -> None:
         """Record the events, with a snapshot at the end of each instance."""
@@ -73,6 +92,7 @@ class Point:
                 await aggregate.record(Add(id, 1), *events)
 
         await spread(len(self._ids), AT_ONCE, lambda _: record(next(ids)))
+        await self._follower.catch_up()
         await self._store.documents("bench").put("log", LOG)
 
     async def measure(self, items: int) -> None:
@@ -85,8 +105,19 @@ class Point:
         for id in ids:
             await keeping.dispatch(Add(id, 1))
         await self._time(NEXT, ids, lambda id: keeping.dispatch(Add(id, 1)))
-        self._expected += 3 * items
+        await self._follower.catch_up()
+        await self._follow(ids, keeping)
+        self._expected += 4 * items
         expect(await self._store.events.last(), self._expected)
+
+    async def _follow(self, ids: Sequence[str], commands: Aggregate[Total]) -> None:
+        seconds = 0.0
+        for id in ids:
+            await commands.dispatch(Add(id, 1))
+            began = perf_counter()
+            await self._follower.catch_up()
+            seconds += perf_counter() - began
+        self.costs.note(FOLLOW, len(ids), seconds)
 
     async def _time(self, operation: str, ids: Sequence[str], do: Callable[[str], Awaitable[object]]) -> None:
         async def work() -> None:

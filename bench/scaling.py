@@ -38,7 +38,11 @@ class Costs:
         gc.collect()
         began = perf_counter()
         await work()
-        self.seconds.setdefault(operation, []).append((perf_counter() - began) / items)
+        self.note(operation, items, perf_counter() - began)
+
+    def note(self, operation: str, items: int, seconds: float) -> None:
+        """Note the seconds that an operation took on a number of items."""
+        self.seconds.setdefault(operation, []).append(seconds / items)
 
 
 class Point(Protocol):

@@ -10,6 +10,7 @@ from modd.catalog.parts import outermost_parts
 from modd.cqrs import CommandBus
 from modd.flow import Flow
 from modd.follower import Follower
+from modd.stores import SqliteStore
 from tests.catalog.messages import Cancelled
 from tests.catalog.processes import Fulfilment, cancellations, fulfilment, kept, sales
 from tests.catalog.store import ship
@@ -18,7 +19,7 @@ from tests.catalog.store import ship
 def follower() -> Follower:
     """Return a follower of the flow and of both projections."""
     commands = Bus([kept, CommandBus([ship])])
-    return Follower(kept.store, [fulfilment, sales, cancellations], commands=commands)
+    return Follower(SqliteStore("unopened.db"), [fulfilment, sales, cancellations], commands=commands)
 
 
 def test_a_flow_is_described_with_its_functions_and_the_commands_that_they_send() -> None:
