@@ -16,6 +16,7 @@ from modd.concurrency.backoff import spread
 from modd.concurrency.blocks import async_block
 from modd.concurrency.lease import LeaseKeeper
 from modd.follower.cursor import Cursors, TrackCursor
+from modd.follower.lease_notes import LeaseNotes
 from modd.follower.log_reader import LogPage, LogReader
 from modd.follower.part_opening import PartOpening
 from modd.follower.track import TrackSource
@@ -52,7 +53,7 @@ class Engine:
         self._store, self._options, self._log = store, options, log
         self._reader = LogReader(store.events, options.batch)
         self._cursors = Cursors(store)
-        self._leases = LeaseKeeper(options.lease, log)
+        self._leases, self._notes = LeaseKeeper(options.lease, log), LeaseNotes(options.lease, log)
         self._wakeup = Wakeup()
         self.runs: dict[str, TrackRun] = {}
         """The tracks by their keys, as far as they are open."""
@@ -150,6 +151,7 @@ class Engine:
                 self._leases.begin()
             else:
                 run.forget()
+        self._notes.tell(self.runs.values())
         await self._each(self._unpaused(), TrackRun.save)
         bodies = await self._cursors.bodies([key for key, run in self.runs.items() if run.is_loaded])
         for key, run in self.runs.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import anyio
@@ -140,6 +141,51 @@ async def test_of_two_engines_one_has_the_track_and_the_other_takes_over(stores:
                 await other.wait()
     assert await first.noted() == ["a", "b"]
     assert (first.done, second.done) == (["a"], ["b"])
+
+
+async def test_a_part_that_another_process_moves_is_told_once_and_again_when_it_is_taken_over(
+    stores: Any, caplog: Any
+) -> None:  # WM-54
+    caplog.set_level(logging.INFO, "modd.follower")
+    elsewhere = "notes is moved by another process; if that has died, this one takes over within 30 s"
+    first, second = (engine_of(each, Noting(each)) for each in stores)
+    async with second.session():
+        async with first.session():
+            await first.advance()
+            for _ in range(2):
+                second.wake()
+                await second.advance()
+        assert caplog.messages == [elsewhere]
+        for _ in range(2):
+            second.wake()
+            await second.advance()
+    assert caplog.messages == [elsewhere, "notes is moved by this process"]
+    caplog.clear()
+    async with first.session():
+        await first.advance()
+        async with second.session():
+            await second.advance()
+    assert caplog.messages == [elsewhere]
+
+
+async def test_a_part_of_which_this_process_has_one_track_is_not_told(stores: Any, caplog: Any) -> None:  # WM-54
+    caplog.set_level(logging.INFO, "modd.follower")
+    part, other = Several(stores[0]), Noting(stores[1])
+    first, second = engine_of(stores[0], part), engine_of(stores[1], other)
+    async with second.session(), first.session():
+        await second.advance()
+        await first.advance()
+        assert [run.lease.active for run in first.runs.values()] == [False, True]
+    assert caplog.messages == []
+
+
+class Several(Noting):
+    """A part with two tracks."""
+
+    async def open(self) -> Any:
+        following = Noting(self.store, "second")
+        following.part = self.part
+        return [*await super().open(), *await following.open()]
 
 
 async def test_a_commit_of_another_process_is_no_loss_and_no_repetition(stores: Any) -> None:  # WM-53
