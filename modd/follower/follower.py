@@ -91,7 +91,7 @@ class Follower:
         size = None if batch is None else checked_count("batch", batch)
         options = EngineOptions(size, retry.backoff, checked_span("lease", lease), checked_span("poll", poll))
         self._commands: CommandWorker | None = None
-        buses = checked_command_buses(self.parts, commands)
+        buses = checked_command_buses(self.parts, commands, store)
         if buses is not None:
             limits: dict[str, Any] = {"attempts": attempts, "backoff": backoff, "lease": lease, "poll": poll}
             self._commands = CommandWorker(store, self.name, buses, drain=drain, **limits)

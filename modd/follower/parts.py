@@ -7,6 +7,7 @@ from logging import Logger
 from types import CodeType
 from typing import Any
 
+from modd.aggregate import Aggregate
 from modd.checks import checked_list, checked_methods
 from modd.core import Message
 from modd.cqrs.intents import Command
@@ -44,10 +45,10 @@ def checked_parts(parts: Any) -> tuple[Any, ...]:
     return listed
 
 
-def checked_command_buses(parts: Sequence[Any], commands: Any) -> ServedBuses | None:
+def checked_command_buses(parts: Sequence[Any], commands: Any, store: Storage) -> ServedBuses | None:
     """Return the typed buses that handle the commands of flows; None for no flows. Raises `InvalidOption`.
 
-    They must handle the commands that the flows name in their code.
+    They must handle the commands that the flows name in their code, and aggregates must record in the store.
     """
     flows = [part for part in parts if isinstance(part, Flow)]
     if flows and commands is None:
@@ -63,6 +64,10 @@ def checked_command_buses(parts: Sequence[Any], commands: Any) -> ServedBuses | 
             if not buses.find(kind, {}):
                 cure = f"{flow.name} sends {kind.__qualname__}, which {buses.name} does not handle"
                 raise InvalidOption("commands", commands, cure)
+    for bus in buses.buses:
+        if isinstance(bus, Aggregate) and bus.store is not store:
+            cure = f"{bus.name} records in {bus.store!r}, whose log nothing follows here; give {bus.name}.stored(store)"
+            raise InvalidOption("commands", commands, cure)
     return buses
 
 

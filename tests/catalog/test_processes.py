@@ -18,8 +18,9 @@ from tests.catalog.store import ship
 
 def follower() -> Follower:
     """Return a follower of the flow and of both projections."""
-    commands = Bus([kept, CommandBus([ship])])
-    return Follower(SqliteStore("unopened.db"), [fulfilment, sales, cancellations], commands=commands)
+    store = SqliteStore("unopened.db")
+    commands = Bus([kept.stored(store), CommandBus([ship])])
+    return Follower(store, [fulfilment, sales, cancellations], commands=commands)
 
 
 def test_a_flow_is_described_with_its_functions_and_the_commands_that_they_send() -> None:

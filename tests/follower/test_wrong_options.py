@@ -13,7 +13,8 @@ from modd.follower import Follower
 from modd.stores import MemoryStore
 from tests.follower.shop import Order, Placed, Ship, fulfilment, orders, stocks
 
-DESK = Bus([orders.stored(MemoryStore()), stocks.stored(MemoryStore())], name="desk")
+STORE = MemoryStore()
+DESK = Bus([orders.stored(STORE), stocks.stored(STORE)], name="desk")
 
 
 def flow_of(answer: Any, name: str = "other") -> Flow[Order]:
@@ -70,7 +71,7 @@ def test_options_that_cannot_work_are_refused_by_their_name_when_the_follower_is
 ) -> None:
     # WM-67
     with pytest.raises(InvalidOption, match=text) as caught:
-        Follower(MemoryStore(), parts, **options)
+        Follower(STORE, parts, **options)
     assert caught.value.option == option
 
 
@@ -84,5 +85,11 @@ def test_a_store_without_all_its_ports_is_refused(store: Any) -> None:
 def test_a_flow_whose_commands_are_handled_is_taken() -> None:
     # WM-67
     parts = [fulfilment, flow_of(does_nothing)]
-    assert Follower(MemoryStore(), parts, commands=DESK).parts == tuple(parts)
-    assert Follower(MemoryStore(), [flow_of(does_nothing)], commands=stocks).name == "follower"
+    assert Follower(STORE, parts, commands=DESK).parts == tuple(parts)
+    assert Follower(STORE, [flow_of(does_nothing)], commands=stocks.stored(STORE)).name == "follower"
+
+
+def test_an_aggregate_that_records_in_another_store_is_refused_with_the_cure() -> None:
+    # WM-67
+    with pytest.raises(InvalidOption, match=r"stock records in .*; give stock.stored\(store\)"):
+        Follower(STORE, [fulfilment], commands=Bus([orders.stored(STORE), stocks]))
