@@ -60,4 +60,7 @@ class CatchUp:
         for part, cursor in standings:
             if cursor is not None and cursor.failure is not None:
                 raise PartStopped(part, cursor.failure.position, cursor.failure.reason)
+        for opening in self._engine.parts.values():
+            if opening.error is not None:
+                raise PartStopped(opening.name, 0, opening.reason)
         return all(cursor is not None and cursor.position >= last for _, cursor in standings)

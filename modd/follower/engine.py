@@ -16,7 +16,9 @@ from modd.concurrency.backoff import spread
 from modd.concurrency.blocks import async_block
 from modd.concurrency.lease import LeaseKeeper
 from modd.follower.cursor import Cursors, TrackCursor
+from modd.follower.lease_notes import LeaseNotes
 from modd.follower.log_reader import LogPage, LogReader
+from modd.follower.part_opening import PartOpening
 from modd.follower.track import TrackSource
 from modd.follower.track_lease import TrackLease
 from modd.follower.track_run import TrackRun
@@ -48,15 +50,15 @@ class Engine:
     """
 
     def __init__(self, store: Storage, sources: Sequence[TrackSource], options: EngineOptions, log: Logger) -> None:
-        self._store, self._sources, self._options, self._log = store, sources, options, log
+        self._store, self._options, self._log = store, options, log
         self._reader = LogReader(store.events, options.batch)
         self._cursors = Cursors(store)
-        self._leases = LeaseKeeper(options.lease, log)
+        self._leases, self._notes = LeaseKeeper(options.lease, log), LeaseNotes(options.lease, log)
         self._wakeup = Wakeup()
         self.runs: dict[str, TrackRun] = {}
         """The tracks by their keys, as far as they are open."""
-        self._open: set[str] = set()
-        """The names of the sources that are open."""
+        self.parts = {source.name: PartOpening(source, log) for source in sources}
+        """The parts by their names."""
         self._look_at = 0.0
         self._has_moved = False
 
@@ -67,7 +69,7 @@ class Engine:
 
     def reopen(self, source: str) -> None:
         """Ask a source for its tracks again, before the next events."""
-        self._open.discard(source)
+        self.parts[source].reopen()
         self._wakeup.wake()
 
     @async_block
@@ -90,13 +92,13 @@ class Engine:
     async def advance(self) -> bool:
         """Move all tracks by a page of the log each; True if there may be more to do at once."""
         self._has_moved = False
-        await self._open_sources()
+        await self._open_parts()
         if anyio.current_time() >= self._look_at:
             await self._look()
         await self._each(self._unpaused(loaded=False), self._load)
         for position, runs in sorted(self._ready().items()):
             await self._advance(position, runs)
-        return self._has_moved or len(self._open) < len(self._sources)
+        return self._has_moved or any(part.is_due for part in self.parts.values())
 
     @property
     def is_paused(self) -> bool:
@@ -123,16 +125,15 @@ class Engine:
         """Wait for so many seconds, or until `wake`."""
         await self._wakeup.interrupt(partial(anyio.sleep, seconds))
 
-    async def _open_sources(self) -> None:
-        for source in self._sources:
-            if source.name not in self._open:
-                tracks = {track.key: track for track in await source.open()}
-                await self._drop(source.name, tracks)
+    async def _open_parts(self) -> None:
+        for part in self.parts.values():
+            if part.is_due:
+                tracks = {track.key: track for track in await part.open()}
+                await self._drop(part.name, tracks)
                 for key, track in tracks.items():
                     if key not in self.runs:
                         lease = TrackLease(self._store.locks, key, self._options.lease, self._log)
                         self.runs[key] = TrackRun(track, self._store, lease, self._options.backoff, self._log)
-                self._open.add(source.name)
                 self._look_at = 0.0
 
     async def _drop(self, source: str, keys: Container[str]) -> None:
@@ -150,6 +151,7 @@ class Engine:
                 self._leases.begin()
             else:
                 run.forget()
+        self._notes.tell(self.runs.values())
         await self._each(self._unpaused(), TrackRun.save)
         bodies = await self._cursors.bodies([key for key, run in self.runs.items() if run.is_loaded])
         for key, run in self.runs.items():
@@ -184,6 +186,7 @@ class Engine:
     async def _seconds_to_wait(self) -> float:
         """Return the seconds until a look, the end of a pause, or a due time."""
         seconds = [self._look_at - anyio.current_time()]
+        seconds += [pause for part in self.parts.values() if (pause := part.seconds_to_retry())]
         for run in self.runs.values():
             if run.lease.active:
                 seconds.append(await self._seconds_of(run))
@@ -222,7 +225,8 @@ class Engine:
 
     async def _close(self) -> None:
         runs, self.runs = self.runs, {}
-        self._open.clear()
+        for part in self.parts.values():
+            part.close()
         for run in runs.values():
             run.forget()
             if run.lease.active:

@@ -8,10 +8,10 @@ from modd.errors import ModdError
 
 
 class PartStopped(ModdError, RuntimeError):
-    """A part of a follower stands before an event that it cannot do, so it cannot catch up.
+    """A part of a follower stands before an event that it cannot do, or cannot be opened, so it cannot catch up.
 
     part: the name of the flow or the projection.
-    position: that of the event.
+    position: that of the event; 0 for a part that cannot be opened, such as one whose tables cannot be made.
     reason: type and text of the error.
 
     Mend the functions of the part, or pass over the event: ``await follower.skip(part, position=position)``.
@@ -19,10 +19,11 @@ class PartStopped(ModdError, RuntimeError):
 
     def __init__(self, part: str, position: int, reason: str) -> None:
         self.part, self.position, self.reason = part, position, reason
-        super().__init__(
+        stands = (
             f"{part} stands before event {position}, which it cannot do: {reason}; mend its functions, or pass over "
             f"the event: follower.skip({part}, position={position})"
         )
+        super().__init__(stands if position else f"{part} cannot be opened: {reason}; mend what the error tells")
 
 
 class NotStuck(ModdError, LookupError):

@@ -10,11 +10,12 @@ from typing import Any
 import msgspec
 
 from modd.aggregate import Rejected
-from modd.core import Message, log_error, wire_name
+from modd.core import Message, wire_name
 from modd.flow import Timeout
 from modd.follower.cause import cause_of, place_of
 from modd.follower.cursor import Cursors
 from modd.follower.flow_batch import FlowBatch
+from modd.follower.flow_notes import FlowNotes, words_for
 from modd.follower.instance_work import FlowRules, InstanceWork
 from modd.follower.instances import DueEntry, FlowDocuments, Waiting, instance_key
 from modd.follower.log_reader import LogReader
@@ -52,6 +53,7 @@ class FlowTrack:
 
     def __init__(self, rules: FlowRules, store: Storage, queue: Queue, log: Logger) -> None:
         self._rules, self._flow, self._store, self._queue, self._log = rules, rules.flow, store, queue, log
+        self._notes = FlowNotes(rules, log)
         self.name = self.part = self._flow.name
         self.key = f"flow {self._flow.name}"
         self.types: frozenset[str] | None = self._flow.event_names | {wire_name(Rejected)}
@@ -171,7 +173,7 @@ class FlowTrack:
                 raise heard.content
             work.take(heard.content, cause_of(heard.event), now)
         except Exception as error:
-            self._set_aside(work, error, waiting, now, message=heard.content)
+            self._set_aside(work, error, waiting, now, kind=heard.event.type, message=heard.content)
 
     async def _come(self, work: InstanceWork, entry: DueEntry, now: float) -> bool:
         """Do what is due for an instance; False if the instance knows nothing of it."""
@@ -198,20 +200,27 @@ class FlowTrack:
         for number, each in enumerate(waiting):
             if work.has_ended:
                 return
+            event = None
             try:
-                await self._do_again(work, each, now)
+                event = await self._event_of(each)
+                self._do_again(work, each, event, now)
             except StoreError:
                 raise
             except Exception as error:
-                self._set_aside(work, error, each, now, attempts=0 if number else attempts)
+                kind = None if event is None else event.type
+                self._set_aside(work, error, each, now, attempts=0 if number else attempts, kind=kind)
                 work.wait(*waiting[number + 1 :])
                 return
 
-    async def _do_again(self, work: InstanceWork, waiting: Waiting, now: float) -> None:
+    async def _event_of(self, waiting: Waiting) -> LoggedEvent | None:
+        """Return the event that waits; None for a timeout."""
+        return None if waiting.timeout is not None else await self._reader.event(waiting.position)
+
+    def _do_again(self, work: InstanceWork, waiting: Waiting, event: LoggedEvent | None, now: float) -> None:
         if waiting.timeout is not None:
             work.take(Timeout(waiting.timeout), work.cause_of(waiting), now)
             return
-        event = await self._reader.event(waiting.position)
+        assert event is not None  # as all but timeouts have one
         work.take(self._flow.decode(event.body), cause_of(event), now)
 
     def _set_aside(
@@ -222,11 +231,11 @@ class FlowTrack:
         now: float,
         *,
         attempts: int = 0,
+        kind: str | None = None,
         message: object = None,
     ) -> None:
-        work.set_aside(error, waiting, now, attempts)
-        text, args = "the instance %r of the flow %s is set aside", (work.key, self._flow.name)
-        log_error(self._log, text, *args, error=error, message=message)
+        failure, at = work.set_aside(error, waiting, now, attempts), words_for(waiting, kind)
+        self._notes.tell_set_aside(work.key, failure, at, now, error=error, message=message)
 
     def _note_next(self, entries: Sequence[DueEntry]) -> None:
         self._due = entries[0].due if entries else inf

@@ -162,8 +162,8 @@ class Follower:
         follower runs in another task or process; then it waits for that. It does not wait for attempts that are due
         later.
 
-        Raises: `PartStopped` if a part stands before an event that it cannot do; `Deadlock` in the handler of a
-        command of this follower.
+        Raises: `PartStopped` if a part cannot be opened, or stands before an event that it cannot do; `Deadlock` in
+        the handler of a command of this follower.
         """
         if self in inside.get():
             raise Deadlock([repr(self), "the handler of a command that it waits for"])
@@ -183,12 +183,13 @@ class Follower:
 
     async def lag(self, part: Any) -> Lag:
         """Return the distance of a flow or a projection to the end of the log. part: the part, or its name."""
-        key = await self._source(part).live()
+        source = self._source(part)
+        key, reason = await source.live(), self._engine.parts[source.name].reason
         if key == INLINE:
-            return Lag(0, 0.0)
+            return Lag(0, 0.0, reason)
         cursor = None if key is None else await self._engine.standing(key)
         position, failure = (0, None) if cursor is None else (cursor.position, cursor.failure)
-        return await lag_at(self._store, position, "" if failure is None else failure.reason)
+        return await lag_at(self._store, position, reason if failure is None else failure.reason)
 
     async def stuck(self, flow: Any) -> list[Stuck]:
         """Return the instances of a flow that are set aside. flow: the flow, or its name."""

@@ -76,12 +76,14 @@ class InstanceWork:
         if step is not None:
             self._follow(step, cause, now)
 
-    def set_aside(self, error: Exception, waiting: Waiting, now: float, attempts: int = 0) -> None:
+    def set_aside(self, error: Exception, waiting: Waiting, now: float, attempts: int = 0) -> InstanceFailure:
         """Set the instance aside, because something has failed. attempts: number of earlier attempts at it."""
         failed = attempts + 1
         delay = self._rules.retry.delay_after(error, failed)
-        self._set(failure=InstanceFailure(reason_of(error), failed, None if delay is None else now + delay))
+        failure = InstanceFailure(reason_of(error), failed, None if delay is None else now + delay)
+        self._set(failure=failure)
         self.wait(waiting)
+        return failure
 
     def wait(self, *waiting: Waiting) -> None:
         """Have events and timeouts wait behind those that wait already."""

@@ -11,7 +11,7 @@ class Lag(msgspec.Struct, frozen=True):
     """The distance of a flow or a projection to the end of the log.
 
     events: number of events that it has not passed yet. seconds: the age of the first of these; 0.0 if there is none.
-    reason: type and text of the error for which it stands there; empty if it gets on.
+    reason: type and text of the error for which it stands there, or cannot be opened; empty if it gets on.
     """
 
     events: int

@@ -10,6 +10,7 @@ from typing import Any
 
 from modd.cqrs.wire import name_in
 from modd.errors import InvalidOption
+from modd.follower.build_notes import BuildNotes, tables_noted
 from modd.follower.cursor import SPACE, Cursors
 from modd.follower.track import INLINE, EventFailure, LoggedEvent
 from modd.ports.errors import Conflict
@@ -17,7 +18,6 @@ from modd.ports.storage import Storage
 from modd.ports.transaction import Transaction, current_transaction
 from modd.projection.builds import WITHOUT_SQL, Build, Builds, Registration, check_newest_version, cursor_key, opened
 from modd.projection.content import Changes, Memory, Positioned
-from modd.projection.errors import OutdatedProjection
 from modd.projection.projection import Projection
 from modd.stores import MemoryStore
 
@@ -115,7 +115,7 @@ class ProjectionTrack:
 class ProjectionSource:
     """A projection as a part of a follower: it tells which builds this process moves.
 
-    projection: the projection. store: the store. log: told once if this process has an older version than the store.
+    projection: the projection. store: the store. log: told of builds, and once if this process has an older version.
 
     Raises `InvalidOption` for tables in a store without SQL.
     """
@@ -129,7 +129,7 @@ class ProjectionSource:
         self._cursors = Cursors(store)
         self.registration: Registration | None = None
         """The builds as they were when they were opened."""
-        self._is_told = False
+        self._notes = BuildNotes(projection, log)
 
     async def live(self) -> str | None:
         """Return the key of the cursor of the build that serves; None before, `INLINE` if it has none."""
@@ -146,7 +146,7 @@ class ProjectionSource:
         """Return the builds of this version that followers move; begin one if the store has only older versions."""
         registration = await self._change(self._opened)
         await self._delete_old_builds(registration)
-        self._tell_if_outdated(registration)
+        self._notes.tell_outdated(registration)
         self.registration = registration
         return [self._track(build) for build in registration.followed if build.version == self.projection.version]
 
@@ -171,11 +171,13 @@ class ProjectionSource:
         if self.registration is None or self.registration.next != track.build:
             return False
         async with self._store.transaction(immediate=True) as transaction:
-            before = await self.load()
+            before = after = await self.load()
             if before.next == track.build:
                 if before.inline and not await self._do_last_events(track):
                     return False  # the engine does them, and comes back
-                await self._write(transaction, before, before.switched())
+                after = before.switched()
+                await self._write(transaction, before, after)
+        self._notes.tell_changes(before, after, await self._store.events.last())
         await self._delete_old_builds(await self.load())
         return True
 
@@ -212,9 +214,10 @@ class ProjectionSource:
             after = step(before)
             if after == before:
                 return after
-            with suppress(Conflict):
+            with suppress(Conflict), tables_noted(self.projection):
                 async with self._store.transaction() as transaction:
                     await self._write(transaction, before, after)
+                self._notes.tell_changes(before, after, await self._store.events.last())
                 return after
 
     async def _write(self, transaction: Transaction, before: Registration | None, after: Registration) -> None:
@@ -233,13 +236,6 @@ class ProjectionSource:
         for build in registration.dropping:
             await self._builds.delete(build)
             await self._change(partial(_without, build))
-
-    def _tell_if_outdated(self, registration: Registration) -> None:
-        version, newest = self.projection.version, registration.newest
-        if registration.live.version > version or (registration.live.version < version < newest):
-            if not self._is_told:
-                self._log.warning("%s", OutdatedProjection(self.name, version, newest))
-            self._is_told = True
 
 
 def _without(build: Build, before: Registration | None) -> Registration:

@@ -66,7 +66,10 @@ class Rebuild:
                 await self._cursors.swap(self._key, stored.cursor.moved(stored.cursor.position), stored)
 
     async def _is_done(self, build: Build, end: int) -> bool:
-        """Return True if a build serves, and has done the events up to a position."""
+        """Return True if a build serves, and has done the events up to a position. Raises the error of its opening."""
+        error = self._engine.parts[self.name].error
+        if error is not None:
+            raise error
         run = self._engine.runs.get(self._key)
         if run is not None and run.failure is not None:
             raise PartStopped(self.name, run.failure.position, run.failure.reason)

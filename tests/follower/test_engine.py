@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import anyio
 import pytest
 
 from modd.follower.cursor import Cursors, TrackCursor
-from modd.ports import DocumentConflict
+from modd.ports import DocumentConflict, StoreError
 from tests.follower.conftest import Clock
 from tests.follower.tracks import Notes, Noting, append, engine_of, loop_of, run_to_end
 
@@ -142,6 +143,51 @@ async def test_of_two_engines_one_has_the_track_and_the_other_takes_over(stores:
     assert (first.done, second.done) == (["a"], ["b"])
 
 
+async def test_a_part_that_another_process_moves_is_told_once_and_again_when_it_is_taken_over(
+    stores: Any, caplog: Any
+) -> None:  # WM-54
+    caplog.set_level(logging.INFO, "modd.follower")
+    elsewhere = "notes is moved by another process; if that has died, this one takes over within 30 s"
+    first, second = (engine_of(each, Noting(each)) for each in stores)
+    async with second.session():
+        async with first.session():
+            await first.advance()
+            for _ in range(2):
+                second.wake()
+                await second.advance()
+        assert caplog.messages == [elsewhere]
+        for _ in range(2):
+            second.wake()
+            await second.advance()
+    assert caplog.messages == [elsewhere, "notes is moved by this process"]
+    caplog.clear()
+    async with first.session():
+        await first.advance()
+        async with second.session():
+            await second.advance()
+    assert caplog.messages == [elsewhere]
+
+
+async def test_a_part_of_which_this_process_has_one_track_is_not_told(stores: Any, caplog: Any) -> None:  # WM-54
+    caplog.set_level(logging.INFO, "modd.follower")
+    part, other = Several(stores[0]), Noting(stores[1])
+    first, second = engine_of(stores[0], part), engine_of(stores[1], other)
+    async with second.session(), first.session():
+        await second.advance()
+        await first.advance()
+        assert [run.lease.active for run in first.runs.values()] == [False, True]
+    assert caplog.messages == []
+
+
+class Several(Noting):
+    """A part with two tracks."""
+
+    async def open(self) -> Any:
+        following = Noting(self.store, "second")
+        following.part = self.part
+        return [*await super().open(), *await following.open()]
+
+
 async def test_a_commit_of_another_process_is_no_loss_and_no_repetition(stores: Any) -> None:  # WM-53
     first, second = [Noting(each) for each in stores]
     engine = engine_of(stores[0], first)
@@ -262,3 +308,80 @@ async def test_a_conflict_at_an_event_that_could_not_be_written_before_is_no_fai
     await append(store, "a")
     await run_to_end(engine_of(store, track))
     assert (errors, await track.noted()) == ([], ["a"])
+
+
+class Closed(Noting):
+    """A part that cannot be opened while it has errors left."""
+
+    def __init__(self, store: Any, *errors: Exception) -> None:
+        super().__init__(store, "closed")
+        self.errors = [*errors]
+
+    async def open(self) -> Any:
+        if self.errors:
+            raise self.errors.pop(0)
+        return await super().open()
+
+
+async def test_a_part_that_cannot_be_opened_stops_no_other_and_tries_again_with_growing_pauses(
+    store: Any, caplog: Any
+) -> None:  # WM-64
+    closed, other = Closed(store, ValueError("no tables"), KeyError("still none")), Noting(store)
+    await append(store, "a")
+    engine = engine_of(store, closed, other)
+    async with engine.session():
+        for reason in ("ValueError: no tables", "KeyError: 'still none'"):
+            while await engine.advance():
+                pass
+            part = engine.parts["closed"]
+            assert (part.reason, await other.noted()) == (reason, ["a"])
+            assert part.seconds_to_retry() > 0
+            part._paused_until = 0.0
+        while await engine.advance():
+            pass
+    assert engine.parts["closed"].reason == ""
+    assert await closed.noted() == ["a"]
+    assert [each for each in caplog.messages if "closed" in each] == [
+        f"closed cannot be opened, others go on; next try in {seconds} s" for seconds in ("0.5", "1")
+    ]
+
+
+async def test_a_part_that_cannot_be_opened_any_more_has_no_tracks(store: Any) -> None:  # WM-64
+    closed = Closed(store)
+    engine = engine_of(store, closed)
+    async with engine.session():
+        await engine.advance()
+        assert [*engine.runs] == [closed.key]
+        closed.errors.append(ValueError("no tables"))
+        engine.reopen("closed")
+        while await engine.advance():
+            pass
+        assert [*engine.runs] == []
+        await engine.wait(0.001)
+
+
+async def test_a_loop_with_a_part_that_cannot_be_opened_goes_on_and_tries_it_again(store: Any) -> None:  # WM-64
+    closed, other = Closed(store, ValueError("no tables")), Noting(store)
+    loop = loop_of(store, closed, other, poll=60)
+    await append(store, "a")
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks:
+            loop.begin()
+            tasks.start_soon(loop.run)
+            await loop.pass_end()
+            assert (other.done, closed.done) == (["a"], [])
+            loop._engine.parts["closed"]._paused_until = 0.0
+            loop._engine.wake()
+            while not closed.done:
+                await anyio.lowlevel.checkpoint()
+            loop.stop()
+
+
+async def test_a_store_that_fails_while_a_part_is_opened_is_no_failure_of_the_part(store: Any) -> None:  # WM-53
+    closed = Closed(store, StoreError("the store", "it is away"), DocumentConflict("notes", "all"))
+    engine = engine_of(store, closed)
+    for kind in (StoreError, DocumentConflict):
+        with pytest.raises(kind):
+            await run_to_end(engine)
+        assert engine.parts["closed"].reason == ""
+    await run_to_end(engine)

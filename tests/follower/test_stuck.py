@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -99,6 +100,49 @@ async def test_after_its_attempts_it_waits_until_it_is_resumed(timed: Any, kind:
     await shop.follower.catch_up()
     assert fragile.heard == ["7 placed", "7 paid"]
     assert await shop.follower.stuck("fragile") == []
+
+
+async def test_the_log_has_the_first_and_the_last_attempt_in_full_and_a_line_for_each_between(
+    timed: Any, clock: Clock, caplog: Any
+) -> None:  # WM-57
+    caplog.set_level(logging.INFO, "modd.follower")
+    shop = Shop(timed, Fragile("7").flow, attempts=4, backoff=lambda attempt: 10 * attempt)
+    await shop.follow(Place("7"))
+    for seconds in (10, 20, 30):
+        clock.now += seconds
+        await shop.follower.catch_up()
+    told = [each for each in caplog.records if "set aside" in each.getMessage()]
+    start = "the instance '7' of the flow fragile is set aside at Placed, event 1, attempt"
+    assert [(each.levelname, each.getMessage(), each.exc_info is not None) for each in told] == [
+        ("WARNING", f"{start} 1 of 4; next try in 10 s", True),
+        ("INFO", f"{start} 2 of 4; next try in 20 s (ValueError)", False),
+        ("INFO", f"{start} 3 of 4; next try in 30 s (ValueError)", False),
+        ("ERROR", f"{start} 4 of 4; it waits for resume", True),
+    ]
+
+
+async def test_the_log_names_a_timeout_that_fails_and_an_event_that_cannot_be_read(
+    timed: Any, clock: Clock, monkeypatch: Any, caplog: Any
+) -> None:  # WM-57
+    fragile = Fragile()
+    shop = Shop(timed, fragile.flow, attempts=2)
+    await shop.follow(Place("7"))
+    monkeypatch.delitem(fragile.flow.timeouts, "late")
+    clock.now += 3600
+    await shop.follower.catch_up()
+    fragile.broken.add("8")
+    await shop.follow(Place("8"))
+
+    async def event(position: int) -> Any:
+        raise LookupError(f"no event at position {position}")
+
+    [source] = shop.follower._sources.values()
+    monkeypatch.setattr(source._reader, "event", event)  # type: ignore[attr-defined]
+    await shop.follower.resume("fragile", "8")
+    await shop.follower.catch_up()
+    texts = [each.split(" is set aside ")[1].split("\n")[0] for each in caplog.messages if "set aside" in each]
+    assert "at the timeout 'late', attempt 2 of 2; it waits for resume" in texts
+    assert "at event 2, attempt 2 of 2; it waits for resume" in texts
 
 
 async def test_an_event_of_it_is_skipped_and_those_behind_it_are_done(timed: Any) -> None:  # WM-57

@@ -132,6 +132,9 @@ async def follow(store: Any, *projections: Projection[Any], batch: int | None = 
     async with mover.session():
         while await mover.advance():
             pass
+    for part in mover.parts.values():
+        if part.error is not None:
+            raise part.error
 
 
 async def rebuild(

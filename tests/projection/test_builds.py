@@ -338,3 +338,35 @@ async def test_a_name_that_the_file_has_already_is_an_error(tmp_path: Any) -> No
         assert await names_in(store) == {"Sales"}
         await follow(store, sales(version=4, tables={"MORE": SALES}))
         assert await names_in(store) == {"Sales", "MORE", "MORE__4"}
+
+
+async def test_a_build_is_told_when_it_begins_and_when_it_serves(store: Any, caplog: pytest.LogCaptureFixture) -> None:
+    # WM-62
+    caplog.set_level(logging.INFO, "modd.follower")
+    await record(store, Ordered("1"), Ordered("2"))
+    await follow(store, totals())
+    assert caplog.messages == ["totals: a build of version 1 begins, from 2 events"]
+    caplog.clear()
+    await follow(store, totals(version=2))
+    await follow(store, totals(version=2))
+    assert caplog.messages == [
+        "totals: a build of version 2 begins, from 2 events, while version 1 serves",
+        "totals: version 2 serves now, built from 2 events",
+    ]
+
+
+async def test_a_rebuild_that_is_overtaken_while_it_is_made_is_an_error(store: Any, monkeypatch: Any) -> None:
+    # WM-62 WM-63
+    await record(store, Ordered("1"))
+    await follow(store, totals())
+    source = ProjectionSource(totals(), store, log)
+    begin = source.begin_rebuild
+
+    async def begin_and_be_overtaken() -> Any:
+        build = await begin()
+        await engine(store, totals(version=2)).advance()
+        return build
+
+    monkeypatch.setattr(source, "begin_rebuild", begin_and_be_overtaken)
+    with pytest.raises(OutdatedProjection):
+        await Rebuild(source, store, OPTIONS, log).run()

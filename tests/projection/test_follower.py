@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -11,7 +12,7 @@ from modd import InvalidOption
 from modd.cqrs import Codec
 from modd.follower import Follower, Lag, PartStopped, UnknownPart
 from modd.projection import Projection, Rows
-from modd.stores import MemoryStore
+from modd.stores import MemoryStore, SqliteStore
 from tests.projection.shop import (
     ADD,
     Moved,
@@ -179,6 +180,22 @@ async def test_a_projection_that_is_written_inline_has_no_lag(store: Any) -> Non
     assert await follower.lag(projection) == Lag(0, 0.0)
     await follower.catch_up()
     assert await content(store, projection) == {"rope": 1}
+
+
+async def test_a_projection_whose_tables_cannot_be_made_stops_no_other_part(tmp_path: Path, caplog: Any) -> None:
+    # WM-64
+    async with SqliteStore(tmp_path / "shop.db") as store:
+        await record(store, *FOUR)
+        bad = sales(tables={"sales": "no (columns"})
+        follower = Follower(store, [bad, totals()], poll=0.01)
+        with pytest.raises(PartStopped, match=r"sales cannot be opened: OperationalError.*") as stopped:
+            await follower.catch_up()
+        assert (stopped.value.part, stopped.value.position) == ("sales", 0)
+        assert await content(store, totals()) == {"rope": 7, "lamp": 1}
+        lag = await follower.lag(bad)
+        assert (lag.events, "tables of the projection sales: sales" in lag.reason) == (4, True)
+        assert await follower.lag("totals") == Lag(0, 0.0)
+        assert "sales cannot be opened, others go on; next try in 0.5 s" in caplog.text
 
 
 async def test_two_parts_of_one_name_and_unknown_parts_are_errors(store: Any) -> None:
