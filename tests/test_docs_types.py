@@ -88,7 +88,7 @@ def test_the_blocks_of_a_page_are_one_module_at_the_lines_of_the_page(tmp_path: 
 
 @pytest.mark.slow
 def test_every_block_of_readme_and_docs_passes_mypy_strictly(folder: Path) -> None:
-    # TK-3
+    # TK-3, WM-76
     found = errors_of([*MYPY, str(folder)])
     assert [line for line in found if not line.startswith("wrong.py:8: error: Incompatible types")] == []
     assert len(found) == 1

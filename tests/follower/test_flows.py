@@ -35,7 +35,7 @@ async def headers_of(store: Any, kind: type) -> list[dict[str, str]]:
     return [event.headers async for event in store.events.read_all() if name in event.body]
 
 
-async def test_an_order_goes_through_the_flow(store: Any) -> None:  # WM-53, WM-66
+async def test_an_order_goes_through_the_flow(store: Any) -> None:  # WK-24, WM-53, WM-66
     shop = Shop(store)
     await shop.follow(Refill("tea", 2), Place("7"))
     assert await shop.seen("7") == ("Placed",)
