@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Generic, TypedDict, TypeVar, Unpack, overload
 
 from modd.aggregate.access import AccessRules
 from modd.aggregate.boundaries import Boundaries
-from modd.aggregate.chain import Chain, On, checked_commands, decider_chain
+from modd.aggregate.chain import Chain, On, check_chain, checked_commands, decider_chain
 from modd.aggregate.decider import Decider
 from modd.aggregate.errors import CommandRejected
 from modd.aggregate.event_codec import EventCodec, checked_codec
@@ -199,6 +199,7 @@ class Aggregate(TypedBus, Generic[S]):
         self._chains = {kind: Chain(name, chain, known, self._ask_around) for kind, chain in chains.items()}
         for kind, chain in self._chains.items():
             self.add_handler(kind, partial(self._recorder.handle, chain), chain.name)
+            check_chain(kind, chain.functions, self._fold.kind)
 
     def _find_instances(
         self, identity: Any, boundary: Any, tags: Any, commands: list[type], snapshots: Snapshots[S]
@@ -362,7 +363,8 @@ def _parts(decider: Any, state: Any, commands: Any, events: Any) -> tuple[Any, A
         for option, value in (("state", state), ("commands", commands), ("events", events)):
             if value is None:
                 raise InvalidOption(option, value, "give state, commands and events, or a decider")
-        return checked_state(state), checked_commands(commands), checked_events(events)
+        initial = checked_state(state)
+        return initial, checked_commands(commands), checked_events(events, type(initial))
     if not isinstance(decider, Decider):
         raise InvalidOption("decider", decider, "give a modd.aggregate.Decider")
     if (state, commands, events) != (None, None, None):

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from inspect import isawaitable
+from inspect import Parameter, isawaitable, signature
 from typing import Any, Concatenate, Generic, TypeVar
 
 import msgspec
 
+from modd.aggregate import only
+from modd.aggregate.annotations import alternatives, check_annotation, known_annotation, may_take, misfit, names_of
 from modd.aggregate.decider import Decider
 from modd.aggregate.errors import CommandRejected
 from modd.aggregate.instance import Instance
 from modd.aggregate.mark import Mark
 from modd.aggregate.step import Step
-from modd.core import Message, name_of, wire_name
+from modd.core import Message, is_among, name_of, take_apart, wire_name
 from modd.cqrs.arguments import Ask, Resources
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import Forbidden
@@ -170,4 +172,33 @@ def _checked_chain(kind: type[Message], chain: Any) -> tuple[Any, ...]:
     for each in functions:
         if not callable(each) or isinstance(each, type):
             raise InvalidOption(option, each, "give functions (instance, command, mark)")
+        if is_among(each, only.READY):
+            given = "..." if signature(each).parameters else ""
+            raise InvalidOption(option, each, f"call it: only.{each.__name__}({given})")
     return functions
+
+
+def check_chain(kind: type[Message], functions: Iterable[Any], state: type) -> None:
+    """Raise `InvalidOption` for functions that are annotated for other commands, or for instances of other states."""
+    option = f"commands of {kind.__qualname__}"
+    for function in functions:
+        hint = known_annotation(function, 0)
+        hints = [] if hint is Parameter.empty else alternatives(hint)
+        if hints and not any(_takes_instance(each, state) for each in hints):
+            takes, of = " or ".join(map(_name_of_hint, hints)), state.__qualname__
+            raise misfit(option, function, 0, takes, f"an Instance of {of}; annotate it with Instance[{of}]")
+        check_annotation(option, function, 1, kind, is_exact=False)
+
+
+def _takes_instance(hint: Any, state: type) -> bool:
+    parts = take_apart(hint)
+    if parts.origin is Instance and parts.args:
+        return may_take(parts.args[0], state, is_exact=False)
+    return may_take(hint, Instance, is_exact=True)
+
+
+def _name_of_hint(hint: Any) -> str:
+    parts = take_apart(hint)
+    if parts.origin is Instance and parts.args:
+        return f"Instance[{' | '.join(map(_name_of_hint, alternatives(parts.args[0])))}]"
+    return names_of([parts.origin])

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
-from modd.aggregate.fold import annotated_types, check_event_function
+from modd.aggregate.annotations import PLACES, annotated_types
+from modd.aggregate.fold import check_event_function
 from modd.core import Message, name_of, parameters_of
 from modd.errors import InvalidOption
 
@@ -43,8 +44,7 @@ class Decider(Generic[C, E, S]):
 
 def _types_of(option: str, function: Any, position: int) -> Sequence[type[Message]]:
     """Return the types in the annotation of a parameter."""
-    place = ("first", "second")[position]
-    cure = f"annotate its {place} parameter with a union of message types, such as `Issue | Pay`"
+    cure = f"annotate its {PLACES[position]} parameter with a union of message types, such as `Issue | Pay`"
     if not callable(function):
         raise InvalidOption(option, function, "give a function")
     if len(parameters_of(function)) < 2:

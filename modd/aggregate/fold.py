@@ -9,8 +9,9 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from modd.aggregate.annotations import PLACES, annotated_types, check_annotation
 from modd.aggregate.errors import UnknownEvent, WrongState
-from modd.core import Message, members, name_of, parameters_of, resolved, wire_name
+from modd.core import Message, name_of, wire_name
 from modd.cqrs.handlers import yields
 from modd.errors import InvalidOption
 
@@ -90,10 +91,13 @@ FOLD = "(state, event) -> state"
 """The form of event functions, for errors."""
 
 
-def checked_events(events: Any, form: str = FOLD, position: int = 1) -> dict[type[Message], Callable[[Any, Any], Any]]:
+def checked_events(
+    events: Any, other: type, form: str = FOLD, position: int = 1
+) -> dict[type[Message], Callable[[Any, Any], Any]]:
     """Return event functions by type, from a mapping or from a list of annotated functions. Raises `InvalidOption`.
 
-    form: their form, for errors. position: that of the parameter for the event, from 0.
+    other: the type of the values for their other parameter. form: their form, for errors. position: that of the
+    parameter for the event, from 0.
     """
     pairs = events.items() if isinstance(events, Mapping) else _by_annotation(events, position)
     found: dict[type[Message], Callable[[Any, Any], Any]] = {}
@@ -103,6 +107,9 @@ def checked_events(events: Any, form: str = FOLD, position: int = 1) -> dict[typ
         check_plain_function("events", function, f"give a function {form} for {kind.__qualname__}")
         if kind in found:
             raise InvalidOption("events", kind, f"it has a function already: {name_of(found[kind])}")
+        option = f"events of {kind.__qualname__}"
+        check_annotation(option, function, position, kind, is_exact=True)
+        check_annotation(option, function, 1 - position, other, is_exact=False)
         found[kind] = function
     if not found:
         raise InvalidOption("events", events, f"give a function {form} for each type of event")
@@ -143,17 +150,10 @@ def _by_annotation(events: Any, position: int) -> list[tuple[type[Message], Any]
 def _types_of(function: Any, position: int) -> Iterable[type[Message]]:
     types = annotated_types(function, position) if callable(function) else ()
     if not types:
-        place = ("first", "second")[position]
+        place = PLACES[position]
         cure = f"annotate its {place} parameter with the type of event, or give a mapping from type to function"
         raise InvalidOption("events", function, cure)
     return types
-
-
-def annotated_types(function: Callable[..., Any], position: int) -> tuple[Any, ...]:
-    """Return the types in the annotation of a parameter, by its position from 0; none without an annotation."""
-    parameters = parameters_of(function)[position : position + 1]
-    hints = [each.annotation for each in parameters if each.annotation is not each.empty]
-    return tuple(members(resolved(function, hints[0]))) if hints else ()
 
 
 def _name_of_event(event: Any) -> str:

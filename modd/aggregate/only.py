@@ -108,6 +108,10 @@ def if_aggregate_exists(aggregate: Any, identity: str | Callable[[Any], Any], op
     return check
 
 
+READY = (if_exists, if_not_exists, if_validated_by, if_state_validated_by, if_in_phase, if_aggregate_exists)
+"""The functions that return checks, which are no checks themselves."""
+
+
 def humanise(name: str) -> str:
     """Return a name as people write it: "peerGroup", "peer-group" and "peer_group" as "Peer group"."""
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[-_]+", " ", name).strip().lower()

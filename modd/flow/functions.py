@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
 from modd.aggregate import Rejected
-from modd.aggregate.fold import annotated_types, check_plain_function
+from modd.aggregate.annotations import check_annotation, names_of
+from modd.aggregate.fold import check_plain_function
 from modd.checks import checked_text
 from modd.core import Message, members, name_of, resolved
 from modd.cqrs.intents import Command, Query
@@ -17,10 +18,6 @@ from modd.flow.effects import End, Go, Timeout
 
 STEPS = (Go, End)
 """The types of steps."""
-
-
-WIDER = (Any, float, complex)
-"""Annotations that take values of further types."""
 
 
 def checked_reactions(option: str, functions: Any, state: type) -> dict[type[Message], Callable[..., Any]]:
@@ -65,23 +62,9 @@ def _check_function(option: str, function: Any, state: type, event: type, noun: 
     check_plain_function(option, function, cure)
     wrong = [hint for hint in _returned_by(function) if isinstance(hint, type) and not issubclass(hint, STEPS)]
     if wrong:
-        raise InvalidOption(option, function, f"{cure}; {name_of(function)} is annotated to return {_names(wrong)}")
-    for position, kind in enumerate((state, event)):
-        hints = _annotation_of(function, position)
-        if hints and not any(_fits(kind, hint) for hint in hints):
-            takes = " or ".join(getattr(hint, "__qualname__", str(hint)) for hint in hints)
-            place = ("first", "second")[position]
-            cure = (
-                f"the {place} parameter of {name_of(function)} is annotated with {takes}, and gets {kind.__qualname__}"
-            )
-            raise InvalidOption(option, function, cure)
-
-
-def _annotation_of(function: Any, position: int) -> tuple[Any, ...]:
-    """Return the types in an annotation; none where it cannot be looked up, because nothing depends on it."""
-    with suppress(UnresolvedAnnotation, ValueError):
-        return annotated_types(function, position)
-    return ()
+        raise InvalidOption(option, function, f"{cure}; {name_of(function)} is annotated to return {names_of(wrong)}")
+    check_annotation(option, function, 0, state, is_exact=False)
+    check_annotation(option, function, 1, event, is_exact=True)
 
 
 def _returned_by(function: Any) -> list[Any]:
@@ -92,14 +75,3 @@ def _returned_by(function: Any) -> list[Any]:
             each for each in members(resolved(function, hint)) if each not in (Any, object, inspect.Signature.empty)
         ]
     return []
-
-
-def _names(hints: Iterable[Any]) -> str:
-    return " or ".join(getattr(hint, "__qualname__", str(hint)) for hint in hints)
-
-
-def _fits(kind: type, hint: Any) -> bool:
-    """Return False if an annotation is certain to be for other types."""
-    if not isinstance(hint, type) or hint in WIDER or getattr(hint, "_is_protocol", False):
-        return True
-    return issubclass(kind, hint)

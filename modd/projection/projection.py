@@ -97,12 +97,12 @@ class Projection(Generic[S]):
             raise InvalidOption("tables", tables, "give either tables, or a state and a key")
         self.name, self.key = name, key
         self.version = checked_count("version", version)
-        form, position = (FOLD, 1) if tables is None else ("(event, rows)", 0)
-        self.events: Functions = checked_events(events, form, position)
-        self.codec = checked_codec(codec, self.events)
-        self.tables = None if tables is None else checked_tables(tables)
         self.state: Any = None if state is None else checked_decodable(checked_state(state))
         """The state of a key without events; None for a projection with tables."""
+        other, form, position = (type(self.state), FOLD, 1) if tables is None else (Rows, "(event, rows)", 0)
+        self.events: Functions = checked_events(events, other, form, position)
+        self.codec = checked_codec(codec, self.events)
+        self.tables = None if tables is None else checked_tables(tables)
         self.types: frozenset[str] = frozenset(map(wire_name, self.events)) | self.codec.former_names
         """The names of its events on the wire, former names included."""
         self.content: ProjectionContent = self._content()

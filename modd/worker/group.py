@@ -9,6 +9,7 @@ from typing import Protocol
 
 import anyio
 
+from modd.checks import checked_methods
 from modd.concurrency.cancellation import call
 from modd.worker.worker import Worker, close_in_time
 
@@ -30,8 +31,11 @@ async def run_workers(*workers: Runnable) -> None:
     stopped, and the error is raised afterwards. Buses that are not open are opened, and closed at the latest ``drain``
     seconds of their worker and one second after the signal. Call it in the main thread, because it handles signals.
 
-    Raises: the error of a worker; `ExceptionGroup` for the errors of several.
+    Raises: the error of a worker; `ExceptionGroup` for the errors of several; `InvalidOption` for anything without
+    ``run()`` and ``stop()``, such as a list of workers.
     """
+    for worker in workers:
+        checked_methods("workers", worker, ["run", "stop"], "give workers one by one: run_workers(a, b)")
     group = WorkerGroup(workers)
     await group.run()
     if len(group.errors) == 1:

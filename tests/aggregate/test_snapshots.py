@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from modd import InvalidOption, Value
+from modd.aggregate import Instance
 from modd.aggregate.fingerprint import fingerprint
 from modd.cqrs import Actor, Envelope, Forbidden
 from modd.ports import Item
@@ -130,7 +131,11 @@ async def test_a_failure_to_save_a_snapshot_fails_nothing(store: Any, caplog: py
     def keeps(state: Unsavable, event: Issued) -> Unsavable:
         return state
 
-    aggregate = invoices(store=store, state=Unsavable, events={Issued: keeps, Paid: keeps}, snapshots=1)
+    def issues(invoice: Instance[Unsavable], command: Issue) -> Issued:
+        return Issued(command.invoice_id, command.amount)
+
+    options: dict[str, Any] = {"commands": {Issue: issues}, "events": {Issued: keeps}}
+    aggregate = invoices(store=store, state=Unsavable, snapshots=1, **options)
     await issue_to(aggregate, 1, 2)
     assert (await recorded(aggregate), await snapshot_at(store)) == (2, 0)
     assert f"no snapshot of {STREAM}" in caplog.text
@@ -153,7 +158,7 @@ def closed(state: Closed, event: Any) -> Closed:
 
 OTHERS: list[tuple[dict[str, Any], Any]] = [
     ({"events": {Issued: other_issued, Paid: paid}}, Invoice(4, "issued")),
-    ({"state": Closed, "events": {Issued: closed, Paid: closed}}, Closed(7, "closed")),
+    ({"state": Closed, "commands": {Pay: pays}, "events": {Issued: closed, Paid: closed}}, Closed(7, "closed")),
     ({"version": 2}, Invoice(3, "issued")),
 ]
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from anyio.lowlevel import checkpoint
 
-from modd.aggregate import Aggregate, CommandRejected, Instance, Mark, MisusedMark, Rejected, only
+from modd.aggregate import Aggregate, CommandRejected, Instance, Mark, MisusedMark, Rejected
 from modd.cqrs import Ask, Emit, Envelope, InvalidHandler
 from modd.middleware import Transactional
 from modd.ports import Transaction
@@ -342,8 +342,6 @@ async def async_generator(invoice: Any, command: Any) -> AsyncIterator[Paid]:
         (positional_mark, "'mark' must take its argument by name, too; remove the /"),
         (generator, "it yields; return a list of events"),
         (async_generator, "it yields; return a list of events"),
-        (only.if_exists, "first parameter"),
-        (only.if_validated_by, "takes (instance, command), and a mark"),
     ],
 )
 def test_a_function_that_cannot_be_filled_is_refused_when_the_aggregate_is_made(

@@ -11,7 +11,7 @@ from modd.aggregate import UnknownEvent
 from modd.cqrs import Actor, Codec, Envelope, Event, InvalidUpcasters, Stamp, Tenant
 from modd.ports import Item
 from modd.stores import MemoryStore
-from tests.aggregate.billing import Invoice, Issue, Issued, Paid, Pay, Unknown, invoices, issued, paid
+from tests.aggregate.billing import Invoice, Issue, Issued, Paid, Pay, Unknown, invoices, paid
 
 pytestmark = pytest.mark.anyio
 
@@ -117,10 +117,14 @@ async def test_events_of_an_older_version_are_brought_up_by_the_codec(store: Any
     # WM-36
     await invoices(store=store).dispatch(Issue("7", 3))
     codec = Codec([NewIssued, Paid], upcasters={NewIssued: {1: in_pence}})
-    newer = invoices(store=store, codec=codec, events={NewIssued: issued, Paid: paid}, commands={Pay: pays_anew})
+    newer = invoices(store=store, codec=codec, events={NewIssued: issued_anew, Paid: paid}, commands={Pay: pays_anew})
     assert (await newer.get("7")).state == Invoice(300, "issued")
     await newer.dispatch(Pay("7"))
     assert [change.event async for change in newer.history("7")] == [NewIssued("7", 300), Paid("7")]
+
+
+def issued_anew(state: Invoice, event: NewIssued) -> Invoice:
+    return Invoice(event.amount, "issued")
 
 
 def pays_anew(invoice: Any, command: Pay) -> Paid:
@@ -130,7 +134,7 @@ def pays_anew(invoice: Any, command: Pay) -> Paid:
 async def test_a_gap_in_the_upcasters_is_found_when_the_aggregate_is_made() -> None:
     # WM-36
     with pytest.raises(InvalidUpcasters, match="Issued"):
-        invoices(events={NewIssued: issued, Paid: paid})
+        invoices(events={NewIssued: issued_anew, Paid: paid})
     with pytest.raises(InvalidUpcasters, match="Issued"):
         Codec([NewIssued, Paid])
 

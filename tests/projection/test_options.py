@@ -41,6 +41,23 @@ class Handler:
         return state
 
 
+def count_moves(event: Moved, rows: Rows) -> None: ...
+
+
+def count_rows_first(rows: Rows, event: Ordered) -> None: ...
+
+
+def count_in_list(event: Ordered, rows: list[Any]) -> None: ...
+
+
+def add_moves(state: Sold, event: Moved) -> Sold:
+    return state
+
+
+def add_loose(state: Loose, event: Ordered) -> Loose:
+    return state
+
+
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({}, "give either tables, or a state and a key"),
     ({"tables": {"sales": SALES}, "state": Sold}, "give either tables"),
@@ -67,6 +84,11 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"state": Sold, "key": "sku", "events": {Ordered: Handler()}}, "neither async"),
     ({"state": Sold, "key": "sku", "events": {int: add}}, "each type of event"),
     ({"state": Sold, "key": "sku", "events": [add, add]}, "it has a function already"),
+    ({"tables": {"sales": SALES}, "events": {Ordered: count_moves}}, "first .* with Moved, and gets Ordered"),
+    ({"tables": {"sales": SALES}, "events": {Ordered: count_rows_first}}, "first .* with Rows, and gets Ordered"),
+    ({"tables": {"sales": SALES}, "events": {Ordered: count_in_list}}, "second .* with list, and gets Rows"),
+    ({"state": Sold, "key": "sku", "events": {Ordered: add_moves}}, "second .* with Moved, and gets Ordered"),
+    ({"state": Sold, "key": "sku", "events": {Ordered: add_loose}}, "first .* with Loose, and gets Sold"),
     ({"state": Sold, "key": "sku", "version": 0}, "at least 1"),
     ({"state": Sold, "key": "sku", "name": "a b"}, "letters, digits, - and _"),
     ({"state": Sold, "key": "sku", "name": 3}, "letters, digits, - and _"),
@@ -81,6 +103,21 @@ def test_options_that_cannot_work_are_errors_that_say_so(options: dict[str, Any]
     values: dict[str, Any] = {"name": "sales", "events": {Ordered: count if "tables" in options else add}} | options
     with pytest.raises(InvalidOption, match=text):
         Projection(values.pop("name"), **values)
+
+
+def count_any(event, rows): ...  # type: ignore[no-untyped-def]
+
+
+def count_more(event: Ordered | Moved, rows: Any) -> None: ...
+
+
+def count_bases(event: Message, rows: "Rows | None") -> None: ...  # noqa: UP037
+
+
+@pytest.mark.parametrize("function", [count_any, count_more, count_bases])
+def test_annotations_that_are_wider_are_taken(function: Any) -> None:
+    # WM-96
+    assert sales(events={Ordered: function}).events == {Ordered: function}
 
 
 def test_functions_may_be_a_list_by_their_annotations() -> None:
@@ -156,7 +193,7 @@ def to_no_state(state: Any, event: Any) -> Any:
     return event
 
 
-def to_loose(state: Loose, event: Returned) -> Loose:
+def to_loose(state: Loose, event: Ordered | Returned) -> Loose:
     return Loose(pairs=(1, 2))
 
 

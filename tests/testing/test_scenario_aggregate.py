@@ -153,7 +153,8 @@ async def test_a_difference_that_cannot_be_seen_is_named() -> None:
     def notes(invoice: Instance[Noted | None], command: Pay) -> Noted:
         return Noted(command.invoice_id, "secret")
 
-    invoice: Any = invoices(notes, state=Noted("", ""), events={Noted: lambda state, event: event})
+    events = {Noted: lambda state, event: event}
+    invoice: Any = invoices(commands={Pay: notes}, state=Noted("", ""), events=events)
     when = given(invoice).when(Pay("7"))
     alike = "They look alike and are not equal: a sensitive field differs"
     assert alike in await message_of(when.then(Noted("7", "other")))

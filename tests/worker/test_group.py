@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from signal import SIGINT, SIGTERM, getsignal
+from typing import Any
 
 import anyio
 import pytest
 
-from modd import Bus
+from modd import Bus, InvalidOption
 from modd.cqrs import CommandBus
 from modd.stores import MemoryQueue
 from modd.worker import Worker, run_workers
@@ -113,3 +114,14 @@ async def test_workers_on_one_bus_find_it_open_until_the_last_has_ended() -> Non
     with anyio.fail_after(60):
         await run_workers(*[Worker(queue, bus, max_messages=most) for most in (1, 3)])
     assert seen == [True] * 4
+
+
+@pytest.mark.parametrize(
+    "wrong", [[Job()], (Job(), Job()), Job, None, Bus([])], ids=["list", "tuple", "class", "none", "bus"]
+)
+async def test_anything_that_does_not_run_and_stop_is_refused_before_others_run(wrong: Any) -> None:
+    # ST-68
+    job = Job()
+    with pytest.raises(InvalidOption, match=r"workers=.*: give workers one by one: run_workers\(a, b\)"):
+        await run_workers(job, wrong)
+    assert not job.began.is_set()
