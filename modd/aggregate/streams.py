@@ -85,7 +85,7 @@ class Streams(Generic[S]):
             start = await self.snapshots.load(place.name, until)
         number, state, ownership = start.number, start.state, start.ownership
         async for _, bodies in self._events.pages(place.name, number):
-            if number == 0:  # and not for a stream without events, which is one read then
+            if number == 0:  # and not for a stream without events: it takes one read
                 ownership = await self._first_owner(place.name)
             page = bodies if until is None else bodies[: until - number]
             state, ownership = self._apply_page(place, number, page, state, ownership)
@@ -101,9 +101,8 @@ class Streams(Generic[S]):
         return self._events.append(place.name, items, revision.number)
 
     async def _first_owner(self, stream: str) -> Ownership:
-        async for event in self._events.read(stream):
-            return Ownership(event.headers.get(ACTOR))
-        return Ownership()
+        first = await anext(self._events.read(stream))
+        return Ownership(first.headers.get(ACTOR))
 
     def _apply_page(
         self, place: InstanceStream, number: int, bodies: Sequence[bytes], state: S, ownership: Ownership

@@ -217,8 +217,7 @@ async def test_a_loop_goes_on_as_soon_as_there_is_an_event_and_ends_when_it_is_s
             await loop.pass_end()
             for number, body in enumerate(("a", "b")):
                 await append(store, body, after=number)
-                while len(track.done) <= number:
-                    await anyio.lowlevel.checkpoint()
+                await track.until_done(number + 1)
             loop.stop()
     assert await track.noted() == ["a", "b"]
     assert loop.last_polled is not None
@@ -232,8 +231,7 @@ async def test_what_is_due_is_done_in_time(store: Any) -> None:
         async with anyio.create_task_group() as tasks:
             loop.begin()
             tasks.start_soon(loop.run)
-            while not track.done:
-                await anyio.lowlevel.checkpoint()
+            await track.until_done(1)
             loop.stop()
     assert await track.noted() == ["due"]
 
@@ -372,8 +370,7 @@ async def test_a_loop_with_a_part_that_cannot_be_opened_goes_on_and_tries_it_aga
             assert (other.done, closed.done) == (["a"], [])
             loop._engine.parts["closed"]._paused_until = 0.0
             loop._engine.wake()
-            while not closed.done:
-                await anyio.lowlevel.checkpoint()
+            await closed.until_done(1)
             loop.stop()
 
 

@@ -6,6 +6,8 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
+import anyio
+
 from modd.follower.cursor import Cursors
 from modd.follower.engine import Engine, EngineOptions
 from modd.follower.loop import EngineLoop
@@ -33,6 +35,7 @@ class Notes:
 
     def done(self) -> None:
         self.track.done += self.bodies
+        self.track.progress.set()
 
 
 class Noting:
@@ -48,6 +51,7 @@ class Noting:
         self.error: Exception = ValueError("no such thing")
         self.fails_at = self.refuses = ""
         self.done: list[str] = []
+        self.progress = anyio.Event()
         self.prepared: list[int] = []
         self.due: float | None = None
         self.ends = self.forgotten = 0
@@ -81,6 +85,12 @@ class Noting:
     async def open(self) -> Sequence[Noting]:
         await Cursors(self.store).create(self.key)
         return [self]
+
+    async def until_done(self, number: int) -> None:
+        """Wait until it has done so many events."""
+        while len(self.done) < number:
+            await self.progress.wait()
+            self.progress = anyio.Event()
 
     async def noted(self) -> list[str]:
         """Return the bodies that are stored."""
