@@ -8,9 +8,9 @@ PYTHONS = $(or $(PYTHON),python3.13 python3.12 python3.11 python3 python)
 RUN = .venv/bin/python -m
 PIP = PIP_CONSTRAINT=requirements.lock PIP_BUILD_CONSTRAINT=requirements.lock PIP_DISABLE_PIP_VERSION_CHECK=1 \
 	$(RUN) pip install --quiet --quiet
-# One process per processor. The tests of a file run in one process, because the code blocks of a page share their names.
-# A process that ends, as one with a test that hangs does, ends the run.
-PARALLEL = --numprocesses auto --dist loadfile --no-loadscope-reorder --max-worker-restart 0
+# The tests of a file run in one process, because the code blocks of a page share their names. A process that ends, as one
+# with a test that hangs does, ends the run.
+PARALLEL = --numprocesses $(ONE_MORE) --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 # One process more than there are processors, because tests also wait for disks and threads, and some are long.
 ONE_MORE = $$(($$(getconf _NPROCESSORS_ONLN) + 1))
 LONG = $(RUN) pytest -q -o faulthandler_timeout=7200
@@ -41,7 +41,7 @@ second-types:
 	.venv/bin/basedpyright --warnings
 
 fast:
-	$(RUN) pytest $(subst auto,$(ONE_MORE),$(PARALLEL)) -m "not slow" --asyncio-only
+	$(RUN) pytest $(PARALLEL) -m "not slow" --asyncio-only
 
 # The fast tests take every branch, so the slow ones run without the cost of being measured.
 fast-covered:
