@@ -11,7 +11,8 @@ PIP = PIP_CONSTRAINT=requirements.lock PIP_BUILD_CONSTRAINT=requirements.lock PI
 # The tests of a file run in one process, because the code blocks of a page share their names. A process that ends, as one
 # with a test that hangs does, ends the run.
 PARALLEL = --numprocesses $(ONE_MORE) --dist loadfile --no-loadscope-reorder --max-worker-restart 0
-# One process more than there are processors, because tests also wait for disks and threads, and some are long.
+# One process more than there are processors, because tests also wait for disks and threads, and some are long. The slow
+# ones start processes of their own.
 ONE_MORE = $$(($$(getconf _NPROCESSORS_ONLN) + 1))
 LONG = $(RUN) pytest -q -o faulthandler_timeout=7200
 
@@ -21,7 +22,7 @@ LONG = $(RUN) pytest -q -o faulthandler_timeout=7200
 demo: .venv/.runtime
 	@.venv/bin/python examples/shopping.py
 
-# Everything that guards the project: about five minutes on two processors that have nothing else to do.
+# Everything that guards the project: about seven minutes on two processors that have nothing else to do.
 test: .venv/.dev
 	@time { $(MAKE) --no-print-directory --jobs 2 --output-sync=target static second-types \
 		&& $(MAKE) --no-print-directory fast-covered slow; }
@@ -51,7 +52,7 @@ fast-covered:
 	$(RUN) coverage report
 
 slow:
-	$(RUN) pytest $(PARALLEL) -m slow
+	$(RUN) pytest $(subst $(ONE_MORE),auto,$(PARALLEL)) -m slow
 
 # Against handwritten floors and a peer; BENCH takes options, as in `make bench BENCH="--rounds 11"`.
 bench: .venv/.bench

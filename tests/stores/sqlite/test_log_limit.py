@@ -66,7 +66,9 @@ async def test_beside_transactions_that_overlap_without_end_the_wal_stays_short(
             most = await write(store, 60)
             readers.is_over = True
         assert most <= 16 * 2**20
-        await write(store, 6)
+        for _ in range(60):  # how soon a commit begins it anew depends on when its checkpoint ran
+            if wal(path) > LOG_SIZE:
+                await write(store, 1)
         assert wal(path) <= LOG_SIZE
 
 
