@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from time import time
@@ -19,11 +18,12 @@ from modd.aggregate.fold import Fold, checked_events, checked_state
 from modd.aggregate.history import Change, changes
 from modd.aggregate.inline import Inline, checked_inline
 from modd.aggregate.instance import Instance
+from modd.aggregate.options import checked_stored_name, field_reader
 from modd.aggregate.recorder import DecisionRecorder
 from modd.aggregate.rejected import Rejected
 from modd.aggregate.revision import RevisionCache
 from modd.aggregate.snapshots import Snapshots
-from modd.aggregate.streams import InstanceStream, Streams, checked_identity, identity_function
+from modd.aggregate.streams import InstanceStream, Streams, checked_identity
 from modd.checks import checked_callable, checked_count, checked_delay, checked_methods, checked_text, checked_whole
 from modd.concurrency.scopes import open_scope
 from modd.core import (
@@ -54,10 +54,6 @@ S = TypeVar("S")
 
 
 R = TypeVar("R")
-
-
-NAME = re.compile(r"[A-Za-z0-9_-]+")
-"""Names of aggregates: they begin the names of streams."""
 
 
 class AggregateOptions(TypedDict, total=False):
@@ -166,7 +162,7 @@ class Aggregate(TypedBus, Generic[S]):
         commands, events, inline = map(_readable_again, (commands, events, inline))
         given = {each: value for each, value in locals().items() if each not in ("self", "name", "__class__")}
         self._options: dict[str, Any] = given
-        super().__init__(name=_checked_name(name), middleware=middleware, new_id=new_id, clock=clock)
+        super().__init__(name=checked_stored_name(name), middleware=middleware, new_id=new_id, clock=clock)
         initial, chains, functions = _parts(decider, state, commands, events)
         self.store = _checked_store(MemoryStore() if store is None else store)
         """The store of its events."""
@@ -209,7 +205,9 @@ class Aggregate(TypedBus, Generic[S]):
             raise InvalidOption("identity", identity, "give either an identity or a boundary")
         parts = self._fold, self._codec, self.store.events
         if boundary is None:
-            return Streams(self.name, identity_function(identity, commands), *parts, snapshots)
+            return Streams(
+                self.name, field_reader("identity", identity, commands, "command", "each command"), *parts, snapshots
+            )
         if tags is None:
             raise InvalidOption("tags", tags, "give a function of an event that returns its tags, for boundaries")
         query = checked_callable("boundary", boundary, "give a function of the command that returns a Tagged")
@@ -374,12 +372,6 @@ def _parts(decider: Any, state: Any, commands: Any, events: Any) -> tuple[Any, A
 
 def _readable_again(values: Any) -> Any:
     return [*values] if isinstance(values, Iterator) else values
-
-
-def _checked_name(name: Any) -> str:
-    if not isinstance(name, str) or not NAME.fullmatch(name):
-        raise InvalidOption("name", name, "give a name of letters, digits, - and _")
-    return name
 
 
 def _checked_store(store: Any) -> Any:

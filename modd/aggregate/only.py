@@ -8,8 +8,8 @@ from inspect import isawaitable
 from typing import Any, TypeAlias, TypeVar
 
 from modd.aggregate.instance import Instance
+from modd.aggregate.options import field_reader
 from modd.aggregate.rejected import Rejected
-from modd.aggregate.streams import identity_function
 from modd.checks import checked_flag, checked_methods, checked_text
 from modd.core import Message
 from modd.cqrs.envelope import Envelope
@@ -93,7 +93,7 @@ def if_aggregate_exists(aggregate: Any, identity: str | Callable[[Any], Any], op
     """
     checked_methods("aggregate", aggregate, ["get"], "give a modd.aggregate.Aggregate")
     checked_flag("optional", optional)
-    find = identity_function(identity, ())
+    find = field_reader("identity", identity, (), "command", "each command")
 
     @_named("if_aggregate_exists", f"Reject a command unless an instance of {aggregate.name} exists.")
     async def check(instance: Instance[Any], command: Message, envelope: Envelope) -> Rejected | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from operator import attrgetter
 from typing import Any, ClassVar, Generic, TypeVar
 
 import msgspec
@@ -14,7 +13,6 @@ from modd.aggregate.event_codec import ACTOR, EventCodec
 from modd.aggregate.fold import Fold
 from modd.aggregate.revision import Revision
 from modd.aggregate.snapshots import Snapshots
-from modd.checks import checked_callable
 from modd.core import wire_name
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import UnknownType
@@ -138,20 +136,3 @@ def checked_identity(id: Any, command: str) -> str:
     if not (isinstance(id, str) and id):
         raise InvalidOption("identity", id, f"the identity in {command} must be a text that is not empty")
     return id
-
-
-def identity_function(identity: Any, commands: Sequence[type]) -> Callable[[Any], Any]:
-    """Return a function that reads the identity of a command. Raises `InvalidOption`.
-
-    identity: the name of a field that each command has, or such a function.
-    """
-    if isinstance(identity, str):
-        for kind in commands:
-            if identity not in getattr(kind, "__struct_fields__", ()):
-                cure = f"{kind.__qualname__} has no such field; name one that each command has, or give a function"
-                raise InvalidOption("identity", identity, cure)
-        return attrgetter(identity)
-    function: Callable[[Any], Any] = checked_callable(
-        "identity", identity, "give the name of a field, or a function of the command"
-    )
-    return function

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, TypeVar, overload
 
 from modd.aggregate import Rejected
-from modd.aggregate.aggregate import NAME
+from modd.aggregate.event_codec import checked_codec
 from modd.aggregate.fold import checked_state
+from modd.aggregate.options import checked_stored_name, field_reader
 from modd.aggregate.streams import checked_identity
-from modd.checks import checked_callable, checked_count
+from modd.checks import checked_count
 from modd.core import Message, name_of, wire_name
 from modd.cqrs.codec import Codec
 from modd.cqrs.errors import UnknownType
@@ -97,9 +98,7 @@ class Flow(Generic[S]):
         upcasters: Mapping[int, Upcaster] | None = None,
         codec: Codec | None = None,
     ) -> None:
-        if not isinstance(name, str) or not NAME.fullmatch(name):
-            raise InvalidOption("name", name, "give a name of letters, digits, - and _")
-        self.name = name
+        self.name = checked_stored_name(name)
         self.state: S = _initial_state(state)
         """The state in functions that begin an instance."""
         self.kind: type[S] = type(self.state)
@@ -116,7 +115,9 @@ class Flow(Generic[S]):
             raise InvalidOption("begins", begins, "give a function for at least one type of event")
         self.identity = identity
         self._identity_of = _identity_function(identity, [*self.begins])
-        self.codec = _checked_codec(codec, (*self.begins, *self.reacts))
+        events = dict.fromkeys((*self.begins, *self.reacts))
+        needed = events if codec is None else [kind for kind in events if kind is not Rejected]  # see `decode`
+        self.codec = checked_codec(codec, needed)
         """The codec of the events."""
         self._check = StepCheck(name, self.kind, self.timeouts.keys())
 
@@ -191,27 +192,5 @@ def _initial_state(state: Any) -> Any:
 
 def _identity_function(identity: Any, begins: Iterable[type]) -> Callable[[Any], Any]:
     """Return a function that reads the identity of an event; events besides ``begins`` may lack the field."""
-    if not isinstance(identity, str):
-        function: Callable[[Any], Any] = checked_callable(
-            "identity", identity, "give the name of a field, or a function of the event"
-        )
-        return function
-    for kind in begins:
-        if identity not in getattr(kind, "__struct_fields__", ()):
-            cure = f"{kind.__qualname__} has no such field; name one that each event in begins has, or give a function"
-            raise InvalidOption("identity", identity, cure)
-    return lambda event: getattr(event, identity, None)
-
-
-def _checked_codec(codec: Any, events: Iterable[type[Message]]) -> Codec:
-    """Return the codec of the events. Raises `InvalidOption` for one that lacks a type, except for `Rejected`."""
-    if codec is None:
-        return Codec(dict.fromkeys(events))
-    if not isinstance(codec, Codec):
-        raise InvalidOption("codec", codec, "give a modd.cqrs.Codec of the events")
-    needed = [kind for kind in dict.fromkeys(events) if kind is not Rejected]
-    missing = [kind.__qualname__ for kind in needed if wire_name(kind) not in codec.versions]
-    if missing:
-        cure = f"give one that has the types of all events; it has no {', '.join(missing)}"
-        raise InvalidOption("codec", codec, cure)
-    return codec
+    read = field_reader("identity", identity, begins, "event", "each event in begins")
+    return read if read is identity else lambda event: getattr(event, identity, None)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from operator import attrgetter
 from typing import Any, Generic, TypeVar, overload
 
-from modd.aggregate.aggregate import NAME
 from modd.aggregate.event_codec import checked_codec
 from modd.aggregate.fold import FOLD, checked_events, checked_state
-from modd.checks import checked_callable, checked_count
+from modd.aggregate.options import checked_stored_name, field_reader
+from modd.checks import checked_count
 from modd.core import Message, wire_name
 from modd.cqrs.codec import Codec
 from modd.errors import InvalidOption
@@ -91,11 +90,9 @@ class Projection(Generic[S]):
         version: int = 1,
         codec: Codec | None = None,
     ) -> None:
-        if not isinstance(name, str) or not NAME.fullmatch(name):
-            raise InvalidOption("name", name, "give a name of letters, digits, - and _")
+        self.name, self.key = checked_stored_name(name), key
         if (tables is None) is (state is None):
             raise InvalidOption("tables", tables, "give either tables, or a state and a key")
-        self.name, self.key = name, key
         self.version = checked_count("version", version)
         self.state: Any = None if state is None else checked_decodable(checked_state(state))
         """The state of a key without events; None for a projection with tables."""
@@ -135,21 +132,8 @@ class Projection(Generic[S]):
             if self.key is None:
                 cure = "give the field of the events whose value is the key of the state, or a function of an event"
                 raise InvalidOption("key", self.key, cure)
-            return StateContent(self.name, self.state, _key_function(self.key, self.events), self.events)
+            read = field_reader("key", self.key, self.events, "event", "each event")
+            return StateContent(self.name, self.state, read, self.events)
         if self.key is not None:
             raise InvalidOption("key", self.key, "a key is for a state; the rows of tables have keys of their own")
         return TableContent(self.name, self.tables, self.events)
-
-
-def _key_function(key: Any, events: Iterable[type]) -> Callable[[Any], Any]:
-    """Return a function that reads the key of an event. Raises `InvalidOption`."""
-    if not isinstance(key, str):
-        function: Callable[[Any], Any] = checked_callable(
-            "key", key, "give the name of a field, or a function of the event"
-        )
-        return function
-    for kind in events:
-        if key not in getattr(kind, "__struct_fields__", ()):
-            cure = f"{kind.__qualname__} has no such field; name one that each event has, or give a function"
-            raise InvalidOption("key", key, cure)
-    return attrgetter(key)
