@@ -1,4 +1,4 @@
-"""Followers: they carry the log of events to flows and projections (`docs/understand/flows.md`).
+"""Followers: they carry the log of events to flows and projections (`docs/understand/flows-running.md`).
 
 Begin reading at `follower` (the public class), `loop` and `engine` (they move tracks along the log). Then:
 
