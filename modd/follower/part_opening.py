@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from logging import Logger
 
-import anyio
-
 from modd.concurrency.backoff import DoublingPause
 from modd.concurrency.cancellation import error_of
 from modd.core import log_error
@@ -31,7 +29,6 @@ class PartOpening:
         self.error: Exception | None = None
         """The error of the last attempt, also after the end of a run; None if it succeeded."""
         self._pause = DoublingPause(SHORTEST_PAUSE, LONGEST_PAUSE)
-        self._paused_until = 0.0
 
     @property
     def is_due(self) -> bool:
@@ -45,7 +42,7 @@ class PartOpening:
 
     def seconds_to_retry(self) -> float:
         """Return the seconds until the next attempt after a failure; 0 if there is no pause."""
-        return max(0.0, self._paused_until - anyio.current_time())
+        return self._pause.left()
 
     def reopen(self) -> None:
         """Have the part opened again; not before the end of a pause."""
@@ -53,7 +50,7 @@ class PartOpening:
 
     def close(self) -> None:
         """Have the part opened again in the next run, at once: it may be mended."""
-        self._is_open, self._paused_until = False, 0.0
+        self._is_open = False
         self._pause.reset()
 
     async def open(self) -> Sequence[Track]:
@@ -79,8 +76,7 @@ class PartOpening:
         if isinstance(error, (Conflict, StoreError)):
             self.error = None
             raise error
-        seconds = self._pause.next()
-        self._paused_until = anyio.current_time() + seconds
+        seconds = self._pause.begin()
         self._attempts += 1
         text = "%s cannot be opened, others go on; next try in %g s"
         log_error(self._log, text, self.name, seconds, error=error, message=None)

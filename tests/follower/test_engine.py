@@ -335,7 +335,7 @@ async def test_a_part_that_cannot_be_opened_stops_no_other_and_tries_again_with_
             part = engine.parts["closed"]
             assert (part.reason, await other.noted()) == (reason, ["a"])
             assert part.seconds_to_retry() > 0
-            part._paused_until = 0.0
+            part._pause._end = 0.0
         while await engine.advance():
             pass
     assert engine.parts["closed"].reason == ""
@@ -355,7 +355,7 @@ async def test_the_reason_of_a_part_that_cannot_be_opened_is_in_the_store_until_
                 pass
             reason = engine.parts["closed"].reason
             assert await notes.all() == {"closed": OpeningFailure(reason, attempts, timed.clock() + seconds)}
-            engine.parts["closed"]._paused_until = 0.0
+            engine.parts["closed"]._pause._end = 0.0
         while await engine.advance():
             pass
         assert await notes.all() == {}
@@ -385,7 +385,7 @@ async def test_a_loop_with_a_part_that_cannot_be_opened_goes_on_and_tries_it_aga
             tasks.start_soon(loop.run)
             await loop.pass_end()
             assert (other.done, closed.done) == (["a"], [])
-            loop._engine.parts["closed"]._paused_until = 0.0
+            loop._engine.parts["closed"]._pause._end = 0.0
             loop._engine.wake()
             await closed.until_done(1)
             loop.stop()
