@@ -126,7 +126,7 @@ class Flow(Generic[S]):
         needed = events if codec is None else [kind for kind in events if kind is not Rejected]  # see `decode`
         self.codec = checked_codec(codec, needed)
         """The codec of the events."""
-        self.since = _checked_since(since)
+        self.since: Literal["start", "now"] | int = _checked_since(since)
         """The place in the log where it begins."""
         self._check = StepCheck(name, self.kind, self.timeouts.keys())
 
