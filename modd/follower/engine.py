@@ -57,7 +57,7 @@ class Engine:
         self._wakeup = Wakeup()
         self.runs: dict[str, TrackRun] = {}
         """The tracks by their keys, as far as they are open."""
-        self.parts = {source.name: PartOpening(source, log) for source in sources}
+        self.parts = {source.name: PartOpening(source, store, log) for source in sources}
         """The parts by their names."""
         self._look_at = 0.0
         self._has_moved = False
