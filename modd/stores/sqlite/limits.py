@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import Any
 
 from modd.checks import checked_text
@@ -20,6 +21,10 @@ LARGEST_VALUE = 999_000_000
 
 SMALL = 1_000_000
 """A number, or the length of a text, that is far from the limits."""
+
+
+SMALL_KINDS = frozenset({int, str, float, type(None)})
+"""The types of most values."""
 
 
 def checked_bytes(option: str, value: Any) -> bytes:
@@ -67,6 +72,28 @@ def checked_parameters(parameters: Parameters) -> dict[str, Any] | tuple[Any, ..
         if not _is_small(value):
             _check_parameter(f"parameters[{at}]", value)
     return values
+
+
+def checked_rows(rows: Iterable[Parameters]) -> list[dict[str, Any] | tuple[Any, ...]]:
+    """Return a copy of the parameters of a statement that is executed for each. Raises `InvalidOption`."""
+    given = [*rows]
+    if _are_small(given):
+        return given  # type: ignore[return-value]  # tuples, which nobody can change
+    return [*map(checked_parameters, given)]
+
+
+def _are_small(rows: list[Parameters]) -> bool:
+    """Return True for most rows: to look at all values together takes a fifth of the time of one after another."""
+    if {*map(type, rows)} != {tuple}:
+        return False
+    values = [*chain.from_iterable(rows)]
+    if not SMALL_KINDS.issuperset(map(type, values)):
+        return False
+    texts = [value for value in values if type(value) is str]
+    numbers = [value for value in values if type(value) is int]
+    if min(numbers, default=0) < -SMALL or max(numbers, default=0) > SMALL:
+        return False
+    return all(map(str.isascii, texts)) and max(map(len, texts), default=0) <= SMALL
 
 
 def _is_small(value: Any) -> bool:
