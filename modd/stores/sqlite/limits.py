@@ -76,17 +76,17 @@ def checked_parameters(parameters: Parameters) -> dict[str, Any] | tuple[Any, ..
 
 def checked_rows(rows: Iterable[Parameters]) -> list[dict[str, Any] | tuple[Any, ...]]:
     """Return a copy of the parameters of a statement that is executed for each. Raises `InvalidOption`."""
-    given = [*rows]
-    if _are_small(given):
-        return given  # type: ignore[return-value]  # tuples, which nobody can change
-    return [*map(checked_parameters, given)]
+    # each at once: the rows may be one dict that changes from row to row
+    copied = [row if type(row) is tuple else checked_parameters(row) for row in rows]
+    tuples = [row for row in copied if type(row) is tuple]
+    if not _are_small([*chain.from_iterable(tuples)]):
+        for row in tuples:
+            checked_parameters(row)
+    return copied
 
 
-def _are_small(rows: list[Parameters]) -> bool:
-    """Return True for most rows: to look at all values together takes a fifth of the time of one after another."""
-    if {*map(type, rows)} != {tuple}:
-        return False
-    values = [*chain.from_iterable(rows)]
+def _are_small(values: list[Any]) -> bool:
+    """Return True for most values: a look at all of them together takes half of the time of one after another."""
     if not SMALL_KINDS.issuperset(map(type, values)):
         return False
     texts = [value for value in values if type(value) is str]
