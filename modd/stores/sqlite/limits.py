@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -74,7 +74,7 @@ def checked_parameters(parameters: Parameters) -> dict[str, Any] | tuple[Any, ..
     return values
 
 
-def checked_rows(rows: Iterable[Parameters]) -> list[dict[str, Any] | tuple[Any, ...]]:
+def checked_rows(rows: Iterable[Parameters]) -> Sequence[Parameters]:
     """Return a copy of the parameters of a statement that is executed for each. Raises `InvalidOption`."""
     # each at once: the rows may be one dict that changes from row to row
     copied = [row if type(row) is tuple else checked_parameters(row) for row in rows]
