@@ -23,6 +23,10 @@ ORIGIN = "made-by"
 """The header of a snapshot: the fingerprint of the code that made it."""
 
 
+FIRST_PAGE = 256
+"""Events of the first page of a stream, if it has so many; see `modd.ports.EventStore.pages`."""
+
+
 class Saved(msgspec.Struct):
     """The body of a snapshot, whose state is still encoded."""
 
@@ -61,6 +65,10 @@ class Snapshots(Generic[S]):
             self._tell("is ahead of its stream")
             return initial
         return initial if loaded is None else loaded
+
+    def may_have(self, events: int) -> bool:
+        """Return True if a stream may have a snapshot. events: number of events of its first page."""
+        return bool(self._every) and events >= min(self._every, FIRST_PAGE)
 
     def is_due(self, revision: Revision[S]) -> bool:
         """Return True if enough events have come since the last snapshot."""
