@@ -79,6 +79,8 @@ class Streams(Generic[S]):
         since: a revision from which to go on. until: the number of the last event to count; by default all.
         """
         start = Revision(0, self._fold.initial) if since is None else since
+        if since is None and self.snapshots.are_met:
+            start = await self.snapshots.load(place.name, until)
         number, state, ownership = start.number, start.state, start.ownership
         async for _, bodies in self._events.pages(place.name, number):
             if number == 0:  # and not for a stream without events: it takes one read

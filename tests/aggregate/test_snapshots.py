@@ -102,9 +102,12 @@ async def test_a_short_stream_is_loaded_without_a_look_for_a_snapshot(tmp_path: 
             found.append(watch.done[SNAPSHOT])
             await store.events.append(STREAM, [Item(b'{"$type":"Issued","invoice_id":"7","amount":1}')], amount)
         assert found == [0, 0, 0, 1]
-        watch.done.clear()
-        await folding(store, snapshots=0)[0].get("7")
-        assert watch.done[SNAPSHOT] == 0
+        for snapshots, expected in ((3, 2), (0, 0)):
+            fresh, _ = folding(store, snapshots=snapshots)
+            watch.done.clear()
+            assert (await fresh.get("7")).state == Invoice(4, "issued")
+            assert (await fresh.get("8")).state == Invoice()  # looked for at first, since the other stream had one
+            assert watch.done[SNAPSHOT] == expected
 
 
 async def test_a_snapshot_has_the_owner_and_the_access(store: Any) -> None:
