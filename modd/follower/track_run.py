@@ -44,6 +44,8 @@ class TrackRun:
         """That of the last event that is done; the stored one may be an earlier one, if nothing had to be written."""
         self.has_arrived = False
         """True if the track was at the end of the log, and `Track.at_end` has been called since."""
+        self.has_appended = False
+        """True if the last commit has appended events to the log."""
         self._pause = DoublingPause()
         self._is_new = True
         """True before the first events: the process may have mended what has failed."""
@@ -99,7 +101,7 @@ class TrackRun:
 
     async def advance(self, events: Sequence[LoggedEvent], end: int) -> None:
         """Do events, up to a position behind which the track goes on."""
-        self._is_new = False
+        self._is_new = self.has_appended = False
         types = self.track.types
         wanted = events if types is None else [each for each in events if each.type in types]
         if wanted:
@@ -189,4 +191,5 @@ class TrackRun:
                 await batch.write()
         self._stored, self.position = stored, cursor.position
         if batch is not None:
+            self.has_appended = batch.has_appended
             batch.done()

@@ -43,6 +43,18 @@ async def test_tracks_at_one_position_share_the_reading_of_the_log(store: Any, m
     assert pages == [0, 2]
 
 
+async def test_the_last_page_is_not_read_again_unless_its_commit_has_appended_events(store: Any) -> None:  # WM-142
+    track, found = Noting(store), list[bool]()
+    engine = engine_of(store, track)
+    async with engine.session():
+        while await engine.advance():
+            pass
+        for position, track.appends in enumerate((False, True, False)):
+            await append(store, "a", after=position)
+            found.append(await engine.advance())
+    assert (found, await track.noted()) == ([False, True, False], ["a"] * 3)
+
+
 async def test_events_without_a_function_move_the_position_without_commits(store: Any) -> None:  # WM-68
     track = Noting(store, types=frozenset({"wanted"}))
     await append(store, *["other"] * 100)
