@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass, fields
 from typing import Any, NoReturn
 
@@ -116,7 +117,7 @@ SLOWEST = 1024
 """Bytes of a body per second."""
 
 
-async def read_body(chunks: AsyncIterator[bytes], announced: str | None, most: int) -> bytes:
+async def read_body(chunks: AsyncGenerator[bytes, None], announced: str | None, most: int) -> bytes:
     """Return the body of a request. Raises `Refused` for one that is too long, too slow, or incomplete.
 
     chunks: its parts. announced: the header ``Content-Length``. most: bytes.
@@ -124,19 +125,27 @@ async def read_body(chunks: AsyncIterator[bytes], announced: str | None, most: i
     if announced is not None and announced.isdecimal() and int(announced[:20]) > most:
         _refuse_length(most)
     start, body = anyio.current_time(), bytearray()
-    while True:
-        with anyio.CancelScope(deadline=start + GRACE + len(body) / SLOWEST) as scope:
-            try:
-                chunk = await anext(chunks, None)
-            except ClientDisconnect:
-                raise Refused(400, "The body is incomplete.") from None
-        if scope.cancelled_caught:
-            raise Refused(408, "The body came too slowly.")
-        if chunk is None:
-            return bytes(body)
-        body += chunk
-        if len(body) > most:
-            _refuse_length(most)
+    async with aclosing(chunks):
+        while True:
+            chunk = await _next(chunks, start + GRACE + len(body) / SLOWEST)
+            if chunk is None:
+                return bytes(body)
+            body += chunk
+            if len(body) > most:
+                _refuse_length(most)
+
+
+async def _next(chunks: AsyncGenerator[bytes, None], deadline: float) -> bytes | None:
+    """Return the next part of a body; None at its end. Raises `Refused` if there is none until the deadline."""
+    chunk = None
+    with anyio.CancelScope(deadline=deadline) as scope:
+        try:
+            chunk = await anext(chunks, None)
+        except ClientDisconnect:
+            raise Refused(400, "The body is incomplete.") from None
+    if scope.cancelled_caught:
+        raise Refused(408, "The body came too slowly.")
+    return chunk
 
 
 def _refuse_length(most: int) -> NoReturn:

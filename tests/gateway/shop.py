@@ -133,5 +133,3 @@ async def client(gateway: Gateway, **headers: str) -> AsyncIterator[httpx2.Async
     transport = httpx2.ASGITransport(gateway.asgi)  # type: ignore[arg-type]
     async with httpx2.AsyncClient(transport=transport, base_url="http://shop", headers=headers) as opened:
         yield opened
-
-

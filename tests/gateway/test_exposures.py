@@ -30,7 +30,12 @@ async def test_a_type_that_is_not_exposed_is_as_unknown_as_a_name_of_no_type() -
     # GW-1
     async with client(Shop().gateway(), **ADA) as shop:
         paths = ["/commands/secret", "/commands/no-such", "/commands/place-order/x", "/commands", "/", "/events", "/ws"]
-        paths += ["/queries/place-order", "/commands/PlaceOrder", "/commands/..%2Fcommands%2Fping", "/commands/pin%2567"]
+        paths += [
+            "/queries/place-order",
+            "/commands/PlaceOrder",
+            "/commands/..%2Fcommands%2Fping",
+            "/commands/pin%2567",
+        ]
         answers = [await shop.request(method, path) for path in paths for method in ("GET", "POST", "PUT", "OPTIONS")]
     assert {(each.status_code, each.text) for each in answers} == {
         (404, '{"type":"about:blank","title":"Not found","status":404}')
