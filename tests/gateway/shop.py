@@ -50,7 +50,7 @@ class GetOrder(Query[dict[str, Any]]):
     whole: bool = False
     price: float = 0.0
     color: Color | None = None
-    tags: list[str] = []
+    tags: list[str] = msgspec.field(default_factory=list)
     ids: tuple[int, ...] | None = None
 
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from modd.cqrs import CommandBus
+from modd.cqrs import CommandBus, InvalidIntent, Query
 from modd.gateway import EVERYBODY, Gateway, accept
+from modd.gateway.json_body import read_json
+from modd.gateway.query_text import read_query
 from tests.gateway.shop import ADA, ORDER, Ping, Shop, client
 
 pytestmark = pytest.mark.anyio
-
-CLERK = {"Authorization": "Bearer ada:clerk"}
 
 
 async def test_a_command_has_its_id_and_its_result() -> None:
@@ -73,6 +73,24 @@ async def test_all_fields_that_do_not_fit_are_told(text: str, paths: list[str]) 
         asked = await ada.get(f"/queries/get-order?{text}")
     assert asked.status_code == 422
     assert [each["path"] for each in asked.json()["errors"]] == paths
+
+
+class Range(Query[int]):
+    low: int
+    high: int
+
+    def __post_init__(self) -> None:
+        if self.low > self.high:
+            raise ValueError(f"{self.low} is above {self.high}")
+
+
+def test_a_rule_of_the_whole_message_is_told_without_values() -> None:
+    # GW-11 GW-13
+    assert read_query(Range, [("low", "1"), ("high", "20")]) == Range(1, 20)
+    for read, content in ((read_query, [("low", "300"), ("high", "20")]), (read_json, b'{"low": 300, "high": 20}')):
+        with pytest.raises(InvalidIntent) as raised:
+            read(Range, content)  # type: ignore[operator]
+        assert raised.value.errors == (("$", "*** is above ***"),)
 
 
 @pytest.mark.parametrize(

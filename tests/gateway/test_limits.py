@@ -14,7 +14,7 @@ from modd.gateway import Gateway, Limits, Refused
 from modd.gateway.addresses import ClientAddresses
 from modd.gateway.limits import ConnectionCount, read_body
 from tests.gateway.shop import ADA, ORDER, Shop, client
-from tests.virtual import anyio_backend
+from tests.virtual import anyio_backend  # noqa: F401  # a fixture
 
 pytestmark = pytest.mark.anyio
 
