@@ -34,7 +34,7 @@ class SettingProblem(Exception):
 
 def find_source(field: SettingField, environ: Mapping[str, str]) -> Source | None:
     """Return the source of a setting, None if no variable has it. Raises `SettingProblem`."""
-    set_ = [name for name in sources_of(field) if name in environ]
+    set_ = [name for name in variables_for(field) if name in environ]
     if len(set_) > 1:
         raise SettingProblem(set_[0], f"is set, and {set_[1]} too: set one of them")
     if not set_:
@@ -45,7 +45,7 @@ def find_source(field: SettingField, environ: Mapping[str, str]) -> Source | Non
     return Source(name, _content(name, environ[name]), is_file=True)
 
 
-def sources_of(field: SettingField) -> list[str]:
+def variables_for(field: SettingField) -> list[str]:
     """Return the variables from which a field can be set."""
     return [field.variable, f"{field.variable}{FILE}"] if field.has_file else [field.variable]
 
@@ -55,8 +55,10 @@ def misspelled(prefix: str, fields: Sequence[SettingField], environ: Mapping[str
 
     Without a prefix there are none, because each variable of the system would count.
     """
-    known = {name for field in fields for name in sources_of(field)}
-    unset = [name for field in fields if environ.keys().isdisjoint(sources_of(field)) for name in sources_of(field)]
+    known = {name for field in fields for name in variables_for(field)}
+    unset = [
+        name for field in fields if environ.keys().isdisjoint(variables_for(field)) for name in variables_for(field)
+    ]
     for variable in environ if prefix else ():
         if variable.startswith(prefix) and variable not in known:
             ranked = [(_difference(variable, name), name) for name in unset]
