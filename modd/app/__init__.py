@@ -1,3 +1,7 @@
 """The server app: settings from the environment, parts that run together, timers, and health."""
 
-__all__: list[str] = []
+from modd.app.app import App
+from modd.app.errors import AppFailed
+from modd.app.status import Status
+
+__all__ = ["App", "AppFailed", "Status"]
