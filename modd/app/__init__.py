@@ -1,6 +1,8 @@
 """The server app: settings from the environment, parts that run together, timers, and health."""
 
-from modd.app.errors import InvalidSettings
+from modd.app.app import App
+from modd.app.errors import AppFailed, InvalidSettings
 from modd.app.settings import Settings
+from modd.app.status import Status
 
-__all__ = ["InvalidSettings", "Settings"]
+__all__ = ["App", "AppFailed", "InvalidSettings", "Settings", "Status"]
