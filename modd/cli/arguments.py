@@ -12,6 +12,7 @@ from modd.checks import is_encodable
 from modd.cli.errors import UsageError
 from modd.cli.follow_arguments import FollowArguments, add_follow
 from modd.cli.options import Parser, add_body_options, add_json, add_yes, check_limit, check_texts
+from modd.cli.run_arguments import RunArguments, add_run
 from modd.texts import encodable
 
 CommandName: TypeAlias = Literal["stats", "dead", "show", "redrive", "discard", "forget", "doctor"]
@@ -94,10 +95,10 @@ class CatalogArguments(msgspec.Struct, frozen=True, kw_only=True):
 
 
 AnyArguments: TypeAlias = Arguments | EventsArguments | FollowArguments | CatalogArguments
-"""The parsed arguments of a tool."""
+"""The parsed arguments of a tool that returns a report."""
 
 
-def parse_arguments(argv: Sequence[str] | None) -> AnyArguments:
+def parse_arguments(argv: Sequence[str] | None) -> AnyArguments | RunArguments:
     """Parse arguments, those of the process for None. Raises `UsageError`; ``--help`` ends the process."""
     parser = _parser()
     parsed, left = parser.parse_known_args(argv)
@@ -114,6 +115,8 @@ def parse_arguments(argv: Sequence[str] | None) -> AnyArguments:
         return FollowArguments(**options)
     if tool == "catalog":
         return CatalogArguments(**options)
+    if tool == "run":
+        return RunArguments(**options)
     options["command"] = options["command"] or "stats"
     return Arguments(**options)
 
@@ -133,6 +136,7 @@ def _parser() -> ArgumentParser:
     _add_events(tools)
     add_follow(tools)
     _add_catalog(tools)
+    add_run(tools)
     return parser
 
 
