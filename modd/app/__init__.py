@@ -1,7 +1,8 @@
 """The server app: settings from the environment, parts that run together, timers, and health."""
 
 from modd.app.app import App
-from modd.app.errors import AppFailed
+from modd.app.errors import AppFailed, PortTaken
+from modd.app.health import Health
 from modd.app.status import Status
 
-__all__ = ["App", "AppFailed", "Status"]
+__all__ = ["App", "AppFailed", "Health", "PortTaken", "Status"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from modd.errors import ErrorGroup
+from modd.errors import ErrorGroup, ModdError
 
 
 class AppFailed(ErrorGroup):
@@ -34,3 +34,19 @@ class AppFailed(ErrorGroup):
         derived = AppFailed(self.message, excs, [labels[id(each)] for each in excs if id(each) in labels])
         derived.mask = self.mask
         return derived
+
+
+class PortTaken(ModdError, OSError):
+    """The port for the health of an app is taken.
+
+    host: the address.
+    port: the port.
+
+    End the process that listens there, or give another port: ``Health(port=8082)``.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self.host, self.port = host, port
+        super().__init__(
+            f"port {port} of {host} is taken; end the process that listens there, or give another one: Health(port=...)"
+        )
