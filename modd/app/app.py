@@ -32,9 +32,9 @@ class App:
     - ``label``, the name of the part in logs and in a status; by default its class in lower-case words.
     - ``async wait_ready()``, which returns when the part does its work; by default it does so at once.
     - ``problem()``, which returns the words for what is wrong with the part now, or None; by default it is well.
-    - ``stops_first``, True for a gateway: the parts that it gives work are told to stop when it has ended.
+    - ``stops_first``, True for a gateway: the other parts, which it gives work, are told to stop when it has ended.
 
-    An app binds to no event loop before it runs, and it can be run again. An app is a part itself.
+    An app binds to no event loop before it runs, and it can be run again.
 
     name: the name of the app in logs and in its health: small letters, digits and ``-``, a letter first.
     parts: the parts.

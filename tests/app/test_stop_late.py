@@ -62,6 +62,20 @@ async def test_all_parts_have_the_drain_from_the_stop_on_even_if_a_gateway_takes
     assert worker.cancelled
 
 
+async def test_a_gateway_that_hangs_leaves_the_others_two_seconds(caplog: pytest.LogCaptureFixture) -> None:
+    # AP-13
+    gateway, worker = Timed("gateway", obeys=False), Job("worker")
+    app = App("shop", gateway, worker, drain=30)
+    async with app.running():
+        begun = anyio.current_time()
+        app.stop()
+        await worker.stopped.wait()
+        assert anyio.current_time() - begun == 30
+    assert anyio.current_time() - begun == 32
+    assert (gateway.cancelled, worker.cancelled) == (True, False)
+    assert "shop: gateway cancelled (not ended 32 s after the stop)" in caplog.messages
+
+
 async def test_a_worker_releases_messages_whose_handlers_do_not_end() -> None:
     # AP-13
     queue, began = MemoryQueue(), anyio.Event()
