@@ -1,8 +1,9 @@
 """The server app: settings from the environment, parts that run together, timers, and health."""
 
 from modd.app.app import App
-from modd.app.errors import AppFailed, PortTaken
+from modd.app.errors import AppFailed, InvalidSettings, PortTaken
 from modd.app.health import Health
+from modd.app.settings import Settings
 from modd.app.status import Status
 
-__all__ = ["App", "AppFailed", "Health", "PortTaken", "Status"]
+__all__ = ["App", "AppFailed", "Health", "InvalidSettings", "PortTaken", "Settings", "Status"]

@@ -50,3 +50,17 @@ class PortTaken(ModdError, OSError):
         super().__init__(
             f"port {port} of {host} is taken; end the process that listens there, or give another one: Health(port=...)"
         )
+
+
+class InvalidSettings(ModdError, ValueError):
+    """The environment does not fit a `Settings` class.
+
+    settings: the name of the class.
+    errors: a variable and its problem for each setting that is wrong, in the order of the fields.
+
+    The text has one line for each. It shows no value of a `Sensitive` field, and no content of a file.
+    """
+
+    def __init__(self, settings: str, errors: Sequence[tuple[str, str]]) -> None:
+        self.settings, self.errors = settings, tuple(errors)
+        super().__init__("\n".join(f"{variable}: {problem}" for variable, problem in self.errors))
