@@ -1,3 +1,5 @@
 """The server app: settings from the environment, parts that run together, timers, and health."""
 
-__all__: list[str] = []
+from modd.app.timers import Timer, cron, every
+
+__all__ = ["Timer", "cron", "every"]
