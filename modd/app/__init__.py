@@ -1,5 +1,9 @@
 """The server app: settings from the environment, parts that run together, timers, and health."""
 
+from modd.app.app import App
+from modd.app.errors import AppFailed, InvalidSettings
+from modd.app.settings import Settings
+from modd.app.status import Status
 from modd.app.timers import Timer, cron, every
 
-__all__ = ["Timer", "cron", "every"]
+__all__ = ["App", "AppFailed", "InvalidSettings", "Settings", "Status", "Timer", "cron", "every"]
