@@ -5,5 +5,17 @@ from modd.app.errors import AppFailed, InvalidSettings, PortTaken
 from modd.app.health import Health
 from modd.app.settings import Settings
 from modd.app.status import Status
+from modd.app.timers import Timer, cron, every
 
-__all__ = ["App", "AppFailed", "Health", "InvalidSettings", "PortTaken", "Settings", "Status"]
+__all__ = [
+    "App",
+    "AppFailed",
+    "Health",
+    "InvalidSettings",
+    "PortTaken",
+    "Settings",
+    "Status",
+    "Timer",
+    "cron",
+    "every",
+]
