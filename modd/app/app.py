@@ -10,6 +10,8 @@ from typing import Any
 
 import anyio
 
+from modd.app.health import Health
+from modd.app.health_server import HealthServer
 from modd.app.parts import AppPart, named_parts
 from modd.app.run import AppRun
 from modd.app.status import PartFact, Status, status_of
@@ -30,9 +32,9 @@ class App:
     - ``label``, the name of the part in logs and in a status; by default its class in lower-case words.
     - ``async wait_ready()``, which returns when the part does its work; by default it does so at once.
     - ``problem()``, which returns the words for what is wrong with the part now, or None; by default it is well.
-    - ``stops_first``, True for a gateway: the parts that it gives work are told to stop when it has ended.
+    - ``stops_first``, True for a gateway: the other parts, which it gives work, are told to stop when it has ended.
 
-    An app binds to no event loop before it runs, and it can be run again. An app is a part itself.
+    An app binds to no event loop before it runs, and it can be run again.
 
     name: the name of the app in logs and in its health: small letters, digits and ``-``, a letter first.
     parts: the parts.
@@ -51,13 +53,14 @@ class App:
         name: str,
         *parts: Runnable,
         timers: Iterable[Runnable] = (),
-        health: Any = None,
+        health: Health | None = None,
         drain: float = 30.0,
     ) -> None:
         if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9-]*", name):
             raise InvalidOption("name", name, "give small letters, digits and -, a letter first, such as 'web-shop'")
         self._name, self._drain = name, checked_delay("drain", drain)
         self._parts = named_parts(parts, timers)
+        self._health = _checked_health(health, self._parts)
         self._last_run: AppRun | None = None
         self._loop: Any = None
         self._stop_next = False
@@ -150,12 +153,13 @@ class App:
             call_in_task(loop, partial(run.stop, "stop()"))
 
     async def status(self) -> Status:
-        """Return whether the app is live and ready, and how each part is."""
+        """Return if the app is live and ready, and the words for each part; checks of its health are run for it."""
         run = self._last_run
         if run is None or run.is_over:
             facts = [PartFact(each.label, "waiting", has_begun=False) for each in self._parts]
             return status_of(facts, {}, is_live=False, is_stopping=False)
-        return status_of(run.facts, {}, is_live=True, is_stopping=run.is_stopping)
+        checks = {} if self._health is None else await self._health.run_checks()
+        return status_of(run.facts, checks, is_live=True, is_stopping=run.is_stopping)
 
     @block
     def _new_run(self) -> Iterator[AppRun | None]:
@@ -174,7 +178,19 @@ class App:
             self._loop = None
 
     def _health_part(self) -> AppPart | None:
-        return None
+        if self._health is None:
+            return None
+        return AppPart(HealthServer(self._health, self._name, self.status), "health")
+
+
+def _checked_health(health: Any, parts: Iterable[AppPart]) -> Health | None:
+    """Return the health of an app. Raises `InvalidOption` for a check that is named as a part."""
+    if health is not None and not isinstance(health, Health):
+        raise InvalidOption("health", health, "give a modd.app.Health, or None")
+    names = {each.label for each in parts} & set(health.checks if health is not None else ())
+    if names:
+        raise InvalidOption("health", health, f"give the check another name: a part has the label {min(names)!r}")
+    return health
 
 
 def _passes(error: BaseException) -> bool:

@@ -170,7 +170,10 @@ class AppRun:
 
     async def _cancel_late(self) -> None:
         await self._stopping.wait()
-        await anyio.sleep(self._drain + GRACE)
+        await anyio.sleep(self._drain)
+        for each in self._parts:  # even if a gateway hangs
+            each.member.stop()
+        await anyio.sleep(GRACE)
         self._cancel(f"not ended {self._drain + GRACE:g} s after the stop")
 
     def _cancel(self, reason: str) -> None:

@@ -16,7 +16,7 @@ from modd.cli.arguments import AnyArguments, CatalogArguments, parse_arguments
 from modd.cli.commands import Report, run_command
 from modd.cli.errors import NotConfirmed, UsageError
 from modd.cli.follow_reports import ResumeResult
-from modd.cli.reports import BatchResult, Health
+from modd.cli.reports import BatchResult, StoreHealth
 from modd.cli.types import load_catalog
 from modd.errors import MissingExtra, ModdError
 from modd.texts import escape_control, escape_json
@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def exit_code(report: Report) -> int:
     """Return 1 for a file with problems, and for missing dead letters and instances, else 0."""
-    is_bad = isinstance(report, Health) and not report.ok
+    is_bad = isinstance(report, StoreHealth) and not report.ok
     is_incomplete = isinstance(report, (BatchResult, ResumeResult)) and bool(report.missing)
     return FAILED if is_bad or is_incomplete else 0
 

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from modd import Bus, Message
-from modd.app import App, AppFailed
+from modd.app import App, AppFailed, every
 from modd.cqrs import CommandBus
 from modd.stores import MemoryQueue
 from modd.worker import Worker
@@ -60,6 +60,20 @@ async def test_all_parts_have_the_drain_from_the_stop_on_even_if_a_gateway_takes
         assert anyio.current_time() - begun == 25
     assert anyio.current_time() - begun == 32
     assert worker.cancelled
+
+
+async def test_a_gateway_that_hangs_leaves_the_others_two_seconds(caplog: pytest.LogCaptureFixture) -> None:
+    # AP-13
+    gateway, worker = Timed("gateway", obeys=False), Job("worker")
+    app = App("shop", gateway, worker, drain=30)
+    async with app.running():
+        begun = anyio.current_time()
+        app.stop()
+        await worker.stopped.wait()
+        assert anyio.current_time() - begun == 30
+    assert anyio.current_time() - begun == 32
+    assert (gateway.cancelled, worker.cancelled) == (True, False)
+    assert "shop: gateway cancelled (not ended 32 s after the stop)" in caplog.messages
 
 
 async def test_a_worker_releases_messages_whose_handlers_do_not_end() -> None:
@@ -149,3 +163,23 @@ async def test_a_bus_that_cannot_be_opened_is_an_error_and_nothing_runs() -> Non
     with pytest.raises(AppFailed) as failed:
         await App("shop", job, timers=[Sender(bus)]).run()
     assert (failed.value.parts, job.log) == (("opening or closing a bus",), [])
+
+
+async def test_a_timer_sends_to_a_bus_that_the_app_opens_and_a_firing_that_is_under_way_is_waited_for() -> None:
+    # AP-13
+    began, ended = anyio.Event(), list[float]()
+
+    async def pay(pay: Pay) -> None:
+        began.set()
+        await anyio.sleep(10)
+        ended.append(anyio.current_time())
+
+    bus = CommandBus([pay])
+    app = App("shop", timers=[every(60, Pay(), to=bus)], drain=30)
+    async with app.running():
+        assert bus.is_open
+        assert (await app.status()).parts == {"timer Pay": "ok"}
+        await began.wait()
+        stopped = anyio.current_time()
+    assert ended == [stopped + 10] == [anyio.current_time()]
+    assert not bus.is_open
