@@ -6,7 +6,7 @@ import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from signal import SIGINT, SIGTERM, Signals
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import anyio
 
@@ -152,7 +152,7 @@ async def of_text(config: str) -> AsyncIterator[App]:
 
 
 @asynccontextmanager
-async def of_anything(config) -> Any:  # type: ignore[no-untyped-def]
+async def of_anything(config) -> AsyncIterator[App]:  # type: ignore[no-untyped-def]
     yield App("of-anything", RunPart())
 
 

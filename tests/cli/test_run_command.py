@@ -27,7 +27,8 @@ class Runner:
     def __call__(self, name: str, *options: str) -> tuple[int, str, str]:
         closed.clear()
         code = run_process(["run", f"{HERE}:{name}", "--loop", self._loop, *options])
-        return (code, *self._capsys.readouterr())
+        out, err = self._capsys.readouterr()
+        return code, out, err
 
 
 @pytest.fixture(params=["asyncio", "trio"])

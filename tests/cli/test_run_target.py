@@ -38,7 +38,7 @@ CURE = "give an async context manager function without a parameter, or with one 
         ),
         (f"{HERE}:of_two", f"its parameters are (config: 'RunConfig', more: 'int') -> 'AsyncIterator[App]'; {CURE}"),
         (f"{HERE}:of_text", f"its parameters are (config: 'str') -> 'AsyncIterator[App]'; {CURE}"),
-        (f"{HERE}:of_anything", f"its parameters are (config) -> 'Any'; {CURE}"),
+        (f"{HERE}:of_anything", f"its parameters are (config) -> 'AsyncIterator[App]'; {CURE}"),
         (f"{HERE}:of_unknown", f"its parameters are (config: 'Decimal') -> 'AsyncIterator[App]'; {CURE}"),
     ],
 )
