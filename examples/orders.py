@@ -36,8 +36,8 @@ async def place_order(order: PlaceOrder, tx: Transaction, emit: Emit) -> None:
 
 async def add_to_total(order: OrderPlaced, tx: Transaction) -> None:
     """Add to the total of the customer; done twice, the total would be wrong."""
-    sql = "INSERT INTO totals VALUES (?, 1, ?) ON CONFLICT (customer) DO UPDATE SET n = n + 1, cents = cents + excluded.cents"
-    await tx.execute(sql, (order.customer, order.cents))
+    sql = "INSERT INTO totals VALUES (?, 1, ?) ON CONFLICT (customer) DO UPDATE SET n = n + 1, cents = cents + ?"
+    await tx.execute(sql, (order.customer, order.cents, order.cents))
 
 
 @asynccontextmanager
@@ -87,4 +87,4 @@ async def main(path: str) -> None:
 
 if __name__ == "__main__":
     with TemporaryDirectory() as folder:
-        anyio.run(run if sys.argv[1:] else main, *(sys.argv[1:] or [f"{folder}/orders.db"]))
+        anyio.run(*((run, sys.argv[1]) if sys.argv[1:] else (main, f"{folder}/orders.db")))
