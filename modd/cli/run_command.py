@@ -83,6 +83,10 @@ def _run(arguments: RunArguments, target: RunTarget, settings: Settings | None, 
     except Exception as error:
         log.show_error(f"{target.spec} failed", error)
         return process.exit_code or FAILED
+    except BaseExceptionGroup as group:  # task groups wrap an interrupt, too
+        if group.subgroup(KeyboardInterrupt) is None:
+            raise
+        raise KeyboardInterrupt from None
     if arguments.check and process.app is not None:
         _print_parts(process.app)
     return process.exit_code

@@ -124,6 +124,18 @@ async def swallows() -> AsyncIterator[App]:
 
 
 @asynccontextmanager
+async def closes_slowly(config: RunConfig) -> AsyncIterator[App]:
+    """Get an interrupt, or another error that ends the process, while it is closed."""
+    async with anyio.create_task_group():
+        yield App("closes-slowly", RunPart())
+        await anyio.wait_all_tasks_blocked()  # then signals have their usual effect again
+        if config.mode == "fail":
+            raise GeneratorExit
+        os.kill(os.getpid(), SIGINT)
+        await anyio.sleep_forever()
+
+
+@asynccontextmanager
 async def no_app() -> AsyncIterator[int]:
     yield 3
 

@@ -14,7 +14,9 @@ from modd.errors import MissingExtra
 from tests.cli.run_targets import RunConfig
 
 HERE = "tests.cli.run_targets"
-FOUND = "fails, keyword, late, no_app, of_anything, of_text, of_two, of_unknown, plain, shop, slow, swallows"
+FOUND = (
+    "closes_slowly, fails, keyword, late, no_app, of_anything, of_text, of_two, of_unknown, plain, shop, slow, swallows"
+)
 CURE = "give an async context manager function without a parameter, or with one that is annotated with a Settings class"
 
 
