@@ -111,6 +111,7 @@ class Aggregate(TypedBus, Generic[S]):
 
     kind: ClassVar[type[Message]] = Command
     default_name: ClassVar[str] = "aggregate"
+    stores_by_name: ClassVar[bool] = True
     tells_askers_apart: ClassVar[bool] = True  # a command that was handled before has no result for them
 
     @overload

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
-from modd.aggregate.annotations import PLACES, annotated_types
+from modd.aggregate.annotations import PLACES, annotated_types, check_annotation
 from modd.aggregate.fold import check_event_function
 from modd.core import Message, name_of, parameters_of
 from modd.errors import InvalidOption
@@ -30,7 +30,7 @@ class Decider(Generic[C, E, S]):
     initial: the state of an instance without events.
 
     Raises:
-        InvalidOption: an annotation is missing, or names no types of messages.
+        InvalidOption: an annotation is missing, names no types of messages, or names another state than ``initial``.
     """
 
     def __init__(self, decide: Callable[[C, S], Any], evolve: Callable[[S, E], S], initial: S) -> None:
@@ -40,6 +40,8 @@ class Decider(Generic[C, E, S]):
         self.events: Sequence[type[Message]] = _types_of("evolve", evolve, 1)
         """The types of events."""
         check_event_function("evolve", evolve, " | ".join(kind.__qualname__ for kind in self.events))
+        for option, function, position in (("decide", decide, 1), ("evolve", evolve, 0)):
+            check_annotation(option, function, position, type(initial), is_exact=False)
 
 
 def _types_of(option: str, function: Any, position: int) -> Sequence[type[Message]]:

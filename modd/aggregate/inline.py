@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from modd.checks import checked_list, checked_methods
 from modd.core import Message
+from modd.errors import InvalidOption
 
 
 class Inline(Protocol):
@@ -24,6 +25,13 @@ class Inline(Protocol):
 
 
 def checked_inline(parts: Any) -> tuple[Inline, ...]:
-    """Return parts that have the method. Raises `InvalidOption`."""
+    """Return parts that have the method, each with a name of its own if it has one. Raises `InvalidOption`."""
     cure = "give objects with `async def apply(store, stream, events)`"
-    return tuple(checked_methods("inline", part, ["apply"], cure) for part in checked_list("inline", parts))
+    listed = tuple(checked_methods("inline", part, ["apply"], cure) for part in checked_list("inline", parts))
+    names: list[object] = []
+    for part in listed:
+        name = getattr(part, "name", object())
+        if name in names:
+            raise InvalidOption("inline", part, f"two parts have the name {name!r}; give each a name of its own")
+        names.append(name)
+    return listed

@@ -282,9 +282,22 @@ class DecisionRecorder(Generic[S]):
         own = None if transaction is None else transaction.local.get((self, place.name))
         known = self._cache.get(place.name) if own is None else own
         is_certain = transaction is not None and not is_deferred(transaction)  # nobody else can write meanwhile
-        if known is None or is_certain or not self._instances.trusts_memory:
+        if is_certain or not self._instances.trusts_memory:
             return await self._instances.load(place, known), True
+        if known is None:
+            return await self._load_outside(place), transaction is None
         return known, own is not None
+
+    async def _load_outside(self, place: Any) -> Revision[S]:
+        """Load outside of the open transaction, as a revision in memory was: the append finds out if it has changed.
+
+        A snapshot of a transaction costs two trips to a thread more than the read.
+        """
+        token = open_transaction.set(None)
+        try:
+            return await self._instances.load(place)
+        finally:
+            open_transaction.reset(token)
 
     def _transaction(self) -> Transaction | None:
         """Return the open transaction, if it is one of the store."""

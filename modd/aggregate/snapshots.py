@@ -23,6 +23,10 @@ ORIGIN = "made-by"
 """The header of a snapshot: the fingerprint of the code that made it."""
 
 
+FIRST_PAGE = 256
+"""Events of the first page of a stream, if it has so many; see `modd.ports.EventStore.pages`."""
+
+
 class Saved(msgspec.Struct):
     """The body of a snapshot, whose state is still encoded."""
 
@@ -44,6 +48,8 @@ class Snapshots(Generic[S]):
         self._fold, self._events, self._every = fold, events, every
         self._origin = fingerprint(fold.kind, fold.functions.values(), version) if every else ""
         self._log = logging.getLogger(f"modd.{name}")
+        self.are_met = False
+        """True if this process has met a snapshot, so that other streams are likely to have one, too."""
         self._told: set[str] = set()
         """The problems that were logged."""
 
@@ -54,6 +60,7 @@ class Snapshots(Generic[S]):
         """
         initial = Revision(0, self._fold.initial)
         saved = await self._events.snapshot(stream) if self._every else None
+        self.are_met = self.are_met or saved is not None
         if saved is None or (until is not None and saved.revision > until):
             return initial
         loaded = self._decode(saved)
@@ -61,6 +68,10 @@ class Snapshots(Generic[S]):
             self._tell("is ahead of its stream")
             return initial
         return initial if loaded is None else loaded
+
+    def may_have(self, events: int) -> bool:
+        """Return True if a stream may have a snapshot, though none was met yet. events: those of its first page."""
+        return not self.are_met and bool(self._every) and events >= min(self._every, FIRST_PAGE)
 
     def is_due(self, revision: Revision[S]) -> bool:
         """Return True if enough events have come since the last snapshot."""

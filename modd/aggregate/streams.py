@@ -78,12 +78,15 @@ class Streams(Generic[S]):
 
         since: a revision from which to go on. until: the number of the last event to count; by default all.
         """
-        start = since
-        if start is None:
+        start = Revision(0, self._fold.initial) if since is None else since
+        if since is None and self.snapshots.are_met:
             start = await self.snapshots.load(place.name, until)
         number, state, ownership = start.number, start.state, start.ownership
         async for _, bodies in self._events.pages(place.name, number):
             if number == 0:  # and not for a stream without events: it takes one read
+                saved = await self._snapshot(place, len(bodies), until) if since is None else None
+                if saved is not None:
+                    return await self.load(place, saved, until)
                 ownership = await self._first_owner(place.name)
             page = bodies if until is None else bodies[: until - number]
             state, ownership = self._apply_page(place, number, page, state, ownership)
@@ -97,6 +100,13 @@ class Streams(Generic[S]):
     def append(self, place: InstanceStream, revision: Revision[S], items: Sequence[Item]) -> Awaitable[object]:
         """Record events behind a revision. Raises `RevisionConflict`, in a transaction perhaps at its commit."""
         return self._events.append(place.name, items, revision.number)
+
+    async def _snapshot(self, place: InstanceStream, events: int, until: int | None) -> Revision[S] | None:
+        """Return the revision in a snapshot, if there can be one. events: number of events of the first page."""
+        if not self.snapshots.may_have(events):
+            return None
+        saved = await self.snapshots.load(place.name, until)
+        return saved if saved.number else None
 
     async def _first_owner(self, stream: str) -> Ownership:
         first = await anext(self._events.read(stream))

@@ -8,11 +8,11 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from modd.checks import is_encodable
 from modd.cli.errors import UsageError
+from modd.cli.event_arguments import EventsArguments, add_events
 from modd.cli.follow_arguments import FollowArguments, add_follow
 from modd.cli.options import Parser, add_body_options, add_json, add_yes, check_limit, check_texts
-from modd.texts import encodable
+from modd.cli.run_arguments import RunArguments, add_run
 
 CommandName: TypeAlias = Literal["stats", "dead", "show", "redrive", "discard", "forget", "doctor"]
 
@@ -53,39 +53,6 @@ class Arguments(msgspec.Struct, frozen=True, kw_only=True):
         check_limit(self.limit)
 
 
-class EventsArguments(msgspec.Struct, frozen=True, kw_only=True):
-    """The parsed arguments of ``events`` for the file at ``path``.
-
-    stream: the name of a stream; "" to list the streams.
-    after: the name of a stream, or a revision of the stream, behind which the list begins.
-    limit: the most streams or events to list.
-    types: sources of message types, as ``module`` or ``module:name``.
-    aggregate: the source of an aggregate, in the same form; "" for none.
-    raw: show bodies with their sensitive values.
-    """
-
-    path: str
-    json: bool = False
-    stream: str = ""
-    after: str = ""
-    limit: int = 100
-    types: list[str] = []
-    aggregate: str = ""
-    raw: bool = False
-
-    def __post_init__(self) -> None:
-        for text in (self.stream, self.after):
-            if not is_encodable(text):
-                raise UsageError(f"{encodable(text)}: give names of streams in UTF-8")
-        if self.stream and self.after and not (self.after.isascii() and self.after.isdigit()):
-            raise UsageError(f"--after {self.after}: give the revision behind which the events begin, a whole number")
-        if not self.stream and (self.types or self.aggregate or self.raw):
-            raise UsageError("--types, --aggregate and --raw are for the events of one stream: give its name")
-        if self.raw and self.aggregate:
-            raise UsageError("--raw is not allowed with --aggregate: a state needs decoded events")
-        check_limit(self.limit)
-
-
 class CatalogArguments(msgspec.Struct, frozen=True, kw_only=True):
     """The parsed arguments of ``catalog``. source: of the parts, as ``module`` or ``module:name``."""
 
@@ -94,10 +61,10 @@ class CatalogArguments(msgspec.Struct, frozen=True, kw_only=True):
 
 
 AnyArguments: TypeAlias = Arguments | EventsArguments | FollowArguments | CatalogArguments
-"""The parsed arguments of a tool."""
+"""The parsed arguments of a tool that returns a report."""
 
 
-def parse_arguments(argv: Sequence[str] | None) -> AnyArguments:
+def parse_arguments(argv: Sequence[str] | None) -> AnyArguments | RunArguments:
     """Parse arguments, those of the process for None. Raises `UsageError`; ``--help`` ends the process."""
     parser = _parser()
     parsed, left = parser.parse_known_args(argv)
@@ -114,6 +81,8 @@ def parse_arguments(argv: Sequence[str] | None) -> AnyArguments:
         return FollowArguments(**options)
     if tool == "catalog":
         return CatalogArguments(**options)
+    if tool == "run":
+        return RunArguments(**options)
     options["command"] = options["command"] or "stats"
     return Arguments(**options)
 
@@ -130,9 +99,10 @@ def _parser() -> ArgumentParser:
     queue.add_argument("path", metavar="PATH", help="the file")
     add_json(queue)
     _add_commands(queue)
-    _add_events(tools)
+    add_events(tools)
     add_follow(tools)
     _add_catalog(tools)
+    add_run(tools)
     return parser
 
 
@@ -159,32 +129,6 @@ def _add_commands(queue: ArgumentParser) -> None:
     forget.add_argument("handler", metavar="HANDLER", help="the name of the handler")
     doctor = add("doctor", "check the health of the file; the exit code is 1 if there is a problem")
     doctor.add_argument("--full", action="store_true", default=SUPPRESS, help="check the indexes, too")
-
-
-def _add_events(tools: Any) -> None:
-    events = tools.add_parser(
-        "events",
-        help="list the streams of events in the file of a SqliteStore, or the events of one",
-        description="List the streams of events in the file of a SqliteStore, or the events of one, oldest first. It "
-        "does not disturb running processes.",
-    )
-    events.add_argument("path", metavar="PATH", help="the file")
-    events.add_argument("stream", metavar="STREAM", nargs="?", default=SUPPRESS, help="the name of a stream")
-    add_json(events)
-    events.add_argument(
-        "--after",
-        default=SUPPRESS,
-        metavar="NAME|REVISION",
-        help="begin behind the stream of this name or, with STREAM, behind the event of this number",
-    )
-    events.add_argument("--limit", type=int, default=SUPPRESS, help="the most streams or events to list (100)")
-    add_body_options(events)
-    events.add_argument(
-        "--aggregate",
-        default=SUPPRESS,
-        metavar="MODULE[:NAME]",
-        help="show the state after each event, and decode the events, with the aggregate found there",
-    )
 
 
 def _add_catalog(tools: Any) -> None:

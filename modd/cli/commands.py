@@ -8,12 +8,14 @@ from typing import Literal, TypeAlias
 import anyio
 
 from modd.catalog import Catalog
-from modd.cli.arguments import AnyArguments, Arguments, CatalogArguments, EventsArguments
+from modd.cli.arguments import AnyArguments, Arguments, CatalogArguments
 from modd.cli.content import MASK_TEXT, Viewer, choose_viewer
 from modd.cli.dead_letters import complete_ids, find_item, list_dead_letters, process_in_batches
 from modd.cli.doctor import Doctor
+from modd.cli.event_arguments import EventsArguments
 from modd.cli.event_content import EventViewer
-from modd.cli.event_reports import EventList, StreamList
+from modd.cli.event_reports import EventList, FoundEvents, StreamList
+from modd.cli.event_search import find_correlated, find_position
 from modd.cli.follow_arguments import FollowArguments
 from modd.cli.follow_commands import run_follow
 from modd.cli.follow_reports import FollowReport
@@ -35,6 +37,7 @@ Report: TypeAlias = (
     | StoreHealth
     | StreamList
     | EventList
+    | FoundEvents
     | FollowReport
     | Catalog
 )
@@ -52,7 +55,7 @@ OWN_HEADERS = "modd-"
 def run_command(arguments: AnyArguments, confirm: Confirm, progress: Progress = no_progress) -> Report:
     """Run a command.
 
-    Raises `UsageError`, `NoSuchItem`, `NoSuchStream`, `AmbiguousId`, `NoSuchHandler`, `NotConfirmed`,
+    Raises `UsageError`, `NoSuchItem`, `NoSuchStream`, `NoSuchEvent`, `AmbiguousId`, `NoSuchHandler`, `NotConfirmed`,
     `modd.ports.StoreError`, and those of `run_follow`.
     """
     if isinstance(arguments, CatalogArguments):
@@ -60,13 +63,31 @@ def run_command(arguments: AnyArguments, confirm: Confirm, progress: Progress = 
     if isinstance(arguments, FollowArguments):
         return run_follow(arguments, confirm, progress)
     if isinstance(arguments, EventsArguments):
-        return _list_events(arguments) if arguments.stream else _list_streams(arguments)
+        return _look_at_events(arguments)
     if arguments.command == "redrive" or arguments.command == "discard":
         return _process(arguments, arguments.command, confirm, progress)
     if arguments.command == "forget":
         return forget(arguments.path, arguments.handler)
     viewer = choose_viewer(load_codecs(arguments.types), arguments.raw)
     return inspect_file(arguments.path, partial(_report, arguments, viewer))
+
+
+def _look_at_events(arguments: EventsArguments) -> StreamList | EventList | FoundEvents:
+    if arguments.is_search:
+        return _find_events(arguments)
+    return _list_events(arguments) if arguments.stream else _list_streams(arguments)
+
+
+def _find_events(arguments: EventsArguments) -> FoundEvents:
+    viewer = EventViewer(load_codecs(arguments.types), is_raw=arguments.raw)
+    id, after, limit = arguments.correlation, int(arguments.after or 0), arguments.limit
+
+    def look(inspector: Inspector) -> FoundEvents:
+        if id is None:
+            return find_position(inspector, arguments.position or 0, viewer)
+        return find_correlated(inspector, id, after, limit, viewer)
+
+    return inspect_file(arguments.path, look)
 
 
 def _list_streams(arguments: EventsArguments) -> StreamList:

@@ -75,6 +75,17 @@ class NoSuchStream(ModdError, LookupError):
         super().__init__(f"no stream {stream!r} in {path}{names}; list streams with `events {path} --after NAME`")
 
 
+class NoSuchEvent(ModdError, LookupError):
+    """The file has no event at this position.
+
+    ``position`` is the position, ``last`` that of the last event.
+    """
+
+    def __init__(self, position: int, path: str, last: int) -> None:
+        self.position, self.last = position, last
+        super().__init__(f"no event {position} in {path}; the last one is {last}")
+
+
 class AmbiguousId(ModdError, LookupError):
     """Several dead letters have an id with the given beginning, or several items a message; nothing was done.
 

@@ -1,4 +1,4 @@
-"""The results of ``events``: the streams of a file, and the events of a stream."""
+"""The results of ``events``: the streams of a file, the events of a stream, and those that a search has found."""
 
 from __future__ import annotations
 
@@ -67,4 +67,23 @@ class EventList(msgspec.Struct, frozen=True):
     aggregate: str | None
     total: int
     events: list[EventDetails]
+    after: int | None
+
+
+class FoundEvent(msgspec.Struct, frozen=True):
+    """An event that a search has found, with the name of its stream."""
+
+    stream: str
+    event: EventDetails
+
+
+class FoundEvents(msgspec.Struct, frozen=True):
+    """Events of all streams that a search has found, in the order of their positions.
+
+    correlation: the correlation id of all of them; None for the event at a position.
+    after: the position after which the search goes on; None at its end.
+    """
+
+    correlation: str | None
+    events: list[FoundEvent]
     after: int | None

@@ -28,6 +28,16 @@ def advise_on_parts(
         yield from _advise_on_projection(path, projection)
 
 
+def advise_on_unopened(path: str, names: Iterable[str]) -> Iterator[str]:
+    """Yield a line for each part that a process could not open."""
+    lists = command_line("follow", path)
+    for name in names:
+        yield (
+            f"{name} cannot be opened: {lists} tells why; mend what the error tells, and start its processes with it: "
+            "the reason goes when one of them has opened it"
+        )
+
+
 def advise_on_commands(path: str, queues: Iterable[QueueCounts]) -> Iterator[str]:
     """Yield a line for each queue of commands that has dead letters."""
     for queue in queues:

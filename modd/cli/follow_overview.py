@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from modd.cli.file_storage import result_of
-from modd.cli.follow_advice import advise_on_commands, advise_on_parts
-from modd.cli.follow_reports import FlowStatus, FollowOverview, ProjectionStatus
+from modd.cli.follow_advice import advise_on_commands, advise_on_parts, advise_on_unopened
+from modd.cli.follow_reports import FlowStatus, FollowOverview, ProjectionStatus, UnopenedPart
 from modd.cli.inspection import Inspector
 from modd.cli.parts import Parts
 from modd.cli.reasons import Reasons
@@ -30,25 +30,28 @@ COMMANDS = " commands"
 def list_parts(inspector: Inspector, reasons: Reasons) -> FollowOverview:
     """List the flows and projections of a file, with advice. reasons: masks the reasons of failures."""
 
-    async def look(parts: Parts) -> tuple[list[FlowStatus], list[ProjectionStatus], int]:
-        return await parts.flows(MOST_STUCK), await parts.projections(), await parts.last()
+    async def look(parts: Parts) -> tuple[list[FlowStatus], list[ProjectionStatus], list[UnopenedPart], int]:
+        return await parts.flows(MOST_STUCK), await parts.projections(), await parts.unopened(), await parts.last()
 
-    flows, projections, events = look_at_parts(inspector, look, reasons)
+    flows, projections, unopened, events = look_at_parts(inspector, look, reasons)
     commands = [inspector.counts(name) for name in inspector.queues() if name.endswith(COMMANDS)]
     advice = [
+        *advise_on_unopened(inspector.path, (each.name for each in unopened)),
         *advise_on_parts(inspector.path, flows, projections, inspector.clock()),
         *advise_on_commands(inspector.path, commands),
     ]
-    return FollowOverview(inspector.path, events, flows, projections, commands, advice)
+    return FollowOverview(inspector.path, events, flows, projections, commands, advice, unopened)
 
 
 def advise_on_file(inspector: Inspector) -> Iterator[str]:
     """Yield the advice about the flows and projections of a file."""
 
-    async def look(parts: Parts) -> tuple[list[FlowStatus], list[ProjectionStatus]]:
-        return await parts.flows(0), await parts.projections()
+    async def look(parts: Parts) -> tuple[list[FlowStatus], list[ProjectionStatus], list[UnopenedPart]]:
+        return await parts.flows(0), await parts.projections(), await parts.unopened()
 
-    yield from advise_on_parts(inspector.path, *look_at_parts(inspector, look), inspector.clock())
+    flows, projections, unopened = look_at_parts(inspector, look)
+    yield from advise_on_unopened(inspector.path, (each.name for each in unopened))
+    yield from advise_on_parts(inspector.path, flows, projections, inspector.clock())
 
 
 def look_at_parts(

@@ -12,8 +12,10 @@ from modd.cli.follow_reports import (
     RebuildResult,
     ResumeResult,
     SkipResult,
+    Standstill,
     StuckList,
     TrackStatus,
+    UnopenedPart,
 )
 from modd.cli.formats import format_line, format_span, format_time
 from modd.cli.layout import Block, Pairs, Rows
@@ -29,12 +31,15 @@ def overview_blocks(report: FollowOverview) -> Iterable[Block]:
     yield from _tables(report)
     for name, track in _tracks(report):
         yield from _standstill_blocks(name, track)
+    for part in report.unopened:
+        values = {"not opened": part.name, "reason": part.reason, "attempts": _attempts(part)}
+        yield from (Pairs(values, whole=("not opened",)), "")
     for flow in report.flows:
         yield from _stuck_rows(flow)
     if report.commands:
         rows = [(each.name, each.ready, each.delayed, each.leased, each.dead) for each in report.commands]
         yield from (Rows(("commands", "ready", "delayed", "leased", "dead"), rows, numbers=range(1, 5)), "")
-    if not (report.flows or report.projections):
+    if not (report.flows or report.projections or report.unopened):
         yield "no flows and no projections: a follower adds them when it runs for the first time"
     yield f"{amount(report.events, 'event')} in the log"
     yield from advice_blocks(report.advice)
@@ -127,10 +132,14 @@ def _standstill_blocks(name: str, track: TrackStatus) -> Iterator[Block]:
             "stands": name,
             "before event": f"{each.position}, {each.event or 'of no known type'}",
             "reason": each.reason,
-            "attempts": f"{each.attempts}, the next one at {_second(each.retry_at)}",
+            "attempts": _attempts(each),
         }
         yield Pairs(values, whole=("stands",))
         yield ""
+
+
+def _attempts(each: Standstill | UnopenedPart) -> str:
+    return f"{each.attempts}, the next one at {_second(each.retry_at)}"
 
 
 def _stuck_rows(flow: FlowStatus) -> Iterator[Block]:

@@ -90,11 +90,25 @@ class ProjectionStatus(msgspec.Struct, frozen=True, tag_field="kind", tag="proje
     dropping: list[int]
 
 
+class UnopenedPart(msgspec.Struct, frozen=True):
+    """A flow or a projection that a process could not open, and no process has opened since.
+
+    name: its name. reason: type and text of the last error.
+    attempts: number of failed attempts. retry_at: the time of the next one, in seconds since 1970.
+    """
+
+    name: str
+    reason: str
+    attempts: int
+    retry_at: float
+
+
 class FollowOverview(msgspec.Struct, frozen=True):
     """The flows and projections of a file.
 
     events: the position of the last event. commands: the queues of the commands that flows have sent.
     advice: all that needs action or is worth a look, with what to do.
+    unopened: those that a process could not open, such as a projection whose tables cannot be made.
     """
 
     path: str
@@ -103,6 +117,7 @@ class FollowOverview(msgspec.Struct, frozen=True):
     projections: list[ProjectionStatus]
     commands: list[QueueCounts]
     advice: list[str]
+    unopened: list[UnopenedPart]
 
 
 class StuckList(msgspec.Struct, frozen=True):

@@ -14,12 +14,14 @@ from modd.cli.follow_reports import (
     ProjectionStatus,
     Standstill,
     TrackStatus,
+    UnopenedPart,
 )
 from modd.cli.inspection import Inspector
 from modd.cli.reasons import Reasons
 from modd.follower import Stuck
 from modd.follower.cursor import CursorFailure, Cursors, TrackCursor
 from modd.follower.instances import FlowDocuments
+from modd.follower.opening_notes import OpeningNotes
 from modd.projection.builds import REGISTRY, Build, Registration, cursor_key
 from modd.projection.builds import decode as decode_registration
 
@@ -58,6 +60,14 @@ class Parts:
         return [
             await self._projection(name, registration, cursors)
             for name, registration in (await self._registrations()).items()
+        ]
+
+    async def unopened(self) -> list[UnopenedPart]:
+        """Return the parts that a process could not open."""
+        failures = {} if self._is_empty else await OpeningNotes(self._any_storage).all()
+        return [
+            UnopenedPart(name, self._reasons.mask(each.reason, None), each.attempts, each.retry_at)
+            for name, each in failures.items()
         ]
 
     async def check(self, name: str, *, flow: bool = False) -> None:

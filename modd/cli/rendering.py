@@ -12,7 +12,7 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from modd.cli.event_reports import EventDetails, EventList, StreamList
+from modd.cli.event_reports import EventDetails, EventList, FoundEvents, StreamList
 from modd.cli.follow_rendering import (
     advice_blocks,
     overview_blocks,
@@ -112,6 +112,18 @@ def _events(report: EventList) -> Iterable[Block]:
         yield Pairs(values, whole=("id", "causation", "correlation"))
         yield ""
     yield f"{len(report.events)} of {amount(report.total, 'event')} of {report.stream}"
+    if report.after is not None:
+        yield f"--after {report.after} goes on, --limit lists more"
+
+
+@_blocks.register
+def _found_events(report: FoundEvents) -> Iterable[Block]:
+    for each in report.events:
+        values = {"stream": each.stream, **dict(_event_values(each.event, has_state=False))}
+        yield Pairs(values, whole=("stream", "id", "causation", "correlation"))
+        yield ""
+    if report.correlation is not None:
+        yield f"{amount(len(report.events), 'event')} with the correlation {report.correlation}"
     if report.after is not None:
         yield f"--after {report.after} goes on, --limit lists more"
 

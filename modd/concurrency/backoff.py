@@ -8,6 +8,8 @@ from math import inf
 from random import random as random_number
 from typing import Any, Literal, TypeAlias
 
+from anyio import current_time
+
 from modd.checks import is_number
 from modd.errors import InvalidOption
 
@@ -81,16 +83,17 @@ def spread(delay: float, jitter: float, random: Callable[[], float] = random_num
 class DoublingPause:
     """A pause between retries, in seconds, that doubles with every failure in a row up to a longest pause.
 
-    Call `next` after a failure and sleep for the returned seconds; call `reset` after a success.
+    Call `next` after a failure and sleep for the returned seconds, or call `begin` and ask `left` for the seconds until
+    its end; call `reset` after a success.
 
     shortest: seconds of the first pause. longest: upper limit in seconds.
     """
 
-    __slots__ = ("_longest", "_next", "_shortest")
+    __slots__ = ("_end", "_longest", "_next", "_shortest")
 
     def __init__(self, shortest: float = 0.1, longest: float = 5.0) -> None:
         self._shortest, self._longest = shortest, max(shortest, longest)
-        self._next = shortest
+        self._next, self._end = shortest, 0.0
 
     def next(self) -> float:
         """Return the seconds to pause now, and double the pause after it."""
@@ -98,9 +101,19 @@ class DoublingPause:
         self._next = min(2 * pause, self._longest)
         return pause
 
+    def begin(self) -> float:
+        """Begin a pause by the clock of the loop, and return its seconds, as `next` does."""
+        seconds = self.next()
+        self._end = current_time() + seconds
+        return seconds
+
+    def left(self) -> float:
+        """Return the seconds until the end of the pause that has begun; 0 if there is none."""
+        return max(0.0, self._end - current_time())
+
     def reset(self) -> None:
-        """Start again with the shortest pause."""
-        self._next = self._shortest
+        """End the pause, and start again with the shortest one."""
+        self._next, self._end = self._shortest, 0.0
 
 
 def _plain_delays(backoff: str, multiplier: float) -> Iterator[float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from typing import Any, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from modd.concurrency.lifespan import Lifespan
 from modd.core.causation import Caused, Origin
@@ -64,6 +64,9 @@ class Carrier(Protocol[R_co]):
 
 class Answerer(Part):
     """A part that has results for intents: a typed bus."""
+
+    stores_by_name: ClassVar[bool] = False
+    """True for a part that stores under its name, so that a bus has one of this name."""
 
     name: str
     lifespan: Lifespan

@@ -27,6 +27,8 @@ def add(bus: Any, component: Component) -> None:
     is_part = isinstance(component, Part)
     if is_part and is_among(bus, inside(component)):
         raise BusInsideItself([bus.name, *_path_to(bus, component)])
+    if is_part:
+        _check_stored_names(bus, component)
     accepts = accepts_of(component)
     for kind in accepts.types:
         bus.routing.know(kind)
@@ -35,6 +37,33 @@ def add(bus: Any, component: Component) -> None:
         renew_inside(component)
     bus.renew()
     tell(bus.watchers, lambda watcher: watcher.added(component, bus))
+
+
+def _check_stored_names(bus: Any, component: Component) -> None:
+    """Raise `InvalidOption` for a part beside another of its name, if both store under their names."""
+    new = [*_storing(component)]
+    if not new:
+        return
+    others = {each.name: each for root in _outermost(bus) for each in _storing(root)}
+    for part in new:
+        if others.setdefault(part.name, part) is not part:
+            cure = (
+                f"{bus.name} has another part that stores under the name {part.name!r}; give each a name of its own, "
+                "or put in one of them: a copy with another store takes the place of its original"
+            )
+            raise InvalidOption("components", part, cure)
+
+
+def _storing(component: Component) -> Iterator[Answerer]:
+    return (part for part in inside(component) if isinstance(part, Answerer) and part.stores_by_name)
+
+
+def _outermost(part: Part) -> Iterator[Part]:
+    """Yield the parts around a part that have nothing around, or the part itself."""
+    if not part.around:
+        yield part
+    for each in part.around:
+        yield from _outermost(each)
 
 
 def add_returned(bus: Any, giver: Component, component: Any, *, first: bool) -> None:

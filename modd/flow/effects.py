@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, Never, TypeAlias, TypeVar
 
 import msgspec
 
@@ -87,25 +87,32 @@ def end(*effects: Effect) -> End:
 
 def timeout(
     name: str,
-    *,
+    *times: Never,
     seconds: float | None = None,
     minutes: float | None = None,
     hours: float | None = None,
     days: float | None = None,
+    **others: Never,
 ) -> SetTimeout:
     """Set a timeout of the instance, in place of an earlier one of this name: ``timeout("payment", minutes=30)``.
 
     name: a name that has a function in ``timeouts`` of the flow. seconds, minutes, hours, days: the time until it is
     due; give at least one, their sum counts.
+    times, others: not allowed, because a time needs one of these units.
 
     Raises:
-        InvalidOption: a time is missing, negative or no number, or the name is no text.
+        InvalidOption: a time is missing, negative, no number or without a unit, or the name is no text.
     """
+    name = _checked_timeout(name)
+    wrong: list[Any] = [*times, *others.values()]
+    if wrong:
+        cure = f"name a unit ({', '.join(UNITS)}), such as timeout({name!r}, minutes=30)"
+        raise InvalidOption("timeout", wrong[0], cure)
     given = {"seconds": seconds, "minutes": minutes, "hours": hours, "days": days}
-    times = {unit: checked_delay(unit, time) for unit, time in given.items() if time is not None}
-    if not times:
+    spans = {unit: checked_delay(unit, time) for unit, time in given.items() if time is not None}
+    if not spans:
         raise InvalidOption("timeout", name, 'give a time, such as timeout("payment", minutes=30)')
-    return SetTimeout(_checked_timeout(name), sum(time * UNITS[unit] for unit, time in times.items()))
+    return SetTimeout(name, sum(time * UNITS[unit] for unit, time in spans.items()))
 
 
 def cancel_timeout(name: str) -> CancelTimeout:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, Literal, TypeVar, overload
 
 from modd.aggregate import Rejected
 from modd.aggregate.event_codec import checked_codec
@@ -51,6 +51,10 @@ class Flow(Generic[S]):
     upcasters: functions by version, from each older version of the state to the next, as JSON has it; ``{}`` if no
         older state is left.
     codec: a `Codec` of the events, with upcasters for older versions; by default one without.
+    since: the place in the log where a flow begins that a store does not know: "start" (default) for the first event,
+        "now" for the events that are recorded after a follower has opened it for the first time, or the position of an
+        event, for those behind it; one that the log does not have yet is its end. It changes nothing for a flow that
+        the store knows.
 
     Raises:
         InvalidOption: an option has a value that cannot work.
@@ -70,6 +74,7 @@ class Flow(Generic[S]):
         version: int = ...,
         upcasters: Mapping[int, Upcaster] | None = ...,
         codec: Codec | None = ...,
+        since: Literal["start", "now"] | int = ...,
     ) -> None: ...
     @overload
     def __init__(
@@ -84,6 +89,7 @@ class Flow(Generic[S]):
         version: int = ...,
         upcasters: Mapping[int, Upcaster] | None = ...,
         codec: Codec | None = ...,
+        since: Literal["start", "now"] | int = ...,
     ) -> None: ...
     def __init__(
         self,
@@ -97,6 +103,7 @@ class Flow(Generic[S]):
         version: int = 1,
         upcasters: Mapping[int, Upcaster] | None = None,
         codec: Codec | None = None,
+        since: Literal["start", "now"] | int = "start",
     ) -> None:
         self.name = checked_stored_name(name)
         self.state: S = _initial_state(state)
@@ -119,6 +126,8 @@ class Flow(Generic[S]):
         needed = events if codec is None else [kind for kind in events if kind is not Rejected]  # see `decode`
         self.codec = checked_codec(codec, needed)
         """The codec of the events."""
+        self.since: Literal["start", "now"] | int = _checked_since(since)
+        """The place in the log where it begins."""
         self._check = StepCheck(name, self.kind, self.timeouts.keys())
 
     def __repr__(self) -> str:
@@ -146,7 +155,11 @@ class Flow(Generic[S]):
         kind = type(event)
         if in_flow is not None and (kind in self.reacts or kind not in self.begins):
             return in_flow
-        id = None if kind is Rejected else self._identity_of(event)
+        try:
+            id = None if kind is Rejected else self._identity_of(event)
+        except Exception as error:
+            self._note(error, name_of(self.identity), event)
+            raise
         return None if id is None else checked_identity(id, wire_name(kind))
 
     def decide(self, state: S | None, event: Message | Timeout) -> FlowStep[S] | None:
@@ -181,6 +194,14 @@ class Flow(Generic[S]):
         note = f"raised by {function} of the flow {self.name} when given {name}"
         if note not in getattr(error, "__notes__", ()):  # one error may be raised again and again
             error.add_note(note)
+
+
+def _checked_since(since: Any) -> Literal["start", "now"] | int:
+    if since in ("start", "now"):
+        return since  # type: ignore[no-any-return]
+    if isinstance(since, int) and not isinstance(since, bool) and since >= 0:
+        return since
+    raise InvalidOption("since", since, "give 'start', 'now', or the position of the event behind which it begins")
 
 
 def _initial_state(state: Any) -> Any:

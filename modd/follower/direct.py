@@ -14,7 +14,9 @@ from typing import Any
 import anyio
 
 from modd.aggregate import CommandRejected
+from modd.concurrency.backoff import DoublingPause
 from modd.concurrency.cancellation import error_of
+from modd.concurrency.loops import steady_time
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.event_items import EventItems
 from modd.cqrs.result import events_for_outbox
@@ -27,7 +29,12 @@ from modd.worker.errors import StampedFailure
 from modd.worker.pool import run_in_context_copy
 
 LONGEST = 0.02
-"""Seconds that a handler may take: commands of its type go into the queue from then on, so that the log goes on."""
+"""Seconds that a handler may take: commands of its type go into the queue for a time, so that the log goes on."""
+
+
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+"""Seconds of that time: at first, and at most, as each is twice as long as the one before. It ends, because a machine
+that was busy once makes no slow handler."""
 
 
 class DirectCommands:
@@ -39,20 +46,22 @@ class DirectCommands:
     def __init__(self, buses: ServedBuses, outbox: FlowOutbox, log: Logger) -> None:
         self._buses, self._codec, self._outbox, self._log = buses, buses.codec, outbox, log
         self._events = EventItems()
-        self._queued: set[type] = set()
-        """The types of command that have taken long, or failed."""
+        self._pauses: dict[type, DoublingPause] = {}
+        self._queued: dict[type, float] = {}
+        """The times until which commands of a type go into the queue, because one has taken long, or failed."""
 
     async def handle(self, item: Item, transaction: Transaction) -> bool:
         """Handle a command if that is likely to be quick; False if it has to go into the queue."""
         envelope = _without_own_id(self._codec.decode(item.body))
         kind = type(envelope.message)
-        if kind in self._queued or not self._buses.bus.is_open:
+        if steady_time() < self._queued.get(kind, 0) or not self._buses.bus.is_open:
             return False
         begun = anyio.current_time()
         error = await error_of(self._handle_undone, envelope, item.key, transaction)
         has_failed = error is not None and not isinstance(error, CommandRejected)  # which is an answer
         if has_failed or anyio.current_time() - begun > LONGEST:
-            self._queued.add(kind)
+            pause = self._pauses.setdefault(kind, DoublingPause(FIRST_PAUSE, LONGEST_PAUSE))
+            self._queued[kind] = steady_time() + pause.next()
         if error is not None:
             self._log.debug("%s goes into the queue: %r", item.id, error)
         return error is None

@@ -57,7 +57,7 @@ class Engine:
         self._wakeup = Wakeup()
         self.runs: dict[str, TrackRun] = {}
         """The tracks by their keys, as far as they are open."""
-        self.parts = {source.name: PartOpening(source, log) for source in sources}
+        self.parts = {source.name: PartOpening(source, store, log) for source in sources}
         """The parts by their names."""
         self._look_at = 0.0
         self._has_moved = False
@@ -98,7 +98,8 @@ class Engine:
         await self._each(self._unpaused(loaded=False), self._load)
         for position, runs in sorted(self._ready().items()):
             await self._advance(position, runs)
-        return self._has_moved or any(part.is_due for part in self.parts.values())
+        is_behind = self._has_moved or bool(self._unpaused(loaded=False))  # such as after a conflict
+        return is_behind or any(part.is_due for part in self.parts.values())
 
     @property
     def is_paused(self) -> bool:
@@ -167,7 +168,7 @@ class Engine:
     async def _advance(self, position: int, runs: Sequence[TrackRun]) -> None:
         """Move the tracks at one position by a page."""
         page = await self._reader.page(position)
-        self._has_moved = self._has_moved or bool(page.events)
+        self._has_moved = self._has_moved or not page.is_last  # behind the last page, `wait` looks for more
         await self._each(runs, partial(self._move, page))
 
     async def _move(self, page: LogPage, run: TrackRun) -> None:
@@ -175,6 +176,7 @@ class Engine:
         if page.events:
             run.has_arrived = False
             await run.advance(page.events, page.end)
+            self._has_moved = self._has_moved or run.has_appended
         if not page.is_last or run.failure is not None:
             return
         self._has_moved = await run.do_due() or self._has_moved

@@ -36,6 +36,8 @@ class FlowBatch:
         self._documents, self._queue, self._on_done = documents, queue, on_done
         self._changed = [work for work in works if work.has_changed]
         self._failed, self._stale, self._direct = failed, stale, direct
+        self.has_appended = False
+        """True if `write` has handled a command, whose events are in the log."""
 
     @property
     def failed(self) -> EventFailure | None:
@@ -65,7 +67,8 @@ class FlowBatch:
         if self._direct is None or len(items) > 1 or transaction is None:
             return False
         [work] = [work for work in self._changed if work.items]
-        return not work.has_queued and await self._direct.handle(items[0], transaction)
+        self.has_appended = not work.has_queued and await self._direct.handle(items[0], transaction)
+        return self.has_appended
 
     def done(self) -> None:
         """Note that all is written."""

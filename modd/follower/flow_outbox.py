@@ -31,6 +31,9 @@ class FlowOutbox:
     store: the store. Its transaction has the event and the acknowledgement of the command.
     """
 
+    needs_relay = False
+    """False, so that its worker asks for no relay: the follower reads the log, where the events of aggregates are."""
+
     def __init__(self, store: Storage) -> None:
         self._storage = store
         self.store = getattr(store.outbox, "store", store)

@@ -71,8 +71,13 @@ class FlowTrack:
         return self.key
 
     async def open(self) -> Sequence[FlowTrack]:
-        """Return the track, with a cursor."""
-        await Cursors(self._store).create(self.key)
+        """Return the track, with a cursor that begins where the flow says."""
+        since, cursors = self._flow.since, Cursors(self._store)
+        if since == "start":
+            await cursors.create(self.key)
+        elif await cursors.load(self.key) is None:
+            last = await self._store.events.last()
+            await cursors.create(self.key, last if since == "now" else min(since, last))
         return [self]
 
     async def prepare(self, events: Sequence[LoggedEvent]) -> FlowBatch:

@@ -31,6 +31,8 @@ class ProjectionBatch:
     changes: the writes. undecodable: the event behind them that cannot be decoded, or None. memory: that of the track.
     """
 
+    has_appended = False  # a projection only reads the log
+
     def __init__(self, changes: Changes, undecodable: EventFailure | None, memory: Memory) -> None:
         self._changes, self._undecodable, self._memory = changes, undecodable, memory
 

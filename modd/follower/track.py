@@ -49,6 +49,11 @@ class TrackBatch(Protocol):
         """True if there is nothing to write, so that the position may move in memory alone."""
         ...
 
+    @property
+    def has_appended(self) -> bool:
+        """True if `write` has appended events to the log, so that there are more for the track."""
+        ...
+
     async def write(self) -> None:
         """Write in the open transaction, behind the swap of the cursor; its errors end the transaction."""
         ...

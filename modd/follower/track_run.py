@@ -6,8 +6,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from logging import DEBUG, Logger
 from typing import Any
 
-import anyio
-
 from modd.concurrency.backoff import DoublingPause
 from modd.concurrency.cancellation import error_of
 from modd.core import log_error
@@ -46,8 +44,9 @@ class TrackRun:
         """That of the last event that is done; the stored one may be an earlier one, if nothing had to be written."""
         self.has_arrived = False
         """True if the track was at the end of the log, and `Track.at_end` has been called since."""
+        self.has_appended = False
+        """True if the last commit has appended events to the log."""
         self._pause = DoublingPause()
-        self._paused_until = 0.0
         self._is_new = True
         """True before the first events: the process may have mended what has failed."""
 
@@ -68,10 +67,10 @@ class TrackRun:
 
     def seconds_to_retry(self) -> float:
         """Return the seconds until the track may be moved again after a failure; 0 if it may be moved now."""
-        seconds = self._paused_until - anyio.current_time()
+        seconds = self._pause.left()
         if self.failure is not None and not self._is_new:
             seconds = max(seconds, self.failure.retry_at - self._store.clock())
-        return max(0.0, seconds)
+        return seconds
 
     def forget(self) -> None:
         """Drop all that is kept in memory, because another process may have written, or a commit has failed."""
@@ -95,15 +94,14 @@ class TrackRun:
         if isinstance(error, Conflict):
             self._log.log(DEBUG, "%s goes on from where another process has left it: %s", self.track.key, error)
             return
-        seconds = self._pause.next()
-        self._paused_until = anyio.current_time() + seconds
+        seconds = self._pause.begin()
         log_error(
             self._log, "%s does not get on; next try in %g s", *(self.track.key, seconds), error=error, message=None
         )
 
     async def advance(self, events: Sequence[LoggedEvent], end: int) -> None:
         """Do events, up to a position behind which the track goes on."""
-        self._is_new = False
+        self._is_new = self.has_appended = False
         types = self.track.types
         wanted = events if types is None else [each for each in events if each.type in types]
         if wanted:
@@ -193,4 +191,5 @@ class TrackRun:
                 await batch.write()
         self._stored, self.position = stored, cursor.position
         if batch is not None:
+            self.has_appended = batch.has_appended
             batch.done()

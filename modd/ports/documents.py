@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Protocol, TypeVar
 
 S = TypeVar("S")
@@ -29,6 +29,10 @@ class Documents(Protocol):
 
     async def put(self, key: str, body: bytes) -> None:
         """Store a body in place of the earlier one."""
+        ...
+
+    async def put_many(self, bodies: Mapping[str, bytes | None]) -> None:
+        """Store bodies by key in place of the earlier ones, and remove those that are None, all or none."""
         ...
 
     async def delete(self, key: str) -> None:

@@ -50,7 +50,7 @@ class Item(msgspec.Struct, frozen=True):
     key: items with the same key are claimed one at a time, in the order in which they were put. None, the default: no
         such order.
     delay: seconds until the item may be claimed, 0 by default.
-    id: a text; None, the default, lets the queue choose one.
+    id: a text; None, the default, lets the queue choose one that no item had before.
     unique: decides if the queue drops the item because it has one with this id. "until-done", the default: it drops the
         item until the other one is acknowledged or removed. "until-started": it drops the item only if the other one
         was never claimed, released claims aside.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from modd.checks import checked_text
@@ -58,6 +59,19 @@ def checked_body(option: str, body: Any) -> bytes:
     if not isinstance(body, bytes):
         raise InvalidOption(option, type(body), "give bytes; encode the content")
     return body
+
+
+def checked_bodies(bodies: Any, check: Callable[[str, Any], bytes] = checked_body) -> dict[str, bytes | None]:
+    """Return a copy of bodies by key, None for one to remove. Raises `InvalidOption`.
+
+    check: returns a body that a store can have.
+    """
+    if not isinstance(bodies, Mapping):
+        raise InvalidOption("bodies", type(bodies), "give a dict of a body, or None, for each key")
+    for body in bodies.values():
+        if body is not None:
+            check("bodies", body)
+    return {checked_document_key(key): body for key, body in bodies.items()}
 
 
 def checked_revision(option: str, revision: Any) -> int:

@@ -19,9 +19,12 @@ class Notifier:
 
     def __init__(self) -> None:
         self._events: set[LoopEvent] = set()
+        self.count = 0
+        """Number of calls of `notify`."""
 
     def notify(self) -> None:
         """Wake every task that waits now, in any loop and thread."""
+        self.count += 1
         if self._events:
             for event in self._events.copy():
                 event.set()

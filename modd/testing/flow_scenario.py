@@ -10,10 +10,10 @@ import msgspec
 
 from modd.core import Message
 from modd.cqrs.intents import Command
-from modd.errors import InvalidOption
 from modd.flow import Flow, Timeout
 from modd.service import pure
 from modd.testing.aggregate_scenario import ALIKE, differing_lines
+from modd.testing.flow_events import Happening, PlacedEvent, place_event
 
 S = TypeVar("S")
 
@@ -23,7 +23,7 @@ class FlowSituation(msgspec.Struct, Generic[S], frozen=True):
 
     state: its state; None before it begins and after its end. timeouts: those that are set, with their seconds.
     has_ended: True after its end. commands: those of the last event. passed_over: the reason for which the last event
-    was passed over; empty if it was not.
+    was passed over; empty if it was not. id: its identity; empty before it begins.
     """
 
     state: S | None = None
@@ -31,10 +31,12 @@ class FlowSituation(msgspec.Struct, Generic[S], frozen=True):
     has_ended: bool = False
     commands: tuple[Command[Any], ...] = ()
     passed_over: str = ""
+    id: str = ""
 
-    def after(self, flow: Flow[S], event: Message | Timeout) -> FlowSituation[S]:
+    def after(self, flow: Flow[S], placed: PlacedEvent) -> FlowSituation[S]:
         """Return the instance after an event, or after a timeout that is due. Raises as `modd.flow.Flow` does."""
-        reason = self._find_reason(flow, event)
+        event, id = placed.content, self.id or placed.id or ""
+        reason = self._find_reason(flow, event) or placed.find_misplacement(self.id)
         if reason:
             return msgspec.structs.replace(self, commands=(), passed_over=reason)
         before = self.timeouts
@@ -47,11 +49,11 @@ class FlowSituation(msgspec.Struct, Generic[S], frozen=True):
             cure = "return a new one, such as msgspec.structs.replace(state, ...)"
             raise AssertionError(f"the state was changed in place by the function for {event!r}; {cure}")
         if step is None:
-            return FlowSituation(self.state, before)
+            return FlowSituation(self.state, before, id=self.id)
         if step.state is None:
-            return FlowSituation(has_ended=True, commands=step.commands)
+            return FlowSituation(has_ended=True, commands=step.commands, id=id)
         flow.states.encode(step.state)  # one that would not come back is an error here, too
-        return FlowSituation(step.state, step.due_times(before, 0), commands=step.commands)
+        return FlowSituation(step.state, step.due_times(before, 0), commands=step.commands, id=id)
 
     def _find_reason(self, flow: Flow[S], event: Message | Timeout) -> str:
         """Return the reason for which an event is passed over; empty if it is not."""
@@ -70,20 +72,26 @@ class FlowSituation(msgspec.Struct, Generic[S], frozen=True):
 class GivenFlow(Generic[S]):
     """A flow and the events of the past of an instance; its functions run under the guard of `modd.service.pure`.
 
+    The function ``identity`` of the flow is asked about each event. The instance is that of the event that begins it;
+    an event of another one is passed over. An event without an identity counts as caused by a command of the instance,
+    unless it comes with its stamps: ``Envelope(event)``, or ``Envelope(event, InFlow("fulfilment", "7"))``.
+
     flow: the flow. past: its events and timeouts, in order.
     """
 
-    def __init__(self, flow: Flow[S], past: Sequence[Message | Timeout]) -> None:
+    def __init__(self, flow: Flow[S], past: Sequence[Happening]) -> None:
         self._flow, self._instance = _guarded(flow), FlowSituation[S]()
         for event in past:
-            self._instance = self._instance.after(self._flow, _checked_event(event))
+            self._instance = self._instance.after(self._flow, place_event(self._flow, event))
 
-    def when(self, event: Message | Timeout) -> WhenFlow[S]:
+    def when(self, event: Happening) -> WhenFlow[S]:
         """Set the event for the instance, or the timeout that is due: ``when(Timeout("payment"))``.
 
-        Raises `InvalidOption` for anything else, `modd.service.ImpureCall`, and the errors of the function for it.
+        Raises `InvalidOption` for anything else, `modd.service.ImpureCall`, and the errors of the function for it and
+        of ``identity``.
         """
-        return WhenFlow(_checked_event(event), self._instance, self._instance.after(self._flow, _checked_event(event)))
+        placed = place_event(self._flow, event)
+        return WhenFlow(placed.content, self._instance, self._instance.after(self._flow, placed))
 
 
 class WhenFlow(Generic[S]):
@@ -160,9 +168,3 @@ def _guarded(flow: Flow[S]) -> Flow[S]:
     guarded.reacts = {kind: pure(function) for kind, function in flow.reacts.items()}
     guarded.timeouts = {name: pure(function) for name, function in flow.timeouts.items()}
     return guarded
-
-
-def _checked_event(event: Any) -> Message | Timeout:
-    if not isinstance(event, (Message, Timeout)):
-        raise InvalidOption("event", event, 'give an event, or a timeout: when(Timeout("payment"))')
-    return event

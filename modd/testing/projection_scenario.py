@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from difflib import ndiff
 from typing import Any, Generic, TypeVar
 
-from modd.core import Message
+from modd.core import Message, mask_secrets, name_of, wire_name
 from modd.errors import InvalidOption
 from modd.projection import Projection
 from modd.projection.states import StateContent
@@ -23,7 +23,8 @@ class GivenProjection(Generic[S]):
 
     projection: the projection. events: the events, in order; those that it has no function for are passed over.
 
-    The methods raise `AssertionError` with the difference, and the errors of the projection's functions.
+    The methods raise `AssertionError` with the difference, and the errors of the projection's functions and statements,
+    with a note that names function, event and statement.
     """
 
     def __init__(self, projection: Projection[S], events: Sequence[Message]) -> None:
@@ -65,22 +66,46 @@ class GivenProjection(Generic[S]):
         states = dict[str, Any]()
         for event in self._events:
             key = content.key_of(event)
-            state = None if key is None else content.fold(states.pop(key, None), event)
-            if key is not None and state is not None:
-                states[key] = content.decode(content.encode(state), key)
+            if key is None:
+                continue
+            with self._noted(event):
+                state = content.fold(states.pop(key, None), event)
+                if state is not None:
+                    states[key] = content.decode(content.encode(state), key)
         return states
 
     def _select(self, content: TableContent, sql: str) -> list[tuple[Any, ...]]:
         """Return the rows of a statement, in tables in memory that have seen the events."""
-        changes = content.collect(1, enumerate(self._events, 1))
-        if changes.failed is not None:
-            raise changes.failed.error
         with closing(sqlite3.connect(":memory:")) as connection:
             for statement in (*content.creation(1), *(view_of(table, 1) for table in content.tables)):
                 connection.execute(statement)
-            for statement, parameters in changes.statements:
-                connection.execute(statement, parameters)
+            for event in self._events:
+                self._execute(content, event, connection)
             return connection.execute(sql).fetchall()
+
+    def _execute(self, content: TableContent, event: Message, connection: sqlite3.Connection) -> None:
+        """Execute the statements for an event."""
+        changes = content.collect(1, [(1, event)])
+        if changes.failed is not None:
+            with self._noted(event):
+                raise changes.failed.error
+        for statement, parameters in changes.statements:
+            with self._noted(event, statement):
+                connection.execute(statement, parameters)
+
+    @contextmanager
+    def _noted(self, event: Message, statement: str = "") -> Iterator[None]:
+        """Note at an error of the block which function it comes from, without sensitive values of the event."""
+        try:
+            yield
+        except Exception as error:
+            subject = f"a statement of {self._name_of(event)}" if statement else self._name_of(event)
+            text = f": {mask_secrets(statement, event)}" if statement else ""
+            error.add_note(f"raised by {subject} when given {wire_name(type(event))}{text}")
+            raise
+
+    def _name_of(self, event: Message) -> str:
+        return f"{name_of(self._projection.events[type(event)])} of the projection {self._projection.name}"
 
 
 def _checked_message(event: Any) -> Message:

@@ -10,11 +10,12 @@ from modd.core import Bus, Message
 from modd.cqrs.stamps import Actor, Stamp
 from modd.cqrs.typed_bus import TypedBus
 from modd.errors import InvalidOption
-from modd.flow import Flow, Timeout
+from modd.flow import Flow
 from modd.projection import Projection
 from modd.service import Service
 from modd.testing.aggregate_scenario import GivenAggregate
 from modd.testing.bus_scenario import Given, Sending, Sent, stamps_of
+from modd.testing.flow_events import Happening
 from modd.testing.flow_scenario import GivenFlow
 from modd.testing.projection_scenario import GivenProjection
 from modd.testing.service_scenario import GivenService
@@ -33,7 +34,7 @@ def given(  # type: ignore[overload-overlap]  # an aggregate is a typed bus, too
     bus: Aggregate[S], *messages: Message, by: Actor | None = ..., stamps: Iterable[Stamp] = ...
 ) -> GivenAggregate[S]: ...
 @overload
-def given(bus: Flow[S], *messages: Message | Timeout) -> GivenFlow[S]: ...
+def given(bus: Flow[S], *messages: Happening) -> GivenFlow[S]: ...
 @overload
 def given(bus: Projection[S], *messages: Message) -> GivenProjection[S]: ...
 @overload

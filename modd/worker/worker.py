@@ -232,7 +232,7 @@ class Worker:
 
         Raises: `AlreadyRunning` if the worker is running, `InOtherLoop` if it is running in another event loop.
         """
-        if self._outbox is not None:
+        if getattr(self._outbox, "needs_relay", self._outbox is not None):
             log.info(
                 "%r runs; events of its handlers go to the outbox: a Relay, here or elsewhere, passes them on", self
             )

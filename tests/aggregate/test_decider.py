@@ -109,6 +109,28 @@ def test_an_async_evolve_is_refused_when_it_is_made() -> None:
         Decider(decide, later, Invoice())  # type: ignore[arg-type]
 
 
+def decides_of_another(command: Issue, state: Pay) -> Any: ...
+
+
+def evolves_another(state: Pay, event: Issued) -> Any: ...
+
+
+def decides_of_any(command: Issue, state: Invoice | None) -> Any: ...
+
+
+def test_functions_that_are_annotated_with_another_state_than_the_initial_one_are_refused_when_it_is_made() -> None:
+    # WM-153
+    of_decide: Any = decides_of_another
+    with pytest.raises(
+        InvalidOption, match=r"decide=.*second parameter of decides_of_another .* Pay, and gets Invoice"
+    ):
+        Decider(of_decide, evolve, Invoice())
+    of_evolve: Any = evolves_another
+    with pytest.raises(InvalidOption, match=r"evolve=.*first parameter of evolves_another .* Pay, and gets Invoice"):
+        Decider(decide, of_evolve, Invoice())
+    assert Decider(decides_of_any, evolve, Invoice()).commands == (Issue,)
+
+
 @pytest.mark.parametrize("function", [no_event_annotation, no_event, one_parameter, None])
 def test_an_evolve_without_types_of_events_is_refused_when_it_is_made(function: Any) -> None:
     # WM-21

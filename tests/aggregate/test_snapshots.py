@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -14,9 +15,11 @@ from modd.aggregate import Instance
 from modd.aggregate.fingerprint import fingerprint
 from modd.cqrs import Actor, Envelope, Forbidden
 from modd.ports import Item
-from modd.stores import MemoryStore
+from modd.stores import MemoryStore, SqliteStore
+from modd.stores.sqlite.events import SNAPSHOT
 from tests.aggregate.billing import Invoice, Issue, Issued, Paid, Pay, invoices, issued, paid, recorded
 from tests.aggregate.undone import undone
+from tests.stores.sqlite.connections import Watch
 
 pytestmark = pytest.mark.anyio
 
@@ -86,6 +89,25 @@ async def test_a_load_goes_on_from_the_snapshot(store: Any) -> None:
     past, folds = folding(store)
     assert (await past.get("7", revision=2)).state == Invoice(3, "issued")
     assert folds.amounts == [1, 2]
+
+
+async def test_a_short_stream_is_loaded_without_a_look_for_a_snapshot(tmp_path: Path) -> None:
+    # WM-140
+    watch = Watch()
+    async with SqliteStore(tmp_path / "events.db", connect=watch) as store:
+        aggregate, _ = folding(store)
+        found = list[int]()
+        for amount in range(4):
+            await aggregate.get("7")
+            found.append(watch.done[SNAPSHOT])
+            await store.events.append(STREAM, [Item(b'{"$type":"Issued","invoice_id":"7","amount":1}')], amount)
+        assert found == [0, 0, 0, 1]
+        for snapshots, expected in ((3, 2), (0, 0)):
+            fresh, _ = folding(store, snapshots=snapshots)
+            watch.done.clear()
+            assert (await fresh.get("7")).state == Invoice(4, "issued")
+            assert (await fresh.get("8")).state == Invoice()  # looked for at first, since the other stream had one
+            assert watch.done[SNAPSHOT] == expected
 
 
 async def test_a_snapshot_has_the_owner_and_the_access(store: Any) -> None:

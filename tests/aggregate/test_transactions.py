@@ -10,11 +10,16 @@ import pytest
 
 from modd.aggregate import Aggregate, CommandRejected, Instance, only
 from modd.ports import Conflict
+from modd.ports.transaction import open_transaction
 from modd.stores import MemoryStore, SqliteStore
 from tests.aggregate.billing import Invoice, Issue, Issued, Paid, Pay, invoices, issue, pay, recorded
 from tests.aggregate.undone import undone
+from tests.stores.sqlite.connections import Watch
 
 pytestmark = pytest.mark.anyio
+
+BEGIN_SNAPSHOT = "SELECT 1 FROM modd_store"
+
 
 kinds = pytest.mark.parametrize("immediate", [False, True])
 
@@ -203,3 +208,37 @@ async def test_commands_of_many_transactions_for_one_instance_lose_no_update(imm
                 tasks.start_soon(aggregate.dispatch, Pay("7"))
     amounts = [change.event.amount async for change in aggregate.history("7")]
     assert amounts == [*range(1, 3 * count + 1)]
+
+
+async def test_the_first_command_for_an_instance_in_a_deferred_transaction_needs_no_snapshot(tmp_path: Path) -> None:
+    # WM-141
+    watch = Watch()
+    async with SqliteStore(tmp_path / "events.db", connect=watch) as store:
+        aggregate = invoices(store=store)
+        before = watch.done[BEGIN_SNAPSHOT]
+        async with store.transaction():
+            await aggregate.dispatch(Issue("7", 20))
+        assert (watch.done[BEGIN_SNAPSHOT] - before, await recorded(aggregate)) == (0, 1)
+
+
+async def test_the_first_command_for_an_instance_in_a_deferred_transaction_conflicts_with_later_events(
+    store: Any,
+) -> None:
+    # WM-141
+    async def issue_and(*commands: Any) -> None:
+        async with store.transaction():
+            await store.documents("a").put("a", b"")
+            for command in commands:
+                await invoices(ignore, store=store).dispatch(command)
+            token = open_transaction.set(None)
+            await other.dispatch(Issue("7", 20))
+            open_transaction.reset(token)
+
+    def ignore(invoice: Instance[Invoice], command: Pay) -> None:
+        """Record nothing."""
+
+    other = invoices(store=store)
+    for number, command in enumerate((Pay("7"), Issue("7", 1)), 1):
+        with pytest.raises(Conflict):
+            await issue_and(command)
+        assert (await recorded(other), await store.documents("a").items()) == (number, [])

@@ -55,8 +55,9 @@ async def test_each_rejection_in_memory_lets_other_tasks_run() -> None:
         await checkpoint()
         for _ in range(3):
             before = beats.count
-            with pytest.raises(CommandRejected):
-                await aggregate.dispatch(Pay("7"))
+            for _ in range(2):  # because trio may let this task go on before the other one
+                with pytest.raises(CommandRejected):
+                    await aggregate.dispatch(Pay("7"))
             assert beats.count > before
         beats.is_over = True
 

@@ -105,6 +105,19 @@ def bare(**options: Any) -> Aggregate[Any]:
 DECIDER = Decider(decide, evolve, Invoice())
 
 
+class Unnamed:
+    """An inline part without a name."""
+
+    async def apply(self, store: Any, stream: str, events: Any) -> None: ...
+
+
+class Named(Unnamed):
+    """An inline part with a name."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
 @pytest.mark.parametrize(
     ("options", "text"),
     [
@@ -161,6 +174,7 @@ DECIDER = Decider(decide, evolve, Invoice())
         ({"attempts": 0}, "attempts=0: "),
         ({"resources": 5}, "resources=5: "),
         ({"inline": [5]}, "inline=5: "),
+        ({"inline": [Named("sales"), Unnamed(), Unnamed(), Named("sales")]}, "two parts have the name 'sales'"),
     ],
 )
 def test_options_that_cannot_work_are_refused_by_their_name_when_the_aggregate_is_made(

@@ -17,7 +17,9 @@ from modd.cli.follow_reports import FollowOverview
 from modd.cli.inspection import Inspector, inspect_file
 from modd.cli.parts import Parts
 from modd.cli.reasons import Reasons
+from modd.follower import Follower, PartStopped
 from modd.follower.projection_track import ProjectionSource
+from modd.projection import Projection
 from modd.stores.sqlite.schema import FIRST
 from modd.stores.sqlite.store import SqliteStore
 from tests.cli.payments import (
@@ -114,6 +116,32 @@ def test_a_part_that_a_process_moves_is_told(follow: Shell) -> None:
 
     follow.fill(look)
     assert follow.json()["flows"][0]["track"]["followed"] is False
+
+
+def test_a_part_that_cannot_be_opened_is_told_with_its_reason_until_it_is_open(follow: Shell) -> None:
+    # WM-157
+    broken = Projection("sales", tables={"sales": "no (columns"}, events=sales.events)
+
+    async def fail(store: SqliteStore) -> None:
+        await record(store, Ordered("7"))
+        with pytest.raises(PartStopped, match="sales cannot be opened"):
+            await Follower(store, [broken]).catch_up()
+
+    follow.fill(fail)
+    [part] = follow.json()["unopened"]
+    assert (part["name"], part["attempts"], part["retry_at"] > 1e9) == ("sales", 1, True)
+    assert part["reason"].startswith("OperationalError: ")
+    [advice] = follow.json()["advice"]
+    assert advice.startswith("sales cannot be opened: ")
+    out = follow.text()
+    assert "not opened  sales" in out and "OperationalError" in out and "the next one at" in out
+    assert "a follower adds them" not in out
+
+    async def mend(store: SqliteStore) -> None:
+        await Follower(store, [sales]).catch_up()
+
+    follow.fill(mend)
+    assert (follow.json()["unopened"], follow.json()["advice"]) == ([], [])
 
 
 def test_instances_that_are_set_aside_are_told_with_their_reasons_and_what_to_do(follow: Shell) -> None:
@@ -346,6 +374,7 @@ def test_a_file_without_flows_and_projections_says_so(follow: Shell) -> None:
         "projections": [],
         "commands": [],
         "advice": [],
+        "unopened": [],
     }
     assert "no flows and no projections" in follow.text()
 

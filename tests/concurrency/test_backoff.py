@@ -74,6 +74,16 @@ def test_a_pause_doubles_up_to_the_longest_until_it_is_reset() -> None:
     assert pause.next() == 0.1
 
 
+@pytest.mark.anyio
+async def test_a_pause_that_has_begun_ends_by_the_clock_of_the_loop() -> None:
+    pause = DoublingPause(1000, 1500)
+    assert pause.left() == 0
+    assert pause.begin() == 1000 and 900 < pause.left() <= 1000
+    assert pause.begin() == 1500 and 1400 < pause.left() <= 1500
+    pause.reset()
+    assert pause.left() == 0 and pause.next() == 1000
+
+
 @pytest.mark.parametrize(
     "options",
     [

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from modd import InvalidOption
+from modd import InvalidOption, ModdError
 from modd.aggregate import Rejected
 from modd.flow import Flow, Timeout, UnknownTimeout, WrongStep, cancel_timeout, end, go, timeout
 from modd.flow.effects import Effect
@@ -175,6 +175,10 @@ def test_the_parts_of_a_time_add_up() -> None:
         (lambda: timeout("payment"), "timeout"),
         (lambda: timeout("payment", minutes=-1), "minutes"),
         (lambda: timeout("payment", days="1"), "days"),  # type: ignore[arg-type]
+        (lambda: timeout("payment", 20), "timeout"),  # type: ignore[arg-type]
+        (lambda: timeout("payment", 20, days=1), "timeout"),  # type: ignore[arg-type]
+        (lambda: timeout("payment", weeks=2), "timeout"),  # type: ignore[arg-type]
+        (lambda: timeout(5, 20), "name"),  # type: ignore[arg-type]
         (lambda: timeout(5, days=1), "name"),  # type: ignore[arg-type]
         (lambda: cancel_timeout(None), "name"),  # type: ignore[arg-type]
     ],
@@ -184,6 +188,14 @@ def test_a_timeout_that_cannot_be_set_is_refused_where_it_is_made(make: Any, opt
     with pytest.raises(InvalidOption) as caught:
         make()
     assert caught.value.option == option
+
+
+@pytest.mark.parametrize(("times", "others"), [((20,), {}), ((), {"weeks": 20})])
+def test_a_time_without_a_known_unit_is_refused_with_a_call_that_names_one(times: Any, others: Any) -> None:
+    # WM-152
+    wrong: Any = timeout
+    with pytest.raises(ModdError, match=r"20: name a unit \(seconds, minutes, .*timeout\('sky', minutes=30\)"):
+        wrong("sky", *times, **others)
 
 
 def test_a_step_changes_the_times_at_which_timeouts_are_due() -> None:

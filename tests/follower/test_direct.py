@@ -34,6 +34,7 @@ class Desk:
     def __init__(self, store: Any, handler: Callable[..., Awaitable[None]], monkeypatch: Any, **options: Any) -> None:
         self.store, self.shop, self.queued = store, Shop(store), 0
         monkeypatch.setattr(direct, "LONGEST", 1000.0)  # however slow the machine is
+        monkeypatch.setattr(direct, "FIRST_PAUSE", 1000.0)
         bus = CommandBus()
         bus.register(Ship, handler)
         self.follower = Follower(store, [ships], commands=bus, backoff="none", **options)
@@ -124,6 +125,20 @@ async def test_commands_of_a_type_that_takes_long_go_into_the_queue(store: Any, 
     monkeypatch.setattr(direct, "LONGEST", 0.02)
     await desk.follow(Place("1"), Place("2"), Place("3"))
     assert desk.queued == 3
+
+
+async def test_commands_of_a_type_that_has_taken_long_are_handled_at_once_again_after_a_time(
+    store: Any, monkeypatch: Any
+) -> None:
+    # WM-144
+    async def handle(command: Ship) -> None:
+        """Take no time, but more than none."""
+
+    desk = Desk(store, handle, monkeypatch)
+    monkeypatch.setattr(direct, "LONGEST", 0.0)
+    monkeypatch.setattr(direct, "FIRST_PAUSE", 0.0)
+    await desk.follow(Place("1"), Place("2"), Place("3"))
+    assert desk.queued == 1  # the first of a follower, whose queue may have some of an earlier run
 
 
 async def test_a_step_whose_commit_conflicts_with_another_writer_is_done_again(store: Any, monkeypatch: Any) -> None:

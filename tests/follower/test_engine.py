@@ -9,6 +9,7 @@ import anyio
 import pytest
 
 from modd.follower.cursor import Cursors, TrackCursor
+from modd.follower.opening_notes import OpeningFailure, OpeningNotes
 from modd.ports import DocumentConflict, StoreError
 from tests.follower.conftest import Clock
 from tests.follower.tracks import Notes, Noting, append, engine_of, loop_of, run_to_end
@@ -40,6 +41,18 @@ async def test_tracks_at_one_position_share_the_reading_of_the_log(store: Any, m
     await run_to_end(engine_of(store, *tracks))
     assert [await track.noted() for track in tracks] == [["a", "b"]] * 3
     assert pages == [0, 2]
+
+
+async def test_the_last_page_is_not_read_again_unless_its_commit_has_appended_events(store: Any) -> None:  # WM-142
+    track, found = Noting(store), list[bool]()
+    engine = engine_of(store, track)
+    async with engine.session():
+        while await engine.advance():
+            pass
+        for position, track.appends in enumerate((False, True, False)):
+            await append(store, "a", after=position)
+            found.append(await engine.advance())
+    assert (found, await track.noted()) == ([False, True, False], ["a"] * 3)
 
 
 async def test_events_without_a_function_move_the_position_without_commits(store: Any) -> None:  # WM-68
@@ -221,6 +234,8 @@ async def test_a_loop_goes_on_as_soon_as_there_is_an_event_and_ends_when_it_is_s
             loop.stop()
     assert await track.noted() == ["a", "b"]
     assert loop.polling.last is not None
+    loop.end()
+    assert not await loop.pass_end()
 
 
 async def test_what_is_due_is_done_in_time(store: Any) -> None:
@@ -334,7 +349,7 @@ async def test_a_part_that_cannot_be_opened_stops_no_other_and_tries_again_with_
             part = engine.parts["closed"]
             assert (part.reason, await other.noted()) == (reason, ["a"])
             assert part.seconds_to_retry() > 0
-            part._paused_until = 0.0
+            part._pause._end = 0.0
         while await engine.advance():
             pass
     assert engine.parts["closed"].reason == ""
@@ -342,6 +357,22 @@ async def test_a_part_that_cannot_be_opened_stops_no_other_and_tries_again_with_
     assert [each for each in caplog.messages if "closed" in each] == [
         f"closed cannot be opened, others go on; next try in {seconds} s" for seconds in ("0.5", "1")
     ]
+
+
+async def test_the_reason_of_a_part_that_cannot_be_opened_is_in_the_store_until_it_is_open(timed: Any) -> None:
+    # WM-157
+    closed, notes = Closed(timed, ValueError("no tables"), ValueError("still none")), OpeningNotes(timed)
+    engine = engine_of(timed, closed, Noting(timed))
+    async with engine.session():
+        for attempts, seconds in enumerate((0.5, 1.0), 1):
+            while await engine.advance():
+                pass
+            reason = engine.parts["closed"].reason
+            assert await notes.all() == {"closed": OpeningFailure(reason, attempts, timed.clock() + seconds)}
+            engine.parts["closed"]._pause._end = 0.0
+        while await engine.advance():
+            pass
+        assert await notes.all() == {}
 
 
 async def test_a_part_that_cannot_be_opened_any_more_has_no_tracks(store: Any) -> None:  # WM-64
@@ -368,7 +399,7 @@ async def test_a_loop_with_a_part_that_cannot_be_opened_goes_on_and_tries_it_aga
             tasks.start_soon(loop.run)
             await loop.pass_end()
             assert (other.done, closed.done) == (["a"], [])
-            loop._engine.parts["closed"]._paused_until = 0.0
+            loop._engine.parts["closed"]._pause._end = 0.0
             loop._engine.wake()
             await closed.until_done(1)
             loop.stop()

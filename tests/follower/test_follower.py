@@ -68,6 +68,14 @@ async def test_a_command_that_no_bus_handles_sets_the_instance_aside(timed: Any)
     assert stuck.reason.startswith("NoHandler: no handler for Reserve")
 
 
+async def test_it_does_not_ask_for_a_relay(store: Any, caplog: pytest.LogCaptureFixture) -> None:  # WM-155
+    caplog.set_level(logging.INFO, "modd")
+    shop = Shop(store)
+    async with running(shop.follower):
+        await shop.follow(Place("7"))
+    assert not [text for text in caplog.messages if "Relay" in text]
+
+
 async def test_it_runs_beside_workers_until_it_is_stopped(store: Any) -> None:  # WM-65
     shop = Shop(store, poll=0.05)
     await shop.send(Refill("tea", 1))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -53,6 +53,83 @@ async def test_the_reader_of_the_log_knows_types_of_both_formats_and_no_others(s
     assert (await reader.event(1)).type == "Placed"
     with pytest.raises(LookupError, match="no event at position 9"):
         await reader.event(9)
+
+
+class Reads:
+    """The log of a store, which notes the size of each read."""
+
+    def __init__(self, store: Any) -> None:
+        self.events, self.sizes = store.events, list[int]()
+
+    async def page(self, after: int, limit: int) -> Any:
+        self.sizes.append(limit)
+        return await self.events.page(after, limit)
+
+
+async def read_on(reader: LogReader, after: int, pages: int) -> list[tuple[int, bool]]:
+    """Return the ends of so many pages, one behind the other, each with ``is_last``."""
+    found = list[tuple[int, bool]]()
+    for _ in range(pages):
+        page = await reader.page(after)
+        assert [event.position for event in page.events] == [*range(after + 1, page.end + 1)]
+        assert all(event.body == b"%d" % event.position for event in page.events)
+        after = page.end
+        found.append((after, page.is_last))
+    return found
+
+
+async def number(store: Any, first: int, last: int) -> None:
+    """Append events whose bodies are their positions."""
+    await store.events.append("all", [b"%d" % each for each in range(first, last + 1)], first - 1)
+
+
+async def test_small_pages_are_read_ahead_as_far_as_they_are_full(store: Any) -> None:  # WM-110
+    await number(store, 1, 43)
+    log = Reads(store)
+    reader: Any = LogReader(cast(Any, log), 2)
+    ends = await read_on(reader, 0, 22)
+    assert ends == [(end, False) for end in range(2, 43, 2)] + [(43, True)]
+    assert log.sizes == [2, 8, 32, 128]
+    await number(store, 44, 48)
+    assert await read_on(reader, 43, 4) == [(45, False), (47, False), (48, False), (48, True)]
+    assert log.sizes[4:] == [2, 8, 2]
+
+
+async def test_events_read_ahead_are_for_the_next_page_alone(store: Any) -> None:  # WM-110
+    await number(store, 1, 43)
+    log = Reads(store)
+    reader: Any = LogReader(cast(Any, log), 2)
+    assert await read_on(reader, 0, 2) == [(2, False), (4, False)]
+    assert await read_on(reader, 20, 1) == [(22, False)]  # a track that stands at another position
+    assert await read_on(reader, 4, 1) == [(6, False)]
+    assert log.sizes == [2, 8, 2, 2]
+    assert await read_on(reader, 6, 1) == [(8, False)]
+    assert await read_on(reader, 7, 1) == [(9, False)]  # it was set back to an event of the page
+    assert log.sizes[4:] == [8, 2]
+
+
+async def test_large_pages_are_dealt_out_as_they_were_read(store: Any) -> None:  # WM-110
+    await number(store, 1, 300)
+    log = Reads(store)
+    reader: Any = LogReader(cast(Any, log), None)
+    assert await read_on(reader, 0, 1) == [(256, False)]
+    assert await read_on(reader, 10, 1) == [(300, True)]  # larger, for a track at another position as well
+    assert log.sizes == [256, 1024]
+
+
+async def test_a_read_that_fails_is_done_again(store: Any, monkeypatch: Any) -> None:
+    await number(store, 1, 5)
+    reader, page = LogReader(store.events, 2), store.events.page
+
+    async def fail(after: int, limit: int) -> Any:
+        raise StoreError("the store", "it is away")
+
+    assert await read_on(reader, 0, 1) == [(2, False)]
+    monkeypatch.setattr(store.events, "page", fail)
+    with pytest.raises(StoreError):
+        await reader.page(2)
+    monkeypatch.setattr(store.events, "page", page)
+    assert await read_on(reader, 2, 2) == [(4, False), (5, False)]
 
 
 async def test_a_lease_is_lost_once(store: Any, caplog: Any) -> None:

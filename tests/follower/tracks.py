@@ -23,6 +23,7 @@ class Notes:
 
     def __init__(self, track: Noting, bodies: list[str], failed: EventFailure | None = None) -> None:
         self.track, self.bodies, self.failed = track, bodies, failed
+        self.has_appended = track.appends
 
     @property
     def is_empty(self) -> bool:
@@ -43,6 +44,7 @@ class Noting:
     """A track that notes the bodies of its events, and is the only track of its part.
 
     fails_at: the body of an event that it cannot do. refuses: that of an event that it cannot write.
+    appends: True to tell that each commit has appended events.
     """
 
     def __init__(self, store: Any, name: str = "notes", types: frozenset[str] | None = None) -> None:
@@ -56,6 +58,7 @@ class Noting:
         self.prepared: list[int] = []
         self.due: float | None = None
         self.ends = self.forgotten = 0
+        self.appends = False
         self.live_key: str | None = self.key
 
     async def prepare(self, events: Sequence[LoggedEvent]) -> Notes:

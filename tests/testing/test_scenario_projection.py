@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+import sqlite3
+from typing import Annotated, Any
 
 import pytest
 
-from modd import InvalidOption
-from modd.cqrs import Actor, Unencodable
+from modd import InvalidOption, Sensitive
+from modd.cqrs import Actor, Event, Unencodable
 from modd.projection import Rows, UnknownTable
 from modd.testing import given
 from tests.projection.shop import Moved, Ordered, Returned, Sold, add, sales, totals
@@ -49,6 +50,41 @@ def test_errors_of_its_functions_are_raised_as_they_are() -> None:
     loose: Any = given(totals(state=Loose, events={Returned: to_loose}), Returned("rope"))
     with pytest.raises(Unencodable):
         loose.then_state("rope", Loose())
+
+
+class Paid(Event):
+    sku: str
+    card: Annotated[str, Sensitive]
+
+
+def unfit(event: Ordered, rows: Rows) -> None:
+    rows.execute("INSERT INTO {sales} (color) VALUES (?)", (event.sku,))
+
+
+def leaks(event: Paid, rows: Rows) -> None:
+    rows.execute(f"INSERT INTO {{sales}} (sku, color) VALUES ('{event.sku}', '{event.card}')")
+
+
+def notes_of(scenario: Any, kind: type[Exception]) -> list[str]:
+    """Return the notes of the error of a scenario."""
+    with pytest.raises(kind) as caught:
+        scenario.then_rows("SELECT 1", [])
+    return caught.value.__notes__
+
+
+def test_a_statement_that_fails_is_an_error_with_a_note_of_its_function_its_event_and_itself() -> None:
+    # WM-151
+    [note] = notes_of(given(sales(events={Ordered: unfit}), Ordered("1")), sqlite3.OperationalError)
+    text = 'INSERT INTO "sales__1" (color) VALUES (?)'
+    assert note == f"raised by a statement of unfit of the projection sales when given Ordered: {text}"
+    [note] = notes_of(given(sales(events={Ordered: raises}), Ordered("1")), UnknownTable)
+    assert note == "raised by raises of the projection sales when given Ordered"
+
+
+def test_the_note_of_a_statement_has_no_sensitive_value_of_its_event() -> None:
+    # WM-151
+    [note] = notes_of(given(sales(events={Paid: leaks}), Paid("rope", "4711-0815")), sqlite3.OperationalError)
+    assert note.endswith("""(sku, color) VALUES ('rope', '***')""")
 
 
 def test_expectations_that_do_not_fit_the_projection_are_errors() -> None:

@@ -188,6 +188,12 @@ async def test_a_typed_bus_in_two_buses_is_refused_and_one_of_these_takes_what_i
     assert heard == ["a", "b"]
 
 
+class Followed(MemoryOutbox):
+    """An outbox that needs no relay."""
+
+    needs_relay = False
+
+
 async def test_a_worker_tells_once_for_each_run_that_its_events_need_a_relay(caplog: pytest.LogCaptureFixture) -> None:
     # DR-89
     caplog.set_level("INFO", "modd.worker")
@@ -195,5 +201,6 @@ async def test_a_worker_tells_once_for_each_run_that_its_events_need_a_relay(cap
     await worker.run_until_idle()
     await work_off(worker, 5)
     await work_off(Worker(MemoryQueue(), CommandBus({Pay: print})), 5)
+    await work_off(Worker(MemoryQueue(), CommandBus({Pay: print}), outbox=Followed()), 5)
     [text] = caplog.messages
     assert text.startswith("<Worker of till> runs; events of its handlers go to the outbox: a Relay")

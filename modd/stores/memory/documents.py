@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TypeVar
 
 from modd.checks import checked_count, checked_text
 from modd.ports.errors import DocumentConflict
-from modd.stores.checks import checked_body, checked_document_key
+from modd.stores.checks import checked_bodies, checked_body, checked_document_key
 from modd.stores.folding import Folding, checked_folding
 from modd.stores.memory.access import Alone, MemoryOwner
 
@@ -43,6 +43,10 @@ class MemoryDocuments:
     async def put(self, key: str, body: bytes) -> None:
         """Store a body in place of the earlier one."""
         await self._owner.access("put").write(self._set, checked_document_key(key), checked_body("body", body))
+
+    async def put_many(self, bodies: Mapping[str, bytes | None]) -> None:
+        """Store bodies by key in place of the earlier ones, and remove those that are None, all or none."""
+        await self._owner.access("put_many").write(self._set_all, checked_bodies(bodies))
 
     async def delete(self, key: str) -> None:
         """Remove the body of a key, if there is one."""
@@ -85,7 +89,10 @@ class MemoryDocuments:
         self._set(key, body)
 
     def _fold(self, folding: Folding) -> None:
-        for key, body in folding.run(self._bodies).items():
+        self._set_all(folding.run(self._bodies))
+
+    def _set_all(self, bodies: Mapping[str, bytes | None]) -> None:
+        for key, body in bodies.items():
             self._set(key, body)
 
     def _set(self, key: str, body: bytes | None) -> None:

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from modd.checks import checked_count, checked_text
 from modd.ports.errors import DocumentConflict
-from modd.stores.checks import checked_document_key
+from modd.stores.checks import checked_bodies, checked_document_key
 from modd.stores.folding import Folding, checked_folding
 from modd.stores.sqlite.base import Store, StorePart
 from modd.stores.sqlite.damage import Columns
@@ -68,6 +68,11 @@ class SqliteDocuments(StorePart):
         row = self.space, checked_document_key(key), checked_bytes("body", body)
         await self._store.access("put").write(put_documents, *row)
 
+    async def put_many(self, bodies: Mapping[str, bytes | None]) -> None:
+        """Store bodies by key in place of the earlier ones, and remove those that are None, all or none."""
+        checked = checked_bodies(bodies, checked_bytes)
+        await self._store.access("put_many").write(put_many_documents, self.space, checked)
+
     async def delete(self, key: str) -> None:
         """Remove the body of a key, if there is one."""
         await self._store.access("delete").write(delete_documents, self.space, checked_document_key(key))
@@ -101,6 +106,13 @@ class SqliteDocuments(StorePart):
 def put_documents(connection: Connection, calls: Sequence[CallArgs]) -> Sequence[None]:
     """Store bodies; each call has the space, the key and the body."""
     connection.executemany(PUT, calls)
+    return [None] * len(calls)
+
+
+def put_many_documents(connection: Connection, calls: Sequence[CallArgs]) -> Sequence[None]:
+    """Store or remove bodies; each call has the space and the bodies by key, None for one to remove."""
+    for call in calls:
+        _write(connection, *call)
     return [None] * len(calls)
 
 

@@ -11,7 +11,7 @@ from modd.ports.items import Item
 from modd.ports.tagged import Tagged, checked_query
 from modd.stores.checks import checked_event, checked_revision, checked_snapshot
 from modd.stores.paging import PAGE, GrowingPages, PagedReader
-from modd.stores.sqlite.base import Store, StorePart, SupportsWake, next_look
+from modd.stores.sqlite.base import Autocommit, Store, StorePart, SupportsWake, next_look
 from modd.stores.sqlite.damage import Columns, Damage
 from modd.stores.sqlite.errors import translate_errors
 from modd.stores.sqlite.event_appends import LAST_POSITION, LAST_REVISION, REVISION, EventAppends, EventRows
@@ -95,6 +95,8 @@ class SqliteEventStore(StorePart):
     def __init__(self, store: Store, news: set[SupportsWake]) -> None:
         super().__init__(store)
         self._notifier = Notifier()
+        self._end = -1, 0
+        """The last end of the log that was read outside of a transaction, and the `count` of the notifier before."""
         appends = EventAppends(partial(news.add, self))
         # bound once: the writer groups calls by operation, and each access would make another bound method
         self._append, self._append_where = appends.append, appends.append_where
@@ -152,9 +154,12 @@ class SqliteEventStore(StorePart):
         sql = READ_PAGE if checked_flag("headers", headers) else READ_PAGE_BODIES
         version = Select(END_OF_PAGE, (min(first + most, LARGEST),))
         query = Select(sql, (first, most), columns=PAGE_COLUMNS, title="the events of all streams", version=version)
-        rows = await self._store.access("page").read(query)
+        access, count = self._store.access("page"), self._notifier.count
+        rows = await access.read(query)
         with translate_errors(self._store.name):
             _check_order(first, (row[0] for row in rows))
+            if len(rows) < most and isinstance(access, Autocommit):
+                self._end = rows[-1][0] if rows else first, count
             return [(position, body, decode_headers(encoded)) for position, body, encoded in rows]
 
     async def last(self) -> int:
@@ -171,8 +176,9 @@ class SqliteEventStore(StorePart):
             [[position]] = await self._store.access("wait", at_once=True).read(LAST_POSITION)
             return bool(position > first)
 
-        # without a look after an append: whoever waits looks at the log, and to look twice takes a third of a commit
-        await self._notifier.wait(seconds, has_event, next_look, trust_notify=True)
+        # without a look after an append or a last page: whoever waits looks at the log, and a look costs half a commit
+        is_at_end = self._end == (first, self._notifier.count)
+        await self._notifier.wait(seconds, has_event, next_look, is_empty=is_at_end, trust_notify=True)
 
     def wake(self) -> None:
         """Wake the tasks that wait, after a commit."""

@@ -9,7 +9,7 @@ from modd.ports.errors import LeaseLost
 from modd.ports.items import Claim, PutResult, Suspects
 from modd.stores.sqlite.item_ids import ItemIds
 from modd.stores.sqlite.lease import LeasedRow, new_lease_number, token_end, update_leased
-from modd.stores.sqlite.positions import Positions
+from modd.stores.sqlite.positions import Positions, keep_last
 from modd.stores.sqlite.queue_put import Insertion
 from modd.stores.sqlite.queue_sql import (
     ACK,
@@ -88,7 +88,7 @@ class QueueOperations:
             _ack_many(connection, rows)
         else:
             update_leased(connection, ACK, rows)
-        self._promote(connection, {row.key for row in rows})
+        self._after_deletion(connection, [row.position for row in rows], {row.key for row in rows})
         return [None] * len(calls)
 
     def extend(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[None]:
@@ -132,17 +132,18 @@ class QueueOperations:
     def delete(self, connection: Connection, ids: Iterable[str], condition: str) -> list[str]:
         """Delete the items that meet the condition, and return the id of each."""
         sql = f"DELETE FROM modd_items WHERE place = ? AND {condition} RETURNING key"
-        deleted: list[tuple[str, str | None]] = []
+        deleted: list[tuple[str, int, str | None]] = []
         for id in ids:
             for position in self.ids.positions_of(connection, id):
-                deleted += [(id, key) for [key] in connection.execute(sql, (position,)).fetchall()]
-        self._promote(connection, {key for _, key in deleted})
-        return [id for id, _ in deleted]
+                deleted += [(id, position, key) for [key] in connection.execute(sql, (position,)).fetchall()]
+        self._after_deletion(connection, [each for _, each, _ in deleted], {key for _, _, key in deleted})
+        return [id for id, _, _ in deleted]
 
-    def remove(self, connection: Connection, positions: Iterable[int]) -> None:
+    def remove(self, connection: Connection, positions: Sequence[int]) -> None:
         """Delete the items at these positions."""
         sql = "DELETE FROM modd_items WHERE place = ? RETURNING key"
-        self._promote(connection, {key for each in positions for [key] in connection.execute(sql, (each,)).fetchall()})
+        keys = {key for each in positions for [key] in connection.execute(sql, (each,)).fetchall()}
+        self._after_deletion(connection, positions, keys)
 
     def _claim(self, connection: Connection, limit: int, now: float, until: float, suspects: Suspects) -> list[Claim]:
         any_due, any_suspect = connection.execute(LOOK, {"queue": self.number, "now": now}).fetchone()
@@ -179,6 +180,12 @@ class QueueOperations:
         for state in (DELAYED, RETRYING):
             rows = connection.execute(COME_DUE, parameters | {"state": state}).fetchall()
             self._promote(connection, {key for state, key in rows if state == BLOCKED}, give_way=True)
+
+    def _after_deletion(self, connection: Connection, positions: Sequence[int], keys: Iterable[str | None]) -> None:
+        """Let the file know the last position of deleted items, and make the first item of each lane its head."""
+        if positions:
+            keep_last(connection, max(positions))
+        self._promote(connection, keys)
 
     def _promote(self, connection: Connection, keys: Iterable[str | None], *, give_way: bool = False) -> None:
         """Make the first item of each lane its head, if the lane has none; an item without a key has no lane.

@@ -41,7 +41,7 @@ class Readers:
         self._active = 0
         """Number of connections that are being opened, read from or closed."""
         self._inactive = anyio.Event()
-        self._limiter = anyio.CapacityLimiter(IDLE)
+        self._limiter = anyio.Semaphore(IDLE, fast_acquire=True)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Do work that reads, and return its result. Raises `modd.ports.StoreError`."""

@@ -184,8 +184,7 @@ class SqliteStore:
 
     async def _open(self, stack: AsyncExitStack, loop: LoopThread | None) -> None:
         file = await FileOpener(self.name, self._connect, self._timeout, loop).open(stack)
-        self._journal = file.journal
-        self._positions.begin(file.nonce)
+        self._journal, self._positions.nonce = file.journal, file.nonce
         self._writer = writer = Writer(self.name, file.thread, self._on_commit)
         self._log = log = LogLimit(self.name, writer) if file.journal.mode == "wal" else None
         self._readers = Readers(self.name, file.open_reader, log)
@@ -193,7 +192,6 @@ class SqliteStore:
         tasks = await stack.enter_async_context(anyio.create_task_group())
         tasks.start_soon(writer.run)
         stack.callback(writer.close)
-        stack.push_async_callback(self._positions.save, self.name, writer)
         self._autocommit = Autocommit(writer, self._readers)
         background = await stack.enter_async_context(anyio.create_task_group())
         with detached():

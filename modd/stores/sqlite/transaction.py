@@ -20,7 +20,7 @@ from typing import Any
 
 from modd.ports.transaction import Parameters
 from modd.stores.sqlite.base import Store
-from modd.stores.sqlite.limits import checked_parameters
+from modd.stores.sqlite.limits import checked_parameters, checked_rows
 from modd.stores.sqlite.select import Select
 from modd.stores.sqlite.sql import Operation
 from modd.stores.sqlite.user_sql import UserSelect, checked_sql, execute_statements, repeat_statements
@@ -54,7 +54,7 @@ class SqliteTransaction(StoreTransaction[Store]):
         """
         self.check_usable("execute_many")
         statement = checked_sql(sql)
-        changed: int | None = await self.write(repeat_statements, statement, [*map(checked_parameters, rows)])
+        changed: int | None = await self.write(repeat_statements, statement, checked_rows(rows))
         return changed
 
     async def fetch(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:

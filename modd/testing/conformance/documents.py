@@ -59,6 +59,17 @@ class DocumentsConformance(Suite[Documents]):
             assert await documents.get_many([]) == await documents.get_many(["none"]) == {}
             assert await documents.get_many(["1", "1"]) == {"1": b"1"}
 
+    async def test_many_are_put_at_once(self) -> None:
+        """In place of the earlier bodies; None removes, be there a body or not."""
+        async with self.create() as documents:
+            await documents.put("a", b"1")
+            await documents.put("b", b"1")
+            await documents.put_many({"a": b"2", "b": None, "c": b"", "none": None})
+            assert await documents.items() == [("a", b"2"), ("c", b"")]
+            await documents.put_many({str(number): b"%d" % number for number in range(250)})
+            assert len(await documents.items(limit=300)) == 252
+            await documents.put_many({})
+
     async def test_items_are_read_page_by_page_in_the_order_of_keys(self) -> None:
         """The next page begins after a key, be there one or not; documents that come meanwhile are included."""
         async with self.create() as documents:
@@ -167,6 +178,7 @@ class DocumentsConformance(Suite[Documents]):
                     documents.get(wrong),
                     documents.get_many([wrong]),
                     documents.put(wrong, b""),
+                    documents.put_many({"a": b"", wrong: b""}),
                     documents.delete(wrong),
                     documents.swap(wrong, b"", None),
                     documents.fold([(wrong, 1)], add_up, int, encode_number),
@@ -174,7 +186,13 @@ class DocumentsConformance(Suite[Documents]):
                 for call in calls:
                     await self._expect(InvalidOption, call)
             wrong = "text"
-            for call in (documents.put("a", wrong), documents.swap("a", wrong, None), documents.swap("a", None, wrong)):
+            for call in (
+                documents.put("a", wrong),
+                documents.put_many({"a": b"", "b": wrong}),
+                documents.put_many(wrong),
+                documents.swap("a", wrong, None),
+                documents.swap("a", None, wrong),
+            ):
                 await self._expect(InvalidOption, call)
             await self._expect(InvalidOption, documents.items(limit=0))
             await self._expect(InvalidOption, documents.items(after=7))  # type: ignore[arg-type]

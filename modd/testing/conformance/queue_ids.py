@@ -23,6 +23,19 @@ class QueueIdSuite(ClaimSuite[Queue]):
             assert not any(result.duplicate for result in results)
             assert [claim.id for claim in await self.claim(queue)] == [result.id for result in results]
 
+    async def test_an_id_that_the_queue_has_chosen_never_comes_again(self) -> None:
+        """Not even when its item was acknowledged, cancelled or discarded, and no time has passed."""
+        async with self.create() as queue:
+            ids: list[str] = []
+            for _ in range(2):
+                results = await queue.put(*[b""] * 10)
+                await queue.ack(*await self.claim(queue, 8))
+                await queue.bury(await self.claim_one(queue), "no use")
+                ids += [result.id for result in results]
+                assert await queue.discard(ids[-2]) == [ids[-2]]
+                assert await queue.cancel(ids[-1]) == [ids[-1]]
+            assert len(set(ids)) == 20
+
     async def test_a_known_id_is_not_put_twice_and_the_caller_is_told(self) -> None:
         """A duplicate is dropped and told, in one put or later, ready, claimed or dead."""
         async with self.create() as queue:

@@ -22,7 +22,7 @@ both = pytest.mark.parametrize("immediate", [False, True])
 
 LOST = Claim("gone", b"", {}, None, 1, "1.1")
 
-ALL = ["events", "snapshot", "document", "folded", "inbox", "outbox", "queue"]
+ALL = ["events", "snapshot", "document", "documents", "folded", "inbox", "outbox", "queue"]
 """The parts in which `write_everywhere` writes."""
 
 Fail: TypeAlias = Callable[[Storage], Awaitable[object]]
@@ -311,6 +311,15 @@ class StorageConformance(Suite[Storage]):
                 await swap_too_late()
             assert (await sums.get("a"), await states.get("a")) == (b"6", b"2")
 
+    async def test_bodies_that_are_changed_after_they_were_put_are_stored_as_they_were(self) -> None:
+        """Also in a transaction that defers its writes."""
+        async with self.create() as store:
+            bodies: dict[str, bytes | None] = {"a": b"1"}
+            async with store.transaction():
+                await store.documents("states").put_many(bodies)
+                bodies.update(a=None, b=b"2")
+            assert await store.documents("states").items() == [("a", b"1")]
+
     async def test_spaces_have_documents_of_their_own(self) -> None:
         """Under the same keys."""
         async with self.create() as store:
@@ -401,6 +410,7 @@ async def write_everywhere(store: Storage, name: str) -> None:
     assert await store.events.append(name, [b"1", b"2"], 0) == 2
     await store.events.save_snapshot(name, 2, b"3")
     await store.documents("states").put(name, b"1")
+    await store.documents("many").put_many({name: b"1"})
     await store.documents("sums").fold([(name, 1)], add_up, int, encode_number)
     await store.inbox.add(name)
     await store.outbox.put(Item(b"1", id=name))
@@ -412,6 +422,7 @@ async def written(store: Storage, name: str, settle: bool = True) -> list[str]:
     found = ["events"] * bool(await bodies(store.events.read(name)))
     found += ["snapshot"] * (await store.events.snapshot(name) is not None)
     found += ["document"] * (await store.documents("states").get(name) is not None)
+    found += ["documents"] * (await store.documents("many").get(name) is not None)
     found += ["folded"] * (await store.documents("sums").get(name) is not None)
     found += ["inbox"] * await store.inbox.has(name)
     return found + await items_of(store, name) if settle and found else found

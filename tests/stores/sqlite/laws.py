@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
+from modd.stores.sqlite.positions import LAST
 from modd.stores.sqlite.queue_sql import BLOCKED, DEAD, DELAYED, LEASED, READY, RETRYING
 from modd.stores.sqlite.store import SqliteStore
 from tests.stores.histories import Both
@@ -37,11 +38,12 @@ class StoreBoth(Both):
             clock.now += seconds
 
         super().__init__(store.queue("orders"), clock, pass_time)
-        self.store, self._file = store, file
+        self.store, self._file, self._last = store, file, 0
 
     async def compare(self) -> None:
         """Compare what there is in both, and look at the rows."""
         await self.compare_reads()
+        self._check_last()
         rows = self._rows()
         assert left_of(rows) == self.model.left()
         check_rows(rows)
@@ -49,6 +51,12 @@ class StoreBoth(Both):
     def left(self) -> list[Any]:
         """What the file has of each item, in their order, as far as the model knows it."""
         return left_of(self._rows())
+
+    def _check_last(self) -> None:
+        """The file knows the last place that an item ever had, so that it gives that to none again."""
+        [[last]] = self._file.execute(LAST).fetchall()
+        assert last >= self._last
+        self._last = last
 
     def _rows(self) -> list[Row]:
         return [Row(*row) for row in self._file.execute(f"SELECT {COLUMNS} FROM modd_items ORDER BY place")]

@@ -10,6 +10,7 @@ import anyio
 import pytest
 
 from modd.ports import Item, Tagged
+from modd.ports.transaction import open_transaction
 from modd.stores.sqlite.store import SqliteStore
 from tests.stores.sqlite.connections import Watch
 from tests.stores.sqlite.effects import open_store
@@ -18,6 +19,8 @@ from tests.stores.sqlite.test_wait import long_peek
 pytestmark = pytest.mark.anyio
 
 __all__ = ["long_peek"]
+
+LOOK = "SELECT coalesce(max(position), 0) FROM modd_events"
 
 
 async def woken(store: SqliteStore, after: int, then: Callable[[], Awaitable[object]]) -> None:
@@ -64,12 +67,54 @@ async def test_other_commits_wake_nobody(path: Path) -> None:
         for number in range(20):
             await store.inbox.add(str(number))
         await anyio.wait_all_tasks_blocked()
-        looks.append(watch.done[look])
+        looks.append(watch.done[LOOK])
         await store.events.append("a", [b"1"], 0)
         await anyio.wait_all_tasks_blocked()
         await store.events.append("a", [b"2"], 1)
 
-    watch, look, looks = Watch(), "SELECT coalesce(max(position), 0) FROM modd_events", list[int]()
+    watch, looks = Watch(), list[int]()
     async with open_store(path, watch) as store:
         await woken(store, 1, commit)
         assert looks == [1]
+
+
+@pytest.mark.usefixtures("long_peek")
+async def test_a_wait_behind_the_last_page_does_not_look_at_the_log(path: Path) -> None:
+    # WM-143
+    async def looks(after: int) -> int:
+        before = watch.done[LOOK]
+        await store.events.wait(after, 0.001)
+        return watch.done[LOOK] - before
+
+    watch = Watch()
+    async with open_store(path, watch) as store:
+        await store.events.page(0, 2)
+        assert [await looks(0), await looks(1)] == [0, 1]
+        await store.events.append("a", [b"1"], 0)
+        with anyio.fail_after(60):
+            await store.events.wait(0, 600)
+        await store.events.page(0, 1)  # perhaps not the last one
+        assert await looks(1) == 1
+        await store.events.page(0, 2)
+        assert [await looks(0), await looks(1)] == [1, 0]
+
+
+@pytest.mark.usefixtures("long_peek")
+async def test_a_wait_after_a_page_of_a_transaction_looks_at_the_log(path: Path) -> None:
+    # WM-143
+    async with SqliteStore(path) as store:
+        async with store.transaction():
+            await store.events.page(0, 2)
+            await other_task(store.events.append, "a", [b"1"], 0)
+            await store.events.page(0, 2)
+        with anyio.fail_after(60):
+            await store.events.wait(0, 600)
+
+
+async def other_task(function: Callable[..., Awaitable[object]], *arguments: object) -> None:
+    """Call a function outside of the open transaction."""
+    token = open_transaction.set(None)
+    try:
+        await function(*arguments)
+    finally:
+        open_transaction.reset(token)

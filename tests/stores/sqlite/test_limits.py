@@ -49,6 +49,8 @@ HALF_CHARACTERS: list[tuple[str, Call]] = [
     ("id", lambda store, tx: store.inbox.has(HALF)),
     ("sql", lambda store, tx: tx.execute(f"SELECT '{HALF}'")),
     ("parameters[0]", lambda store, tx: tx.execute(INSERT, (HALF, 1))),
+    ("parameters[1]", lambda store, tx: tx.execute_many(INSERT, [("a", 1), (1, HALF)])),
+    ("parameters[0]", lambda store, tx: tx.execute_many(INSERT, [[HALF, 1], ("a", 1)])),
     ("parameters['id']", lambda store, tx: tx.fetch("SELECT :id", {"id": HALF})),
 ]
 

@@ -60,6 +60,22 @@ async def test_a_statement_is_executed_for_many_rows_in_one_call(path: Path) -> 
             assert await tx.fetch("SELECT name, balance FROM accounts ORDER BY name") == [("a", 2), ("b", 1), ("c", 1)]
 
 
+LARGE: list[Any] = [2**63 - 1, -(2**63), "a" * 1_000_001, "\u00e4", b"\xff", 1.5, None, "", 7]
+
+
+async def test_rows_may_have_values_of_all_kinds_and_sizes(path: Path) -> None:
+    # WM-59
+    async with open_store(path) as store:
+        async with store.transaction() as tx:
+            await tx.execute("CREATE TABLE found (number INTEGER PRIMARY KEY, value)")
+            for value in LARGE:
+                await tx.execute_many("INSERT INTO found (value) VALUES (?)", iter([(value,), [value], (value,)]))
+            await tx.execute_many("INSERT INTO found (value) VALUES (?)", [])
+        async with store.transaction() as tx:
+            rows = await tx.fetch("SELECT value FROM found ORDER BY number")
+            assert [value for (value,) in rows] == [value for value in LARGE for _ in range(3)]
+
+
 @both
 @pytest.mark.parametrize("sql", ["COMMIT", " begin;", "rollback TO modd", "END", "SAVEPOINT a", "release a"])
 async def test_statements_that_begin_or_end_transactions_are_refused(path: Path, sql: str, immediate: bool) -> None:
