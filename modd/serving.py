@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import socket
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
@@ -11,6 +12,7 @@ from typing import Any, TypeAlias
 import anyio
 
 from modd.concurrency.loops import loop_name
+from modd.errors import ModdError
 
 http_log = logging.getLogger("modd.http")
 http_log.setLevel(logging.WARNING)
@@ -20,6 +22,23 @@ Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Asgi: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 """An application, as ASGI defines it."""
+
+
+class PortTaken(ModdError, OSError):
+    """The port at which a server of the app is to listen is taken.
+
+    host: the address.
+    port: the port.
+    cure: the option that gives it another port, in the text.
+
+    End the process that listens there, or give another port, such as ``Health(port=8082)``.
+    """
+
+    def __init__(self, host: str, port: int, cure: str) -> None:
+        self.host, self.port = host, port
+        super().__init__(
+            f"port {port} of {host} is taken; end the process that listens there, or give another one: {cure}"
+        )
 
 
 async def serve_http(
@@ -56,9 +75,18 @@ async def _set_when_cancelled(stopped: anyio.Event) -> None:
         stopped.set()
 
 
-def listen_at(host: str, port: int) -> socket.socket:
-    """Return a socket that listens. Raises ``OSError``."""
-    listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+def listen_at(host: str, port: int, subject: str, cure: str) -> socket.socket:
+    """Return a socket that listens. Raises `PortTaken`, and ``OSError`` with a note.
+
+    subject: the thing that listens, for the errors. cure: the option for another port.
+    """
+    try:
+        listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise PortTaken(host, port, cure) from None
+        error.add_note(f"for {subject} at {host}, port {port}")
+        raise
     listener.setblocking(False)
     return listener
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping
-from contextlib import AsyncExitStack
 from typing import Any, ClassVar
 
 import anyio
@@ -14,7 +13,7 @@ import anyio
 from modd.checks import checked_callable
 from modd.core import Bus
 from modd.cqrs import TypedBus
-from modd.cqrs.enclosing import root_bus
+from modd.cqrs.enclosing import open_bus
 from modd.errors import InvalidOption
 from modd.gateway.addresses import ClientAddresses
 from modd.gateway.admission import Admission, Who, checked_origins
@@ -113,10 +112,8 @@ class Gateway:
         return self._bound_port
 
     async def run(self) -> None:
-        """Listen and answer requests until `stop` is called. Raises ``OSError`` if the port cannot be listened at."""
-        async with AsyncExitStack() as stack:
-            if not self._bus.is_open:
-                await stack.enter_async_context(root_bus(self._bus))
+        """Listen and answer requests until `stop` is called. Raises `PortTaken`."""
+        async with open_bus(self._bus):
             if self._place is None:
                 self._ready.set()
                 await self._stopped.wait()
@@ -143,7 +140,7 @@ class Gateway:
             "shutdown_timeout": self._limits.timeout,
             "websocket_max_message_size": self._limits.body,
         }
-        listener = _listen(host, port)
+        listener = listen_at(host, port, "the gateway", "Gateway(listen=...)")
         self._bound_port = listener.getsockname()[1]
         log.info("the gateway listens at %s, port %s", host, self._bound_port)
         self._ready.set()
@@ -151,11 +148,3 @@ class Gateway:
             await serve_http(self._asgi, listener, self._stopped, settings)
         finally:
             self._bound_port = None
-
-
-def _listen(host: str, port: int) -> Any:
-    try:
-        return listen_at(host, port)
-    except OSError as error:
-        error.add_note(f"for the gateway at {host}, port {port}")
-        raise

@@ -83,7 +83,8 @@ class Shop:
     async def place(self, order: PlaceOrder, envelope: Envelope[PlaceOrder]) -> int:
         self.envelopes.append(envelope)
         result = self.handle(order)
-        return await result if isinstance(result, Awaitable) else result
+        number: int = await result if isinstance(result, Awaitable) else result
+        return number
 
     def ping(self, ping: Ping) -> None: ...
 
@@ -100,6 +101,7 @@ class Shop:
 
     def gateway(self, *more: Any, **options: Any) -> Gateway:
         """Return a gateway of the shop."""
+        given: dict[str, Any] = {"who": who, "origins": ["https://shop.example"]} | options
         return Gateway(
             self.bus,
             accept(PlaceOrder, allow=role("customer", "clerk")),
@@ -108,7 +110,7 @@ class Shop:
             answer(GetOrder, allow=lambda actor, query: actor.id == query.customer, cache="private, max-age=60"),
             answer(Prices, allow=EVERYBODY),
             *more,
-            **{"who": who, "origins": ["https://shop.example"]} | options,
+            **given,
         )
 
 
@@ -130,6 +132,6 @@ ORDER = {"lines": [{"sku": "yoyo"}]}
 @asynccontextmanager
 async def client(gateway: Gateway, **headers: str) -> AsyncIterator[httpx2.AsyncClient]:
     """Return a client of a gateway, without a socket."""
-    transport = httpx2.ASGITransport(gateway.asgi)  # type: ignore[arg-type]
+    transport = httpx2.ASGITransport(gateway.asgi)
     async with httpx2.AsyncClient(transport=transport, base_url="http://shop", headers=headers) as opened:
         yield opened

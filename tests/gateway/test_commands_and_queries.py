@@ -87,9 +87,10 @@ class Range(Query[int]):
 def test_a_rule_of_the_whole_message_is_told_without_values() -> None:
     # GW-11 GW-13
     assert read_query(Range, [("low", "1"), ("high", "20")]) == Range(1, 20)
-    for read, content in ((read_query, [("low", "300"), ("high", "20")]), (read_json, b'{"low": 300, "high": 20}')):
+    reads: list[tuple[Any, Any]] = [(read_query, [("low", "300"), ("high", "20")])]
+    for read, content in (*reads, (read_json, b'{"low": 300, "high": 20}')):
         with pytest.raises(InvalidIntent) as raised:
-            read(Range, content)  # type: ignore[operator]
+            read(Range, content)
         assert raised.value.errors == (("$", "*** is above ***"),)
 
 
