@@ -14,7 +14,7 @@ from modd.aggregate import CommandRejected
 from modd.core import log_error, mask_error, mask_values, show_safely
 from modd.cqrs import Forbidden, InvalidIntent, Undecodable
 from modd.gateway.errors import Refused
-from modd.http_errors import STATUSES, is_of_client, retry_after, status_of
+from modd.http_errors import STATUSES, is_of_client, retry_after, http_status_of
 from modd.stores import StoreBusy
 from modd.texts import encodable
 
@@ -105,7 +105,7 @@ class Problems:
         """
         if isinstance(error, Refused):
             return Problem(error.status, encodable(str(error.reason)), retry_after=_seconds(error, error.status))
-        status = status_of(error, self._statuses)
+        status = http_status_of(error, self._statuses)
         if status is None or status == 500 or (isinstance(error, InvalidIntent) and not is_of_client(error, sent)):
             return self._internal_error(error, sent)
         if type(error) is Forbidden and error.actor is None and status == STATUSES[Forbidden]:
@@ -117,7 +117,7 @@ class Problems:
 
     def _detail(self, error: Exception, sent: Sequence[Any]) -> str:
         """Return the text of an error of the application, without values of the request; of other errors, none."""
-        if status_of(error, self._own) is None or isinstance(error, OSError):  # whose text has paths of files
+        if http_status_of(error, self._own) is None or isinstance(error, OSError):  # whose text has paths of files
             return ""
         text = mask_error(show_safely(str, error), error, tuple(sent))
         for message in sent:
