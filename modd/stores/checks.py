@@ -73,7 +73,7 @@ def check_same_feed(name: str, retention: float, most: int, existing: tuple[floa
     for option, value, old in options:
         if value != old:
             raise InvalidOption(
-                option, value, f"feed({name!r}) was called before with {old!r}; give the same each time"
+                option, value, f"feed({name!r}) was called with {old!r} before; give the same each time"
             )
 
 
