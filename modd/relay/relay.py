@@ -73,9 +73,8 @@ class Relay:
     ) -> None:
         checked_methods("outbox", outbox, ("claim", "ack", "release"), "give a modd.ports.Outbox, such as store.outbox")
         checked_methods("target", target, ("put",), "give a modd.ports.Queue, or something else with its put")
-        if any(
-            each is outbox for each in targets_of(target)
-        ):  # it has each id already, so it would skip the items, and then forget them
+        # the outbox has each id already, so it would skip the items, and then forget them
+        if any(each is outbox for each in targets_of(target)):
             raise InvalidOption("target", target, "it is the outbox itself; give the queue that its items are for")
         self._outbox, self._target = outbox, target
         self._batch, self._lease = checked_count("batch", batch), checked_span("lease", lease)
