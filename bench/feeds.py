@@ -90,10 +90,10 @@ class Files:
     async def follow(self, items: int) -> None:
         """Read so many items, from the first one again and again."""
         for start in range(0, items, self._items):
-            follower = self._feed.follow(0)
+            follower, last = self._feed.follow(0), 0
             for _ in range(min(self._items, items - start)):
-                item = await anext(follower)
-            expect(item.position, min(self._items, items - start))
+                last = (await anext(follower)).position
+            expect(last, min(self._items, items - start))
 
     async def follow_raw(self, items: int) -> None:
         """Read so many rows in pages, from the first one again and again."""
