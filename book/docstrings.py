@@ -25,6 +25,7 @@ PACKAGES = (
     ".worker",
     ".relay",
     ".follower",
+    ".app",
     ".testing",
     ".journey",
     ".catalog",

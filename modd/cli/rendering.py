@@ -32,10 +32,10 @@ from modd.cli.reports import (
     DeadLetterList,
     ForgetResult,
     HandlerStatus,
-    Health,
     ItemDetails,
     Overview,
     QueueHealth,
+    StoreHealth,
 )
 from modd.concurrency.blocks import block
 from modd.texts import amount
@@ -198,7 +198,7 @@ def _forget_result(report: ForgetResult) -> Iterable[Block]:
 
 
 @_blocks.register
-def _health(report: Health) -> Iterable[Block]:
+def _health(report: StoreHealth) -> Iterable[Block]:
     journal, sizes = report.journal, report.sizes
     pages = f"{sizes.free_pages} of {amount(sizes.pages, 'page')} free"
     yield Pairs(

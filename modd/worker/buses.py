@@ -82,15 +82,6 @@ class ServedBuses:
         """Return the error for a type that none of the buses handles."""
         return NoHandler(kind, self.name, self.types)
 
-    @async_block
-    async def open(self) -> AsyncIterator[None]:
-        """Open the outermost bus, and with it all buses inside, for the block; do nothing if it is open."""
-        if self.bus.is_open:
-            yield
-            return
-        async with root_bus(self.bus):
-            yield
-
     def _buses_for(self, kind: type[Message]) -> list[Any]:
         return [bus for bus in self.buses if issubclass(kind, bus.kind) and bus.handler_names(kind)]
 
@@ -101,6 +92,16 @@ class ServedBuses:
         [(name, count), *_] = Counter(handler_names(buses, kind)).most_common(1)
         if count > 1:
             raise DuplicateHandler(kind, name, self.name)
+
+
+@async_block
+async def open_bus(bus: Any) -> AsyncIterator[None]:
+    """Open the outermost bus around a bus, and with it all buses inside, for the block; do nothing if it is open."""
+    if bus.is_open:
+        yield
+        return
+    async with root_bus(bus):
+        yield
 
 
 def handler_names(buses: Iterable[Any], kind: type[Message]) -> list[str]:
