@@ -90,6 +90,15 @@ def returns_a_context(config: Annotated[RunConfig, "settings"]) -> AbstractAsync
     return shop(config)
 
 
+class WrongConfig(Settings):
+    first: Decimal
+
+
+@asynccontextmanager
+async def of_wrong(config: WrongConfig) -> AsyncIterator[App]:
+    yield App("of-wrong", RunPart())
+
+
 @asynccontextmanager
 async def slow(config: RunConfig) -> AsyncIterator[App]:
     """Get a signal while it is opened."""

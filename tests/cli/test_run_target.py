@@ -15,7 +15,8 @@ from tests.cli.run_targets import RunConfig
 
 HERE = "tests.cli.run_targets"
 FOUND = (
-    "closes_slowly, fails, keyword, late, no_app, of_anything, of_text, of_two, of_unknown, plain, shop, slow, swallows"
+    "closes_slowly, fails, keyword, late, no_app, of_anything, of_text, of_two, of_unknown, of_wrong, "
+    "plain, shop, slow, swallows"
 )
 CURE = "give an async context manager function without a parameter, or with one that is annotated with a Settings class"
 
@@ -67,6 +68,18 @@ def test_a_function_that_gives_no_app_is_one_line_and_exit_code_2(
     assert main(["run", f"{HERE}:{name}"]) == 2
     out, err = capsys.readouterr()
     assert out == "" and err.startswith(f"modd: run {HERE}:{name}: {problem}") and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("option", ["--check", "--help-settings"])
+def test_a_setting_of_an_unknown_type_is_one_line_and_exit_code_2(
+    option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # AP-40
+    assert main(["run", f"{HERE}:of_wrong", option]) == 2
+    assert capsys.readouterr().err == (
+        "modd: WrongConfig.first='Decimal': it cannot be resolved; define the type at the level of its module, and "
+        "import it outside of TYPE_CHECKING\n"
+    )
 
 
 @pytest.mark.parametrize("name", ["shop", "returns_a_context"])
