@@ -61,6 +61,7 @@ class FeedFollowSuite(Suite[Feed]):
 
     async def test_no_item_is_missed_while_items_are_put(self) -> None:
         """Followers that begin and resume while others put get each item once, in order."""
+        resumed: list[Posted] = []
 
         async def put(name: str) -> None:
             for number in range(50):
@@ -70,7 +71,6 @@ class FeedFollowSuite(Suite[Feed]):
             async with anyio.create_task_group() as tasks:
                 for name in "abc":
                     tasks.start_soon(put, name)
-                resumed: list[Posted] = []
                 after = 0
                 while len(resumed) < 150:  # an iterator of its own for each item, as a client that reconnects
                     [item] = await take(feed.follow(after), 1)
