@@ -24,11 +24,6 @@ settings.register_profile(
 settings.load_profile("modd")
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option with which `make check` saves half of its time."""
-    parser.addoption("--asyncio-only", action="store_true", help="leave out the tests that run on trio")
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
     """Keep the garbage collector away from all that is imported and collected: it stays until the end.
@@ -44,11 +39,14 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.freeze()
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the tests on trio if the option says so."""
-    if config.getoption("--asyncio-only"):
-        config.hook.pytest_deselected(items=[item for item in items if runs_on_trio(item)])
-        items[:] = [item for item in items if not runs_on_trio(item)]
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests on trio and the code blocks of pages, before `-m` looks at the marks."""
+    for item in items:
+        if runs_on_trio(item):
+            item.add_marker(pytest.mark.on_trio)
+        if item.path.suffix == ".md":
+            item.add_marker(pytest.mark.unmeasured)
 
 
 def runs_on_trio(item: pytest.Item) -> bool:

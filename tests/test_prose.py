@@ -21,6 +21,8 @@ from modd.cqrs import Stamp
 from modd.relay import Relay
 from modd.texts import full_name
 
+pytestmark = pytest.mark.unmeasured
+
 ROOT = Path(__file__).parents[1]
 MODULES = sorted((ROOT / "modd").rglob("*.py"))
 PACKAGES = [path.parent for path in MODULES if path.name == "__init__.py"]

@@ -23,6 +23,8 @@ from modd.relay import Relay
 from modd.stores import SqliteStore
 from modd.worker import Worker
 
+pytestmark = pytest.mark.unmeasured
+
 ROOT = Path(__file__).parents[1]
 LOADED = re.compile(r"""<(?:script|img|iframe|link)\b[^>]*(?:src|href)=["'](https?:[^"']+)""")
 """The address of a thing that a page loads; a link to elsewhere loads nothing."""

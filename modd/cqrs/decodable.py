@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import msgspec
 from msgspec import inspect as shapes
@@ -14,6 +15,9 @@ from modd.errors import DuplicateName, InvalidOption
 
 _PLAIN: tuple[Any, ...] = ({}, [], "", 0, 0.0, True, None)
 """A value of each type that data has; a class of which one is an instance needs no hook."""
+
+_unknown: WeakKeyDictionary[type, str] = WeakKeyDictionary()
+"""The names found by `_unknown_in`, by class."""
 
 
 def types_by_name(option: str, kinds: Iterable[Any], base: type[Any]) -> dict[str, Any]:
@@ -83,15 +87,27 @@ def fault_in(hint: Any, read: Decoders, cure: str = f"give the codec an enc_hook
     """
     try:
         read.make(hint)
-        custom = () if read.has_hook else [each.cls for each in types_in(hint) if isinstance(each, shapes.CustomType)]
+        unknown = "" if read.has_hook else _unknown_in(hint)
     except NameError as error:
         return f"{error}; import it outside of `if TYPE_CHECKING:`, or move it to module level"
     except Exception as error:  # msgspec raises several
         return f"it cannot be decoded: {error}"
-    for kind in custom:
-        if not _is_plain(kind):
-            return f"msgspec does not know {kind.__qualname__}; {cure}"
-    return ""
+    return f"msgspec does not know {unknown}; {cure}" if unknown else ""
+
+
+def _unknown_in(hint: Any) -> str:
+    """Return the name of a class in a hint that msgspec does not know, or an empty text."""
+    if not isinstance(hint, type):
+        return _find_unknown(hint)
+    name = _unknown.get(hint)
+    if name is None:  # to describe a class takes longer than all else that a codec does with it
+        name = _unknown[hint] = _find_unknown(hint)
+    return name
+
+
+def _find_unknown(hint: Any) -> str:
+    custom = (each.cls for each in types_in(hint) if isinstance(each, shapes.CustomType))
+    return next((kind.__qualname__ for kind in custom if not _is_plain(kind)), "")
 
 
 def _is_plain(kind: type) -> bool:

@@ -464,10 +464,12 @@ UNDECODABLE: list[tuple[Any, str, str]] = [
 def test_a_type_that_cannot_be_decoded_is_refused_when_the_codec_is_made(
     hint: Any, field: str, reason: str, format: Any, hooks: Any
 ) -> None:
-    with pytest.raises(InvalidOption) as caught:
-        Codec([kind_of(hint)], format=format, **hooks)
-    assert caught.value.option == field
-    assert reason in str(caught.value)
+    kind = kind_of(hint)
+    for _ in range(2):  # the second time it is known
+        with pytest.raises(InvalidOption) as caught:
+            Codec([kind], format=format, **hooks)
+        assert caught.value.option == field
+        assert reason in str(caught.value)
 
 
 class Raw(Stamp):

@@ -234,6 +234,8 @@ async def test_a_loop_goes_on_as_soon_as_there_is_an_event_and_ends_when_it_is_s
             loop.stop()
     assert await track.noted() == ["a", "b"]
     assert loop.polling.last is not None
+    loop.end()
+    assert not await loop.pass_end()
 
 
 async def test_what_is_due_is_done_in_time(store: Any) -> None:

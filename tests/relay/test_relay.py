@@ -94,6 +94,7 @@ async def test_several_relays_of_an_outbox_take_turns_and_keep_the_order() -> No
         await queue.place.ack(claim)
 
 
+@pytest.mark.measured_on_trio
 async def test_one_relay_may_run_twice() -> None:
     outbox, queue = MemoryOutbox(), MemoryQueue()
     relay = Relay(outbox, queue, poll=60)

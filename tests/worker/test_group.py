@@ -16,7 +16,7 @@ from modd.worker import Worker, run_workers
 from tests.worker.desk import Pay, item
 from tests.worker.jobs import Failing, Job, Told
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.measured_on_trio]
 
 
 @pytest.fixture(params=["asyncio", "trio"])

@@ -39,7 +39,7 @@ from modd.testing.conformance import (
 )
 from modd.testing.conformance.storage import ALL, outside, write_everywhere, written
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.measured_on_trio]
 
 
 class TestMemoryStore(StorageConformance):
