@@ -38,15 +38,21 @@ async def start(path: Path, *arguments: str) -> Process:
 async def test_each_slot_is_fired_by_one_of_two_processes(path: Path) -> None:
     # AP-22
     with anyio.fail_after(120):
-        processes = [await start(path) for _ in range(2)]
+        processes = [await start(path, "works") for _ in range(2)]
         assert [await process.wait() for process in processes] == [0, 0]
     slots, reminders = await counts(path)
     assert slots == reminders >= 20
 
 
-async def test_a_slot_in_whose_firing_the_process_dies_is_left_out(path: Path) -> None:
+@pytest.mark.parametrize(("more", "queued"), [([], 0), (["queue"], 1)])
+async def test_a_slot_in_whose_firing_the_process_dies_fires_again_only_if_its_message_is_queued_beside_it(
+    path: Path, more: list[str], queued: int
+) -> None:
     # AP-22
     with anyio.fail_after(120):
-        assert await (await start(path, "dies")).wait() == 3
-        assert await (await start(path, "idle")).wait() == 0
-    assert await counts(path) == (1, 0)
+        assert await (await start(path, "dies", *more)).wait() == 3
+        assert await (await start(path, "looks", *more)).wait() == 0
+    slots, reminders = await counts(path)
+    assert (slots, reminders) == (1, 1 - queued)
+    async with SqliteStore(path) as store:
+        assert (await store.queue("reminders").stats()).ready == queued
