@@ -1,13 +1,15 @@
 """Orders that survive: an app is killed in the middle of its work, a second one goes on, and the totals are right."""
 
+import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import anyio
 
-from modd.app import App
+from modd.app import App, Settings
 from modd.cqrs import Command, CommandBus, Emit, Event, EventBus
 from modd.middleware import Enqueue
 from modd.ports import Transaction
@@ -15,7 +17,11 @@ from modd.relay import Relay
 from modd.stores import SqliteStore
 from modd.worker import Worker
 
-ORDERS, CUSTOMERS = 300, ("Ada", "Grace", "Kay")
+ORDERS, CUSTOMERS, FOLDER = 300, ("Ada", "Grace", "Kay"), Path(__file__).parent
+
+
+class Config(Settings, prefix="ORDERS_"):
+    db: Path
 
 
 class PlaceOrder(Command[None]):
@@ -41,33 +47,28 @@ async def add_to_total(order: OrderPlaced, tx: Transaction) -> None:
 
 
 @asynccontextmanager
-async def shop(path: str) -> AsyncIterator[App]:
+async def orders(config: Config) -> AsyncIterator[App]:
     """Open the store and compose the app. A second after it is killed, its messages can be claimed again."""
-    async with SqliteStore(path) as store:
+    async with SqliteStore(config.db) as store:
         commands, events = store.queue("commands"), store.queue("events")
         yield App(
-            "shop",
+            "orders",
             Worker(commands, CommandBus([place_order]), lease=1),
             Worker(events, EventBus([add_to_total]), lease=1),
             Relay(store.outbox, events, lease=1),
         )
 
 
-async def run(path: str) -> None:
-    async with shop(path) as app:
-        await app.run()
-
-
-async def wait_for(orders: int, store: SqliteStore) -> None:
-    found = 0
-    while found < orders:
+async def totals_of(orders: int, store: SqliteStore) -> list[tuple[str, int, int]]:
+    rows: list[tuple[str, int, int]] = []
+    while sum(n for _, n, _ in rows) < orders:
         await anyio.sleep(0.01)
         async with store.transaction() as tx:
-            [[found]] = await tx.fetch("SELECT total(n) FROM totals")
+            rows = [(who, n, cents) for who, n, cents in await tx.fetch("SELECT * FROM totals ORDER BY customer")]
+    return rows
 
 
-async def main(path: str) -> None:
-    """Accept orders, have one process begin to handle them, kill it, finish them in this one, and print the totals."""
+async def main(path: Path) -> None:
     async with SqliteStore(path) as store:
         async with store.transaction() as tx:
             await tx.execute("CREATE TABLE orders (number INTEGER PRIMARY KEY, customer TEXT)")
@@ -75,16 +76,15 @@ async def main(path: str) -> None:
         desk = CommandBus([place_order], middleware=[Enqueue(store.queue("commands"))])
         for number in range(ORDERS):
             await desk.dispatch(PlaceOrder(number, CUSTOMERS[number % 3]))
-        async with await anyio.open_process([sys.executable, __file__, path], stdout=None, stderr=None) as process:
-            await wait_for(ORDERS // 3, store)
-            process.kill()
-        async with shop(path) as app, app.running():
-            await wait_for(ORDERS, store)
-        async with store.transaction() as tx:
-            for row in await tx.fetch("SELECT * FROM totals ORDER BY customer"):
+        os.environ |= {"ORDERS_DB": str(path), "MODD_LOG_LEVEL": "ERROR"}
+        async with await anyio.open_process([sys.executable, "-m", "modd", "run", "orders:orders"], cwd=FOLDER) as app:
+            await totals_of(ORDERS // 3, store)
+            app.kill()
+        async with orders(Config.load()) as again, again.running():
+            for row in await totals_of(ORDERS, store):
                 print("{}: {} orders, {} cents".format(*row))
 
 
 if __name__ == "__main__":
     with TemporaryDirectory() as folder:
-        anyio.run(*((run, sys.argv[1]) if sys.argv[1:] else (main, f"{folder}/orders.db")))
+        anyio.run(main, Path(folder, "orders.db"))

@@ -117,13 +117,13 @@ Made = tuple[Any, Deaf, Clock]
 
 def worker() -> Made:
     clock = Clock()
-    queue = Deaf(MemoryQueue())
+    queue: Any = Deaf(MemoryQueue())
     return Worker(queue, CommandBus({Pay: lambda pay: None}), clock=clock), queue, clock
 
 
 def relay() -> Made:
     clock = Clock()
-    outbox = Deaf(MemoryOutbox())
+    outbox: Any = Deaf(MemoryOutbox())
     return Relay(outbox, MemoryQueue(), clock=clock), outbox, clock
 
 

@@ -86,10 +86,11 @@ async def test_a_worker_releases_messages_whose_handlers_do_not_end() -> None:
 
     app = App("shop", Worker(queue, CommandBus([pay])), drain=5)
     await queue.put(item(Pay()))
+    stopped: list[float] = []
     async with app.running():
         await began.wait()
-        stopped = anyio.current_time()
-    assert anyio.current_time() - stopped == 7
+        stopped.append(anyio.current_time())
+    assert anyio.current_time() - stopped[0] == 7
     assert app.last_run is not None
     assert app.last_run.was_cancelled
     assert (await queue.stats()).ready == 1
@@ -120,6 +121,7 @@ async def test_a_bus_that_does_not_open_or_close_ends_with_the_drain(
     # AP-13
     part, job = Opened(opens=opens), Job()
     app = App("shop", job, Worker(MemoryQueue(), Bus([CommandBus({Pay: print}), part], name="shut")), drain=1)
+    stopped = 0.0
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(app.run)
         await (job.began if opens else part.busy).wait()
@@ -167,7 +169,7 @@ async def test_a_bus_that_cannot_be_opened_is_an_error_and_nothing_runs() -> Non
 
 async def test_a_timer_sends_to_a_bus_that_the_app_opens_and_a_firing_that_is_under_way_is_waited_for() -> None:
     # AP-13
-    began, ended = anyio.Event(), list[float]()
+    began, ended, stopped = anyio.Event(), list[float](), list[float]()
 
     async def pay(pay: Pay) -> None:
         began.set()
@@ -180,6 +182,6 @@ async def test_a_timer_sends_to_a_bus_that_the_app_opens_and_a_firing_that_is_un
         assert bus.is_open
         assert (await app.status()).parts == {"timer Pay": "ok"}
         await began.wait()
-        stopped = anyio.current_time()
-    assert ended == [stopped + 10] == [anyio.current_time()]
+        stopped.append(anyio.current_time())
+    assert ended == [stopped[0] + 10] == [anyio.current_time()]
     assert not bus.is_open
