@@ -10,7 +10,7 @@ from functools import partial
 from math import isnan
 from pathlib import PurePath
 from types import NoneType
-from typing import Annotated, Any, Literal, TypeAlias, Union
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar, Union
 from uuid import UUID
 
 import msgspec
@@ -22,6 +22,8 @@ from modd.texts import amount, show
 
 Reader: TypeAlias = Callable[[str], Any]
 """A function from the text of a variable to a value; it raises `Unfit`."""
+
+T = TypeVar("T")
 
 LONGEST = 80
 """The most characters of a value in an error."""
@@ -108,13 +110,13 @@ def _collection_reader(kind: Any, args: tuple[Any, ...]) -> Reader | None:
 def _read_text(kind: type[str], text: str) -> str:
     if not is_encodable(text):
         raise Unfit("is not UTF-8", None)
-    return kind(text)
+    return _make(kind, text)
 
 
 def _read_path(kind: type[PurePath], text: str) -> PurePath:
     if not text:
         raise Unfit(f"is no {kind.__name__}", text)
-    return kind(text)
+    return _make(kind, text)
 
 
 def _read_bool(kind: type[bool], text: str) -> bool:
@@ -125,12 +127,9 @@ def _read_bool(kind: type[bool], text: str) -> bool:
 
 
 def _read_number(kind: Callable[[str], float], text: str) -> float:
-    try:
-        value = kind(text)
-    except ValueError:
-        value = float("nan")
+    value = _make(kind, text)
     if isnan(value):
-        raise Unfit(f"is no {kind.__name__}{_cure(text)}", text)
+        raise Unfit(f"is no {kind.__name__}", text)
     return value
 
 
@@ -218,6 +217,13 @@ def _detail(error: msgspec.ValidationError, text: str) -> str:
 def _expected(error: Exception) -> str:
     _, text = misfit_of(error, "")
     return f"{text[:1].lower()}{text[1:]}"
+
+
+def _make(kind: Callable[[str], T], text: str) -> T:
+    try:
+        return kind(text)
+    except Exception:  # a class of the user may raise anything, with the text in it
+        raise Unfit(f"is no {kind.__name__}{_cure(text)}", text) from None
 
 
 def _no_choice(choices: Iterable[str], text: str) -> Unfit:

@@ -150,6 +150,8 @@ def _read(field: SettingField, environ: Mapping[str, str]) -> dict[str, Any]:
         return {field.name: read_setting(source.text, field.hint)}
     except Unfit as unfit:
         problem = unfit.sentence(is_secret=field.is_secret, is_file=source.is_file)
+    except TypeError as error:
+        raise InvalidOption(field.name, field.hint, f"msgspec has no such type: {error}") from error
     raise SettingProblem(source.variable, problem)
 
 
@@ -157,6 +159,6 @@ def _made(kind: type[S], values: Mapping[str, Any]) -> S:
     """Return the settings, or raise `InvalidSettings` for a ``__post_init__`` that refuses them."""
     try:
         return kind(**values)
-    except ValueError as error:
+    except Exception as error:  # shown without the values that its text may have
         problem = mask_values(text_of(error), [*values.values()])
     raise InvalidSettings(kind.__name__, [(kind.__name__, problem)])

@@ -99,6 +99,7 @@ class Supervisor:
 
         sources: functions that are given a stream and send events to it; they are started before the first child.
         """
+        code = 0
         async with anyio.create_task_group() as tasks, self._send, self._receive:
             for source in sources:
                 await tasks.start(source, self._send)
@@ -117,7 +118,7 @@ class Supervisor:
                 await end_child(child)
                 child = await self._start_in(tasks)
             elif event is child:
-                _tell(f"the app has ended with code {child.returncode}, and starts anew when a file changes")
+                _tell(f"the app has ended with code {event.returncode}, and starts anew when a file changes")
                 child = None
 
     async def _start_in(self, tasks: TaskGroup) -> AppChild:

@@ -21,7 +21,7 @@ from modd.cli.run_arguments import RunArguments
 from modd.cli.run_logging import RunLog, Secrets, begin_log
 from modd.cli.run_process import AppProcess
 from modd.cli.run_target import FailedImport, RunTarget, load_target
-from modd.errors import MissingExtra
+from modd.errors import InvalidOption, MissingExtra
 from modd.texts import amount, escape_control
 
 
@@ -70,6 +70,8 @@ def run_app(arguments: RunArguments) -> int:
     except InvalidSettings as error:
         print(escape_control(str(error)), file=sys.stderr)
         return MISUSED
+    except InvalidOption as error:  # a field of the settings has a type that cannot be read
+        return print_error(error, MISUSED)
     except FailedImport as error:
         RunLog(Secrets(), None).show_error("", error.__cause__ or error)
         raise
@@ -90,6 +92,10 @@ def _run(arguments: RunArguments, target: RunTarget, settings: Settings | None, 
     except Exception as error:
         log.show_error(f"{target.spec} failed", error)
         return process.exit_code or FAILED
+    except BaseExceptionGroup as group:  # task groups wrap an interrupt, too
+        if group.subgroup(KeyboardInterrupt) is None:
+            raise
+        raise KeyboardInterrupt from None
     if arguments.check and process.app is not None:
         _print_parts(process.app)
     return process.exit_code

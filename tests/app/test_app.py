@@ -21,7 +21,7 @@ from modd.worker import AlreadyRunning, Worker
 from tests.app.jobs import Brief, Failing, Job, Plain, Slow, Timed
 from tests.worker.desk import Pay, item
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.measured_on_trio]
 
 
 async def run_and_stop(app: App, *begun: anyio.Event) -> None:

@@ -165,7 +165,7 @@ class FullQueue:
 
 async def test_slot_and_message_are_one_commit_if_the_queue_is_of_the_store_of_the_inbox(store: Any) -> None:
     # AP-22
-    queue = FullQueue(store.queue("reminders"))
+    queue: Any = FullQueue(store.queue("reminders"))
     bus = CommandBus({Remind: print}, middleware=[Enqueue(queue)])
     timer = every(60, Remind(), to=bus, once=store.inbox, clock=SystemClock("2026-06-01T05:00:30"))
     slot = "timer/Remind/2026-06-01T05:00:00Z"
@@ -182,7 +182,7 @@ async def test_slot_and_message_are_one_commit_if_the_queue_is_of_the_store_of_t
 async def test_otherwise_a_slot_that_failed_stays_in_the_inbox(kind: str) -> None:
     # AP-22
     store, slot = MemoryStore(), "timer/remind/2026-06-01T05:00:00Z"
-    queue = FullQueue((MemoryStore() if kind == "other store" else store).queue("reminders"))
+    queue: Any = FullQueue((MemoryStore() if kind == "other store" else store).queue("reminders"))
 
     async def fail(message: Remind) -> None:
         raise Full

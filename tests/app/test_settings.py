@@ -33,7 +33,7 @@ class Span(Settings, prefix="SPAN_"):
 
     def __post_init__(self) -> None:
         if self.last < self.first:
-            raise ValueError(f"last is before {self.first}")
+            raise KeyError(f"last is before {self.first}")
 
 
 def test_a_field_is_read_from_the_variable_with_prefix_and_name_in_capitals() -> None:
@@ -136,5 +136,5 @@ def test_a_file_does_not_stand_for_a_field_if_another_field_has_its_variable() -
 def test_the_check_of_a_class_is_an_error_of_its_settings_without_values() -> None:
     with pytest.raises(InvalidSettings) as caught:
         Span.load({"SPAN_FIRST": "77", "SPAN_LAST": "3"})
-    assert str(caught.value) == "Span: ValueError: last is before ***"
+    assert str(caught.value) == "Span: KeyError: 'last is before ***'"
     assert caught.value.__context__ is None

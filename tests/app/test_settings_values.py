@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modd import InvalidOption
 from modd.app import InvalidSettings
 from tests.app.configs import Level, Mail, Mode, settings_with
 
@@ -25,6 +26,13 @@ Small = Annotated[int, msgspec.Meta(le=9)]
 
 class Number(int):
     pass
+
+
+class Address(str):
+    def __new__(cls, text: str) -> Address:
+        if "@" not in text:
+            raise TypeError(f"{text} is no address")
+        return super().__new__(cls, text)
 
 
 class Foreign:
@@ -47,6 +55,7 @@ def load(hint: Any, text: str) -> Any:
 READ: list[tuple[Any, str, Any]] = [
     (str, " a ", " a "),
     (str, "", ""),
+    (Address, "a@b", Address("a@b")),
     (int, "-12", -12),
     (int, " 1_000 ", 1000),
     (Number, "3", Number(3)),
@@ -121,6 +130,7 @@ def test_a_text_is_read_by_the_type_of_its_field(hint: Any, text: str, value: An
 
 REFUSED: list[tuple[Any, str, str]] = [
     (str, "\udcff", "is not UTF-8"),
+    (Address, "a", "'a' is no Address"),
     (int, "x", "'x' is no int"),
     (int, "1.0", "'1.0' is no int"),
     (float, "", "'' is no float"),
@@ -162,6 +172,13 @@ def test_a_text_that_does_not_fit_is_an_error(hint: Any, text: str, problem: str
     with pytest.raises(InvalidSettings) as caught:
         load(hint, text)
     assert caught.value.errors == (("X", problem),)
+
+
+@pytest.mark.parametrize("hint", [Annotated[Path, msgspec.Meta(min_length=1)], dict[str, int] | dict[str, str]])
+def test_a_type_that_msgspec_does_not_have_is_named_with_its_field(hint: Any) -> None:
+    # AP-2
+    with pytest.raises(InvalidOption, match=r"^x=.*: msgspec has no such type"):
+        load(hint, "{}")
 
 
 class Letter(Enum):

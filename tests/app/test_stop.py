@@ -13,7 +13,7 @@ import pytest
 from modd.app import App, AppFailed
 from tests.app.jobs import Failing, Job, Slow, Timed
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.measured_on_trio]
 
 
 async def test_timers_and_gateways_stop_first_and_the_others_when_the_gateway_has_ended() -> None:

@@ -6,7 +6,7 @@ import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from signal import SIGINT, SIGTERM, Signals
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import anyio
 
@@ -90,6 +90,15 @@ def returns_a_context(config: Annotated[RunConfig, "settings"]) -> AbstractAsync
     return shop(config)
 
 
+class WrongConfig(Settings):
+    first: Decimal
+
+
+@asynccontextmanager
+async def of_wrong(config: WrongConfig) -> AsyncIterator[App]:
+    yield App("of-wrong", RunPart())
+
+
 @asynccontextmanager
 async def slow(config: RunConfig) -> AsyncIterator[App]:
     """Get a signal while it is opened."""
@@ -124,6 +133,18 @@ async def swallows() -> AsyncIterator[App]:
 
 
 @asynccontextmanager
+async def closes_slowly(config: RunConfig) -> AsyncIterator[App]:
+    """Get an interrupt, or another error that ends the process, while it is closed."""
+    async with anyio.create_task_group():
+        yield App("closes-slowly", RunPart())
+        await anyio.wait_all_tasks_blocked()  # then signals have their usual effect again
+        if config.mode == "fail":
+            raise GeneratorExit
+        os.kill(os.getpid(), SIGINT)
+        await anyio.sleep_forever()
+
+
+@asynccontextmanager
 async def no_app() -> AsyncIterator[int]:
     yield 3
 
@@ -152,7 +173,7 @@ async def of_text(config: str) -> AsyncIterator[App]:
 
 
 @asynccontextmanager
-async def of_anything(config) -> Any:  # type: ignore[no-untyped-def]
+async def of_anything(config) -> AsyncIterator[App]:  # type: ignore[no-untyped-def]
     yield App("of-anything", RunPart())
 
 

@@ -38,6 +38,27 @@ WAITS, ENDS, STAYS = (
 )
 
 
+APP = """
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from modd.app import App, every
+from modd.cqrs import Command, CommandBus
+
+
+class Tell(Command[None]):
+    pass
+
+
+async def tell(command: Tell) -> None:
+    print("{word}", flush=True)
+
+
+@asynccontextmanager
+async def shop() -> AsyncIterator[App]:
+    yield App("shop", timers=[every(3600, Tell(), to=CommandBus([tell]), at_once=True)])
+"""
+
+
 class Reloaded:
     """A supervisor whose output is read."""
 
@@ -63,10 +84,14 @@ def write(folder: Path, word: str, then: str = WAITS) -> None:
 
 
 @asynccontextmanager
-async def reloaded(folder: Path) -> AsyncIterator[Reloaded]:
+async def reloaded(folder: Path, *command: str) -> AsyncIterator[Reloaded]:
     """A supervisor in a session of its own, as under a terminal."""
     process = await anyio.open_process(
-        [sys.executable, "-c", SUPERVISOR], cwd=folder, stdout=PIPE, stderr=PIPE, start_new_session=True
+        [sys.executable, *(command or ("-c", SUPERVISOR))],
+        cwd=folder,
+        stdout=PIPE,
+        stderr=PIPE,
+        start_new_session=True,
     )
     async with process:
         with anyio.fail_after(120):
@@ -113,3 +138,22 @@ async def test_a_child_that_does_not_end_is_killed(tmp_path: Path) -> None:
         await app.wait_for("second")
         app.process.terminate()
         await app.process.wait()
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "trio"])
+async def test_an_app_starts_anew_ends_in_time_and_ctrl_c_is_no_failure(loop: str, tmp_path: Path) -> None:
+    # AP-45
+    main = tmp_path / "main.py"
+    main.write_text(APP.format(word="first"))
+    async with reloaded(tmp_path, "-m", "modd", "run", "main:shop", "--reload", "--loop", loop) as app:
+        await app.wait_for("first")
+        main.write_text(APP.format(word="second"))
+        await app.wait_for("shop: stopping (SIGTERM)", stderr=True)
+        await app.wait_for("shop: ended", stderr=True)
+        await app.wait_for("second")
+        main.write_text("a mistake")
+        await app.wait_for("ended with code 2", stderr=True)
+        main.write_text(APP.format(word="third"))
+        await app.wait_for("third")
+        os.killpg(app.process.pid, SIGINT)
+        assert await app.process.wait() == 0

@@ -28,7 +28,8 @@ class Runner:
     def __call__(self, name: str, *options: str) -> tuple[int, str, str]:
         closed.clear()
         code = run_process(["run", f"{HERE}:{name}", "--loop", self._loop, *options])
-        return (code, *self._capsys.readouterr())
+        out, err = self._capsys.readouterr()
+        return code, out, err
 
 
 @pytest.fixture(params=["asyncio", "trio"])
@@ -185,16 +186,16 @@ def test_wrong_arguments_are_one_line_and_exit_code_2(
         assert out == "" and err.count("\n") == 1 and told in err
 
 
-def test_an_interrupt_while_the_app_is_closed_is_exit_code_130(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_interrupt_while_the_app_is_closed_is_exit_code_130(run: Runner) -> None:
     # AP-41
-    def interrupted(spec: str) -> None:
-        raise KeyboardInterrupt
+    assert run("closes_slowly") == (130, "", "modd: stopped while the app was opened or closed\n")
 
-    monkeypatch.setattr(run_command, "load_target", interrupted)
-    assert run_process(["run", "x:y"]) == 130
-    assert capsys.readouterr().err == "modd: stopped while the app was opened or closed\n"
+
+def test_another_end_of_the_process_is_raised(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUN_MODE", "fail")
+    with pytest.raises(BaseExceptionGroup) as caught:
+        run("closes_slowly")
+    assert caught.value.subgroup(GeneratorExit) is not None
 
 
 @pytest.mark.parametrize("start", [run_process, main])

@@ -77,12 +77,12 @@ def started(folder: Path, target: str, *options: str, **environ: str) -> Iterato
             process.kill()
 
 
-def wait_until_ready(process: subprocess.Popen[str]) -> None:
+def wait_until_ready(process: subprocess.Popen[str], words: str = "ready in") -> None:
     assert process.stderr is not None
     told = ""
     for line in process.stderr:
         told += line
-        if "ready in" in line:
+        if words in line:
             return
     raise AssertionError(told)
 
@@ -149,6 +149,17 @@ def test_a_process_that_was_killed_has_printed_no_secret(folder: Path) -> None:
     assert SECRET not in out + err
 
 
+def test_with_reload_a_changed_file_starts_the_app_anew(folder: Path) -> None:
+    # AP-45
+    with started(folder, "shop:shop", "--reload", "--loop", "trio") as process:
+        wait_until_ready(process)
+        (folder / "shop.py").write_text(SHOP.replace('App("shop"', 'App("shop-two"'))
+        wait_until_ready(process, "shop-two: ready in")
+        process.send_signal(SIGTERM)
+        process.communicate(timeout=LIMIT)
+    assert process.returncode == 0
+
+
 IMPORTED = """
 import sys
 sys.argv = ["modd", "run", "shop:shop", "--check"]
@@ -157,7 +168,7 @@ try:
     run_module("modd", run_name="__main__")
 except SystemExit as end:
     assert end.code == 0
-print([name for name in ("rich", "modd.catalog", "modd.cli.commands", "sqlite3", "hypercorn") if name in sys.modules])
+print([name for name in ("rich", "modd.catalog", "modd.cli.commands", "hypercorn") if name in sys.modules])
 """
 
 

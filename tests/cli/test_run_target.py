@@ -14,7 +14,10 @@ from modd.errors import MissingExtra
 from tests.cli.run_targets import RunConfig
 
 HERE = "tests.cli.run_targets"
-FOUND = "fails, keyword, late, no_app, of_anything, of_text, of_two, of_unknown, plain, shop, slow, swallows"
+FOUND = (
+    "closes_slowly, fails, keyword, late, no_app, of_anything, of_text, of_two, of_unknown, of_wrong, "
+    "plain, shop, slow, swallows"
+)
 CURE = "give an async context manager function without a parameter, or with one that is annotated with a Settings class"
 
 
@@ -41,7 +44,7 @@ CURE = "give an async context manager function without a parameter, or with one 
         ),
         (f"{HERE}:of_two", f"its parameters are (config: 'RunConfig', more: 'int') -> 'AsyncIterator[App]'; {CURE}"),
         (f"{HERE}:of_text", f"its parameters are (config: 'str') -> 'AsyncIterator[App]'; {CURE}"),
-        (f"{HERE}:of_anything", f"its parameters are (config) -> 'Any'; {CURE}"),
+        (f"{HERE}:of_anything", f"its parameters are (config) -> 'AsyncIterator[App]'; {CURE}"),
         (f"{HERE}:of_unknown", f"its parameters are (config: 'Decimal') -> 'AsyncIterator[App]'; {CURE}"),
     ],
 )
@@ -68,6 +71,18 @@ def test_a_function_that_gives_no_app_is_one_line_and_exit_code_2(
     assert main(["run", f"{HERE}:{name}"]) == 2
     out, err = capsys.readouterr()
     assert out == "" and err.startswith(f"modd: run {HERE}:{name}: {problem}") and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("option", ["--check", "--help-settings"])
+def test_a_setting_of_an_unknown_type_is_one_line_and_exit_code_2(
+    option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # AP-40
+    assert main(["run", f"{HERE}:of_wrong", option]) == 2
+    assert capsys.readouterr().err == (
+        "modd: WrongConfig.first='Decimal': it cannot be resolved; define the type at the level of its module, and "
+        "import it outside of TYPE_CHECKING\n"
+    )
 
 
 @pytest.mark.parametrize("name", ["shop", "returns_a_context"])
