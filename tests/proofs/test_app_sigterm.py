@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from time import monotonic
-from typing import Any
 
 import anyio
 import pytest
@@ -81,13 +80,13 @@ class AppEnd:
     process drained, None if it had ended.
     """
 
-    def __init__(self, log: str, code: int, late: float, ready: int | None) -> None:
+    def __init__(self, log: AppLog, code: int, late: float, ready: int | None) -> None:
         self.log, self.code, self.late, self.ready = log, code, late, ready
 
     @property
     def was_ready(self) -> bool:
         """True if the signal came when the app was ready."""
-        return "ready in" in self.log
+        return "ready in" in self.log.text
 
 
 class OrderDesk:
@@ -127,8 +126,7 @@ async def run_and_end(path: str, first: int, backend: str, chance: random.Random
         port = re.search(r"health at \S+, port (\d+)", log.text)
         ready = None if port is None else await ready_code(int(port[1]))
         code = await process.wait()
-        late = monotonic() - signalled
-    ends.append(AppEnd(log.text, code, late, ready))
+        ends.append(AppEnd(log, code, monotonic() - signalled, ready))
 
 
 async def ready_code(port: int) -> int | None:
@@ -144,7 +142,7 @@ async def ready_code(port: int) -> int | None:
     return int(answer.split()[1]) if answer else None
 
 
-async def run_on(path: str, trials: int, ends: list[AppEnd], problems: list[Any]) -> None:
+async def run_on(path: str, trials: int, ends: list[AppEnd], problems: list[str]) -> None:
     """Run pairs of processes on a file, one pair after the other, and note what is wrong at the end."""
     chance = random.Random(Path(path).name)
     async with opened(path, timeout=60) as store:
@@ -158,9 +156,10 @@ async def run_on(path: str, trials: int, ends: list[AppEnd], problems: list[Any]
                             pair.start_soon(run_and_end, path, desk.offered, backend, chance, ends)
                     orders.cancel_scope.cancel()
     found, slots = await recover(path)
-    problems += problems_of(desk.accepted, desk.offered, found)
-    problems += problems_of_timers(slots)
-    print_counts(desk, slots)
+    wrong = [*problems_of(desk.accepted, desk.offered, found), *problems_of_timers(slots)]
+    problems += wrong
+    timers = ", ".join(f"{name} {effects} of {noted} slots" for name, (noted, effects) in slots.items())
+    print(f"{len(desk.accepted)} orders accepted from outside; timers: {timers}; {len(wrong)} problems")
 
 
 def problems_of_timers(slots: dict[str, tuple[int, int]]) -> Iterator[str]:
@@ -170,15 +169,10 @@ def problems_of_timers(slots: dict[str, tuple[int, int]]) -> Iterator[str]:
             yield f"the timer {name} had {effects} effects in {noted} slots"
 
 
-def print_counts(desk: OrderDesk, slots: dict[str, tuple[int, int]]) -> None:
-    timers = ", ".join(f"{name} {effects} of {noted} slots" for name, (noted, effects) in slots.items())
-    print(f"{len(desk.accepted)} orders accepted from outside, none lost or doubled; timers: {timers}")
-
-
 async def run_all(folder: Path) -> list[AppEnd]:
     """Run the pairs of each file, the files side by side."""
     ends: list[AppEnd] = []
-    problems: list[Any] = []
+    problems: list[str] = []
     trials = -(-SIGTERMS // (FILES * len(BACKENDS)))
     async with anyio.create_task_group() as tasks:
         for number in range(FILES):
@@ -195,6 +189,6 @@ def test_an_app_that_gets_sigterm_at_any_moment_ends_in_time_and_leaves_nothing_
         f"{len(ends)} SIGTERMs to apps, {sum(end.was_ready for end in ends)} of them ready, drain {DRAIN} s: the last "
         f"exit {max(end.late for end in ends):.3f} s after its signal; /ready asked {len(drained)} times meanwhile"
     )
-    assert [end.log for end in ends if end.code != 0] == []
+    assert [end.log.text for end in ends if end.code != 0] == []
     assert set(drained) <= {503}
-    assert [end.log for end in ends if "Warning" in end.log or "never awaited" in end.log] == []
+    assert [end.log.text for end in ends if "Warning" in end.log.text] == []
