@@ -220,7 +220,7 @@ def test_a_reader_that_has_gone_is_exit_code_1(
     os.close(read)
     with monkeypatch.context() as piped, os.fdopen(write, "w") as pipe:
         piped.setattr("sys.stdout", pipe)
-        code = run_process(["run", f"{HERE}:plain", "--check"])
+        code = run_process(["run", f"{HERE}:plain", "--check", "--loop", "trio"])
     assert (code, *capsys.readouterr()) == (1, "", "")
 
 
@@ -233,7 +233,7 @@ def test_output_that_cannot_be_written_is_one_line_and_exit_code_1(
 
     with monkeypatch.context() as filled:
         filled.setattr("sys.stdout.flush", full)
-        code = run_process(["run", f"{HERE}:plain", "--check"])
+        code = run_process(["run", f"{HERE}:plain", "--check", "--loop", "trio"])
     assert (code, capsys.readouterr().err) == (1, "modd: [Errno 28] No space left on device\n")
 
 
