@@ -9,8 +9,10 @@ from urllib.parse import quote
 
 import msgspec
 
+from modd.aggregate import CommandRejected
 from modd.core import Bus, Message
 from modd.cqrs import Actor, Dispatched, Envelope, NotAnswered, Queued, Stamp, TypedBus
+from modd.cqrs.outcomes import MessageOutcome
 from modd.errors import ModdError
 from modd.gateway.admission import Admission
 from modd.gateway.errors import Refused
@@ -34,11 +36,13 @@ class Reply(msgspec.Struct, frozen=True):
 
     id: the id of its envelope. result: the result; None if there is none yet.
     queued: True if a worker handles it later.
+    message: the message that was sent.
     """
 
     id: str
     result: Any = None
     queued: bool = False
+    message: Any = None
 
 
 class CallFailed(ModdError, RuntimeError):
@@ -83,6 +87,12 @@ class Calls:
         if isinstance(error, CallFailed):
             return self._problems.problem(error.error, (error.message,))
         return self._problems.problem(error)
+
+    def problem_of(self, reply: Reply, outcome: MessageOutcome) -> Problem:
+        """Return the problem for a queued command that was rejected or failed; the log of the worker has a failure."""
+        if outcome.outcome == "rejected":
+            return self.problem(CallFailed(CommandRejected(outcome.reason), reply.message))
+        return Problem(500, id=reply.id)
 
     async def identify(self, request: Request) -> Actor | None:
         """Return the actor of a request; None for nobody. Raises as `Admission.identify` does."""
@@ -165,10 +175,10 @@ def _read(kind: type[Message], content: Content) -> Message:
 def _reply(dispatched: Dispatched[Any], bus: str) -> Reply:
     envelope = dispatched.envelope
     if envelope.has(Queued):
-        return Reply(envelope.id, queued=True)
+        return Reply(envelope.id, queued=True, message=envelope.message)
     if not dispatched.answered:
         raise NotAnswered(type(envelope.message), bus)
-    return Reply(envelope.id, dispatched.result)
+    return Reply(envelope.id, dispatched.result, message=envelope.message)
 
 
 def _stamps(actor: Actor | None, traceparent: str | None) -> list[Stamp]:

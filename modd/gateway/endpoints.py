@@ -12,12 +12,13 @@ from starlette.responses import Response
 
 from modd.cqrs import Actor
 from modd.gateway.addresses import ClientAddresses
-from modd.gateway.calls import Calls, Content
+from modd.gateway.calls import Calls, Content, Reply
 from modd.gateway.cors import Cors
 from modd.gateway.errors import Refused
 from modd.gateway.exposures import Exposure
 from modd.gateway.json_body import CLOUD_EVENT, JSON, media_type_of, open_cloud_event
 from modd.gateway.limits import ConnectionCount, Limits, read_body, time_limit
+from modd.gateway.outcomes import OutcomeReader, preferred_wait
 from modd.gateway.problems import Problem
 from modd.gateway.request import Request, path_of
 from modd.serving import Asgi, Receive, Scope, Send, confirm_lifespan
@@ -39,6 +40,7 @@ class Endpoints:
     count: counts requests and streams. addresses: tells the addresses of clients.
     events: answers ``GET /events``; None if nothing is forwarded.
     websocket: answers WebSockets at ``/ws``; None if there is none.
+    outcomes: reads the outcomes of queued commands; None without a feed.
     """
 
     def __init__(
@@ -50,10 +52,11 @@ class Endpoints:
         addresses: ClientAddresses,
         events: EventStream | None = None,
         websocket: Asgi | None = None,
+        outcomes: OutcomeReader | None = None,
     ) -> None:
         self._calls, self._cors, self._limits = calls, cors, limits
         self._count, self._addresses = count, addresses
-        self._events, self._websocket = events, websocket
+        self._events, self._websocket, self._outcomes = events, websocket, outcomes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request or WebSocket, or the start and the end of the server."""
@@ -102,8 +105,12 @@ class Endpoints:
         exposure = self._calls.find(way, name)
         if raw.method not in _METHODS[way].split(", "):
             return _wrong_method(way)
-        with time_limit(self._limits.timeout):
-            return await self._call(exposure, raw, request, slots)
+        if self._outcomes is not None and exposure.way == "commands":
+            seconds = preferred_wait(raw.headers.getlist("prefer"))
+            if seconds:
+                return await self._call_and_hold(exposure, raw, request, slots, self._outcomes, seconds)
+        reply = await self._call(exposure, raw, request, slots)
+        return _reply_response(exposure, reply)
 
     async def _stream(self, request: Request, events: EventStream, slots: ExitStack) -> Response:
         if request.method != "GET":
@@ -112,20 +119,42 @@ class Endpoints:
         slots.enter_context(self._count.of_actor(actor))
         return await events(request, actor)
 
-    async def _call(self, exposure: Exposure, raw: requests.Request, request: Request, slots: ExitStack) -> Response:
-        """Return the response to a command or a query. Raises any error."""
+    async def _call_and_hold(
+        self,
+        exposure: Exposure,
+        raw: requests.Request,
+        request: Request,
+        slots: ExitStack,
+        outcomes: OutcomeReader,
+        seconds: int,
+    ) -> Response:
+        """Return the response to a command; if it is queued, once its outcome is known, or after these seconds."""
+        after = await outcomes.position()
+        if after is None:
+            return _reply_response(exposure, await self._call(exposure, raw, request, slots))
+        with outcomes.waiting(after) as wait:
+            reply = await self._call(exposure, raw, request, slots)
+            outcome = await outcomes.hold(wait, reply.id, seconds, raw.receive) if reply.queued else None
+        if outcome is None:
+            return _reply_response(exposure, reply)
+        if outcome.outcome != "done":
+            return _problem_response(self._calls.problem_of(reply, outcome))
+        return _json_response({"id": reply.id, "result": outcome.result})
+
+    async def _call(self, exposure: Exposure, raw: requests.Request, request: Request, slots: ExitStack) -> Reply:
+        """Send a command or a query and return its reply. Raises any error."""
+        with time_limit(self._limits.timeout):
+            return await self._send(exposure, raw, request, slots)
+
+    async def _send(self, exposure: Exposure, raw: requests.Request, request: Request, slots: ExitStack) -> Reply:
         actor = await self._calls.identify(request)
         slots.enter_context(self._count.of_actor(actor))
         self._calls.check_actor(exposure, actor)
         content, key = await self._read(exposure, raw)
         traceparent = raw.headers.get("traceparent")
         if exposure.way == "commands":
-            reply = await self._calls.command(exposure.name, content, actor, key=key, traceparent=traceparent)
-            if reply.queued:
-                return _json_response({"id": reply.id}, 202)
-            return _json_response({"id": reply.id, "result": reply.result})
-        reply = await self._calls.query(exposure.name, content, actor, traceparent=traceparent)
-        return _json_response(reply.result, cache=exposure.cache)
+            return await self._calls.command(exposure.name, content, actor, key=key, traceparent=traceparent)
+        return await self._calls.query(exposure.name, content, actor, traceparent=traceparent)
 
     async def _read(self, exposure: Exposure, raw: requests.Request) -> tuple[Content, str | None]:
         """Return the content of a message, and the idempotency key. Raises `Refused`, `InvalidIntent`."""
@@ -144,6 +173,14 @@ def _only(values: list[str]) -> str | None:
     if len(values) > 1:
         raise Refused(400, "Send one idempotency key.")
     return values[0] if values else None
+
+
+def _reply_response(exposure: Exposure, reply: Reply) -> Response:
+    if exposure.way == "queries":
+        return _json_response(reply.result, cache=exposure.cache)
+    if reply.queued:
+        return _json_response({"id": reply.id}, 202)
+    return _json_response({"id": reply.id, "result": reply.result})
 
 
 def _json_response(content: Any, status: int = 200, *, cache: str = "no-store") -> Response:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import anyio
 
-from modd.checks import checked_callable
+from modd.checks import checked_callable, checked_methods
 from modd.core import Bus
 from modd.cqrs import TypedBus
 from modd.cqrs.enclosing import open_bus
@@ -30,6 +30,7 @@ from modd.gateway.misuse import (
     faults_of_access,
     faults_of_types,
 )
+from modd.gateway.outcomes import OutcomeReader
 from modd.gateway.problems import Problems
 from modd.http_errors import checked_statuses
 from modd.serving import Asgi, listen_at, serve_http
@@ -45,7 +46,8 @@ class Gateway:
 
     bus: the bus, with all its middleware. It is opened for `run` if it is not open.
     exposures: the types that clients may send, ask and hear: `accept`, `answer` and `forward` return them.
-    feed: the feed with the events that clients hear; by default None, for a gateway without `forward`.
+    feed: the feed with the events that clients hear, and the outcomes of queued commands for which they wait; by
+        default None, for a gateway without `forward`.
     who: a function, sync or async, from a `Request` to the `Actor` of the client, or None for nobody; it may raise
         `Refused`. By default None: no client has an actor.
     origins: the origins of pages in browsers that may use the gateway, such as ``https://shop.example``; by default
@@ -97,7 +99,9 @@ class Gateway:
         self._count = ConnectionCount(self._limits)
         calls = Calls(bus, sent, forwards, admission, problems, self._limits)
         addresses = ClientAddresses(trusted_proxies)
-        self._asgi = Endpoints(calls, Cors(admission.origins), self._limits, self._count, addresses)
+        self._outcomes = _outcomes(feed)
+        cors = Cors(admission.origins)
+        self._asgi = Endpoints(calls, cors, self._limits, self._count, addresses, outcomes=self._outcomes)
         self._ready, self._stopped = anyio.Event(), anyio.Event()
         self._bound_port: int | None = None
 
@@ -121,8 +125,10 @@ class Gateway:
                 await self._serve(*self._place)
 
     def stop(self) -> None:
-        """Have `run` answer the requests that are under way, and end."""
+        """Have `run` answer the requests that are under way, and end; none waits for an outcome any longer."""
         self._stopped.set()
+        if self._outcomes is not None:
+            self._outcomes.stop()
 
     async def wait_ready(self) -> None:
         """Return when `run` listens."""
@@ -148,3 +154,9 @@ class Gateway:
             await serve_http(self._asgi, listener, self._stopped, settings)
         finally:
             self._bound_port = None
+
+
+def _outcomes(feed: Any) -> OutcomeReader | None:
+    if feed is None:
+        return None
+    return OutcomeReader(checked_methods("feed", feed, ("follow", "span"), "give a feed, such as store.feed('public')"))

@@ -105,10 +105,10 @@ class ClaimInHand:
         self.lost = True
         log.warning("%s ran out before it was settled; a second worker has the item now", self.name)
 
-    def ack(self) -> Awaitable[None]:
-        """Acknowledge the claim in the open transaction; an error rolls the transaction back."""
+    def settle_inside(self, action: Callable[..., Awaitable[None]]) -> Awaitable[None]:
+        """Settle the claim with ``action(claim)`` in the open transaction; an error rolls the transaction back."""
         self.settling = True
-        return self.source.queue.ack(self.claim)
+        return action(self.claim)
 
     async def settle(self, action: Callable[..., Awaitable[None]], *args: Any) -> None:
         """Settle the claim with ``action(claim, *args)``; retry a store that fails until the lease ends."""

@@ -17,6 +17,7 @@ from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import GiveUp, Undecodable, UnknownType
 from modd.cqrs.ids import escape
 from modd.cqrs.intents import Event
+from modd.cqrs.result import Dispatched
 from modd.cqrs.stamps import Failed, OnlyHandler, Received
 from modd.cqrs.wire import BUS_HEADER, EVENT_HEADER
 from modd.ports.errors import AlreadyHandled, Conflict, LeaseLost
@@ -28,6 +29,7 @@ from modd.worker.emitted import EmittedEvents
 from modd.worker.errors import StampedFailure
 from modd.worker.failures import settle_dead
 from modd.worker.fan_out import fan_out, handler_of
+from modd.worker.outcomes import OutcomeFeed
 from modd.worker.source import log
 from modd.worker.subscriptions import Subscriber, delivery_name, former_name, type_name
 
@@ -38,7 +40,7 @@ class ClaimHandler:
     buses: the typed buses of the worker. codec: decodes the messages. inbox: recognises messages that were handled.
     emitted: dispatches to a bus and publishes the events. failures: decides about claims that failed.
     immediate: the types of message that are handled in an immediate transaction.
-    subscriber: the handlers that the worker announces.
+    subscriber: the handlers that the worker announces. outcomes: puts outcomes into a feed; None for no feed.
     """
 
     def __init__(
@@ -50,10 +52,11 @@ class ClaimHandler:
         failures: FailurePolicy,
         immediate: tuple[type, ...],
         subscriber: Subscriber,
+        outcomes: OutcomeFeed | None,
     ) -> None:
         self._buses, self._codec, self._inbox = buses, codec, inbox
         self._emitted, self._failures = emitted, failures
-        self._immediate, self._subscriber = immediate, subscriber
+        self._immediate, self._subscriber, self._outcomes = immediate, subscriber, outcomes
 
     async def handle(self, in_hand: ClaimInHand) -> None:
         """Handle a claim and settle it, also after an error; only a cancellation leaves it unsettled.
@@ -82,6 +85,8 @@ class ClaimHandler:
             await self._settle(in_hand, self._failures.settle_failure(in_hand, error))
 
     async def _settle(self, in_hand: ClaimInHand, settlement: Settlement) -> None:
+        if self._outcomes is not None and in_hand.failure is not None:
+            settlement = self._outcomes.after_failure(in_hand, settlement)
         if in_hand.failure is not None and in_hand.bus is not None:
             await settle_dead(in_hand, settlement, self._buses.bus)
         else:
@@ -187,24 +192,30 @@ class ClaimHandler:
         """Dispatch, in a transaction if there is one; acknowledge inside of it if the queue can, else afterwards."""
         source = in_hand.source
         if source.begin is None:
-            await self._dispatch_once(in_hand, bus, envelope)
-            return (source.queue.ack,)
+            return self._success(in_hand, await self._dispatch_once(in_hand, bus, envelope))
         try:
             async with source.begin(immediate=in_hand.is_immediate):
-                await self._dispatch_once(in_hand, bus, envelope)
+                settlement = self._success(in_hand, await self._dispatch_once(in_hand, bus, envelope))
                 if source.acks_in_transaction:
-                    await in_hand.ack()
+                    await in_hand.settle_inside(*settlement)
                     return None
         except AlreadyHandled as error:  # a second worker was first: the transaction is rolled back
             if error.id != _inbox_id(in_hand, bus):
                 raise
-        return (source.queue.ack,)
+            return self._success(in_hand, None)
+        return settlement
 
-    async def _dispatch_once(self, in_hand: ClaimInHand, bus: Any, envelope: Envelope[Any]) -> None:
+    def _success(self, in_hand: ClaimInHand, dispatched: Dispatched[Any] | None) -> Settlement:
+        """Return how to settle a message that was handled; dispatched: None if that was before."""
+        if self._outcomes is None:
+            return (in_hand.source.queue.ack,)
+        return self._outcomes.after_success(in_hand, dispatched)
+
+    async def _dispatch_once(self, in_hand: ClaimInHand, bus: Any, envelope: Envelope[Any]) -> Dispatched[Any] | None:
         """Dispatch, unless the inbox has the message; publish the events, and note the message in the inbox."""
         inbox = self._inbox
         if inbox is not None and await inbox.has(_inbox_id(in_hand, bus)):
-            return
+            return None
         failures_before = 0 if envelope.sent else len(_failures(envelope))
         dispatched = await self._emitted.dispatch(bus, envelope, self._buses.bus)
         failures = _failures(dispatched.envelope)
@@ -214,6 +225,7 @@ class ClaimHandler:
             await self._emitted.publish(bus, dispatched, in_hand.claim)
         if inbox is not None:
             await inbox.add(_inbox_id(in_hand, bus))
+        return dispatched
 
     async def _give_up(self, in_hand: ClaimInHand, reason: str, error: Exception) -> Settlement | None:
         """Make a message a dead letter; a delivery whose handler is not here is left to workers that have it."""

@@ -18,6 +18,7 @@ from modd.cqrs.codec import Codec
 from modd.cqrs.enclosing import open_bus
 from modd.cqrs.retry import Errors
 from modd.errors import InvalidOption
+from modd.ports.feed import Feed
 from modd.ports.inbox import WEEK, Inbox
 from modd.ports.outbox import Outbox
 from modd.ports.queue import Queue
@@ -28,6 +29,7 @@ from modd.worker.emitted import EmittedEvents
 from modd.worker.errors import AlreadyRunning
 from modd.worker.idleness import Idleness, checked_ahead
 from modd.worker.options import WorkerOptions, checked_optional, checked_queues
+from modd.worker.outcomes import OutcomeFeed
 from modd.worker.retry import BackoffFunction
 from modd.worker.run import WorkerRun
 from modd.worker.source import SourceQueue, create_sources, log
@@ -67,6 +69,9 @@ class Worker:
         your own, such as one with upcasters, has to have all of these, and the events that the handlers emit.
     inbox: recognises messages that were handled before. None, the default, for no inbox.
     outbox: gets the emitted events. By default that of the inbox or the queue, if it has one.
+    outcomes: a `modd.ports.Feed` that gets the outcome of each message, for senders that wait: with ``Prefer: wait`` at
+        a gateway. If it is in the store of the queue, it is in the transaction of the acknowledgement. None, the
+        default, for none.
     concurrency: number of messages that are handled at a time; 8 by default.
     attempts: number of attempts after which a message that fails, or kills its process alone, becomes a dead letter; 10
         by default.
@@ -106,6 +111,7 @@ class Worker:
         codec: Codec | None = None,
         inbox: Inbox | None = None,
         outbox: Outbox | None = None,
+        outcomes: Feed | None = None,
         concurrency: int = 8,
         attempts: int = 10,
         backoff: Backoff | BackoffFunction = "exponential",
@@ -139,6 +145,7 @@ class Worker:
         self._outbox = outbox = checked_optional(
             "outbox", outbox if outbox is not None else _outbox_of(inbox, *sources), ("put",)
         )
+        checked_optional("outcomes", outcomes, ("put", "follow"))
         self._buses = ServedBuses(bus)
         self._buses.check_codec(codec)
         for each in self._buses.buses:
@@ -156,6 +163,7 @@ class Worker:
             self._failures,
             options.immediate_types(),
             subscriber,
+            None if outcomes is None else OutcomeFeed(outcomes),
         )
         self._run: WorkerRun | None = None
         self._loop: Any = None

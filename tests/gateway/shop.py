@@ -72,6 +72,7 @@ class Shop:
     def __init__(self) -> None:
         self.queue = MemoryQueue()
         self.envelopes: list[Envelope[Any]] = []
+        self.mail_error: Exception | None = None
         self.handle: Callable[[Any], Any] = lambda message: 7
         commands = CommandBus(
             [self.place, self.ping, self.send_mail, self.secret],
@@ -88,7 +89,9 @@ class Shop:
 
     def ping(self, ping: Ping) -> None: ...
 
-    def send_mail(self, mail: SendMail) -> None: ...
+    def send_mail(self, mail: SendMail) -> None:
+        if self.mail_error is not None:
+            raise self.mail_error
 
     def secret(self, secret: Secret) -> None: ...
 
