@@ -1,7 +1,7 @@
 """The interfaces to storage, as protocols over bytes.
 
 `Queue`, `Outbox` and `Inbox` carry work, `EventStore` keeps events for ever, `Documents` the latest state of things,
-`Cache` and `Locks` support middleware.
+`Feed` items for clients that follow and resume, `Cache` and `Locks` support middleware.
 `modd.stores` has implementations in memory and on SQLite. Any object with these methods is an implementation; test your
 own with the suites of `modd.testing.conformance`.
 """
@@ -12,6 +12,7 @@ from modd.ports.errors import (
     AlreadyHandled,
     Conflict,
     DocumentConflict,
+    FeedGap,
     LeaseLost,
     NoTransaction,
     QueryConflict,
@@ -20,6 +21,7 @@ from modd.ports.errors import (
     StoreError,
 )
 from modd.ports.events import EventPage, EventStore, PositionedBody, RecordedEvent, Snapshot
+from modd.ports.feed import Feed, Posted
 from modd.ports.inbox import Inbox
 from modd.ports.items import Claim, DeadLetter, Item, PutResult, Stats, Subscription, Suspects, Unique
 from modd.ports.locks import Locks
@@ -41,6 +43,8 @@ __all__ = [
     "Documents",
     "EventPage",
     "EventStore",
+    "Feed",
+    "FeedGap",
     "Inbox",
     "Item",
     "LeaseLost",
@@ -48,6 +52,7 @@ __all__ = [
     "NoTransaction",
     "Outbox",
     "PositionedBody",
+    "Posted",
     "PutResult",
     "QueryConflict",
     "Queue",

@@ -113,6 +113,25 @@ class AlreadyHandled(ModdError, RuntimeError):
         super().__init__(f"{id!r} was handled before; acknowledge it and do nothing else")
 
 
+class FeedGap(ModdError, LookupError):
+    """A feed cannot be followed without a hole: items after the position are removed, or it was made anew.
+
+    after: the position after which the caller wanted to follow.
+    first: the position before the first item that the feed has.
+    last: the last position of the feed; it is below ``after`` if the feed was made anew.
+
+    Load the state anew, and follow after the ``last`` that you read before.
+    """
+
+    def __init__(self, after: int, first: int, last: int) -> None:
+        self.after, self.first, self.last = after, first, last
+        reason = f"items after it are removed, up to position {first}" if after < first else f"it ends at {last}"
+        super().__init__(
+            f"the feed cannot be followed after position {after}: {reason}; load the state anew, then follow after the "
+            f"last position of before, such as {last}"
+        )
+
+
 class StoreError(ModdError, RuntimeError):
     """A store cannot do its work; everything that it acknowledged before is safe.
 

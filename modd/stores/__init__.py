@@ -2,9 +2,9 @@
 
 In the memory of one process, for tests and for data that may be lost with the process: `MemoryStore`, which has an
 implementation of each port, with transactions, and each implementation alone: `MemoryQueue`, `MemoryOutbox`,
-`MemoryInbox`, `MemoryEventStore`, `MemoryDocuments`, `MemoryCache`, `MemoryLocks`. Each of their calls is a checkpoint,
-as in other stores: other tasks run and a cancellation is delivered, before anything is done. They measure time with the
-loop's clock, and note the time of events in seconds since 1970.
+`MemoryInbox`, `MemoryEventStore`, `MemoryDocuments`, `MemoryFeed`, `MemoryCache`, `MemoryLocks`. Each of their calls is
+a checkpoint, as in other stores: other tasks run and a cancellation is delivered, before anything is done. They measure
+time with the loop's clock, and note the time of events and of items of feeds in seconds since 1970.
 
 In one SQLite file, with transactions: `SqliteStore`, which has an implementation of each port, and the errors that it
 raises. Errors of the file derive from `modd.ports.StoreError`.
@@ -14,6 +14,7 @@ from modd.stores.errors import ResultNeeded, SqlNotSupported, TransactionInUse, 
 from modd.stores.memory.cache import MemoryCache
 from modd.stores.memory.documents import MemoryDocuments
 from modd.stores.memory.events import MemoryEventStore
+from modd.stores.memory.feed import MemoryFeed
 from modd.stores.memory.inbox import MemoryInbox
 from modd.stores.memory.locks import MemoryLocks
 from modd.stores.memory.outbox import MemoryOutbox
@@ -38,6 +39,7 @@ __all__ = [
     "MemoryCache",
     "MemoryDocuments",
     "MemoryEventStore",
+    "MemoryFeed",
     "MemoryInbox",
     "MemoryLocks",
     "MemoryOutbox",

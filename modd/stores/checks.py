@@ -46,6 +46,37 @@ def checked_outbox_item(value: bytes | Item) -> Item:
     return item
 
 
+def checked_feed_item(value: bytes | Item) -> Item:
+    """Return bytes or an item as an item without a delay and tags.
+
+    Raises `InvalidOption` for a body that is not bytes, for a delay, and for tags.
+    """
+    item = checked_untagged(value if isinstance(value, Item) else Item(value))
+    if item.delay:
+        raise InvalidOption("delay", item.delay, "a feed shows each item at once; put delayed work into a queue")
+    return item
+
+
+def checked_position(after: Any) -> int | None:
+    """Return a position after which to follow a feed: a whole number, 0 or more, or None. Raises `InvalidOption`."""
+    if after is not None and (not isinstance(after, int) or isinstance(after, bool) or after < 0):
+        raise InvalidOption("after", after, "give a position, 0 or more; None to begin with the next item")
+    return after
+
+
+def check_same_feed(name: str, retention: float, most: int, existing: tuple[float, int]) -> None:
+    """Raise `InvalidOption` unless a feed is asked for with the options with which it was created.
+
+    existing: the retention and the most items of the feed that the store has.
+    """
+    options = ("retention", retention, existing[0]), ("most", most, existing[1])
+    for option, value, old in options:
+        if value != old:
+            raise InvalidOption(
+                option, value, f"feed({name!r}) was called with {old!r} before; give the same each time"
+            )
+
+
 def checked_document_key(key: Any) -> str:
     """Return the key of a document: a text that is not empty. Raises `InvalidOption`."""
     cure = "give a text that is not empty"

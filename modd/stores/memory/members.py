@@ -12,6 +12,7 @@ from modd.stores.memory.access import MemoryOwner
 from modd.stores.memory.cache import MemoryCache
 from modd.stores.memory.documents import MemoryDocuments
 from modd.stores.memory.events import MemoryEventStore
+from modd.stores.memory.feed import MemoryFeed
 from modd.stores.memory.inbox import MemoryInbox
 from modd.stores.memory.locks import MemoryLocks
 from modd.stores.memory.outbox import MemoryOutbox
@@ -20,6 +21,11 @@ from modd.stores.memory.queue import MemoryQueue
 
 class Membership(MemoryOwner, Protocol):
     """The part of `MemoryStore` that its parts use."""
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        """A function that returns seconds since 1970."""
+        ...
 
     def transaction(self, *, immediate: bool = False) -> AbstractAsyncContextManager[Transaction]:
         """Return a transaction of the whole store, to be entered with ``async with``."""
@@ -66,6 +72,18 @@ class MemberDocuments(Member, MemoryDocuments):
 
     def __repr__(self) -> str:
         return f"<MemberDocuments {self.space} in {self._store!r}>"
+
+
+class MemberFeed(Member, MemoryFeed):
+    """A `modd.ports.Feed` of a `MemoryStore`: ``store.feed("public")``."""
+
+    def __init__(self, store: Membership, name: str, retention: float, most: int) -> None:
+        Member.__init__(self, store)
+        MemoryFeed.__init__(self, retention=retention, most=most, clock=store.clock, owner=store)
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"<MemberFeed {self.name} in {self._store!r}>"
 
 
 class MemberOutbox(Member, MemoryOutbox):

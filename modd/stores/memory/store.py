@@ -11,18 +11,20 @@ from typing import Any, ClassVar, Self, TypeVar
 
 from anyio.lowlevel import checkpoint
 
-from modd.checks import checked_callable, checked_span, checked_text
+from modd.checks import checked_callable, checked_count, checked_span, checked_text
 from modd.concurrency.blocks import async_block
 from modd.concurrency.lifespan import Lifespan
 from modd.core import Gate, hold
 from modd.ports.inbox import WEEK
 from modd.ports.transaction import open_transaction
+from modd.stores.checks import check_same_feed
 from modd.stores.errors import ResultNeeded
 from modd.stores.memory.access import MemoryAccess
 from modd.stores.memory.members import (
     MemberCache,
     MemberDocuments,
     MemberEvents,
+    MemberFeed,
     MemberInbox,
     MemberLocks,
     MemberOutbox,
@@ -52,11 +54,13 @@ class MemoryStore:
     Nothing is waited for here, so a long loop of calls lets other tasks run only now and then: at each read, and at
     every 256th change. A cancellation takes effect there, too.
 
-    clock: a function that returns seconds since 1970, for the ``at`` of events; ``time.time`` by default.
+    clock: a function that returns seconds since 1970, for the ``at`` of events and of items of feeds; ``time.time`` by
+        default.
     retention: seconds for which the inbox remembers an id, 7 days by default; longer than any redelivery takes.
 
     ``events``, ``cache``, ``locks``, ``inbox`` and ``outbox`` are its implementations of these ports. ``queue(name)``
-    returns a queue, and ``documents(space)`` returns documents.
+    returns a queue, ``documents(space)`` returns documents, and ``feed(name)`` returns a feed. A feed can be followed
+    when the store is closed, too, because it keeps its content.
 
     Raises:
         InvalidOption: an option has no valid value.
@@ -78,6 +82,7 @@ class MemoryStore:
         self.inbox, self.outbox = MemberInbox(self, checked_span("retention", retention)), MemberOutbox(self)
         self._queues: dict[str, MemberQueue] = {}
         self._documents: dict[str, MemberDocuments] = {}
+        self._feeds: dict[str, MemberFeed] = {}
 
     def __repr__(self) -> str:
         return "<MemoryStore>"
@@ -92,6 +97,22 @@ class MemoryStore:
         """Return the documents of this space; its first use creates it. Raises `InvalidOption` unless it is a text."""
         documents = self._documents.get(checked_text("space", space, 'give a text, such as store.documents("sales")'))
         return self._documents.setdefault(space, MemberDocuments(self, space)) if documents is None else documents
+
+    def feed(self, name: str, retention: float = 86_400.0, most: int = 100_000) -> MemberFeed:
+        """Return the feed of this name; its first use creates it. Give the same options each time.
+
+        retention: seconds for which an item is stored, a day by default.
+        most: most items that are stored, 100 000 by default.
+
+        Raises:
+            InvalidOption: an option has a value that cannot work, or a different one than at the first call.
+        """
+        checked_text("name", name, 'give a text, such as store.feed("public")')
+        feed = self._feeds.get(name)
+        if feed is None:
+            feed = self._feeds.setdefault(name, MemberFeed(self, name, retention, most))
+        check_same_feed(name, checked_span("retention", retention), checked_count("most", most), feed.options)
+        return feed
 
     def transaction(
         self, *, immediate: bool = False, max_seconds: float = 5.0

@@ -11,8 +11,8 @@ The tests are async: run them like your own, with `modd.testing.plugin` or with 
 which costs nothing on a virtual clock (the marker ``virtual_clock`` of the plugin, or `modd.testing.virtual_backend`).
 For a store with a clock of its own, override ``pass_time`` to advance it, or set ``tick`` to a shorter time.
 
-Tests of optional features are skipped without them: ``wait`` of queues and outboxes, and transactions of outboxes, for
-which a suite defines ``transaction``.
+Tests of optional features are skipped without them: ``wait`` of queues and outboxes, and transactions of outboxes and
+feeds, for which a suite defines ``transaction``.
 
 """
 
@@ -23,6 +23,7 @@ _MODULES = {
     "cache": ("",),
     "documents": ("",),
     "events": ("", "_pages", "_read", "_snapshots", "_tagged"),
+    "feed": ("", "_follow", "_removal", "_transactions"),
     "inbox": ("",),
     "locks": ("",),
     "outbox": ("", "_leases", "_transactions"),
@@ -37,6 +38,7 @@ for _port, _suffixes in _MODULES.items():  # so that a failure shows what was co
 from modd.testing.conformance.cache import CacheConformance  # noqa: E402
 from modd.testing.conformance.documents import DocumentsConformance  # noqa: E402
 from modd.testing.conformance.events import EventStoreConformance  # noqa: E402
+from modd.testing.conformance.feed import FeedConformance  # noqa: E402
 from modd.testing.conformance.inbox import InboxConformance  # noqa: E402
 from modd.testing.conformance.locks import LocksConformance  # noqa: E402
 from modd.testing.conformance.outbox import OutboxConformance  # noqa: E402
@@ -48,6 +50,7 @@ __all__ = [
     "CacheConformance",
     "DocumentsConformance",
     "EventStoreConformance",
+    "FeedConformance",
     "InboxConformance",
     "LocksConformance",
     "OutboxConformance",
