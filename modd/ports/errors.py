@@ -120,15 +120,15 @@ class FeedGap(ModdError, LookupError):
     first: the position before the first item that the feed has.
     last: the last position of the feed; it is below ``after`` if the feed was made anew.
 
-    Load the state anew, and follow after the ``last`` that you read before.
+    Load the state anew, then follow after ``last``: what comes while you load is not missed.
     """
 
     def __init__(self, after: int, first: int, last: int) -> None:
         self.after, self.first, self.last = after, first, last
         reason = f"items after it are removed, up to position {first}" if after < first else f"it ends at {last}"
         super().__init__(
-            f"the feed cannot be followed after position {after}: {reason}; load the state anew, then follow after the "
-            f"last position of before, such as {last}"
+            f"the feed cannot be followed after position {after}: {reason}; load the state anew, then follow after "
+            f"{last}"
         )
 
 
