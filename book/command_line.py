@@ -24,6 +24,7 @@ TOOLS: dict[str, tuple[str, ...]] = {
     "events": (),
     "follow": get_args(FollowCommand)[1:],
     "catalog": (),
+    "run": (),
 }
 """The tools of the command line, with their commands; ``list`` of ``follow`` has no name there."""
 

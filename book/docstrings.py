@@ -24,6 +24,7 @@ PACKAGES = (
     ".stores",
     ".worker",
     ".follower",
+    ".app",
     ".testing",
     ".journey",
     ".catalog",

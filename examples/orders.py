@@ -1,165 +1,90 @@
-"""Orders that survive: a worker process is killed in the middle, a second one goes on, and the totals are right.
+"""Orders that survive: an app is killed in the middle of its work, a second one goes on, and the totals are right."""
 
-Run ``python examples/orders.py``. It keeps all data in one file, in a new folder or at the path that you pass.
-"""
-
-import subprocess
+import os
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import anyio
-from anyio.abc import Process
 
-from modd.cqrs import Command, CommandBus, Emit, Envelope, Event, EventBus, Next
+from modd.app import App, Settings
+from modd.cqrs import Command, CommandBus, Emit, Event, EventBus
 from modd.middleware import Enqueue
 from modd.ports import Transaction
 from modd.relay import Relay
 from modd.stores import SqliteStore
-from modd.worker import Worker, run_workers
+from modd.worker import Worker
 
-ORDERS = 300
-HALFWAY = ORDERS // 2
-"""The order that the first worker does not finish."""
-CUSTOMERS = ("Ada", "Grace", "Kay")
+ORDERS, CUSTOMERS, FOLDER = 300, ("Ada", "Grace", "Kay"), Path(__file__).parent
+
+
+class Config(Settings, prefix="ORDERS_"):
+    db: Path
 
 
 class PlaceOrder(Command[None]):
-    """Place an order of a customer."""
-
     number: int
     customer: str
-    cents: int
 
 
 class OrderPlaced(Event):
-    """An order was placed."""
-
-    number: int
     customer: str
     cents: int
 
 
 async def place_order(order: PlaceOrder, tx: Transaction, emit: Emit) -> None:
     """Store the order. The row, the event and the acknowledgement of the command are one transaction."""
-    await tx.execute("INSERT INTO orders VALUES (?, ?, ?)", (order.number, order.customer, order.cents))
-    emit(OrderPlaced(order.number, order.customer, order.cents))
+    await tx.execute("INSERT INTO orders VALUES (?, ?)", (order.number, order.customer))
+    emit(OrderPlaced(order.customer, 100 + order.number))
 
 
 async def add_to_total(order: OrderPlaced, tx: Transaction) -> None:
     """Add to the total of the customer; done twice, the total would be wrong."""
-    await tx.execute("UPDATE totals SET cents = cents + ? WHERE customer = ?", (order.cents, order.customer))
+    sql = "INSERT INTO totals VALUES (?, 1, ?) ON CONFLICT (customer) DO UPDATE SET n = n + 1, cents = cents + ?"
+    await tx.execute(sql, (order.customer, order.cents, order.cents))
 
 
-async def count_order(order: OrderPlaced, tx: Transaction) -> None:
-    """Count the order: a second handler of the same event, which is retried by itself."""
-    await tx.execute("UPDATE totals SET orders = orders + 1 WHERE customer = ?", (order.customer,))
-
-
-async def hang(envelope: Envelope[Any], call_next: Next) -> None:
-    """Hang in the middle of the work: an order is stored, and its transaction is not committed yet."""
-    await call_next(envelope)
-    if envelope.message.number == HALFWAY:
-        print("halfway", flush=True)
-        await anyio.sleep_forever()
-
-
-async def work_and_hang(path: str) -> None:
-    """Run the first worker process. A second after it is killed, its messages can be claimed again."""
-    await work(path, CommandBus([place_order], middleware=[hang]), lease=1.0)
-
-
-async def work_on(path: str) -> None:
-    """Run the second worker process, with the usual lease of half a minute."""
-    await work(path, CommandBus([place_order]), lease=30.0)
-
-
-async def work(path: str, bus: CommandBus, lease: float) -> None:
-    """Run a worker for commands, one for events, and the relay between them, until a signal comes."""
-    async with SqliteStore(path) as store:
+@asynccontextmanager
+async def orders(config: Config) -> AsyncIterator[App]:
+    """Open the store and compose the app. A second after it is killed, its messages can be claimed again."""
+    async with SqliteStore(config.db) as store:
         commands, events = store.queue("commands"), store.queue("events")
-        await run_workers(
-            Worker(commands, bus, lease=lease),
-            Worker(events, EventBus([add_to_total, count_order]), lease=lease),
-            Relay(store.outbox, events, lease=lease),
+        yield App(
+            "orders",
+            Worker(commands, CommandBus([place_order]), lease=1),
+            Worker(events, EventBus([add_to_total]), lease=1),
+            Relay(store.outbox, events, lease=1),
         )
 
 
-async def accept(store: SqliteStore) -> None:
-    """Do the work of a web process: queue commands, which are safe on disk when `dispatch` returns."""
-    async with store.transaction() as tx:
-        await tx.execute("CREATE TABLE orders (number INTEGER PRIMARY KEY, customer TEXT, cents INTEGER)")
-        await tx.execute("CREATE TABLE totals (customer TEXT PRIMARY KEY, orders INTEGER, cents INTEGER)")
-        for customer in CUSTOMERS:
-            await tx.execute("INSERT INTO totals VALUES (?, 0, 0)", (customer,))
-    queue = store.queue("commands")
-    desk = CommandBus([place_order], middleware=[Enqueue(queue, key=lambda envelope: envelope.message.customer)])
-    async with anyio.create_task_group() as tasks:
-        for number in range(ORDERS):
-            tasks.start_soon(desk.dispatch, PlaceOrder(number, CUSTOMERS[number % 3], 100 + number))
-
-
-async def count_orders(store: SqliteStore) -> int:
-    """Return the number of orders in the totals."""
-    async with store.transaction() as tx:
-        [[orders]] = await tx.fetch("SELECT sum(orders) FROM totals")
-    return int(orders)
-
-
-async def start_worker(program: str, path: str) -> Process:
-    """Start a worker in a process of its own."""
-    command = [sys.executable, __file__, program, path]
-    return await anyio.open_process(command, stdin=None, stdout=subprocess.PIPE, stderr=None)
-
-
-async def kill_halfway(worker: Process) -> None:
-    """Kill the worker without a warning when it tells that it is in the middle of its work."""
-    async with worker:
-        assert worker.stdout is not None
-        await worker.stdout.receive()
-        worker.kill()
-    print(f"killed a worker in the middle of order {HALFWAY}")
-
-
-async def stop_when_done(worker: Process, store: SqliteStore) -> None:
-    """Wait until all orders are done, and tell the worker to end."""
-    async with worker:
-        while await count_unfinished(store):  # noqa: ASYNC110  # the worker process works
-            await anyio.sleep(0.01)
-        worker.terminate()
-    print(f"the next worker has ended: {worker.returncode}")
-
-
-async def main(path: str) -> None:
-    """Accept orders, have them handled by a process that is killed and by a second one, and print the totals."""
-    async with SqliteStore(path) as store:
-        await accept(store)
-        print(f"accepted {ORDERS} orders")
-        await kill_halfway(await start_worker("work-and-hang", path))
-        await stop_when_done(await start_worker("work-on", path), store)
+async def totals_of(orders: int, store: SqliteStore) -> list[tuple[str, int, int]]:
+    rows: list[tuple[str, int, int]] = []
+    while sum(n for _, n, _ in rows) < orders:
+        await anyio.sleep(0.01)
         async with store.transaction() as tx:
-            for row in await tx.fetch("SELECT * FROM totals ORDER BY customer"):
+            rows = [(who, n, cents) for who, n, cents in await tx.fetch("SELECT * FROM totals ORDER BY customer")]
+    return rows
+
+
+async def main(path: Path) -> None:
+    async with SqliteStore(path) as store:
+        async with store.transaction() as tx:
+            await tx.execute("CREATE TABLE orders (number INTEGER PRIMARY KEY, customer TEXT)")
+            await tx.execute("CREATE TABLE totals (customer TEXT PRIMARY KEY, n INTEGER, cents INTEGER)")
+        desk = CommandBus([place_order], middleware=[Enqueue(store.queue("commands"))])
+        for number in range(ORDERS):
+            await desk.dispatch(PlaceOrder(number, CUSTOMERS[number % 3]))
+        os.environ |= {"ORDERS_DB": str(path), "MODD_LOG_LEVEL": "ERROR"}
+        async with await anyio.open_process([sys.executable, "-m", "modd", "run", "orders:orders"], cwd=FOLDER) as app:
+            await totals_of(ORDERS // 3, store)
+            app.kill()
+        async with orders(Config.load()) as again, again.running():
+            for row in await totals_of(ORDERS, store):
                 print("{}: {} orders, {} cents".format(*row))
 
 
-async def count_unfinished(store: SqliteStore) -> int:
-    """Return the number of orders and messages that are not done.
-
-    The orders are counted first: when the last one is counted, all that is left is in the queues.
-    """
-    uncounted = ORDERS - await count_orders(store)
-    queues = [await store.queue(name).stats() for name in ("commands", "events")]
-    return uncounted + sum(each.ready + each.delayed + each.leased for each in queues)
-
-
-WORKERS = {"work-and-hang": work_and_hang, "work-on": work_on}
-
 if __name__ == "__main__":
-    if sys.argv[1:2] and sys.argv[1] in WORKERS:
-        anyio.run(WORKERS[sys.argv[1]], sys.argv[2])
-    elif sys.argv[1:]:
-        anyio.run(main, sys.argv[1])
-    else:
-        with TemporaryDirectory() as folder:
-            anyio.run(main, str(Path(folder, "orders.db")))
+    with TemporaryDirectory() as folder:
+        anyio.run(main, Path(folder, "orders.db"))

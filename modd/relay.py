@@ -16,6 +16,7 @@ from modd.concurrency.backoff import delays
 from modd.concurrency.blocks import block
 from modd.concurrency.cancellation import error_of
 from modd.concurrency.loops import call_in_task, current_loop
+from modd.concurrency.polling import Polling
 from modd.errors import InvalidOption
 from modd.ports.errors import LeaseLost
 from modd.ports.items import Claim, Item
@@ -92,7 +93,7 @@ class Relay:
         self._runs, self._stopped = 0, False
         self._stoppable: dict[anyio.CancelScope, tuple[float, Any]] = {}
         """The scopes that `stop` cancels, with the seconds until then and the loop of each."""
-        self._last_polled: float | None = None
+        self._polling = Polling(self._poll, self._clock)
 
     @property
     def last_polled(self) -> float | None:
@@ -100,7 +101,34 @@ class Relay:
 
         While the relay runs well, it is no older than a batch and ``poll`` take.
         """
-        return self._last_polled
+        return self._polling.last
+
+    @property
+    def poll(self) -> float:
+        """Seconds to wait when there is nothing to pass on."""
+        return self._poll
+
+    @property
+    def drain(self) -> float:
+        """Seconds that the target has after `stop` to take a batch."""
+        return self._drain
+
+    @property
+    def label(self) -> str:
+        """The word for the relay in a status: ``relay``."""
+        return "relay"
+
+    async def wait_ready(self) -> None:
+        """Return when the run that is under way, or else the next one, has had an answer of the outbox."""
+        await self._polling.wait()
+
+    def problem(self) -> str | None:
+        """Return the words for a relay that does not do its work now; None if it is well.
+
+        It is not well before the first answer of the outbox, and when `last_polled` is more than 5 seconds, and three
+        times ``poll``, ago.
+        """
+        return self._polling.problem(self.last_polled)
 
     async def run(self) -> None:
         """Pass on batch after batch until the relay is stopped; failures are logged.
@@ -114,6 +142,7 @@ class Relay:
             self._runs -= 1
             if not self._runs:
                 self._stopped = False
+                self._polling.end()
 
     def stop(self) -> None:
         """Have `run` end when its present batch is passed on, at the latest ``drain`` seconds from now.
@@ -177,7 +206,7 @@ class Relay:
         """Claim a batch; return it and the end of its lease, by the clock of the loop."""
         lease_end = anyio.current_time() + self._lease
         claims = await self._outbox.claim(self._batch, self._lease)
-        self._last_polled = self._clock()
+        self._polling.note()
         return claims, lease_end
 
     async def _pass_on(self, claims: Sequence[Claim], lease_end: float) -> None:

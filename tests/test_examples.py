@@ -140,12 +140,8 @@ def test_the_composed_bus_is_made_of_a_cart_and_a_checkout() -> None:
 
 
 @pytest.mark.slow
-def test_orders_survive_a_worker_that_is_killed_and_the_totals_are_right() -> None:
-    accepted, killed, ended, *totals = printed("examples/orders.py")
-    assert accepted == "accepted 300 orders"
-    assert killed == "killed a worker in the middle of order 150"
-    assert ended == "the next worker has ended: 0"
-    assert totals == [
+def test_orders_survive_an_app_that_is_killed_and_the_totals_are_right() -> None:
+    assert printed("examples/orders.py") == [
         "Ada: 100 orders, 24850 cents",
         "Grace: 100 orders, 24950 cents",
         "Kay: 100 orders, 25050 cents",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.typing import aggregates, flows, messages, projections, services
+from tests.typing import aggregates, flows, messages, projections, services, settings
 
 pytestmark = pytest.mark.anyio
 
@@ -50,3 +50,8 @@ def test_services_take_what_checkers_let_pass() -> None:
 async def test_handlers_take_what_checkers_let_pass() -> None:
     # WM-44
     await services.use_handlers()
+
+
+def test_settings_take_what_checkers_let_pass() -> None:
+    # AP-1
+    settings.use_settings()

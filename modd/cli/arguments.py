@@ -12,6 +12,7 @@ from modd.cli.errors import UsageError
 from modd.cli.event_arguments import EventsArguments, add_events
 from modd.cli.follow_arguments import FollowArguments, add_follow
 from modd.cli.options import Parser, add_body_options, add_json, add_yes, check_limit, check_texts
+from modd.cli.run_arguments import RunArguments, add_run
 
 CommandName: TypeAlias = Literal["stats", "dead", "show", "redrive", "discard", "forget", "doctor"]
 
@@ -60,10 +61,10 @@ class CatalogArguments(msgspec.Struct, frozen=True, kw_only=True):
 
 
 AnyArguments: TypeAlias = Arguments | EventsArguments | FollowArguments | CatalogArguments
-"""The parsed arguments of a tool."""
+"""The parsed arguments of a tool that returns a report."""
 
 
-def parse_arguments(argv: Sequence[str] | None) -> AnyArguments:
+def parse_arguments(argv: Sequence[str] | None) -> AnyArguments | RunArguments:
     """Parse arguments, those of the process for None. Raises `UsageError`; ``--help`` ends the process."""
     parser = _parser()
     parsed, left = parser.parse_known_args(argv)
@@ -80,6 +81,8 @@ def parse_arguments(argv: Sequence[str] | None) -> AnyArguments:
         return FollowArguments(**options)
     if tool == "catalog":
         return CatalogArguments(**options)
+    if tool == "run":
+        return RunArguments(**options)
     options["command"] = options["command"] or "stats"
     return Arguments(**options)
 
@@ -99,6 +102,7 @@ def _parser() -> ArgumentParser:
     add_events(tools)
     add_follow(tools)
     _add_catalog(tools)
+    add_run(tools)
     return parser
 
 

@@ -22,7 +22,7 @@ from modd.cli.follow_reports import FollowReport
 from modd.cli.handlers import forget, list_handlers
 from modd.cli.inspection import Inspector, inspect_file
 from modd.cli.interaction import Confirm, Progress, no_progress
-from modd.cli.reports import BatchResult, DeadLetterList, ForgetResult, Health, ItemDetails, Overview, State
+from modd.cli.reports import BatchResult, DeadLetterList, ForgetResult, ItemDetails, Overview, State, StoreHealth
 from modd.cli.streams import list_events, list_streams
 from modd.cli.types import load_aggregate, load_catalog, load_codecs
 from modd.stores.sqlite.sql import decode_headers
@@ -34,7 +34,7 @@ Report: TypeAlias = (
     | ItemDetails
     | BatchResult
     | ForgetResult
-    | Health
+    | StoreHealth
     | StreamList
     | EventList
     | FoundEvents

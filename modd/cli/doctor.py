@@ -10,7 +10,7 @@ from modd.cli.follow_overview import advise_on_file
 from modd.cli.formats import DAY, format_age
 from modd.cli.inspection import Inspector
 from modd.cli.processes import find_processes
-from modd.cli.reports import Health, Journaling, Process, QueueHealth, Sizes
+from modd.cli.reports import Journaling, Process, QueueHealth, Sizes, StoreHealth
 from modd.stores.sqlite.errors import describe_failure, is_corrupt, is_store_failure
 from modd.stores.sqlite.journal_mode import NO_LOCKS, NO_WAL, choose_journal, is_affected, prepare_writer, read_mode
 from modd.stores.sqlite.queue_sql import DEAD, READY
@@ -49,7 +49,7 @@ class Doctor:
         self._check: Literal["quick_check", "integrity_check"] = "integrity_check" if full else "quick_check"
         self._damage: list[str] = []
 
-    def examine(self) -> Health:
+    def examine(self) -> StoreHealth:
         """Return the findings. Damage is a finding, not an error, as long as the file can be read at all."""
         inspector, empty = self._inspector, Sizes(0, 0, 0, 0)
         self._damage += self._try(lambda: check_content(inspector, self._check), list[str]())
@@ -58,7 +58,7 @@ class Doctor:
         processes, sizes = find_processes(inspector.path), self._try(lambda: measure(inspector), empty)
         parts = self._try(lambda: [*advise_on_file(inspector)], list[str]())
         problems = [*_problems(inspector.path, self._damage, journal, processes)]
-        return Health(
+        return StoreHealth(
             path=inspector.path,
             ok=not problems,
             journal=journal,

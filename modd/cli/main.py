@@ -15,14 +15,14 @@ from modd.catalog.markdown import render_markdown
 from modd.cli.arguments import AnyArguments, CatalogArguments, parse_arguments
 from modd.cli.commands import Report, run_command
 from modd.cli.errors import NotConfirmed, UsageError
+from modd.cli.exits import FAILED, MISUSED, STOPPED, print_error
 from modd.cli.follow_reports import ResumeResult
-from modd.cli.reports import BatchResult, Health
+from modd.cli.reports import BatchResult, StoreHealth
+from modd.cli.run_arguments import RunArguments
+from modd.cli.run_command import run_app
 from modd.cli.types import load_catalog
 from modd.errors import MissingExtra, ModdError
 from modd.texts import escape_control, escape_json
-
-FAILED, MISUSED, STOPPED = 1, 2, 130
-
 
 logger, SILENT = logging.getLogger("modd"), logging.NullHandler()
 
@@ -41,21 +41,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except (UsageError, MissingExtra) as error:
-        return _print_error(error, MISUSED)
+        return print_error(error, MISUSED)
     except BrokenPipeError:  # the reader has closed the pipe; without this the interpreter complains when it flushes
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except (ModdError, OSError) as error:
-        return _print_error(error, FAILED)
+        return print_error(error, FAILED)
     except KeyboardInterrupt:
-        return _print_error("stopped; what was done before stays done", STOPPED)
+        return print_error("stopped; what was done before stays done", STOPPED)
     finally:
         logger.removeHandler(SILENT)
 
 
 def exit_code(report: Report) -> int:
     """Return 1 for a file with problems, and for missing dead letters and instances, else 0."""
-    is_bad = isinstance(report, Health) and not report.ok
+    is_bad = isinstance(report, StoreHealth) and not report.ok
     is_incomplete = isinstance(report, (BatchResult, ResumeResult)) and bool(report.missing)
     return FAILED if is_bad or is_incomplete else 0
 
@@ -69,7 +69,9 @@ def confirm(question: str) -> None:
         raise NotConfirmed
 
 
-def _run(arguments: AnyArguments) -> int:
+def _run(arguments: AnyArguments | RunArguments) -> int:
+    if isinstance(arguments, RunArguments):
+        return run_app(arguments)
     if arguments.json:
         report = run_command(arguments, confirm)
         text = msgspec.json.format(msgspec.json.encode(report), indent=2).decode()
@@ -89,8 +91,3 @@ def _import_rendering() -> Any:
         return import_module("modd.cli.rendering")
     except ModuleNotFoundError as missing:
         raise MissingExtra("python -m modd without --json", "cli") from missing
-
-
-def _print_error(error: object, code: int) -> int:
-    print(f"modd: {escape_control(' '.join(str(error).split()))}", file=sys.stderr)
-    return code

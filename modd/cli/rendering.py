@@ -30,10 +30,10 @@ from modd.cli.reports import (
     DeadLetterList,
     ForgetResult,
     HandlerStatus,
-    Health,
     ItemDetails,
     Overview,
     QueueHealth,
+    StoreHealth,
 )
 from modd.concurrency.blocks import block
 from modd.texts import amount
@@ -196,7 +196,7 @@ def _forget_result(report: ForgetResult) -> Iterable[Block]:
 
 
 @_blocks.register
-def _health(report: Health) -> Iterable[Block]:
+def _health(report: StoreHealth) -> Iterable[Block]:
     journal, sizes = report.journal, report.sizes
     pages = f"{sizes.free_pages} of {amount(sizes.pages, 'page')} free"
     yield Pairs(
@@ -231,7 +231,7 @@ def _age(at: float | None) -> str:
     return "no more" if at is None else format_age(max(0.0, time() - at))
 
 
-def _processes(report: Health) -> str:
+def _processes(report: StoreHealth) -> str:
     if report.processes is None:
         return "unknown on this system"
     names = [f"{process.pid}{'' if process.writes else ' (reads)'}" for process in report.processes]

@@ -171,7 +171,7 @@ class Sizes(msgspec.Struct, frozen=True):
     free_pages: int
 
 
-class Health(msgspec.Struct, frozen=True):
+class StoreHealth(msgspec.Struct, frozen=True):
     """The findings of ``doctor``.
 
     ok: True if there are no problems.

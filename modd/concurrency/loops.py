@@ -48,6 +48,16 @@ def current_task() -> object:
         return anyio.get_current_task().id
 
 
+def loop_name() -> str:
+    """Return the name of the library whose loop runs here: ``"asyncio"`` or ``"trio"``."""
+    return "asyncio" if isinstance(current_loop(), asyncio.AbstractEventLoop) else "trio"
+
+
+def in_main_thread() -> bool:
+    """True in the main thread of the process, which alone may handle signals."""
+    return threading.current_thread() is threading.main_thread()
+
+
 def is_running_here(loop: Any) -> bool:
     """True if a loop of asyncio runs in this thread and this process: a process that was forked has none of it."""
     try:

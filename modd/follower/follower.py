@@ -12,6 +12,7 @@ import anyio
 from modd.checks import checked_count, checked_delay, checked_name, checked_span
 from modd.concurrency.backoff import Backoff
 from modd.concurrency.loops import call_in_task, check_loop, current_loop, is_over
+from modd.concurrency.polling import Polling
 from modd.errors import Deadlock, InvalidOption
 from modd.follower.catch_up import CatchUp
 from modd.follower.command_worker import CommandWorker
@@ -98,7 +99,8 @@ class Follower:
         self._sources = sources_of(self.parts, store, self._commands, retry, log)
         self._options = options
         self._engine = Engine(store, [*self._sources.values()], options, log)
-        self._loop = EngineLoop(self._engine, store.clock, log)
+        self._polling = Polling(options.poll, store.clock)
+        self._loop = EngineLoop(self._engine, self._polling, log)
         self._halves = Halves(self._loop, self._commands)
         self._catch_up = CatchUp(store, self._engine, self._loop, self._commands)
         self._event_loop: Any = None
@@ -118,7 +120,29 @@ class Follower:
     @property
     def last_polled(self) -> float | None:
         """The time of the last look at the log, for health checks; None before the first."""
-        return self._loop.last_polled
+        return self._polling.last
+
+    @property
+    def poll(self) -> float:
+        """Most seconds between two looks at the log."""
+        return self._options.poll
+
+    @property
+    def label(self) -> str:
+        """The words for the follower in a status: ``follower`` and its name, unless it has the default name."""
+        return " ".join(dict.fromkeys(["follower", self.name]))
+
+    async def wait_ready(self) -> None:
+        """Return when the run that is under way, or else the next one, has looked at the log."""
+        await self._polling.wait()
+
+    def problem(self) -> str | None:
+        """Return the words for a follower that does not do its work now; None if it is well.
+
+        It is not well before the first look at the log, and when `last_polled` is more than 5 seconds, and three times
+        ``poll``, ago.
+        """
+        return self._polling.problem(self.last_polled)
 
     def stop(self) -> None:
         """Have `run` end after the commit that is under way, and wait up to ``drain`` seconds for commands.

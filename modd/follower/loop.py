@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from logging import Logger
 
 import anyio
 
 from modd.concurrency.backoff import DoublingPause
 from modd.concurrency.cancellation import error_of
+from modd.concurrency.polling import Polling
 from modd.follower.engine import Engine
 
 
 class EngineLoop:
     """Has an engine work until it is stopped, whatever the store does.
 
-    engine: the engine. clock: the clock of the store. log: gets failures.
+    engine: the engine. polling: notes the looks at the log that succeeded. log: gets failures.
     """
 
-    def __init__(self, engine: Engine, clock: Callable[[], float], log: Logger) -> None:
-        self._engine, self._clock, self._log = engine, clock, log
+    def __init__(self, engine: Engine, polling: Polling, log: Logger) -> None:
+        self._engine, self.polling, self._log = engine, polling, log
         self._stopped = self.is_running = False
         self._watchers: list[anyio.Event] = []
-        self.last_polled: float | None = None
-        """The time of the last look at the log that succeeded."""
 
     def begin(self) -> None:
         """Note that `run` is about to work."""
@@ -32,6 +30,7 @@ class EngineLoop:
     def end(self) -> None:
         """Note that `run` is over, and let nobody wait for it."""
         self.is_running = self._stopped = False
+        self.polling.end()
         self._tell(self._watchers)
 
     def stop(self) -> None:
@@ -68,7 +67,7 @@ class EngineLoop:
         except BaseException:
             self._watchers += watchers
             raise
-        self.last_polled = self._clock()
+        self.polling.note()
         if has_moved:
             self._watchers += watchers
             return

@@ -8,6 +8,7 @@ from modd.errors import MissingExtra
 try:
     from modd.gateway.errors import GatewayMisuse, Refused
     from modd.gateway.exposures import EVERYBODY, accept, answer, forward, role
+    from modd.gateway.gateway import Gateway
     from modd.gateway.limits import Limits
     from modd.gateway.request import Request
 except ModuleNotFoundError as missing:
@@ -15,6 +16,7 @@ except ModuleNotFoundError as missing:
 
 __all__ = [
     "EVERYBODY",
+    "Gateway",
     "GatewayMisuse",
     "Limits",
     "Refused",

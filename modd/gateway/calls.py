@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 from urllib.parse import quote
 
 import msgspec
@@ -75,7 +75,7 @@ class Calls:
         limits: Limits,
     ) -> None:
         self._bus, self._forwards, self._admission, self._problems = bus, tuple(forwards), admission, problems
-        self._exposures = {(each.way, each.name): each for each in exposures}
+        self._exposures: dict[tuple[str, str], Exposure] = {(each.way, each.name): each for each in exposures}
         self._limits = limits
 
     def problem(self, error: Exception) -> Problem:
@@ -89,7 +89,7 @@ class Calls:
         with time_limit(self._limits.timeout):
             return await self._admission.identify(request)
 
-    def find(self, way: Literal["commands", "queries"], name: str) -> Exposure:
+    def find(self, way: str, name: str) -> Exposure:
         """Return the exposure of a name. Raises `Refused`, with 404, for a name that is not exposed."""
         exposure = self._exposures.get((way, name))
         if exposure is None:
@@ -136,7 +136,7 @@ class Calls:
 
     async def _send(
         self,
-        way: Literal["commands", "queries"],
+        way: str,
         name: str,
         content: Content,
         actor: Actor | None,

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, NoReturn
 
 import anyio
+from starlette.requests import ClientDisconnect
 
 from modd.checks import checked_count, checked_span
 from modd.concurrency.blocks import block
+from modd.cqrs import Actor
 from modd.gateway.errors import Refused
 
 
@@ -76,12 +79,12 @@ class ConnectionCount:
             self._total -= 1
 
     @block
-    def of_actor(self, actor: str | None) -> Iterator[None]:
+    def of_actor(self, actor: Actor | None) -> Iterator[None]:
         """Count a request or stream of an actor for the block. Raises `Refused` if that is more than the limit."""
         if actor is None:
             yield
             return
-        with _counted(self._by_actor, actor, self._limits.per_actor, "actor"):
+        with _counted(self._by_actor, actor.id, self._limits.per_actor, "actor"):
             yield
 
 
@@ -105,3 +108,45 @@ def time_limit(seconds: float) -> Iterator[None]:
         yield
     if scope.cancelled_caught:
         raise Refused(504, "The request took too long.")
+
+
+GRACE = 5.0
+"""Seconds after which a body has to come at `SLOWEST` at least."""
+
+SLOWEST = 1024
+"""Bytes of a body per second."""
+
+
+async def read_body(chunks: AsyncGenerator[bytes, None], announced: str | None, most: int) -> bytes:
+    """Return the body of a request. Raises `Refused` for one that is too long, too slow, or incomplete.
+
+    chunks: its parts. announced: the header ``Content-Length``. most: bytes.
+    """
+    if announced is not None and announced.isdecimal() and int(announced[:20]) > most:
+        _refuse_length(most)
+    start, body = anyio.current_time(), bytearray()
+    async with aclosing(chunks):
+        while True:
+            chunk = await _next(chunks, start + GRACE + len(body) / SLOWEST)
+            if chunk is None:
+                return bytes(body)
+            body += chunk
+            if len(body) > most:
+                _refuse_length(most)
+
+
+async def _next(chunks: AsyncGenerator[bytes, None], deadline: float) -> bytes | None:
+    """Return the next part of a body; None at its end. Raises `Refused` if there is none until the deadline."""
+    chunk = None
+    with anyio.CancelScope(deadline=deadline) as scope:
+        try:
+            chunk = await anext(chunks, None)
+        except ClientDisconnect:
+            raise Refused(400, "The body is incomplete.") from None
+    if scope.cancelled_caught:
+        raise Refused(408, "The body came too slowly.")
+    return chunk
+
+
+def _refuse_length(most: int) -> NoReturn:
+    raise Refused(413, f"The body has more than {most} bytes.")

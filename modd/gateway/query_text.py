@@ -7,8 +7,9 @@ from math import isfinite
 from typing import Any, Union
 
 import msgspec
+from msgspec.structs import FieldInfo
 
-from modd.core import Message, misfit_of, take_apart
+from modd.core import Message, take_apart
 from modd.cqrs import InvalidIntent
 from modd.cqrs.intents import misfit_without_values
 
@@ -18,21 +19,11 @@ def read_query(kind: type[Message], pairs: Sequence[tuple[str, str]]) -> Message
 
     Raises `InvalidIntent` with all that does not fit.
     """
-    fields, misfits = _fields_of(kind), list[tuple[str, str]]()
-    values: dict[str, Any] = {}
-    for name, texts in _grouped(pairs).items():
-        if name not in fields:
-            misfits.append((f"$.{name}", "Unknown field"))
-            continue
-        values[name] = texts if _takes_many(fields[name].type) else texts[0]
-        if len(texts) > 1 and values[name] is not texts:
-            misfits.append((f"$.{name}", "Field comes twice"))
-        else:
-            misfits += _misfits(values[name], fields[name].type, f"$.{name}")
-    misfits += [
-        (f"$.{name}", "Field required") for name, each in fields.items() if each.required and name not in values
-    ]
+    fields, grouped = _fields_of(kind), _grouped(pairs)
+    misfits = [each for name, texts in grouped.items() for each in _misfits(name, texts, fields)]
+    misfits += [(f"$.{each}", "Field required") for each in fields if fields[each].required and each not in grouped]
     if not misfits:
+        values = {name: texts if _takes_many(fields[name].type) else texts[0] for name, texts in grouped.items()}
         try:
             return msgspec.convert(values, kind, strict=False, str_keys=True)
         except msgspec.ValidationError as error:  # of the message as a whole
@@ -40,7 +31,7 @@ def read_query(kind: type[Message], pairs: Sequence[tuple[str, str]]) -> Message
     raise InvalidIntent(kind, misfits)
 
 
-def _fields_of(kind: Any) -> dict[str, msgspec.structs.FieldInfo]:
+def _fields_of(kind: Any) -> dict[str, FieldInfo]:
     return {field.encode_name: field for field in msgspec.structs.fields(kind)}
 
 
@@ -60,11 +51,22 @@ def _takes_many(hint: Any) -> bool:
     return isinstance(origin, type) and issubclass(origin, Collection) and not issubclass(origin, (str, bytes, Mapping))
 
 
-def _misfits(value: str | list[str], hint: Any, path: str) -> Iterator[tuple[str, str]]:
+def _misfits(name: str, texts: list[str], fields: Mapping[str, FieldInfo]) -> Iterator[tuple[str, str]]:
+    """Yield path and text of all that does not fit the field of a name."""
+    path = f"$.{name}"
+    if name not in fields:
+        yield path, "Unknown field"
+        return
+    takes_many = _takes_many(fields[name].type)
+    if len(texts) > 1 and not takes_many:
+        yield path, "Field comes twice"
+        return
+    value = texts if takes_many else texts[0]
     try:
-        made = msgspec.convert(value, hint, strict=False)
+        made = msgspec.convert(value, fields[name].type, strict=False)
     except msgspec.ValidationError as error:
-        yield misfit_of(error, path)
+        misfit = misfit_without_values(error, [value])
+        yield path + misfit[0].removeprefix("$"), misfit[1]
         return
     for number in made if isinstance(made, (list, tuple, set, frozenset)) else (made,):
         if isinstance(number, float) and not isfinite(number):

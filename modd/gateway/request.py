@@ -20,12 +20,12 @@ class Request:
     def __init__(self, connection: HTTPConnection, address: str, token: str | None = None) -> None:
         self._connection, self.address, self._token = connection, address, token
         self.used_cookies = False
-        """True once a cookie was read."""
+        """True once a cookie was read that the request has."""
 
     @property
     def headers(self) -> Headers:
-        """The headers; names are not case-sensitive."""
-        return self._connection.headers
+        """The headers but for the cookies, which `cookie` returns; names are not case-sensitive."""
+        return Headers(raw=[each for each in self._connection.headers.raw if each[0].lower() != b"cookie"])
 
     @property
     def query(self) -> QueryParams:
@@ -54,11 +54,12 @@ class Request:
     def cookie(self, name: str) -> str | None:
         """Return a cookie, or None.
 
-        Once a cookie was read, a request that may change something has to come from a page of this host or of
+        If a cookie was used, a request that may change something has to come from a page of this host or of
         ``origins``.
         """
-        self.used_cookies = True
-        return self._connection.cookies.get(name)
+        value = self._connection.cookies.get(name)
+        self.used_cookies |= value is not None
+        return value
 
     def with_token(self, token: str) -> Request:
         """Return the same request with another token in `bearer`."""

@@ -121,6 +121,11 @@ class Enqueue(MiddlewareWithKeys):
                 check_decodable(kind, Decoders("json", None))
         self._codecs[bus] = self._codec or bus.codec
 
+    def queue_of(self, kind: type[Message]) -> Queue | None:
+        """Return the queue for messages of a type; None if their handlers are called at once."""
+        options = self._options.of(kind)
+        return options["queue"] if options["enabled"] else None
+
     async def __call__(self, envelope: Envelope[Any], call_next: Next) -> None:
         """Queue the envelope; call the next link if it came from a queue or queueing is off.
 

@@ -7,7 +7,7 @@ Begin reading at `worker` (the public class) and `run` (its loop). Then follow a
 - `fan_out` replaces an event with one delivery for each handler that workers have announced; `subscriptions` has the
   handlers that this worker announces, and the names of messages that are left to it.
 - `claim` settles it; `retry` decides about the next attempt; `dead_letters` makes dead letters.
-- `group` runs workers together until SIGTERM; `idleness` ends a run in tests.
+- `group` runs workers together, each as a `member`, until SIGTERM (`termination`); `idleness` ends a run in tests.
 """
 
 from modd.worker.errors import AlreadyRunning, DuplicateHandler

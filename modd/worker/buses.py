@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from modd.concurrency.blocks import async_block
 from modd.core import Bus, Message, check_names, inside, wire_name
 from modd.cqrs.codec import Codec, codec_of
 from modd.cqrs.decodable import decodable
@@ -81,15 +80,6 @@ class ServedBuses:
     def no_handler_error(self, kind: type[Message]) -> NoHandler:
         """Return the error for a type that none of the buses handles."""
         return NoHandler(kind, self.name, self.types)
-
-    @async_block
-    async def open(self) -> AsyncIterator[None]:
-        """Open the outermost bus, and with it all buses inside, for the block; do nothing if it is open."""
-        if self.bus.is_open:
-            yield
-            return
-        async with root_bus(self.bus):
-            yield
 
     def _buses_for(self, kind: type[Message]) -> list[Any]:
         return [bus for bus in self.buses if issubclass(kind, bus.kind) and bus.handler_names(kind)]

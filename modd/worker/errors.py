@@ -24,15 +24,15 @@ class DuplicateHandler(ModdError, ValueError):
 
 
 class AlreadyRunning(ModdError, RuntimeError):
-    """A worker was run while it was running.
+    """A worker, a follower or an app was run while it was running.
 
-    worker: the name of the worker, in the text.
+    worker: the name of the object, in the text.
 
-    Run a worker once at a time, and create a second one to run two.
+    Run it once at a time, and create a second one to run two.
     """
 
     def __init__(self, worker: str) -> None:
-        super().__init__(f"{worker} is running; run it once at a time, and create a second worker to run two")
+        super().__init__(f"{worker} is running; run it once at a time, and create a second one to run two")
 
 
 class StampedFailure(ModdError):

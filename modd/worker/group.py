@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
-from signal import SIGINT, SIGTERM
-from typing import Protocol
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
 import anyio
 
 from modd.checks import checked_methods
-from modd.concurrency.cancellation import call
+from modd.worker.member import GroupMember, Runnable
+from modd.worker.termination import run_until_signalled
 from modd.worker.worker import Worker, close_in_time
-
-
-class Runnable(Protocol):
-    """An object that `run_workers` can run, such as a worker or a relay."""
-
-    async def run(self) -> None:
-        """Work until `stop` is called."""
-
-    def stop(self) -> None:
-        """Have `run` end."""
 
 
 async def run_workers(*workers: Runnable) -> None:
@@ -37,7 +26,7 @@ async def run_workers(*workers: Runnable) -> None:
     for worker in workers:
         checked_methods("workers", worker, ["run", "stop"], "give workers one by one: run_workers(a, b)")
     group = WorkerGroup(workers)
-    await group.run()
+    await run_until_signalled(group.run, lambda signal: group.stop(), lambda signal: group.cancel())
     if len(group.errors) == 1:
         raise group.errors[0]
     if group.errors:
@@ -45,53 +34,69 @@ async def run_workers(*workers: Runnable) -> None:
 
 
 class WorkerGroup:
-    """Workers that run and stop together; ``errors`` has the errors that they raised."""
+    """Workers that run and stop together; ``errors`` has the errors that they raised.
+
+    workers: the workers, relays, and objects with ``run()`` and ``stop()``.
+    """
 
     def __init__(self, workers: Sequence[Runnable]) -> None:
         self.errors: list[Exception] = []
-        self._workers, self._running = workers, list[Runnable]()
+        self._members = [GroupMember(worker) for worker in workers]
+        self._buses = [
+            close_in_time(worker.open_bus(), worker.drain, lambda: self._stopped_at)
+            for worker in workers
+            if isinstance(worker, Worker)
+        ]
         self._stopped_at: float | None = None
+        self._scope = anyio.CancelScope()
 
     async def run(self) -> None:
-        """Run all workers until they have ended, or until the second signal."""
-        with anyio.open_signal_receiver(SIGTERM, SIGINT) as signals:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._open_and_run, tasks.cancel_scope)
-                await anext(signals)
-                self._stop()
-                await anext(signals)
-                tasks.cancel_scope.cancel()
+        """Run all workers until they have ended, or until `cancel`."""
+        with self._scope:
+            try:
+                await run_members(self._members, self._buses, self._note_end)
+            except Exception as error:
+                self.errors.append(error)
 
-    async def _open_and_run(self, scope: anyio.CancelScope) -> None:
-        """Open the buses, run all workers, close the buses, and cancel the scope, which waits for signals."""
-        try:
-            async with AsyncExitStack() as stack:
-                for worker in self._workers:
-                    if isinstance(worker, Worker):
-                        bus = close_in_time(worker.open_bus(), worker.drain, lambda: self._stopped_at)
-                        await stack.enter_async_context(bus)
-                async with anyio.create_task_group() as tasks:
-                    for worker in self._workers:
-                        tasks.start_soon(self._run, worker)
-        except Exception as error:
-            self.errors.append(error)
-        scope.cancel()
-
-    async def _run(self, worker: Runnable) -> None:
-        if self._stopped_at is not None:
-            return
-        self._running.append(worker)
-        try:
-            await call(worker.run)
-        except Exception as error:
-            self.errors.append(error)
-            self._stop()
-        finally:
-            self._running.remove(worker)
-
-    def _stop(self) -> None:
-        """Stop the workers that run: a worker that does not run would end its next run instead."""
+    def stop(self) -> None:
+        """Tell the workers to stop."""
         if self._stopped_at is None:
             self._stopped_at = anyio.current_time()
-        for worker in self._running:
-            worker.stop()
+        for member in self._members:
+            member.stop()
+
+    def cancel(self) -> None:
+        """Cancel the workers that still run."""
+        self._scope.cancel()
+
+    def _note_end(self, member: GroupMember) -> None:
+        self.errors += member.errors
+        if member.errors:
+            self.stop()
+
+
+async def run_members(
+    members: Sequence[GroupMember],
+    buses: Iterable[AbstractAsyncContextManager[object]],
+    on_end: Callable[[GroupMember], None],
+) -> None:
+    """Open buses, run members side by side until all have ended, and close the buses.
+
+    buses: the buses, as contexts. on_end: called with each member that has ended.
+
+    Raises: the error of a bus that cannot be opened or closed.
+    """
+    async with AsyncExitStack() as stack:
+        for bus in buses:
+            await stack.enter_async_context(bus)
+        async with anyio.create_task_group() as tasks:
+            for member in members:
+                tasks.start_soon(run_member, member, on_end)
+
+
+async def run_member(member: GroupMember, on_end: Callable[[GroupMember], None]) -> None:
+    """Run a member. on_end: called with it when it has ended, even if it was cancelled."""
+    try:
+        await member.run()
+    finally:
+        on_end(member)

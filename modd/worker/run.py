@@ -136,6 +136,7 @@ class WorkerRun:
             await self._rest_if_suspects_wait()
         suspects = self._occupant.begin_claim()
         if suspects is None:
+            self._on_poll()  # the queues answer; another worker of the process has a suspect
             return False
         try:
             return await self._claim_from(tasks, room, self._order(suspects))

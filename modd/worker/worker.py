@@ -12,8 +12,10 @@ import anyio
 from modd.concurrency.backoff import Backoff
 from modd.concurrency.blocks import async_block
 from modd.concurrency.loops import call_in_task, check_loop, current_loop, is_over
+from modd.concurrency.polling import Polling
 from modd.core import Message
 from modd.cqrs.codec import Codec
+from modd.cqrs.enclosing import open_bus
 from modd.cqrs.retry import Errors
 from modd.errors import InvalidOption
 from modd.ports.inbox import WEEK, Inbox
@@ -159,7 +161,7 @@ class Worker:
         self._loop: Any = None
         self._stop_next = False
         """True if `stop` was called while the worker did not run."""
-        self._last_polled: float | None = None
+        self._polling = Polling(options.poll, clock)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._buses.name}>"
@@ -178,16 +180,39 @@ class Worker:
         """
         if self._run is not None and self._run.is_full:
             return self._options.clock()
-        return self._last_polled
+        return self._polling.last
 
     @property
     def drain(self) -> float:
         """Seconds that handlers have to end after `stop`."""
         return self._options.drain
 
+    @property
+    def poll(self) -> float:
+        """Most seconds between two claims from the queues."""
+        return self._options.poll
+
+    @property
+    def label(self) -> str:
+        """The words for the worker in a status: ``worker`` and the names of its queues."""
+        names = [str(name) for each in self._sources if (name := getattr(each.queue, "name", ""))]
+        return f"worker {', '.join(names)}" if names else "worker"
+
+    async def wait_ready(self) -> None:
+        """Return when the run that is under way, or else the next one, has had an answer of a queue."""
+        await self._polling.wait()
+
+    def problem(self) -> str | None:
+        """Return the words for a worker that does not do its work now; None if it is well.
+
+        It is not well before the first answer of a queue, and when `last_polled` is more than 5 seconds, and three
+        times ``poll``, ago.
+        """
+        return self._polling.problem(self.last_polled)
+
     def open_bus(self) -> AbstractAsyncContextManager[None]:
         """Open the bus for a block; do nothing if it is open."""
-        return self._buses.open()
+        return open_bus(self._buses.bus)
 
     def stop(self) -> None:
         """Have `run` claim no more, wait up to ``drain`` seconds for its handlers, and end.
@@ -239,15 +264,13 @@ class Worker:
             return
         self._loop = current_loop()
         self._failures.rules = self._options.retry_rules(is_test=idleness is not None)
-        self._run = run = WorkerRun(self._sources, self._handler, self._options, self._note_poll, idleness)
+        self._run = run = WorkerRun(self._sources, self._handler, self._options, self._polling.note, idleness)
         try:
             async with close_in_time(self.open_bus(), self.drain, lambda: run.stopped_at):
                 await run.run()
         finally:
             self._run = self._loop = None
-
-    def _note_poll(self) -> None:
-        self._last_polled = self._options.clock()
+            self._polling.end()
 
 
 def _check_immediate(immediate: Any, sources: Iterable[SourceQueue]) -> None:

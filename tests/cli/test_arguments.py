@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from modd.cli.arguments import parse_arguments
+from modd.cli.arguments import Arguments, parse_arguments
 from modd.cli.main import main
 from modd.cli.rendering import render
 from modd.ports import Item
@@ -48,7 +48,9 @@ def test_misuse_is_one_line_and_exit_code_2(argv: list[str], told: str, capsys: 
 
 def test_json_is_asked_for_before_or_after_the_command() -> None:
     assert parse_arguments(["queue", "x", "--json", "stats"]) == parse_arguments(["queue", "x", "stats", "--json"])
-    assert parse_arguments(["queue", "x", "--json"]).json and not parse_arguments(["queue", "x"]).json
+    with_json, without = parse_arguments(["queue", "x", "--json"]), parse_arguments(["queue", "x"])
+    assert isinstance(with_json, Arguments) and isinstance(without, Arguments)
+    assert with_json.json and not without.json
 
 
 def test_help_is_had_for_each_command(capsys: pytest.CaptureFixture[str]) -> None:

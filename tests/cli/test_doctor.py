@@ -10,7 +10,7 @@ import pytest
 from modd.cli import doctor
 from modd.cli.formats import format_age
 from modd.cli.inspection import Inspector
-from modd.cli.reports import Health
+from modd.cli.reports import StoreHealth
 from modd.stores.sqlite.errors import NewerStore
 from modd.stores.sqlite.journal_mode import is_affected
 from modd.stores.sqlite.schema import STEPS
@@ -91,7 +91,7 @@ def test_a_damaged_file_is_told_with_what_to_do_and_exit_code_1(orders: Shell) -
         file.seek((page - 1) * 4096)
         file.write(b"\xff" * 4096)
     code, out, err = orders.run("doctor", "--full", "--json")
-    told = msgspec.json.decode(out, type=Health)
+    told = msgspec.json.decode(out, type=StoreHealth)
     assert (code, err, told.ok) == (1, "", False)
     assert told.damage and ".recover" in told.problems[0]
     code, out, _ = orders.run("doctor")

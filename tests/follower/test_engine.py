@@ -233,7 +233,7 @@ async def test_a_loop_goes_on_as_soon_as_there_is_an_event_and_ends_when_it_is_s
                 await track.until_done(number + 1)
             loop.stop()
     assert await track.noted() == ["a", "b"]
-    assert loop.last_polled is not None
+    assert loop.polling.last is not None
     loop.end()
     assert not await loop.pass_end()
 

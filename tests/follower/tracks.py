@@ -8,6 +8,7 @@ from typing import Any
 
 import anyio
 
+from modd.concurrency.polling import Polling
 from modd.follower.cursor import Cursors
 from modd.follower.engine import Engine, EngineOptions
 from modd.follower.loop import EngineLoop
@@ -108,7 +109,7 @@ def engine_of(store: Any, *sources: Any, batch: int | None = None, lease: float 
 
 def loop_of(store: Any, *sources: Any, poll: float = 1, lease: float = 30) -> EngineLoop:
     """Return the loop of such an engine."""
-    return EngineLoop(engine_of(store, *sources, poll=poll, lease=lease), store.clock, log)
+    return EngineLoop(engine_of(store, *sources, poll=poll, lease=lease), Polling(poll, store.clock), log)
 
 
 async def run_to_end(engine: Engine) -> None:

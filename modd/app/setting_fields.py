@@ -1,0 +1,113 @@
+"""The fields of a `Settings` class: variables, types, defaults and docstrings."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from itertools import pairwise
+from textwrap import dedent
+from typing import Any, NamedTuple
+
+import msgspec
+
+from modd.app.setting_types import value_text
+from modd.core import MASK, hints_of_fields, sensitive_fields, take_apart
+from modd.errors import InvalidOption
+
+FILE = "_FILE"
+"""The end of the name of a variable that has the path of a file with the value."""
+
+UNRESOLVED = "it cannot be resolved; define the type at the level of its module, and import it outside of TYPE_CHECKING"
+
+
+class SettingField(NamedTuple):
+    """A field of a `Settings` class.
+
+    is_secret: True if the field is `Sensitive`. default: the text of the default, None if the field is required.
+    has_file: True if a file may have the value; False if another field has the name of that variable.
+    """
+
+    name: str
+    variable: str
+    hint: Any
+    is_secret: bool
+    default: str | None
+    has_file: bool
+
+
+def variables_of(prefix: str, names: Iterable[str]) -> dict[str, str]:
+    """Return the variable of each field. Raises `InvalidOption` for two fields of one variable."""
+    variables: dict[str, str] = {}
+    for name in names:
+        variable = f"{prefix}{name.upper()}"
+        if variable in variables:
+            raise InvalidOption("fields", [variables[variable], name], f"both are {variable}: rename one")
+        variables[variable] = name
+    return {name: variable for variable, name in variables.items()}
+
+
+def fields_of_settings(kind: type[msgspec.Struct], prefix: str) -> list[SettingField]:
+    """Return the fields of a class. Raises `InvalidOption` for a type that cannot be resolved."""
+    hints, secrets = _resolved_hints(kind), sensitive_fields(kind)
+    variables = variables_of(prefix, kind.__struct_fields__)
+    return [
+        SettingField(
+            field.name,
+            variables[field.name],
+            hints[field.name],
+            field.name in secrets,
+            _default_text(field, is_secret=field.name in secrets),
+            f"{variables[field.name]}{FILE}" not in variables.values(),
+        )
+        for field in msgspec.structs.fields(kind)
+    ]
+
+
+def docs_of_fields(kind: type[msgspec.Struct]) -> dict[str, str]:
+    """Return the docstring of each field that has one: the text below it, or the description in its ``Meta``."""
+    docs: dict[str, str] = {}
+    for base in reversed(kind.__mro__):
+        docs |= _docs_in(base)
+    for name, hint in hints_of_fields(kind).items():
+        for mark in take_apart(hint).metadata:
+            if isinstance(mark, msgspec.Meta) and mark.description:
+                docs.setdefault(name, mark.description)
+    return docs
+
+
+def _resolved_hints(kind: type[msgspec.Struct]) -> dict[str, Any]:
+    hints = hints_of_fields(kind)
+    for name in kind.__struct_fields__:
+        if isinstance(hints[name], str):
+            raise InvalidOption(f"{kind.__qualname__}.{name}", hints[name], UNRESOLVED)
+    return hints
+
+
+def _default_text(field: msgspec.structs.FieldInfo, *, is_secret: bool) -> str | None:
+    """Return the text of a default; a function that makes defaults is not called."""
+    if field.required:
+        return None
+    if is_secret:
+        return str(MASK)
+    if field.default is not msgspec.NODEFAULT:
+        return value_text(field.default)
+    factory: Any = field.default_factory
+    return value_text(factory()) if factory in (list, set, dict) else "computed"
+
+
+def _docs_in(kind: type) -> dict[str, str]:
+    """Return the texts below the fields in the source of a class; none if there is no source."""
+    with suppress(OSError, TypeError, SyntaxError):
+        parsed: Any = ast.parse(dedent(inspect.getsource(kind)))
+        return dict(_documented(parsed.body[0].body))
+    return {}
+
+
+def _documented(body: Sequence[ast.stmt]) -> Iterator[tuple[str, str]]:
+    for field, below in pairwise(body):
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(below, ast.Expr):
+            text = below.value.value if isinstance(below.value, ast.Constant) else None
+            if isinstance(text, str):
+                yield field.target.id, " ".join(text.split())

@@ -1,0 +1,106 @@
+"""The log of ``run``: lines of text or of JSON on stderr, without the sensitive settings."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from json import dumps
+from traceback import format_exception
+from typing import Any, TextIO
+
+from modd.cli.errors import UsageError
+from modd.core import mask_error, mask_secrets
+from modd.texts import encodable, escape_control
+
+FORMATS = ("text", "json")
+LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+class Secrets:
+    """The settings whose sensitive values are masked in all texts; None before they are read."""
+
+    settings: Any = None
+
+    def mask(self, text: str, error: BaseException | None = None) -> str:
+        """Return a text, such as the traceback of an error, without sensitive values of the settings and the error."""
+        return mask_secrets(text, self.settings) if error is None else mask_error(text, error, self.settings)
+
+
+class TextFormatter(logging.Formatter):
+    """Makes lines of text, without sensitive settings, and without characters that control a terminal."""
+
+    def __init__(self, secrets: Secrets) -> None:
+        super().__init__(LINE)
+        self._secrets = secrets
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line for a record, with the traceback of an error below."""
+        return escape_control(self._secrets.mask(encodable(super().format(record)), _error_of(record)))
+
+
+class JsonFormatter(logging.Formatter):
+    """Makes one object of JSON a line, without sensitive settings."""
+
+    def __init__(self, secrets: Secrets) -> None:
+        super().__init__()
+        self._secrets = secrets
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the object for a record: time, level, logger and message; type and traceback of an error."""
+        error = _error_of(record)
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": self._secrets.mask(record.getMessage(), error),
+        }
+        if error is not None:
+            line["type"] = type(error).__name__
+            line["traceback"] = self._secrets.mask("".join(format_exception(error)).rstrip(), error)
+        return dumps(line)
+
+
+class RunLog:
+    """The log of a process that ``run`` has started; handlers that are there already are left alone.
+
+    logger: the logger to log errors to. handler: the handler of ``run``, None if there are others.
+    """
+
+    def __init__(self, secrets: Secrets, handler: logging.Handler | None) -> None:
+        self.secrets, self._handler = secrets, handler
+
+    def show_error(self, text: str, error: BaseException) -> None:
+        """Show an error with its traceback on stderr, whatever the levels of loggers are."""
+        if self._handler is not None:
+            info = (type(error), error, error.__traceback__)
+            self._handler.handle(logging.LogRecord("modd.app", logging.ERROR, __file__, 0, text, None, info))
+            return
+        trace = "".join(format_exception(error))
+        print(escape_control(self.secrets.mask(encodable(trace), error)), end="", file=sys.stderr)
+
+
+def begin_log(environ: Mapping[str, str], stream: TextIO, root: logging.Logger) -> RunLog:
+    """Log to a stream, unless there is a handler already: level ``MODD_LOG_LEVEL``, format ``MODD_LOG``.
+
+    Raises `UsageError` for an unknown level or format.
+    """
+    level = environ.get("MODD_LOG_LEVEL", "INFO").upper()
+    if level not in logging.getLevelNamesMapping():
+        raise UsageError(f"MODD_LOG_LEVEL={level}: give DEBUG, INFO, WARNING, ERROR or CRITICAL")
+    format = environ.get("MODD_LOG", "text" if stream.isatty() else "json")
+    if format not in FORMATS:
+        raise UsageError(f"MODD_LOG={format}: give text or json")
+    secrets = Secrets()
+    if root.handlers:
+        return RunLog(secrets, None)
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(JsonFormatter(secrets) if format == "json" else TextFormatter(secrets))
+    root.addHandler(handler)
+    root.setLevel(level)
+    return RunLog(secrets, handler)
+
+
+def _error_of(record: logging.LogRecord) -> BaseException | None:
+    return record.exc_info[1] if record.exc_info else None

@@ -1,0 +1,150 @@
+"""The gateway: begin reading here. `misuse` checks its options, `endpoints` answers the requests, and `calls` sends the
+messages of clients to the bus.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Mapping
+from typing import Any, ClassVar
+
+import anyio
+
+from modd.checks import checked_callable
+from modd.core import Bus
+from modd.cqrs import TypedBus
+from modd.cqrs.enclosing import open_bus
+from modd.errors import InvalidOption
+from modd.gateway.addresses import ClientAddresses
+from modd.gateway.admission import Admission, Who, checked_origins
+from modd.gateway.calls import Calls
+from modd.gateway.cors import Cors
+from modd.gateway.endpoints import Endpoints
+from modd.gateway.errors import GatewayMisuse
+from modd.gateway.exposures import Exposure, Forward
+from modd.gateway.limits import ConnectionCount, Limits
+from modd.gateway.misuse import (
+    check_names_in_paths,
+    checked_exposures,
+    checked_place,
+    faults_of_access,
+    faults_of_types,
+)
+from modd.gateway.problems import Problems
+from modd.http_errors import checked_statuses
+from modd.serving import Asgi, listen_at, serve_http
+
+log = logging.getLogger("modd.gateway")
+
+
+class Gateway:
+    """The public listener of an app: commands, queries and events of a bus for clients over HTTP.
+
+    Clients reach the types that you expose, and nothing else. Give it to an `App`, which runs it; or mount `asgi` in an
+    app of FastAPI or Starlette, or in a server such as uvicorn.
+
+    bus: the bus, with all its middleware. It is opened for `run` if it is not open.
+    exposures: the types that clients may send, ask and hear: `accept`, `answer` and `forward` return them.
+    feed: the feed with the events that clients hear; by default None, for a gateway without `forward`.
+    who: a function, sync or async, from a `Request` to the `Actor` of the client, or None for nobody; it may raise
+        `Refused`. By default None: no client has an actor.
+    origins: the origins of pages in browsers that may use the gateway, such as ``https://shop.example``; by default
+        none but the gateway's own.
+    listen: host and port, such as ``127.0.0.1:8000``; port 0 for a free one. By default None, for a gateway that is
+        mounted.
+    errors: the status for each type of error of your application, whose text is sent to clients; by default none.
+    limits: how much clients may use; by default `Limits()`.
+    trusted_proxies: networks of proxies whose header ``X-Forwarded-For`` tells the addresses of clients, such as
+        ``10.0.0.0/8``; by default none.
+
+    Raises:
+        GatewayMisuse: things that do not go together; all of them at once.
+        DuplicateName: two exposures have one name.
+        InvalidOption: an option has a value that cannot work.
+    """
+
+    label: ClassVar[str] = "gateway"
+    """The name of the part in the status of an app."""
+    stops_first: ClassVar[bool] = True
+    """True: an app stops it before the parts that do its work."""
+
+    def __init__(
+        self,
+        bus: Bus | TypedBus,
+        *exposures: Exposure | Forward,
+        feed: Any = None,
+        who: Who | None = None,
+        origins: Collection[str] = (),
+        listen: str | None = None,
+        errors: Mapping[type[Exception], int] = {},
+        limits: Limits | None = None,
+        trusted_proxies: Collection[str] = (),
+    ) -> None:
+        sent, forwards = checked_exposures(exposures)
+        if not isinstance(bus, (Bus, TypedBus)):
+            raise InvalidOption("bus", bus, "give a modd.Bus, or a typed bus")
+        if who is not None:
+            checked_callable("who", who, "give a function from a Request to an Actor or None")
+        if limits is not None and not isinstance(limits, Limits):
+            raise InvalidOption("limits", limits, "give modd.gateway.Limits(...)")
+        self._bus, self._limits = bus, limits or Limits()
+        self._place = None if listen is None else checked_place(listen)
+        faults = [*faults_of_types(bus, sent), *faults_of_access(sent, forwards, feed, who, self._place)]
+        if faults:
+            raise GatewayMisuse(faults)
+        check_names_in_paths(sent, forwards)
+        admission, problems = Admission(who, checked_origins(origins)), Problems(checked_statuses("errors", errors))
+        self._count = ConnectionCount(self._limits)
+        calls = Calls(bus, sent, forwards, admission, problems, self._limits)
+        addresses = ClientAddresses(trusted_proxies)
+        self._asgi = Endpoints(calls, Cors(admission.origins), self._limits, self._count, addresses)
+        self._ready, self._stopped = anyio.Event(), anyio.Event()
+        self._bound_port: int | None = None
+
+    @property
+    def asgi(self) -> Asgi:
+        """The gateway as an ASGI application. Open the bus around it, if `run` does not."""
+        return self._asgi
+
+    @property
+    def bound_port(self) -> int | None:
+        """The port at which it listens; None while it does not listen."""
+        return self._bound_port
+
+    async def run(self) -> None:
+        """Listen and answer requests until `stop` is called. Raises `PortTaken`."""
+        async with open_bus(self._bus):
+            if self._place is None:
+                self._ready.set()
+                await self._stopped.wait()
+            else:
+                await self._serve(*self._place)
+
+    def stop(self) -> None:
+        """Have `run` answer the requests that are under way, and end."""
+        self._stopped.set()
+
+    async def wait_ready(self) -> None:
+        """Return when `run` listens."""
+        await self._ready.wait()
+
+    def problem(self) -> str | None:
+        """Return the words for what is wrong at the moment: the limit of connections is reached; else None."""
+        if self._count.total < self._limits.connections:
+            return None
+        return f"{self._count.total} connections, which is the limit; give Limits more, or run more gateways"
+
+    async def _serve(self, host: str, port: int) -> None:
+        settings = {
+            "graceful_timeout": self._limits.timeout,
+            "shutdown_timeout": self._limits.timeout,
+            "websocket_max_message_size": self._limits.body,
+        }
+        listener = listen_at(host, port, "the gateway", "Gateway(listen=...)")
+        self._bound_port = listener.getsockname()[1]
+        log.info("the gateway listens at %s, port %s", host, self._bound_port)
+        self._ready.set()
+        try:
+            await serve_http(self._asgi, listener, self._stopped, settings)
+        finally:
+            self._bound_port = None
