@@ -48,7 +48,7 @@ def checked_statuses(option: str, statuses: Any) -> dict[type[Exception], int]:
     return table
 
 
-def status_of(error: Exception, statuses: Mapping[type[Exception], int]) -> int | None:
+def http_status_of(error: Exception, statuses: Mapping[type[Exception], int]) -> int | None:
     """Return the status of the error's type, or of its closest base in the table; None if it has none."""
     return next((statuses[kind] for kind in type(error).__mro__ if kind in statuses), None)
 

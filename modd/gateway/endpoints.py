@@ -96,16 +96,14 @@ class Endpoints:
         """Return the response of the endpoint of a path. Raises any error."""
         request = self.request_of(raw)
         slots.enter_context(self._count.of_address(request.address))
-        _, way, *names = request.path.split("/")
-        if way == "events" and not names and self._events is not None:
+        if request.path == "/events" and self._events is not None:
             return await self._stream(request, self._events, slots)
-        if len(names) == 1:
-            exposure = self._calls.find(way, names[0])
-            if raw.method not in _METHODS[way].split(", "):
-                return _wrong_method(way)
-            with time_limit(self._limits.timeout):
-                return await self._call(exposure, raw, request, slots)
-        raise Refused(404)
+        way, _, name = request.path.removeprefix("/").partition("/")
+        exposure = self._calls.find(way, name)
+        if raw.method not in _METHODS[way].split(", "):
+            return _wrong_method(way)
+        with time_limit(self._limits.timeout):
+            return await self._call(exposure, raw, request, slots)
 
     async def _stream(self, request: Request, events: EventStream, slots: ExitStack) -> Response:
         if request.method != "GET":

@@ -12,9 +12,9 @@ import msgspec
 
 from modd.aggregate import CommandRejected
 from modd.core import log_error, mask_error, mask_values, show_safely
-from modd.cqrs import Forbidden, InvalidIntent, Undecodable
+from modd.cqrs import Forbidden, GiveUp, InvalidIntent, RetryLater, Undecodable
 from modd.gateway.errors import Refused
-from modd.http_errors import STATUSES, is_of_client, retry_after, status_of
+from modd.http_errors import STATUSES, http_status_of, is_of_client, retry_after
 from modd.stores import StoreBusy
 from modd.texts import encodable
 
@@ -43,6 +43,9 @@ TITLES = {
 
 _LONGEST_PATH = 200
 """Characters of a path: its keys are of the client."""
+
+_MOST_ERRORS = 100
+"""Parts of a content that do not fit, in one problem: a small body may have very many."""
 
 
 @dataclass(frozen=True)
@@ -105,19 +108,20 @@ class Problems:
         """
         if isinstance(error, Refused):
             return Problem(error.status, encodable(str(error.reason)), retry_after=_seconds(error, error.status))
-        status = status_of(error, self._statuses)
+        status = http_status_of(error, self._statuses)
         if status is None or status == 500 or (isinstance(error, InvalidIntent) and not is_of_client(error, sent)):
             return self._internal_error(error, sent)
         if type(error) is Forbidden and error.actor is None and status == STATUSES[Forbidden]:
             return Problem(401)
         if isinstance(error, InvalidIntent):
-            return Problem(status, errors=tuple((_path(path), encodable(text)) for path, text in error.errors))
+            misfits = error.errors[:_MOST_ERRORS]
+            return Problem(status, errors=tuple((_path(path), encodable(text)) for path, text in misfits))
         detail = self._detail(error, sent)
         return Problem(status, detail, retry_after=_seconds(error, status))
 
     def _detail(self, error: Exception, sent: Sequence[Any]) -> str:
         """Return the text of an error of the application, without values of the request; of other errors, none."""
-        if status_of(error, self._own) is None or isinstance(error, OSError):  # whose text has paths of files
+        if http_status_of(error, self._own) is None or not _is_for_clients(error):
             return ""
         text = mask_error(show_safely(str, error), error, tuple(sent))
         for message in sent:
@@ -134,6 +138,12 @@ def _seconds(error: Exception, status: int) -> int | None:
     """Return the value of ``Retry-After``; for 429 and 503 there is always one."""
     seconds = retry_after(error)
     return 1 if seconds is None and status in (429, 503) else seconds
+
+
+def _is_for_clients(error: Exception) -> bool:
+    """True if the text of an error is of the application: modd's have names of classes, and the system's have paths."""
+    is_of_modd = type(error).__module__.startswith("modd.") and not isinstance(error, (GiveUp, RetryLater))
+    return not (is_of_modd or isinstance(error, OSError))
 
 
 def _path(path: str) -> str:

@@ -47,6 +47,19 @@ async def test_events_and_websockets_have_their_paths_and_the_actor() -> None:
     assert seen == [("/events", "a", "ada"), "/ws"]
 
 
+@pytest.mark.parametrize("path", ["*", "", "//", "/commands/ping/", "//commands/ping", "commands/ping/x"])
+async def test_an_unusual_path_is_unknown(path: str) -> None:
+    # GW-1
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "OPTIONS", "path": path, "headers": [], "query_string": b""}
+    await Shop().gateway().asgi(scope, None, send)  # type: ignore[arg-type]
+    assert sent[0]["status"] == 404
+
+
 def test_without_the_extra_the_import_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     # GW-3
     for name in [each for each in sys.modules if each.startswith("modd.gateway")]:

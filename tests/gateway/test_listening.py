@@ -12,7 +12,7 @@ import httpx2
 import pytest
 
 from modd import Bus
-from modd.app import PortTaken
+from modd.app import App, PortTaken
 from modd.cqrs import QueryBus
 from modd.gateway import EVERYBODY, Gateway, answer
 from tests.gateway.shop import ADA, ORDER, Prices, Shop
@@ -108,6 +108,17 @@ async def test_a_mounted_gateway_runs_until_it_is_stopped_and_leaves_an_open_bus
         gateway.stop()
         await gateway.run()
         assert bus.is_open
+
+
+async def test_an_app_runs_it_with_its_bus_open() -> None:
+    # GW-10
+    shop = Shop()
+    gateway = shop.gateway(listen="127.0.0.1:0")
+    async with App("shop", gateway).running():
+        assert shop.bus.is_open
+        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{gateway.bound_port}", headers=ADA) as ada:
+            assert (await ada.get("/queries/prices")).json() == [7]
+    assert not shop.bus.is_open
 
 
 async def test_a_server_may_tell_it_of_its_start_and_end() -> None:

@@ -14,6 +14,7 @@ from modd.cqrs import (
     DispatchTimeout,
     FeatureDisabled,
     Forbidden,
+    GiveUp,
     InvalidIntent,
     LockTimeout,
     NoHandler,
@@ -104,6 +105,26 @@ async def test_the_text_of_an_error_of_the_system_has_paths_and_stays_here() -> 
     async with client(shop.gateway(errors={OSError: 404}), **ADA) as ada:
         answered = await ada.post("/commands/place-order", json={"lines": []})
     assert answered.json() == {"type": "about:blank", "title": "Not found", "status": 404}
+
+
+@pytest.mark.parametrize(
+    ("error", "detail"),
+    [(RateLimited(PlaceOrder, 1), None), (GiveUp("Never."), "Never."), (RetryLater(5, "Soon."), "Soon.")],
+)
+async def test_the_text_of_an_error_of_modd_has_names_of_classes_and_stays_here(error: Exception, detail: Any) -> None:
+    # GW-13
+    shop = Shop()
+    shop.handle = raise_error(error)
+    async with client(shop.gateway(errors={RateLimited: 400, GiveUp: 400, RetryLater: 503}), **ADA) as ada:
+        answered = await ada.post("/commands/place-order", json={"lines": []})
+    assert answered.json().get("detail") == detail
+
+
+async def test_a_small_body_has_no_long_problem() -> None:
+    # GW-13
+    async with client(Shop().gateway(), **ADA) as ada:
+        answered = await ada.post("/commands/place-order", json={"lines": [1] * 20_000})
+    assert (answered.status_code, len(answered.json()["errors"])) == (422, 100)
 
 
 async def test_an_internal_error_has_an_id_that_the_log_has_with_the_traceback(caplog: Any) -> None:
