@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from time import time
 from typing import Any, Final, NamedTuple
 
+import anyio
+
+from modd.concurrency.blocks import async_block
 from modd.cqrs import Actor
 from modd.gateway.calls import Calls
 from modd.gateway.client_stream import ClientStreams
@@ -41,6 +44,40 @@ class ClientEvents:
     def __init__(self, calls: Calls, limits: Limits, hub: Hub | None) -> None:
         self.hub, self.streams = hub, ClientStreams()
         self._calls, self._limits = calls, limits
+        self._is_running = False
+
+    @async_block
+    async def running(self, stopped: anyio.Event) -> AsyncIterator[None]:
+        """Follow the feed for a block, unless it is followed already.
+
+        stopped: once it is set, the streams end.
+        """
+        if self._is_running:
+            yield
+            return
+        self._is_running = True
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._stop_streams, stopped)
+                if self.hub is not None:
+                    tasks.start_soon(self.hub.run)
+                yield
+                tasks.cancel_scope.cancel()
+        finally:
+            self._is_running = False
+
+    async def _stop_streams(self, stopped: anyio.Event) -> None:
+        await stopped.wait()
+        await self.streams.stop()
+
+    async def wait_ready(self) -> None:
+        """Return when the feed is followed; without a feed, at once."""
+        if self.hub is not None:
+            await self.hub.wait_ready()
+
+    def problem(self) -> str | None:
+        """Return the words for the error with which the feed could not be followed last, or None."""
+        return None if self.hub is None else self.hub.problem()
 
     async def topics(self, actor: Actor | None, channels: Sequence[str]) -> list[Topic]:
         """Return the topics of channels that an actor may hear.

@@ -50,6 +50,7 @@ class WebSockets:
         """
         with ExitStack() as counted:
             try:
+                counted.enter_context(self._count.of_address(request.address))
                 actor = await self._admit(websocket, request)
                 counted.enter_context(self._count.of_actor(actor))
             except Exception as error:
