@@ -21,6 +21,7 @@ from bench.commands import command_cases
 from bench.conditions import condition_cases
 from bench.deliveries import delivery_cases
 from bench.durable import durable_cases
+from bench.feeds import feed_cases
 from bench.flows import flow_cases
 from bench.peer import peer_cases
 from bench.projections import projection_cases
@@ -42,7 +43,15 @@ async def main() -> None:
     rows = []
     options.folder.mkdir(exist_ok=True)
     cases = (*all_cases(), *delivery_cases(), *command_cases(), *codec_cases())
-    for cases_of in (durable_cases, condition_cases, aggregate_cases, projection_cases, flow_cases, peer_cases):
+    for cases_of in (
+        durable_cases,
+        condition_cases,
+        aggregate_cases,
+        projection_cases,
+        flow_cases,
+        feed_cases,
+        peer_cases,
+    ):
         cases += tuple(cases_of(options.folder))
     for case in cases:
         if options.only in case.name:

@@ -23,6 +23,7 @@ PACKAGES = (
     ".ports",
     ".stores",
     ".worker",
+    ".relay",
     ".follower",
     ".app",
     ".testing",
@@ -77,7 +78,7 @@ def public_names(package: griffe.Module) -> dict[str, str]:
         for name in [*(module.exports or ()), *(aliases if path == WITH_EXTRAS else ())]:
             path, place = f"{module.path}.{name}", place_of(module.members[str(name)])
             found.setdefault(str(name) if places.setdefault(str(name), place) == place else path, path)
-    return found | {"Relay": "modd.relay.Relay"}
+    return found
 
 
 def place_of(member: griffe.Object | griffe.Alias) -> str:

@@ -18,7 +18,6 @@ import pytest
 
 from modd import middleware
 from modd.cqrs import Stamp
-from modd.relay import Relay
 from modd.texts import full_name
 
 pytestmark = pytest.mark.unmeasured
@@ -94,11 +93,11 @@ def public_objects(package: ModuleType) -> dict[str, Any]:
 
 
 def public_classes() -> list[type]:
-    """Return the classes of modd that a user may name: those of packages, those that need an extra, and `Relay`."""
+    """Return the classes of modd that a user may name: those of packages, and those that need an extra."""
     packages = [import_module(".".join(path.relative_to(ROOT).parts)) for path in PACKAGES]
     values: list[Any] = [value for package in packages for value in public_objects(package).values()]
     values += [getattr(middleware, name) for name in NAMES_WITH_EXTRA]
-    classes = {value for value in [*values, Relay] if inspect.isclass(value)}
+    classes = {value for value in values if inspect.isclass(value)}
     return sorted((class_ for class_ in classes if HAS_HELP.match(class_.__module__)), key=full_name)
 
 

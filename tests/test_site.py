@@ -56,7 +56,7 @@ def public_objects() -> dict[str, Any]:
         for name in [*module.__all__, *lazy]:
             value = getattr(module, name)
             by_name.setdefault((name, id(value)), (f"modd{package}.{name}", value))
-    return dict(by_name.values()) | {"modd.relay.Relay": Relay}
+    return dict(by_name.values())
 
 
 def public_classes() -> list[Any]:

@@ -51,7 +51,7 @@ class Firing:
 
         Raises: an error of misuse, as long as no message was sent without an error: none ever would be.
         """
-        id = slot_id(self._name, slot)
+        id = "" if self._once is None else slot_id(self._name, slot)
         error = await error_of(self._fire, id)
         if error is not None and not (isinstance(error, AlreadyHandled) and error.id == id):
             self._report(error, self._what)

@@ -14,7 +14,7 @@ from modd.app.status import Status
 from modd.serving import Receive, Scope, Send, confirm_lifespan, listen_at, serve_http
 
 log = logging.getLogger("modd.app")
-_SETTINGS = dict.fromkeys(("graceful_timeout", "shutdown_timeout", "keep_alive_timeout"), 1.0)
+_SETTINGS: dict[str, float] = dict.fromkeys(("graceful_timeout", "shutdown_timeout", "keep_alive_timeout"), 1.0)
 
 
 class HealthServer:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal, TypeVar
 
+from modd.cli.feeds import examine_feeds
 from modd.cli.follow_overview import advise_on_file
 from modd.cli.formats import DAY, format_age
 from modd.cli.inspection import Inspector
 from modd.cli.processes import find_processes
-from modd.cli.reports import Journaling, Process, QueueHealth, Sizes, StoreHealth
+from modd.cli.reports import FeedHealth, Journaling, Process, QueueHealth, Sizes, StoreHealth
 from modd.stores.sqlite.errors import describe_failure, is_corrupt, is_store_failure
 from modd.stores.sqlite.journal_mode import NO_LOCKS, NO_WAL, choose_journal, is_affected, prepare_writer, read_mode
 from modd.stores.sqlite.queue_sql import DEAD, READY
@@ -54,7 +56,8 @@ class Doctor:
         inspector, empty = self._inspector, Sizes(0, 0, 0, 0)
         self._damage += self._try(lambda: check_content(inspector, self._check), list[str]())
         queues = [health for name in self._try(inspector.queues, list[str]()) for health in self._queue(name)]
-        outbox, journal = self._try(inspector.outbox, 0), inspect_journal(inspector)
+        outbox, feeds = self._try(inspector.outbox, 0), self._try(partial(examine_feeds, inspector), list[FeedHealth]())
+        journal = inspect_journal(inspector)
         processes, sizes = find_processes(inspector.path), self._try(lambda: measure(inspector), empty)
         parts = self._try(lambda: [*advise_on_file(inspector)], list[str]())
         problems = [*_problems(inspector.path, self._damage, journal, processes)]
@@ -68,6 +71,7 @@ class Doctor:
             sizes=sizes,
             queues=queues,
             outbox=outbox,
+            feeds=feeds,
             processes=processes,
             problems=problems,
             advice=[*_advice(inspector, journal, sizes, queues), *parts],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -15,7 +14,7 @@ from modd.catalog.markdown import render_markdown
 from modd.cli.arguments import AnyArguments, CatalogArguments, parse_arguments
 from modd.cli.commands import Report, run_command
 from modd.cli.errors import NotConfirmed, UsageError
-from modd.cli.exits import FAILED, MISUSED, STOPPED, print_error
+from modd.cli.exits import FAILED, MISUSED, STOPPED, end_output, print_error, replace_closed_streams
 from modd.cli.follow_reports import ResumeResult
 from modd.cli.reports import BatchResult, StoreHealth
 from modd.cli.run_arguments import RunArguments
@@ -35,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     argv: the arguments; None for those of the process.
     """
+    replace_closed_streams()
     logger.addHandler(SILENT)  # the logs of a store would add tracebacks to the line that tells the error
     try:
         code = _run(parse_arguments(argv))
@@ -42,9 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return code
     except (UsageError, MissingExtra) as error:
         return print_error(error, MISUSED)
-    except BrokenPipeError:  # the reader has closed the pipe; without this the interpreter complains when it flushes
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
+    except BrokenPipeError:
+        return end_output()
     except (ModdError, OSError) as error:
         return print_error(error, FAILED)
     except KeyboardInterrupt:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -41,3 +41,11 @@ def _open_modes(process: Path, path: str) -> Iterator[bool]:
 def _is_for_writing(info: str) -> bool:
     flags = next(line.split()[1] for line in info.splitlines() if line.startswith("flags:"))
     return int(flags, 8) & os.O_ACCMODE != os.O_RDONLY
+
+
+def describe_processes(processes: Sequence[Process] | None) -> str:
+    """Return the processes in one line."""
+    if processes is None:
+        return "unknown on this system"
+    names = [f"{process.pid}{'' if process.writes else ' (reads)'}" for process in processes]
+    return ", ".join(names) or "no other process"

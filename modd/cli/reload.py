@@ -6,7 +6,7 @@ import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from pathlib import Path
-from signal import SIGINT, SIGTERM, Signals
+from signal import SIG_IGN, SIGHUP, SIGINT, SIGTERM, Signals, getsignal
 from typing import Any, Protocol, TypeAlias
 
 import anyio
@@ -39,6 +39,11 @@ OF_EDITORS = (".#", "flycheck_")
 """The beginnings of the names of files that Emacs keeps beside those that it edits."""
 
 
+def ending_signals() -> set[Signals]:
+    """Return the signals that end the supervisor and its child; without that of a closed terminal under ``nohup``."""
+    return {SIGINT, SIGTERM} if getsignal(SIGHUP) is SIG_IGN else {SIGINT, SIGTERM, SIGHUP}
+
+
 class AppChild(Protocol):
     """The process of the app, as anyio starts it."""
 
@@ -68,7 +73,7 @@ EventStream: TypeAlias = ObjectSendStream[ReloadEvent]
 def run_reloading(command: Sequence[str]) -> int:
     """Run a command, and anew whenever a source file below the current folder changes; return an exit code.
 
-    After SIGINT or SIGTERM it is the code of the child: 0 if none ran, and 1 if it had to be killed.
+    After SIGINT, SIGTERM or SIGHUP it is the code of the child: 0 if none ran, and 1 if it had to be killed.
     """
     return anyio.run(_run_in, Path.cwd().resolve(), command)
 
@@ -158,7 +163,7 @@ async def _run_in(folder: Path, command: Sequence[str]) -> int:
 
 
 async def _send_signals(send: EventStream, *, task_status: TaskStatus[None]) -> None:
-    with anyio.open_signal_receiver(SIGINT, SIGTERM) as signals:
+    with anyio.open_signal_receiver(*ending_signals()) as signals:
         task_status.started()
         async for signal in signals:
             await send.send(signal)

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from modd.cli.event_reports import EventDetails, EventList, FoundEvents, StreamList
+from modd.cli.feeds import describe_feeds
 from modd.cli.follow_rendering import (
     advice_blocks,
     overview_blocks,
@@ -24,6 +25,7 @@ from modd.cli.follow_rendering import (
 from modd.cli.follow_reports import FollowOverview, RebuildResult, ResumeResult, SkipResult, StuckList
 from modd.cli.formats import format_age, format_line, format_time
 from modd.cli.layout import Block, Pairs, Rows, lay_out
+from modd.cli.processes import describe_processes
 from modd.cli.reports import (
     BatchResult,
     Content,
@@ -208,8 +210,9 @@ def _health(report: StoreHealth) -> Iterable[Block]:
             "synchronous": journal.synchronous,
             "schema": report.schema,
             report.check: "ok" if not report.damage else "\n".join(report.damage),
-            "open in": _processes(report),
+            "open in": describe_processes(report.processes),
             "outbox": report.outbox,
+            "feeds": describe_feeds(report.feeds),
         }
     )
     if report.queues:
@@ -222,20 +225,12 @@ def _health(report: StoreHealth) -> Iterable[Block]:
 
 def _health_row(queue: QueueHealth) -> tuple[Any, ...]:
     counts = queue.counts
-    ages = (queue.oldest_ready, queue.oldest_dead)
-    times = ("-" if age is None else format_age(age) for age in ages)
+    times = ("-" if age is None else format_age(age) for age in (queue.oldest_ready, queue.oldest_dead))
     return counts.name, counts.ready, counts.delayed, counts.leased, counts.dead, counts.left, *times
 
 
 def _age(at: float | None) -> str:
     return "no more" if at is None else format_age(max(0.0, time() - at))
-
-
-def _processes(report: StoreHealth) -> str:
-    if report.processes is None:
-        return "unknown on this system"
-    names = [f"{process.pid}{'' if process.writes else ' (reads)'}" for process in report.processes]
-    return ", ".join(names) or "no other process"
 
 
 def _line(content: Content) -> str:

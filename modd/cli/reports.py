@@ -145,6 +145,20 @@ class QueueHealth(msgspec.Struct, frozen=True):
     oldest_dead: float | None
 
 
+class FeedHealth(msgspec.Struct, frozen=True):
+    """A feed of a file.
+
+    items: the number of items in the table, which may have some that are removed and not deleted yet.
+    last: the last position.
+    oldest: the age of the oldest item in seconds; None without items.
+    """
+
+    name: str
+    items: int
+    last: int
+    oldest: float | None
+
+
 class Journaling(msgspec.Struct, frozen=True):
     """The journal mode of a file.
 
@@ -191,6 +205,7 @@ class StoreHealth(msgspec.Struct, frozen=True):
     sizes: Sizes
     queues: list[QueueHealth]
     outbox: int
+    feeds: list[FeedHealth]
     processes: list[Process] | None
     problems: list[str]
     advice: list[str]

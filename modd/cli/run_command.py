@@ -16,7 +16,7 @@ from modd.app import App, InvalidSettings, Settings
 from modd.cli.arguments import parse_arguments
 from modd.cli.env_file import set_from_file
 from modd.cli.errors import UsageError
-from modd.cli.exits import FAILED, MISUSED, STOPPED, print_error
+from modd.cli.exits import FAILED, MISUSED, STOPPED, end_output, print_error, replace_closed_streams
 from modd.cli.run_arguments import RunArguments
 from modd.cli.run_logging import RunLog, Secrets, begin_log
 from modd.cli.run_process import AppProcess
@@ -30,11 +30,18 @@ def run_process(argv: Sequence[str] | None = None) -> int:
 
     argv: the arguments, ``run`` first; None for those of the process.
     """
+    replace_closed_streams()
     try:
         arguments: Any = parse_arguments(argv)
-        return run_app(arguments)
+        code = run_app(arguments)
+        sys.stdout.flush()
+        return code
     except (UsageError, MissingExtra) as error:
         return print_error(error, MISUSED)
+    except BrokenPipeError:
+        return end_output()
+    except OSError as error:  # of stdout, or of the current folder
+        return print_error(error, FAILED)
     except KeyboardInterrupt:
         return print_error("stopped while the app was opened or closed", STOPPED)
 

@@ -86,17 +86,17 @@ def begin_log(environ: Mapping[str, str], stream: TextIO, root: logging.Logger) 
 
     Raises `UsageError` for an unknown level or format.
     """
-    level = environ.get("MODD_LOG_LEVEL", "INFO").upper()
+    level = (environ.get("MODD_LOG_LEVEL") or "INFO").upper()  # a compose file sets "" for a variable without a value
     if level not in logging.getLevelNamesMapping():
         raise UsageError(f"MODD_LOG_LEVEL={level}: give DEBUG, INFO, WARNING, ERROR or CRITICAL")
-    format = environ.get("MODD_LOG", "text" if stream.isatty() else "json")
-    if format not in FORMATS:
+    format = environ.get("MODD_LOG") or ("text" if stream.isatty() else "json")
+    if format.lower() not in FORMATS:
         raise UsageError(f"MODD_LOG={format}: give text or json")
     secrets = Secrets()
     if root.handlers:
         return RunLog(secrets, None)
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(JsonFormatter(secrets) if format == "json" else TextFormatter(secrets))
+    handler.setFormatter(JsonFormatter(secrets) if format.lower() == "json" else TextFormatter(secrets))
     root.addHandler(handler)
     root.setLevel(level)
     return RunLog(secrets, handler)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterable
 from importlib import import_module
@@ -17,6 +18,10 @@ from modd.errors import MissingExtra, UnresolvedAnnotation
 from modd.texts import describe
 
 CURE = "give an async context manager function without a parameter, or with one that is annotated with a Settings class"
+
+
+_MODULE = re.compile(r"[^./\\]+(\.[^./\\]+)*")
+"""The name of a module, from the current folder on: no path, and not relative to a package."""
 
 
 class FailedImport(UsageError):
@@ -46,7 +51,7 @@ class RunTarget(NamedTuple):
 def load_target(spec: str) -> RunTarget:
     """Return the function at ``module:name``; the current folder is importable. Raises `UsageError`."""
     module_name, _, name = spec.partition(":")
-    if not (module_name and name):
+    if not (name and _MODULE.fullmatch(module_name)):
         raise UsageError(f"run {spec}: give MODULE:NAME, such as shop.main:shop")
     module = _import(spec, module_name)
     try:
@@ -72,7 +77,7 @@ def _import(spec: str, name: str) -> Any:
     except ModuleNotFoundError as missing:
         where = "" if f"{name}.".startswith(f"{missing.name}.") else f", which {name} imports"
         raise UsageError(f"run {spec}: there is no module {missing.name}{where}") from missing
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a program that ends itself when it is imported
         raise FailedImport(f"run {spec}: the import of {name} failed with {type(error).__name__}") from error
 
 

@@ -17,6 +17,9 @@ from modd.gateway.errors import Refused
 DEPTH = 64
 """Objects and arrays inside of each other, at most."""
 
+MOST_MISFITS = 100
+"""Parts of a body that do not fit, in one problem: a small body may have very many, and each takes time to find."""
+
 _TOKENS = re.compile(rb'"(?:[^"\\]|\\.?)*"?|[\[{]|[\]}]', re.DOTALL)
 """Texts, which may have any bracket in them, and brackets; in one pass, because no text is looked at twice."""
 
@@ -75,7 +78,7 @@ def read_json(kind: type[Message], body: bytes) -> Message:
         _refuse_syntax()
     if made is not None and not any(unknown_fields(made, raw, kind)):
         return made
-    _, misfits = convert_all(raw, kind)
+    _, misfits = convert_all(raw, kind, MOST_MISFITS)
     found = [(_join(each.path), each.text) for each in misfits]
     raise InvalidIntent(kind, found or [first or ("$", "Invalid value")])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,15 +28,12 @@ def checked_exposures(exposures: Sequence[Any]) -> tuple[list[Exposure], list[Fo
 
 
 def checked_place(listen: Any) -> tuple[str, int]:
-    """Return the host and the port in a text."""
-    try:
-        parts = urlsplit(f"//{listen}")
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host = port = None
-    if not isinstance(listen, str) or not host or port is None or parts.path or "@" in parts.netloc:
-        raise InvalidOption("listen", listen, 'give host and port, such as "127.0.0.1:8000" or "[::1]:8000"')
-    return host, port
+    """Return the host and the port in a text. Raises `InvalidOption`."""
+    with suppress(ValueError):
+        parts = urlsplit(f"//{listen}" if isinstance(listen, str) else "")
+        if parts.hostname and parts.port is not None and not parts.path and "@" not in parts.netloc:
+            return parts.hostname, parts.port
+    raise InvalidOption("listen", listen, 'give host and port, such as "127.0.0.1:8000" or "[::1]:8000"')
 
 
 def _is_loopback(host: str) -> bool:

@@ -14,6 +14,7 @@ from modd.aggregate import CommandRejected
 from modd.core import log_error, mask_error, mask_values, show_safely
 from modd.cqrs import Forbidden, GiveUp, InvalidIntent, RetryLater, Undecodable
 from modd.gateway.errors import Refused
+from modd.gateway.json_body import MOST_MISFITS
 from modd.http_errors import STATUSES, http_status_of, is_of_client, retry_after
 from modd.stores import StoreBusy
 from modd.texts import encodable
@@ -43,9 +44,6 @@ TITLES = {
 
 _LONGEST_PATH = 200
 """Characters of a path: its keys are of the client."""
-
-_MOST_ERRORS = 100
-"""Parts of a content that do not fit, in one problem: a small body may have very many."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +112,7 @@ class Problems:
         if type(error) is Forbidden and error.actor is None and status == STATUSES[Forbidden]:
             return Problem(401)
         if isinstance(error, InvalidIntent):
-            misfits = error.errors[:_MOST_ERRORS]
+            misfits = error.errors[:MOST_MISFITS]
             return Problem(status, errors=tuple((_path(path), encodable(text)) for path, text in misfits))
         detail = self._detail(error, sent)
         return Problem(status, detail, retry_after=_seconds(error, status))

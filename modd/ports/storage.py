@@ -8,6 +8,7 @@ from typing import Protocol
 from modd.ports.cache import Cache
 from modd.ports.documents import Documents
 from modd.ports.events import EventStore
+from modd.ports.feed import Feed
 from modd.ports.inbox import Inbox
 from modd.ports.locks import Locks
 from modd.ports.outbox import Outbox
@@ -58,4 +59,12 @@ class Storage(SupportsTransactions, Protocol):
 
     def queue(self, name: str) -> Queue:
         """Return the queue of this name; its first use creates it."""
+        ...
+
+    def feed(self, name: str, retention: float = 86_400.0, most: int = 100_000) -> Feed:
+        """Return the feed of this name; its first use creates it. Raises `InvalidOption` for options unlike before.
+
+        retention: seconds for which an item is stored, a day by default.
+        most: most items that are stored, 100 000 by default.
+        """
         ...

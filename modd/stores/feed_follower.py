@@ -20,11 +20,6 @@ class FeedPage(NamedTuple):
     items: list[Posted]
 
 
-def begin_of_feed() -> int:
-    """Return 0, the position of which it is sure that nothing before it is removed."""
-    return 0
-
-
 class FeedFollower:
     """An async iterator over the items of a feed, without an end and without a task; see `modd.ports.Feed.follow`.
 
@@ -35,7 +30,7 @@ class FeedFollower:
     wait: returns when there may be an item after a position.
     after: the position after which to begin; None for the last one when the first item is awaited.
     known_first: returns a position up to which items are certainly removed, without waiting; a page that was read
-        before is dropped then, so that the next item is a `FeedGap`. By default 0.
+        before is dropped then, so that `FeedGap` comes in place of the next item.
     """
 
     def __init__(
@@ -43,7 +38,7 @@ class FeedFollower:
         read_page: Callable[[int | None], Awaitable[FeedPage]],
         wait: Callable[[int], Awaitable[None]],
         after: int | None,
-        known_first: Callable[[], int] = begin_of_feed,
+        known_first: Callable[[], int],
     ) -> None:
         self._read_page, self._wait, self._known_first = read_page, wait, known_first
         self._after = after

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from signal import SIGINT, SIGTERM, Signals
 
 import anyio
+from anyio.abc import TaskStatus
 
 
 async def run_until_signalled(
@@ -13,15 +14,17 @@ async def run_until_signalled(
 ) -> None:
     """Run some work; call ``stop`` at the first SIGTERM or SIGINT, and ``cancel`` at the second one.
 
-    Call it in the main thread. The signals have their former effect again afterwards.
+    Call it in the main thread. After the second signal, and afterwards, signals have their former effect again, so that
+    a third one ends a process whose work cannot be cancelled.
     """
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(_act, stop, cancel)
+        await work()
+        tasks.cancel_scope.cancel()
+
+
+async def _act(*actions: Callable[[Signals], object], task_status: TaskStatus[None]) -> None:
     with anyio.open_signal_receiver(SIGTERM, SIGINT) as signals:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_act, signals, stop, cancel)
-            await work()
-            tasks.cancel_scope.cancel()
-
-
-async def _act(signals: AsyncIterator[Signals], *actions: Callable[[Signals], object]) -> None:
-    for action in actions:
-        action(await anext(signals))
+        task_status.started()
+        for action in actions:
+            action(await anext(signals))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 
 import msgspec
 import pytest
@@ -13,7 +14,7 @@ from modd.cli.inspection import Inspector
 from modd.cli.reports import StoreHealth
 from modd.stores.sqlite.errors import NewerStore
 from modd.stores.sqlite.journal_mode import is_affected
-from modd.stores.sqlite.schema import STEPS
+from modd.stores.sqlite.schema import FIRST, STEPS, migrate
 from modd.stores.sqlite.store import SqliteStore
 from tests.cli.health import AFFECTED, REPAIRED, health
 from tests.cli.shell import Shell
@@ -37,6 +38,28 @@ def test_a_file_that_is_well_is_told_with_all_that_there_is_to_know(orders: Shel
     assert own["counts"]["dead"] == 2 and own["oldest_dead"] < 60
     out = orders.text("doctor", "--full")
     assert "integrity_check" in out and "no other process" in out and out.endswith("healthy\n")
+
+
+def test_the_feeds_of_a_file_are_told_with_their_last_positions(shell: Shell) -> None:
+    # FE-10
+    async def post(store: SqliteStore) -> None:
+        await store.feed("public").put(b"1", b"2")
+        await store.feed("private").epoch()
+
+    shell.fill(post)
+    private, public = shell.json("doctor")["feeds"]
+    assert (private["name"], private["items"], private["last"], private["oldest"]) == ("private", 0, 0, None)
+    assert (public["name"], public["items"], public["last"]) == ("public", 2, 2) and public["oldest"] < 60
+    out = shell.text("doctor")
+    assert "private: 0 items up to position 0" in out
+    assert "public: 2 items up to position 2, the oldest put" in out
+
+
+def test_a_file_of_the_first_version_is_told_without_feeds(shell: Shell) -> None:
+    with closing(sqlite3.connect(shell.path, isolation_level=None)) as file:
+        migrate(str(shell.path), file, (FIRST,))
+    assert shell.json("doctor")["feeds"] == []
+    assert "feeds" in shell.text("doctor")
 
 
 def test_the_journal_mode_is_told_with_the_reason_for_it(shell: Shell) -> None:

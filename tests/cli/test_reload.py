@@ -6,13 +6,13 @@ import sys
 from collections.abc import Awaitable, Callable
 from importlib import import_module
 from pathlib import Path
-from signal import SIGINT, SIGTERM
+from signal import SIG_DFL, SIG_IGN, SIGHUP, SIGINT, SIGTERM, Handlers, signal
 
 import anyio
 import pytest
 from anyio.abc import TaskStatus
 
-from modd.cli.reload import EventStream, Supervisor, is_source, run_reloading
+from modd.cli.reload import EventStream, Supervisor, ending_signals, is_source, run_reloading
 from modd.errors import MissingExtra
 from tests.virtual import anyio_backend  # noqa: F401  # a fixture
 
@@ -184,12 +184,25 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_a_change_of_a_file_is_noticed_and_a_signal_ends_both(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("name", ["TERM", "HUP"])
+def test_a_change_of_a_file_is_noticed_and_a_signal_ends_both(
+    name: str, folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     # AP-45
     began = folder / "began.txt"  # the first child changes a file, the second one stops its supervisor
-    script = f"if [ -e {began} ]; then kill -TERM $PPID; else touch {began} notes.md main.py; fi; exec sleep 60"
+    script = f"if [ -e {began} ]; then kill -{name} $PPID; else touch {began} notes.md main.py; fi; exec sleep 60"
     assert run_reloading(["sh", "-c", script]) == 0
     assert capfd.readouterr().err == "modd run: main.py has changed: the app starts anew\n"
+
+
+@pytest.mark.parametrize(("action", "hears"), [(SIG_DFL, True), (SIG_IGN, False)])
+def test_a_closed_terminal_ends_both_unless_nohup_has_it_ignored(action: Handlers, hears: bool) -> None:
+    # AP-45
+    before = signal(SIGHUP, action)
+    try:
+        assert ending_signals() == {SIGINT, SIGTERM} | ({SIGHUP} if hears else set())
+    finally:
+        signal(SIGHUP, before)
 
 
 def test_without_its_extra_it_is_an_error_that_names_it(monkeypatch: pytest.MonkeyPatch) -> None:

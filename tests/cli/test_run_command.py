@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from runpy import run_module
 from types import ModuleType
@@ -195,6 +196,45 @@ def test_another_end_of_the_process_is_raised(run: Runner, monkeypatch: pytest.M
     with pytest.raises(BaseExceptionGroup) as caught:
         run("closes_slowly")
     assert caught.value.subgroup(GeneratorExit) is not None
+
+
+@pytest.mark.parametrize("start", [run_process, main])
+def test_it_works_when_stdout_and_stderr_are_closed(
+    start: Callable[[Sequence[str]], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # AP-51
+    with monkeypatch.context() as closing:
+        closing.setattr("sys.stdout", None)
+        closing.setattr("sys.stderr", None)
+        assert start(["run", f"{HERE}:plain", "--check"]) == 0
+        assert start(["run", f"{HERE}:nothing"]) == 2
+        sys.stdout.close()
+        sys.stderr.close()
+
+
+def test_a_reader_that_has_gone_is_exit_code_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # AP-51
+    read, write = os.pipe()
+    os.close(read)
+    with monkeypatch.context() as piped, os.fdopen(write, "w") as pipe:
+        piped.setattr("sys.stdout", pipe)
+        code = run_process(["run", f"{HERE}:plain", "--check", "--loop", "trio"])
+    assert (code, *capsys.readouterr()) == (1, "", "")
+
+
+def test_output_that_cannot_be_written_is_one_line_and_exit_code_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # AP-51
+    def full() -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as filled:
+        filled.setattr("sys.stdout.flush", full)
+        code = run_process(["run", f"{HERE}:plain", "--check", "--loop", "trio"])
+    assert (code, capsys.readouterr().err) == (1, "modd: [Errno 28] No space left on device\n")
 
 
 def test_it_is_run_as_a_module(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -38,12 +38,21 @@ def test_a_terminal_gets_text_and_another_stream_gets_an_object_a_line() -> None
     assert line == {"level": "INFO", "logger": "shop.orders", "message": "placed 3\nü\udcff"}
 
 
-@pytest.mark.parametrize(("format", "begins"), [("text", "20"), ("json", "{")])
+@pytest.mark.parametrize(("format", "begins"), [("text", "20"), ("json", "{"), ("JSON", "{")])
 def test_a_variable_chooses_the_format(format: str, begins: str) -> None:
     # AP-44
     for stream in (Terminal(), StringIO()):
         begin(stream, MODD_LOG=format)[0].info("x")
         assert stream.getvalue().startswith(begins)
+
+
+def test_an_empty_variable_chooses_nothing() -> None:
+    # AP-44
+    stream = StringIO()
+    root, _ = begin(stream, MODD_LOG="", MODD_LOG_LEVEL="")
+    root.debug("first")
+    root.info("second")
+    assert json.loads(stream.getvalue())["message"] == "second"
 
 
 def test_a_variable_chooses_the_level() -> None:

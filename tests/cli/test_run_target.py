@@ -26,6 +26,9 @@ CURE = "give an async context manager function without a parameter, or with one 
     [
         ("shop", "give MODULE:NAME, such as shop.main:shop"),
         (":shop", "give MODULE:NAME, such as shop.main:shop"),
+        ("..shop:shop", "give MODULE:NAME, such as shop.main:shop"),
+        ("shop.:shop", "give MODULE:NAME, such as shop.main:shop"),
+        ("shop/main.py:shop", "give MODULE:NAME, such as shop.main:shop"),
         ("nowhere.main:shop", "there is no module nowhere"),
         (f"{HERE}.deeper:shop", f"there is no module {HERE}.deeper"),
         (f"{HERE}:shp", f"{HERE} has no shp; it has: {FOUND}"),
@@ -132,6 +135,15 @@ def test_an_import_that_fails_shows_its_traceback(folder: Path, capsys: pytest.C
     assert err.endswith(
         "ValueError: not today\nmodd: run failing_target:shop: the import of failing_target failed with ValueError\n"
     )
+
+
+def test_a_module_that_ends_the_process_is_an_import_that_fails(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # AP-40
+    write(folder, "ending_target", "raise SystemExit(0)")
+    assert main(["run", "ending_target:shop"]) == 2
+    assert "the import of ending_target failed with SystemExit" in capsys.readouterr().err
 
 
 def test_an_extra_that_the_import_needs_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

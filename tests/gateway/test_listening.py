@@ -71,15 +71,15 @@ async def test_a_request_that_is_being_handled_is_answered_at_the_stop() -> None
 
 async def test_a_run_that_is_cancelled_closes_the_port() -> None:
     # GW-10
-    gateway = Shop().gateway(listen="127.0.0.1:0")
+    gateway, port = Shop().gateway(listen="127.0.0.1:0"), 0
     with anyio.fail_after(60):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(gateway.run)
             await gateway.wait_ready()
-            port = gateway.bound_port
+            port = gateway.bound_port or 0
             tasks.cancel_scope.cancel()
         with pytest.raises(OSError, match=r"connect|refused|failed"):
-            await anyio.connect_tcp("127.0.0.1", port or 0)
+            await anyio.connect_tcp("127.0.0.1", port)
 
 
 async def test_a_port_that_is_taken_is_an_error_that_names_it() -> None:

@@ -9,7 +9,6 @@ from time import time
 from typing import Any
 
 import anyio
-import pytest
 
 from modd import Bus
 from modd.cqrs import CommandBus, Emit, Envelope, EventBus, GiveUp
@@ -184,7 +183,7 @@ async def rows(store: SqliteStore, sql: str) -> list[Any]:
 def allow_locks(locks: bool) -> None:
     """Have files locked in this process, or not, as on a system without locks."""
     if not locks:
-        pytest.MonkeyPatch().setattr(file_lock, "fcntl", None)
+        setattr(file_lock, "fcntl", None)  # noqa: B010  # no name that it exports; its process ends with the job
 
 
 async def put(outside: Outside, path: str, orders: int) -> None:
@@ -231,11 +230,16 @@ async def recover(outside: Outside, path: str, asked: int = 0, locks: bool = Tru
         async with at_work(store, shop):
             await ask(store, shop, range(asked), outside, careless=False)
             await finished(store)
-        outside.tell(
-            effects=await rows(store, "SELECT what, number FROM effects ORDER BY row"),
-            totals=dict(await rows(store, "SELECT customer, orders FROM totals")),
-            dead=[(dead.id, dead.reason) for dead in await store.queue("commands").dead(ALL)],
-            dead_events=len(await store.queue("events").dead(ALL)),
-            integrity=await rows(store, "PRAGMA integrity_check"),
-            mode=store.journal.mode,
-        )
+        outside.tell(**await findings(store))
+
+
+async def findings(store: SqliteStore) -> dict[str, Any]:
+    """What there is at the end."""
+    return {
+        "effects": await rows(store, "SELECT what, number FROM effects ORDER BY row"),
+        "totals": dict(await rows(store, "SELECT customer, orders FROM totals")),
+        "dead": [(dead.id, dead.reason) for dead in await store.queue("commands").dead(ALL)],
+        "dead_events": len(await store.queue("events").dead(ALL)),
+        "integrity": [list(row) for row in await rows(store, "PRAGMA integrity_check")],
+        "mode": store.journal.mode,
+    }

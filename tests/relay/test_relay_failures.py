@@ -10,7 +10,8 @@ import pytest
 
 from modd.ports import LeaseLost
 from modd.ports.settlement import SETTLE_TIMEOUT
-from modd.relay import MAX_PAUSE, Relay
+from modd.relay import Relay
+from modd.relay.relay import MAX_PAUSE
 from modd.stores import MemoryOutbox, MemoryQueue
 from tests.relay.places import Refused, Unsteady, bodies, running
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from signal import SIGINT, SIGTERM, getsignal
+from signal import SIGINT, SIGTERM, Signals, getsignal
 from typing import Any
 
 import anyio
@@ -13,6 +13,7 @@ from modd import Bus, InvalidOption
 from modd.cqrs import CommandBus
 from modd.stores import MemoryQueue
 from modd.worker import Worker, run_workers
+from modd.worker.termination import run_until_signalled
 from tests.worker.desk import Pay, item
 from tests.worker.jobs import Failing, Job, Told
 
@@ -50,6 +51,32 @@ async def test_the_second_signal_cancels() -> None:
             os.kill(os.getpid(), SIGINT)
     assert (stubborn.cancelled, job.cancelled) == (True, False)
     assert getsignal(SIGTERM) == before
+
+
+async def test_after_the_second_signal_a_third_one_has_its_former_effect() -> None:
+    # ST-52: work that cannot be cancelled, as a thread, would else hold the process for good
+    before, seen = getsignal(SIGTERM), list[Signals]()
+    stopped, cancelled = anyio.Event(), anyio.Event()
+
+    async def work() -> None:
+        os.kill(os.getpid(), SIGTERM)
+        await stopped.wait()
+        assert getsignal(SIGTERM) != before
+        os.kill(os.getpid(), SIGINT)
+        await cancelled.wait()
+        assert getsignal(SIGTERM) == before
+
+    def stop(signal: Signals) -> None:
+        seen.append(signal)
+        stopped.set()
+
+    def cancel(signal: Signals) -> None:
+        seen.append(signal)
+        cancelled.set()
+
+    with anyio.fail_after(60):
+        await run_until_signalled(work, stop, cancel)
+    assert seen == [SIGTERM, SIGINT]
 
 
 async def test_when_one_fails_the_others_are_stopped_and_its_error_is_raised() -> None:

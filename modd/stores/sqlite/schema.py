@@ -85,6 +85,18 @@ CREATE TABLE modd_documents (
 CREATE TABLE modd_event_tags (
     tag TEXT NOT NULL, position INTEGER NOT NULL, type TEXT, PRIMARY KEY (tag, position)
 ) WITHOUT ROWID;
+
+-- number: stands for the name, as in modd_queues; first: the position before the first item in the table; last: the
+-- last position when items were deleted the last time
+CREATE TABLE modd_feeds (
+    number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, epoch TEXT NOT NULL, first INTEGER NOT NULL,
+    last INTEGER NOT NULL
+);
+CREATE TABLE modd_feed_items (
+    feed INTEGER NOT NULL, position INTEGER NOT NULL, at REAL NOT NULL, id TEXT, key TEXT, headers BLOB,
+    body BLOB NOT NULL, PRIMARY KEY (feed, position)
+) WITHOUT ROWID;
+CREATE INDEX modd_feed_items_id ON modd_feed_items (feed, id) WHERE id IS NOT NULL;
 """
 
 

@@ -12,11 +12,12 @@ from typing import Any, Self
 
 import anyio
 
-from modd.checks import checked_callable, checked_delay, checked_span, checked_text
+from modd.checks import checked_callable, checked_count, checked_delay, checked_span, checked_text
 from modd.concurrency.lifespan import Lifespan
 from modd.concurrency.loops import check_loop, current_loop, is_over, is_running_here
 from modd.core import detached
 from modd.ports.inbox import WEEK
+from modd.stores.checks import check_same_feed
 from modd.stores.errors import ResultNeeded
 from modd.stores.sqlite.base import Access, Autocommit, SupportsWake
 from modd.stores.sqlite.cache import SqliteCache
@@ -25,6 +26,7 @@ from modd.stores.sqlite.deferred_transaction import DeferredTransaction
 from modd.stores.sqlite.documents import SqliteDocuments
 from modd.stores.sqlite.errors import StoreClosed, StoreForked, StoreInOtherThread, translate_errors
 from modd.stores.sqlite.events import SqliteEventStore
+from modd.stores.sqlite.feed import SqliteFeed
 from modd.stores.sqlite.immediate_transaction import ImmediateTransaction
 from modd.stores.sqlite.inbox import SqliteInbox
 from modd.stores.sqlite.journal_mode import Journal
@@ -56,10 +58,11 @@ class SqliteStore:
         default.
 
     ``events``, ``cache``, ``locks``, ``inbox`` and ``outbox`` are its implementations of these ports. ``queue(name)``
-    returns a queue, and ``documents(space)`` returns documents.
+    returns a queue, ``feed(name)`` a feed, and ``documents(space)`` returns documents.
 
-    Acknowledged items are deleted at once. Expired values of the cache, ended locks and old ids of the inbox are
-    deleted within a few minutes, in small steps. SQLite uses the freed space again; the file does not shrink.
+    Acknowledged items are deleted at once. Expired values of the cache, ended locks, old ids of the inbox and removed
+    items of feeds are deleted within a few minutes, in small steps. SQLite uses the freed space again; the file does
+    not shrink.
 
     Raises:
         InvalidOption: an option has no valid value.
@@ -85,7 +88,8 @@ class SqliteStore:
         self.events = SqliteEventStore(self, self._news)
         self.cache, self.locks = SqliteCache(self), SqliteLocks(self)
         self.inbox, self.outbox = SqliteInbox(self, checked_span("retention", retention)), SqliteOutbox(self)
-        self._sweeper = Sweeper(self, retention)
+        self._feeds: dict[str, SqliteFeed] = {}
+        self._sweeper = Sweeper(self, retention, feeds=self._feeds)
         self._queues: dict[str, SqliteQueue] = {}
         self._documents: dict[str, SqliteDocuments] = {}
         self._positions = Positions()
@@ -111,6 +115,21 @@ class SqliteStore:
         if documents is None:
             documents = self._documents[space] = SqliteDocuments(self, space)
         return documents
+
+    def feed(self, name: str, retention: float = 86_400.0, most: int = 100_000) -> SqliteFeed:
+        """Return the feed of this name; its first use creates it.
+
+        retention: seconds for which an item is stored, a day by default.
+        most: most items that are stored, 100 000 by default; the oldest are removed first.
+
+        Raises `InvalidOption` for a value that cannot work, and for other options than those of an earlier call.
+        """
+        feed = self._feeds.get(checked_text("name", name, 'give a text, such as store.feed("public")'))
+        if feed is None:
+            feed = self._feeds[name] = SqliteFeed(self, name, retention, most, self._news)
+        options = checked_span("retention", retention), checked_count("most", most)
+        check_same_feed(name, *options, (feed.retention, feed.most))
+        return feed
 
     def transaction(
         self, *, immediate: bool = False, max_seconds: float = 5.0

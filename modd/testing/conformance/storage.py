@@ -12,6 +12,7 @@ import pytest
 from modd.concurrency.blocks import async_block
 from modd.errors import ModdError
 from modd.ports.errors import AlreadyHandled, Conflict, DocumentConflict, LeaseLost, ReadConflict, RevisionConflict
+from modd.ports.feed import Feed
 from modd.ports.items import HANDLER, Claim, Item, Subscription
 from modd.ports.queue import Queue
 from modd.ports.storage import Storage
@@ -22,7 +23,7 @@ both = pytest.mark.parametrize("immediate", [False, True])
 
 LOST = Claim("gone", b"", {}, None, 1, "1.1")
 
-ALL = ["events", "snapshot", "document", "documents", "folded", "inbox", "outbox", "queue"]
+ALL = ["events", "snapshot", "document", "documents", "folded", "inbox", "feed", "outbox", "queue"]
 """The parts in which `write_everywhere` writes."""
 
 Fail: TypeAlias = Callable[[Storage], Awaitable[object]]
@@ -226,7 +227,7 @@ class StorageConformance(Suite[Storage]):
             await store.queue("mails").put(b"the cart is empty")
 
     async def test_a_read_of_anything_that_has_changed_is_a_conflict(self) -> None:
-        """All events, a snapshot, an id of the inbox, documents, the numbers of a queue, its dead letters."""
+        """All events, a snapshot, an id of the inbox, documents, a feed, the numbers of a queue, its dead letters."""
         reads: list[Callable[[Storage], Awaitable[object]]] = [
             lambda store: bodies(store.events.read_all()),
             lambda store: store.events.snapshot("a"),
@@ -234,6 +235,7 @@ class StorageConformance(Suite[Storage]):
             lambda store: store.documents("states").get("a"),
             lambda store: store.documents("states").get_many(["b", "a"]),
             lambda store: store.documents("states").items(),
+            lambda store: store.feed("public").span(),
             lambda store: store.queue("orders").stats(),
             lambda store: store.queue("dead").dead(),
         ]
@@ -380,13 +382,14 @@ class StorageConformance(Suite[Storage]):
         """So that workers and relays know what is committed together."""
         async with self.create() as store:
             parts = (store.events, store.inbox, store.outbox, store.cache, store.locks)
-            for part in (*parts, store.queue("orders"), store.documents("states")):
+            for part in (*parts, store.queue("orders"), store.documents("states"), store.feed("public")):
                 member: Any = part
                 assert member.store is store
                 async with member.transaction() as tx, store.transaction() as inner:
                     assert inner is tx
             assert store.queue("orders") is store.queue("orders")
             assert store.documents("states") is store.documents("states")
+            assert store.feed("public") is store.feed("public")
 
     async def test_another_task_inside_the_block_is_an_error(self) -> None:
         """It never hangs, and the block goes on."""
@@ -413,6 +416,7 @@ async def write_everywhere(store: Storage, name: str) -> None:
     await store.documents("many").put_many({name: b"1"})
     await store.documents("sums").fold([(name, 1)], add_up, int, encode_number)
     await store.inbox.add(name)
+    await store.feed("public").put(Item(b"1", id=name))
     await store.outbox.put(Item(b"1", id=name))
     await store.queue("orders").put(Item(b"1", id=name))
 
@@ -425,7 +429,19 @@ async def written(store: Storage, name: str, settle: bool = True) -> list[str]:
     found += ["documents"] * (await store.documents("many").get(name) is not None)
     found += ["folded"] * (await store.documents("sums").get(name) is not None)
     found += ["inbox"] * await store.inbox.has(name)
+    found += ["feed"] * await is_posted(store.feed("public"), name)
     return found + await items_of(store, name) if settle and found else found
+
+
+async def is_posted(feed: Feed, id: str) -> bool:
+    """Return True if a feed has an item of this id."""
+    position, last = await feed.span()
+    items, ids = feed.follow(position), list[str]()
+    while position < last:
+        item = await anext(items)
+        position = item.position
+        ids.append(item.id)
+    return id in ids
 
 
 async def items_of(store: Storage, name: str) -> list[str]:

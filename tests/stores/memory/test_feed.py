@@ -112,6 +112,19 @@ async def test_a_follower_gets_the_stored_items_and_then_those_that_come() -> No
     assert received == [b"%d" % number for number in range(1, 303)]
 
 
+async def test_a_loop_over_a_follower_can_be_left_and_entered_again() -> None:
+    # FE-2
+    feed, received = MemoryFeed(), list[bytes]()
+    await feed.put(b"1", b"2", b"3")
+    items = feed.follow(0)
+    for last in (b"2", b"3"):
+        async for item in items:
+            received.append(item.body)
+            if item.body == last:
+                break
+    assert received == [b"1", b"2", b"3"]
+
+
 async def test_a_follower_without_a_position_begins_when_its_first_item_is_awaited() -> None:
     # FE-2
     feed, received = MemoryFeed(), list[bytes]()

@@ -9,7 +9,9 @@ from typing import Any
 
 from modd.ports import Item, Tagged
 from modd.ports.items import Claim
+from modd.stores.sqlite.feed import SqliteFeed
 from modd.stores.sqlite.queue import SqliteQueue
+from modd.stores.sqlite.retention import Sweeper
 from modd.stores.sqlite.store import SqliteStore
 
 PAGE = 4096
@@ -35,9 +37,12 @@ async def fill(path: Path) -> tuple[bytes, bytes]:
             await tx.execute("DROP TABLE waste")
         await store.locks.acquire("lock-1", 10_000, "token")
         await store.locks.acquire("lock-2", 10_000, "token")
+        await store.feed("public").put(*[Item(b"news", {"type": "Paid"}, "k", id=f"feed-{n}") for n in range(90)])
+        await store.feed("small", most=5).put(*[b"small"] * 20)
     async with SqliteStore(path) as store:
         await store.queue("orders").put(Item(b"last", {"type": "Last"}, id="last-1"), bytes(3_000))
         await store.events.append("a", [Item(b"last", {"type": "Paid"})] * 5, 60)
+        await store.feed("public").put(b"last")
         return read_with_wal(path)
 
 
@@ -135,6 +140,13 @@ async def use_outbox(store: SqliteStore) -> None:
         await store.outbox.release(*claims[4:])
 
 
+async def follow_to_the_end(feed: SqliteFeed) -> None:
+    first, last = await feed.span()
+    items = feed.follow(first)
+    for position in range(first, min(last, first + 1_000)):
+        assert (await anext(items)).position > position
+
+
 async def read_to_the_end(events: AsyncIterator[Any]) -> None:
     count = 0
     async for _ in events:
@@ -164,6 +176,14 @@ CALLS: list[Callable[[SqliteStore], Awaitable[object]]] = [
     lambda store: store.queue("orders").redrive("dead-1", "dead-2"),
     lambda store: store.queue("orders").discard("dead-3"),
     lambda store: store.outbox.put(b"x", Item(b"y", id="out-3")),
+    lambda store: follow_to_the_end(store.feed("public")),
+    lambda store: follow_to_the_end(store.feed("small", most=5)),
+    lambda store: anext(store.feed("public").follow(7)),
+    lambda store: store.feed("public").put(b"x", Item(b"y", id="feed-3"), Item(b"n", id="new")),
+    lambda store: store.feed("small", most=5).put(*[b"x"] * 300),
+    lambda store: store.feed("public").epoch(),
+    lambda store: store.feed("new").epoch(),
+    lambda store: Sweeper(store, 10_000, feeds={"small": store.feed("small", most=5)}).sweep(),
     lambda store: store.cache.set("cache-1", b"x", 60),
     lambda store: store.cache.add("cache-new", b"x", 60),
     lambda store: store.cache.delete("cache-2"),

@@ -25,6 +25,9 @@ TASKS, ITEMS = 5, 20
 SEATS = 100
 """How many seats there are."""
 
+POSTS = 100
+"""How many items each process puts into a feed."""
+
 FOLDS = 100
 """How many folds and how many swaps each process does."""
 
@@ -63,6 +66,16 @@ async def put_and_stay(path: str) -> None:
         await store.queue("a").put(b"1")
         print("put", flush=True)
         await anyio.sleep_forever()
+
+
+async def post(path: str) -> None:
+    """Put items into a feed, two in each transaction."""
+    async with SqliteStore(path) as store:
+        feed, key = store.feed("public"), f"{os.getpid()}"
+        for number in range(0, POSTS, 2):
+            async with store.transaction():
+                await feed.put(Item(b"%d" % number, key=key))
+                await feed.put(Item(b"%d" % (number + 1), key=key))
 
 
 async def append_seats(path: str) -> None:
@@ -189,7 +202,7 @@ async def use_in_child(store: SqliteStore, path: str) -> None:
 
 PROGRAMS: dict[str, Callable[[str], Awaitable[None]]] = {
     each.__name__: each
-    for each in (work, put_one, put_and_stay, append_seats, count_up, leave_open, exit_inside, quota, run_forked)
+    for each in (work, put_one, put_and_stay, append_seats, count_up, post, leave_open, exit_inside, quota, run_forked)
 }
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from modd.ports import Item, Subscription
 from modd.stores.sqlite.queue import SqliteQueue
+from modd.stores.sqlite.retention import Sweeper
 from modd.stores.sqlite.store import SqliteStore
 from tests.stores.sqlite.conftest import Clock
 from tests.stores.sqlite.connections import Watch
@@ -65,7 +66,7 @@ def plan(file: sqlite3.Connection, statement: str) -> list[str]:
 
 def is_by_index(step: str) -> bool:
     """Whether this step of a plan looks at no more items than it has to."""
-    return not (step.startswith("SCAN") and "modd_items" in step) and "TEMP B-TREE" not in step
+    return not (step.startswith("SCAN") and ("modd_items" in step or "modd_feed" in step)) and "TEMP B-TREE" not in step
 
 
 @pytest.mark.parametrize("analyzed", [False, True])
@@ -81,6 +82,29 @@ async def test_no_statement_goes_through_all_items(path: Path, clock: Clock, ana
         file.execute("PRAGMA query_only = ON")
         plans = {each: plan(file, each) for each in watch.done if "modd_items" in each and not SCHEMA.search(each)}
     assert len(plans) > 20
+    assert {each: steps for each, steps in plans.items() if not all(map(is_by_index, steps))} == {}
+
+
+@pytest.mark.parametrize("analyzed", [False, True])
+async def test_no_statement_of_a_feed_goes_through_all_items(path: Path, clock: Clock, analyzed: bool) -> None:
+    # ST-5, FE-9
+    watch = Watch()
+    async with SqliteStore(path, clock=clock, connect=watch) as store:
+        feed = store.feed("public", retention=60, most=5 * MANY)
+        for _ in range(9):
+            await feed.put(*[b""] * MANY, *[Item(b"", id=f"{number}") for number in range(MANY)])
+        await anext(feed.follow((await feed.span())[0]))
+        await feed._wait(0)
+        await feed.epoch()
+        clock.now += 60
+        await feed.put(b"")
+        await Sweeper(store, 60, feeds={"public": feed}).sweep()
+        await store.feed("small").put(b"")  # so that a feed is no number alone
+    with closing(sqlite3.connect(path)) as file:
+        if analyzed:
+            file.execute("ANALYZE")
+        plans = {each: plan(file, each) for each in watch.done if "modd_feed" in each and not SCHEMA.search(each)}
+    assert len(plans) > 9
     assert {each: steps for each, steps in plans.items() if not all(map(is_by_index, steps))} == {}
 
 

@@ -1,4 +1,4 @@
-"""The `Relay`: passes on the items of an outbox to a queue, in order."""
+"""The `Relay`: passes on the items of an outbox to its target, in order."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 from time import time
-from typing import Any, Protocol
+from typing import Any
 
 import anyio
 
@@ -23,20 +23,13 @@ from modd.ports.items import Claim, Item
 from modd.ports.outbox import Outbox
 from modd.ports.settlement import settle_shielded
 from modd.ports.transaction import SupportsTransactions
+from modd.relay.tee import RelayTarget, targets_of
 
 MAX_PAUSE = 10.0
 """Upper limit of the pause after a failure, in seconds."""
 
 
 _log = logging.getLogger("modd.relay")
-
-
-class RelayTarget(Protocol):
-    """The target of a relay: a `modd.ports.Queue`, or any object with its ``put``."""
-
-    async def put(self, *items: Item) -> object:
-        """Add all items or none, and return when they are safe. Items whose id is known may be skipped."""
-        ...
 
 
 class Relay:
@@ -54,7 +47,8 @@ class Relay:
 
     outbox: a `modd.ports.Outbox`. If it has a method ``transaction``, putting and acknowledging are one transaction. If
         it has a method ``wait(seconds)``, which returns as soon as there may be an item, it is not polled.
-    target: a `modd.ports.Queue`, or any object with its ``put``.
+    target: a `modd.ports.Queue`, a `modd.ports.Feed`, a `modd.relay.Tee` for several of them, or any object with their
+        ``put``.
     batch: most items that are passed on together; 100 by default.
     lease: seconds for which a batch is claimed, 30 by default. If the target takes longer, it is cancelled and the
         batch tried again.
@@ -80,7 +74,8 @@ class Relay:
     ) -> None:
         checked_methods("outbox", outbox, ("claim", "ack", "release"), "give a modd.ports.Outbox, such as store.outbox")
         checked_methods("target", target, ("put",), "give a modd.ports.Queue, or something else with its put")
-        if target is outbox:  # it has each id already, so it would skip the items, and then forget them
+        # the outbox has each id already, so it would skip the items, and then forget them
+        if any(each is outbox for each in targets_of(target)):
             raise InvalidOption("target", target, "it is the outbox itself; give the queue that its items are for")
         self._outbox, self._target = outbox, target
         self._batch, self._lease = checked_count("batch", batch), checked_span("lease", lease)
