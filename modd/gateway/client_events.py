@@ -44,7 +44,7 @@ class ClientEvents:
     def __init__(self, calls: Calls, limits: Limits, hub: Hub | None) -> None:
         self.hub, self.streams = hub, ClientStreams()
         self._calls, self._limits = calls, limits
-        self._is_running = False
+        self._is_running, self._streams_stopped = False, anyio.Event()
 
     @async_block
     async def running(self, stopped: anyio.Event) -> AsyncIterator[None]:
@@ -55,20 +55,29 @@ class ClientEvents:
         if self._is_running:
             yield
             return
-        self._is_running = True
-        try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._stop_streams, stopped)
-                if self.hub is not None:
-                    tasks.start_soon(self.hub.run)
+        self._is_running, error = True, None
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._stop_streams, stopped)
+            if self.hub is not None:
+                tasks.start_soon(self.hub.run)
+            try:
                 yield
-                tasks.cancel_scope.cancel()
-        finally:
-            self._is_running = False
+            except Exception as raised:  # it is raised as it is, and in no group
+                error = raised
+            if stopped.is_set():
+                await self._streams_stopped.wait()
+            tasks.cancel_scope.cancel()
+        if error is not None:
+            raise error
 
     async def _stop_streams(self, stopped: anyio.Event) -> None:
-        await stopped.wait()
-        await self.streams.stop()
+        try:
+            await stopped.wait()
+            await self.streams.stop()
+            self._streams_stopped.set()
+        finally:
+            self.streams.end_all()
+            self._is_running = False
 
     async def wait_ready(self) -> None:
         """Return when the feed is followed; without a feed, at once."""

@@ -105,6 +105,13 @@ class ClientStreams:
         self._stopping = True
         streams = [*self._streams]
         shuffle(streams)
-        for stream in streams:
+        for index, stream in enumerate(streams):
+            if index:
+                await anyio.sleep(SPREAD / len(streams))
             stream.end(EndReason.STOPPED)
-            await anyio.sleep(SPREAD / len(streams))
+
+    def end_all(self) -> None:
+        """Open no stream any more, and tell all open ones to end at once."""
+        self._stopping = True
+        for stream in self._streams:
+            stream.end(EndReason.STOPPED)

@@ -15,9 +15,9 @@ from anyio.lowlevel import checkpoint
 from modd.gateway import EVERYBODY, Limits, Refused, forward
 from modd.gateway.client_stream import ClientStream, EndReason
 from modd.gateway.hub import Hub
-from modd.gateway.rendering import HubItem, Topic
+from modd.gateway.rendering import HubItem, Rendering, Topic
 from modd.gateway.subscription import EventSubscription, Reset
-from modd.ports import Item
+from modd.ports import Item, Posted
 from modd.stores import MemoryFeed
 from tests.gateway.events_shop import CODEC, ORDERS, PRICES, OrderPlaced, PriceChanged, Unheard, item_of
 
@@ -146,7 +146,7 @@ async def test_a_channel_that_two_forwards_share_brings_only_the_types_that_the_
 
 
 @pytest.mark.parametrize(
-    "to", [lambda event: 1 / 0 if event.number == 1 else "orders/ada", lambda event: 1 if event.number == 1 else "x"]
+    "to", [lambda event: 1 / 0 if event.number == 1 else "orders/ada", lambda event: [1] if event.number == 1 else "x"]
 )
 async def test_an_item_whose_channel_function_fails_is_logged_and_skipped(
     to: Any, caplog: pytest.LogCaptureFixture
@@ -177,6 +177,22 @@ async def test_items_of_other_types_without_channels_and_of_damaged_bytes_are_no
             await place(feed, 2)
             assert positions(await take(subscription, 1)) == [6]
     assert len(caplog.records) == 2
+
+
+def test_rendered_items_are_stored_up_to_a_number() -> None:
+    asked: list[int] = []
+
+    def to(event: OrderPlaced) -> str:
+        asked.append(event.number)
+        return "orders/ada"
+
+    orders = forward(OrderPlaced, to=to)
+    rendering = Rendering(CODEC, [orders], recent=2)
+    for position in (1, 2, 3, 3, 2, 1):
+        body = item_of(OrderPlaced(position)).body
+        [item] = rendering.render(Posted(position, str(position), body, {}, None, 0.0), "epoch000")
+        assert item.position == position
+    assert asked == [1, 2, 3, 1]
 
 
 async def test_a_client_that_does_not_read_is_cut_off_and_delays_nobody() -> None:

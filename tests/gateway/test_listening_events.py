@@ -19,7 +19,17 @@ from modd.errors import InvalidOption
 from modd.gateway import EVERYBODY, Gateway, accept, forward
 from modd.ports import Feed
 from modd.stores import MemoryFeed
-from tests.gateway.events_shop import CODEC, ORDERS, PRICES, OrderPlaced, PlaceOrder, item_of, who
+from tests.gateway.events_shop import (
+    CODEC,
+    ORDERS,
+    PRICES,
+    OrderPlaced,
+    PlaceOrder,
+    SseClient,
+    http_scope,
+    item_of,
+    who,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -111,6 +121,34 @@ async def test_a_websocket_has_answers_and_events_and_ends_with_1012_at_the_stop
             assert msgspec.json.decode((await client.next(TextMessage)).data)["data"]["number"] == 7
             gateway.stop()
             assert (await client.next(CloseConnection)).code == 1012
+
+
+async def test_a_gateway_that_is_cancelled_ends_its_streams_at_once() -> None:
+    # GW-27
+    gateway = gateway_of(MemoryFeed())
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(gateway.run)
+            await gateway.wait_ready()
+            client = httpx2.AsyncClient(base_url=f"http://127.0.0.1:{gateway.bound_port}", headers=ADA, timeout=30)
+            async with client, client.stream("GET", "/events", params={"channel": "orders/ada"}) as response:
+                lines = response.aiter_lines()
+                await lines_until(lines, ": ok")
+                with anyio.CancelScope(shield=True):
+                    tasks.cancel_scope.cancel()
+                    assert [line async for line in lines] == [""]
+
+
+async def test_a_mounted_gateway_that_is_stopped_ends_its_streams_before_its_run() -> None:
+    # GW-27
+    gateway = Gateway(CommandBus([place_order]), accept(PlaceOrder), ORDERS, feed=MemoryFeed(), who=who)
+    async with running(gateway), anyio.create_task_group() as tasks:
+        client = SseClient()
+        tasks.start_soon(client.run, gateway.asgi, http_scope("orders/ada"))
+        await client.next(client.has_begun)
+        gateway.stop()
+        await client.ended.wait()
+        assert client.is_complete
 
 
 async def test_the_lifespan_of_the_application_follows_the_feed() -> None:

@@ -158,6 +158,21 @@ async def test_a_client_that_does_not_read_is_cut_off_and_others_hear_everything
         assert len(shop.events.streams) == 1
 
 
+async def test_a_client_that_reads_again_too_late_gets_no_end_of_its_stream() -> None:
+    # GW-25
+    async with (
+        Shop(buffer=8).running() as shop,
+        listening(shop, "orders/ada") as other,
+        listening(shop, "orders/ada") as late,
+    ):
+        late.reads = anyio.Event()
+        await shop.place(*range(60))
+        await other.next(lambda: other.numbers == [*range(60)])
+        late.reads.set()
+        await late.ended.wait()
+        assert not late.is_complete
+
+
 async def test_a_client_that_takes_nothing_for_30_seconds_is_cut_off() -> None:
     # GW-25
     async with Shop().running() as shop, listening(shop, "orders/ada") as client:
