@@ -13,10 +13,12 @@ from modd.aggregate import CommandRejected
 from modd.cqrs.outcomes import MessageOutcome
 from modd.errors import InvalidOption
 from modd.gateway.outcomes import OutcomeReader, preferred_wait
+from modd.gateway.rendering import Rendering
 from modd.ports import FeedGap, Item
 from modd.stores import MemoryFeed
 from modd.testing import virtual_backend
 from modd.worker import Worker
+from tests.gateway.events_shop import CODEC, ORDERS
 from tests.gateway.shop import ADA, ORDER, Shop, client
 
 pytestmark = pytest.mark.anyio
@@ -230,6 +232,14 @@ async def test_a_feed_has_the_methods_of_one() -> None:
     # GW-15
     with pytest.raises(InvalidOption, match="feed"):
         Shop().gateway(feed=object())
+
+
+async def test_outcomes_are_no_events_for_clients(caplog: pytest.LogCaptureFixture) -> None:
+    # GW-15
+    feed = CountedFeed()
+    await feed.put(MessageOutcome("done").as_item("a"))
+    assert Rendering(CODEC, [ORDERS]).render(await anext(feed.follow(0)), "epoch") == ()
+    assert not caplog.records
 
 
 class TestInTime:
