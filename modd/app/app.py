@@ -75,6 +75,11 @@ class App:
         return self._name
 
     @property
+    def drain(self) -> float:
+        """Seconds that the parts have to end."""
+        return self._drain
+
+    @property
     def parts(self) -> tuple[Any, ...]:
         """The parts, without the timers."""
         return tuple(each.part for each in self._parts if not each.is_timer)
@@ -97,18 +102,20 @@ class App:
         """
         return self._last_run
 
-    async def run(self) -> None:
+    async def run(self, *, signals: bool = True) -> None:
         """Run all parts and timers, until `stop` or a signal, and return when all have ended.
 
         In the main thread, the first SIGTERM or SIGINT stops the app, and the second one cancels it. In other threads
         signals are left alone. When a part raises an error, all others are stopped. When the last part has returned by
         itself, timers apart, the app ends.
 
+        signals: False to leave signals alone in the main thread, too, for a program that acts on them itself.
+
         Raises: `AppFailed` for the errors of parts; `AlreadyRunning` if the app is running.
         """
         with self._new_run() as run:
             if run is not None:
-                await run.run(signals=in_main_thread())
+                await run.run(signals=signals and in_main_thread())
                 if run.errors:
                     raise run.failure()
 

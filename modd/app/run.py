@@ -72,7 +72,7 @@ class AppRun:
         log.info("%s: starting %s", self._name, self._amounts())
         try:
             if signals:
-                await run_until_signalled(self._work, self._stop_on, self._cancel_on)
+                await run_until_signalled(self._work, self.stop_on, self.cancel_on)
             else:
                 await self._work()
         except BaseException:
@@ -95,6 +95,15 @@ class AppRun:
             if each.part.stops_first:
                 each.member.stop()
         self._stop_others()
+
+    def stop_on(self, signal: Signals) -> None:
+        """Stop at a first signal."""
+        self.stop(signal.name)
+
+    def cancel_on(self, signal: Signals) -> None:
+        """Cancel what is left at a second signal."""
+        self.second_signal = signal
+        self._cancel(f"a second signal, {signal.name}")
 
     def failure(self, *more: tuple[str, Exception]) -> AppFailed:
         """Return the errors as one error, with a note on each that names the part. more: further labels and errors."""
@@ -160,13 +169,6 @@ class AppRun:
         if self.is_stopping and not any(each.part.is_gateway and each.is_running for each in self._parts):
             for each in self._parts:
                 each.member.stop()
-
-    def _stop_on(self, signal: Signals) -> None:
-        self.stop(signal.name)
-
-    def _cancel_on(self, signal: Signals) -> None:
-        self.second_signal = signal
-        self._cancel(f"a second signal, {signal.name}")
 
     async def _cancel_late(self) -> None:
         await self._stopping.wait()
