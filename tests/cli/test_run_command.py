@@ -11,7 +11,6 @@ from types import ModuleType
 
 import pytest
 
-from modd.cli import run_command
 from modd.cli.main import main
 from modd.cli.run_command import run_process
 from tests.cli.run_targets import SECRET, closed
@@ -145,9 +144,23 @@ def test_variables_come_from_a_file_if_the_environment_has_none(
 def test_a_loop_that_is_not_installed_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(run_command, "find_spec", lambda name: None)
-    assert main(["run", f"{HERE}:plain", "--loop", "trio"]) == 2
-    assert "pip install modd[trio]" in capsys.readouterr().err
+    # AP-62
+    monkeypatch.setitem(sys.modules, "trio", None)
+    for start in (run_process, main):
+        assert start(["run", f"{HERE}:plain", "--loop", "trio"]) == 2
+        err = capsys.readouterr().err
+        assert err == "modd: --loop trio needs packages that are not installed: pip install modd[trio]\n"
+
+
+def test_a_loop_whose_import_fails_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # AP-62
+    (tmp_path / "trio.py").write_text("import no_such_module_of_trio")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "trio")
+    assert run_process(["run", f"{HERE}:plain", "--loop", "trio"]) == 2
+    assert capsys.readouterr().err.endswith("pip install modd[trio]\n")
 
 
 @pytest.mark.parametrize("env_file", [[], ["--env-file", "no-such.env"]])
