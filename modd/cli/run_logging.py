@@ -22,18 +22,22 @@ LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 """The attributes of records; all others are from ``extra=``."""
 
+SHORTEST = 4
+"""Characters; a setting that is shorter is a word or a number of many innocent lines, and is not masked."""
+
 DEPTH = 5
 """Levels of collections in ``extra=`` that become JSON; a collection may have itself in it."""
 
 
 class Secrets:
-    """The settings whose sensitive values are masked in all texts; None before they are read."""
+    """The settings whose sensitive values are masked in texts, if they are long enough; None before they are read."""
 
     settings: Any = None
 
     def mask(self, text: str, error: BaseException | None = None) -> str:
         """Return a text, such as the traceback of an error, without sensitive values of the settings and the error."""
-        return mask_secrets(text, self.settings) if error is None else mask_error(text, error, self.settings)
+        masked = text if error is None else mask_error(text, error, None)
+        return mask_secrets(masked, self.settings, SHORTEST)
 
 
 class TextFormatter(logging.Formatter):

@@ -80,6 +80,19 @@ def test_the_fields_of_a_record_have_no_sensitive_content() -> None:
     assert (line["text"], line["number"], line["in"]) == ("a ***", "***", [{"***": "***"}])
 
 
+def test_a_setting_of_less_than_four_characters_is_not_masked() -> None:
+    # AP-63
+    stream = StringIO()
+    root, log = begin(stream, MODD_LOG="text")
+    log.secrets.settings = RunConfig(key="the")
+    root.info("the key")
+    log.show_error("the app", Refused("the key"))
+    log.secrets.settings = RunConfig(key="thee")
+    root.info("thee key")
+    assert "***" not in stream.getvalue().partition("the app")[0] and ": the app: Refused: the key" in stream.getvalue()
+    assert stream.getvalue().endswith(": *** key\n")
+
+
 @pytest.mark.parametrize(("format", "begins"), [("text", "20"), ("json", "{"), ("JSON", "{")])
 def test_a_variable_chooses_the_format(format: str, begins: str) -> None:
     # AP-44
