@@ -20,7 +20,7 @@ def has_cure(error: BaseException) -> bool:
     return all(isinstance(each, CURED) for each in _causes(error))
 
 
-def cause_of(error: BaseException) -> str:
+def cause_words(error: BaseException) -> str:
     """Return type and text of an error, for a group of the first error in it; the place, if it was a misuse."""
     first, *others = _causes(error)
     place = _place_of(first) if isinstance(first, CURED) else ""

@@ -12,7 +12,7 @@ from traceback import format_exception
 from typing import Any, TextIO
 
 from modd.cli.errors import UsageError
-from modd.cli.failures import cause_of, has_cure
+from modd.cli.failures import cause_words, has_cure
 from modd.core import mask_error, mask_secrets, shown
 from modd.texts import encodable, escape_control
 
@@ -101,7 +101,7 @@ class RunLog:
 
         text: the words before the cause.
         """
-        words = encodable(f"{text}: {cause_of(error)}" if text else cause_of(error))
+        words = encodable(f"{text}: {cause_words(error)}" if text else cause_words(error))
         info = None if has_cure(error) else (type(error), error, error.__traceback__)
         if self._handler is not None:
             masked = self.secrets.mask(words, error)

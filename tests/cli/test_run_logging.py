@@ -15,7 +15,7 @@ import pytest
 from modd import Sensitive
 from modd.app import App, AppFailed, PortTaken
 from modd.cli.errors import UsageError
-from modd.cli.failures import cause_of
+from modd.cli.failures import cause_words
 from modd.cli.run_logging import RunLog, begin_log
 from modd.errors import InvalidOption, MissingExtra
 from tests.cli.run_targets import SECRET, RunConfig
@@ -223,8 +223,8 @@ def test_the_place_of_a_misuse_is_no_line_of_an_import(monkeypatch: pytest.Monke
     monkeypatch.setitem(sys.modules, "fastapi", None)
     with pytest.raises(MissingExtra) as missing:
         import_module("modd.fastapi")
-    assert f"({__file__}:" in cause_of(missing.value)
-    assert "(" not in cause_of(MissingExtra("x", "fastapi"))
+    assert f"({__file__}:" in cause_words(missing.value)
+    assert "(" not in cause_words(MissingExtra("x", "fastapi"))
 
 
 @pytest.mark.parametrize("format", ["json", "text"])
