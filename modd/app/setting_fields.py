@@ -27,6 +27,7 @@ class SettingField(NamedTuple):
 
     is_secret: True if the field is `Sensitive`. default: the text of the default, None if the field is required.
     has_file: True if a file may have the value; False if another field has the name of that variable.
+    may_be_blank: False if a text without content is a mistake: for a secret, unless its default is such a text.
     """
 
     name: str
@@ -35,6 +36,7 @@ class SettingField(NamedTuple):
     is_secret: bool
     default: str | None
     has_file: bool
+    may_be_blank: bool
 
 
 def variables_of(prefix: str, names: Iterable[str]) -> dict[str, str]:
@@ -60,6 +62,7 @@ def fields_of_settings(kind: type[msgspec.Struct], prefix: str) -> list[SettingF
             field.name in secrets,
             _default_text(field, is_secret=field.name in secrets),
             f"{variables[field.name]}{FILE}" not in variables.values(),
+            may_be_blank=field.name not in secrets or is_blank(field.default),
         )
         for field in msgspec.structs.fields(kind)
     ]
@@ -75,6 +78,11 @@ def docs_of_fields(kind: type[msgspec.Struct]) -> dict[str, str]:
             if isinstance(mark, msgspec.Meta) and mark.description:
                 docs.setdefault(name, mark.description)
     return docs
+
+
+def is_blank(value: Any) -> bool:
+    """Return True for a text that is empty, or has only blanks."""
+    return isinstance(value, str) and not value.strip()
 
 
 def _resolved_hints(kind: type[msgspec.Struct]) -> dict[str, Any]:
