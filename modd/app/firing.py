@@ -46,29 +46,37 @@ class Firing:
         self._has_worked = False
         """True from the first message that was sent without an error."""
 
-    async def fire(self, slot: float) -> None:
+    async def fire(self, slot: float, *, is_made_up_for: bool = False) -> None:
         """Send the messages of a slot, unless the inbox has it. Failures are logged.
+
+        is_made_up_for: True for a slot before the start of the timer, which is logged; False by default.
 
         Raises: an error of misuse, as long as no message was sent without an error: none ever would be.
         """
         id = "" if self._once is None else slot_id(self._name, slot)
-        error = await error_of(self._fire, id)
+        error = await error_of(self._fire, id, is_made_up_for)
         if error is not None and not (isinstance(error, AlreadyHandled) and error.id == id):
             self._report(error, self._what)
 
-    async def _fire(self, id: str) -> None:
+    async def _fire(self, id: str, is_made_up_for: bool) -> None:
         once = self._once
         if isinstance(once, SupportsTransactions) and self._is_queued_beside(once):
             async with once.transaction(immediate=True):
-                await once.add(id)
+                await self._note(once, id, is_made_up_for)
                 await self._send(self._what)
             return
         if once is not None:
-            await once.add(id)
+            await self._note(once, id, is_made_up_for)
         for message in await self._messages():
             error = await error_of(self._send, message)
             if error is not None:
                 self._report(error, message)
+
+    async def _note(self, once: Inbox, id: str, is_made_up_for: bool) -> None:
+        """Add a slot to the inbox. Raises `AlreadyHandled`."""
+        await once.add(id)
+        if is_made_up_for:
+            log.info("the timer %s makes up for %s", self._name, id.rpartition("/")[2])
 
     def _is_queued_beside(self, inbox: object) -> bool:
         """True if the message goes into a queue of the inbox's store, so that one commit can have both."""

@@ -108,7 +108,7 @@ class Timer:
 
     async def _fire(self, slot: float, slots: SlotSequence) -> None:
         began = anyio.current_time()
-        await self._firing.fire(slot)
+        await self._firing.fire(slot, is_made_up_for=slots.is_made_up_for(slot))
         if slots.leave_out(self._jitter):
             seconds = anyio.current_time() - began
             log.warning("the timer %s took %.1f s, and left out the firings of that time", self._name, seconds)

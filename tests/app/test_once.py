@@ -83,6 +83,34 @@ async def test_a_process_that_was_down_at_the_slot_fires_the_latest_one_at_its_s
     assert len(times.times) == 2
 
 
+@pytest.mark.parametrize("queued", [False, True])
+async def test_a_slot_that_is_made_up_for_is_logged_by_the_process_that_fires_it(
+    queued: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    # AP-71
+    caplog.set_level("INFO", "modd.app")
+    store, clock = MemoryStore(), SystemClock("2026-06-01T07:19:00")
+    to: Any = CommandBus({Remind: print}, middleware=[Enqueue(store.queue("reminders"))]) if queued else Times()
+    timers = [
+        cron("0 * * * *", Remind(), to=to, tz="Europe/Berlin", once=store.inbox, clock=clock, name="nightly")
+        for _ in range(2)
+    ]
+    await run_for(3600, *timers)
+    assert caplog.messages == ["the timer nightly makes up for 2026-06-01T07:00:00Z"]
+
+
+async def test_a_slot_that_comes_while_the_timer_runs_is_not_made_up_for(caplog: pytest.LogCaptureFixture) -> None:
+    # AP-71
+    caplog.set_level("INFO", "modd.app")
+    times = Times()
+    clock = SystemClock("2026-06-01T05:00:00")
+    await run_for(
+        90, every(60, Remind(), to=times, at_once=True), every(60, Remind(), to=times, once=MemoryInbox(), clock=clock)
+    )
+    assert len(times.times) == 4
+    assert caplog.messages == []
+
+
 async def test_cron_makes_up_for_a_slot_of_the_last_day_only() -> None:
     # AP-23
     inbox = MemoryInbox()
