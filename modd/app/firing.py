@@ -16,7 +16,7 @@ from modd.middleware.enqueue import Enqueue
 from modd.ports.errors import AlreadyHandled
 from modd.ports.inbox import Inbox
 from modd.ports.transaction import SupportsTransactions
-from modd.texts import errors_in
+from modd.texts import amount, errors_in, first_cause
 
 PASSING = (FeatureDisabled, GiveUp)
 """Errors of `MISUSE` that depend on the moment: the next firing may succeed."""
@@ -45,6 +45,15 @@ class Firing:
         self._name, self._what, self._to, self._once = name, what, to, once
         self._has_worked = False
         """True from the first message that was sent without an error."""
+        self._failures, self._last_error = 0, ""
+        """The firings that failed since the last one that did not, and the error of the last."""
+        self._has_failed = False
+        """True if an error of the firing that is under way was logged."""
+
+    @property
+    def problem(self) -> str | None:
+        """The words for the failures since the last firing without any; None if there are none."""
+        return f"failed {amount(self._failures, 'time')}, last: {self._last_error}" if self._failures else None
 
     async def fire(self, slot: float, *, is_made_up_for: bool = False) -> None:
         """Send the messages of a slot, unless the inbox has it. Failures are logged.
@@ -54,9 +63,13 @@ class Firing:
         Raises: an error of misuse, as long as no message was sent without an error: none ever would be.
         """
         id = "" if self._once is None else slot_id(self._name, slot)
+        self._has_failed = False
         error = await error_of(self._fire, id, is_made_up_for)
-        if error is not None and not (isinstance(error, AlreadyHandled) and error.id == id):
+        if isinstance(error, AlreadyHandled) and error.id == id:
+            return
+        if error is not None:
             self._report(error, self._what)
+        self._failures = self._failures + 1 if self._has_failed else 0
 
     async def _fire(self, id: str, is_made_up_for: bool) -> None:
         once = self._once
@@ -105,6 +118,7 @@ class Firing:
         """Log an error, or raise it if each further firing would end with it."""
         if not self._has_worked and any(isinstance(each, LASTING) for each in errors_in(error)):
             raise error
+        self._has_failed, self._last_error = True, type(first_cause(error)).__name__
         log_error(log, "the timer %s failed", self._name, error=error, message=sent)
 
 

@@ -71,6 +71,10 @@ class Timer:
         """The typed bus or the component that gets the messages; an app opens a bus for its run."""
         return self._to
 
+    def problem(self) -> str | None:
+        """Return the words for a timer whose last firing failed: how many failed in a row, and the last error."""
+        return self._firing.problem
+
     async def run(self) -> None:
         """Fire until the timer is stopped; a firing that is under way then comes to its end.
 
