@@ -6,18 +6,30 @@ import ast
 import inspect
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from datetime import date, time, timedelta
+from decimal import Decimal
+from enum import Enum
 from itertools import pairwise
+from pathlib import PurePath
 from textwrap import dedent
-from typing import Any, NamedTuple
+from types import NoneType
+from typing import Any, Literal, NamedTuple, Union
+from uuid import UUID
 
 import msgspec
 
-from modd.app.setting_types import value_text
+from modd.app.setting_types import COLLECTIONS, setting_type, value_text
 from modd.core import MASK, hints_of_fields, sensitive_fields, take_apart
 from modd.errors import InvalidOption
 
 FILE = "_FILE"
 """The end of the name of a variable that has the path of a file with the value."""
+
+CHECKED = (str, int, float, PurePath, Enum, date, time, timedelta, Decimal, UUID, NoneType)
+"""Types whose defaults are checked."""
+
+FACTORY = type(msgspec.defstruct("Sample", [("items", list, [])]).__struct_defaults__[0])
+"""The type that msgspec gives functions that make defaults."""
 
 UNRESOLVED = "it cannot be resolved; define the type at the level of its module, and import it outside of TYPE_CHECKING"
 
@@ -68,6 +80,15 @@ def fields_of_settings(kind: type[msgspec.Struct], prefix: str) -> list[SettingF
     ]
 
 
+def check_defaults(kind: msgspec.StructMeta) -> None:
+    """Raise `InvalidOption` for a default of another type than its field, as far as that can be resolved yet."""
+    hints, secrets, defaults = hints_of_fields(kind), sensitive_fields(kind), kind.__struct_defaults__
+    for name, default in zip(kind.__struct_fields__[-len(defaults) :], defaults, strict=False):
+        if not (default is msgspec.NODEFAULT or isinstance(default, FACTORY) or _fits(default, hints[name])):
+            cure = f"the default is no {setting_type(hints[name])}; give one of this type"
+            raise InvalidOption(f"{kind.__qualname__}.{name}", MASK if name in secrets else default, cure)
+
+
 def docs_of_fields(kind: type[msgspec.Struct]) -> dict[str, str]:
     """Return the docstring of each field that has one: the text below it, or the description in its ``Meta``."""
     docs: dict[str, str] = {}
@@ -78,6 +99,20 @@ def docs_of_fields(kind: type[msgspec.Struct]) -> dict[str, str]:
             if isinstance(mark, msgspec.Meta) and mark.description:
                 docs.setdefault(name, mark.description)
     return docs
+
+
+def _fits(default: Any, hint: Any) -> bool:
+    """Return False if a default is of another type than its field; True for a type that is not known here."""
+    _, kind, args, _, _ = take_apart(hint)
+    if kind is Union:
+        return any(_fits(default, each) for each in args)
+    if kind is Literal:
+        return default in args
+    if kind is float:
+        return isinstance(default, (float, int))
+    if kind in COLLECTIONS:
+        return isinstance(default, COLLECTIONS)
+    return not (isinstance(kind, type) and issubclass(kind, CHECKED)) or isinstance(default, kind)
 
 
 def is_blank(value: Any) -> bool:

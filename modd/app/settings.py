@@ -11,7 +11,14 @@ from typing import Any, Literal, NamedTuple, Self, TypeVar, dataclass_transform
 import msgspec
 
 from modd.app.errors import InvalidSettings
-from modd.app.setting_fields import SettingField, docs_of_fields, fields_of_settings, is_blank, variables_of
+from modd.app.setting_fields import (
+    SettingField,
+    check_defaults,
+    docs_of_fields,
+    fields_of_settings,
+    is_blank,
+    variables_of,
+)
 from modd.app.setting_sources import SettingProblem, find_source, misspelled
 from modd.app.setting_types import setting_type
 from modd.app.setting_values import Unfit, read_setting
@@ -66,6 +73,7 @@ class SettingsType(msgspec.StructMeta):
             made.__setting_prefix__ = _checked_prefix(prefix)
         if any(isinstance(base, SettingsType) for base in bases):
             _check_names(made)
+            check_defaults(made)
         return made
 
 
