@@ -171,8 +171,7 @@ def every(
             passed = start - seconds if at_once else start
             return SlotSequence(PeriodicSchedule(seconds, start), anyio.current_time, passed, longest_wait=inf)
         advancing = AdvancingClock(clock)
-        made_up_for = min(seconds, WEEK)  # so long an inbox knows if the slot was fired
-        return SlotSequence(PeriodicSchedule(seconds, 0.0), advancing, advancing() - made_up_for)
+        return SlotSequence(PeriodicSchedule(seconds, 0.0), advancing, advancing() - min(seconds, _memory_of(once)))
 
     return _timer(name, what, to, begin, jitter, once)
 
@@ -214,8 +213,8 @@ def cron(
     clock = checked_callable("clock", clock)
 
     def begin() -> SlotSequence:
-        now = clock()
-        return SlotSequence(schedule, clock, now if once is None else now - DAY, max_age=DAY)
+        now, oldest = clock(), min(DAY, _memory_of(once))
+        return SlotSequence(schedule, clock, now if once is None else now - oldest, max_age=oldest)
 
     return _timer(name, what, to, begin, 0.0, once)
 
@@ -228,6 +227,12 @@ def _timer(
     checked_source(what)
     checked_target(to, what)
     return Timer(timer_name(name, what), what, to, begin, jitter, once)
+
+
+def _memory_of(once: Inbox | None) -> float:
+    """Return the seconds for which an inbox knows if a slot was fired: as it tells them, by default a week."""
+    retention = getattr(once, "retention", None)
+    return float(retention) if isinstance(retention, (int, float)) else WEEK
 
 
 def _cron_schedule(text: str, tz: str) -> Schedule:
