@@ -30,6 +30,7 @@ PACKAGES = (
     ".journey",
     ".catalog",
     ".fastapi",
+    ".gateway",
 )
 """The packages whose public names are in the reference, those that come first being shown first."""
 

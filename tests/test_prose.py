@@ -48,6 +48,7 @@ HAS_HELP = re.compile(r"modd\.(?!core\.)")
 """Modules whose public classes name their parameters; `modd.core` also exports machinery, which users do not create."""
 
 HOMONYMS = {
+    "Refused": "a call that a SQLite file refuses, inside of the store, and a request that a gateway refuses",
     "Rows": "those that a projection writes, which users name, and those that the command line shows",
     "Timeout": "a middleware that limits the time of a dispatch, and a timeout of a flow: both as the field has them",
     "end": "ends a turn inside of the core, and an instance of a flow",

@@ -36,22 +36,6 @@ class AppFailed(ErrorGroup):
         return derived
 
 
-class PortTaken(ModdError, OSError):
-    """The port for the health of an app is taken.
-
-    host: the address.
-    port: the port.
-
-    End the process that listens there, or give another port: ``Health(port=8082)``.
-    """
-
-    def __init__(self, host: str, port: int) -> None:
-        self.host, self.port = host, port
-        super().__init__(
-            f"port {port} of {host} is taken; end the process that listens there, or give another one: Health(port=...)"
-        )
-
-
 class InvalidSettings(ModdError, ValueError):
     """The environment does not fit a `Settings` class.
 

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import errno
 import logging
-import socket
 from collections.abc import Awaitable, Callable
-from importlib import import_module
 from typing import Any
 
 import anyio
 import msgspec
 
-from modd.app.errors import PortTaken
 from modd.app.health import Health
 from modd.app.status import Status
-from modd.concurrency.loops import loop_name
+from modd.serving import Receive, Scope, Send, confirm_lifespan, listen_at, serve_http
 
 log = logging.getLogger("modd.app")
-http_log = logging.getLogger("modd.app.http")
-http_log.setLevel(logging.WARNING)
-
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
+_SETTINGS: dict[str, float] = dict.fromkeys(("graceful_timeout", "shutdown_timeout", "keep_alive_timeout"), 1.0)
 
 
 class HealthServer:
@@ -45,25 +37,23 @@ class HealthServer:
 
     async def run(self) -> None:
         """Listen at the port and answer requests. Raises `PortTaken`."""
-        config = self._configure(self._listen())
+        host, port = self._health.host, self._health.port
+        listener = listen_at(host, port, "the health", "Health(port=...)")
+        self._health.bound_port = listener.getsockname()[1]
+        log.info("%s: health at %s, port %s", self._name, host, self._health.bound_port)
         self._listening.set()
         try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._stop_when_cancelled)
-                with anyio.CancelScope(shield=True):  # the server closes its sockets only if it ends by itself
-                    serve = import_module(f"hypercorn.{loop_name()}").serve
-                    await serve(self.answer, config, shutdown_trigger=self._stopped.wait, mode="asgi")
-                tasks.cancel_scope.cancel()
+            await serve_http(self.answer, listener, self._stopped, _SETTINGS)
         finally:
             self._health.bound_port = None
 
-    async def answer(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, as an ASGI application."""
         if scope["type"] == "http":
             code, body = await self._respond(scope["method"], scope["path"])
             await _send_json(send, code, {"name": self._name, **body})
         elif scope["type"] == "lifespan":
-            await _live_on(receive, send)
+            await confirm_lifespan(receive, send)
         else:
             await send({"type": "websocket.close"})
 
@@ -91,36 +81,6 @@ class HealthServer:
         await self._stopped.wait()
         scope.cancel()
 
-    def _configure(self, listener: socket.socket) -> Any:
-        """Return the configuration of the server, with the socket that listens."""
-        module = import_module("hypercorn.config")
-        config = module.Config()
-        config.create_sockets = lambda: module.Sockets([], [listener], [])
-        config.errorlog, config.include_server_header = http_log, False
-        config.graceful_timeout = config.shutdown_timeout = config.keep_alive_timeout = 1.0
-        return config
-
-    def _listen(self) -> socket.socket:
-        """Return a socket that listens. Raises `PortTaken`."""
-        host, port = self._health.host, self._health.port
-        try:
-            listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                raise PortTaken(host, port) from None
-            error.add_note(f"for the health at {host}, port {port}")
-            raise
-        listener.setblocking(False)
-        self._health.bound_port = listener.getsockname()[1]
-        log.info("%s: health at %s, port %s", self._name, host, self._health.bound_port)
-        return listener
-
-    async def _stop_when_cancelled(self) -> None:
-        try:
-            await anyio.sleep_forever()
-        finally:
-            self._stopped.set()
-
 
 async def _send_json(send: Send, code: int, body: dict[str, Any]) -> None:
     content = msgspec.json.encode(body)
@@ -134,10 +94,3 @@ async def _send_json(send: Send, code: int, body: dict[str, Any]) -> None:
         headers.append((b"allow", b"GET"))
     await send({"type": "http.response.start", "status": code, "headers": headers})
     await send({"type": "http.response.body", "body": content})
-
-
-async def _live_on(receive: Receive, send: Send) -> None:
-    """Confirm that the application has started, and in the end that it has ended."""
-    for phase in ("startup", "shutdown"):
-        await receive()
-        await send({"type": f"lifespan.{phase}.complete"})

@@ -12,9 +12,9 @@ from typing import Any
 from modd.checks import checked_list, checked_methods
 from modd.core import Bus
 from modd.cqrs import TypedBus
+from modd.cqrs.enclosing import open_bus
 from modd.errors import InvalidOption
 from modd.worker import Worker
-from modd.worker.buses import open_bus
 
 _NEXT_WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 

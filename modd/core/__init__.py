@@ -43,7 +43,7 @@ from modd.core.message import (
     note,
     wire_name,
 )
-from modd.core.misfits import path_steps
+from modd.core.misfits import convert_all, path_steps
 from modd.core.naming import placed_name
 from modd.core.observer import Delivery, Observer, Place, current_delivery, tell_stored
 from modd.core.pydantic_model import pydantic_schema
@@ -83,6 +83,7 @@ __all__ = [
     "answerers_in",
     "check_message",
     "check_names",
+    "convert_all",
     "current_delivery",
     "current_origin",
     "detached",

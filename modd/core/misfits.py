@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import MISSING, fields, is_dataclass
-from itertools import repeat
+from itertools import islice, repeat
 from typing import Annotated, Any, Literal, NamedTuple, TypeAlias, Union
 
 import msgspec
@@ -30,20 +30,13 @@ class Misfit(NamedTuple):
     text: str
 
 
-def convert_all(data: Any, hint: Any) -> tuple[Any, list[Misfit]]:
-    """Return the value that raw data is made into, with no misfits; or None, with every misfit in the data."""
-    try:
-        made = msgspec.convert(data, hint, str_keys=True)
-    except msgspec.ValidationError as error:
-        return None, [*_inner_misfits(data, hint, ())] or [_misfit(error, data, ())]
-    except RecursionError:
-        return None, [Misfit((), "invalid", "Nested too deeply")]
-    unknown = [*unknown_fields(made, data, hint)]
-    if not unknown:
-        return made, []
-    return None, [*_inner_misfits(data, hint, ())] or [
-        Misfit(path_steps(path), "unknown", "Unknown field") for path in unknown
-    ]
+def convert_all(data: Any, hint: Any, most: int | None = None) -> tuple[Any, list[Misfit]]:
+    """Return the value that raw data is made into, with no misfits; or None, with the misfits in the data.
+
+    most: the misfits to look for; all by default.
+    """
+    made, misfits = _convert(data, hint, ())
+    return made, [*islice(misfits, most)]
 
 
 def path_steps(path: str) -> Path:
@@ -53,9 +46,32 @@ def path_steps(path: str) -> Path:
     )
 
 
-def _misfits(data: Any, hint: Any, path: Path) -> list[Misfit]:
-    _, found = convert_all(data, hint)
-    return [Misfit((*path, *each.path), each.kind, each.text) for each in found]
+def _convert(data: Any, hint: Any, path: Path) -> tuple[Any, Iterator[Misfit]]:
+    """Return the value that raw data is made into, and its misfits, which are looked for when they are read."""
+    try:
+        made = msgspec.convert(data, hint, str_keys=True)
+    except msgspec.ValidationError as error:
+        return None, _any_of(_inner_misfits(data, hint, path), [_misfit(error, data, path)])
+    except RecursionError:
+        return None, iter([Misfit(path, "invalid", "Nested too deeply")])
+    unknown = [*unknown_fields(made, data, hint)]
+    if not unknown:
+        return made, iter(())
+    outside = [Misfit((*path, *path_steps(each)), "unknown", "Unknown field") for each in unknown]
+    return None, _any_of(_inner_misfits(data, hint, path), outside)
+
+
+def _any_of(misfits: Iterator[Misfit], otherwise: list[Misfit]) -> Iterator[Misfit]:
+    first = next(misfits, None)
+    if first is None:
+        yield from otherwise
+        return
+    yield first
+    yield from misfits
+
+
+def _misfits(data: Any, hint: Any, path: Path) -> Iterator[Misfit]:
+    return _convert(data, hint, path)[1]
 
 
 def _misfit_of_whole(data: Any, hint: Any, path: Path) -> Iterator[Misfit]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from itertools import islice
 from typing import Any
 
+from modd.concurrency.blocks import async_block
 from modd.concurrency.scopes import open_scopes
 from modd.core import (
     Accepts,
@@ -37,6 +38,16 @@ def root_bus(part: Part) -> Any:
         names = ", ".join(sorted(root.name for root in roots))
         raise InvalidOption("bus", part, f"it is in {len(roots)} buses: {names}; give one of these")
     return next(iter(roots), part)
+
+
+@async_block
+async def open_bus(bus: Any) -> AsyncIterator[None]:
+    """Open the outermost bus around a bus, and with it all buses inside, for the block; do nothing if it is open."""
+    if bus.is_open:
+        yield
+        return
+    async with root_bus(bus):
+        yield
 
 
 def root_to_ask(part: Part, intent: Any) -> Any:

@@ -66,13 +66,14 @@ def create_intent(kind: type[Message], data: Any) -> Message:
         if not misfits:
             return intent
     except msgspec.ValidationError as error:
-        misfits = [_misfit_without_values(error, data)]
+        misfits = [misfit_without_values(error, data)]
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         misfits = [("$", str(error))]
     raise InvalidIntent(kind, misfits)
 
 
-def _misfit_without_values(error: Exception, data: Any) -> tuple[str, str]:
+def misfit_without_values(error: Exception, data: Any) -> tuple[str, str]:
+    """Return the path and the text of msgspec's error about data, a mapping or JSON, without its values."""
     path, text = misfit_of(error, "$")
     if error.__cause__ is None:  # else a hook of the type made the text, perhaps of the value
         return path, text

@@ -9,7 +9,7 @@ try:
     from modd.fastapi.body import Body
     from modd.fastapi.install import install
     from modd.fastapi.request_bus import Accepted, NotInstalled, RequestBus, bus_with
-    from modd.fastapi.responses import STATUSES
+    from modd.http_errors import STATUSES
 except ModuleNotFoundError as missing:
     raise MissingExtra("modd.fastapi", "fastapi") from missing
 

@@ -16,7 +16,8 @@ from modd.core import Bus
 from modd.cqrs import InvalidIntent, TypedBus
 from modd.errors import InvalidOption
 from modd.fastapi.request_bus import BUS
-from modd.fastapi.responses import STATUSES, respond, respond_to_misfits
+from modd.fastapi.responses import respond, respond_to_misfits
+from modd.http_errors import STATUSES, checked_statuses
 
 
 def install(
@@ -42,7 +43,7 @@ def install(
     """
     _check(app, bus)
     checked_flag("lifespan", lifespan)
-    table = STATUSES | _checked_statuses(statuses)
+    table = STATUSES | checked_statuses("statuses", statuses)
     setattr(app.state, BUS, bus)
     for kind in table:
         if kind in statuses or kind not in app.exception_handlers:
@@ -63,21 +64,6 @@ def _check(app: Any, bus: Any) -> None:
         raise InvalidOption("app", app, "it has a bus; put both into one modd.Bus, and install that")
     if app.middleware_stack is not None:
         raise InvalidOption("app", app, "it has served a request; install the bus before the first one")
-
-
-def _checked_statuses(statuses: Any) -> dict[type[Exception], int]:
-    table = dict(statuses) if isinstance(statuses, Mapping) else None
-    if table is None or not all(_is_error(kind) and _is_status(status) for kind, status in table.items()):
-        raise InvalidOption("statuses", statuses, "give a mapping from types of exceptions to statuses, 400 to 599")
-    return table
-
-
-def _is_error(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, Exception)
-
-
-def _is_status(status: Any) -> bool:
-    return isinstance(status, int) and 400 <= status <= 599
 
 
 def _open_with(app: FastAPI, bus: Bus | TypedBus) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from math import ceil, isfinite
 from typing import Any, get_args
 
 from fastapi import Request
@@ -12,39 +11,10 @@ from fastapi.responses import JSONResponse
 from pydantic_core.core_schema import ErrorType
 
 from modd.core import mask_error, mask_values, path_steps, show_safely
-from modd.cqrs import (
-    CircuitOpen,
-    DispatchTimeout,
-    FeatureDisabled,
-    Forbidden,
-    InvalidIntent,
-    LockTimeout,
-    NoHandler,
-    RateLimited,
-    RetryLater,
-    Undecodable,
-)
+from modd.cqrs import Forbidden, InvalidIntent
 from modd.fastapi.request_bus import SENT
-from modd.ports import Conflict
+from modd.http_errors import STATUSES, is_of_client, retry_after
 from modd.texts import encodable
-
-STATUSES: dict[type[Exception], int] = {
-    Undecodable: 400,
-    Forbidden: 403,
-    NoHandler: 404,
-    Conflict: 409,
-    InvalidIntent: 422,
-    RateLimited: 429,
-    CircuitOpen: 503,
-    FeatureDisabled: 503,
-    LockTimeout: 503,
-    RetryLater: 503,
-    DispatchTimeout: 504,
-}
-"""The status for each error of modd that a client can do something about. Any other error is a 500 of FastAPI.
-
-A `Forbidden` for a message without an actor is a 401, unless you give `Forbidden` a status of your own.
-"""
 
 _TEXTS_WITHOUT_VALUES = set(get_args(ErrorType)) - {
     "assertion_error",
@@ -66,7 +36,7 @@ async def respond(statuses: Mapping[type[Exception], int], request: Request, err
         return _refusal(status, error)
     if not isinstance(error, InvalidIntent):
         return _response(status, error, encodable(mask_error(show_safely(str, error), error, tuple(sent))))
-    if not _is_of_client(error, sent):
+    if not is_of_client(error, sent):
         raise error
     return _response(status, error, [_misfit("invalid", _place(request, path), text) for path, text in error.errors])
 
@@ -75,14 +45,6 @@ async def respond_to_misfits(status: int, request: Request, error: RequestValida
     """Return the response for a request that does not fit its route: all misfits with their paths, and no values."""
     detail = [_misfit(each["type"], each["loc"], _text_without_values(each)) for each in error.errors()]
     return _response(status, error, detail)
-
-
-def retry_after(error: Exception) -> int | None:
-    """Return the seconds after which an error says to try again; None if it has no such time."""
-    seconds: Any = getattr(error, "retry_after", error.seconds if isinstance(error, RetryLater) else None)
-    if not isinstance(seconds, (int, float)) or isinstance(seconds, bool) or not isfinite(seconds):
-        return None
-    return max(0, ceil(seconds))
 
 
 def _refusal(status: int, error: Forbidden) -> JSONResponse:
@@ -103,11 +65,6 @@ def _misfit(kind: str, place: Iterable[str | int], text: str) -> dict[str, Any]:
     """Return a misfit in the form that FastAPI gives it, and documents in OpenAPI."""
     loc = [encodable(step) if isinstance(step, str) else step for step in place]
     return {"type": kind, "loc": loc, "msg": encodable(text)}
-
-
-def _is_of_client(error: InvalidIntent, sent: list[Any]) -> bool:
-    about_result = any(path.startswith("result") for path, _ in error.errors)
-    return not about_result and (not sent or any(type(message) is error.intent for message in sent))
 
 
 def _place(request: Request, path: str) -> tuple[str | int, ...]:

@@ -25,7 +25,7 @@ from modd.middleware.transactional import Transactional
 from modd.middleware.validator import Validator, ValidatorOptions
 
 if TYPE_CHECKING:
-    from modd.middleware.tracing import TraceContext as TraceContext
+    from modd.middleware.trace_context import TraceContext as TraceContext
     from modd.middleware.tracing import Tracing as Tracing
     from modd.middleware.webhook.addresses import AddressRefused as AddressRefused
     from modd.middleware.webhook.endpoint import Endpoint as Endpoint
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _LAZY = {
     "AddressRefused": ("modd.middleware.webhook.addresses", "webhook"),
     "Endpoint": ("modd.middleware.webhook.endpoint", "webhook"),
-    "TraceContext": ("modd.middleware.tracing", "tracing"),
+    "TraceContext": ("modd.middleware.trace_context", "tracing"),
     "Tracing": ("modd.middleware.tracing", "tracing"),
     "Webhook": ("modd.middleware.webhook.webhook", "webhook"),
     "WebhookOptions": ("modd.middleware.webhook.webhook", "webhook"),

@@ -18,6 +18,7 @@ from modd.cqrs.chain import Middleware, Next
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.stamps import Failed, Handled, Identity, Stamp
 from modd.errors import InvalidOption
+from modd.middleware.trace_context import TraceContext
 from modd.texts import full_name
 
 _w3c = TraceContextTextMapPropagator()
@@ -25,21 +26,6 @@ _w3c = TraceContextTextMapPropagator()
 
 _DISPATCH_SPAN = contexts.create_key("modd.dispatch_span")
 """The key in an OpenTelemetry context for the ``traceparent`` of the dispatch that runs in it."""
-
-
-class TraceContext(Stamp):
-    """The span of a dispatch in W3C Trace Context; messages that the dispatch causes inherit it, also over a queue.
-
-    Pass one to a dispatch to continue a trace from elsewhere: ``dispatch(command, TraceContext(traceparent=...))``.
-
-    traceparent: version, trace id, span id and flags, as in the header of this name.
-    tracestate: values of vendors, as in the header of this name; empty by default.
-    """
-
-    inherited: ClassVar[bool] = True
-
-    traceparent: str
-    tracestate: str = ""
 
 
 class Tracing(Middleware):

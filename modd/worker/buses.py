@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from modd.concurrency.blocks import async_block
 from modd.core import Bus, Message, check_names, inside, wire_name
 from modd.cqrs.codec import Codec, codec_of
 from modd.cqrs.decodable import decodable
@@ -92,16 +91,6 @@ class ServedBuses:
         [(name, count), *_] = Counter(handler_names(buses, kind)).most_common(1)
         if count > 1:
             raise DuplicateHandler(kind, name, self.name)
-
-
-@async_block
-async def open_bus(bus: Any) -> AsyncIterator[None]:
-    """Open the outermost bus around a bus, and with it all buses inside, for the block; do nothing if it is open."""
-    if bus.is_open:
-        yield
-        return
-    async with root_bus(bus):
-        yield
 
 
 def handler_names(buses: Iterable[Any], kind: type[Message]) -> list[str]:

@@ -15,12 +15,13 @@ from modd.concurrency.loops import call_in_task, check_loop, current_loop, is_ov
 from modd.concurrency.polling import Polling
 from modd.core import Message
 from modd.cqrs.codec import Codec
+from modd.cqrs.enclosing import open_bus
 from modd.cqrs.retry import Errors
 from modd.errors import InvalidOption
 from modd.ports.inbox import WEEK, Inbox
 from modd.ports.outbox import Outbox
 from modd.ports.queue import Queue
-from modd.worker.buses import ServedBuses, open_bus
+from modd.worker.buses import ServedBuses
 from modd.worker.claim_handler import ClaimHandler
 from modd.worker.dead_letters import FailurePolicy
 from modd.worker.emitted import EmittedEvents

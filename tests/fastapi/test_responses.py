@@ -23,7 +23,7 @@ from modd.cqrs import (
     Undecodable,
 )
 from modd.fastapi import STATUSES, install
-from modd.fastapi.responses import retry_after
+from modd.http_errors import retry_after
 from modd.ports import Conflict
 from tests.fastapi.shop import ORDER, GetOrder, OutOfStock, PlaceOrder, SendMail, Shop, client
 

@@ -15,7 +15,8 @@ from opentelemetry.trace import StatusCode
 from modd import Bus
 from modd.cqrs import Ask, Command, CommandBus, Emit, Envelope, Event, EventBus, Failed, Handled, Next, Query, QueryBus
 from modd.errors import InvalidOption
-from modd.middleware.tracing import TraceContext, Tracing
+from modd.middleware.trace_context import TraceContext
+from modd.middleware.tracing import Tracing
 
 pytestmark = pytest.mark.anyio
 
