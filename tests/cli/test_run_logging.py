@@ -219,10 +219,10 @@ def test_an_error_whose_text_has_the_cure_is_shown_with_its_place_and_without_a_
 
 def test_the_place_of_a_misuse_is_no_line_of_an_import(monkeypatch: pytest.MonkeyPatch) -> None:
     # AP-61
-    monkeypatch.delitem(sys.modules, "modd.fastapi", raising=False)
-    monkeypatch.setitem(sys.modules, "fastapi", None)
+    monkeypatch.delitem(sys.modules, "modd.cli.reload", raising=False)
+    monkeypatch.setitem(sys.modules, "watchfiles", None)
     with pytest.raises(MissingExtra) as missing:
-        import_module("modd.fastapi")
+        import_module("modd.cli.reload")
     assert f"({__file__}:" in cause_words(missing.value)
     assert "(" not in cause_words(MissingExtra("x", "fastapi"))
 
