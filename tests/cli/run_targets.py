@@ -151,7 +151,7 @@ async def closes_slowly(config: RunConfig) -> AsyncIterator[App]:
     """Get signals, or an error that ends the process, while it is closed: the key has the names of the signals."""
     async with anyio.create_task_group():
         yield App("closes-slowly", RunPart(config.mode), drain=0.0)
-        if not config.key:
+        if config.key == "exit":
             raise GeneratorExit
         try:
             for name in config.key.split():

@@ -226,7 +226,7 @@ def test_a_third_signal_ends_a_process_that_cannot_be_cancelled(run: Runner, mon
 
 
 def test_another_end_of_the_process_is_raised(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RUN_KEY", "")
+    monkeypatch.setenv("RUN_KEY", "exit")
     with pytest.raises(BaseExceptionGroup) as caught:
         run("closes_slowly")
     assert caught.value.subgroup(GeneratorExit) is not None
