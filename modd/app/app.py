@@ -44,8 +44,8 @@ class App:
         seconds later is cancelled.
 
     Raises:
-        InvalidOption: an option has a value that cannot work, a part has no ``run()`` or ``stop()`` or is given twice,
-            two timers have one name, or there is neither a part nor a timer.
+        InvalidOption: an option has a value that cannot work, a part has no async ``run()`` or no plain ``stop()``, or
+            is given twice, two timers have one name, or there is neither a part nor a timer.
     """
 
     def __init__(
