@@ -241,7 +241,8 @@ class Worker:
         Failures of a queue are logged, and the queue is asked again after a pause. If the run is cancelled, the
         messages in flight are released. A bus that the run opened is closed at its end.
 
-        Raises: `AlreadyRunning` if the worker is running, `InOtherLoop` if it is running in another event loop.
+        Raises: `AlreadyRunning` if the worker is running, `InOtherLoop` if it is running in another event loop; the
+        error of a store that is used in a wrong way, such as one that is not open.
         """
         if getattr(self._outbox, "needs_relay", self._outbox is not None) and self._buses.may_emit:
             text = "%s: events of its handlers go to the outbox; a Relay, here or elsewhere, passes them on"

@@ -43,7 +43,7 @@ async def test_the_block_begins_when_the_app_is_ready_and_at_its_end_the_app_has
             assert (status.live, status.ready, status.parts["slow"]) == (True, False, "starting")
             slow.may_be_ready.set()
     assert slow.log == ["slow begins", "slow is stopped", "slow ends"]
-    assert (await app.status()).parts == {"slow": "not started", "worker": "not started"}
+    assert (await app.status()).parts == {"slow": "ended", "worker": "ended"}
     assert not bus.is_open
 
 
