@@ -46,7 +46,7 @@ class PartRun:
         """The facts about the part at this moment."""
         error = self.member.errors[0] if self.member.errors else None
         problem = self.part.problem() if self.is_running else None
-        return PartFact(self.part.label, self.member.state, self._has_begun, problem, error)
+        return PartFact(self.part.label, self.member.state, self._has_begun, problem, error, self.part.is_timer)
 
     def stop(self) -> None:
         """Tell the part to stop."""

@@ -65,6 +65,10 @@ def fact(**options: Any) -> PartFact:
         (fact(has_begun=False, problem="not polled yet"), "not polled yet", False),
         (fact(problem="last polled 31 s ago"), "last polled 31 s ago", False),
         (fact(error=ValueError("secret")), "failed: ValueError", False),
+        (fact(is_timer=True, problem="failed 2 times, last: OSError"), "failed 2 times, last: OSError", True),
+        (fact(is_timer=True, has_begun=False), "starting", False),
+        (fact(is_timer=True, error=ValueError("secret")), "failed: ValueError", False),
+        (fact(is_timer=True, state="waiting", has_begun=False), "not started", False),
     ],
 )
 def test_the_status_follows_from_the_facts(facts: PartFact, words: str, is_well: bool) -> None:
