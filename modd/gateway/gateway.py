@@ -5,18 +5,19 @@ messages of clients to the bus.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar
 
 import anyio
 
-from modd.checks import checked_callable
+from modd.checks import checked_callable, checked_flag
 from modd.core import Bus
 from modd.cqrs import TypedBus
 from modd.cqrs.enclosing import open_bus
 from modd.errors import InvalidOption
 from modd.gateway.addresses import ClientAddresses
 from modd.gateway.admission import Admission, Who, checked_origins
+from modd.gateway.asyncapi import asyncapi_document
 from modd.gateway.calls import Calls
 from modd.gateway.cors import Cors
 from modd.gateway.endpoints import Endpoints
@@ -30,7 +31,9 @@ from modd.gateway.misuse import (
     faults_of_access,
     faults_of_types,
 )
+from modd.gateway.openapi import openapi_document
 from modd.gateway.problems import Problems
+from modd.gateway.schemas import faults_of_schemas
 from modd.http_errors import checked_statuses
 from modd.serving import Asgi, listen_at, serve_http
 
@@ -56,6 +59,8 @@ class Gateway:
     limits: how much clients may use; by default `Limits()`.
     trusted_proxies: networks of proxies whose header ``X-Forwarded-For`` tells the addresses of clients, such as
         ``10.0.0.0/8``; by default none.
+    describe: True to tell everybody of the exposed types: ``GET /openapi.json`` returns the commands and queries, and
+        ``GET /asyncapi.json`` the events. By default False.
 
     Raises:
         GatewayMisuse: things that do not go together; all of them at once.
@@ -79,6 +84,7 @@ class Gateway:
         errors: Mapping[type[Exception], int] = {},
         limits: Limits | None = None,
         trusted_proxies: Collection[str] = (),
+        describe: bool = False,
     ) -> None:
         sent, forwards = checked_exposures(exposures)
         if not isinstance(bus, (Bus, TypedBus)):
@@ -90,6 +96,8 @@ class Gateway:
         self._bus, self._limits = bus, limits or Limits()
         self._place = None if listen is None else checked_place(listen)
         faults = [*faults_of_types(bus, sent), *faults_of_access(sent, forwards, feed, who, self._place)]
+        if checked_flag("describe", describe):
+            faults += faults_of_schemas(sent, forwards)
         if faults:
             raise GatewayMisuse(faults)
         check_names_in_paths(sent, forwards)
@@ -97,7 +105,10 @@ class Gateway:
         self._count = ConnectionCount(self._limits)
         calls = Calls(bus, sent, forwards, admission, problems, self._limits)
         addresses = ClientAddresses(trusted_proxies)
-        self._asgi = Endpoints(calls, Cors(admission.origins), self._limits, self._count, addresses)
+        documents = _documents(bus.name, sent, forwards) if describe else {}
+        self._asgi = Endpoints(
+            calls, Cors(admission.origins), self._limits, self._count, addresses, documents=documents
+        )
         self._ready, self._stopped = anyio.Event(), anyio.Event()
         self._bound_port: int | None = None
 
@@ -148,3 +159,11 @@ class Gateway:
             await serve_http(self._asgi, listener, self._stopped, settings)
         finally:
             self._bound_port = None
+
+
+def _documents(title: str, exposures: Sequence[Exposure], forwards: Sequence[Forward]) -> dict[str, Any]:
+    """Return the documents that describe a gateway, by their paths."""
+    return {
+        "/openapi.json": openapi_document(title, exposures),
+        "/asyncapi.json": asyncapi_document(title, forwards),
+    }
