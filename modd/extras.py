@@ -21,3 +21,14 @@ def import_lazily(package: str, name: str, lazy: Mapping[str, tuple[str, str]]) 
         return getattr(import_module(module), name)
     except ModuleNotFoundError as missing:
         raise MissingExtra(name, extra) from missing
+
+
+def require_extra(feature: str, extra: str, module: str) -> None:
+    """Raise `MissingExtra` for a feature if a module cannot be imported: its package is missing, or one that it needs.
+
+    extra: the extra that installs it.
+    """
+    try:
+        import_module(module)
+    except ImportError as missing:
+        raise MissingExtra(feature, extra) from missing

@@ -44,8 +44,8 @@ class App:
         seconds later is cancelled.
 
     Raises:
-        InvalidOption: an option has a value that cannot work, a part has no ``run()`` or ``stop()`` or is given twice,
-            two timers have one name, or there is neither a part nor a timer.
+        InvalidOption: an option has a value that cannot work, a part has no async ``run()`` or no plain ``stop()``, or
+            is given twice, two timers have one name, or there is neither a part nor a timer.
     """
 
     def __init__(
@@ -75,6 +75,11 @@ class App:
         return self._name
 
     @property
+    def drain(self) -> float:
+        """Seconds that the parts have to end."""
+        return self._drain
+
+    @property
     def parts(self) -> tuple[Any, ...]:
         """The parts, without the timers."""
         return tuple(each.part for each in self._parts if not each.is_timer)
@@ -97,18 +102,20 @@ class App:
         """
         return self._last_run
 
-    async def run(self) -> None:
+    async def run(self, *, signals: bool = True) -> None:
         """Run all parts and timers, until `stop` or a signal, and return when all have ended.
 
         In the main thread, the first SIGTERM or SIGINT stops the app, and the second one cancels it. In other threads
         signals are left alone. When a part raises an error, all others are stopped. When the last part has returned by
         itself, timers apart, the app ends.
 
+        signals: False to leave signals alone in the main thread, too, for a program that acts on them itself.
+
         Raises: `AppFailed` for the errors of parts; `AlreadyRunning` if the app is running.
         """
         with self._new_run() as run:
             if run is not None:
-                await run.run(signals=in_main_thread())
+                await run.run(signals=signals and in_main_thread())
                 if run.errors:
                     raise run.failure()
 
@@ -117,7 +124,7 @@ class App:
         """Run the app for a block: the block begins when the app is ready; at its end the app is stopped and awaited.
 
         Signals are left alone. When a part raises an error, the block is cancelled, and the error is raised at the end
-        of the block.
+        of the block. If `stop` was called before, the block runs while the app does not.
 
         Raises: `AppFailed` for the errors of parts, and with them that of the block; `AlreadyRunning`.
         """
@@ -153,11 +160,14 @@ class App:
             call_in_task(loop, partial(run.stop, "stop()"))
 
     async def status(self) -> Status:
-        """Return if the app is live and ready, and the words for each part; checks of its health are run for it."""
+        """Return if the app is live and ready, and the words for each part; checks of its health are run for it.
+
+        When the app has ended, the words are those of its last run, such as "ended".
+        """
         run = self._last_run
         if run is None or run.is_over:
-            facts = [PartFact(each.label, "waiting", has_begun=False) for each in self._parts]
-            return status_of(facts, {}, is_live=False, is_stopping=False)
+            waiting = [PartFact(each.label, "waiting", has_begun=False) for each in self._parts]
+            return status_of(waiting if run is None else run.facts, {}, is_live=False, is_stopping=False)
         checks = {} if self._health is None else await self._health.run_checks()
         return status_of(run.facts, checks, is_live=True, is_stopping=run.is_stopping)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
+from difflib import get_close_matches
 from math import inf
-from zoneinfo import ZoneInfo
+from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
 
 from cronsim import CronSim, CronSimError
 
@@ -14,8 +17,15 @@ from modd.errors import InvalidOption
 MINUTE = timedelta(minutes=1)
 
 
+LONGEST_STEPS = {"minute": 60, "hour": 24, "day of the month": 31, "month": 12, "day of the week": 7}
+"""The longest step of each field."""
+
+
 SET_BACK = timedelta(hours=3)
 """The most by which the clocks of a time zone are set back."""
+
+
+STEP = re.compile(r"/(\d+)")
 
 
 LOOKBACKS = (60.0, 3600.0)
@@ -96,12 +106,38 @@ def _checked_cron(text: str) -> str:
         CronSim(text, datetime(2000, 1, 1))
     except CronSimError as error:
         raise InvalidOption("text", text, f"{cure}; here: {error}") from error
+    _check_steps(text)
     return text
 
 
-def _zone_of(tz: str) -> ZoneInfo:
+def _check_steps(text: str) -> None:
+    """Raise `InvalidOption` for a step such as ``*/90`` in the minutes, which would fire each hour."""
+    for field, (name, longest) in zip(text.split(), LONGEST_STEPS.items(), strict=True):
+        for step in STEP.findall(field):
+            if int(step) > longest:
+                cure = f"a step of the {name} is at most {longest}, as each field begins anew; for a period use every()"
+                raise InvalidOption("text", text, cure)
+
+
+def _zone_of(tz: str) -> tzinfo:
+    if tz == "UTC":
+        return UTC  # known also where there is no data of time zones
     try:
         return ZoneInfo(tz)
     except (LookupError, OSError, TypeError, ValueError, AttributeError) as error:
-        cure = 'give the name of a time zone, such as "Europe/Berlin"; modd[cron] has them where the system has none'
+        cure = f'give the name of a time zone, such as "Europe/Berlin"{_hint_of(tz)}'
         raise InvalidOption("tz", tz, cure) from error
+
+
+def _hint_of(tz: Any) -> str:
+    """Return the end of a sentence about an unknown zone: the zone of this city, or else one that is spelled alike."""
+    known = sorted(available_timezones())
+    if not known:
+        return "; this system knows none but UTC: pip install tzdata"
+    city = _city_of(str(tz))
+    near = [each for each in known if _city_of(each) == city] or get_close_matches(str(tz), known, 1, 0.8)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _city_of(tz: str) -> str:
+    return tz.rpartition("/")[2].replace(" ", "_").casefold()

@@ -16,7 +16,7 @@ from modd.middleware.enqueue import Enqueue
 from modd.ports.errors import AlreadyHandled
 from modd.ports.inbox import Inbox
 from modd.ports.transaction import SupportsTransactions
-from modd.texts import errors_in
+from modd.texts import amount, errors_in, first_cause
 
 PASSING = (FeatureDisabled, GiveUp)
 """Errors of `MISUSE` that depend on the moment: the next firing may succeed."""
@@ -45,30 +45,51 @@ class Firing:
         self._name, self._what, self._to, self._once = name, what, to, once
         self._has_worked = False
         """True from the first message that was sent without an error."""
+        self._failures, self._last_error = 0, ""
+        """The firings that failed since the last one that did not, and the error of the last."""
+        self._has_failed = False
+        """True if an error of the firing that is under way was logged."""
 
-    async def fire(self, slot: float) -> None:
+    @property
+    def problem(self) -> str | None:
+        """The words for the failures since the last firing without any; None if there are none."""
+        return f"failed {amount(self._failures, 'time')}, last: {self._last_error}" if self._failures else None
+
+    async def fire(self, slot: float, *, is_made_up_for: bool = False) -> None:
         """Send the messages of a slot, unless the inbox has it. Failures are logged.
+
+        is_made_up_for: True for a slot before the start of the timer, which is logged; False by default.
 
         Raises: an error of misuse, as long as no message was sent without an error: none ever would be.
         """
         id = "" if self._once is None else slot_id(self._name, slot)
-        error = await error_of(self._fire, id)
-        if error is not None and not (isinstance(error, AlreadyHandled) and error.id == id):
+        self._has_failed = False
+        error = await error_of(self._fire, id, is_made_up_for)
+        if isinstance(error, AlreadyHandled) and error.id == id:
+            return
+        if error is not None:
             self._report(error, self._what)
+        self._failures = self._failures + 1 if self._has_failed else 0
 
-    async def _fire(self, id: str) -> None:
+    async def _fire(self, id: str, is_made_up_for: bool) -> None:
         once = self._once
         if isinstance(once, SupportsTransactions) and self._is_queued_beside(once):
             async with once.transaction(immediate=True):
-                await once.add(id)
+                await self._note(once, id, is_made_up_for)
                 await self._send(self._what)
             return
         if once is not None:
-            await once.add(id)
+            await self._note(once, id, is_made_up_for)
         for message in await self._messages():
             error = await error_of(self._send, message)
             if error is not None:
                 self._report(error, message)
+
+    async def _note(self, once: Inbox, id: str, is_made_up_for: bool) -> None:
+        """Add a slot to the inbox. Raises `AlreadyHandled`."""
+        await once.add(id)
+        if is_made_up_for:
+            log.info("the timer %s makes up for %s", self._name, id.rpartition("/")[2])
 
     def _is_queued_beside(self, inbox: object) -> bool:
         """True if the message goes into a queue of the inbox's store, so that one commit can have both."""
@@ -97,6 +118,7 @@ class Firing:
         """Log an error, or raise it if each further firing would end with it."""
         if not self._has_worked and any(isinstance(each, LASTING) for each in errors_in(error)):
             raise error
+        self._has_failed, self._last_error = True, type(first_cause(error)).__name__
         log_error(log, "the timer %s failed", self._name, error=error, message=sent)
 
 

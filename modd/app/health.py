@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from importlib.util import find_spec
 from inspect import iscoroutinefunction
 from ipaddress import ip_address
 from typing import Any
@@ -13,7 +12,8 @@ import anyio
 from modd.app.status import OK
 from modd.checks import checked_text
 from modd.concurrency.cancellation import call
-from modd.errors import InvalidOption, MissingExtra
+from modd.errors import InvalidOption
+from modd.extras import require_extra
 
 CHECK_SECONDS = 2.0
 """Seconds that a check has."""
@@ -38,8 +38,7 @@ class Health:
     """
 
     def __init__(self, host: str = "127.0.0.1", port: int = 8081, checks: Mapping[str, Check] | None = None) -> None:
-        if find_spec("hypercorn") is None:
-            raise MissingExtra("modd.app.Health", "serve")
+        require_extra("modd.app.Health", "serve", "hypercorn.protocol")
         self.host, self.port = _checked_host(host), _checked_port(port)
         self.checks: dict[str, Check] = _checked_checks({} if checks is None else checks)
         self.bound_port: int | None = None

@@ -23,6 +23,8 @@ class PartRun:
         self.part, self._on_ready = part, on_ready
         self.member = GroupMember(self)
         self._has_begun = False
+        self.has_returned = False
+        """True if its ``run`` has returned, without an error and without a cancellation."""
 
     @property
     def is_running(self) -> bool:
@@ -44,7 +46,7 @@ class PartRun:
         """The facts about the part at this moment."""
         error = self.member.errors[0] if self.member.errors else None
         problem = self.part.problem() if self.is_running else None
-        return PartFact(self.part.label, self.member.state, self._has_begun, problem, error)
+        return PartFact(self.part.label, self.member.state, self._has_begun, problem, error, self.part.is_timer)
 
     def stop(self) -> None:
         """Tell the part to stop."""
@@ -52,6 +54,10 @@ class PartRun:
 
     async def run(self) -> None:
         """Run the part. Raises its errors."""
+        await self._run_part()
+        self.has_returned = True
+
+    async def _run_part(self) -> None:
         wait_ready = getattr(self.part.part, "wait_ready", None)
         if not callable(wait_ready):
             self._begin()

@@ -6,15 +6,15 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
-from inspect import iscoroutinefunction
 from typing import Any
 
-from modd.checks import checked_list, checked_methods
+from modd.checks import checked_list
 from modd.core import Bus
 from modd.cqrs import TypedBus
 from modd.cqrs.enclosing import open_bus
 from modd.errors import InvalidOption
 from modd.worker import Worker
+from modd.worker.member import check_runnable
 
 _NEXT_WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
@@ -61,9 +61,9 @@ def named_parts(parts: Sequence[Any], timers: Any) -> list[AppPart]:
     """
     timers = list(checked_list("timers", timers))
     for part in parts:
-        _check_part("parts", part, "give parts one by one, each with run() and stop(): App(name, worker, relay)")
+        check_runnable("parts", part, "give parts one by one, each with run() and stop(): App(name, worker, relay)")
     for timer in timers:
-        _check_part("timers", timer, "give timers, as every() and cron() return them")
+        check_runnable("timers", timer, "give timers, as every() and cron() return them")
         if getattr(timer, "stops_first", False) is not True:
             raise InvalidOption("timers", timer, "it is no timer; give it before the options, as one of the parts")
     _check_twice([*parts, *timers], [getattr(timer, "name", None) for timer in timers])
@@ -72,12 +72,6 @@ def named_parts(parts: Sequence[Any], timers: Any) -> list[AppPart]:
         AppPart(each, _unique(_label_of(each), counts), is_timer=number >= len(parts))
         for number, each in enumerate([*parts, *timers])
     ]
-
-
-def _check_part(option: str, part: Any, cure: str) -> None:
-    checked_methods(option, part, ("run", "stop"), cure)
-    if iscoroutinefunction(part.stop):
-        raise InvalidOption(option, part, "its stop() is async; make it a plain method that has run() end")
 
 
 def _check_twice(parts: Sequence[Any], names: Iterable[Any]) -> None:

@@ -13,6 +13,7 @@ from modd.app.errors import AppFailed
 from modd.app.part_run import PartRun
 from modd.app.parts import AppPart
 from modd.app.status import PartFact
+from modd.app.unread_queues import unread_queues
 from modd.texts import amount
 from modd.worker.group import run_member, run_members
 from modd.worker.member import GroupMember
@@ -70,9 +71,11 @@ class AppRun:
         signals: stop at the first SIGTERM or SIGINT, and cancel at the second one.
         """
         log.info("%s: starting %s", self._name, self._amounts())
+        for line in unread_queues(each.part.part for each in self._parts):
+            log.warning("%s: %s", self._name, line)
         try:
             if signals:
-                await run_until_signalled(self._work, self._stop_on, self._cancel_on)
+                await run_until_signalled(self._work, self.stop_on, self.cancel_on)
             else:
                 await self._work()
         except BaseException:
@@ -95,6 +98,15 @@ class AppRun:
             if each.part.stops_first:
                 each.member.stop()
         self._stop_others()
+
+    def stop_on(self, signal: Signals) -> None:
+        """Stop at a first signal."""
+        self.stop(signal.name)
+
+    def cancel_on(self, signal: Signals) -> None:
+        """Cancel what is left at a second signal."""
+        self.second_signal = signal
+        self._cancel(f"a second signal, {signal.name}")
 
     def failure(self, *more: tuple[str, Exception]) -> AppFailed:
         """Return the errors as one error, with a note on each that names the part. more: further labels and errors."""
@@ -134,6 +146,8 @@ class AppRun:
         """Stop the app after a failure, and after the last part that is no timer; see if others can be stopped now."""
         [ended] = [each for each in self._parts if each.member is member]
         self._note_errors(ended.part.label, member.errors)
+        if ended.has_returned and not self.is_stopping:
+            log.info("%s: %s has ended", self._name, ended.part.label)
         if not ended.part.is_timer and all(each.part.is_timer or each.has_ended for each in self._parts):
             self.stop(ALL_ENDED)
         self._stop_others()
@@ -160,13 +174,6 @@ class AppRun:
         if self.is_stopping and not any(each.part.is_gateway and each.is_running for each in self._parts):
             for each in self._parts:
                 each.member.stop()
-
-    def _stop_on(self, signal: Signals) -> None:
-        self.stop(signal.name)
-
-    def _cancel_on(self, signal: Signals) -> None:
-        self.second_signal = signal
-        self._cancel(f"a second signal, {signal.name}")
 
     async def _cancel_late(self) -> None:
         await self._stopping.wait()

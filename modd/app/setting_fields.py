@@ -6,18 +6,30 @@ import ast
 import inspect
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from datetime import date, time, timedelta
+from decimal import Decimal
+from enum import Enum
 from itertools import pairwise
+from pathlib import PurePath
 from textwrap import dedent
-from typing import Any, NamedTuple
+from types import NoneType
+from typing import Any, Literal, NamedTuple, Union
+from uuid import UUID
 
 import msgspec
 
-from modd.app.setting_types import value_text
+from modd.app.setting_types import COLLECTIONS, setting_type, value_text
 from modd.core import MASK, hints_of_fields, sensitive_fields, take_apart
 from modd.errors import InvalidOption
 
 FILE = "_FILE"
 """The end of the name of a variable that has the path of a file with the value."""
+
+CHECKED = (str, int, float, PurePath, Enum, date, time, timedelta, Decimal, UUID, NoneType)
+"""Types whose defaults are checked."""
+
+FACTORY = type(msgspec.defstruct("Sample", [("items", list, [])]).__struct_defaults__[0])
+"""The type that msgspec gives functions that make defaults."""
 
 UNRESOLVED = "it cannot be resolved; define the type at the level of its module, and import it outside of TYPE_CHECKING"
 
@@ -27,6 +39,7 @@ class SettingField(NamedTuple):
 
     is_secret: True if the field is `Sensitive`. default: the text of the default, None if the field is required.
     has_file: True if a file may have the value; False if another field has the name of that variable.
+    may_be_blank: False if a text without content is a mistake: for a secret, unless its default is such a text.
     """
 
     name: str
@@ -35,6 +48,7 @@ class SettingField(NamedTuple):
     is_secret: bool
     default: str | None
     has_file: bool
+    may_be_blank: bool
 
 
 def variables_of(prefix: str, names: Iterable[str]) -> dict[str, str]:
@@ -60,9 +74,19 @@ def fields_of_settings(kind: type[msgspec.Struct], prefix: str) -> list[SettingF
             field.name in secrets,
             _default_text(field, is_secret=field.name in secrets),
             f"{variables[field.name]}{FILE}" not in variables.values(),
+            may_be_blank=field.name not in secrets or is_blank(field.default),
         )
         for field in msgspec.structs.fields(kind)
     ]
+
+
+def check_defaults(kind: msgspec.StructMeta) -> None:
+    """Raise `InvalidOption` for a default of another type than its field, as far as that can be resolved yet."""
+    hints, secrets, defaults = hints_of_fields(kind), sensitive_fields(kind), kind.__struct_defaults__
+    for name, default in zip(kind.__struct_fields__[-len(defaults) :], defaults, strict=False):
+        if not (default is msgspec.NODEFAULT or isinstance(default, FACTORY) or _fits(default, hints[name])):
+            cure = f"the default is no {setting_type(hints[name])}; give one of this type"
+            raise InvalidOption(f"{kind.__qualname__}.{name}", MASK if name in secrets else default, cure)
 
 
 def docs_of_fields(kind: type[msgspec.Struct]) -> dict[str, str]:
@@ -75,6 +99,25 @@ def docs_of_fields(kind: type[msgspec.Struct]) -> dict[str, str]:
             if isinstance(mark, msgspec.Meta) and mark.description:
                 docs.setdefault(name, mark.description)
     return docs
+
+
+def _fits(default: Any, hint: Any) -> bool:
+    """Return False if a default is of another type than its field; True for a type that is not known here."""
+    _, kind, args, _, _ = take_apart(hint)
+    if kind is Union:
+        return any(_fits(default, each) for each in args)
+    if kind is Literal:
+        return default in args
+    if kind is float:
+        return isinstance(default, (float, int))
+    if kind in COLLECTIONS:
+        return isinstance(default, COLLECTIONS)
+    return not (isinstance(kind, type) and issubclass(kind, CHECKED)) or isinstance(default, kind)
+
+
+def is_blank(value: Any) -> bool:
+    """Return True for a text that is empty, or has only blanks."""
+    return isinstance(value, str) and not value.strip()
 
 
 def _resolved_hints(kind: type[msgspec.Struct]) -> dict[str, Any]:

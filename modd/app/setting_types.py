@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from enum import Enum
 from pathlib import PurePath
 from types import NoneType
 from typing import Any, Literal, Union
+from uuid import UUID
 
 from modd.core import shown, take_apart
 
 COLLECTIONS = (tuple, list, set, frozenset)
 """The types that are written with commas."""
+
+QUOTED = {
+    datetime: "2026-11-28T05:30:00Z",
+    date: "2026-11-28",
+    time: "05:30:00",
+    timedelta: "PT30S",
+    Decimal: "9.99",
+    UUID: "01939c1e-5a00-7000-8000-000000000000",
+}
+"""Types that are texts in JSON, and that a variable may have without the quotes; with an example of each."""
 
 
 def setting_type(hint: Any) -> str:
@@ -26,6 +39,18 @@ def setting_type(hint: Any) -> str:
         return " | ".join(map(choice_text, kind))
     name = getattr(kind, "__name__", str(bare))
     return f"{name}[{', '.join(map(setting_type, args))}]" if args else name
+
+
+def type_with_example(hint: Any) -> str:
+    """Return the type of a setting, with an example if its texts have a format: ``timedelta, such as PT30S``."""
+    example = next((QUOTED[each] for each in members_of(hint) if each in QUOTED), None)
+    return setting_type(hint) if example is None else f"{setting_type(hint)}, such as {example}"
+
+
+def members_of(hint: Any) -> list[Any]:
+    """Return the classes of a union, or of the hint alone."""
+    _, kind, args, _, _ = take_apart(hint)
+    return [take_apart(each).origin for each in args] if kind is Union else [kind]
 
 
 def choice_text(member: Enum) -> str:

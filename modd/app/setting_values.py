@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
 from enum import Enum
 from functools import partial
 from math import isnan
 from pathlib import PurePath
 from types import NoneType
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar, Union
-from uuid import UUID
 
 import msgspec
 
-from modd.app.setting_types import COLLECTIONS, choice_text, setting_type, value_text
+from modd.app.setting_types import COLLECTIONS, QUOTED, choice_text, members_of, type_with_example, value_text
 from modd.checks import is_encodable
 from modd.core import mask_values, misfit_of, take_apart
 from modd.texts import amount, show
@@ -29,9 +26,6 @@ LONGEST = 80
 """The most characters of a value in an error."""
 
 BOOLS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
-
-QUOTED = frozenset({datetime, date, time, timedelta, Decimal, UUID})
-"""Types that are texts in JSON, and that a variable may have without the quotes."""
 
 
 class Unfit(ValueError):
@@ -62,7 +56,7 @@ def read_setting(text: str, hint: Any) -> Any:
     reader = _reader_of(hint)
     if reader is not None:
         return reader(text)
-    return None if text == "" and NoneType in _members(hint) else _read_json(text, hint)
+    return None if text == "" and NoneType in members_of(hint) else _read_json(text, hint)
 
 
 def _reader_of(hint: Any) -> Reader | None:
@@ -77,12 +71,6 @@ def _reader_of(hint: Any) -> Reader | None:
         reader = _plain_reader(kind, args)
     limits = [mark for mark in metadata if isinstance(mark, msgspec.Meta)]
     return partial(_read_limited, reader, limits) if reader is not None and limits else reader
-
-
-def _members(hint: Any) -> list[Any]:
-    """Return the classes of a union, or of the hint alone."""
-    _, kind, args, _, _ = take_apart(hint)
-    return [take_apart(each).origin for each in args] if kind is Union else [kind]
 
 
 def _optional_reader(members: list[Any]) -> Reader | None:
@@ -190,15 +178,15 @@ def _read_limited(reader: Reader, limits: list[msgspec.Meta], text: str) -> Any:
 
 
 def _read_json(text: str, hint: Any) -> Any:
-    if not QUOTED.isdisjoint(_members(hint)) and text[:1] not in ('"', "n"):
+    if not QUOTED.keys().isdisjoint(members_of(hint)) and text[:1] not in ('"', "n"):
         text = msgspec.json.encode(text).decode()
     try:
         msgspec.json.decode(text)  # before the types, else a beginning that does not fit would hide that it is no JSON
         return msgspec.json.decode(text, type=hint, dec_hook=_path_of)
     except msgspec.ValidationError as error:
-        raise Unfit(f"does not fit {setting_type(hint)}", None, _detail(error, text)) from None
+        raise Unfit(f"does not fit {type_with_example(hint)}", None, _detail(error, text)) from None
     except (msgspec.DecodeError, ValueError, RecursionError):  # a ValueError for a text that cannot be encoded
-        raise Unfit(f"is no JSON ({setting_type(hint)})", None) from None
+        raise Unfit(f"is no JSON ({type_with_example(hint)})", None) from None
 
 
 def _path_of(kind: Any, value: Any) -> Any:

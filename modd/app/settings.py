@@ -11,7 +11,14 @@ from typing import Any, Literal, NamedTuple, Self, TypeVar, dataclass_transform
 import msgspec
 
 from modd.app.errors import InvalidSettings
-from modd.app.setting_fields import SettingField, docs_of_fields, fields_of_settings, variables_of
+from modd.app.setting_fields import (
+    SettingField,
+    check_defaults,
+    docs_of_fields,
+    fields_of_settings,
+    is_blank,
+    variables_of,
+)
 from modd.app.setting_sources import SettingProblem, find_source, misspelled
 from modd.app.setting_types import setting_type
 from modd.app.setting_values import Unfit, read_setting
@@ -66,6 +73,7 @@ class SettingsType(msgspec.StructMeta):
             made.__setting_prefix__ = _checked_prefix(prefix)
         if any(isinstance(base, SettingsType) for base in bases):
             _check_names(made)
+            check_defaults(made)
         return made
 
 
@@ -147,11 +155,15 @@ def _read(field: SettingField, environ: Mapping[str, str]) -> dict[str, Any]:
             raise SettingProblem(field.variable, f"is not set ({setting_type(field.hint)})")
         return {}
     try:
-        return {field.name: read_setting(source.text, field.hint)}
+        value = read_setting(source.text, field.hint)
     except Unfit as unfit:
         problem = unfit.sentence(is_secret=field.is_secret, is_file=source.is_file)
     except TypeError as error:
         raise InvalidOption(field.name, field.hint, f"msgspec has no such type: {error}") from error
+    else:
+        if field.may_be_blank or not is_blank(value):
+            return {field.name: value}
+        problem = "its file is empty" if source.is_file else "is empty"
     raise SettingProblem(source.variable, problem)
 
 

@@ -64,7 +64,7 @@ class SlotSequence:
         longest_wait: float = MINUTE,
         max_age: float = inf,
     ) -> None:
-        self._schedule, self._now = schedule, now
+        self._schedule, self._now, self._start = schedule, now, now()
         self._longest_wait, self._max_age = longest_wait, max_age
         self._pass(passed)
 
@@ -79,6 +79,10 @@ class SlotSequence:
         slot = self._schedule.latest(earliest, now + PRECISION)
         self._pass(earliest if slot is None else slot)
         return slot
+
+    def is_made_up_for(self, slot: float) -> bool:
+        """Return True for a slot before the start of the sequence."""
+        return slot < self._start - PRECISION
 
     def leave_out(self, grace: float) -> bool:
         """Pass the slots that became due more than ``grace`` seconds ago; return True if there were any."""

@@ -27,8 +27,9 @@ def checked_source(what: Any) -> Any:
 
 
 def checked_target(to: Any, what: Any) -> Any:
-    """Return a typed bus, or a component that takes the message."""
+    """Return a typed bus, or a component, that takes the message."""
     if isinstance(to, TypedBus):
+        _check_handler(to, what)
         return to
     try:
         accepts = accepts_of(to)
@@ -39,12 +40,27 @@ def checked_target(to: Any, what: Any) -> Any:
     return to
 
 
+def _check_handler(bus: TypedBus, what: Any) -> None:
+    """Raise `InvalidOption` for a message that the bus would refuse; those of a function are not known yet."""
+    if not isinstance(what, Message):
+        return
+    kind = type(what)
+    if not isinstance(what, bus.kind):
+        raise InvalidOption("to", bus, f"it takes no {kind.__qualname__}; give a bus that does")
+    if bus.strict and not bus.handler_names(kind):
+        raise InvalidOption(
+            "to", bus, f"it has no handler for {kind.__qualname__}; register one before the timer is made"
+        )
+
+
 def timer_name(name: str | None, what: Any) -> str:
     """Return the name of a timer: the given one, else that of its message on the wire, or of its function."""
     cure = 'give a text that is not empty: name="..."'
     if name is None:
         name = wire_name(type(what)) if isinstance(what, Message) else name_of(what).rpartition(".")[2]
-    if not checked_text("name", name, cure) or name == "<lambda>":
+        if name == "<lambda>":
+            raise InvalidOption("name", None, 'a lambda has no name; give the timer one: name="..."')
+    if not checked_text("name", name, cure):
         raise InvalidOption("name", name, cure)
     return name
 

@@ -71,6 +71,10 @@ class Timer:
         """The typed bus or the component that gets the messages; an app opens a bus for its run."""
         return self._to
 
+    def problem(self) -> str | None:
+        """Return the words for a timer whose last firing failed: how many failed in a row, and the last error."""
+        return self._firing.problem
+
     async def run(self) -> None:
         """Fire until the timer is stopped; a firing that is under way then comes to its end.
 
@@ -108,7 +112,7 @@ class Timer:
 
     async def _fire(self, slot: float, slots: SlotSequence) -> None:
         began = anyio.current_time()
-        await self._firing.fire(slot)
+        await self._firing.fire(slot, is_made_up_for=slots.is_made_up_for(slot))
         if slots.leave_out(self._jitter):
             seconds = anyio.current_time() - began
             log.warning("the timer %s took %.1f s, and left out the firings of that time", self._name, seconds)
@@ -167,8 +171,7 @@ def every(
             passed = start - seconds if at_once else start
             return SlotSequence(PeriodicSchedule(seconds, start), anyio.current_time, passed, longest_wait=inf)
         advancing = AdvancingClock(clock)
-        made_up_for = min(seconds, WEEK)  # so long an inbox knows if the slot was fired
-        return SlotSequence(PeriodicSchedule(seconds, 0.0), advancing, advancing() - made_up_for)
+        return SlotSequence(PeriodicSchedule(seconds, 0.0), advancing, advancing() - min(seconds, _memory_of(once)))
 
     return _timer(name, what, to, begin, jitter, once)
 
@@ -210,8 +213,8 @@ def cron(
     clock = checked_callable("clock", clock)
 
     def begin() -> SlotSequence:
-        now = clock()
-        return SlotSequence(schedule, clock, now if once is None else now - DAY, max_age=DAY)
+        now, oldest = clock(), min(DAY, _memory_of(once))
+        return SlotSequence(schedule, clock, now if once is None else now - oldest, max_age=oldest)
 
     return _timer(name, what, to, begin, 0.0, once)
 
@@ -224,6 +227,12 @@ def _timer(
     checked_source(what)
     checked_target(to, what)
     return Timer(timer_name(name, what), what, to, begin, jitter, once)
+
+
+def _memory_of(once: Inbox | None) -> float:
+    """Return the seconds for which an inbox knows if a slot was fired: as it tells them, by default a week."""
+    retention = getattr(once, "retention", None)
+    return float(retention) if isinstance(retention, (int, float)) else WEEK
 
 
 def _cron_schedule(text: str, tz: str) -> Schedule:

@@ -32,9 +32,11 @@ def read_env_file(path: str) -> dict[str, str]:
     empty. A comment begins with ``#``, at the start of a line or behind a blank.
 
     Raises:
-        UsageError: the file cannot be read, or a line is none of these; it shows the number of the line alone.
+        UsageError: the file cannot be read, or a line is none of these; it shows the number of the line alone. Or two
+            lines have the same name.
     """
     variables: dict[str, str] = {}
+    lines: dict[str, int] = {}
     for number, line in enumerate(_text_in(path).split("\n"), 1):
         if _NOTHING.fullmatch(line):
             continue
@@ -42,7 +44,10 @@ def read_env_file(path: str) -> dict[str, str]:
         value = None if variable is None or "\0" in line else _value_of(variable[2])
         if variable is None or value is None:
             raise UsageError(f"--env-file {path}: line {number} is not NAME=value, NAME=\"value\" or NAME='value'")
-        variables[variable[1]] = value
+        name = variable[1]
+        if name in lines:
+            raise UsageError(f"--env-file {path}: lines {lines[name]} and {number} both set {name}; remove one")
+        variables[name], lines[name] = value, number
     return variables
 
 

@@ -62,7 +62,7 @@ def add_run(tools: Any) -> None:
         "--check",
         action="store_true",
         default=SUPPRESS,
-        help="read the settings, open and close the app, and print its parts; nothing runs",
+        help="read the settings, open the app, which creates its stores, close it, and print its parts; nothing runs",
     )
     run.add_argument(
         "--help-settings", action="store_true", default=SUPPRESS, help="print the variables of the settings"

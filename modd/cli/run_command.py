@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 import anyio
@@ -22,6 +21,7 @@ from modd.cli.run_logging import RunLog, Secrets, begin_log
 from modd.cli.run_process import AppProcess
 from modd.cli.run_target import FailedImport, RunTarget, load_target
 from modd.errors import InvalidOption, MissingExtra
+from modd.extras import require_extra
 from modd.texts import amount, escape_control
 
 
@@ -55,8 +55,8 @@ def run_app(arguments: RunArguments) -> int:
     Raises `UsageError` and `MissingExtra`.
     """
     try:
-        if arguments.loop == "trio" and find_spec("trio") is None:
-            raise MissingExtra("--loop trio", "trio")
+        if arguments.loop == "trio":
+            require_extra("--loop trio", "trio", "trio")
         if arguments.reload:
             return int(import_module("modd.cli.reload").run_reloading(child_command(arguments)))  # it needs an extra
         if arguments.env_file:

@@ -7,25 +7,37 @@ import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from json import dumps
+from math import isfinite
 from traceback import format_exception
 from typing import Any, TextIO
 
 from modd.cli.errors import UsageError
-from modd.core import mask_error, mask_secrets
+from modd.cli.failures import cause_words, has_cure
+from modd.core import mask_error, mask_secrets, shown
 from modd.texts import encodable, escape_control
 
 FORMATS = ("text", "json")
 LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
+STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+"""The attributes of records; all others are from ``extra=``."""
+
+SHORTEST = 4
+"""Characters; a setting that is shorter is a word or a number of many innocent lines, and is not masked."""
+
+DEPTH = 5
+"""Levels of collections in ``extra=`` that become JSON; a collection may have itself in it."""
+
 
 class Secrets:
-    """The settings whose sensitive values are masked in all texts; None before they are read."""
+    """The settings whose sensitive values are masked in texts, if they are long enough; None before they are read."""
 
     settings: Any = None
 
     def mask(self, text: str, error: BaseException | None = None) -> str:
         """Return a text, such as the traceback of an error, without sensitive values of the settings and the error."""
-        return mask_secrets(text, self.settings) if error is None else mask_error(text, error, self.settings)
+        masked = text if error is None else mask_error(text, error, None)
+        return mask_secrets(masked, self.settings, SHORTEST)
 
 
 class TextFormatter(logging.Formatter):
@@ -48,9 +60,9 @@ class JsonFormatter(logging.Formatter):
         self._secrets = secrets
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the object for a record: time, level, logger and message; type and traceback of an error."""
+        """Return the object for a record: time, level, logger, message, the fields of ``extra=``; of an error more."""
         error = _error_of(record)
-        line = {
+        line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
@@ -59,7 +71,20 @@ class JsonFormatter(logging.Formatter):
         if error is not None:
             line["type"] = type(error).__name__
             line["traceback"] = self._secrets.mask("".join(format_exception(error)).rstrip(), error)
+        for name in vars(record).keys() - STANDARD:
+            line[f"extra_{name}" if name in line else name] = self._masked(getattr(record, name), DEPTH)
         return dumps(line)
+
+    def _masked(self, value: Any, depth: int) -> Any:
+        """Return a value for JSON, without sensitive settings; an object is its repr."""
+        if depth and type(value) is dict:
+            return {self._secrets.mask(str(key)): self._masked(each, depth - 1) for key, each in value.items()}
+        if depth and type(value) in (list, tuple):
+            return [self._masked(each, depth - 1) for each in value]
+        text = value if isinstance(value, str) else shown(value)
+        masked = self._secrets.mask(text)
+        is_plain = value is None or isinstance(value, (bool, int)) or (isinstance(value, float) and isfinite(value))
+        return value if is_plain and masked == text else masked
 
 
 class RunLog:
@@ -72,13 +97,18 @@ class RunLog:
         self.secrets, self._handler = secrets, handler
 
     def show_error(self, text: str, error: BaseException) -> None:
-        """Show an error with its traceback on stderr, whatever the levels of loggers are."""
+        """Show an error on stderr, whatever the levels of loggers are: its cause, and a traceback unless it has a cure.
+
+        text: the words before the cause.
+        """
+        words = encodable(f"{text}: {cause_words(error)}" if text else cause_words(error))
+        info = None if has_cure(error) else (type(error), error, error.__traceback__)
         if self._handler is not None:
-            info = (type(error), error, error.__traceback__)
-            self._handler.handle(logging.LogRecord("modd.app", logging.ERROR, __file__, 0, text, None, info))
+            masked = self.secrets.mask(words, error)
+            self._handler.handle(logging.LogRecord("modd.app", logging.ERROR, __file__, 0, masked, None, info))
             return
-        trace = "".join(format_exception(error))
-        print(escape_control(self.secrets.mask(encodable(trace), error)), end="", file=sys.stderr)
+        trace = "" if info is None else "".join(format_exception(error))
+        print(escape_control(self.secrets.mask(encodable(trace) + words, error)), file=sys.stderr)
 
 
 def begin_log(environ: Mapping[str, str], stream: TextIO, root: logging.Logger) -> RunLog:

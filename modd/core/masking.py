@@ -23,9 +23,12 @@ _CONTAINERS = frozenset({list, tuple, set, frozenset, dict})
 """Types whose text has at least three characters for each item."""
 
 
-def mask_secrets(text: str, message: Any) -> str:
-    """Return a text, such as the text of an error, with ``***`` for the content of a message's sensitive fields."""
-    return _mask(text, lambda: _secrets(message, len(text), hidden=False), shortest=1)
+def mask_secrets(text: str, message: Any, shortest: int = 1) -> str:
+    """Return a text, such as the text of an error, with ``***`` for the content of a message's sensitive fields.
+
+    shortest: the characters that a content must have to be masked.
+    """
+    return _mask(text, lambda: _secrets(message, len(text), hidden=False), shortest)
 
 
 def mask_values(text: str, value: Any) -> str:

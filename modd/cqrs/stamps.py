@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, NoReturn, dataclass_transform
 
 import msgspec
 
-from modd.checks import checked_delay, checked_text
+from modd.checks import checked_delay, checked_text, is_number
 from modd.core import Message, Sensitive, Value
 from modd.errors import InvalidOption
 
@@ -221,6 +221,8 @@ class Actor(Stamp):
     roles: the names of its roles, for rules such as ``has_role("admin")``; none by default.
     claims: further facts about it, such as the content of a token, in values that JSON has; none by default, and masked
         in logs.
+    expires: the time at which it has to prove anew who it is, in seconds since 1970; None, the default, for no such
+        time. A gateway ends its streams then.
 
     Raises:
         InvalidOption: a field has a wrong type, or cannot be encoded.
@@ -231,6 +233,7 @@ class Actor(Stamp):
     id: str
     roles: tuple[str, ...] = ()
     claims: Annotated[dict[str, Any], Sensitive] = msgspec.field(default_factory=dict)
+    expires: float | None = None
 
     def __post_init__(self) -> None:
         checked_text("id", self.id)
@@ -241,6 +244,8 @@ class Actor(Stamp):
             _refuse_claims(self.claims, "this is none")
         if self.claims:
             _check_claims(self.claims)
+        if self.expires is not None and not is_number(self.expires):
+            raise InvalidOption("expires", self.expires, "give seconds since 1970, or None")
 
 
 def _check_claims(claims: Any) -> None:

@@ -6,23 +6,27 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 import anyio
+from starlette.websockets import WebSocket
 
-from modd.checks import checked_callable, checked_flag
+from modd.checks import checked_callable, checked_flag, checked_methods
 from modd.core import Bus
-from modd.cqrs import TypedBus
+from modd.cqrs import Codec, TypedBus
 from modd.cqrs.enclosing import open_bus
 from modd.errors import InvalidOption
 from modd.gateway.addresses import ClientAddresses
 from modd.gateway.admission import Admission, Who, checked_origins
 from modd.gateway.asyncapi import asyncapi_document
 from modd.gateway.calls import Calls
+from modd.gateway.client_events import ClientEvents
 from modd.gateway.cors import Cors
 from modd.gateway.endpoints import Endpoints
 from modd.gateway.errors import GatewayMisuse
 from modd.gateway.exposures import Exposure, Forward
+from modd.gateway.hub import Hub
 from modd.gateway.limits import ConnectionCount, Limits
 from modd.gateway.misuse import (
     check_names_in_paths,
@@ -34,8 +38,11 @@ from modd.gateway.misuse import (
 from modd.gateway.openapi import openapi_document
 from modd.gateway.problems import Problems
 from modd.gateway.schemas import faults_of_schemas
+from modd.gateway.sse import event_stream
+from modd.gateway.websocket import WebSockets
 from modd.http_errors import checked_statuses
-from modd.serving import Asgi, listen_at, serve_http
+from modd.ports.feed import Feed
+from modd.serving import Asgi, Receive, Scope, Send, listen_at, serve_http
 
 log = logging.getLogger("modd.gateway")
 
@@ -49,6 +56,7 @@ class Gateway:
     bus: the bus, with all its middleware. It is opened for `run` if it is not open.
     exposures: the types that clients may send, ask and hear: `accept`, `answer` and `forward` return them.
     feed: the feed with the events that clients hear; by default None, for a gateway without `forward`.
+    codec: decodes the items of the feed; by default a `Codec` of the types that are forwarded.
     who: a function, sync or async, from a `Request` to the `Actor` of the client, or None for nobody; it may raise
         `Refused`. By default None: no client has an actor.
     origins: the origins of pages in browsers that may use the gateway, such as ``https://shop.example``; by default
@@ -66,6 +74,7 @@ class Gateway:
         GatewayMisuse: things that do not go together; all of them at once.
         DuplicateName: two exposures have one name.
         InvalidOption: an option has a value that cannot work.
+        InvalidUpcasters: a type that is forwarded has a ``schema_version``, and there is no ``codec``.
     """
 
     label: ClassVar[str] = "gateway"
@@ -77,7 +86,8 @@ class Gateway:
         self,
         bus: Bus | TypedBus,
         *exposures: Exposure | Forward,
-        feed: Any = None,
+        feed: Feed | None = None,
+        codec: Codec | None = None,
         who: Who | None = None,
         origins: Collection[str] = (),
         listen: str | None = None,
@@ -106,16 +116,25 @@ class Gateway:
         calls = Calls(bus, sent, forwards, admission, problems, self._limits)
         addresses = ClientAddresses(trusted_proxies)
         documents = _documents(bus.name, sent, forwards) if describe else {}
-        self._asgi = Endpoints(
-            calls, Cors(admission.origins), self._limits, self._count, addresses, documents=documents
+        hub = _hub(feed, forwards, codec, self._limits)
+        self._events = ClientEvents(calls, self._limits, hub)
+        self._websockets = WebSockets(calls, self._events, self._count, self._limits, needs_actor=who is not None)
+        stream = None if hub is None else partial(event_stream, events=self._events)
+        cors = Cors(admission.origins)
+        self._endpoints = Endpoints(
+            calls, cors, self._limits, self._count, addresses, stream, self._serve_websocket, documents
         )
         self._ready, self._stopped = anyio.Event(), anyio.Event()
         self._bound_port: int | None = None
 
     @property
     def asgi(self) -> Asgi:
-        """The gateway as an ASGI application. Open the bus around it, if `run` does not."""
-        return self._asgi
+        """The gateway as an ASGI application. Open the bus around it, if `run` does not.
+
+        It follows the feed in its lifespan. An app of FastAPI or Starlette in which it is mounted gives it none: let
+        that app run `run` in a task.
+        """
+        return self._answer
 
     @property
     def bound_port(self) -> int | None:
@@ -124,7 +143,7 @@ class Gateway:
 
     async def run(self) -> None:
         """Listen and answer requests until `stop` is called. Raises `PortTaken`."""
-        async with open_bus(self._bus):
+        async with open_bus(self._bus), self._events.running(self._stopped):
             if self._place is None:
                 self._ready.set()
                 await self._stopped.wait()
@@ -136,13 +155,14 @@ class Gateway:
         self._stopped.set()
 
     async def wait_ready(self) -> None:
-        """Return when `run` listens."""
+        """Return when `run` listens, and follows the feed."""
         await self._ready.wait()
+        await self._events.wait_ready()
 
     def problem(self) -> str | None:
-        """Return the words for what is wrong at the moment: the limit of connections is reached; else None."""
+        """Return the words for what is wrong at the moment: the feed, or the limit of connections; else None."""
         if self._count.total < self._limits.connections:
-            return None
+            return self._events.problem()
         return f"{self._count.total} connections, which is the limit; give Limits more, or run more gateways"
 
     async def _serve(self, host: str, port: int) -> None:
@@ -156,9 +176,31 @@ class Gateway:
         log.info("the gateway listens at %s, port %s", host, self._bound_port)
         self._ready.set()
         try:
-            await serve_http(self._asgi, listener, self._stopped, settings)
+            await serve_http(self._answer, listener, self._stopped, settings)
         finally:
             self._bound_port = None
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer as an ASGI application; the feed is followed in its lifespan, unless `run` does so."""
+        if scope["type"] == "lifespan":
+            async with self._events.running(self._stopped):
+                await self._endpoints(scope, receive, send)
+        else:
+            await self._endpoints(scope, receive, send)
+
+    async def _serve_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        websocket = WebSocket(scope, receive, send)
+        await self._websockets.serve(websocket, self._endpoints.request_of(websocket))
+
+
+def _hub(feed: Any, forwards: Sequence[Forward], codec: Codec | None, limits: Limits) -> Hub | None:
+    """Return a hub for a feed; None without a feed or a type that clients hear."""
+    if codec is not None and not isinstance(codec, Codec):
+        raise InvalidOption("codec", codec, "give a modd.cqrs.Codec of the types that are forwarded")
+    if feed is None or not forwards:
+        return None
+    checked_methods("feed", feed, ("follow", "span", "epoch"), "give a feed, such as store.feed('public')")
+    return Hub(feed, forwards, codec or Codec([kind for each in forwards for kind in each.types]), limits)
 
 
 def _documents(title: str, exposures: Sequence[Exposure], forwards: Sequence[Forward]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import ClassVar
 
 from modd.errors import ModdError
 from modd.ports.tagged import Tagged
@@ -141,9 +142,18 @@ class StoreError(ModdError, RuntimeError):
     problem: the failure and the way to mend it, as a text; characters in it that control a terminal are escaped.
     """
 
+    is_misuse: ClassVar[bool] = False
+    """True if the store is used in a wrong way, so that no later try can succeed: workers and relays end with it."""
+
     def __init__(self, store: str, problem: str) -> None:
         self.store = store
         super().__init__(escape_control(f"{store}: {problem}"))
+
+
+def raise_misuse(error: Exception) -> None:
+    """Raise the error of a store that is used in a wrong way; return for any other, which may pass."""
+    if isinstance(error, StoreError) and error.is_misuse:
+        raise error
 
 
 class NoTransaction(ModdError, RuntimeError):

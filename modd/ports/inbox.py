@@ -9,7 +9,10 @@ WEEK = 7 * 86_400.0
 
 
 class Inbox(Protocol):
-    """Remembers the ids of handled messages for a time (7 days by default), so that a message is handled only once."""
+    """Remembers the ids of handled messages for a time (7 days by default), so that a message is handled only once.
+
+    An inbox may have ``retention``, the seconds for which it remembers an id: a timer makes up for no older time.
+    """
 
     async def add(self, id: str) -> None:
         """Record an id as handled. Raises `AlreadyHandled` if it is recorded.

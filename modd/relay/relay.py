@@ -18,7 +18,7 @@ from modd.concurrency.cancellation import error_of
 from modd.concurrency.loops import call_in_task, current_loop
 from modd.concurrency.polling import Polling
 from modd.errors import InvalidOption
-from modd.ports.errors import LeaseLost
+from modd.ports.errors import LeaseLost, raise_misuse
 from modd.ports.items import Claim, Item
 from modd.ports.outbox import Outbox
 from modd.ports.settlement import settle_shielded
@@ -167,6 +167,7 @@ class Relay:
             if error is None:
                 pauses = delays()
                 continue
+            raise_misuse(error)
             pause = min(next(pauses), MAX_PAUSE)
             _log.error("could not pass on the items of the outbox; next try in %.1f s", pause, exc_info=error)
             with self._cancelled_by_stop(0.0):

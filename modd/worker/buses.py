@@ -44,6 +44,11 @@ class ServedBuses:
         """A codec for the envelopes of these types."""
         return self.bus.codec if isinstance(self.bus, TypedBus) else codec_of(self.buses)
 
+    @property
+    def may_emit(self) -> bool:
+        """False if the handlers of the buses, and their middleware, are known to emit no event."""
+        return any(bus.may_emit(Event) for bus in self.buses)
+
     def check_codec(self, codec: Any) -> None:
         """Raise `InvalidOption` if a codec lacks types that the buses handle: their messages would be left for ever.
 

@@ -7,8 +7,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
 import anyio
 
-from modd.checks import checked_methods
-from modd.worker.member import GroupMember, Runnable
+from modd.worker.member import GroupMember, Runnable, check_runnable
 from modd.worker.termination import run_until_signalled
 from modd.worker.worker import Worker, close_in_time
 
@@ -20,11 +19,11 @@ async def run_workers(*workers: Runnable) -> None:
     stopped, and the error is raised afterwards. Buses that are not open are opened, and closed at the latest ``drain``
     seconds of their worker and one second after the signal. Call it in the main thread, because it handles signals.
 
-    Raises: the error of a worker; `ExceptionGroup` for the errors of several; `InvalidOption` for anything without
-    ``run()`` and ``stop()``, such as a list of workers.
+    Raises: the error of a worker; `ExceptionGroup` for the errors of several; `InvalidOption` for anything without an
+    async ``run()`` and a plain ``stop()``, such as a list of workers.
     """
     for worker in workers:
-        checked_methods("workers", worker, ["run", "stop"], "give workers one by one: run_workers(a, b)")
+        check_runnable("workers", worker, "give workers one by one: run_workers(a, b)")
     group = WorkerGroup(workers)
     await run_until_signalled(group.run, lambda signal: group.stop(), lambda signal: group.cancel())
     if len(group.errors) == 1:

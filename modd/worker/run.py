@@ -11,6 +11,7 @@ from anyio.abc import TaskGroup
 
 from modd.concurrency.backoff import spread
 from modd.concurrency.lease import LeaseKeeper
+from modd.ports.errors import StoreError
 from modd.ports.items import Suspects
 from modd.texts import amount
 from modd.worker.claim import ClaimInHand
@@ -51,6 +52,8 @@ class WorkerRun:
         """The queues that had suspects when the worker began to rest."""
         self._claiming = anyio.CancelScope()
         """The scope in which queues are claimed from and waited for."""
+        self._misuse: StoreError | None = None
+        """The error of a store that is used in a wrong way."""
         self.stopped_at: float | None = None
         """The time of the stop, by the clock of the loop."""
         self._cancelled_at: float | None = None
@@ -74,10 +77,15 @@ class WorkerRun:
             self._claiming.cancel()
 
     async def run(self) -> None:
-        """Claim until stopped, then wait until handlers have ended or ``drain`` is over, and cancel the rest."""
+        """Claim until stopped, then wait until handlers have ended or ``drain`` is over, and cancel the rest.
+
+        Raises: the error of a store that is used in a wrong way, which also ends the claims.
+        """
         with self._occupant.enter():
             async with anyio.create_task_group() as tasks:
                 await self._run(tasks)
+        if self._misuse is not None:
+            raise self._misuse
 
     async def _run(self, tasks: TaskGroup) -> None:
         for source in self._sources:
@@ -87,7 +95,7 @@ class WorkerRun:
             tasks.start_soon(self._stop_after, self._options.max_age)
         try:
             with self._claiming:
-                await self._claim_until_stopped(tasks)
+                await self._claim_until_stopped_or_misused(tasks)
             with anyio.move_on_after(self._options.drain):
                 while self.in_flight:
                     await self._wakeup.sleep()
@@ -97,9 +105,20 @@ class WorkerRun:
             log.warning("%s released: handlers took too long to stop", amount(self.in_flight, "message"))
         tasks.cancel_scope.cancel()
 
+    async def _claim_until_stopped_or_misused(self, tasks: TaskGroup) -> None:
+        try:
+            await self._claim_until_stopped(tasks)
+        except StoreError as error:
+            if not error.is_misuse:
+                raise
+            self._misuse = error  # the task group would wrap it
+            self.stop()
+
     async def _claim_until_stopped(self, tasks: TaskGroup) -> None:
         for source in self._sources:
             await source.announce()  # before it is refused because of a suspect, while others handle events
+            if self._idleness is None:
+                await source.log_leased(self._options.lease)
         while self.stopped_at is None:
             at_end = self._idleness is not None and await self._is_at_end(self._idleness)
             room, begun = self._room, self._begun

@@ -13,9 +13,11 @@ from modd.concurrency.cancellation import call, error_of, raise_if_cancelled
 from modd.concurrency.loops import steady_time
 from modd.cqrs.ids import escape
 from modd.errors import InvalidOption
-from modd.ports.items import Claim, Suspects
+from modd.ports.errors import raise_misuse
+from modd.ports.items import Claim, Stats, Suspects
 from modd.ports.queue import Queue
 from modd.ports.transaction import SupportsTransactions
+from modd.texts import amount, text_of
 from modd.worker.subscriptions import REFRESH, Subscriber
 
 log = logging.getLogger("modd.worker")
@@ -70,15 +72,18 @@ class SourceQueue:
         self._announce_at = self._look_at = 0.0
 
     async def announce(self) -> None:
-        """Announce the handlers if it is time for that; pause the queue if it fails."""
+        """Announce the handlers if it is time for that; pause the queue if it fails. Raises as `claim` does."""
         error = await error_of(self._announce) if steady_time() >= self._announce_at else None
         if error is not None:
+            raise_misuse(error)
             self._pause_after("announced to", error)
 
     async def claim(self, limit: int, lease: float, suspects: Suspects) -> list[Claim] | None:
         """Claim up to ``limit`` items, or a suspect; return None and pause the queue if it fails.
 
         A claim announces the handlers before it, once in `REFRESH` seconds.
+
+        Raises: the error of a store that is used in a wrong way, such as one that is closed.
         """
         now = steady_time()
         try:
@@ -91,7 +96,8 @@ class SourceQueue:
             self._pause.reset()
             return claims
         await raise_if_cancelled(failed)
-        self._pause_after("claimed", failed)
+        raise_misuse(failed)
+        self._pause_after("claimed from", failed)
         return None
 
     async def wait(self, seconds: float, suspects: bool) -> None:
@@ -103,11 +109,22 @@ class SourceQueue:
 
     async def has_suspects(self) -> bool:
         """True if the queue tells of suspects; a queue that fails tells so when it is claimed from."""
+        stats = await self._stats()
+        return stats is not None and stats.suspects > 0
+
+    async def log_leased(self, lease: float) -> None:
+        """Log the number of messages that other workers have claimed. lease: seconds of a lease."""
+        stats = await self._stats()
+        if stats is not None and stats.leased:
+            text = "the queue %r: %s leased by another worker; if that has died, claimed again in %g s at the latest"
+            log.info(text, self.name, amount(stats.leased, "message is", "messages are"), lease)
+
+    async def _stats(self) -> Stats | None:
         try:
-            return (await call(self.queue.stats)).suspects > 0
+            return await call(self.queue.stats)
         except Exception as error:
             await raise_if_cancelled(error)
-            return False
+            return None
 
     async def _announce(self) -> None:
         now = steady_time()
@@ -131,7 +148,8 @@ class SourceQueue:
 
     def _pause_after(self, verb: str, error: Exception) -> None:
         seconds = self._pause.next()
-        log.warning("nothing can be %s in the queue %r; next try in %g s", verb, self.name, seconds, exc_info=error)
+        text = "the queue %r cannot be %s: %s; next try in %g s"
+        log.warning(text, self.name, verb, text_of(error), seconds, exc_info=error)
         self.pause(seconds)
 
 

@@ -164,7 +164,8 @@ class Worker:
         self._polling = Polling(options.poll, clock)
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {self._buses.name}>"
+        name = ", ".join(self._queue_names) or f"of {self._buses.name}"
+        return f"<{type(self).__name__} {name}>"
 
     @property
     def in_flight(self) -> int:
@@ -193,10 +194,19 @@ class Worker:
         return self._options.poll
 
     @property
+    def queues(self) -> tuple[Queue, ...]:
+        """The queues that it claims from, the most urgent first."""
+        return tuple(each.queue for each in self._sources)
+
+    @property
+    def buses(self) -> tuple[Any, ...]:
+        """The typed buses that it serves."""
+        return self._buses.buses
+
+    @property
     def label(self) -> str:
-        """The words for the worker in a status: ``worker`` and the names of its queues."""
-        names = [str(name) for each in self._sources if (name := getattr(each.queue, "name", ""))]
-        return f"worker {', '.join(names)}" if names else "worker"
+        """The words for the worker in a status and in the log: ``worker`` and the names of its queues."""
+        return " ".join(["worker", ", ".join(self._queue_names)]).strip()
 
     async def wait_ready(self) -> None:
         """Return when the run that is under way, or else the next one, has had an answer of a queue."""
@@ -231,12 +241,12 @@ class Worker:
         Failures of a queue are logged, and the queue is asked again after a pause. If the run is cancelled, the
         messages in flight are released. A bus that the run opened is closed at its end.
 
-        Raises: `AlreadyRunning` if the worker is running, `InOtherLoop` if it is running in another event loop.
+        Raises: `AlreadyRunning` if the worker is running, `InOtherLoop` if it is running in another event loop; the
+        error of a store that is used in a wrong way, such as one that is not open.
         """
-        if getattr(self._outbox, "needs_relay", self._outbox is not None):
-            log.info(
-                "%r runs; events of its handlers go to the outbox: a Relay, here or elsewhere, passes them on", self
-            )
+        if getattr(self._outbox, "needs_relay", self._outbox is not None) and self._buses.may_emit:
+            text = "%s: events of its handlers go to the outbox; a Relay, here or elsewhere, passes them on"
+            log.info(text, self.label)
         await self._work(None)
 
     async def run_until_idle(self, *, ahead: float = 0.0) -> None:
@@ -253,6 +263,11 @@ class Worker:
         Raises: `InvalidOption`, and as `run` does.
         """
         await self._work(Idleness(checked_ahead(ahead)))
+
+    @property
+    def _queue_names(self) -> list[str]:
+        """The names of its queues, as far as they have names."""
+        return [str(name) for each in self._sources if (name := getattr(each.queue, "name", ""))]
 
     async def _work(self, idleness: Idleness | None) -> None:
         """Handle messages until the worker is stopped, or is idle."""

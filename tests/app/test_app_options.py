@@ -29,6 +29,15 @@ class AsyncStop(Job):
     async def stop(self) -> None: ...  # type: ignore[override]
 
 
+class Sync(Job):
+    def run(self) -> None:  # type: ignore[override]
+        self.has_run = True
+
+
+class SyncTimer(Sync):
+    stops_first = True
+
+
 class Named(Job):
     stops_first = True
 
@@ -50,6 +59,8 @@ job = Job()
         ((None,), {}, "parts=None"),
         ((Bus([]),), {}, "parts=.*: give parts one by one"),
         ((AsyncStop(),), {}, r"parts=.*: its stop\(\) is async"),
+        ((job, Sync()), {}, r"parts=.*Sync.*: its run\(\) returns nothing to await; make it async: `async def run"),
+        ((job,), {"timers": [SyncTimer()]}, r"timers=.*: its run\(\) returns nothing to await"),
         ((job,), {"drain": -1}, "drain=-1"),
         ((job,), {"drain": True}, "drain=True"),
         ((job,), {"timers": Named("a")}, "timers=.*: give a list"),

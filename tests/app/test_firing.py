@@ -150,7 +150,7 @@ async def takes_pay(message: Pay) -> None: ...
 @pytest.mark.parametrize(
     ("what", "to", "error"),
     [
-        (Unknown(), CommandBus({Remind: print}), NoHandler),
+        (Unknown, CommandBus({Remind: print}), NoHandler),
         (Unknown, takes_pay, NoHandler),
         (no_message, CommandBus({Remind: print}), NotAMessage),
         (no_component, CommandBus({Remind: print}), NotAMessage),

@@ -249,8 +249,11 @@ def test_the_health_of_an_app_is_a_health_and_no_check_is_named_as_a_part() -> N
             App("shop", Job(), health=named)
 
 
-def test_without_the_extra_it_cannot_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("missing", ["hypercorn", "h11"])
+def test_without_the_extra_it_cannot_be_made(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # AP-30
-    monkeypatch.setitem(sys.modules, "hypercorn", None)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "hypercorn"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(MissingExtra, match=r"modd\.app\.Health needs packages that are not installed: .*modd\[serve\]"):
         Health()

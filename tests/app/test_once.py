@@ -83,6 +83,34 @@ async def test_a_process_that_was_down_at_the_slot_fires_the_latest_one_at_its_s
     assert len(times.times) == 2
 
 
+@pytest.mark.parametrize("queued", [False, True])
+async def test_a_slot_that_is_made_up_for_is_logged_by_the_process_that_fires_it(
+    queued: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    # AP-71
+    caplog.set_level("INFO", "modd.app")
+    store, clock = MemoryStore(), SystemClock("2026-06-01T07:19:00")
+    to: Any = CommandBus({Remind: print}, middleware=[Enqueue(store.queue("reminders"))]) if queued else Times()
+    timers = [
+        cron("0 * * * *", Remind(), to=to, tz="Europe/Berlin", once=store.inbox, clock=clock, name="nightly")
+        for _ in range(2)
+    ]
+    await run_for(3600, *timers)
+    assert caplog.messages == ["the timer nightly makes up for 2026-06-01T07:00:00Z"]
+
+
+async def test_a_slot_that_comes_while_the_timer_runs_is_not_made_up_for(caplog: pytest.LogCaptureFixture) -> None:
+    # AP-71
+    caplog.set_level("INFO", "modd.app")
+    times = Times()
+    clock = SystemClock("2026-06-01T05:00:00")
+    await run_for(
+        90, every(60, Remind(), to=times, at_once=True), every(60, Remind(), to=times, once=MemoryInbox(), clock=clock)
+    )
+    assert len(times.times) == 4
+    assert caplog.messages == []
+
+
 async def test_cron_makes_up_for_a_slot_of_the_last_day_only() -> None:
     # AP-23
     inbox = MemoryInbox()
@@ -102,6 +130,65 @@ async def test_a_period_longer_than_the_memory_of_an_inbox_makes_up_for_a_week()
     await anyio.sleep(8 * 86_400)
     await run_for(10, timer)
     assert len(times.times) == 1
+
+
+@pytest.mark.parametrize(("hours", "fired"), [(0.5, 2), (1.5, 1)])
+@pytest.mark.parametrize("kind", ["every", "cron"])
+async def test_a_slot_that_is_older_than_the_retention_of_the_inbox_is_not_made_up_for(
+    kind: str, hours: float, fired: int, tmp_path: Path
+) -> None:
+    # AP-77
+    clock = SystemClock("2026-06-01T23:50:00")
+    for store in MemoryStore(retention=3600), SqliteStore(tmp_path / "shop.db", retention=3600, clock=clock):
+        async with store:
+            times = Times()
+            clock.set("2026-06-01T23:50:00")
+            if kind == "every":
+                timer = every(86_400, Remind(), to=times, once=store.inbox, clock=clock)
+            else:
+                timer = cron("0 0 * * *", Remind(), to=times, once=store.inbox, clock=clock)
+            await run_for(1200, timer)
+            clock.set("2026-06-03T00:00:00")
+            await anyio.sleep(hours * 3600)
+            await run_for(10, timer)
+            assert len(times.times) == fired
+
+
+async def test_a_process_that_starts_again_after_the_retention_fires_no_slot_twice() -> None:
+    # AP-77
+    inbox, times = MemoryInbox(retention=3600), Times()
+    clock = SystemClock("2026-06-01T23:50:00")
+    timer = every(86_400, Remind(), to=times, once=inbox, clock=clock)
+    await run_for(1200, timer)
+    await anyio.sleep(7200)
+    await run_for(10, timer)
+    assert len(times.times) == 1
+
+
+class ForgetfulInbox:
+    """An inbox that tells no retention."""
+
+    def __init__(self) -> None:
+        self.ids: list[str] = []
+
+    async def add(self, id: str) -> None:
+        """Note an id."""
+        self.ids.append(id)
+
+    async def has(self, id: str) -> bool:
+        """Return True for a noted id."""
+        return id in self.ids
+
+
+async def test_an_inbox_that_tells_no_retention_counts_as_one_of_a_week() -> None:
+    # AP-77
+    month = 30 * 86_400
+    for days, count in [(6, 1), (8, 0)]:
+        inbox = ForgetfulInbox()
+        clock = SystemClock("1970-01-31T00:00:10")
+        await anyio.sleep(days * 86_400)
+        await run_for(10, every(month, Remind(), to=Times(), once=inbox, clock=clock))
+        assert len(inbox.ids) == count
 
 
 async def test_a_slot_of_less_than_a_second_has_a_name_of_its_own() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from signal import SIGTERM, getsignal
 
@@ -12,7 +13,7 @@ from modd.app import App, AppFailed
 from modd.cqrs import CommandBus
 from modd.stores import MemoryQueue
 from modd.worker import Worker
-from tests.app.jobs import Brief, Failing, Job, Slow
+from tests.app.jobs import Brief, Failing, Job, Slow, Timed
 from tests.worker.desk import Pay, item
 
 pytestmark = pytest.mark.anyio
@@ -42,7 +43,7 @@ async def test_the_block_begins_when_the_app_is_ready_and_at_its_end_the_app_has
             assert (status.live, status.ready, status.parts["slow"]) == (True, False, "starting")
             slow.may_be_ready.set()
     assert slow.log == ["slow begins", "slow is stopped", "slow ends"]
-    assert (await app.status()).parts == {"slow": "not started", "worker": "not started"}
+    assert (await app.status()).parts == {"slow": "ended", "worker": "ended"}
     assert not bus.is_open
 
 
@@ -161,3 +162,21 @@ async def test_signals_do_not_stop_it() -> None:
             os.kill(os.getpid(), SIGTERM)
             await anext(signals)
             assert not job.stopped.is_set()
+
+
+async def test_a_part_that_returns_by_itself_is_logged_and_one_that_was_stopped_or_cancelled_is_not(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    # AP-83
+    caplog.set_level(logging.INFO, "modd.app")
+    parts = Brief("brief"), Job("other"), Slow("slow"), Brief("late")
+    parts[2].may_be_ready.set()
+    async with App("shop", *parts, timers=[ended := Timed("timer")]).running():
+        ended.stopped.set()
+        while "shop: timer has ended" not in caplog.messages:
+            await anyio.lowlevel.checkpoint()
+    with anyio.CancelScope() as scope:
+        async with App("shop", Job()).running():
+            scope.cancel()
+    lines = [line for line in caplog.messages if line.endswith("has ended")]
+    assert sorted(lines) == ["shop: brief has ended", "shop: late has ended", "shop: timer has ended"]

@@ -6,10 +6,11 @@ import logging
 import pickle
 from pathlib import Path
 from traceback import format_exception
+from typing import Annotated
 
 import pytest
 
-from modd import ModdError
+from modd import ModdError, Sensitive
 from modd.app import InvalidSettings, Settings
 from tests.app.configs import Mail, Secrets, Shop
 
@@ -86,11 +87,34 @@ def test_a_nested_value_hides_its_sensitive_fields() -> None:
 
 
 def test_a_long_value_is_shortened() -> None:
-    assert str(refusal(Shop, SHOP_MAIL_KEY="", SHOP_PORT="9" * 5000)) == f"SHOP_PORT: '{'9' * 77}...' is no int"
+    assert str(refusal(Shop, SHOP_MAIL_KEY="x", SHOP_PORT="9" * 5000)) == f"SHOP_PORT: '{'9' * 77}...' is no int"
 
 
 def test_a_variable_that_kubernetes_sets_for_a_service_is_explained() -> None:
-    assert str(refusal(Shop, SHOP_MAIL_KEY="", SHOP_PORT="tcp://10.0.0.7:80")) == (
+    assert str(refusal(Shop, SHOP_MAIL_KEY="x", SHOP_PORT="tcp://10.0.0.7:80")) == (
         "SHOP_PORT: 'tcp://10.0.0.7:80' is no int; Kubernetes sets it for a Service: use another prefix, or "
         "enableServiceLinks: false"
     )
+
+
+class Keys(Settings, prefix="K_"):
+    key: Annotated[str, Sensitive]
+    spare: Annotated[str | None, Sensitive] = "x"
+    old: Annotated[str, Sensitive] = ""
+    pins: Annotated[list[str], Sensitive] = []  # noqa: RUF012
+    name: str = "x"
+
+
+@pytest.mark.parametrize("text", ["", " ", "\t"])
+def test_a_secret_text_that_is_empty_is_an_error(text: str, tmp_path: Path) -> None:
+    # AP-70
+    assert str(refusal(Keys, K_KEY=text)) == "K_KEY: is empty"
+    file = tmp_path / "key"
+    file.write_text(f"{text}\n")
+    assert str(refusal(Keys, K_KEY_FILE=str(file))) == "K_KEY_FILE: its file is empty"
+
+
+def test_an_empty_text_fits_none_a_default_that_is_empty_and_what_is_no_secret_text() -> None:
+    # AP-70
+    keys = Keys.load({"K_KEY": "x", "K_SPARE": "", "K_OLD": "", "K_PINS": "", "K_NAME": ""})
+    assert keys == Keys(key="x", spare=None, old="", pins=[], name="")

@@ -36,14 +36,14 @@ def test_a_file_gives_its_content_without_one_line_break_at_the_end(tmp_path: Pa
     # AP-3
     file = tmp_path / "key"
     file.write_bytes(content.encode())
-    assert Shop.load({"SHOP_MAIL_KEY_FILE": str(file)}).mail_key == text
+    assert Tiny.load({"T_DB_FILE": str(file)}).db == text
 
 
 def test_a_file_is_read_by_the_type_of_the_field(tmp_path: Path) -> None:
     # AP-3
     file = tmp_path / "port"
     file.write_text("81\n")
-    assert Shop.load({"SHOP_MAIL_KEY": "", "SHOP_PORT_FILE": str(file)}).port == 81
+    assert Shop.load({"SHOP_MAIL_KEY": "x", "SHOP_PORT_FILE": str(file)}).port == 81
 
 
 def test_both_a_variable_and_its_file_are_an_error_that_names_both() -> None:

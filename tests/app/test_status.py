@@ -8,14 +8,14 @@ from typing import Any
 import anyio
 import pytest
 
-from modd.app import App, Health, Status
+from modd.app import App, AppFailed, Health, Status
 from modd.app.status import PartFact, status_of
 from modd.cqrs import CommandBus
 from modd.follower import Follower
 from modd.relay import Relay
 from modd.stores import MemoryOutbox, MemoryQueue, MemoryStore
 from modd.worker import Worker
-from tests.app.jobs import Brief, Job, Slow
+from tests.app.jobs import Brief, Failing, Job, Slow
 from tests.projection.shop import totals as projection
 from tests.virtual import anyio_backend  # noqa: F401  # the fixture
 from tests.worker.desk import Pay, item
@@ -65,6 +65,10 @@ def fact(**options: Any) -> PartFact:
         (fact(has_begun=False, problem="not polled yet"), "not polled yet", False),
         (fact(problem="last polled 31 s ago"), "last polled 31 s ago", False),
         (fact(error=ValueError("secret")), "failed: ValueError", False),
+        (fact(is_timer=True, problem="failed 2 times, last: OSError"), "failed 2 times, last: OSError", True),
+        (fact(is_timer=True, has_begun=False), "starting", False),
+        (fact(is_timer=True, error=ValueError("secret")), "failed: ValueError", False),
+        (fact(is_timer=True, state="waiting", has_begun=False), "not started", False),
     ],
 )
 def test_the_status_follows_from_the_facts(facts: PartFact, words: str, is_well: bool) -> None:
@@ -95,6 +99,18 @@ async def test_a_check_has_two_seconds_and_tells_no_text() -> None:
     assert await app.status() == Status(False, False, {"job": "not started"})
     words = await Health(checks=checks).run_checks()
     assert words == {"good": "ok", "bad": "ConnectionError", "false": "returned False", "long": "TimeoutError"}
+
+
+async def test_the_status_of_an_app_that_has_ended_tells_how_its_parts_ended() -> None:
+    # AP-88
+    job = Job("job")
+    app = App("shop", job, Failing(ValueError("a secret"), after=job.began))
+    with pytest.raises(AppFailed):
+        await app.run()
+    assert await app.status() == Status(False, False, {"job": "ended", "failing": "failed: ValueError"})
+    app.stop()
+    async with app.running():
+        assert not (await app.status()).live
 
 
 async def test_a_part_whose_words_cannot_be_got_is_not_well() -> None:

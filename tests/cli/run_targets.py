@@ -25,7 +25,7 @@ closed: list[str] = []
 class RunConfig(Settings, prefix="RUN_"):
     """What the part does."""
 
-    mode: Literal["end", "fail", "term", "int-twice", "term-twice", "wait"] = "end"
+    mode: Literal["end", "fail", "term", "int-thrice", "int-twice", "term-twice", "wait"] = "end"
     """What the part does."""
     key: Annotated[str, Sensitive] = SECRET
 
@@ -50,9 +50,23 @@ class RunPart:
         signal = SIGINT if self._mode.startswith("int") else SIGTERM
         os.kill(os.getpid(), signal)
         await self._stopped.wait()
+        if self._mode == "term-cling":
+            await anyio.sleep_forever()
         if self._mode.endswith("twice"):
             os.kill(os.getpid(), signal)
             await anyio.sleep_forever()
+        if self._mode.endswith("thrice"):
+            await self._cling(signal)
+
+    async def _cling(self, signal: Signals) -> None:
+        """Send a second signal, and a third one when that has cancelled this."""
+        os.kill(os.getpid(), signal)
+        try:
+            await anyio.sleep_forever()
+        finally:
+            with anyio.CancelScope(shield=True):
+                os.kill(os.getpid(), signal)
+                await anyio.sleep_forever()
 
     def stop(self) -> None:
         self._stopped.set()
@@ -134,14 +148,21 @@ async def swallows() -> AsyncIterator[App]:
 
 @asynccontextmanager
 async def closes_slowly(config: RunConfig) -> AsyncIterator[App]:
-    """Get an interrupt, or another error that ends the process, while it is closed."""
+    """Get signals, or an error that ends the process, while it is closed: the key has the names of the signals."""
     async with anyio.create_task_group():
-        yield App("closes-slowly", RunPart())
-        await anyio.wait_all_tasks_blocked()  # then signals have their usual effect again
-        if config.mode == "fail":
+        yield App("closes-slowly", RunPart(config.mode), drain=0.0)
+        if config.key == "exit":
             raise GeneratorExit
-        os.kill(os.getpid(), SIGINT)
-        await anyio.sleep_forever()
+        try:
+            for name in config.key.split():
+                await anyio.wait_all_tasks_blocked()
+                os.kill(os.getpid(), Signals[name])
+            await anyio.wait_all_tasks_blocked()
+            if config.key.count("SIG") < 2 and config.mode == "end":
+                return
+            await anyio.sleep_forever()
+        finally:
+            closed.append("closes-slowly")
 
 
 @asynccontextmanager

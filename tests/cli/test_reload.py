@@ -16,7 +16,7 @@ from modd.cli.reload import EventStream, Supervisor, ending_signals, is_source, 
 from modd.errors import MissingExtra
 from tests.virtual import anyio_backend  # noqa: F401  # a fixture
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.measured_on_trio]
 
 
 class Child:

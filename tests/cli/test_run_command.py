@@ -11,7 +11,6 @@ from types import ModuleType
 
 import pytest
 
-from modd.cli import run_command
 from modd.cli.main import main
 from modd.cli.run_command import run_process
 from tests.cli.run_targets import SECRET, closed
@@ -86,7 +85,7 @@ def test_settings_that_are_wrong_are_a_line_each_and_exit_code_2(run: Runner, mo
     code, out, err = run("shop")
     assert (code, out) == (2, "")
     assert err == (
-        "RUN_MODE: 'sleep' is none of: end, fail, term, int-twice, term-twice, wait\n"
+        "RUN_MODE: 'sleep' is none of: end, fail, term, int-thrice, int-twice, term-twice, wait\n"
         "RUN_KEY_FILE: there is no file '/no/such/key'\n"
     )
 
@@ -116,7 +115,7 @@ def test_the_help_for_settings_shows_no_value(run: Runner, monkeypatch: pytest.M
     code, out, err = run("shop", "--help-settings")
     assert (code, err) == (0, "")
     assert out == (
-        "RUN_MODE (end | fail | term | int-twice | term-twice | wait, default end)\n"
+        "RUN_MODE (end | fail | term | int-thrice | int-twice | term-twice | wait, default end)\n"
         "    What the part does.\n"
         "RUN_KEY (str, default ***)\n"
         "\n"
@@ -145,9 +144,23 @@ def test_variables_come_from_a_file_if_the_environment_has_none(
 def test_a_loop_that_is_not_installed_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(run_command, "find_spec", lambda name: None)
-    assert main(["run", f"{HERE}:plain", "--loop", "trio"]) == 2
-    assert "pip install modd[trio]" in capsys.readouterr().err
+    # AP-62
+    monkeypatch.setitem(sys.modules, "trio", None)
+    for start in (run_process, main):
+        assert start(["run", f"{HERE}:plain", "--loop", "trio"]) == 2
+        err = capsys.readouterr().err
+        assert err == "modd: --loop trio needs packages that are not installed: pip install modd[trio]\n"
+
+
+def test_a_loop_whose_import_fails_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # AP-62
+    (tmp_path / "trio.py").write_text("import no_such_module_of_trio")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "trio")
+    assert run_process(["run", f"{HERE}:plain", "--loop", "trio"]) == 2
+    assert capsys.readouterr().err.endswith("pip install modd[trio]\n")
 
 
 @pytest.mark.parametrize("env_file", [[], ["--env-file", "no-such.env"]])
@@ -186,13 +199,34 @@ def test_wrong_arguments_are_one_line_and_exit_code_2(
         assert out == "" and err.count("\n") == 1 and told in err
 
 
-def test_an_interrupt_while_the_app_is_closed_is_exit_code_130(run: Runner) -> None:
-    # AP-41
-    assert run("closes_slowly") == (130, "", "modd: stopped while the app was opened or closed\n")
+@pytest.mark.parametrize(
+    ("mode", "signals", "code"),
+    [
+        ("end", "SIGTERM", 0),
+        ("end", "SIGTERM SIGTERM", 1),
+        ("end", "SIGINT SIGINT", 130),
+        ("term", "SIGTERM", 1),
+        ("term", "SIGINT", 130),
+    ],
+)
+def test_signals_while_the_app_is_closed_count_as_those_before(
+    mode: str, signals: str, code: int, run: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # AP-60, AP-41
+    monkeypatch.setenv("RUN_MODE", mode)
+    monkeypatch.setenv("RUN_KEY", signals)
+    assert run("closes_slowly") == (code, "", "")
+    assert closed == ["closes-slowly"]
+
+
+def test_a_third_signal_ends_a_process_that_cannot_be_cancelled(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    # AP-60
+    monkeypatch.setenv("RUN_MODE", "int-thrice")
+    assert run("shop") == (130, "", "modd: stopped while the app was opened or closed\n")
 
 
 def test_another_end_of_the_process_is_raised(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RUN_MODE", "fail")
+    monkeypatch.setenv("RUN_KEY", "exit")
     with pytest.raises(BaseExceptionGroup) as caught:
         run("closes_slowly")
     assert caught.value.subgroup(GeneratorExit) is not None

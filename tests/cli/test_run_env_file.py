@@ -94,7 +94,18 @@ def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
 def test_the_environment_counts_more_than_the_file(tmp_path: Path) -> None:
     # AP-42
     file = tmp_path / "env"
-    file.write_text("A=1\nB=2\nB=3")
+    file.write_text("A=1\nB=2")
     environ = {"A": "0"}
     set_from_file(str(file), environ)
-    assert environ == {"A": "0", "B": "3"}
+    assert environ == {"A": "0", "B": "2"}
+
+
+def test_a_name_in_two_lines_is_an_error_with_both_numbers_and_without_the_values(tmp_path: Path) -> None:
+    # AP-64
+    file = tmp_path / "env"
+    file.write_text("A=1\nB=geheim77\n\nB='geheim88'\n")
+    environ: dict[str, str] = {}
+    with pytest.raises(UsageError) as caught:
+        set_from_file(str(file), environ)
+    assert str(caught.value) == f"--env-file {file}: lines 2 and 4 both set B; remove one"
+    assert environ == {}

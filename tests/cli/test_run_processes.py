@@ -97,6 +97,7 @@ def test_a_signal_ends_a_process_with_exit_code_0(folder: Path, loop: str, signa
         out, err = process.communicate(timeout=LIMIT)
     assert (process.returncode, out) == (0, "")
     messages = [json.loads(line)["message"] for line in err.splitlines()]
+    assert messages[-1] == "shop: closing"
     assert messages[0] == f"shop: stopping ({'SIGTERM' if signal == SIGTERM else 'SIGINT'})"
 
 
@@ -138,7 +139,7 @@ def test_variables_of_a_file_choose_the_log(folder: Path) -> None:
     with started(ROOT, f"{HERE}:shop", "--env-file", str(folder / ".env")) as process:
         _, err = process.communicate(timeout=LIMIT)
     assert process.returncode == 1
-    assert f" ERROR modd.app: {HERE}:shop failed\n" in err and "starting" not in err
+    assert f" ERROR modd.app: {HERE}:shop failed: ValueError: bad key ***\n" in err and "starting" not in err
 
 
 def test_a_process_that_was_killed_has_printed_no_secret(folder: Path) -> None:

@@ -51,6 +51,13 @@ def test_roles_of_an_actor_are_texts_and_not_one_text(roles: Any) -> None:
     assert Actor("ada", roles=("admin",)).roles == ("admin",)
 
 
+@pytest.mark.parametrize("expires", ["soon", True])
+def test_an_actor_expires_at_a_number_of_seconds(expires: Any) -> None:
+    with pytest.raises(InvalidOption, match=r"expires=.*give seconds since 1970"):
+        Actor("ada", expires=expires)
+    assert Actor("ada", expires=5.5).expires == 5.5
+
+
 @pytest.mark.parametrize(
     ("claims", "reason"),
     [

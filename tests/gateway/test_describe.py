@@ -14,6 +14,7 @@ from starlette.routing import Mount
 from modd import Bus, InvalidOption, Sensitive
 from modd.cqrs import Command, CommandBus, Event, Query, QueryBus
 from modd.gateway import EVERYBODY, Gateway, GatewayMisuse, accept, answer, forward
+from modd.stores import MemoryFeed
 from tests.gateway.shop import ADA, ORDER, OrderPlaced, Shop, client
 
 pytestmark = pytest.mark.anyio
@@ -85,7 +86,7 @@ async def test_events_are_described_in_asyncapi_with_a_channel_for_each_forward(
     def to(event: Any) -> str:
         return "orders"
 
-    gateway = described(forward(OrderPlaced, Shipped, to=to), forward(Lost, to=to), feed=object())
+    gateway = described(forward(OrderPlaced, Shipped, to=to), forward(Lost, to=to), feed=MemoryFeed())
     found = await document(gateway, "/asyncapi.json")
     assert (found["asyncapi"], found["info"]) == ("3.0.0", {"title": "shop", "version": "1"})
     assert {key: [*each["messages"]] for key, each in found["channels"].items()} == {

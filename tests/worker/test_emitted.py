@@ -13,6 +13,7 @@ from modd.cqrs.enclosing import dispatch_in_turn
 from modd.ports import Transaction
 from modd.stores import MemoryOutbox, MemoryQueue
 from modd.worker import Worker
+from tests.aggregate.billing import invoices
 from tests.worker.desk import Desk, Paid, Pay, item, work_off
 
 pytestmark = pytest.mark.anyio
@@ -24,6 +25,9 @@ class Told(Message):
 
 class Wrapped(Part):
     """A part around a typed bus."""
+
+
+RELAY_NEEDED = "worker: events of its handlers go to the outbox; a Relay, here or elsewhere, passes them on"
 
 
 def pay(command: Pay, emit: Emit) -> None:
@@ -197,10 +201,48 @@ class Followed(MemoryOutbox):
 async def test_a_worker_tells_once_for_each_run_that_its_events_need_a_relay(caplog: pytest.LogCaptureFixture) -> None:
     # DR-89
     caplog.set_level("INFO", "modd.worker")
-    worker = Worker(MemoryQueue(), CommandBus({Pay: print}, name="till"), outbox=MemoryOutbox())
+    worker = Worker(MemoryQueue(), CommandBus([pay], name="till"), outbox=MemoryOutbox())
     await worker.run_until_idle()
     await work_off(worker, 5)
-    await work_off(Worker(MemoryQueue(), CommandBus({Pay: print})), 5)
-    await work_off(Worker(MemoryQueue(), CommandBus({Pay: print}), outbox=Followed()), 5)
-    [text] = caplog.messages
-    assert text.startswith("<Worker of till> runs; events of its handlers go to the outbox: a Relay")
+    await work_off(Worker(MemoryQueue(), CommandBus([pay])), 5)
+    await work_off(Worker(MemoryQueue(), CommandBus([pay]), outbox=Followed()), 5)
+    assert caplog.messages == [RELAY_NEEDED]
+
+
+class Odd:
+    """A middleware of the user's, which may emit events."""
+
+    async def __call__(self, envelope: Envelope[Any], call_next: Any) -> None:
+        await call_next(envelope)
+
+
+def ship(command: Pay) -> None: ...
+
+
+def answer(event: Paid) -> Paid:
+    return event
+
+
+def note(event: Paid) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("bus", "is_told"),
+    [
+        (CommandBus([ship]), False),
+        (EventBus([note]), False),
+        (Bus([CommandBus([ship]), EventBus([note])]), False),
+        (EventBus([answer]), True),
+        (Bus([CommandBus([pay]), EventBus([note])]), True),
+        (CommandBus([ship], middleware=[Odd()]), True),
+        (CommandBus({Pay: lambda envelope: None}), False),
+        (invoices(), True),
+    ],
+)
+async def test_a_worker_whose_handlers_emit_nothing_does_not_ask_for_a_relay(
+    bus: Any, is_told: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    # AP-81
+    caplog.set_level("INFO", "modd.worker")
+    await work_off(Worker(MemoryQueue(), bus, outbox=MemoryOutbox()), 0)
+    assert caplog.messages == [RELAY_NEEDED] * is_told

@@ -11,7 +11,7 @@ from modd import Bus
 from modd.cqrs import Command, CommandBus, EventBus, InvalidHandler, Query, QueryBus, WrongBus
 from modd.middleware import Enqueue
 from modd.ports import Stats
-from modd.stores import MemoryQueue
+from modd.stores import MemoryQueue, SqliteStore
 from modd.worker import AlreadyRunning, Worker
 from tests.worker.desk import Paid, Pay, Ship, at_work, item, work_off
 from tests.worker.flaky import Plain
@@ -181,3 +181,12 @@ def test_a_handler_registered_twice_is_the_bus_that_says_so() -> None:
     with pytest.raises(InvalidHandler):
         CommandBus({Pay: print}).register(Pay, print)
     assert repr(Worker(MemoryQueue(), EventBus({Paid: print}))) == "<Worker of events>"
+
+
+def test_a_worker_is_called_by_its_queues_in_its_repr_and_in_the_log() -> None:
+    # AP-82
+    store = SqliteStore("shop.db")
+    queues: list[Any] = [store.queue("commands"), MemoryQueue(), store.queue("events")]
+    worker = Worker(queues, CommandBus({Pay: print}))
+    assert (repr(worker), worker.label) == ("<Worker commands, events>", "worker commands, events")
+    assert Worker(MemoryQueue(), CommandBus({Pay: print})).label == "worker"

@@ -26,6 +26,11 @@ class MemoryInbox:
         """The ids, by the time at which they are forgotten."""
         self._owner = owner or Alone()
 
+    @property
+    def retention(self) -> float:
+        """The seconds for which an id is remembered."""
+        return self._retention
+
     async def add(self, id: str) -> None:
         """Record an id as handled. Raises `AlreadyHandled` if it is recorded."""
         await self._owner.access("add").write(self._add, id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from modd.concurrency.blocks import block
 from modd.ports.errors import StoreError
@@ -22,6 +22,9 @@ class StoreClosed(StoreError):
     Use the store inside ``async with store:``.
     """
 
+    is_misuse: ClassVar[bool] = True
+    """True: no later try can succeed."""
+
     def __init__(self, store: str) -> None:
         super().__init__(store, "the store is not open; use it inside `async with store:`")
 
@@ -37,6 +40,9 @@ class StoreForked(StoreError):
 
     Fork before the store is opened and open it in each process, or start processes by spawn.
     """
+
+    is_misuse: ClassVar[bool] = True
+    """True: no later try can succeed."""
 
     def __init__(self, store: str, opened_by: int, process: int) -> None:
         self.opened_by, self.process = opened_by, process
@@ -54,6 +60,9 @@ class StoreInOtherThread(StoreError):
 
     Call the store in its thread, with ``anyio.from_thread.run``, or open a store of its own for each loop.
     """
+
+    is_misuse: ClassVar[bool] = True
+    """True: no later try can succeed."""
 
     def __init__(self, store: str) -> None:
         super().__init__(

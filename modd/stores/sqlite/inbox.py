@@ -27,6 +27,11 @@ class SqliteInbox(StorePart):
         super().__init__(store)
         self._retention = retention
 
+    @property
+    def retention(self) -> float:
+        """The seconds for which an id is remembered."""
+        return self._retention
+
     async def add(self, id: str) -> None:
         """Note that the id is handled. Raises `modd.ports.AlreadyHandled` if it was noted before."""
         now = self._store.clock()

@@ -1,0 +1,167 @@
+"""The frames of a WebSocket: texts of JSON, from clients and to clients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
+
+import msgspec
+
+from modd.gateway.calls import Reply
+from modd.gateway.problems import Problem
+from modd.gateway.rendering import HubItem
+from modd.gateway.subscription import Delivery
+
+LONGEST_REF: Final = 128
+"""Characters of the reference that a client gives a command or a query."""
+
+
+class CallFrame(NamedTuple):
+    """A command or a query of a client.
+
+    way: "commands" or "queries". name: its name. ref: the reference for its answer. data: the JSON of its fields.
+    """
+
+    way: Literal["commands", "queries"]
+    name: str
+    ref: str
+    data: bytes
+
+
+class SubscribeFrame(NamedTuple):
+    """A subscription of a client. channels: their names. after: the last position that it knows. ref: its reference."""
+
+    channels: list[str]
+    after: int | None
+    ref: str | None
+
+
+class UnsubscribeFrame(NamedTuple):
+    """The end of a subscription. channels: their names."""
+
+    channels: list[str]
+
+
+class PingFrame(NamedTuple):
+    """A question for a sign of life. ping: a number, which the answer repeats."""
+
+    ping: int
+
+
+class TokenFrame(NamedTuple):
+    """A token, by which a client proves who it is. token: its text."""
+
+    token: str
+
+
+Frame: TypeAlias = CallFrame | SubscribeFrame | UnsubscribeFrame | PingFrame | TokenFrame
+
+
+class BadFrame(ValueError):
+    """A text is no frame of a client.
+
+    reason: the fault, for the client. ref: the reference in it, if it has one.
+    """
+
+    def __init__(self, reason: str, ref: str | None = None) -> None:
+        self.reason, self.ref = reason, ref
+        super().__init__(reason)
+
+
+class _Fields(msgspec.Struct, forbid_unknown_fields=True):
+    """All fields that a frame of a client may have."""
+
+    command: str | msgspec.UnsetType = msgspec.UNSET
+    query: str | msgspec.UnsetType = msgspec.UNSET
+    ref: str | msgspec.UnsetType = msgspec.UNSET
+    data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    subscribe: list[str] | msgspec.UnsetType = msgspec.UNSET
+    after: int | msgspec.UnsetType = msgspec.UNSET
+    unsubscribe: list[str] | msgspec.UnsetType = msgspec.UNSET
+    ping: int | msgspec.UnsetType = msgspec.UNSET
+    token: str | msgspec.UnsetType = msgspec.UNSET
+
+
+FRAMES: Final[dict[str, tuple[frozenset[str], frozenset[str]]]] = {
+    "command": (frozenset({"ref"}), frozenset({"data"})),
+    "query": (frozenset({"ref"}), frozenset({"data"})),
+    "subscribe": (frozenset(), frozenset({"after", "ref"})),
+    "unsubscribe": (frozenset(), frozenset({"ref"})),
+    "ping": (frozenset(), frozenset()),
+    "token": (frozenset(), frozenset()),
+}
+"""By the field that tells the kind of a frame, the fields that it needs besides, and those that it may have."""
+
+_decode = msgspec.json.Decoder(_Fields).decode
+
+
+def read_frame(text: str) -> Frame:
+    """Return the frame of a text. Raises `BadFrame`."""
+    try:
+        fields = _decode(text)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        raise BadFrame("The frame is none of the known ones.") from None
+    values = {name: value for name in fields.__struct_fields__ if (value := getattr(fields, name)) is not msgspec.UNSET}
+    ref = values.get("ref")
+    if ref is not None and not 1 <= len(ref) <= LONGEST_REF:
+        raise BadFrame(f"A ref has 1 to {LONGEST_REF} characters.")
+    kinds = FRAMES.keys() & values.keys()
+    if len(kinds) != 1:
+        raise BadFrame("The frame is none of the known ones, or several in one.", ref)
+    [kind] = kinds
+    needs, may_have = FRAMES[kind]
+    rest = values.keys() - kinds
+    if not needs <= rest <= needs | may_have:
+        raise BadFrame(f"A frame with {kind} lacks a field, or has one too many.", ref)
+    return _frame(kind, values)
+
+
+def _frame(kind: str, values: dict[str, Any]) -> Frame:
+    """Return the frame of a kind with these fields. Raises `BadFrame` for a position below 0."""
+    value = values[kind]
+    if kind in ("command", "query"):
+        data = bytes(values.get("data", b"{}"))
+        return CallFrame("commands" if kind == "command" else "queries", value, values["ref"], data)
+    if kind == "subscribe":
+        after = values.get("after")
+        if after is not None and not 0 <= after < 10**18:
+            raise BadFrame("A position is 0 or more, as it was sent.", values.get("ref"))
+        return SubscribeFrame(value, after, values.get("ref"))
+    if kind == "unsubscribe":
+        return UnsubscribeFrame(value)
+    return PingFrame(value) if kind == "ping" else TokenFrame(value)
+
+
+def reply_text(ref: str, reply: Reply) -> str:
+    """Return the answer to a command or a query; one that a worker handles later has no result."""
+    result = {} if reply.queued else {"result": reply.result}
+    return _text({"ref": ref, "id": reply.id, **result})
+
+
+def problem_text(ref: str | None, problem: Problem) -> str:
+    """Return the problem of a frame, with its reference if it has one."""
+    return _text({} if ref is None else {"ref": ref}, {"problem": problem.body})
+
+
+def pong_text(ping: int) -> str:
+    """Return the answer to a ping."""
+    return _text({"pong": ping})
+
+
+def delivery_texts(deliveries: Sequence[Delivery]) -> list[str]:
+    """Return events, and resets, as frames."""
+    return [*map(_delivery_text, deliveries)]
+
+
+def _delivery_text(delivery: Delivery) -> str:
+    if isinstance(delivery, HubItem):
+        event = {"event": delivery.name, "position": delivery.position, "channel": delivery.topic.channel}
+        return _text(event, {"data": msgspec.Raw(delivery.data)})
+    return _text({"reset": {"first": delivery.first, "last": delivery.last}})
+
+
+def _text(*parts: dict[str, Any]) -> str:
+    content: dict[str, Any] = {}
+    for part in parts:
+        content |= part
+    return msgspec.json.encode(content).decode()
