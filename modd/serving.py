@@ -46,6 +46,9 @@ async def serve_http(
 ) -> None:
     """Answer requests until the event is set; then answer those that are under way. It needs hypercorn.
 
+    Requests of HTTP/2 are refused: without TLS they come through a tunnel that a proxy does not look into, so that it
+    neither checks their paths nor adds the address of the client.
+
     app: the application. listener: a socket that listens; it is closed in the end.
     settings: settings of hypercorn, by name; by default none.
     """
@@ -53,8 +56,43 @@ async def serve_http(
         tasks.start_soon(_set_when_cancelled, stopped)
         with anyio.CancelScope(shield=True):  # the server closes its sockets only if it ends by itself
             serve = import_module(f"hypercorn.{loop_name()}").serve
-            await serve(app, _configure(listener, settings), shutdown_trigger=stopped.wait, mode="asgi")
+            _guard_connections(import_module(f"hypercorn.{loop_name()}.run"))
+            await serve(_Http1(app), _configure(listener, settings), shutdown_trigger=stopped.wait, mode="asgi")
         tasks.cancel_scope.cancel()
+
+
+def _guard_connections(server: Any) -> None:
+    """Have a connection end alone when it fails: on trio, hypercorn ends the server with it, and HTTP/2 can fail so.
+
+    server: the module of hypercorn that makes connections; it takes the class of them from nowhere else.
+    """
+    made = server.TCPServer
+    if getattr(made, "is_guarded", False):
+        return
+
+    async def run(connection: Any) -> None:
+        try:
+            await made.run(connection)
+        except Exception as error:
+            http_log.warning("a connection failed: %s", type(error).__name__)
+
+    server.TCPServer = type("TCPServer", (made,), {"run": run, "is_guarded": True})
+
+
+class _Http1:
+    """An application that gets no requests of HTTP/2, whose status is 505."""
+
+    def __init__(self, app: Asgi) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope.get("http_version") != "2":
+            await self._app(scope, receive, send)
+        elif scope["type"] == "http":
+            await send({"type": "http.response.start", "status": 505, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+        else:
+            await send({"type": "websocket.close", "code": 1000})
 
 
 def _configure(listener: socket.socket, settings: Mapping[str, Any]) -> Any:

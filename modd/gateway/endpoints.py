@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack
 from typing import Any, TypeAlias
 
@@ -26,7 +26,7 @@ from modd.serving import Asgi, Receive, Scope, Send, confirm_lifespan
 EventStream: TypeAlias = Callable[[Request, Actor | None], Awaitable[Response]]
 """Answers ``GET /events``."""
 
-_METHODS = {"commands": "POST", "queries": "GET, HEAD, POST", "events": "GET"}
+_METHODS = {"commands": "POST", "queries": "GET, HEAD, POST", "events": "GET", "documents": "GET, HEAD"}
 """The methods of each way, as the header ``Allow`` has them."""
 
 _EVERYWHERE = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store"}
@@ -41,6 +41,7 @@ class Endpoints:
     events: answers ``GET /events``; None if nothing is forwarded.
     websocket: answers WebSockets at ``/ws``; None if there is none.
     outcomes: reads the outcomes of queued commands; None without a feed.
+    documents: the documents that describe the gateway, by their paths.
     """
 
     def __init__(
@@ -53,10 +54,12 @@ class Endpoints:
         events: EventStream | None = None,
         websocket: Asgi | None = None,
         outcomes: OutcomeReader | None = None,
+        documents: Mapping[str, dict[str, Any]] = {},
     ) -> None:
         self._calls, self._cors, self._limits = calls, cors, limits
         self._count, self._addresses = count, addresses
-        self._events, self._websocket, self._outcomes = events, websocket, outcomes
+        self._events, self._websocket = events, websocket
+        self._outcomes, self._documents = outcomes, documents
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request or WebSocket, or the start and the end of the server."""
@@ -101,6 +104,8 @@ class Endpoints:
         slots.enter_context(self._count.of_address(request.address))
         if request.path == "/events" and self._events is not None:
             return await self._stream(request, self._events, slots)
+        if request.path in self._documents:
+            return self._describe(request, str(raw.scope.get("root_path", "")))
         way, _, name = request.path.removeprefix("/").partition("/")
         exposure = self._calls.find(way, name)
         if raw.method not in _METHODS[way].split(", "):
@@ -111,6 +116,14 @@ class Endpoints:
                 return await self._call_and_hold(exposure, raw, request, slots, self._outcomes, seconds)
         reply = await self._call(exposure, raw, request, slots)
         return _reply_response(exposure, reply)
+
+    def _describe(self, request: Request, prefix: str) -> Response:
+        """Return a document that describes the gateway. prefix: the path under which it is mounted."""
+        if request.method not in _METHODS["documents"].split(", "):
+            return _wrong_method("documents")
+        document = self._documents[request.path]
+        is_under_prefix = "openapi" in document and prefix.strip("/")
+        return _json_response(document | {"servers": [{"url": prefix}]} if is_under_prefix else document)
 
     async def _stream(self, request: Request, events: EventStream, slots: ExitStack) -> Response:
         if request.method != "GET":

@@ -12,13 +12,14 @@ from typing import Any, ClassVar
 import anyio
 from starlette.websockets import WebSocket
 
-from modd.checks import checked_callable, checked_methods
+from modd.checks import checked_callable, checked_flag, checked_methods
 from modd.core import Bus
 from modd.cqrs import Codec, TypedBus
 from modd.cqrs.enclosing import open_bus
 from modd.errors import InvalidOption
 from modd.gateway.addresses import ClientAddresses
 from modd.gateway.admission import Admission, Who, checked_origins
+from modd.gateway.asyncapi import asyncapi_document
 from modd.gateway.calls import Calls
 from modd.gateway.client_events import ClientEvents
 from modd.gateway.cors import Cors
@@ -34,8 +35,10 @@ from modd.gateway.misuse import (
     faults_of_access,
     faults_of_types,
 )
+from modd.gateway.openapi import openapi_document
 from modd.gateway.outcomes import OutcomeReader
 from modd.gateway.problems import Problems
+from modd.gateway.schemas import faults_of_schemas
 from modd.gateway.sse import event_stream
 from modd.gateway.websocket import WebSockets
 from modd.http_errors import checked_statuses
@@ -66,6 +69,8 @@ class Gateway:
     limits: how much clients may use; by default `Limits()`.
     trusted_proxies: networks of proxies whose header ``X-Forwarded-For`` tells the addresses of clients, such as
         ``10.0.0.0/8``; by default none.
+    describe: True to tell everybody of the exposed types: ``GET /openapi.json`` returns the commands and queries, and
+        ``GET /asyncapi.json`` the events. By default False.
 
     Raises:
         GatewayMisuse: things that do not go together; all of them at once.
@@ -91,6 +96,7 @@ class Gateway:
         errors: Mapping[type[Exception], int] = {},
         limits: Limits | None = None,
         trusted_proxies: Collection[str] = (),
+        describe: bool = False,
     ) -> None:
         sent, forwards = checked_exposures(exposures)
         if not isinstance(bus, (Bus, TypedBus)):
@@ -102,6 +108,8 @@ class Gateway:
         self._bus, self._limits = bus, limits or Limits()
         self._place = None if listen is None else checked_place(listen)
         faults = [*faults_of_types(bus, sent), *faults_of_access(sent, forwards, feed, who, self._place)]
+        if checked_flag("describe", describe):
+            faults += faults_of_schemas(sent, forwards)
         if faults:
             raise GatewayMisuse(faults)
         check_names_in_paths(sent, forwards)
@@ -111,14 +119,16 @@ class Gateway:
         addresses = ClientAddresses(trusted_proxies)
         if feed is not None:
             checked_methods("feed", feed, ("follow", "span", "epoch"), "give a feed, such as store.feed('public')")
+        documents = _documents(bus.name, sent, forwards) if describe else {}
         hub = _hub(feed, forwards, codec, self._limits)
         self._events = ClientEvents(calls, self._limits, hub)
         self._websockets = WebSockets(calls, self._events, self._count, self._limits, needs_actor=who is not None)
         stream = None if hub is None else partial(event_stream, events=self._events)
         cors = Cors(admission.origins)
         self._outcomes = None if feed is None else OutcomeReader(feed)
+        websocket = self._serve_websocket
         self._endpoints = Endpoints(
-            calls, cors, self._limits, self._count, addresses, stream, self._serve_websocket, self._outcomes
+            calls, cors, self._limits, self._count, addresses, stream, websocket, self._outcomes, documents
         )
         self._ready, self._stopped = anyio.Event(), anyio.Event()
         self._bound_port: int | None = None
@@ -198,3 +208,11 @@ def _hub(feed: Any, forwards: Sequence[Forward], codec: Codec | None, limits: Li
     if feed is None or not forwards:
         return None
     return Hub(feed, forwards, codec or Codec([kind for each in forwards for kind in each.types]), limits)
+
+
+def _documents(title: str, exposures: Sequence[Exposure], forwards: Sequence[Forward]) -> dict[str, Any]:
+    """Return the documents that describe a gateway, by their paths."""
+    return {
+        "/openapi.json": openapi_document(title, exposures),
+        "/asyncapi.json": asyncapi_document(title, forwards),
+    }
