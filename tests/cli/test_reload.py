@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 from signal import SIG_DFL, SIG_IGN, SIGHUP, SIGINT, SIGTERM, Handlers, signal
@@ -184,9 +184,17 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.fixture
+def hears_hangups() -> Iterator[None]:
+    """SIGHUP has its usual effect, also if nohup runs the tests."""
+    before = signal(SIGHUP, SIG_DFL)
+    yield
+    signal(SIGHUP, before)
+
+
 @pytest.mark.parametrize("name", ["TERM", "HUP"])
 def test_a_change_of_a_file_is_noticed_and_a_signal_ends_both(
-    name: str, folder: Path, capfd: pytest.CaptureFixture[str]
+    name: str, folder: Path, hears_hangups: None, capfd: pytest.CaptureFixture[str]
 ) -> None:
     # AP-45
     began = folder / "began.txt"  # the first child changes a file, the second one stops its supervisor

@@ -20,7 +20,7 @@ from modd.gateway.limits import ConnectionCount
 from modd.gateway.problems import Problems
 from tests.gateway.shop import ADA, Shop, client, who
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.measured_on_trio]
 
 
 async def test_events_and_websockets_have_their_paths_and_the_actor() -> None:
@@ -45,6 +45,20 @@ async def test_events_and_websockets_have_their_paths_and_the_actor() -> None:
         assert (await ada.get("/events/x")).status_code == 404
     await gateway.asgi({"type": "websocket", "path": "/ws"}, None, None)
     assert seen == [("/events", "a", "ada"), "/ws"]
+
+
+async def test_a_websocket_at_another_path_is_refused() -> None:
+    # GW-1
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await Shop().gateway().asgi({"type": "websocket", "path": "/other", "headers": []}, receive, send)
+    assert sent == [{"type": "websocket.close", "code": 1000}]
 
 
 @pytest.mark.parametrize("path", ["*", "", "//", "/commands/ping/", "//commands/ping", "commands/ping/x"])

@@ -21,7 +21,7 @@ from modd.worker import Worker
 from tests.gateway.events_shop import CODEC, ORDERS
 from tests.gateway.shop import ADA, ORDER, Shop, client
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.measured_on_trio]
 
 WAIT = ADA | {"Prefer": "respond-async, wait=30"}
 MAIL = {"to": "eve@example.com"}

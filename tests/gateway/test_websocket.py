@@ -24,7 +24,7 @@ from tests.virtual import anyio_backend
 
 __all__ = ["anyio_backend"]
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.measured_on_trio]
 
 
 class Counter:

@@ -7,7 +7,6 @@ from typing import Any
 
 import anyio
 import pytest
-from anyio.lowlevel import checkpoint
 
 from modd.errors import InvalidOption
 from modd.ports.errors import FeedGap
@@ -115,7 +114,6 @@ class FeedFollowSuite(Suite[Feed]):
             with anyio.CancelScope() as scope:
                 scope.cancel()
                 first += [await anext(items)]  # it may be returned, or be the next one
-                await checkpoint()
             rest = await take(items, 2 - len(first))
             with anyio.move_on_after(0.01):
                 await anext(items)

@@ -20,7 +20,7 @@ from modd.testing.conformance.feed_follow import take
 from modd.testing.conformance.storage import outside
 from modd.testing.conformance.waiting import LONG
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.measured_on_trio]
 
 
 class Clock:
