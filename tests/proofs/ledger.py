@@ -106,7 +106,7 @@ async def do_all(store: SqliteStore, outside: Outside) -> None:
         outside.tell(done=f"seat-{number}")
 
 
-async def work(outside: Outside, path: str, kill_at: int) -> None:
+async def work(outside: Outside, path: str, kill_at: int | str) -> None:
     """Do all, and be killed at a point of the store."""
     killer = Killer(kill_at, outside.tell)
     async with SqliteStore(path, connect=killer) as store:
