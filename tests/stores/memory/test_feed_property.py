@@ -111,7 +111,7 @@ blocks = st.tuples(st.sampled_from(["alone", "kept", "dropped"]), st.booleans(),
 async def transact(both: Both, is_kept: bool, immediate: bool, inside: list[Any]) -> None:
     before = deepcopy(both.model)
     try:
-        async with outside() as do, both.store.transaction(immediate=immediate):
+        async with outside() as do, both.store.transaction(immediate=immediate, max_seconds=600):
             for name, argument in inside:
                 if name == "put" and not immediate:
                     await both.feed.put(*[Item(id.encode(), id=id) for id in argument])

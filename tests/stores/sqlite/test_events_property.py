@@ -39,7 +39,7 @@ async def run(history: list[tuple[str, list[Any]]]) -> None:
                 continue
             before = deepcopy(both.model)
             try:
-                async with in_file.store.transaction(immediate=True):
+                async with in_file.store.transaction(immediate=True, max_seconds=600):
                     await do(both, each)
                     if kind == "dropped":
                         raise Dropped
