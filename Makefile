@@ -23,7 +23,7 @@ LONG = $(RUN) pytest -q -o faulthandler_timeout=7200
 demo: .venv/.runtime
 	@.venv/bin/python examples/shopping.py
 
-# Everything that guards the project: five to six minutes on two processors that have nothing else to do.
+# Everything that guards the project: about seven minutes on two processors that have nothing else to do.
 test: .venv/.dev
 	@time { $(MAKE) --no-print-directory --jobs 2 --output-sync=target static second-types fast-unmeasured \
 		&& $(MAKE) --no-print-directory fast-measured slow; }
