@@ -17,7 +17,8 @@ from modd.app.slots import DAY, AdvancingClock, SlotSequence
 from modd.app.timer_options import checked_source, checked_target, timer_name
 from modd.checks import checked_callable, checked_delay, checked_flag, checked_methods, checked_span
 from modd.concurrency.loops import LoopEvent, is_over
-from modd.errors import InvalidOption, MissingExtra
+from modd.errors import InvalidOption
+from modd.extras import require_extra
 from modd.ports.inbox import WEEK, Inbox
 from modd.worker.errors import AlreadyRunning
 
@@ -236,9 +237,6 @@ def _memory_of(once: Inbox | None) -> float:
 
 
 def _cron_schedule(text: str, tz: str) -> Schedule:
-    try:
-        module = import_module("modd.app.cron_schedule")
-    except ModuleNotFoundError as missing:
-        raise MissingExtra("modd.app.cron", "cron") from missing
-    schedule: Schedule = module.CronSchedule(text, tz)
+    require_extra("modd.app.cron", "cron", "cronsim")
+    schedule: Schedule = import_module("modd.app.cron_schedule").CronSchedule(text, tz)
     return schedule
