@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import AsyncIterator, Sequence
 from time import time
@@ -18,6 +19,8 @@ from modd.gateway.hub import Hub
 from modd.gateway.limits import Limits
 from modd.gateway.rendering import Topic
 from modd.gateway.subscription import EventSubscription
+
+log = logging.getLogger("modd.gateway")
 
 MOST_CHANNELS: Final = 32
 """Channels of one client."""
@@ -83,6 +86,21 @@ class ClientEvents:
         """Return when the feed is followed; without a feed, at once."""
         if self.hub is not None:
             await self.hub.wait_ready()
+
+    async def check(self) -> None:
+        """Return when a stream may begin: while the gateway starts, once the feed is followed.
+
+        Raises `Refused`, with 503: if that takes longer than a request may, and once the gateway stops.
+        """
+        self.streams.check()
+        if not self._is_running:
+            log.error("no client can hear events: the feed is not followed; run gateway.run() in a task of your app")
+            raise Refused(503, "The server follows no events.", retry_after=1)
+        with anyio.move_on_after(self._limits.timeout) as waiting:
+            await self.wait_ready()
+        if waiting.cancelled_caught:
+            raise Refused(503, "The server starts.", retry_after=1)
+        self.streams.check()
 
     def problem(self) -> str | None:
         """Return the words for the error with which the feed could not be followed last, or None."""

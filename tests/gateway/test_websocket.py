@@ -354,6 +354,12 @@ async def test_at_the_stop_connections_end_with_1012_and_none_begins() -> None:
         assert client.frames[0]["result"] == 1
 
 
+async def test_before_the_feed_is_followed_a_connection_ends_so_that_the_client_comes_again() -> None:
+    # GW-27
+    async with connected(Shop()) as client:
+        assert await end_of(client) == 1012
+
+
 async def test_a_server_that_raises_when_the_client_has_gone_ends_the_connection() -> None:
     async with Shop().running() as shop:
         client = WsClient()
