@@ -20,12 +20,14 @@ class CallFrame(NamedTuple):
     """A command or a query of a client.
 
     way: "commands" or "queries". name: its name. ref: the reference for its answer. data: the JSON of its fields.
+    key: the idempotency key of a command; None for none.
     """
 
     way: Literal["commands", "queries"]
     name: str
     ref: str
     data: bytes
+    key: str | None = None
 
 
 class SubscribeFrame(NamedTuple):
@@ -75,6 +77,7 @@ class _Fields(msgspec.Struct, forbid_unknown_fields=True):
     query: str | msgspec.UnsetType = msgspec.UNSET
     ref: str | msgspec.UnsetType = msgspec.UNSET
     data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    key: str | msgspec.UnsetType = msgspec.UNSET
     subscribe: list[str] | msgspec.UnsetType = msgspec.UNSET
     after: int | msgspec.UnsetType = msgspec.UNSET
     unsubscribe: list[str] | msgspec.UnsetType = msgspec.UNSET
@@ -83,7 +86,7 @@ class _Fields(msgspec.Struct, forbid_unknown_fields=True):
 
 
 FRAMES: Final[dict[str, tuple[frozenset[str], frozenset[str]]]] = {
-    "command": (frozenset({"ref"}), frozenset({"data"})),
+    "command": (frozenset({"ref"}), frozenset({"data", "key"})),
     "query": (frozenset({"ref"}), frozenset({"data"})),
     "subscribe": (frozenset(), frozenset({"after", "ref"})),
     "unsubscribe": (frozenset(), frozenset({"ref"})),
@@ -121,7 +124,7 @@ def _frame(kind: str, values: dict[str, Any]) -> Frame:
     value = values[kind]
     if kind in ("command", "query"):
         data = bytes(values.get("data", b"{}"))
-        return CallFrame("commands" if kind == "command" else "queries", value, values["ref"], data)
+        return CallFrame("commands" if kind == "command" else "queries", value, values["ref"], data, values.get("key"))
     if kind == "subscribe":
         after = values.get("after")
         if after is not None and not 0 <= after < 10**18:

@@ -147,9 +147,12 @@ class WebSocketSession:
             self._slots.release()
 
     async def _answer(self, frame: CallFrame) -> str:
-        send = self._calls.command if frame.way == "commands" else self._calls.query
         try:
-            return reply_text(frame.ref, await send(frame.name, frame.data, self._actor))
+            if frame.way == "commands":
+                reply = await self._calls.command(frame.name, frame.data, self._actor, key=frame.key)
+            else:
+                reply = await self._calls.query(frame.name, frame.data, self._actor)
+            return reply_text(frame.ref, reply)
         except Exception as error:
             return problem_text(frame.ref, self._calls.problem(error))
 

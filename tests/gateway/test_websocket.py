@@ -97,6 +97,18 @@ async def test_commands_and_queries_are_answered_with_their_refs() -> None:
         assert any(frame.get("ref") == "2" and frame["result"] == 1 for frame in frames)
 
 
+async def test_a_command_has_an_idempotency_key_as_over_http() -> None:
+    # GW-54
+    counter, unready = counting()
+    async with unready.running() as shop, connected(shop) as client:
+        client.send(command("1") | {"key": "k"}, command("2"), command("3") | {"key": "caf\u00e9"})
+        client.send(command("4") | {"key": ""}, command("5") | {"key": "x" * 129})
+        answers = {each["ref"]: each for each in await client.got(5)}
+        assert answers["1"]["id"] == "ada:k" != answers["2"]["id"]
+        assert [answers[ref]["problem"]["status"] for ref in ("3", "4", "5")] == [400, 400, 400]
+        assert len(counter.placed) == 2
+
+
 async def test_problems_are_those_of_http_with_the_ref() -> None:
     # GW-30
     _, unready = counting()
