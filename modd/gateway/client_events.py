@@ -130,6 +130,10 @@ class ClientEvents:
             is_same = self.hub is not None and after.epoch == self.hub.epoch
             subscription.resume(topics, after.position if is_same else None)
 
+    def current_id(self) -> EventId | None:
+        """Return the id after which a client resumes that hears events from now on; None without a feed."""
+        return None if self.hub is None else EventId(self.hub.epoch, self.hub.position)
+
     def lifetime(self, actor: Actor | None) -> float:
         """Return the seconds after which a client has to come again, because its actor is known no longer."""
         left = self._limits.lifetime
@@ -144,6 +148,11 @@ def check_channels(channels: Any) -> None:
         raise Refused(400, f"Name 1 to {MOST_CHANNELS} channels.")
     if not all(1 <= len(channel) <= LONGEST_CHANNEL for channel in channels):
         raise Refused(400, f"The name of a channel has 1 to {LONGEST_CHANNEL} characters.")
+
+
+def event_id(epoch: str, position: int) -> str:
+    """Return the id of an event for clients."""
+    return f"{epoch}-{position}"
 
 
 def read_event_id(text: str) -> EventId:

@@ -8,6 +8,8 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 import msgspec
 
 from modd.gateway.calls import Reply
+from modd.gateway.client_events import EventId, event_id, read_event_id
+from modd.gateway.errors import Refused
 from modd.gateway.problems import Problem
 from modd.gateway.rendering import HubItem
 from modd.gateway.subscription import Delivery
@@ -31,10 +33,14 @@ class CallFrame(NamedTuple):
 
 
 class SubscribeFrame(NamedTuple):
-    """A subscription of a client. channels: their names. after: the last position that it knows. ref: its reference."""
+    """A subscription of a client.
+
+    channels: their names. after: the last event that it knows, or its position alone; None for what comes from now on.
+    ref: its reference.
+    """
 
     channels: list[str]
-    after: int | None
+    after: EventId | int | None
     ref: str | None
 
 
@@ -79,7 +85,7 @@ class _Fields(msgspec.Struct, forbid_unknown_fields=True):
     data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     key: str | msgspec.UnsetType = msgspec.UNSET
     subscribe: list[str] | msgspec.UnsetType = msgspec.UNSET
-    after: int | msgspec.UnsetType = msgspec.UNSET
+    after: int | str | msgspec.UnsetType = msgspec.UNSET
     unsubscribe: list[str] | msgspec.UnsetType = msgspec.UNSET
     ping: int | msgspec.UnsetType = msgspec.UNSET
     token: str | msgspec.UnsetType = msgspec.UNSET
@@ -120,19 +126,28 @@ def read_frame(text: str) -> Frame:
 
 
 def _frame(kind: str, values: dict[str, Any]) -> Frame:
-    """Return the frame of a kind with these fields. Raises `BadFrame` for a position below 0."""
+    """Return the frame of a kind with these fields. Raises `BadFrame` for an event that there cannot be."""
     value = values[kind]
     if kind in ("command", "query"):
         data = bytes(values.get("data", b"{}"))
         return CallFrame("commands" if kind == "command" else "queries", value, values["ref"], data, values.get("key"))
     if kind == "subscribe":
-        after = values.get("after")
-        if after is not None and not 0 <= after < 10**18:
-            raise BadFrame("A position is 0 or more, as it was sent.", values.get("ref"))
-        return SubscribeFrame(value, after, values.get("ref"))
+        return SubscribeFrame(value, _after(values), values.get("ref"))
     if kind == "unsubscribe":
         return UnsubscribeFrame(value)
     return PingFrame(value) if kind == "ping" else TokenFrame(value)
+
+
+def _after(values: dict[str, Any]) -> EventId | int | None:
+    after = values.get("after")
+    if isinstance(after, str):
+        try:
+            return read_event_id(after)
+        except Refused as error:
+            raise BadFrame(error.reason, values.get("ref")) from None
+    if after is not None and not 0 <= after < 10**18:
+        raise BadFrame("A position is 0 or more, as it was sent.", values.get("ref"))
+    return after
 
 
 def reply_text(ref: str, reply: Reply) -> str:
@@ -144,6 +159,11 @@ def reply_text(ref: str, reply: Reply) -> str:
 def problem_text(ref: str | None, problem: Problem) -> str:
     """Return the problem of a frame, with its reference if it has one."""
     return _text({} if ref is None else {"ref": ref}, {"problem": problem.body})
+
+
+def subscribed_text(ref: str, after: EventId | None) -> str:
+    """Return the answer to a subscription. after: the event after which it begins; None if the client named it."""
+    return _text({"ref": ref}, {} if after is None else {"id": event_id(*after)})
 
 
 def pong_text(ping: int) -> str:
@@ -158,9 +178,11 @@ def delivery_texts(deliveries: Sequence[Delivery]) -> list[str]:
 
 def _delivery_text(delivery: Delivery) -> str:
     if isinstance(delivery, HubItem):
-        event = {"event": delivery.name, "position": delivery.position, "channel": delivery.topic.channel}
+        id = event_id(delivery.epoch, delivery.position)
+        event = {"event": delivery.name, "id": id, "position": delivery.position, "channel": delivery.topic.channel}
         return _text(event, {"data": msgspec.Raw(delivery.data)})
-    return _text({"reset": {"first": delivery.first, "last": delivery.last}})
+    id = event_id(delivery.epoch, delivery.last)
+    return _text({"reset": {"first": delivery.first, "last": delivery.last}, "id": id})
 
 
 def _text(*parts: dict[str, Any]) -> str:

@@ -128,6 +128,7 @@ async def test_events_of_channels_come_until_these_are_unsubscribed() -> None:
         [event] = await client.got(1)
         assert event == {
             "event": "order-placed",
+            "id": f"{await shop.feed.epoch()}-1",
             "position": 1,
             "channel": "orders/ada",
             "data": {"number": 1, "customer": "ada"},
@@ -142,7 +143,36 @@ async def test_events_of_channels_come_until_these_are_unsubscribed() -> None:
 async def test_a_position_that_the_feed_has_not_is_a_reset() -> None:
     async with Shop().running() as shop, connected(shop) as client:
         client.send({"subscribe": ["orders/ada"], "after": 99})
-        assert await client.got(1) == [{"reset": {"first": 0, "last": 0}}]
+        assert await client.got(1) == [{"reset": {"first": 0, "last": 0}, "id": f"{await shop.feed.epoch()}-0"}]
+
+
+async def test_a_client_resumes_after_an_id_and_one_of_another_feed_is_a_reset() -> None:
+    # GW-55
+    async with Shop().running() as shop, connected(shop) as client:
+        await shop.place(1, 2, 3)
+        epoch = await shop.feed.epoch()
+        client.send({"subscribe": ["orders/ada"], "after": f"{epoch}-1", "ref": "1"})
+        assert [each.get("position", each.get("ref")) for each in await client.got(3)] == ["1", 2, 3]
+        assert client.frames[0] == {"ref": "1"}  # the client knows where it is
+    async with Shop().running() as shop, connected(shop) as client:
+        await shop.place(1, 2, 3)
+        client.send({"subscribe": ["orders/ada"], "after": f"{epoch}-1"})
+        [reset] = await client.got(1)
+        assert reset == {"reset": {"first": 0, "last": 3}, "id": f"{await shop.feed.epoch()}-3"}
+
+
+async def test_a_client_that_has_heard_nothing_yet_resumes_after_the_id_of_its_subscription() -> None:
+    # GW-55
+    async with Shop().running() as shop:
+        await shop.place(1)
+        async with connected(shop) as client:
+            client.send({"ping": 1}, {"subscribe": ["orders/ada"], "ref": "1"})
+            [answer] = (await client.got(2))[1:]
+            assert answer == {"ref": "1", "id": f"{await shop.feed.epoch()}-1"}
+        await shop.place(2)
+        async with connected(shop) as client:
+            client.send({"subscribe": ["orders/ada"], "after": answer["id"]})
+            assert [each["position"] for each in await client.got(1)] == [2]
 
 
 @pytest.mark.parametrize(
