@@ -52,6 +52,9 @@ async def serve_http(
     app: the application. listener: a socket that listens; it is closed in the end.
     settings: settings of hypercorn, by name; by default none.
     """
+    if stopped.is_set():  # hypercorn on asyncio leaks a cancellation then
+        listener.close()
+        return
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_set_when_cancelled, stopped)
         with anyio.CancelScope(shield=True):  # the server closes its sockets only if it ends by itself

@@ -12,6 +12,7 @@ import msgspec
 from modd.core import Message, wire_name
 from modd.cqrs import Codec, UnknownType
 from modd.cqrs.outcomes import ABOUT_HEADER
+from modd.gateway.errors import GatewayMisuse
 from modd.gateway.exposures import Forward
 from modd.ports.feed import Posted
 
@@ -55,6 +56,9 @@ class Rendering:
     def __init__(self, codec: Codec, forwards: Iterable[Forward], recent: int = RECENT) -> None:
         self._codec = codec
         self._forwards = {kind: forward for forward in forwards for kind in forward.types}
+        lacking = [kind.__qualname__ for kind in self._forwards if kind not in codec.types]
+        if lacking:
+            raise GatewayMisuse([f"the codec does not know {', '.join(lacking)}; give it all types that are forwarded"])
         self._wire_names = {wire_name(kind) for kind in self._forwards}
         self._most, self._recent = recent, OrderedDict[int, tuple[HubItem, ...]]()
 
@@ -105,9 +109,9 @@ def channels_of(value: Any) -> tuple[str, ...]:
     """Return the channels that a function for channels has returned, each once. Raises `TypeError`."""
     if value is None:
         return ()
-    channels = dict.fromkeys([value] if isinstance(value, str) else value)
+    channels = dict.fromkeys([value] if isinstance(value, str) or not isinstance(value, Iterable) else value)
     if not all(isinstance(channel, str) for channel in channels):
-        raise TypeError("`to` returns the name of a channel, a list of names, or None")
+        raise TypeError(f"`to` returned a {type(value).__name__}; let it return the name of a channel, a list, or None")
     return tuple(channels)
 
 
