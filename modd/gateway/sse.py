@@ -62,20 +62,24 @@ class EventStream(Response):
         self._events, self._topics, self._after, self._lifetime = events, topics, after, lifetime
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
-        """Send events until the client goes away, or the stream has to end."""
+        """Send events until the client goes away, or the stream has to end; then the end of the body."""
         hub = self._events.hub
         assert hub is not None  # topics are of forwards, and these need a feed
         with self._events.streams.open() as stream, hub.subscribe(stream) as subscription:
             self._events.begin(subscription, self._topics, self._after)
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(cancel_at_disconnect, receive, tasks.cancel_scope)
-                tasks.start_soon(stream.limit, self._lifetime, tasks.cancel_scope)
-                with suppress(OSError):  # some servers raise it when the client has gone
-                    await _Feeding(hub, stream, subscription, send).run(self._after)
-                tasks.cancel_scope.cancel()
+            await self._feed(_Feeding(hub, stream, subscription, send), stream, receive)
             if stream.reason not in (None, EndReason.UNREAD):
                 await _send_end(send)
+
+    async def _feed(self, feeding: _Feeding, stream: ClientStream, receive: Receive) -> None:
+        """Send events until the client goes away, or the stream has to end."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(cancel_at_disconnect, receive, tasks.cancel_scope)
+            tasks.start_soon(stream.limit, self._lifetime, tasks.cancel_scope)
+            with suppress(OSError):  # some servers raise it when the client has gone
+                await feeding.run(self._after)
+            tasks.cancel_scope.cancel()
 
 
 class _Feeding:
