@@ -50,7 +50,7 @@ class ClientEvents:
     async def running(self, stopped: anyio.Event) -> AsyncIterator[None]:
         """Follow the feed for a block, unless it is followed already.
 
-        stopped: once it is set, the streams end.
+        stopped: once it is set, the streams and the waits for outcomes end.
         """
         if self._is_running:
             yield
@@ -73,6 +73,8 @@ class ClientEvents:
     async def _stop_streams(self, stopped: anyio.Event) -> None:
         try:
             await stopped.wait()
+            if self.hub is not None:
+                self.hub.outcomes.end()
             await self.streams.stop()
             self._streams_stopped.set()
         finally:

@@ -36,7 +36,6 @@ from modd.gateway.misuse import (
     faults_of_types,
 )
 from modd.gateway.openapi import openapi_document
-from modd.gateway.outcomes import OutcomeReader
 from modd.gateway.problems import Problems
 from modd.gateway.schemas import faults_of_schemas
 from modd.gateway.sse import event_stream
@@ -123,12 +122,11 @@ class Gateway:
         hub = _hub(feed, forwards, codec, self._limits)
         self._events = ClientEvents(calls, self._limits, hub)
         self._websockets = WebSockets(calls, self._events, self._count, self._limits, needs_actor=who is not None)
-        stream = None if hub is None else partial(event_stream, events=self._events)
+        stream = None if not forwards else partial(event_stream, events=self._events)
         cors = Cors(admission.origins)
-        self._outcomes = None if feed is None else OutcomeReader(feed)
-        websocket = self._serve_websocket
+        websocket, outcomes = self._serve_websocket, None if hub is None else hub.outcomes
         self._endpoints = Endpoints(
-            calls, cors, self._limits, self._count, addresses, stream, websocket, self._outcomes, documents
+            calls, cors, self._limits, self._count, addresses, stream, websocket, outcomes, documents
         )
         self._ready, self._stopped = anyio.Event(), anyio.Event()
         self._bound_port: int | None = None
@@ -159,8 +157,6 @@ class Gateway:
     def stop(self) -> None:
         """Have `run` answer the requests that are under way, and end; none waits for an outcome any longer."""
         self._stopped.set()
-        if self._outcomes is not None:
-            self._outcomes.stop()
 
     async def wait_ready(self) -> None:
         """Return when `run` listens, and follows the feed."""
@@ -202,10 +198,10 @@ class Gateway:
 
 
 def _hub(feed: Any, forwards: Sequence[Forward], codec: Codec | None, limits: Limits) -> Hub | None:
-    """Return a hub for a feed; None without a feed or a type that clients hear."""
+    """Return a hub for a feed; None without one."""
     if codec is not None and not isinstance(codec, Codec):
         raise InvalidOption("codec", codec, "give a modd.cqrs.Codec of the types that are forwarded")
-    if feed is None or not forwards:
+    if feed is None:
         return None
     return Hub(feed, forwards, codec or Codec([kind for each in forwards for kind in each.types]), limits)
 
