@@ -217,13 +217,16 @@ class Engine:
         return found
 
     async def _each(self, runs: Sequence[TrackRun], action: Callable[[TrackRun], Awaitable[Any]]) -> None:
-        """Do something with each track, side by side, so that a store can commit it together."""
+        """Do something with each track, side by side, so that a store can commit it together; see `attempt`."""
         if len(runs) == 1:
             await runs[0].attempt(action, runs[0])
         elif runs:
-            async with anyio.create_task_group() as tasks:
-                for run in runs:
-                    tasks.start_soon(run.attempt, action, run)
+            try:
+                async with anyio.create_task_group() as tasks:
+                    for run in runs:
+                        tasks.start_soon(run.attempt, action, run)
+            except ExceptionGroup as group:  # each track may tell of the misuse of the store
+                raise group.exceptions[0] from None
 
     async def _close(self) -> None:
         runs, self.runs = self.runs, {}

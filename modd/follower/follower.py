@@ -157,7 +157,7 @@ class Follower:
     async def run(self) -> None:
         """Follow the log until stopped; failures of the store are logged, and tried again.
 
-        Raises: `AlreadyRunning`.
+        Raises: `AlreadyRunning`; the error of a store that is used in a wrong way, such as one that is not open.
         """
         stop_now, self._stop_next = self._stop_next, False
         if stop_now:

@@ -12,7 +12,7 @@ from modd.core import log_error
 from modd.follower.cursor import CursorFailure, Cursors, StoredCursor, TrackCursor
 from modd.follower.track import EventFailure, LoggedEvent, Track, TrackBatch
 from modd.follower.track_lease import TrackLease
-from modd.ports.errors import Conflict, StoreError
+from modd.ports.errors import Conflict, StoreError, raise_misuse
 from modd.ports.storage import Storage
 from modd.worker.dead_letters import reason_of
 from modd.worker.retry import BackoffFunction
@@ -85,7 +85,10 @@ class TrackRun:
         return self._stored is not None
 
     async def attempt(self, action: Callable[..., Awaitable[object]], *args: Any) -> None:
-        """Do something with the track; after an error forget what is in memory, and pause if the store has failed."""
+        """Do something with the track; after an error forget what is in memory, and pause if the store has failed.
+
+        Raises: the error of a store that is used in a wrong way.
+        """
         error = await error_of(action, *args)
         if error is None:
             self._pause.reset()
@@ -94,6 +97,7 @@ class TrackRun:
         if isinstance(error, Conflict):
             self._log.log(DEBUG, "%s goes on from where another process has left it: %s", self.track.key, error)
             return
+        raise_misuse(error)
         seconds = self._pause.begin()
         log_error(
             self._log, "%s does not get on; next try in %g s", *(self.track.key, seconds), error=error, message=None

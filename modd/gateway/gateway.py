@@ -126,7 +126,10 @@ class Gateway:
         return self._bound_port
 
     async def run(self) -> None:
-        """Listen and answer requests until `stop` is called. Raises `PortTaken`."""
+        """Listen and answer requests until `stop` is called.
+
+        Raises: `PortTaken`; the error of the feed if its store is used in a wrong way, such as one that is closed.
+        """
         async with open_bus(self._bus), self._events.running(self._stopped):
             if self._place is None:
                 self._ready.set()

@@ -25,7 +25,7 @@ from modd.gateway.limits import Limits
 from modd.gateway.outcomes import OutcomeWaits
 from modd.gateway.rendering import HubItem, Rendering, Topic
 from modd.gateway.subscription import Backlog, EventSubscription, Reset
-from modd.ports.errors import FeedGap
+from modd.ports.errors import FeedGap, raise_misuse
 from modd.ports.feed import Feed, Posted
 
 BREATH: Final = 0.005
@@ -67,7 +67,10 @@ class Hub:
         return self._problem
 
     async def run(self) -> None:
-        """Follow the feed until cancelled; after an error, try again after a pause."""
+        """Follow the feed until cancelled; after an error, try again after a pause.
+
+        Raises: the error of a store that is used in a wrong way, such as one that is closed.
+        """
         pause = DoublingPause()
         while True:
             error = await error_of(self._follow, pause)
@@ -76,6 +79,7 @@ class Hub:
                 self._reset(error.first, error.last)
             else:
                 self._problem = f"the feed cannot be followed: {type(error).__name__}"
+                raise_misuse(error)
                 log.error("the feed of the gateway cannot be followed; trying again", exc_info=error)
                 await anyio.sleep(pause.next())
 
