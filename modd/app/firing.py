@@ -155,7 +155,7 @@ class ReturnedMessages:
         raise NotAMessage(value, self._source)
 
     async def breathe(self) -> None:
-        """Do nothing: a timer has no turn in which others wait."""
+        """Do nothing: a timer has no turn in which other tasks wait."""
 
 
 async def _collect(function: Callable[[], Any], source: str) -> Sequence[Message]:

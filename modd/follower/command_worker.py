@@ -28,7 +28,7 @@ class CommandWorker:
 
         self._is_running = False
         self._blocked: tuple[Stats, int] | None = None
-        """The last numbers of commands that were ready behind others, with the end of the log then."""
+        """The last numbers of commands that were ready behind earlier commands, with the end of the log then."""
         self._blocked_at = 0.0
 
     def begin(self) -> None:

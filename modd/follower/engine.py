@@ -44,7 +44,7 @@ class EngineOptions(msgspec.Struct, frozen=True):
 
 
 class Engine:
-    """Moves tracks along the log, those that stand at one position together.
+    """Moves tracks along the log; tracks at one position move together.
 
     store: the store. sources: the parts of the follower. options: those of the engine. log: gets failures.
     """
@@ -145,7 +145,7 @@ class Engine:
                 await run.lease.release()
 
     async def _look(self) -> None:
-        """Try to get leases, save positions that moved in memory, and find out which cursors others have moved."""
+        """Try to get leases, save positions that moved in memory, and forget cursors of a second process."""
         self._look_at = anyio.current_time() + spread(self._options.poll, JITTER)
         for run in self.runs.values():
             if await run.lease.acquire():
@@ -205,7 +205,7 @@ class Engine:
         return (run.lease for run in self.runs.values() if run.lease.active)
 
     def _unpaused(self, *, loaded: bool = True) -> list[TrackRun]:
-        """Return the tracks that this process may move, those whose cursor is loaded or the others."""
+        """Return the tracks that this process may move, the loaded ones or the rest."""
         held = [run for run in self.runs.values() if run.lease.active and run.is_loaded is loaded]
         return [run for run in held if not run.seconds_to_retry()]
 

@@ -29,7 +29,7 @@ class EngineLoop:
         self.is_running = True
 
     def end(self) -> None:
-        """Note that `run` is over, and let nobody wait for it."""
+        """Note that `run` is over, and let no caller wait for it."""
         self.is_running = self._stopped = False
         self.polling.end()
         self._tell(self._watchers)

@@ -73,7 +73,7 @@ class TrackRun:
         return seconds
 
     def forget(self) -> None:
-        """Drop all that is kept in memory, because another process may have written, or a commit has failed."""
+        """Drop all that is kept in memory, because a second process may have written, or a commit has failed."""
         self._stored = None
         self.track.forget()
 
@@ -150,7 +150,7 @@ class TrackRun:
         await self._find_failure(events, end)
 
     async def _find_failure(self, events: Sequence[LoggedEvent], end: int) -> None:
-        """Do the events of a batch that cannot be written in halves, up to the one that is the reason."""
+        """Do the events of a batch that cannot be written in halves, up to the event that is the reason."""
         self.track.forget()
         if len(events) == 1:
             await self._do_or_fail(events, end)

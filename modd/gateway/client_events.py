@@ -1,4 +1,4 @@
-"""The events of clients: the channels that one may hear, the event after which it resumes, the end of its time."""
+"""The events of a client: the channels that it may hear, the event after which it resumes, the end of its time."""
 
 from __future__ import annotations
 

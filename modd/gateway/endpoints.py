@@ -82,7 +82,7 @@ class Endpoints:
     async def _respond(self, raw: requests.Request, slots: ExitStack) -> Response:
         """Return the response to a request: that of its endpoint, or the problem with it; with all headers.
 
-        slots: keeps the request among those that are under way, until the response is sent.
+        slots: counts the request as under way until the response is sent.
         """
         preflight = self._cors.preflight(raw.method, raw.headers)
         if preflight is not None:

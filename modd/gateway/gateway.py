@@ -48,7 +48,7 @@ class Gateway:
     feed: the feed with the events that clients hear, and the outcomes of queued commands for which they wait; by
         default None, for a gateway without `forward`.
     codec: decodes the items of the feed; by default a `Codec` of the types that are forwarded.
-    who: a function, sync or async, from a `Request` to the `Actor` of the client, or None for nobody; it may raise
+    who: a function, sync or async, from a `Request` to the `Actor` of the client, or None for no actor; it may raise
         `Refused`. By default None: no client has an actor.
     origins: the origins of pages in browsers that may use the gateway, such as ``https://shop.example``; by default
         none but the gateway's own.

@@ -32,7 +32,7 @@ BREATH: Final = 0.005
 """Seconds that the hub waits at once for clients that have much to read."""
 
 BREATHS: Final = 5
-"""Waits for such clients at most, for each quarter of a backlog: a client delays the others no longer."""
+"""Waits for such clients at most, for each quarter of a backlog: a slow client delays the rest no longer."""
 
 log = logging.getLogger("modd.gateway")
 

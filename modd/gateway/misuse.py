@@ -20,7 +20,7 @@ from modd.gateway.schemas import faults_of_schemas
 
 
 def checked_exposures(exposures: Sequence[Any]) -> tuple[list[Exposure], list[Forward]]:
-    """Return the exposures that clients send, and those that they hear. Raises `InvalidOption`."""
+    """Return the exposures of commands and queries, and the forwards. Raises `InvalidOption`."""
     sent = [each for each in exposures if isinstance(each, Exposure)]
     forwards = [each for each in exposures if isinstance(each, Forward)]
     for each in exposures:
@@ -32,7 +32,7 @@ def checked_exposures(exposures: Sequence[Any]) -> tuple[list[Exposure], list[Fo
 
 
 def check_options(bus: Any, feed: Any, codec: Any, who: Any, limits: Any, describe: Any) -> None:
-    """Raise `InvalidOption` for an option that is of another type than it has to be."""
+    """Raise `InvalidOption` for an option of a wrong type."""
     if not isinstance(bus, (Bus, TypedBus)):
         raise InvalidOption("bus", bus, "give a modd.Bus, or a typed bus")
     if feed is not None:
@@ -82,7 +82,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _faults_of_types(bus: Bus | TypedBus, exposures: Sequence[Exposure]) -> Iterator[str]:
-    """Yield the faults of types of another kind, and of those that the bus has no handler for."""
+    """Yield the faults of types of the wrong kind, and of types without a handler in the bus."""
     kinds = {"commands": (Command, "a command"), "queries": (Query, "a query")}
     for each in exposures:
         base, noun = kinds[each.way]

@@ -46,7 +46,7 @@ class OutcomeWait:
             self.end()
 
     def add(self, position: int, about: str, outcome: MessageOutcome) -> None:
-        """Note an outcome that came after the command was sent; while the id is not known, any may be the one."""
+        """Note an outcome that came after the command was sent; while the id is not known, note any."""
         if position > self._after and self._id in (None, about):
             self._outcomes[about] = outcome
             if about == self._id:
