@@ -49,6 +49,8 @@ class Hub:
     def __init__(self, feed: Feed, forwards: Sequence[Forward], codec: Codec, limits: Limits) -> None:
         self.feed, self._buffer = feed, limits.buffer
         self._rendering = Rendering(codec, forwards)
+        self.has_events = bool(forwards)
+        """False for a feed that is followed for outcomes alone."""
         self.outcomes = OutcomeWaits(feed, lambda: self._ready.is_set() and self._problem is None)
         self._members: dict[Topic, dict[Backlog, int]] = {}
         """By topic, the backlogs that get its items, each with the position after which it does."""
