@@ -111,7 +111,7 @@ def events_of(client: httpx2.Client, after: str, count: int) -> list[dict[str, s
 
 
 def test_orders_are_handled_once_and_their_events_are_heard_after_a_kill(tmp_path: Path, loop: str) -> None:
-    # GW-51
+    # GW-61
     shop = ShopProcess(tmp_path / "shop.db", loop)
     headers = {"Cookie": "session=t-ada", "Origin": shop.url, "Prefer": "wait=30", "Idempotency-Key": "k-1"}
 
@@ -157,7 +157,7 @@ def page_served(shop: str) -> Iterator[str]:
 
 @pytest.mark.skipif(PROGRAM is None, reason="there is no Chromium")
 def test_a_page_in_a_browser_hears_each_event_once_though_the_server_starts_anew(tmp_path: Path, loop: str) -> None:
-    # GW-50
+    # GW-60
     shop = ShopProcess(tmp_path / "shop.db", loop)
     with page_served(shop.url) as origin, chromium(tmp_path / "profile") as page:
 

@@ -76,7 +76,7 @@ async def answer_of(gateway: Gateway, shop: Shop, feed: MemoryFeed) -> httpx2.Re
 async def test_a_failure_in_a_worker_has_the_status_and_the_text_that_errors_gives_it(
     error: Exception, status: int, detail: str | None
 ) -> None:
-    # GW-53
+    # GW-63
     shop, feed = Shop(), MemoryFeed()
     shop.mail_error = error
     answer = await answer_of(shop.gateway(feed=feed, errors=ERRORS), shop, feed)

@@ -63,19 +63,19 @@ MISTAKES: dict[str, tuple[Callable[[], Any], type[ModdError], str]] = {
 
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_mistake_is_an_error_with_its_cure_when_it_is_made(mistake: str) -> None:
-    # GW-57
+    # GW-67
     make, kind, cure = MISTAKES[mistake]
     with pytest.raises(kind, match=re.escape(cure)):
         make()
 
 
 def test_a_function_without_a_signature_is_taken() -> None:
-    # GW-57
+    # GW-67
     assert accept(Ping, allow=max).allow is max
 
 
 async def test_a_rule_that_returns_a_function_is_no_yes() -> None:
-    # GW-57
+    # GW-67
     exposure = accept(Prices, allow=lambda actor, query: role("clerk"))
     with pytest.raises(RuleFailed, match="it returned a function"):
         await Admission(None, []).allows(exposure, None, Prices())
@@ -84,13 +84,13 @@ async def test_a_rule_that_returns_a_function_is_no_yes() -> None:
 
 @pytest.mark.parametrize("value", [7, [7], object()])
 def test_what_is_no_channel_is_named(value: Any) -> None:
-    # GW-57
+    # GW-67
     with pytest.raises(TypeError, match=f"`to` returned a {type(value).__name__}"):
         channels_of(value)
 
 
 async def test_a_gateway_that_was_stopped_before_ends_at_once() -> None:
-    # GW-58
+    # GW-68
     stopped = gateway(accept(Ping), listen="127.0.0.1:0")
     stopped.stop()
     with anyio.fail_after(30):

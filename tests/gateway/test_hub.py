@@ -137,7 +137,7 @@ def both_to_both(event: OrderPlaced) -> list[str]:
 
 
 async def test_an_item_of_two_channels_that_were_subscribed_at_different_times_is_delivered_once() -> None:
-    # GW-56
+    # GW-66
     feed, both = MemoryFeed(), forward(OrderPlaced, to=both_to_both)
     a, b = Topic(both, "a"), Topic(both, "b")
     async with following(feed, both) as hub:
@@ -158,7 +158,7 @@ async def test_an_item_of_two_channels_that_were_subscribed_at_different_times_i
 
 
 async def test_an_item_that_one_resume_has_read_is_not_delivered_by_the_next_one() -> None:
-    # GW-56
+    # GW-66
     feed, both = MemoryFeed(), forward(OrderPlaced, to=both_to_both)
     async with following(feed, both) as hub:
         await place(feed, 1, 2, 3, 4)

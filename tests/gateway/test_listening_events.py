@@ -81,7 +81,7 @@ async def test_events_reach_a_client_over_http_and_its_stream_ends_at_the_stop()
 
 
 async def test_a_connection_whose_stream_has_ended_takes_the_next_request_and_is_closed_at_the_stop() -> None:
-    # GW-26 GW-27 GW-52
+    # GW-26 GW-27 GW-62
     request = b"GET /events?channel=orders/ada HTTP/1.1\r\nHost: shop\r\nAuthorization: Bearer a\r\n\r\n"
     gateway = gateway_of(MemoryFeed(), codec=CODEC, limits=Limits(lifetime=0.01))
     async with running(gateway), await anyio.connect_tcp("127.0.0.1", gateway.bound_port or 0) as stream:

@@ -98,7 +98,7 @@ async def test_commands_and_queries_are_answered_with_their_refs() -> None:
 
 
 async def test_a_command_has_an_idempotency_key_as_over_http() -> None:
-    # GW-54
+    # GW-64
     counter, unready = counting()
     async with unready.running() as shop, connected(shop) as client:
         client.send(command("1") | {"key": "k"}, command("2"), command("3") | {"key": "caf\u00e9"})
@@ -147,7 +147,7 @@ async def test_a_position_that_the_feed_has_not_is_a_reset() -> None:
 
 
 async def test_a_client_resumes_after_an_id_and_one_of_another_feed_is_a_reset() -> None:
-    # GW-55
+    # GW-65
     async with Shop().running() as shop, connected(shop) as client:
         await shop.place(1, 2, 3)
         epoch = await shop.feed.epoch()
@@ -162,7 +162,7 @@ async def test_a_client_resumes_after_an_id_and_one_of_another_feed_is_a_reset()
 
 
 async def test_a_client_that_has_heard_nothing_yet_resumes_after_the_id_of_its_subscription() -> None:
-    # GW-55
+    # GW-65
     async with Shop().running() as shop:
         await shop.place(1)
         async with connected(shop) as client:
@@ -198,9 +198,11 @@ async def test_a_client_subscribes_to_32_channels_at_most_in_all() -> None:
         assert [each.get("problem", {}).get("status") for each in frames] == [400, None]
 
 
-async def test_without_a_feed_there_are_no_events() -> None:
-    _, unready = counting(forwards=[], has_feed=False)
-    async with unready.running() as shop, connected(shop) as client:
+@pytest.mark.parametrize("has_feed", [False, True])
+async def test_without_events_there_are_commands_and_queries_also_before_the_feed_is_followed(has_feed: bool) -> None:
+    # GW-30
+    _, shop = counting(forwards=[], has_feed=has_feed)
+    async with shop.bus, connected(shop) as client:
         client.send({"subscribe": ["orders/ada"], "ref": "1"}, {"unsubscribe": ["orders/ada"]}, command("2"))
         frames = await client.got(2)
         assert frames[0]["problem"]["status"] == 404
