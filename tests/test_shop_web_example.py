@@ -143,7 +143,7 @@ def page_served(shop: str) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(PAGE.replace("http://127.0.0.1:8000", shop).encode())
 
-        def log_message(self, *arguments: Any) -> None: ...
+        def log_message(self, format: str, *args: Any) -> None: ...
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever)

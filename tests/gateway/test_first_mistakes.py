@@ -26,7 +26,8 @@ async def channel_later(event: OrderPlaced) -> str:
 
 
 def gateway(*exposures: Any, **options: Any) -> Gateway:
-    return Gateway(Shop().bus, *exposures, **{"who": lambda request: None} | options)
+    known: dict[str, Any] = {"who": lambda request: None}
+    return Gateway(Shop().bus, *exposures, **known | options)
 
 
 ORDERS = forward(OrderPlaced, to=lambda event: "orders")
