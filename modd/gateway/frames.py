@@ -10,7 +10,7 @@ import msgspec
 from modd.gateway.calls import Reply
 from modd.gateway.problems import Problem
 from modd.gateway.rendering import HubItem
-from modd.gateway.subscription import Delivery
+from modd.gateway.subscription import Delivery, Reset
 
 LONGEST_REF: Final = 128
 """Characters of the reference that a client gives a command or a query."""
@@ -150,14 +150,16 @@ def pong_text(ping: int) -> str:
 
 def delivery_texts(deliveries: Sequence[Delivery]) -> list[str]:
     """Return events, and resets, as frames."""
-    return [*map(_delivery_text, deliveries)]
+    return [each.text(_event) if isinstance(each, HubItem) else _reset(each) for each in deliveries]
 
 
-def _delivery_text(delivery: Delivery) -> str:
-    if isinstance(delivery, HubItem):
-        event = {"event": delivery.name, "position": delivery.position, "channel": delivery.topic.channel}
-        return _text(event, {"data": msgspec.Raw(delivery.data)})
-    return _text({"reset": {"first": delivery.first, "last": delivery.last}})
+def _event(item: HubItem) -> str:
+    event = {"event": item.name, "position": item.position, "channel": item.topic.channel}
+    return _text(event, {"data": msgspec.Raw(item.data)})
+
+
+def _reset(reset: Reset) -> str:
+    return _text({"reset": {"first": reset.first, "last": reset.last}})
 
 
 def _text(*parts: dict[str, Any]) -> str:

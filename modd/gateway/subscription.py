@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
@@ -40,20 +39,21 @@ class Backlog:
 
     def __init__(self, limit: int, on_full: Callable[[], object]) -> None:
         self._limit, self._on_full = limit, on_full
-        self._waiting: deque[Delivery] = deque()
-        self._taken = self._bytes = 0
-        self._is_closed = False
-        self._news = anyio.Event()
+        self._waiting: list[Delivery] = []
+        self._taken: list[Delivery] = []
+        self._waiting_bytes = self._taken_bytes = 0
+        self._is_closed = self._is_awake = False
+        self._awakening: anyio.Event | None = None
 
     def __len__(self) -> int:
-        return len(self._waiting) + self._taken
+        return len(self._waiting) + len(self._taken)
 
     def put(self, delivery: Delivery) -> None:
         """Add a delivery at the end, unless it is closed, or there was one too many before."""
         if self._is_closed:
             return
-        self._bytes += _size(delivery)
-        if len(self) >= self._limit or self._bytes > BYTES:
+        self._waiting_bytes += _size(delivery)
+        if len(self) >= self._limit or self._taken_bytes + self._waiting_bytes > BYTES:
             self._waiting.clear()
             self.close()
             self._on_full()
@@ -63,16 +63,17 @@ class Backlog:
 
     def take(self) -> list[Delivery]:
         """Return all that waits, and forget those that were taken before: they have reached the client."""
-        taken = [*self._waiting]
-        self._waiting.clear()
-        if self._news.is_set():
-            self._news = anyio.Event()
-        self._taken, self._bytes = len(taken), sum(map(_size, taken))
-        return taken
+        self._taken, self._waiting = self._waiting, []
+        self._taken_bytes, self._waiting_bytes = self._waiting_bytes, 0
+        self._is_awake = self._is_closed
+        return self._taken
 
     def wake(self) -> None:
         """Have `wait` return."""
-        self._news.set()
+        if not self._is_awake:
+            self._is_awake = True
+            if self._awakening is not None:
+                self._awakening.set()
 
     def close(self) -> None:
         """Take nothing any more, and have `wait` return from now on."""
@@ -81,8 +82,9 @@ class Backlog:
 
     async def wait(self) -> None:
         """Return when there is something to take, after `wake`, and once it is closed."""
-        if not self._is_closed:
-            await self._news.wait()
+        if not self._is_awake:
+            self._awakening = anyio.Event()
+            await self._awakening.wait()
 
     @property
     def is_crowded(self) -> bool:
@@ -219,8 +221,12 @@ class EventSubscription:
         self.remove(topic.channel for topic in topics)
         self._topics |= dict.fromkeys(topics)
 
+    def wake(self) -> None:
+        """Have `receive` return, also with nothing."""
+        self._backlog.wake()
+
     async def receive(self) -> list[Delivery]:
-        """Return what comes next, in order; nothing if the stream has to end, or after a change of the topics."""
+        """Return what comes next, in order; nothing at the end, after `wake` or a change of the topics."""
         deliveries = self._backlog.take()
         if not deliveries and self._resumes:
             delivery = await self._resumes[0].next(self._backlog)

@@ -72,7 +72,7 @@ class WebSocketSession:
         lifetime = self._events.lifetime(self._actor)
         async with anyio.create_task_group() as commands:
             async with anyio.create_task_group() as session:
-                session.start_soon(self._stream.limit, lifetime, session.cancel_scope, self._limits.timeout)
+                session.start_soon(self._stream.watch, lifetime, session.cancel_scope, self._limits.timeout)
                 if self._subscription is not None:
                     session.start_soon(self._send_events, self._subscription)
                 await self._read(commands, session)
