@@ -62,7 +62,7 @@ class Backlog:
             self.wake()
 
     def take(self) -> list[Delivery]:
-        """Return all that waits, and forget those that were taken before: they have reached the client."""
+        """Return the deliveries that wait, and forget the last ones taken: they have reached the client."""
         self._taken, self._waiting = self._waiting, []
         self._taken_bytes, self._waiting_bytes = self._waiting_bytes, 0
         self._is_awake = self._is_closed
