@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from modd.cqrs import Actor
 from modd.gateway.client_events import ClientEvents, EventId, read_event_id
-from modd.gateway.client_stream import ClientStream, EndReason, cancel_at_disconnect
+from modd.gateway.client_stream import GRACE, ClientStream, EndReason, cancel_at_disconnect
 from modd.gateway.hub import Hub
 from modd.gateway.rendering import HubItem, Topic
 from modd.gateway.request import Request
@@ -30,11 +30,11 @@ async def event_stream(request: Request, actor: Actor | None, events: ClientEven
     """Return the stream of events for a request.
 
     Raises `Refused`: with 400 for parameters that make no sense, 401 or 403 for a channel that the actor may not hear,
-    503 while the gateway starts or stops, 404 without a feed.
+    503 if the feed is not followed in time, or the gateway stops, 404 without a feed.
     """
     after = resume_id(request)
     topics = await events.topics(actor, request.query.getlist("channel"))
-    events.streams.check()
+    await events.check()
     return EventStream(events, topics, after, events.lifetime(actor))
 
 
@@ -71,6 +71,8 @@ class EventStream(Response):
                 with suppress(OSError):  # some servers raise it when the client has gone
                     await _Feeding(hub, stream, subscription, send).run(self._after)
                 tasks.cancel_scope.cancel()
+            if stream.reason not in (None, EndReason.UNREAD):
+                await _send_end(send)
 
 
 class _Feeding:
@@ -81,7 +83,7 @@ class _Feeding:
         stream.on_quiet(subscription.wake)
 
     async def run(self, after: EventId | None) -> None:
-        """Send the beginning, events and comments until the stream has to end, then the end of the body."""
+        """Send the beginning, events and comments until the stream has to end."""
         id = b"" if after is not None else self._current_id()
         await self._send_body(b"retry: %d\n%b: ok\n\n" % (randint(*RETRY), id))
         while self._stream.reason is None:
@@ -90,8 +92,6 @@ class _Feeding:
                 await self._send_body(event_texts(deliveries))
             elif self._stream.is_quiet:  # a comment, so that proxies keep the connection
                 await self._send_body(self._current_id() + b":\n\n")
-        if self._stream.reason is not EndReason.UNREAD:
-            await self._send({"type": "http.response.body", "body": b""})
 
     def _current_id(self) -> bytes:
         """Return the line with the id after which the client is to resume if it goes away before the next event."""
@@ -100,6 +100,12 @@ class _Feeding:
 
     async def _send_body(self, text: bytes) -> None:
         await self._stream.send(self._send, {"type": "http.response.body", "body": text, "more_body": True})
+
+
+async def _send_end(send: Send) -> None:
+    """Send the end of the body. Nothing may cancel it when the server then tells that the request is over."""
+    with suppress(OSError), anyio.move_on_after(GRACE):
+        await send({"type": "http.response.body", "body": b""})
 
 
 def event_texts(deliveries: Iterable[Delivery]) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from math import inf
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
 import anyio
@@ -115,16 +116,31 @@ class FeedHub(Protocol):
         ...
 
 
+class HeardSpan:
+    """The positions whose items a client gets: after `begin`, up to `end`."""
+
+    def __init__(self, begin: int, end: float = inf) -> None:
+        self.begin, self.end = begin, end
+
+    def __contains__(self, position: int) -> bool:
+        return self.begin < position <= self.end
+
+
 class Resume:
     """A client that comes again: it reads the feed after the position that it knows until it is at that of the hub.
 
     hub: the hub. topics: the topics; those that are removed are read no more. after: the position; None for a client
     that knows a position of a feed of before, and gets a `Reset` at once.
+    is_heard: a function that returns True if the client gets the item at a position in a topic.
     """
 
-    def __init__(self, hub: FeedHub, topics: Iterable[Topic], after: int | None) -> None:
-        self._hub, self._after = hub, after
+    def __init__(
+        self, hub: FeedHub, topics: Iterable[Topic], after: int | None, is_heard: Callable[[Topic, int], bool]
+    ) -> None:
+        self._hub, self._after, self._is_heard = hub, after, is_heard
         self.topics = dict.fromkeys(topics)
+        self.span = HeardSpan(self.position, self.position)
+        """The positions that it has read; in the end, all that follow."""
         self._follower: AsyncIterator[Posted] | None = None
 
     async def next(self, backlog: Backlog) -> Delivery | None:
@@ -137,12 +153,20 @@ class Resume:
                 posted = await self._read()
             except FeedGap as error:
                 return self._reset(error.first, error.last)
-            self._after = posted.position
-            for item in self._hub.render(posted):
-                if item.topic in self.topics:
-                    return item
+            item = self._item_of(posted)
+            self._after = self.span.end = posted.position
+            if item is not None:
+                return item
         self._hub.join(backlog, self.topics, self.position)  # no await since the comparison: nothing is in between
+        self.span.end = inf
         return None
+
+    def _item_of(self, posted: Posted) -> HubItem | None:
+        """Return an item of the feed for the first of its topics; None if the client gets it in another one."""
+        items = self._hub.render(posted)
+        if any(self._is_heard(item.topic, posted.position) for item in items):
+            return None
+        return next((item for item in items if item.topic in self.topics), None)
 
     @property
     def position(self) -> int:
@@ -160,6 +184,7 @@ class Resume:
 
     def _reset(self, first: int, last: int) -> Reset:
         self._after, self._follower = last, None
+        self.span.begin = self.span.end = last
         return Reset(first, last, self._hub.epoch)
 
     async def _read(self) -> Posted:
@@ -169,7 +194,7 @@ class Resume:
 
 
 class EventSubscription:
-    """The events of one client, in any number of topics; each event is delivered once.
+    """The events of one client, in any number of topics; an event in several of them is delivered once.
 
     hub: the hub. backlog: holds the events that come while the client reads.
     """
@@ -177,7 +202,8 @@ class EventSubscription:
     def __init__(self, hub: FeedHub, backlog: Backlog) -> None:
         self._hub, self._backlog = hub, backlog
         self._resumes: list[Resume] = []
-        self._topics: dict[Topic, None] = {}
+        self._topics: dict[Topic, HeardSpan] = {}
+        """The positions that the client gets in each topic."""
         self._resumed = 0
         """The highest position at which a resume has ended: the feed may be ahead of the hub."""
 
@@ -198,13 +224,14 @@ class EventSubscription:
 
     def add(self, topics: Sequence[Topic]) -> None:
         """Subscribe to topics, for what comes from now on. A channel that is subscribed to already begins anew."""
-        self._add(topics)
+        self._add(topics, HeardSpan(self._hub.position))
         self._hub.join(self._backlog, topics, self._hub.position)
 
     def resume(self, topics: Sequence[Topic], after: int | None) -> None:
         """Subscribe to topics after a position of the feed; None after a position of a feed that is no more."""
-        self._add(topics)
-        self._resumes.append(Resume(self._hub, topics, after))
+        resume = Resume(self._hub, topics, after, self._is_heard)
+        self._add(topics, resume.span)
+        self._resumes.append(resume)
         self._backlog.wake()
 
     def remove(self, channels: Iterable[str]) -> None:
@@ -217,9 +244,12 @@ class EventSubscription:
             for resume in self._resumes:
                 resume.topics.pop(topic, None)
 
-    def _add(self, topics: Sequence[Topic]) -> None:
+    def _add(self, topics: Sequence[Topic], span: HeardSpan) -> None:
         self.remove(topic.channel for topic in topics)
-        self._topics |= dict.fromkeys(topics)
+        self._topics |= dict.fromkeys(topics, span)
+
+    def _is_heard(self, topic: Topic, position: int) -> bool:
+        return topic in self._topics and position in self._topics[topic]
 
     def wake(self) -> None:
         """Have `receive` return, also with nothing."""

@@ -146,6 +146,46 @@ async def test_an_item_of_several_channels_is_delivered_once_to_a_client_of_seve
             assert positions(await take(resumed, 2)) == [1, 2]
 
 
+def both_to_both(event: OrderPlaced) -> list[str]:
+    return ["a", "b"]
+
+
+async def test_an_item_of_two_channels_that_were_subscribed_at_different_times_is_delivered_once() -> None:
+    # GW-56
+    feed, both = MemoryFeed(), forward(OrderPlaced, to=both_to_both)
+    a, b = Topic(both, "a"), Topic(both, "b")
+    async with following(feed, both) as hub:
+        with hub.subscribe(ClientStream()) as subscription:
+            await place(feed, 1, 2)
+            await anyio.wait_all_tasks_blocked()
+            subscription.add([a])
+            await place(feed, 3, 4)
+            await anyio.wait_all_tasks_blocked()
+            subscription.resume([b], 0)  # 3 and 4 wait already, in the channel a
+            assert positions(await take(subscription, 4)) == [3, 4, 1, 2]
+            await place(feed, 5)
+            assert positions(await take(subscription, 1)) == [5]
+            subscription.remove(["b"])
+            subscription.resume([b], 2)
+            await place(feed, 6)
+            assert positions(await take(subscription, 1)) == [6]
+
+
+async def test_an_item_that_one_resume_has_read_is_not_delivered_by_the_next_one() -> None:
+    # GW-56
+    feed, both = MemoryFeed(), forward(OrderPlaced, to=both_to_both)
+    async with following(feed, both) as hub:
+        await place(feed, 1, 2, 3, 4)
+        await anyio.wait_all_tasks_blocked()
+        with hub.subscribe(ClientStream()) as subscription:
+            subscription.resume([Topic(both, "a")], 2)
+            subscription.resume([Topic(both, "b")], 0)
+            assert positions(await take(subscription, 4)) == [3, 4, 1, 2]
+            subscription.remove(["a"])
+            subscription.resume([Topic(both, "b")], 2)  # asked for again
+            assert positions(await take(subscription, 2)) == [3, 4]
+
+
 async def test_a_channel_that_two_forwards_share_brings_only_the_types_that_the_client_may_hear() -> None:
     feed = MemoryFeed()
     secret = forward(OrderPlaced, to=lambda event: "news", allow=lambda actor, channel: False)
