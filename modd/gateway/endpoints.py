@@ -21,7 +21,7 @@ from modd.gateway.limits import ConnectionCount, Limits, read_body, time_limit
 from modd.gateway.outcomes import OutcomeReader, preferred_wait
 from modd.gateway.problems import Problem
 from modd.gateway.request import Request, path_of
-from modd.serving import Asgi, Receive, Scope, Send, confirm_lifespan
+from modd.serving.server import Asgi, Receive, Scope, Send, confirm_lifespan
 
 EventStream: TypeAlias = Callable[[Request, Actor | None], Awaitable[Response]]
 """Answers ``GET /events``."""

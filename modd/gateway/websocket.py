@@ -23,6 +23,9 @@ from modd.gateway.websocket_session import WebSocketSession
 PROTOCOL: Final = "modd.v1"
 """The subprotocol of the frames."""
 
+PING: Final = 20.0
+"""Seconds between pings; a client that says nothing from one to the next is cut off."""
+
 TOKEN_WAIT: Final = 5.0
 """Seconds that a client has to send its token, if the request for the upgrade did not tell who it is."""
 

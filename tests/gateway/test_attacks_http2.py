@@ -12,8 +12,9 @@ import h2.events
 import pytest
 from anyio.abc import SocketStream
 
-from modd import serving
 from modd.gateway import Limits
+from modd.serving import server as server_module
+from modd.serving.connections import guard_connections
 from tests.gateway.shop import Shop
 from tests.gateway.wire import exchange, listening_at, request, status_of
 
@@ -76,7 +77,7 @@ async def test_requests_of_http_2_do_not_reach_the_application(scope: Any, types
     async def send(message: Any) -> None:
         sent.append((message["type"], message.get("status")))
 
-    await serving._Http1(app)(scope, send, send)  # type: ignore[arg-type]
+    await server_module._Http1(app)(scope, send, send)  # type: ignore[arg-type]
     assert sent == types
 
 
@@ -87,8 +88,8 @@ async def test_a_connection_that_fails_ends_alone() -> None:
             raise ExceptionGroup("several", [ValueError("broken")])
 
     server = SimpleNamespace(TCPServer=Connection)
-    serving._guard_connections(server)
+    guard_connections(server)
     guarded = server.TCPServer
-    serving._guard_connections(server)
+    guard_connections(server)
     assert server.TCPServer is guarded
     await guarded().run()
