@@ -13,6 +13,7 @@ import anyio
 from modd.concurrency.loops import loop_name
 from modd.errors import ModdError
 from modd.serving.connections import guard_connections, http_log
+from modd.serving.guards import set_guarded
 from modd.serving.websockets import guard_websockets
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -58,7 +59,7 @@ async def serve_http(
         tasks.start_soon(_set_when_cancelled, stopped)
         with anyio.CancelScope(shield=True):  # the server closes its sockets only if it ends by itself
             serve = import_module(f"hypercorn.{loop_name()}").serve
-            guard_connections(import_module(f"hypercorn.{loop_name()}.run"))
+            guard_connections(loop_name())
             guard_websockets()
             await serve(_Http1(app), _configure(listener, settings), shutdown_trigger=stopped.wait, mode="asgi")
         tasks.cancel_scope.cancel()
@@ -85,7 +86,8 @@ def _configure(listener: socket.socket, settings: Mapping[str, Any]) -> Any:
     module = import_module("hypercorn.config")
     config = module.Config()
     config.create_sockets = lambda: module.Sockets([], [listener], [])
-    config.errorlog, config.include_server_header, config.guards_websockets = http_log, False, True
+    config.errorlog, config.include_server_header = http_log, False
+    set_guarded(config)
     for name, value in settings.items():
         setattr(config, name, value)
     return config

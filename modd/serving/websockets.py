@@ -7,27 +7,15 @@ from typing import Any, Final
 
 import anyio
 
+from modd.serving.guards import guard
+
 LAST_WORDS: Final = 5.0
 """Seconds that a client has to read why its connection ends, before it is cut off."""
 
 
 def guard_websockets() -> None:
-    """Have hypercorn make guarded WebSockets for servers with ``guards_websockets``; it has no hook for that."""
-    protocol: Any = import_module("hypercorn.protocol.h11")
-    made = protocol.WSStream
-    if isinstance(made, type):
-        protocol.WSStream = _Factory(made, type("WSStream", (GuardedWebSocket, made), {}))
-
-
-class _Factory:
-    """Makes the WebSockets of all servers of hypercorn in the process."""
-
-    def __init__(self, plain: Any, guarded: Any) -> None:
-        self._plain, self._guarded = plain, guarded
-
-    def __call__(self, app: Any, config: Any, *args: Any) -> Any:
-        make = self._guarded if getattr(config, "guards_websockets", False) else self._plain
-        return make(app, config, *args)
+    """Have hypercorn make guarded WebSockets."""
+    guard(import_module("hypercorn.protocol.h11"), "WSStream", GuardedWebSocket)
 
 
 class GuardedWebSocket:

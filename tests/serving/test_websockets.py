@@ -41,7 +41,7 @@ class Server:
         """Set while the application reads."""
         self.reads.set()
         self._tasks, config = tasks, Config()
-        for name, value in ({"guards_websockets": True} | settings).items():
+        for name, value in ({"is_guarded": True} | settings).items():
             setattr(config, name, value)
         made: Any = h11.WSStream  # type: ignore[attr-defined]
         self.stream = made(None, config, None, self, False, None, None, self.send, 1)
@@ -79,7 +79,7 @@ class Server:
 async def test_only_the_servers_of_modd_have_guarded_websockets_without_compression(guards: bool) -> None:
     # GW-51
     async with anyio.create_task_group() as tasks:
-        server = Server(tasks, guards_websockets=guards)
+        server = Server(tasks, is_guarded=guards)
         await server.open()
         assert isinstance(server.stream, GuardedWebSocket) == guards
         [response] = [event for event in server.sent if isinstance(event, Response)]
