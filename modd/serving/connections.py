@@ -39,9 +39,20 @@ class LoneConnection:
 
 
 class AsyncioConnection:
-    """A connection of hypercorn on asyncio that does not wait for ever for a client that does not read."""
+    """A connection of hypercorn on asyncio that does not wait for ever for a client that does not read.
 
+    Nothing is written to a client that has gone: asyncio would log a warning for each time.
+    """
+
+    protocol: Any
     writer: Any
+
+    async def protocol_send(self, event: Any) -> None:
+        """Send bytes, or do as hypercorn does with other events."""
+        if hasattr(event, "data") and self.writer.transport.is_closing():
+            await self.protocol.handle(import_module("hypercorn.events").Closed())
+        else:
+            await super().protocol_send(event)  # type: ignore[misc]  # hypercorn's
 
     async def _close(self) -> None:
         with suppress(OSError), anyio.move_on_after(CLOSING) as scope:

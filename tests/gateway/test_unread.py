@@ -13,7 +13,7 @@ import pytest
 from modd.gateway import Limits, client_stream
 from modd.gateway import limits as limits_module
 from modd.gateway import websocket as websocket_module
-from modd.serving import connections
+from modd.serving import connections, server
 from modd.stores import MemoryFeed
 from tests.gateway.letters import (
     connect,
@@ -92,6 +92,7 @@ async def test_a_client_that_never_reads_again_has_its_connection_closed(
     monkeypatch.setattr(client_stream, "GRACE", 0.01)
     monkeypatch.setattr(websocket_module, "CODE_WAIT", 0.01)
     monkeypatch.setattr(connections, "CLOSING", 0.01)
+    monkeypatch.setattr(server, "LOST_PEER", 3_600.0)  # it is not the system that ends it
     feed = MemoryFeed()
     async with listening_at(gateway_of_letters(feed, limits=Limits(buffer=16))) as port, await connect(port) as unread:
         await (listen_to_letters if way == "events" else subscribe_to_letters)(unread)

@@ -13,9 +13,9 @@ from modd.gateway import Gateway
 
 
 @asynccontextmanager
-async def listening_at(gateway: Gateway) -> AsyncIterator[int]:
-    """Run a gateway beside the block, with its port for it; stop it in the end."""
-    with anyio.fail_after(60):
+async def listening_at(gateway: Gateway, limit: float = 60) -> AsyncIterator[int]:
+    """Run a gateway beside the block, with its port for it; stop it in the end. limit: seconds, against hanging."""
+    with anyio.fail_after(limit):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(gateway.run)
             await gateway.wait_ready()
