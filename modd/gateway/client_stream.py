@@ -11,7 +11,7 @@ import anyio
 
 from modd.concurrency.blocks import block
 from modd.gateway.errors import Refused
-from modd.serving import Receive
+from modd.serving.server import Receive
 
 GRACE: Final = 1.0
 """Seconds that a stream has to end by itself; then it is cancelled, because its client does not read."""

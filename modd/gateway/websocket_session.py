@@ -79,6 +79,9 @@ class WebSocketSession:
                 await self._read(commands, session)
                 if self._stream.reason in (EndReason.STOPPED, EndReason.EXPIRED):
                     await self._wait_for_answers()
+                if self._stream.reason is not None:
+                    async with self._send_lock:
+                        pass  # the frame that is being sent: the code for the end follows it
                 session.cancel_scope.cancel()
             self._is_open = False
         return NORMAL if self._stream.reason is None else self._stream.reason
