@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from modd.cqrs import Actor
 from modd.gateway.client_events import ClientEvents, EventId, read_event_id
-from modd.gateway.client_stream import ClientStream, EndReason
+from modd.gateway.client_stream import ClientStream, EndReason, cancel_at_disconnect
 from modd.gateway.hub import Hub
 from modd.gateway.rendering import HubItem, Topic
 from modd.gateway.request import Request
@@ -119,10 +119,3 @@ def _event(item: HubItem) -> bytes:
 def _reset(reset: Reset) -> bytes:
     data = msgspec.json.encode({"first": reset.first, "last": reset.last})
     return b"id: %b-%d\nevent: reset\ndata: %b\n\n" % (reset.epoch.encode(), reset.last, data)
-
-
-async def cancel_at_disconnect(receive: Receive, scope: anyio.CancelScope) -> None:
-    """Cancel a scope when the client of a request has gone."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    scope.cancel()
