@@ -17,6 +17,13 @@ from anyio.streams.text import TextReceiveStream
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """The loop that reads the output. The processes choose their own."""
+    return "asyncio"
+
+
 SUPERVISOR = """
 import sys
 from modd.cli.reload import run_reloading
