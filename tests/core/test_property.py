@@ -21,7 +21,7 @@ from tests.core.model import Fail, ModelBus
 
 pytestmark = pytest.mark.slow
 
-EXAMPLES = 20_000 if os.environ.get("MODD_PROFILE") == "long" else 1_000
+EXAMPLES = 20_000 if os.environ.get("MODD_PROFILE") == "long" else 300
 STEPS = 50
 CHECKS = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much, HealthCheck.large_base_example)
 KINDS = 3

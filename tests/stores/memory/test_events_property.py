@@ -16,7 +16,7 @@ from modd.testing import run_virtual
 
 pytestmark = pytest.mark.slow
 
-EXAMPLES = 4_000 if os.environ.get("MODD_PROFILE") == "long" else 100
+EXAMPLES = 4_000 if os.environ.get("MODD_PROFILE") == "long" else 40
 
 streams, revisions = st.sampled_from("abc"), st.integers(0, 4)
 typed = st.sampled_from([[], ["T"], ["T", "U"], ["U"]])

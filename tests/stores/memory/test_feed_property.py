@@ -18,7 +18,7 @@ from modd.testing.conformance.storage import outside
 
 pytestmark = pytest.mark.slow
 
-EXAMPLES = 2_000 if os.environ.get("MODD_PROFILE") == "long" else 100
+EXAMPLES = 2_000 if os.environ.get("MODD_PROFILE") == "long" else 40
 RETENTION, MOST = 10, 4
 
 

@@ -18,7 +18,7 @@ from tests.stores.transactions import Transactions, histories
 
 pytestmark = pytest.mark.slow
 
-EXAMPLES = 5_000 if os.environ.get("MODD_PROFILE") == "long" else 40
+EXAMPLES = 5_000 if os.environ.get("MODD_PROFILE") == "long" else 20
 
 
 class MemoryBoth(Both):

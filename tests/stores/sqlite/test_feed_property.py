@@ -17,7 +17,7 @@ from tests.stores.memory.test_feed_property import MOST, RETENTION, Both, blocks
 
 pytestmark = pytest.mark.slow
 
-EXAMPLES = 500 if os.environ.get("MODD_PROFILE") == "long" else 30
+EXAMPLES = 500 if os.environ.get("MODD_PROFILE") == "long" else 15
 
 
 async def run(history: list[Any]) -> None:

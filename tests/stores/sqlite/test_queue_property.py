@@ -14,7 +14,7 @@ from tests.stores.sqlite.laws import queue_in_file
 
 pytestmark = pytest.mark.slow
 
-EXAMPLES = 500 if os.environ.get("MODD_PROFILE") == "long" else 25
+EXAMPLES = 500 if os.environ.get("MODD_PROFILE") == "long" else 15
 
 
 async def run(history: list[Step]) -> None:
