@@ -11,8 +11,9 @@ PIP = PIP_CONSTRAINT=requirements.lock PIP_BUILD_CONSTRAINT=requirements.lock PI
 # The tests of a file run in one process, because the code blocks of a page share their names. A process that ends, as one
 # with a test that hangs does, ends the run.
 PARALLEL = --numprocesses $(ONE_MORE) --dist loadfile --no-loadscope-reorder --max-worker-restart 0
-# One process more than there are processors, because tests also wait for disks and threads, and some are long. The slow
-# ones start processes of their own.
+# Each test goes to the next process that is free: long tests do not wait for each other.
+EACH_NEXT = --numprocesses $(ONE_MORE) --dist load --maxschedchunk 1 --max-worker-restart 0
+# One process more than there are processors, because tests also wait for disks and threads, and some are long.
 ONE_MORE = $$(($$(getconf _NPROCESSORS_ONLN) + 1))
 LONG = $(RUN) pytest -q -o faulthandler_timeout=7200
 
@@ -50,15 +51,16 @@ MEASURED = (not on_trio or measured_on_trio) and not unmeasured
 
 fast-measured:
 	$(RUN) coverage erase
-	$(RUN) coverage run -m pytest $(PARALLEL) -m "not slow and $(MEASURED)"
+	$(RUN) coverage run -m pytest $(PARALLEL) -m "not slow and $(MEASURED)" tests
 	$(RUN) coverage combine --quiet
 	$(RUN) coverage report
 
 fast-unmeasured:
 	$(RUN) pytest $(PARALLEL) -m "not slow and not ($(MEASURED))"
 
+# Only the files that have such tests are imported: an eighth of all.
 slow:
-	$(RUN) pytest $(subst $(ONE_MORE),auto,$(PARALLEL)) -m slow
+	$(RUN) pytest $(EACH_NEXT) -m slow $$(grep -rl --include='*.py' 'mark\.slow' tests)
 
 # Against handwritten floors and a peer; BENCH takes options, as in `make bench BENCH="--rounds 11"`.
 bench: .venv/.bench
@@ -72,10 +74,11 @@ docs: .venv/.dev
 proof: .venv/.dev
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target proof-properties proof-store
 
-# The property tests with many more examples. Each test goes to the next process that is free.
-PROPERTIES = $(wildcard tests/*/test_property.py tests/stores/memory/test_*_property.py tests/stores/sqlite/test_*_property.py)
+# The property tests with many more examples, and many more damaged files.
+PROPERTIES = $(wildcard tests/*/test_property.py tests/stores/*/test_*_property.py tests/*/test_damage.py \
+	tests/stores/*/test_damage.py) tests/app/test_settings_values.py
 proof-properties: .venv/.dev
-	MODD_PROFILE=long $(LONG) --numprocesses $(ONE_MORE) --dist load --maxschedchunk 1 --max-worker-restart 0 $(PROPERTIES)
+	MODD_PROFILE=long $(LONG) $(EACH_NEXT) -m slow $(PROPERTIES)
 
 # Durability: processes killed at every step, power lost at any moment, faults of the disk. It prints the number of each.
 proof-store: .venv/.dev
