@@ -10,10 +10,6 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-if "PYTEST_XDIST_WORKER" in os.environ:
-    # Processes that tests start are not measured: this would slow them down, and many of them are killed.
-    os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
-
 settings.register_profile(
     "modd",
     deadline=None,  # how long an example takes is no property of the code, nor how long it takes to draw one
