@@ -46,6 +46,7 @@ def check_answer(shell: Shell, *argv: str) -> None:
     assert all(char.isprintable() or char == "\n" for char in out + err)
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("number", range(30))
 def test_a_command_on_a_damaged_file_answers_plainly(shell: Shell, file: tuple[bytes, bytes], number: int) -> None:
     # DR-61

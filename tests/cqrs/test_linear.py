@@ -19,7 +19,7 @@ from modd.cqrs import Actor, Ask, Command, CommandBus, Emit, Envelope, Event, Ev
 from modd.middleware import Validator
 from tests.steps import calls_of, calls_while
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.unmeasured]
 
 
 class Many(Command[None]):

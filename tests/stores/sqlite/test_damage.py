@@ -58,6 +58,7 @@ async def try_file(path: Path, *, at_once: bool) -> None:
         check_told(error)
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("number", range(0, 30, 2))
 async def test_a_damaged_file_has_results_or_typed_errors(
     path: Path, file: tuple[bytes, bytes], number: int, anyio_backend: str
