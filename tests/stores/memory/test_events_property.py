@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from modd.ports import EventStore, Item, QueryConflict, RevisionConflict, Snapshot, Tagged
 from modd.stores import MemoryEventStore
 from modd.testing import run_virtual
+from tests.loops import BACKENDS
 
 pytestmark = pytest.mark.slow
 
@@ -124,9 +125,9 @@ async def run(history: list[Any]) -> None:
         await both.read(stream, 0)
 
 
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
 @settings(max_examples=EXAMPLES)
 @given(history=st.lists(steps, max_size=20))
-def test_an_event_store_does_what_the_model_does(backend: str, history: list[Any]) -> None:
+def test_an_event_store_does_what_the_model_does(history: list[Any]) -> None:
     # ST-6, WM-1, WM-2
-    run_virtual(run, history, backend=backend)
+    for backend in BACKENDS:
+        run_virtual(run, history, backend=backend)
