@@ -25,7 +25,7 @@ ONE_MORE = $$(($$(getconf _NPROCESSORS_ONLN) + 1))
 LONG = $(RUN) pytest -q -o faulthandler_timeout=7200
 
 .PHONY: demo test check static second-types $(FAST) $(FAST_MEASURED) $(FAST_UNMEASURED) not-measured slow bench docs \
-	proof proof-properties proof-store format clean
+	proof proof-properties proof-store proof-disk format clean
 
 # The shopping run, with the journey of each message below it.
 demo: .venv/.runtime
@@ -78,9 +78,9 @@ bench: .venv/.bench
 docs: .venv/.dev
 	@$(RUN) book
 
-# The proofs of `make test` at full length, side by side: about half an hour on two processors.
+# The proofs of `make test` at full length, side by side: about forty minutes on two processors.
 proof: .venv/.dev
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target proof-properties proof-store
+	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target proof-properties proof-store proof-disk
 
 # The property tests with many more examples, and many more damaged files.
 PROPERTIES = $(wildcard tests/*/test_property.py tests/stores/*/test_*_property.py tests/*/test_damage.py \
@@ -88,11 +88,16 @@ PROPERTIES = $(wildcard tests/*/test_property.py tests/stores/*/test_*_property.
 proof-properties: .venv/.dev
 	MODD_PROFILE=long $(LONG) $(EACH_NEXT) -m slow $(PROPERTIES)
 
-# Durability: processes killed at every step, power lost at any moment, faults of the disk. It prints the number of each.
+# Durability: processes killed at every step and moment. It prints the number of each.
 proof-store: .venv/.dev
 	MODD_PROOF_KILLS=1000 MODD_PROOF_MOMENTS=200 MODD_PROOF_ASKED=200 MODD_PROOF_ITEMS=20000 MODD_PROOF_SIGTERMS=200 \
-	MODD_PROOF_STATES=20000 MODD_PROOF_FAULTS=1000000 MODD_PROOF_AGGREGATES=300 \
-	MODD_PROOF_FLOW_KILLS=300 MODD_PROOF_FLOW_MOMENTS=500 MODD_PROOF_APPS=200 $(LONG) -s tests/proofs
+	MODD_PROOF_AGGREGATES=300 MODD_PROOF_FLOW_KILLS=300 MODD_PROOF_FLOW_MOMENTS=500 MODD_PROOF_APPS=200 \
+	$(LONG) -s $(filter-out $(DISK),$(wildcard tests/proofs/test_*.py))
+
+# The disk: power lost at any moment, and each operation that fails. It is one process, beside those of the other proofs.
+DISK = $(wildcard tests/proofs/test_io_*.py tests/proofs/test_power_*.py)
+proof-disk: .venv/.dev
+	MODD_PROOF_STATES=20000 MODD_PROOF_FAULTS=1000000 $(LONG) -s $(DISK)
 
 # Format the code, and apply the fixes of the linter.
 format: .venv/.dev
