@@ -275,7 +275,6 @@ def show(value: Any) -> str:
 
 
 # DR-1
-@pytest.mark.unmeasured
 @pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("version", [1, 2])
 @pytest.mark.parametrize("hint", KINDS, ids=str)

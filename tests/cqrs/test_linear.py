@@ -19,7 +19,7 @@ from modd.cqrs import Actor, Ask, Command, CommandBus, Emit, Envelope, Event, Ev
 from modd.middleware import Validator
 from tests.steps import calls_of, calls_while
 
-pytestmark = [pytest.mark.anyio, pytest.mark.unmeasured]
+pytestmark = pytest.mark.anyio
 
 
 class Many(Command[None]):
