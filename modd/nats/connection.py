@@ -21,7 +21,11 @@ from modd.nats.subscription import Inlet, Route
 log = logging.getLogger("modd.nats")
 
 CLOSE_TIMEOUT = 1.0
-"""Seconds in which calls under way are finished when the link is closed, or leaves a server."""
+"""Seconds in which calls under way are finished when the link is closed."""
+
+
+RETIRE_TIMEOUT = 5.0
+"""Seconds in which calls under way are finished when the link leaves a server that asks it to."""
 
 
 class LinkConnection:
@@ -170,14 +174,14 @@ class LinkConnection:
             call.finish(error=LinkLost(self.name, f"the connection was lost ({describe_error(error)})"))
 
     async def _retire(self, old: Session, new: Session) -> None:
-        """End a session whose place another one takes, when the calls over it are answered, within a second."""
+        """End a session whose place another one takes, when the calls over it are answered."""
         flush = flush_call()
         await new.flush(flush)
         with suppress(LinkLost):
             await flush.outcome()
         old.is_silent = True
         with suppress(TimeoutError):
-            await asyncio.wait_for(old.idle(), CLOSE_TIMEOUT)
+            await asyncio.wait_for(old.idle(), RETIRE_TIMEOUT)
         await old.close()
 
     async def _close(self, closed: Call) -> None:
