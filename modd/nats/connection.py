@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from contextvars import Context
 from typing import Any
@@ -62,8 +62,7 @@ class LinkConnection:
             call.finish(error=self._why_over())
             return
         call.timer = asyncio.get_running_loop().call_later(timeout, self._expire, call, timeout)
-        self._outgoing[call] = None
-        self._added.set()
+        self._add(call)
 
     def forget(self, call: Call) -> None:
         """Drop a call that nobody waits for."""
@@ -74,14 +73,13 @@ class LinkConnection:
     async def subscribe(self, session: Session, call: Call, inlet: Inlet, route: Route) -> None:
         """Send a subscription, as a call: it is finished when the server has it."""
         self._routes[inlet] = route
-        await self._subscribe(session, inlet, route)
+        await session.subscribe(inlet, route.subject, route.queue)
         await session.flush(call)
 
     def unsubscribe(self, inlet: Inlet) -> None:
         """End a subscription."""
         self._routes.pop(inlet, None)
-        if self.session is not None:
-            self._spawn(self.session.unsubscribe(inlet))
+        self._add(own_call(lambda session, _: session.unsubscribe(inlet)))
 
     def close(self, closed: Call) -> None:
         """Finish the calls under way, for a second, and end; the call is finished then."""
@@ -131,9 +129,9 @@ class LinkConnection:
         return None
 
     async def _connect_again(self) -> Session | None:
-        """Return a new session; None if the link is refused or closed."""
+        """Return a new session; None if the link is refused."""
         pauses = Pauses()
-        while not self.is_closed:
+        while True:
             await pauses.wait()
             try:
                 return await self._connector.connect()
@@ -144,7 +142,6 @@ class LinkConnection:
                 self.refusal = error.reason
                 self._end_all(self._why_over)
                 return None
-        return None
 
     async def _send(self, session: Session, old: Session | None) -> None:
         """Send the calls over a session, until it is over or another one takes its place.
@@ -152,7 +149,7 @@ class LinkConnection:
         old: the session before; if it is not over, it ends when its calls have their answers.
         """
         for inlet, route in [*self._routes.items()]:
-            await self._subscribe(session, inlet, route)
+            await session.subscribe(inlet, route.subject, route.queue)
         if old is not None and not old.is_over:
             self._added.set()
             self._spawn(self._retire(old, session))
@@ -170,14 +167,9 @@ class LinkConnection:
             session.forget(call)
             call.finish(error=LinkLost(self.name, f"the call failed ({describe_error(error)})", sent=False))
 
-    async def _subscribe(self, session: Session, inlet: Inlet, route: Route) -> None:
-        await session.subscribe(inlet, route.subject, route.queue)
-        if inlet not in self._routes:  # it was left meanwhile
-            await session.unsubscribe(inlet)
-
     async def _retire(self, old: Session, new: Session) -> None:
         """End a session whose place another one takes, when the calls over it are answered."""
-        flush = flush_call()
+        flush = own_call(Session.flush)
         await new.flush(flush)
         with suppress(LinkLost):
             await flush.outcome()
@@ -198,9 +190,8 @@ class LinkConnection:
 
     async def _finish(self, session: Session) -> None:
         """Wait until the calls under way are sent and answered, for a second at most."""
-        flush = flush_call()
-        self._outgoing[flush] = None
-        self._added.set()
+        flush = own_call(Session.flush)
+        self._add(flush)
         with suppress(TimeoutError, LinkLost):
             async with asyncio.timeout(CLOSE_TIMEOUT):
                 await flush.outcome()
@@ -225,6 +216,10 @@ class LinkConnection:
         del self._routes[inlet]
         inlet.end(error)
 
+    def _add(self, call: Call) -> None:
+        self._outgoing[call] = None
+        self._added.set()
+
     def _expire(self, call: Call, timeout: float) -> None:
         if call in self._outgoing:
             del self._outgoing[call]
@@ -243,6 +238,6 @@ class LinkConnection:
         task.add_done_callback(self._tasks.discard)
 
 
-def flush_call() -> Call:
-    """Return a call for a flush whose outcome is awaited in the loop of the connection."""
-    return Call(Crossing(None, direct=True), Session.flush)
+def own_call(send: Callable[[Any, Call], Awaitable[None]]) -> Call:
+    """Return a call that the connection makes itself."""
+    return Call(Crossing(None, direct=True), send)

@@ -117,9 +117,7 @@ class Session:
         task.add_done_callback(self._tasks.discard)
 
     async def subscribe(self, inlet: Inlet, subject: str, queue: str) -> None:
-        """Have the messages of a subject put into an inlet, unless they are already."""
-        if inlet in self._subscriptions:
-            return
+        """Have the messages of a subject put into an inlet."""
 
         async def put(message: Msg) -> None:
             if not self.is_silent:
@@ -130,9 +128,8 @@ class Session:
     async def unsubscribe(self, inlet: Inlet) -> None:
         """End a subscription."""
         subscription = self._subscriptions.pop(inlet, None)
-        if subscription is not None and not self.is_over:
-            with suppress(Exception):  # of nats-py, when the connection ends meanwhile
-                await subscription.unsubscribe()
+        if subscription is not None:
+            await subscription.unsubscribe()
 
     async def _round_trip(self, call: Call) -> None:
         with suppress(Exception):  # of nats-py, when the connection ends meanwhile: `end` settles the call
