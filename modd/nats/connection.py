@@ -220,7 +220,7 @@ class LinkConnection:
     def _expire(self, call: Call, timeout: float) -> None:
         if call in self._outgoing:
             del self._outgoing[call]
-            call.finish(error=LinkLost(self.name, f"no connection within {timeout:g} s", sent=False))
+            call.finish(error=LinkLost(self.name, f"no connection took it within {timeout:g} s", sent=False))
             return
         call.forget()
         call.finish(error=NoAnswer(self.name, call.subject, timeout))
