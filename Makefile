@@ -73,7 +73,8 @@ proof: .venv/.dev
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target proof-properties proof-store
 
 # The property tests with many more examples. Each test goes to the next process that is free.
-PROPERTIES = $(wildcard tests/*/test_property.py tests/stores/memory/test_*_property.py tests/stores/sqlite/test_*_property.py)
+PROPERTIES = $(wildcard tests/*/test_property.py tests/stores/memory/test_*_property.py \
+	tests/stores/sqlite/test_*_property.py tests/gateway/test_requests_from_document.py)
 proof-properties: .venv/.dev
 	MODD_PROFILE=long $(LONG) --numprocesses $(ONE_MORE) --dist load --maxschedchunk 1 --max-worker-restart 0 $(PROPERTIES)
 
