@@ -84,7 +84,7 @@ proof: .venv/.dev
 
 # The property tests with many more examples, and many more damaged files.
 PROPERTIES = $(wildcard tests/*/test_property.py tests/stores/*/test_*_property.py tests/*/test_damage.py \
-	tests/stores/*/test_damage.py) tests/app/test_settings_values.py
+	tests/stores/*/test_damage.py) tests/app/test_settings_values.py tests/gateway/test_requests_from_document.py
 proof-properties: .venv/.dev
 	MODD_PROFILE=long $(LONG) $(EACH_NEXT) -m slow $(PROPERTIES)
 

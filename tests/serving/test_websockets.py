@@ -33,14 +33,15 @@ PING, PONG = b"\x89\x00", frame(b"", 10)
 class Server:
     """The server around one WebSocket: runs its tasks, and has what it sends, and what the application hears."""
 
-    def __init__(self, tasks: TaskGroup, **settings: Any) -> None:
+    def __init__(self, **settings: Any) -> None:
         guard_websockets()
         self.sent: list[Any] = []
         self.heard: list[str] = []
         self.reads = anyio.Event()
         """Set while the application reads."""
         self.reads.set()
-        self._tasks, config = tasks, Config()
+        self.tasks: TaskGroup | None = None
+        config = Config()
         for name, value in ({"is_guarded": True} | settings).items():
             setattr(config, name, value)
         made: Any = h11.WSStream  # type: ignore[attr-defined]
@@ -59,9 +60,11 @@ class Server:
         self.heard.append(message["type"])
 
     def spawn(self, function: Any, *args: Any) -> None:
-        self._tasks.start_soon(function, *args)
+        assert self.tasks is not None
+        self.tasks.start_soon(function, *args)
 
-    async def open(self) -> None:
+    async def open(self, tasks: TaskGroup) -> None:
+        self.tasks = tasks
         headers = [(name.encode(), value.encode()) for name, value in ASKED.items()]
         await self.stream.handle(Request(1, headers, "1.1", "GET", b"/ws", {}))  # type: ignore[arg-type]
         await self.stream.app_send({"type": "websocket.accept"})
@@ -78,9 +81,9 @@ class Server:
 @pytest.mark.parametrize("guards", [True, False])
 async def test_only_the_servers_of_modd_have_guarded_websockets_without_compression(guards: bool) -> None:
     # GW-51
+    server = Server(is_guarded=guards)
     async with anyio.create_task_group() as tasks:
-        server = Server(tasks, is_guarded=guards)
-        await server.open()
+        await server.open(tasks)
         assert isinstance(server.stream, GuardedWebSocket) == guards
         [response] = [event for event in server.sent if isinstance(event, Response)]
         assert (b"sec-websocket-extensions" in dict(response.headers)) == (not guards)
@@ -88,9 +91,9 @@ async def test_only_the_servers_of_modd_have_guarded_websockets_without_compress
 
 async def test_a_client_is_told_of_its_too_large_message_and_cut_off_5_seconds_later() -> None:
     # GW-51
+    server = Server(websocket_max_message_size=10)
     async with anyio.create_task_group() as tasks:
-        server = Server(tasks, websocket_max_message_size=10)
-        await server.open()
+        await server.open(tasks)
         await server.receive(frame(b"x" * 11))
         await server.receive(frame(b"x"))
         assert server.data == [b"\x88\x02\x03\xf1"]
@@ -103,9 +106,9 @@ async def test_a_client_is_told_of_its_too_large_message_and_cut_off_5_seconds_l
 
 async def test_a_client_that_ends_the_connection_is_not_cut_off_later() -> None:
     # GW-51
+    server = Server(websocket_max_message_size=10)
     async with anyio.create_task_group() as tasks:
-        server = Server(tasks, websocket_max_message_size=10)
-        await server.open()
+        await server.open(tasks)
         await server.receive(frame(b"x" * 11))
         await server.stream.handle(StreamClosed(1))
         await anyio.sleep(LAST_WORDS + 1)
@@ -115,9 +118,9 @@ async def test_a_client_that_ends_the_connection_is_not_cut_off_later() -> None:
 async def test_a_client_is_pinged_and_ends_when_it_says_nothing_until_the_next_ping() -> None:
     # GW-34
     start = anyio.current_time()
+    server = Server(websocket_ping_interval=20)
     async with anyio.create_task_group() as tasks:
-        server = Server(tasks, websocket_ping_interval=20)
-        await server.open()
+        await server.open(tasks)
         for _ in range(3):
             await anyio.sleep(21)
             await server.receive(PONG)
@@ -130,9 +133,9 @@ async def test_a_client_is_pinged_and_ends_when_it_says_nothing_until_the_next_p
 
 async def test_a_client_from_which_nothing_is_read_because_of_its_calls_is_not_cut_off() -> None:
     # GW-34 GW-32
+    server = Server(websocket_ping_interval=20)
     async with anyio.create_task_group() as tasks:
-        server = Server(tasks, websocket_ping_interval=20)
-        await server.open()
+        await server.open(tasks)
         server.reads = anyio.Event()
         tasks.start_soon(server.receive, frame(b'{"ping": 1}'))
         await anyio.sleep(90)
@@ -144,9 +147,9 @@ async def test_a_client_from_which_nothing_is_read_because_of_its_calls_is_not_c
 async def test_pings_end_at_once_with_the_connection() -> None:
     # GW-27 GW-34: a server that stops waits for its connections
     start = anyio.current_time()
+    server = Server(websocket_ping_interval=20)
     async with anyio.create_task_group() as tasks:
-        server = Server(tasks, websocket_ping_interval=20)
-        await server.open()
+        await server.open(tasks)
         await server.stream.handle(StreamClosed(1))
     assert anyio.current_time() == start
     await server.stream._send_wsproto_event(None)
