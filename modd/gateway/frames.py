@@ -12,7 +12,7 @@ from modd.gateway.client_events import EventId, event_id, read_event_id
 from modd.gateway.errors import Refused
 from modd.gateway.problems import Problem
 from modd.gateway.rendering import HubItem
-from modd.gateway.subscription import Delivery
+from modd.gateway.subscription import Delivery, Reset
 
 LONGEST_REF: Final = 128
 """Characters of the reference that a client gives a command or a query."""
@@ -173,16 +173,18 @@ def pong_text(ping: int) -> str:
 
 def delivery_texts(deliveries: Sequence[Delivery]) -> list[str]:
     """Return events, and resets, as frames."""
-    return [*map(_delivery_text, deliveries)]
+    return [each.text(_event) if isinstance(each, HubItem) else _reset(each) for each in deliveries]
 
 
-def _delivery_text(delivery: Delivery) -> str:
-    if isinstance(delivery, HubItem):
-        id = event_id(delivery.epoch, delivery.position)
-        event = {"event": delivery.name, "id": id, "position": delivery.position, "channel": delivery.topic.channel}
-        return _text(event, {"data": msgspec.Raw(delivery.data)})
-    id = event_id(delivery.epoch, delivery.last)
-    return _text({"reset": {"first": delivery.first, "last": delivery.last}, "id": id})
+def _event(item: HubItem) -> str:
+    id = event_id(item.epoch, item.position)
+    event = {"event": item.name, "id": id, "position": item.position, "channel": item.topic.channel}
+    return _text(event, {"data": msgspec.Raw(item.data)})
+
+
+def _reset(reset: Reset) -> str:
+    id = event_id(reset.epoch, reset.last)
+    return _text({"reset": {"first": reset.first, "last": reset.last}, "id": id})
 
 
 def _text(*parts: dict[str, Any]) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Iterable
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
@@ -15,6 +15,8 @@ from modd.cqrs.outcomes import ABOUT_HEADER
 from modd.gateway.errors import GatewayMisuse
 from modd.gateway.exposures import Forward
 from modd.ports.feed import Posted
+
+T = TypeVar("T")
 
 log = logging.getLogger("modd.gateway")
 
@@ -36,7 +38,7 @@ class HubItem(msgspec.Struct, frozen=True, eq=False):
     """A message for the clients of a topic.
 
     position: its position in the feed. epoch: the epoch of the feed. name: the name of its type for clients. topic: the
-    topic. data: the JSON of its fields, in one line.
+    topic. data: the JSON of its fields, in one line. texts: the results of `text`.
     """
 
     position: int
@@ -44,6 +46,14 @@ class HubItem(msgspec.Struct, frozen=True, eq=False):
     name: str
     topic: Topic
     data: bytes
+    texts: dict[Callable[[HubItem], Any], Any] = msgspec.field(default_factory=dict)
+
+    def text(self, write: Callable[[HubItem], T]) -> T:
+        """Return the text that a function writes of it; the function is called once, however many clients get it."""
+        found: T | None = self.texts.get(write)
+        if found is None:
+            found = self.texts[write] = write(self)
+        return found
 
 
 class Rendering:

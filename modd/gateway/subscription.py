@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from math import inf
 from typing import Final, NamedTuple, Protocol, TypeAlias
@@ -35,26 +34,27 @@ Delivery: TypeAlias = HubItem | Reset
 class Backlog:
     """The deliveries that wait for one client, up to a limit; beyond that, all of them are dropped.
 
-    limit: most deliveries that wait, the last ones taken included. on_full: called once, at the first delivery that
+    limit: most deliveries that wait, with those that were taken last. on_full: called once, at the first delivery that
     is one too many. Also for more than a mebibyte.
     """
 
     def __init__(self, limit: int, on_full: Callable[[], object]) -> None:
         self._limit, self._on_full = limit, on_full
-        self._waiting: deque[Delivery] = deque()
-        self._taken = self._bytes = 0
-        self._is_closed = False
-        self._news = anyio.Event()
+        self._waiting: list[Delivery] = []
+        self._taken: list[Delivery] = []
+        self._waiting_bytes = self._taken_bytes = 0
+        self._is_closed = self._is_awake = False
+        self._awakening: anyio.Event | None = None
 
     def __len__(self) -> int:
-        return len(self._waiting) + self._taken
+        return len(self._waiting) + len(self._taken)
 
     def put(self, delivery: Delivery) -> None:
         """Add a delivery at the end, unless it is closed, or there was one too many before."""
         if self._is_closed:
             return
-        self._bytes += _size(delivery)
-        if len(self) >= self._limit or self._bytes > BYTES:
+        self._waiting_bytes += _size(delivery)
+        if len(self) >= self._limit or self._taken_bytes + self._waiting_bytes > BYTES:
             self._waiting.clear()
             self.close()
             self._on_full()
@@ -64,16 +64,17 @@ class Backlog:
 
     def take(self) -> list[Delivery]:
         """Return the deliveries that wait, and forget the last ones taken: they have reached the client."""
-        taken = [*self._waiting]
-        self._waiting.clear()
-        if self._news.is_set():
-            self._news = anyio.Event()
-        self._taken, self._bytes = len(taken), sum(map(_size, taken))
-        return taken
+        self._taken, self._waiting = self._waiting, []
+        self._taken_bytes, self._waiting_bytes = self._waiting_bytes, 0
+        self._is_awake = self._is_closed
+        return self._taken
 
     def wake(self) -> None:
         """Have `wait` return."""
-        self._news.set()
+        if not self._is_awake:
+            self._is_awake = True
+            if self._awakening is not None:
+                self._awakening.set()
 
     def close(self) -> None:
         """Take nothing any more, and have `wait` return from now on."""
@@ -82,8 +83,9 @@ class Backlog:
 
     async def wait(self) -> None:
         """Return when there is something to take, after `wake`, and once it is closed."""
-        if not self._is_closed:
-            await self._news.wait()
+        if not self._is_awake:
+            self._awakening = anyio.Event()
+            await self._awakening.wait()
 
     @property
     def is_crowded(self) -> bool:
@@ -127,7 +129,7 @@ class HeardSpan:
 class Resume:
     """A client that comes again: it reads the feed after the position that it knows until it is at that of the hub.
 
-    hub: the hub. topics: the topics; a topic that is removed is read no more. after: the position; None for a client
+    hub: the hub. topics: the topics; those that are removed are read no more. after: the position; None for a client
     that knows a position of a feed of before, and gets a `Reset` at once.
     is_heard: a function that returns True if the client gets the item at a position in a topic.
     """
@@ -142,7 +144,7 @@ class Resume:
         self._follower: AsyncIterator[Posted] | None = None
 
     async def next(self, backlog: Backlog) -> Delivery | None:
-        """Return the next delivery; None once the backlog gets every later one."""
+        """Return the next delivery; None once the backlog gets all that follows."""
         gap = await self._first_gap()
         if gap is not None:
             return gap
@@ -217,7 +219,7 @@ class EventSubscription:
 
     @property
     def position(self) -> int | None:
-        """The position up to which the client has each item of its topics; None while something waits for it."""
+        """The position up to which the client has all that it subscribes to; None while something waits for it."""
         return None if self._resumes or len(self._backlog) else max(self._resumed, self._hub.position)
 
     def add(self, topics: Sequence[Topic]) -> None:
@@ -233,7 +235,7 @@ class EventSubscription:
         self._backlog.wake()
 
     def remove(self, channels: Iterable[str]) -> None:
-        """Subscribe no more to these channels."""
+        """Subscribe no more to channels; others stay."""
         gone = set(channels)
         topics = [topic for topic in self._topics if topic.channel in gone]
         self._hub.leave(self._backlog, topics)
@@ -249,8 +251,12 @@ class EventSubscription:
     def _is_heard(self, topic: Topic, position: int) -> bool:
         return topic in self._topics and position in self._topics[topic]
 
+    def wake(self) -> None:
+        """Have `receive` return, also with nothing."""
+        self._backlog.wake()
+
     async def receive(self) -> list[Delivery]:
-        """Return what comes next, in order; nothing if the stream has to end, or after a change of the topics."""
+        """Return what comes next, in order; nothing at the end, after `wake` or a change of the topics."""
         deliveries = self._backlog.take()
         if not deliveries and self._resumes:
             delivery = await self._resumes[0].next(self._backlog)

@@ -73,12 +73,15 @@ class WebSocketSession:
         lifetime = self._events.lifetime(self._actor)
         async with anyio.create_task_group() as commands:
             async with anyio.create_task_group() as session:
-                session.start_soon(self._stream.limit, lifetime, session.cancel_scope, self._limits.timeout)
+                session.start_soon(self._stream.watch, lifetime, session.cancel_scope, self._limits.timeout)
                 if self._subscription is not None:
                     session.start_soon(self._send_events, self._subscription)
                 await self._read(commands, session)
                 if self._stream.reason in (EndReason.STOPPED, EndReason.EXPIRED):
                     await self._wait_for_answers()
+                if self._stream.reason is not None:
+                    async with self._send_lock:
+                        pass  # the frame that is being sent: the code for the end follows it
                 session.cancel_scope.cancel()
             self._is_open = False
         return NORMAL if self._stream.reason is None else self._stream.reason

@@ -121,6 +121,20 @@ async def test_each_item_is_decoded_channeled_and_encoded_once_for_all_clients()
     assert all([*map(id, each)] == [*map(id, found[0])] for each in found)
 
 
+def test_the_text_of_an_item_is_written_once_for_all_clients_of_a_kind() -> None:
+    # GW-24
+    calls: list[int] = []
+
+    def write(item: HubItem) -> str:
+        calls.append(item.position)
+        return f"event {item.position}"
+
+    items = [HubItem(position, "epoch000", "order-placed", ADAS, b"{}") for position in (1, 2)]
+    assert [item.text(write) for item in (*items, *items)] == ["event 1", "event 2"] * 2
+    assert calls == [1, 2]
+    assert items[0].text(lambda item: b"other") == b"other"
+
+
 async def test_an_item_of_several_channels_is_delivered_once_to_a_client_of_several() -> None:
     feed, both = MemoryFeed(), forward(OrderPlaced, to=lambda event: ["a", "b", "a"])
     async with following(feed, both) as hub:

@@ -183,6 +183,33 @@ async def test_a_client_that_takes_nothing_for_30_seconds_is_cut_off() -> None:
         assert anyio.current_time() - began == pytest.approx(15 + 30)
 
 
+async def test_a_client_that_takes_an_event_within_30_seconds_stays_and_its_comments_go_on() -> None:
+    # GW-21, GW-25
+    async with Shop().running() as shop, listening(shop, "orders/ada") as client:
+        began = anyio.current_time()
+        await anyio.sleep(10)
+        client.reads = anyio.Event()
+        await shop.place(1)
+        await anyio.sleep(28)
+        client.reads.set()
+        await client.next(lambda: client.text.endswith("-1\n:\n\n"))
+        assert client.numbers == [1]
+        assert 38 < anyio.current_time() - began <= 10 + 30 + 15
+
+
+async def test_a_comment_follows_15_seconds_after_the_last_event_and_no_earlier() -> None:
+    # GW-21
+    async with Shop().running() as shop, listening(shop, "orders/ada") as client:
+        began = anyio.current_time()
+        for number in range(3):
+            await anyio.sleep(10)
+            await shop.place(number)
+        await client.next(lambda: client.text.endswith(":\n\n"))
+        assert client.numbers == [0, 1, 2]
+        assert client.text.count("\n:") == 2  # the one of the beginning, and that of the quiet time
+        assert anyio.current_time() - began == pytest.approx(30 + 15)
+
+
 @pytest.mark.parametrize(("left", "lifetime", "seconds"), [(None, 40, 40), (100, 40, 40), (-5, 40, 0)])
 async def test_a_stream_ends_with_the_time_of_its_actor_or_its_own(
     left: float | None, lifetime: float, seconds: float, monkeypatch: pytest.MonkeyPatch
