@@ -102,6 +102,11 @@ class Requests:
         """Return the time in which a call that begins now may be tried again."""
         return RetryPeriod(self.store, self.timeout)
 
+    @property
+    def timeout_once(self) -> float:
+        """The seconds for one answer."""
+        return max(self.timeout / 4, 0.5)
+
     async def ask(self, api: str, request: Any = None) -> Answer:
         """Ask an API of JetStream, such as ``STREAM.INFO.MODD_shop``, until there is an answer.
 
@@ -122,7 +127,7 @@ class Requests:
         Raises `TryAgain`, `WrongSequence`, `TooMany`, and `StoreError` for any other error of the server.
         """
         try:
-            reply = await self.link.request(message.subject, message.body, message.headers, max(self.timeout / 4, 0.5))
+            reply = await self.link.request(message.subject, message.body, message.headers, self.timeout_once)
         except LinkLost as lost:
             raise TryAgain(lost, is_sent=lost.sent) from lost
         except NobodyThere as error:
@@ -140,8 +145,6 @@ class Requests:
                 await self.link.publish(message.subject, message.body, message.headers, message.reply)
         except LinkLost as lost:
             raise TryAgain(lost) from lost
-        except NotPermitted as error:
-            raise StoreError(self.store, str(error)) from error
 
     def _check(self, message: NatsMessage, answer: Answer) -> None:
         error = answer.get("error")
