@@ -150,6 +150,7 @@ async def test_tls_is_used_with_a_context_that_trusts_the_server(server: NatsSer
 async def test_nothing_is_sent_without_tls_to_a_server_that_has_none_if_the_link_is_to_use_it(
     server: NatsServer,
 ) -> None:
+    # NA-45
     restart(server, "")
     for options in ({"tls": trusting_context()}, {"url": server.url.replace("nats:", "tls:")}):
         with pytest.raises(LinkRefused, match="the server offers no TLS"):
