@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 
 from modd.stores import MemoryStore
-from modd.stores.memory.places import CHANGING, Places
+from modd.stores.queue_state.places import CHANGING, Places
 from modd.testing import run_virtual
 from tests.stores.histories import Both, Step
 from tests.stores.transactions import Transactions, histories

@@ -1,9 +1,10 @@
-"""The items of a queue in memory, and the ways in which they change; `modd.stores.memory.queue` has the calls."""
+"""The items of a queue and the rules by which they change, for stores that have them in memory."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import count, islice
+from time import time
 from uuid import uuid4
 
 from modd.concurrency.backoff import TIME_PRECISION
@@ -12,10 +13,10 @@ from modd.ports.errors import LeaseLost, ReadConflict
 from modd.ports.items import HANDLER, Claim, DeadLetter, Item, PutResult, Stats, Subscription, Suspects
 from modd.ports.queue import CreateDeliveries
 from modd.stores.checks import checked_untagged
-from modd.stores.memory.lanes import QueueItem
-from modd.stores.memory.places import Places
-from modd.stores.memory.subscriptions import Announcements
-from modd.stores.memory.undo_log import UndoLog
+from modd.stores.queue_state.lanes import QueueItem
+from modd.stores.queue_state.places import Places
+from modd.stores.queue_state.subscriptions import Announcements
+from modd.stores.undo_log import UndoLog
 from modd.stores.waiting import Notifier
 
 
@@ -24,11 +25,19 @@ class QueueState:
 
     undo_log: notes the state of each item before it is changed, if a transaction is open.
     notifier: wakes the tasks that wait for items.
+    clock: returns the seconds by which leases and delays are measured; the steady time by default.
+    wall_clock: returns seconds since 1970, for the times at which handlers were seen.
     """
 
-    def __init__(self, undo_log: UndoLog, notifier: Notifier) -> None:
-        self._undo_log, self._notifier = undo_log, notifier
-        self._places, self._announced = Places(), Announcements()
+    def __init__(
+        self,
+        undo_log: UndoLog,
+        notifier: Notifier,
+        clock: Callable[[], float] = steady_time,
+        wall_clock: Callable[[], float] = time,
+    ) -> None:
+        self._undo_log, self._notifier, self._clock = undo_log, notifier, clock
+        self._places, self._announced = Places(), Announcements(clock, wall_clock)
         self.leaves = 0
         """Number of items that were left, ever."""
         self._positions, self._burials = count(), count()
@@ -51,7 +60,7 @@ class QueueState:
         """Let the lease of a claim end so many seconds from now."""
         [item] = self._claimed_items(claim)
         self._places.withdraw(item)
-        self._places.leased.put(item.id, steady_time() + seconds)
+        self._places.leased.put(item.id, self._clock() + seconds)
         self._notifier.notify()
 
     def ack(self, *claims: Claim) -> None:
@@ -70,7 +79,7 @@ class QueueState:
         """Make the item ready again at once; the attempt does not count."""
         item = self._settle(claim)
         if claim.suspect:
-            self._places.suspects.put(item.id, -steady_time(), -item.position)
+            self._places.suspects.put(item.id, -self._clock(), -item.position)
         else:
             self._release(item)
         self._notifier.notify()
@@ -121,8 +130,8 @@ class QueueState:
     def leave(self, claim: Claim, name: str, seconds: float) -> bool:
         """Leave the item under a name; return False once so many seconds are over since the first time."""
         [item] = self._claimed_items(claim)
-        since = steady_time() if item.left_at is None else item.left_at
-        if since + seconds <= steady_time() + TIME_PRECISION:
+        since = self._clock() if item.left_at is None else item.left_at
+        if since + seconds <= self._clock() + TIME_PRECISION:
             return False
         self._settle(claim)
         item.attempts -= not claim.suspect
@@ -201,7 +210,7 @@ class QueueState:
         return is_claimable or self.leaves != leaves
 
     def next_due(self) -> float:
-        """Return the steady time at which items may become claimable by themselves."""
+        """Return the time of the clock at which items may become claimable by themselves."""
         return min(self._places.delayed.first_rank(), self._places.leased.first_rank(), self._places.left.first_due())
 
     def look(self, suspects: bool, leaves: int) -> tuple[bool, float]:
@@ -223,7 +232,7 @@ class QueueState:
         return PutResult(id, False)
 
     def _add(self, item: QueueItem, delay: float) -> None:
-        item.due = steady_time() + delay
+        item.due = self._clock() + delay
         if delay:
             self._places.delayed.put(item.id, item.due)
         else:
@@ -235,7 +244,7 @@ class QueueState:
 
         The token stays valid until the item is claimed again, so that a late claim can still be settled.
         """
-        now = steady_time()
+        now = self._clock()
         limit = now + TIME_PRECISION
         for id in (*self._places.delayed.pop_all(limit), *self._places.left.pop_due(limit)):
             self._places.ready.add(self._places.items[id])

@@ -1,4 +1,4 @@
-"""The places of the items of a queue in memory, and the way back from one to another."""
+"""The places of the items of a queue, and the way back from one to another."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from functools import partial
 from operator import attrgetter
 from typing import Any, TypeAlias
 
-from modd.stores.memory.lanes import QueueItem, ReadyItems
-from modd.stores.memory.subscriptions import LeftItems
-from modd.stores.memory.timers import IndexedHeap
+from modd.stores.queue_state.lanes import QueueItem, ReadyItems
+from modd.stores.queue_state.subscriptions import LeftItems
+from modd.stores.timers import IndexedHeap
 
 Memento: TypeAlias = tuple[tuple[Any, ...], bool, Callable[[], object] | None]
 """The state of an item: its fields that change, True if it owns its key, and a function that puts it in its place."""
