@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from operator import attrgetter
 from typing import Any, TypeAlias
 
@@ -11,8 +9,13 @@ from modd.stores.queue_state.lanes import QueueItem, ReadyItems
 from modd.stores.queue_state.subscriptions import LeftItems
 from modd.stores.timers import IndexedHeap
 
-Memento: TypeAlias = tuple[tuple[Any, ...], bool, Callable[[], object] | None]
-"""The state of an item: its fields that change, True if it owns its key, and a function that puts it in its place."""
+Place: TypeAlias = tuple[Any, ...]
+"""The place of an item: ``("ready",)``, ``("dead",)``, ``("delayed" | "leased" | "suspects", rank, position)``, or
+``("left", name, due)``."""
+
+
+Memento: TypeAlias = tuple[tuple[Any, ...], bool, Place | None]
+"""The state of an item: its fields that change, True if it owns its key, and its place; None if it is nowhere."""
 
 
 CHANGING = ("position", "due", "attempts", "was_alone", "token", "reason", "left_at", "buried")
@@ -36,6 +39,7 @@ class Places:
         self.left = LeftItems()
         self.dead: dict[str, QueueItem] = {}
         """The dead letters, in the order in which they were buried."""
+        self._heaps = {"delayed": self.delayed, "leased": self.leased, "suspects": self.suspects}
 
     def of_id(self, id: str) -> list[QueueItem]:
         """Return the items of an id, in their order."""
@@ -57,36 +61,50 @@ class Places:
         if not same:
             self.by_id.pop(item.put_id, None)
 
+    def add(self, item: QueueItem, place: Place, owns_key: bool) -> None:
+        """Add an item that is nowhere. owns_key: True if it owns its key."""
+        self.items[item.id] = self.by_id.setdefault(item.put_id, {})[item.id] = item
+        if owns_key:
+            self.ready.own_key(item)
+        self._put_in(item, *place)
+
     def memento(self, item: QueueItem) -> Memento:
         """Return the state of an item, for `restore`."""
-        return _changing_fields(item), self.ready.owns_key(item), self._place_of(item)
+        return _changing_fields(item), self.ready.owns_key(item), self.place_of(item)
 
-    def _place_of(self, item: QueueItem) -> Callable[[], object] | None:
-        """Return a function that puts an item where it is now; None if it is nowhere."""
+    def place_of(self, item: QueueItem) -> Place | None:
+        """Return the place of an item; None if it is nowhere."""
         if item.id not in self.items:
             return None
         if item.id in self.dead:
-            return partial(self._put_among_dead, item)
-        for heap in (self.delayed, self.leased, self.suspects):
+            return ("dead",)
+        for name, heap in self._heaps.items():
             if item.id in heap:
-                return partial(heap.put, item.id, *heap.place_of(item.id))
-        if item.id in self.left:
-            return partial(self.left.add, item, *self.left.place_of(item.id))
-        return partial(self.ready.add, item)
+                return name, *heap.place_of(item.id)
+        return ("left", *self.left.place_of(item.id)) if item.id in self.left else ("ready",)
 
     def restore(self, item: QueueItem, memento: Memento) -> None:
         """Give an item an earlier state again, in its place of then."""
-        fields, owns_key, put_in_place = memento
+        fields, owns_key, place = memento
         self.dead.pop(item.id, None)
         self.forget(item)
         for name, value in zip(CHANGING, fields, strict=True):
             setattr(item, name, value)
-        if put_in_place is not None:
-            self.items[item.id] = self.by_id.setdefault(item.put_id, {})[item.id] = item
-            if owns_key:
-                self.ready.own_key(item)
-            put_in_place()
+        if place is not None:
+            self.add(item, place, owns_key)
+
+    def _put_in(self, item: QueueItem, name: str, *rank: Any) -> None:
+        if name in self._heaps:
+            self._heaps[name].put(item.id, *rank)
+        elif name == "left":
+            self.left.add(item, *rank)
+        elif name == "dead":
+            self._put_among_dead(item)
+        else:
+            self.ready.add(item)
 
     def _put_among_dead(self, item: QueueItem) -> None:
+        last = next(reversed(self.dead.values()), item)
         self.dead[item.id] = item
-        self.dead = dict(sorted(self.dead.items(), key=lambda entry: entry[1].buried))
+        if item.buried < last.buried:
+            self.dead = dict(sorted(self.dead.items(), key=lambda entry: entry[1].buried))
