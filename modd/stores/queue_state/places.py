@@ -26,9 +26,13 @@ _changing_fields = attrgetter(*CHANGING)
 
 
 class Places:
-    """All items of a queue, and the place of each: it is ready, delayed, leased, a suspect, left or dead."""
+    """All items of a queue, and the place of each: it is ready, delayed, leased, a suspect, left or dead.
 
-    def __init__(self) -> None:
+    has_ids: False to do without `by_id`, which takes memory.
+    """
+
+    def __init__(self, has_ids: bool = True) -> None:
+        self._has_ids = has_ids
         self.items: dict[str, QueueItem] = {}
         """The items by the name that they have among themselves."""
         self.by_id: dict[str, dict[str, QueueItem]] = {}
@@ -63,7 +67,9 @@ class Places:
 
     def add(self, item: QueueItem, place: Place, owns_key: bool) -> None:
         """Add an item that is nowhere. owns_key: True if it owns its key."""
-        self.items[item.id] = self.by_id.setdefault(item.put_id, {})[item.id] = item
+        self.items[item.id] = item
+        if self._has_ids:
+            self.by_id.setdefault(item.put_id, {})[item.id] = item
         if owns_key:
             self.ready.own_key(item)
         self._put_in(item, *place)

@@ -27,6 +27,7 @@ class QueueState:
     notifier: wakes the tasks that wait for items.
     clock: returns the seconds by which leases and delays are measured; the steady time by default.
     wall_clock: returns seconds since 1970, for the times at which handlers were seen.
+    has_ids: False for a queue in which no items are put, and none are found by their ids.
     """
 
     def __init__(
@@ -35,9 +36,10 @@ class QueueState:
         notifier: Notifier,
         clock: Callable[[], float] = steady_time,
         wall_clock: Callable[[], float] = time,
+        has_ids: bool = True,
     ) -> None:
         self._undo_log, self._notifier, self._clock = undo_log, notifier, clock
-        self.places, self.announced = Places(), Announcements(clock, wall_clock)
+        self.places, self.announced = Places(has_ids), Announcements(clock, wall_clock)
         self.leaves = 0
         """Number of items that were left, ever."""
         self._positions, self._burials = count(), count()
