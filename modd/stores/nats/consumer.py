@@ -127,9 +127,7 @@ class OrderedConsumer:
             "num_replicas": 1,
         }
         request = {"stream_name": self._stream.name, "config": config, "action": "create"}
-        answer = await self._stream.requests.ask(
-            f"CONSUMER.CREATE.{self._stream.name}.{name}.{self._filter}", request
-        )
+        answer = await self._stream.requests.ask(f"CONSUMER.CREATE.{self._stream.name}.{name}", request)
         if is_missing(answer):
             raise StoreError(self._stream.store, f"there is no stream {self._stream.name} any more")
         return int(answer["num_pending"])
@@ -179,5 +177,3 @@ def read_delivery(reply: str) -> Delivery:
     first = 4 if len(tokens) < 11 else 6  # with a domain and an account in front
     _, sequence, number, at, pending = map(int, tokens[first : first + 5])
     return Delivery(sequence, number, at / NANOSECONDS, pending)
-
-

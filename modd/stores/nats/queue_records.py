@@ -127,9 +127,7 @@ class ItemState(NamedTuple):
     owns_key: bool
 
 
-def read_item(
-    name: str, sequence: int, at: float, meta: ItemMeta, body: bytes, *, is_whole: bool = True
-) -> ItemState:
+def read_item(name: str, sequence: int, at: float, meta: ItemMeta, body: bytes, *, is_whole: bool = True) -> ItemState:
     """Return the state of an item from its record. is_whole: False for a body that is left on the server."""
     is_later = meta.state in ("delayed", "left")
     due = meta.due if meta.due is not None else at + meta.seconds * is_later

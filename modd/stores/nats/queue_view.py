@@ -7,7 +7,7 @@ picked while the view is made anew.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import islice
 from math import inf
 from random import sample
@@ -113,9 +113,7 @@ class QueueView:
         self._first_states, self._ends = _FirstStates(), LaneEnds()
         self.doubts: dict[str, Pick] = {}
         """The picks whose write was not stored, or perhaps not, by the name of the item."""
-        self.state = QueueState(
-            self._first_states, self.notifier, lambda: self._now, lambda: self._now, has_ids=False
-        )
+        self.state = QueueState(self._first_states, self.notifier, lambda: self._now, lambda: self._now, has_ids=False)
 
     # The calls of the consumer
 
@@ -229,8 +227,8 @@ class QueueView:
         claims = choose(self.state, name, limit * self._width, arguments)
         picks = [self._pick(claim) for claim in claims]
         if len(picks) > limit:
-            for place in sorted(sample(range(len(picks)), len(picks) - limit), reverse=True):
-                self._restore(picks.pop(place))
+            places = sorted(sample(range(len(picks)), len(picks) - limit), reverse=True)
+            self.drop([picks.pop(place) for place in places][::-1])
         return picks
 
     def _pick(self, claim: Claim) -> Pick:
@@ -248,6 +246,11 @@ class QueueView:
             lane = lane_of(name)
             write = as_write(subject, meta, item.body, self._ends.last(lane), self._subjects.lane(lane))
         return Pick(item, claim, before, write)
+
+    def drop(self, picks: Sequence[Pick]) -> None:
+        """Make the items of picks that were not written claimable again."""
+        for pick in reversed(picks):
+            self._restore(pick)
 
     def confirm(self, pick: Pick, sequence: int) -> None:
         """Note that the write of a pick was stored."""
@@ -337,7 +340,7 @@ class QueueView:
         return self._leaves
 
     def has_claimable(self, suspects: bool, leaves: int) -> bool:
-        """True if there may be an item to claim, or one was left since this number of them; suspects: be it a suspect."""
+        """True if there may be an item to claim, or one was left since this number; suspects: be it a suspect."""
         self._now = self._store.clock()
         return bool(self.doubts) or self.state.has_claimable(suspects, 0) or self._leaves != leaves
 
