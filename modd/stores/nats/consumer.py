@@ -83,6 +83,7 @@ class OrderedConsumer:
         self._stream, self._filter, self._reader = stream, filter, reader
         self._number = 0
         """The number of the last delivery."""
+        self._received = 0
 
     async def run(self) -> None:
         """Follow for ever. Errors are those of the server: they are passed to the reader, and it is tried again."""
@@ -133,13 +134,20 @@ class OrderedConsumer:
         return int(answer["num_pending"])
 
     async def _read(self, messages: AsyncIterator[NatsMessage]) -> None:
-        iterator = aiter(messages)
-        while True:
-            with anyio.move_on_after(MISSED) as silence:
-                message = await anext(iterator)
-            if silence.cancelled_caught:
-                raise _Gap("no heartbeat")
-            await self._take(message)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._watch, tasks.cancel_scope)
+            async for message in messages:
+                self._received += 1
+                await self._take(message)
+        raise _Gap("no heartbeat")
+
+    async def _watch(self, scope: anyio.CancelScope) -> None:
+        """End the reading when nothing has come for a while."""
+        received = -1
+        while received != self._received:
+            received = self._received
+            await anyio.sleep(MISSED)
+        scope.cancel()
 
     async def _take(self, message: NatsMessage) -> None:
         if "Status" in message.headers:

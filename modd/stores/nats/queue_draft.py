@@ -31,12 +31,9 @@ class QueueDraft:
     """Some items and handlers of a queue in a state of their own, in which time stands still.
 
     subjects: those of the queue. now: the time of the server.
-    new_number: returns the number of a new item among those of its id.
     """
 
-    def __init__(
-        self, subjects: QueueSubjects, now: float, new_number: Callable[[], str] = lambda: token_hex(8)
-    ) -> None:
+    def __init__(self, subjects: QueueSubjects, now: float) -> None:
         self.state = QueueState(UndoLog(), Notifier(), lambda: now, lambda: now)
         self._subjects, self._now = subjects, now
         self._before: dict[str, tuple[QueueItem, Memento, int | None]] = {}
