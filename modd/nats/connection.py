@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from contextvars import Context
 from typing import Any
@@ -62,15 +62,13 @@ class LinkConnection:
             call.finish(error=self._why_over())
             return
         call.timer = asyncio.get_running_loop().call_later(timeout, self._expire, call, timeout)
-        self._outgoing[call] = None
-        self._added.set()
+        self._add(call)
 
     def forget(self, call: Call) -> None:
         """Drop a call that nobody waits for."""
         call.finish()
         self._outgoing.pop(call, None)
-        if self.session is not None:
-            self.session.forget(call)
+        call.forget()
 
     async def subscribe(self, session: Session, call: Call, inlet: Inlet, route: Route) -> None:
         """Send a subscription, as a call: it is finished when the server has it."""
@@ -81,8 +79,7 @@ class LinkConnection:
     def unsubscribe(self, inlet: Inlet) -> None:
         """End a subscription."""
         self._routes.pop(inlet, None)
-        if self.session is not None:
-            self._spawn(self.session.unsubscribe(inlet))
+        self._add(own_call(lambda session, _: session.unsubscribe(inlet)))
 
     def close(self, closed: Call) -> None:
         """Finish the calls under way, for a second, and end; the call is finished then."""
@@ -100,8 +97,6 @@ class LinkConnection:
             self._spawn(self._send(session, old))
             opened.finish()
             session = await self._next(session)
-        if session is not None:
-            await session.close()
 
     async def _next(self, session: Session) -> Session | None:
         """Return the session that follows: when this one is over, or when its server asks its clients to go."""
@@ -134,9 +129,9 @@ class LinkConnection:
         return None
 
     async def _connect_again(self) -> Session | None:
-        """Return a new session; None if the link is refused or closed."""
+        """Return a new session; None if the link is refused."""
         pauses = Pauses()
-        while not self.is_closed:
+        while True:
             await pauses.wait()
             try:
                 return await self._connector.connect()
@@ -147,7 +142,6 @@ class LinkConnection:
                 self.refusal = error.reason
                 self._end_all(self._why_over)
                 return None
-        return None
 
     async def _send(self, session: Session, old: Session | None) -> None:
         """Send the calls over a session, until it is over or another one takes its place.
@@ -169,13 +163,13 @@ class LinkConnection:
     async def _send_call(self, session: Session, call: Call) -> None:
         try:
             await call.send(session, call)
-        except Exception as error:  # of nats-py, when the session has ended meanwhile
+        except Exception as error:  # of nats-py, before it sends: this server takes smaller messages than the last one
             session.forget(call)
-            call.finish(error=LinkLost(self.name, f"the connection was lost ({describe_error(error)})"))
+            call.finish(error=LinkLost(self.name, f"the call failed ({describe_error(error)})", sent=False))
 
     async def _retire(self, old: Session, new: Session) -> None:
         """End a session whose place another one takes, when the calls over it are answered."""
-        flush = flush_call()
+        flush = own_call(Session.flush)
         await new.flush(flush)
         with suppress(LinkLost):
             await flush.outcome()
@@ -186,19 +180,18 @@ class LinkConnection:
 
     async def _close(self, closed: Call) -> None:
         self.is_closed = True
-        if self.session is not None:
-            if not self.session.is_over:
-                await self._finish(self.session)
-            await self.session.close()
+        if self.session is not None and not self.session.is_over:
+            await self._finish(self.session)
+        await self._connector.close()
         self._end_all(lambda: LinkClosed(self.name))
         await self._end_tasks()
+        await self._connector.close()  # nats-py may have suppressed the cancellation of a task that connects
         closed.finish()
 
     async def _finish(self, session: Session) -> None:
         """Wait until the calls under way are sent and answered, for a second at most."""
-        flush = flush_call()
-        self._outgoing[flush] = None
-        self._added.set()
+        flush = own_call(Session.flush)
+        self._add(flush)
         with suppress(TimeoutError, LinkLost):
             async with asyncio.timeout(CLOSE_TIMEOUT):
                 await flush.outcome()
@@ -223,13 +216,16 @@ class LinkConnection:
         del self._routes[inlet]
         inlet.end(error)
 
+    def _add(self, call: Call) -> None:
+        self._outgoing[call] = None
+        self._added.set()
+
     def _expire(self, call: Call, timeout: float) -> None:
         if call in self._outgoing:
             del self._outgoing[call]
             call.finish(error=LinkLost(self.name, f"no connection within {timeout:g} s", sent=False))
             return
-        if self.session is not None:
-            self.session.forget(call)
+        call.forget()
         call.finish(error=NoAnswer(self.name, call.subject, timeout))
 
     def _why_over(self) -> Exception:
@@ -242,6 +238,6 @@ class LinkConnection:
         task.add_done_callback(self._tasks.discard)
 
 
-def flush_call() -> Call:
-    """Return a call for a flush whose outcome is awaited in the loop of the connection."""
-    return Call(Crossing(None, direct=True), Session.flush)
+def own_call(send: Callable[[Any, Call], Awaitable[None]]) -> Call:
+    """Return a call that the connection makes itself."""
+    return Call(Crossing(None, direct=True), send)

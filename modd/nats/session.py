@@ -101,7 +101,7 @@ class Session:
     async def request(self, call: Call, message: NatsMessage) -> None:
         """Send a request; its reply finishes the call."""
         call.token = f"{self._inbox}{next(self._numbers)}"
-        self._calls[call.token] = call
+        self._expect(call)
         await self.client.publish(message.subject, message.body, call.token, message.headers or None)
 
     async def publish(self, call: Call, message: NatsMessage) -> None:
@@ -111,15 +111,13 @@ class Session:
 
     async def flush(self, call: Call) -> None:
         """Finish the call when the server has had everything that was sent before it."""
-        self._calls[call.token] = call
+        self._expect(call)
         task = asyncio.create_task(self._round_trip(call))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def subscribe(self, inlet: Inlet, subject: str, queue: str) -> None:
-        """Have the messages of a subject put into an inlet, unless they are already."""
-        if inlet in self._subscriptions:
-            return
+        """Have the messages of a subject put into an inlet."""
 
         async def put(message: Msg) -> None:
             if not self.is_silent:
@@ -130,9 +128,8 @@ class Session:
     async def unsubscribe(self, inlet: Inlet) -> None:
         """End a subscription."""
         subscription = self._subscriptions.pop(inlet, None)
-        if subscription is not None and not self.is_over:
-            with suppress(Exception):  # of nats-py, when the connection ends meanwhile
-                await subscription.unsubscribe()
+        if subscription is not None:
+            await subscription.unsubscribe()
 
     async def _round_trip(self, call: Call) -> None:
         with suppress(Exception):  # of nats-py, when the connection ends meanwhile: `end` settles the call
@@ -148,6 +145,9 @@ class Session:
             self._settle(call, error=NobodyThere(call.subject))
         else:
             self._settle(call, answer)
+
+    def _expect(self, call: Call) -> None:
+        self._calls[call.token], call.session = call, self
 
     def _settle(self, call: Call, result: Any = None, error: Exception | None = None) -> None:
         self.forget(call)
