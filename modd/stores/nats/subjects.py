@@ -1,0 +1,79 @@
+"""The subject of each record: names are hashed, so that they may be any text."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+
+def hash_name(*names: str) -> str:
+    """Return the token of a subject for a name: 32 hex digits; several names are one name in several parts."""
+    state = blake2b(digest_size=16)
+    for name in names:
+        encoded = name.encode()
+        state.update(b"%d:" % len(encoded))
+        state.update(encoded)
+    return state.hexdigest()
+
+
+class Subjects:
+    """The subjects of one store.
+
+    name: the name of the store.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.prefix = f"modd.{name}."
+        """The beginning of each subject of the store."""
+        self.all = f"{self.prefix}>"
+
+    def cache(self, key: str) -> str:
+        """Return the subject of a value of the cache."""
+        return f"{self.prefix}c.{hash_name(key)}"
+
+    def lock(self, key: str) -> str:
+        """Return the subject of a lock."""
+        return f"{self.prefix}l.{hash_name(key)}"
+
+    def inbox(self, id: str) -> str:
+        """Return the subject of an id of the inbox."""
+        return f"{self.prefix}in.{hash_name(id)}"
+
+    def documents(self, space: str) -> str:
+        """Return the filter of all documents of a space."""
+        return f"{self.prefix}d.{hash_name(space)}.*"
+
+    def document(self, space: str, key: str) -> str:
+        """Return the subject of a document."""
+        return f"{self.prefix}d.{hash_name(space)}.{hash_name(key)}"
+
+    def queue(self, name: str) -> str:
+        """Return the beginning of all subjects of a queue, without a dot at its end."""
+        return f"{self.prefix}q.{hash_name(name)}"
+
+    def item(self, queue: str, key: str | None, id: str) -> str:
+        """Return the subject of an item of a queue; those of one key are in one lane."""
+        return f"{self.lane(queue, key)}.{hash_name(id)}"
+
+    def lane(self, queue: str, key: str | None) -> str:
+        """Return the beginning of the subjects of the items of a key, without a dot at its end."""
+        return f"{self.queue(queue)}.i.{'_' if key is None else hash_name(key)}"
+
+    def stream(self, name: str) -> str:
+        """Return the subject of the events of a stream."""
+        return f"{self.prefix}e.{hash_name(name)}"
+
+    def snapshot(self, name: str) -> str:
+        """Return the subject of the snapshot of a stream."""
+        return f"{self.prefix}s.{hash_name(name)}"
+
+    def tag(self, tag: str) -> str:
+        """Return the subject of the index messages of a tag."""
+        return f"{self.prefix}t.{hash_name(tag)}"
+
+    def feed(self, name: str) -> str:
+        """Return the beginning of all subjects of a feed, without a dot at its end."""
+        return f"{self.prefix}f.{hash_name(name)}"
+
+    def scratch(self, token: str) -> str:
+        """Return a subject for a message that only carries a condition, and is removed after a minute."""
+        return f"{self.prefix}x.{token}"
