@@ -21,7 +21,7 @@ class Call:
 
     def __init__(self, home: Crossing, send: Callable[[Any, Call], Awaitable[None]], subject: str = "") -> None:
         self.home, self.send, self.subject = home, send, subject
-        self._signal: Signal = signals()()
+        self._signal: Signal = None
         self.done = False
         self.result: Any = None
         self.error: Exception | None = None
@@ -40,11 +40,14 @@ class Call:
 
     async def outcome(self) -> Any:
         """Wait for the outcome in the caller's loop: return the result, or raise the error."""
-        await self._signal
+        while not self.done:  # a cancellation ends the signal, and not the call
+            self._signal = signals()()
+            await self._signal
         error, self.error = self.error, None  # so that error, frame and call form no cycle
         if error is not None:
             raise error
         return self.result
 
     def _wake(self) -> None:
-        set_signal(self._signal)
+        if self._signal is not None:
+            set_signal(self._signal)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from modd.errors import ModdError
 
 
@@ -19,8 +17,7 @@ class LinkLost(ModdError, ConnectionError):
 
     def __init__(self, name: str, reason: str, sent: bool = True) -> None:
         self.name, self.reason, self.sent = name, reason, sent
-        effect = "the call may have had its effect" if sent else "the call was not sent"
-        super().__init__(f"the link {name!r}: {reason}; {effect}, and the link connects again by itself")
+        super().__init__(f"the link {name!r}: {reason}; {'it may have had its effect' if sent else 'nothing was sent'}")
 
 
 class NoAnswer(LinkLost, TimeoutError):
@@ -113,8 +110,3 @@ class SlowConsumer(ModdError, RuntimeError):
             f"the subscription to {subject!r} was ended: {messages} messages of {size} bytes waited in it, and they "
             "are lost; take the messages faster, and subscribe again"
         )
-
-
-def join_reasons(reasons: Iterable[str]) -> str:
-    """Return the reasons of several attempts, each once, as one text."""
-    return "; ".join(dict.fromkeys(reasons))

@@ -14,6 +14,7 @@ from typing import Any, Literal, Self, TypeAlias
 import anyio
 
 from modd.checks import checked_span
+from modd.concurrency.cancellation import put_off
 from modd.concurrency.lifespan import Lifespan
 from modd.concurrency.loop_thread import Crossing, start_loop_thread
 from modd.concurrency.loops import check_loop, current_loop
@@ -22,13 +23,18 @@ from modd.nats.call import Call
 from modd.nats.errors import LinkClosed
 from modd.nats.message import NatsMessage
 from modd.nats.options import LinkOptions, checked_options
+from modd.nats.sending import checked_message, checked_pattern
 from modd.nats.subscription import Inlet, NatsSubscription, Route
 
 LinkStatus: TypeAlias = Literal["connected", "reconnecting", "refused", "closed"]
 
 
-MOST_UNSENT = 256
-"""The messages that may wait to be sent before `Link.publish` waits, too."""
+UNSENT_LIMIT = 256 * 1024
+"""The bytes that `Link.publish` hands over before it waits until they are sent."""
+
+
+MESSAGE_COST = 1024
+"""The bytes that a message counts in addition to its body."""
 
 
 class Link:
@@ -72,6 +78,7 @@ class Link:
         self._options: LinkOptions = checked_options(servers, name, auth, tls, (connect_timeout, timeout), monitor)
         self._lifespan = Lifespan(f"the link {name!r}")
         self._connection: Any = None
+        self._unsent = 0
         self._loop: Any = None
 
     def __repr__(self) -> str:
@@ -128,8 +135,8 @@ class Link:
             NotPermitted: the server does not permit it.
             InvalidOption: a value cannot be sent.
         """
-        headers = self._checked(subject, body, headers)
-        call = Call(self._home, lambda session, call: session.request(call, subject, body, headers), subject)
+        message = checked_message(subject, body, headers, "", self.max_payload)
+        call = Call(self._home, lambda session, call: session.request(call, message), subject)
         answer: NatsMessage = await self._perform(call, timeout)
         return answer
 
@@ -143,12 +150,14 @@ class Link:
 
         Raises the errors of `request`, besides ``NobodyThere`` and ``NoAnswer``.
         """
-        headers = self._checked(subject, body, headers)
-        call = Call(self._home, lambda session, call: session.publish(call, subject, body, headers, reply), subject)
+        message = checked_message(subject, body, headers, reply, self.max_payload)
+        call = Call(self._home, lambda session, call: session.publish(call, message), subject)
+        self._unsent += len(body) + MESSAGE_COST
         connection = self._open_connection()
-        if connection.is_connected and connection.waiting < MOST_UNSENT:
+        if connection.is_connected and self._unsent < UNSENT_LIMIT:
             self._away.call(partial(connection.submit, call, self.timeout))
         else:
+            self._unsent = 0
             await self._perform(call, None)
 
     async def flush(self, timeout: float | None = None) -> None:
@@ -170,6 +179,7 @@ class Link:
 
         The loop raises `SlowConsumer` when more than 65 536 messages or 64 MiB wait. Raises `NotPermitted`.
         """
+        checked_pattern(subject, queue)
         connection = self._open_connection()
         inlet = Inlet(self._home, subject, lambda: connection.unsubscribe(inlet))
         route = Route(subject, queue or "", resume)
@@ -188,11 +198,12 @@ class Link:
                 stack.callback(thread.close)
             self._home = Crossing(self._loop, direct=thread is None)
             self._away = Crossing(self._loop if thread is None else thread.loop, direct=thread is None)
-            self._connection = import_module("modd.nats.connection").LinkConnection(self._options)
-            stack.push_async_callback(self._close)
-            opened = Call(self._home, lambda session, call: call)  # type: ignore[arg-type,return-value]
-            self._away.call(partial(self._connection.start, opened))
+            connection = import_module("modd.nats.connection").LinkConnection(self._options)
+            stack.push_async_callback(self._close, connection)
+            opened = Call(self._home, send_nothing)
+            self._away.call(partial(connection.start, opened))
             await opened.outcome()
+            self._connection = connection
         return self
 
     async def __aexit__(
@@ -200,12 +211,20 @@ class Link:
     ) -> None:
         await self._lifespan.close(None, None, None)
 
-    async def _close(self) -> None:
-        connection, self._connection = self._connection, None
-        with anyio.CancelScope(shield=True):
-            closed = Call(self._home, lambda session, call: call)  # type: ignore[arg-type,return-value]
-            self._away.call(partial(connection.close, closed))
-            await closed.outcome()
+    async def _close(self, connection: Any) -> None:
+        """Close the connection, to the end even if this task is cancelled meanwhile."""
+        self._connection = None
+        closed = Call(self._home, send_nothing)
+        self._away.call(partial(connection.close, closed))
+        cancelled = None
+        while not closed.done:
+            try:
+                with anyio.CancelScope(shield=True):
+                    await closed.outcome()
+            except anyio.get_cancelled_exc_class() as error:  # a native task.cancel(): scopes are shielded off
+                cancelled = error
+        if cancelled is not None:
+            put_off(cancelled)
 
     async def _perform(self, call: Call, timeout: float | None) -> Any:
         connection = self._open_connection()
@@ -223,5 +242,6 @@ class Link:
         check_loop(f"the link {self.name!r}", self._loop)
         return self._connection
 
-    def _checked(self, subject: str, body: bytes, headers: Mapping[str, str] | None) -> dict[str, str]:
-        return {} if headers is None else dict(headers)
+
+async def send_nothing(session: Any, call: Call) -> None:
+    """Stand in for the sending of a call that is about the connection itself."""

@@ -1,9 +1,11 @@
-"""A connection to one server, from its beginning to its end: requests, their replies, and subscriptions."""
+"""A connection to one server, from its beginning to its end: requests and their replies, and subscriptions."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable
+from contextlib import suppress
 from itertools import count
 from typing import Any
 from uuid import uuid4
@@ -16,15 +18,21 @@ from modd.nats.errors import LinkLost, NobodyThere, NotPermitted
 from modd.nats.message import NatsMessage
 from modd.nats.subscription import Inlet
 
+log = logging.getLogger("modd.nats")
+
 NO_RESPONDERS = "503"
 """The status of the answer that the server gives when nobody subscribes."""
+
+
+UNLIMITED: dict[str, Any] = {"pending_msgs_limit": 0, "pending_bytes_limit": 0}
+"""Have nats-py drop nothing: an `Inlet` counts."""
 
 
 class Session:
     """A connection to one server; everything here runs in its loop.
 
     name: the name of the link. server: the address. on_change: called when the session ends or the server asks its
-    clients to go.
+    clients to go. secure: True to send nothing without TLS.
     """
 
     def __init__(self, name: str, server: str, on_change: Callable[[], object], *, secure: bool) -> None:
@@ -33,6 +41,7 @@ class Session:
         self.error: Exception | None = None
         """The reason for the end; None until then."""
         self.is_lame = False
+        """True when the server asks its clients to go."""
         self.is_silent = False
         """True when the messages of its subscriptions come by another session already."""
         self._calls: dict[object, Call] = {}
@@ -48,8 +57,13 @@ class Session:
         return self.error is not None
 
     @property
+    def reason(self) -> str:
+        """The reason for the end, as a text."""
+        return "" if self.error is None else describe_error(self.error)
+
+    @property
     def discovered(self) -> list[str]:
-        """The addresses of the other servers of the cluster, as the server named them."""
+        """The addresses of the other servers of the cluster, as the server names them."""
         return [each.geturl() for each in self.client.discovered_servers]
 
     async def open(self, timeout: float, options: dict[str, Any]) -> None:
@@ -58,8 +72,8 @@ class Session:
         await self.client.subscribe(f"{self._inbox}*", cb=self._reply, **UNLIMITED)
 
     async def close(self) -> None:
-        """End the session and its tasks, at the latest after a second."""
-        self.end(ConnectionError("the connection was closed"))
+        """End the session and its tasks, soon even if the server is gone."""
+        self.end(ConnectionError("it was closed"))
         for task in self._tasks:
             task.cancel()
         await self.client.end()
@@ -70,7 +84,7 @@ class Session:
             return
         self.error = error
         for call in [*self._calls.values()]:
-            self._settle(call, error=LinkLost(self._name, f"the connection was lost ({describe_error(error)})"))
+            self._settle(call, error=LinkLost(self._name, f"the connection was lost ({self.reason})"))
         self._on_change()
 
     def forget(self, call: Call) -> None:
@@ -84,15 +98,15 @@ class Session:
             self._settled.clear()
             await self._settled.wait()
 
-    async def request(self, call: Call, subject: str, body: bytes, headers: Mapping[str, str]) -> None:
+    async def request(self, call: Call, message: NatsMessage) -> None:
         """Send a request; its reply finishes the call."""
         call.token = f"{self._inbox}{next(self._numbers)}"
         self._calls[call.token] = call
-        await self.client.publish(subject, body, reply=call.token, headers=dict(headers) or None)
+        await self.client.publish(message.subject, message.body, call.token, message.headers or None)
 
-    async def publish(self, call: Call, subject: str, body: bytes, headers: Mapping[str, str], reply: str) -> None:
+    async def publish(self, call: Call, message: NatsMessage) -> None:
         """Send a message."""
-        await self.client.publish(subject, body, reply=reply, headers=dict(headers) or None)
+        await self.client.publish(message.subject, message.body, message.reply, message.headers or None)
         call.finish()
 
     async def flush(self, call: Call) -> None:
@@ -116,12 +130,14 @@ class Session:
     async def unsubscribe(self, inlet: Inlet) -> None:
         """End a subscription."""
         subscription = self._subscriptions.pop(inlet, None)
-        if subscription is not None and not self.client.is_closed:
-            await subscription.unsubscribe()
+        if subscription is not None and not self.is_over:
+            with suppress(Exception):  # of nats-py, when the connection ends meanwhile
+                await subscription.unsubscribe()
 
     async def _round_trip(self, call: Call) -> None:
-        await self.client.round_trip()
-        self._settle(call)
+        with suppress(Exception):  # of nats-py, when the connection ends meanwhile: `end` settles the call
+            await self.client.round_trip()
+            self._settle(call)
 
     async def _reply(self, message: Msg) -> None:
         call = self._calls.get(message.subject)
@@ -138,21 +154,22 @@ class Session:
         call.finish(result, error)
 
     def _deny(self, action: str, subject: str) -> None:
+        """Have the calls and subscriptions of a subject fail; the server tells it in lower case."""
+        log.warning("the server permits the link %r no %s to %r", self._name, action, subject)
         for call in [*self._calls.values()]:
             if call.subject.lower() == subject:
                 self._settle(call, error=NotPermitted(action, call.subject))
+        for inlet in self._subscriptions if action == "subscription" else ():
+            if inlet.subject.lower() == subject:
+                inlet.end(NotPermitted(action, inlet.subject))
 
     def _be_lame(self) -> None:
         self.is_lame = True
         self._on_change()
 
 
-UNLIMITED: dict[str, Any] = {"pending_msgs_limit": 0, "pending_bytes_limit": 0}
-"""Have nats-py drop nothing: an `Inlet` counts."""
-
-
 def convert(message: Msg) -> NatsMessage:
-    """Return a message of nats-py as a message of modd."""
+    """Return a message of nats-py as one of modd."""
     return NatsMessage(message.subject, message.data, message.headers or {}, message.reply)
 
 

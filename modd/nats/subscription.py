@@ -41,18 +41,18 @@ class Route(NamedTuple):
 class Inlet:
     """The messages on their way from the connection to one subscription; it fills in one loop and empties in another.
 
-    home: calls functions in the loop of the subscriber. on_overflow: called in the loop of the connection when too many
-    messages wait.
+    home: calls functions in the loop of the subscriber. subject: the subject. on_overflow: called in the loop of the
+    connection when too many messages wait.
     """
 
     def __init__(self, home: Crossing, subject: str, on_overflow: Callable[[], object]) -> None:
-        self._home, self._subject, self._on_overflow = home, subject, on_overflow
+        self.subject, self._home, self._on_overflow = subject, home, on_overflow
         self._messages: deque[NatsMessage] = deque()
         self._error: Exception | None = None
         self._received = self._taken = 0
         """Bytes, each counted in one of the two loops only."""
         self._event = anyio.Event()
-        self._signalled = False
+        self._waits = False
 
     def put(self, message: NatsMessage) -> None:
         """Add a message, in the loop of the connection."""
@@ -62,7 +62,7 @@ class Inlet:
         self._received += len(message.body)
         waiting, size = len(self._messages), self._received - self._taken
         if waiting > MOST_MESSAGES or size > MOST_BYTES:
-            self.end(SlowConsumer(self._subject, waiting, size))
+            self.end(SlowConsumer(self.subject, waiting, size))
             self._on_overflow()
         self._signal()
 
@@ -82,16 +82,16 @@ class Inlet:
                 message = self._messages.popleft()
                 self._taken += len(message.body)
                 return message
-            event = self._event
-            await event.wait()
+            self._waits = True
+            if not self._messages and self._error is None:  # else they came before the other loop could see that it waits
+                await self._event.wait()
 
     def _signal(self) -> None:
-        if not self._signalled:
-            self._signalled = True
+        if self._waits:
+            self._waits = False
             self._home.call(self._wake)
 
     def _wake(self) -> None:
-        self._signalled = False
         self._event.set()
         self._event = anyio.Event()
 

@@ -128,13 +128,13 @@ class Committer:
 
     async def run_again(self, plan: Callable[[], Awaitable[tuple[Overlay, Any]]]) -> Any:
         """Do as `run` does, after a first attempt, in turn with others. Raises `StoreBusy`."""
-        patience = self.stream.requests.patience()
+        period = self.stream.requests.retry_period()
         async with self._turns:
             while True:
                 overlay, result = await plan()
                 if await self.try_to_commit(overlay):
                     return result
-                await patience.pause(FASTER)
+                await period.pause(FASTER)
 
     async def try_to_commit(self, overlay: Overlay) -> bool:
         """Commit the writes of an overlay; False if something that was read or expected has changed."""

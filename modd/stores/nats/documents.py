@@ -49,15 +49,15 @@ class NatsDocuments(NatsPart):
     async def put(self, key: str, body: bytes) -> None:
         """Store a body in place of the earlier one."""
         bodies = {checked_document_key(key): checked_body("body", body)}
-        await self._store.access("put").write(put_documents, self._space, bodies)
+        await self._store.access("put").write(write_documents, self._space, bodies)
 
     async def put_many(self, bodies: Mapping[str, bytes | None]) -> None:
         """Store bodies by key in place of the earlier ones, and remove those that are None, all or none."""
-        await self._store.access("put_many").write(put_documents, self._space, checked_bodies(bodies))
+        await self._store.access("put_many").write(write_documents, self._space, checked_bodies(bodies))
 
     async def delete(self, key: str) -> None:
         """Remove the body of a key, if there is one."""
-        await self._store.access("delete").write(put_documents, self._space, {checked_document_key(key): None})
+        await self._store.access("delete").write(write_documents, self._space, {checked_document_key(key): None})
 
     async def items(self, after: str = "", limit: int = 100) -> list[tuple[str, bytes]]:
         """Return the first keys after a key, up to ``limit``, with their bodies, ordered by key."""
@@ -85,7 +85,7 @@ class NatsDocuments(NatsPart):
     ) -> None:
         """Fold values into documents, in the commit itself; see `modd.ports.Documents.fold`."""
         folding = checked_folding(pairs, fold, decode, encode)
-        await self._store.access("fold").write(fold_documents, self._space, folding)
+        await self._store.access("fold").write(fold_into_documents, self._space, folding)
 
     @property
     def _space(self) -> Space:
@@ -113,7 +113,7 @@ async def get_documents(overlay: Overlay, space: Space, keys: Collection[str]) -
     return {key: record.body for key, record in zip(keys, records, strict=True) if record is not None}
 
 
-async def put_documents(overlay: Overlay, space: Space, bodies: Mapping[str, bytes | None]) -> None:
+async def write_documents(overlay: Overlay, space: Space, bodies: Mapping[str, bytes | None]) -> None:
     """Store bodies by key, and remove those that are None."""
     for key, body in bodies.items():
         if body is None:
@@ -133,14 +133,14 @@ async def swap_document(overlay: Overlay, space: Space, key: str, body: bytes | 
     if (await get_documents(overlay, space, [key])).get(key) != expected:
         raise DocumentConflict(space.name, key)
     if body != expected:  # else it only makes sure that no other writer has changed it
-        await put_documents(overlay, space, {key: body})
+        await write_documents(overlay, space, {key: body})
 
 
-async def fold_documents(overlay: Overlay, space: Space, folding: Folding) -> None:
+async def fold_into_documents(overlay: Overlay, space: Space, folding: Folding) -> None:
     """Fold values into documents."""
     keys = [*dict.fromkeys(key for key, _ in folding.pairs)]
     bodies = await get_documents(overlay, space, keys)
     folded = folding.run(bodies)
-    await put_documents(
+    await write_documents(
         overlay, space, {key: body for key, body in folded.items() if body is not None or key in bodies}
     )

@@ -131,13 +131,13 @@ class JetStream:
     async def _read_batch(self, filter: str, after: int, most: int) -> tuple[list[Record], bool]:
         """Return messages from any replica, and True if it has no more."""
         request = {"seq": after + 1, "next_by_subj": filter, "batch": most, "max_bytes": PAGE_BYTES}
-        patience = self.requests.patience()
+        period = self.requests.retry_period()
         while True:
             try:
                 return await self._ask_for_many(request)
             except TryAgain as problem:
                 cause = problem.cause
-            await patience.pause(cause)
+            await period.pause(cause)
 
     async def _ask_for_many(self, request: dict[str, Any]) -> tuple[list[Record], bool]:
         inbox, subject = f"_INBOX.{token_hex(12)}", f"$JS.API.DIRECT.GET.{self.name}"

@@ -40,7 +40,7 @@ class RecordReader(Protocol):
         ...
 
 
-class Mark(NamedTuple):
+class OverlayMark(NamedTuple):
     """The state of an overlay at a savepoint."""
 
     writes: list[Write]
@@ -145,12 +145,12 @@ class Overlay:
         """Have a function called after the commit, with the sequence of each subject that was written."""
         self.hooks.append(hook)
 
-    def mark(self) -> Mark:
+    def mark(self) -> OverlayMark:
         """Return the state to which `undo_to` goes back."""
-        return Mark(self.writes.copy(), len(self.hooks), len(self.ids))
+        return OverlayMark(self.writes.copy(), len(self.hooks), len(self.ids))
 
-    def undo_to(self, mark: Mark) -> None:
-        """Drop the writes since a mark. What was read since then is still compared."""
+    def undo_to(self, mark: OverlayMark) -> None:
+        """Drop the writes since a mark. Reads since then are still compared."""
         self.writes, self._places = mark.writes.copy(), {}
         for place, write in enumerate(self.writes):
             self._places.setdefault(write.subject, []).append(place)

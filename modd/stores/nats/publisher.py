@@ -16,8 +16,8 @@ from modd.errors import InvalidOption
 from modd.nats.message import NatsMessage
 from modd.stores.nats.batch import SCRATCH_SECONDS, plan_messages
 from modd.stores.nats.errors import TooMany, UnknownOutcome
-from modd.stores.nats.record import Guard, Write, headers_of
-from modd.stores.nats.requests import Patience, Requests, TryAgain
+from modd.stores.nats.record import Guard, Write, write_headers
+from modd.stores.nats.requests import Requests, RetryPeriod, TryAgain
 from modd.stores.nats.subjects import Subjects
 
 MOST_WRITES = 1_000
@@ -51,7 +51,7 @@ class Publisher:
         planned = plan_messages(writes, guards, self._scratch(token_hex(12)))
         if len(planned) > self.most:
             raise TooMany(self.most)
-        messages = [NatsMessage(write.subject, write.body, headers_of(write)) for write in planned]
+        messages = [NatsMessage(write.subject, write.body, write_headers(write)) for write in planned]
         self._check_sizes(messages)
         if len(messages) == 1:
             return await self._store_once(messages, tuple(ids))
@@ -61,7 +61,7 @@ class Publisher:
             return sequence
 
     async def _store_once(self, messages: list[NatsMessage], ids: tuple[str, ...]) -> int:
-        patience, stored = self._requests.patience(), None
+        period, stored = self._requests.retry_period(), None
         while stored is None:
             token = token_hex(12)
             try:
@@ -69,9 +69,9 @@ class Publisher:
             except TryAgain as problem:
                 cause, is_sent = problem.cause, problem.is_sent
             if is_sent:
-                stored = await self._find(token, patience, ids)
+                stored = await self._find(token, period, ids)
             if stored is None:
-                await patience.pause(cause)
+                await period.pause(cause)
         return stored
 
     async def _send(self, messages: list[NatsMessage], token: str) -> int:
@@ -82,7 +82,7 @@ class Publisher:
             await self._requests.send_all(batch[:-1])
         return int((await self._requests.attempt(last))["seq"])
 
-    async def _find(self, token: str, patience: Patience, ids: tuple[str, ...]) -> int | None:
+    async def _find(self, token: str, period: RetryPeriod, ids: tuple[str, ...]) -> int | None:
         """Return the sequence of a write whose answer was lost; None if it is not stored, and never will be."""
         headers = {"Nats-Msg-Id": token, "Nats-TTL": f"{SCRATCH_SECONDS:.0f}s"}
         probe = NatsMessage(self._scratch(token), b"", headers)
@@ -91,10 +91,10 @@ class Publisher:
                 answer = await self._requests.attempt(probe)
                 break
             except TryAgain as problem:
-                if patience.is_over:
+                if period.is_over:
                     raise UnknownOutcome(self._requests.store, ids) from problem
                 cause = problem.cause
-            await patience.pause(cause)
+            await period.pause(cause)
         sequence = int(answer["seq"])
         return sequence if answer.get("duplicate") and not await self._is_probe(sequence, probe.subject) else None
 

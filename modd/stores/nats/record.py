@@ -89,7 +89,7 @@ def tombstone(subject: str, expected: int | None = None, meta: Mapping[str, Any]
     return Write(subject, meta, ttl=TOMBSTONE_SECONDS, expected=expected)
 
 
-def headers_of(write: Write) -> dict[str, str]:
+def write_headers(write: Write) -> dict[str, str]:
     """Return the headers of a write."""
     headers = {META: dumps(write.meta, separators=(",", ":"))} if write.meta else {}
     if write.rollup:

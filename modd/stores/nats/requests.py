@@ -56,7 +56,7 @@ class TryAgain(Exception):
         self.cause, self.is_sent = cause, is_sent
 
 
-class Patience:
+class RetryPeriod:
     """The time that a call may take, and its pauses.
 
     store: the name of the store, for errors. timeout: seconds.
@@ -95,9 +95,9 @@ class Requests:
         self.link, self.store, self.timeout = link, store, timeout
         self._timeout_once = max(timeout / 4, 0.5)
 
-    def patience(self) -> Patience:
-        """Return the patience for a call that begins now."""
-        return Patience(self.store, self.timeout)
+    def retry_period(self) -> RetryPeriod:
+        """Return the time in which a call that begins now may be tried again."""
+        return RetryPeriod(self.store, self.timeout)
 
     async def ask(self, api: str, request: Any = None) -> Answer:
         """Ask an API of JetStream, such as ``STREAM.INFO.MODD_shop``, until there is an answer.
@@ -105,13 +105,13 @@ class Requests:
         Raises `StoreError` for an error of the server, except for `NOT_FOUND`, and `StoreBusy`.
         """
         message = NatsMessage(f"$JS.API.{api}", b"" if request is None else dumps(request).encode())
-        patience = self.patience()
+        period = self.retry_period()
         while True:
             try:
                 return await self.attempt(message)
             except TryAgain as problem:
                 cause = problem.cause
-            await patience.pause(cause)
+            await period.pause(cause)
 
     async def attempt(self, message: NatsMessage) -> Answer:
         """Send a request once. Raises `TryAgain`, and the errors of `check_answer`."""
