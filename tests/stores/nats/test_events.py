@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 
 
 class TestNatsEvents(EventStoreConformance):
-    """The suite of the port. NA-1, NA-20"""
+    """The suite of the port."""
 
     has_gaps = True
     most = 1_000
@@ -50,7 +50,7 @@ def counting(stream: Any) -> Iterator[list[int]]:
 
 @pytest.mark.parametrize("number", [1, 2, 17])
 async def test_the_place_of_a_revision_is_searched_for_with_few_requests(nats_server: NatsServer, number: int) -> None:
-    """NA-20: at most one for each doubling of the messages, and none once the place is known."""
+    # NA-20: at most one for each doubling of the messages, and none once the place is known
     name = new_name()
     async with open_store(nats_server, name) as store, open_store(nats_server, name) as other:
         for revision in range(20):
@@ -64,7 +64,7 @@ async def test_the_place_of_a_revision_is_searched_for_with_few_requests(nats_se
 
 
 async def test_the_place_of_a_snapshot_is_known_to_another_process(nats_server: NatsServer) -> None:
-    """NA-20: the snapshot has it, so that no search is needed."""
+    # NA-20: the snapshot has it, so that no search is needed
     name = new_name()
     async with open_store(nats_server, name) as store, open_store(nats_server, name) as other:
         for revision in range(10):

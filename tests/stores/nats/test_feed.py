@@ -21,7 +21,7 @@ pytestmark = pytest.mark.anyio
 
 
 class TestNatsFeed(FeedConformance):
-    """The suite of the port. NA-1"""
+    """The suite of the port."""
 
     tick = 0.25
     retention_ticks = 8
@@ -73,7 +73,7 @@ async def test_options_unlike_those_of_this_process_are_an_error(nats_server: Na
 
 
 async def test_the_oldest_items_are_removed_in_steps(nats_server: NatsServer) -> None:
-    """FE-5: of the most, a step more is stored."""
+    # FE-5: of the most, a step more is stored
     async with open_store(nats_server) as store:
         feed = store.feed("public", most=100)
         for _ in range(4):
