@@ -17,7 +17,7 @@ class Call:
     subject: the subject that it publishes to; empty if it does not publish.
     """
 
-    __slots__ = ("_signal", "done", "error", "home", "result", "send", "subject", "timer", "token")
+    __slots__ = ("_signal", "done", "error", "home", "result", "send", "session", "subject", "timer", "token")
 
     def __init__(self, home: Crossing, send: Callable[[Any, Call], Awaitable[None]], subject: str = "") -> None:
         self.home, self.send, self.subject = home, send, subject
@@ -26,8 +26,15 @@ class Call:
         self.result: Any = None
         self.error: Exception | None = None
         self.timer: Any = None
+        self.session: Any = None
+        """The session that waits for the answer; None before the call is sent."""
         self.token: object = self
-        """The name of its reply at the session that sent it."""
+        """The name of the answer in that session."""
+
+    def forget(self) -> None:
+        """Have no session wait for an answer; in the loop of the connection."""
+        if self.session is not None:
+            self.session.forget(self)
 
     def finish(self, result: Any = None, error: Exception | None = None) -> None:
         """Set the outcome, unless it has one, and wake the caller; in the loop of the connection."""

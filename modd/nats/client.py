@@ -19,7 +19,7 @@ PING_INTERVAL = 5
 """Seconds between two pings; a server that leaves two of them unanswered is lost."""
 
 
-CLOSE_TIMEOUT = 1.0
+CLOSE_TIMEOUT = 0.25
 """Seconds that the other side has to take part in the end of a connection."""
 
 
@@ -90,10 +90,14 @@ class NatsClient(Client):
         await self.flush(timeout=10**9)
 
     async def end(self) -> None:
-        """Close the connection, at the latest after a second."""
+        """Close the connection, soon even if the other side takes no part in it."""
+        if not self.is_connected:
+            self._transport.abort()
         with suppress(Exception):
-            await asyncio.wait_for(self.close(), CLOSE_TIMEOUT)
-        self._transport.abort()
+            try:
+                await asyncio.wait_for(self.close(), CLOSE_TIMEOUT)
+            finally:
+                self._transport.abort()
 
     def _connect_command(self) -> bytes:
         if self._secure and not self._server_info.get("tls_required"):

@@ -28,10 +28,17 @@ class Connector:
     def __init__(self, options: LinkOptions, on_change: Callable[[], object]) -> None:
         self._options, self._on_change = options, on_change
         self._discovered: list[str] = []
+        self._sessions: list[Session] = []
+        """Those that are not over."""
 
     def learn(self, session: Session) -> None:
         """Note the other servers of a cluster that a server names."""
         self._discovered = session.discovered
+
+    async def close(self) -> None:
+        """End all sessions."""
+        for session in self._sessions:
+            await session.close()
 
     async def connect(self, avoid: str = "") -> Session:
         """Return a session with the first server that accepts it.
@@ -41,16 +48,13 @@ class Connector:
         failures: dict[str, Exception] = {}
         for server in self._servers(avoid):
             session = Session(self._options.name, server, self._on_change, secure=self._options.secure)
+            self._sessions = [each for each in self._sessions if not each.is_over] + [session]
             try:
                 await session.open(self._options.connect_timeout, self._client_options(server))
-            except Exception as error:
-                await session.close()
-                failures[server] = error
-            except BaseException:
-                await session.close()
-                raise
-            else:
                 return session
+            except Exception as error:
+                failures[server] = error
+            await session.close()
         reasons = ", ".join(f"{describe_error(error)} ({server})" for server, error in failures.items())
         if any(map(is_refusal, failures.values())):
             raise LinkRefused(self._options.name, reasons)

@@ -21,7 +21,11 @@ from modd.nats.subscription import Inlet, Route
 log = logging.getLogger("modd.nats")
 
 CLOSE_TIMEOUT = 1.0
-"""Seconds in which calls under way are finished when the link is closed, or leaves a server."""
+"""Seconds in which calls under way are finished when the link is closed."""
+
+
+RETIRE_TIMEOUT = 5.0
+"""Seconds in which calls under way are finished when the link leaves a server that asks it to."""
 
 
 class LinkConnection:
@@ -65,13 +69,12 @@ class LinkConnection:
         """Drop a call that nobody waits for."""
         call.finish()
         self._outgoing.pop(call, None)
-        if self.session is not None:
-            self.session.forget(call)
+        call.forget()
 
     async def subscribe(self, session: Session, call: Call, inlet: Inlet, route: Route) -> None:
         """Send a subscription, as a call: it is finished when the server has it."""
         self._routes[inlet] = route
-        await session.subscribe(inlet, route.subject, route.queue)
+        await self._subscribe(session, inlet, route)
         await session.flush(call)
 
     def unsubscribe(self, inlet: Inlet) -> None:
@@ -96,8 +99,6 @@ class LinkConnection:
             self._spawn(self._send(session, old))
             opened.finish()
             session = await self._next(session)
-        if session is not None:
-            await session.close()
 
     async def _next(self, session: Session) -> Session | None:
         """Return the session that follows: when this one is over, or when its server asks its clients to go."""
@@ -151,7 +152,7 @@ class LinkConnection:
         old: the session before; if it is not over, it ends when its calls have their answers.
         """
         for inlet, route in [*self._routes.items()]:
-            await session.subscribe(inlet, route.subject, route.queue)
+            await self._subscribe(session, inlet, route)
         if old is not None and not old.is_over:
             self._added.set()
             self._spawn(self._retire(old, session))
@@ -165,29 +166,34 @@ class LinkConnection:
     async def _send_call(self, session: Session, call: Call) -> None:
         try:
             await call.send(session, call)
-        except Exception as error:  # of nats-py, when the session has ended meanwhile
+        except Exception as error:  # of nats-py, before it sends: this server takes smaller messages than the last one
             session.forget(call)
-            call.finish(error=LinkLost(self.name, f"the connection was lost ({describe_error(error)})"))
+            call.finish(error=LinkLost(self.name, f"the call failed ({describe_error(error)})", sent=False))
+
+    async def _subscribe(self, session: Session, inlet: Inlet, route: Route) -> None:
+        await session.subscribe(inlet, route.subject, route.queue)
+        if inlet not in self._routes:  # it was left meanwhile
+            await session.unsubscribe(inlet)
 
     async def _retire(self, old: Session, new: Session) -> None:
-        """End a session whose place another one takes, when the calls over it are answered, within a second."""
+        """End a session whose place another one takes, when the calls over it are answered."""
         flush = flush_call()
         await new.flush(flush)
         with suppress(LinkLost):
             await flush.outcome()
         old.is_silent = True
         with suppress(TimeoutError):
-            await asyncio.wait_for(old.idle(), CLOSE_TIMEOUT)
+            await asyncio.wait_for(old.idle(), RETIRE_TIMEOUT)
         await old.close()
 
     async def _close(self, closed: Call) -> None:
         self.is_closed = True
-        if self.session is not None:
-            if not self.session.is_over:
-                await self._finish(self.session)
-            await self.session.close()
+        if self.session is not None and not self.session.is_over:
+            await self._finish(self.session)
+        await self._connector.close()
         self._end_all(lambda: LinkClosed(self.name))
         await self._end_tasks()
+        await self._connector.close()  # nats-py may have suppressed the cancellation of a task that connects
         closed.finish()
 
     async def _finish(self, session: Session) -> None:
@@ -224,8 +230,7 @@ class LinkConnection:
             del self._outgoing[call]
             call.finish(error=LinkLost(self.name, f"no connection within {timeout:g} s", sent=False))
             return
-        if self.session is not None:
-            self.session.forget(call)
+        call.forget()
         call.finish(error=NoAnswer(self.name, call.subject, timeout))
 
     def _why_over(self) -> Exception:

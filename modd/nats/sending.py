@@ -63,7 +63,8 @@ def checked_pattern(subject: Any, queue: Any) -> None:
 
 def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """Return headers that arrive as they are."""
-    headers = dict(headers)
+    if isinstance(headers, Mapping):
+        headers = dict(headers)
     check_headers(headers)
     for name, value in headers.items():
         if not _HEADER_NAME.match(name):

@@ -101,7 +101,7 @@ class Session:
     async def request(self, call: Call, message: NatsMessage) -> None:
         """Send a request; its reply finishes the call."""
         call.token = f"{self._inbox}{next(self._numbers)}"
-        self._calls[call.token] = call
+        self._expect(call)
         await self.client.publish(message.subject, message.body, call.token, message.headers or None)
 
     async def publish(self, call: Call, message: NatsMessage) -> None:
@@ -111,7 +111,7 @@ class Session:
 
     async def flush(self, call: Call) -> None:
         """Finish the call when the server has had everything that was sent before it."""
-        self._calls[call.token] = call
+        self._expect(call)
         task = asyncio.create_task(self._round_trip(call))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -148,6 +148,9 @@ class Session:
             self._settle(call, error=NobodyThere(call.subject))
         else:
             self._settle(call, answer)
+
+    def _expect(self, call: Call) -> None:
+        self._calls[call.token], call.session = call, self
 
     def _settle(self, call: Call, result: Any = None, error: Exception | None = None) -> None:
         self.forget(call)

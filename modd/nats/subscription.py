@@ -83,7 +83,9 @@ class Inlet:
                 self._taken += len(message.body)
                 return message
             self._waits = True
-            if not self._messages and self._error is None:  # else they came before the other loop could see that it waits
+            if (
+                not self._messages and self._error is None
+            ):  # else they came before the other loop could see that it waits
                 await self._event.wait()
 
     def _signal(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -96,6 +97,8 @@ class NatsServer:
     def pause(self) -> None:
         """Stop its process for a while: its connections stay, and are silent."""
         self._signal(signal.SIGSTOP)
+        assert self.process is not None
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED)
 
     def go_on(self) -> None:
         """End a pause."""
@@ -163,11 +166,12 @@ class NatsServer:
 class NatsCluster:
     """Three NATS servers with JetStream in common: ``with NatsCluster(folder) as cluster:``.
 
-    folder: an empty folder. config: lines of the configuration of each server.
+    folder: an empty folder. config: lines of the configuration of each server. jetstream: False to run without it.
     """
 
-    def __init__(self, folder: Path, config: str = "") -> None:
-        self.servers = [NatsServer(folder / name, config, name=name) for name in ("one", "two", "three")]
+    def __init__(self, folder: Path, config: str = "", *, jetstream: bool = True) -> None:
+        names = ("one", "two", "three")
+        self.servers = [NatsServer(folder / name, config, jetstream=jetstream, name=name) for name in names]
 
     @property
     def urls(self) -> list[str]:
@@ -192,11 +196,16 @@ class NatsCluster:
         end = monotonic() + START_SECONDS
         while monotonic() < end:
             alive = [each for each in self.servers if each.process is not None]
-            found = [each.ask_monitor("/jsz").get("meta_cluster", {}) for each in alive]
-            if all(each.get("leader") and each.get("cluster_size") == len(self.servers) for each in found):
+            if all(self._is_ready(each) for each in alive):
                 return
             sleep(0.02)
         raise RuntimeError("the servers did not agree on a leader")
+
+    def _is_ready(self, server: NatsServer) -> bool:
+        if not server.jetstream:
+            return bool(server.ask_monitor("/routez")["routes"])
+        found = server.ask_monitor("/jsz").get("meta_cluster", {})
+        return bool(found.get("leader")) and found.get("cluster_size") == len(self.servers)
 
 
 def free_ports(count: int) -> list[int]:
