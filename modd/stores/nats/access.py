@@ -7,11 +7,13 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar, Protocol, TypeAlias
 
 import anyio
+from anyio.abc import TaskGroup
 
 from modd.ports.transaction import Transaction
 from modd.stores.nats.errors import WrongSequence
 from modd.stores.nats.jetstream import JetStream
 from modd.stores.nats.overlay import Overlay
+from modd.stores.nats.server_clock import ServerClock
 from modd.stores.nats.subjects import Subjects
 
 Operation: TypeAlias = Callable[..., Awaitable[Any]]
@@ -62,8 +64,13 @@ class NatsParts(Protocol):
         ...
 
     @property
-    def clock(self) -> Callable[[], float]:
-        """A function that returns the time of the server, in seconds since 1970."""
+    def clock(self) -> ServerClock:
+        """The time of the server, in seconds since 1970."""
+        ...
+
+    @property
+    def background(self) -> TaskGroup:
+        """The tasks of the store, which are cancelled when it closes. Raises `StoreClosed`."""
         ...
 
     def access(self, call: str, *, at_once: bool = False) -> NatsAccess:

@@ -60,7 +60,7 @@ class Overlay:
     """
 
     def __init__(self, stream: RecordReader, clock: Callable[[], float], *, is_guarded: bool = True) -> None:
-        self.stream, self.clock, self._is_guarded = stream, clock, is_guarded
+        self.stream, self.clock, self.is_guarded = stream, clock, is_guarded
         self.guards: dict[str, int] = {}
         """The last sequence of each subject and filter that was read, 0 if there was none."""
         self.writes: list[Write] = []
@@ -115,9 +115,15 @@ class Overlay:
             records[record.subject] = record
         return [record for record in records.values() if not record.is_gone]
 
-    async def page(self, filter: str, after: int = 0, limit: int | None = None) -> list[Record]:
-        """Return the messages of a filter behind a sequence, the first ``limit``, in the order of sequences."""
-        await self._see_last(filter)
+    async def page(
+        self, filter: str, after: int = 0, limit: int | None = None, *, is_guarded: bool = True
+    ) -> list[Record]:
+        """Return the messages of a filter behind a sequence, the first ``limit``, in the order of sequences.
+
+        is_guarded: False to have nothing compared by the commit.
+        """
+        if is_guarded:
+            await self._see_last(filter)
         records = await self.stream.page(filter, after, limit)
         pending = self._pending(filter)
         written = {record.subject for record in pending if self._is_rollup(record.subject)}
@@ -161,7 +167,7 @@ class Overlay:
         return [Guard(filter, sequence) for filter, sequence in self.guards.items()]
 
     async def _see_last(self, filter: str) -> None:
-        if self._is_guarded and filter not in self.guards:
+        if self.is_guarded and filter not in self.guards:
             self.see(filter, await self.stream.last(filter))
 
     def _pending(self, filter: str) -> list[Record]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Literal, Self
+
+import anyio
+from anyio.abc import TaskGroup
 
 from modd.checks import checked_choice, checked_count, checked_span, checked_text
 from modd.concurrency.lifespan import Lifespan
@@ -23,6 +25,8 @@ from modd.stores.nats.inbox import NatsInbox
 from modd.stores.nats.jetstream import JetStream
 from modd.stores.nats.locks import NatsLocks
 from modd.stores.nats.opening import checked_replicas, checked_store_name, open_stream
+from modd.stores.nats.outbox import NatsOutbox
+from modd.stores.nats.queue import NatsQueue
 from modd.stores.nats.server_clock import ServerClock
 from modd.stores.nats.subjects import Subjects
 from modd.stores.nats.transaction import DeferredNatsTransaction, ImmediateNatsTransaction, NatsTransaction
@@ -43,7 +47,8 @@ class NatsStore:
     durable: ``"checked"`` (the default) to look at the monitoring of the link for ``sync_interval: always``, without
         which a power loss can undo what was acknowledged; ``"unchecked"`` not to look, and not to warn.
 
-    ``cache``, ``locks`` and ``inbox`` are its implementations of these ports. ``documents(space)`` returns documents.
+    ``cache``, ``locks``, ``inbox`` and ``outbox`` are its implementations of these ports. ``queue(name)`` returns a
+    queue, and ``documents(space)`` returns documents.
 
     Raises:
         InvalidOption: an option has no valid value.
@@ -71,8 +76,11 @@ class NatsStore:
         self._lifespan = Lifespan(repr(self))
         self._clock = ServerClock()
         self._committer: Committer | None = None
+        self._background: TaskGroup | None = None
         self.events, self.cache, self.locks = NatsEvents(self), NatsCache(self), NatsLocks(self)
         self.inbox = NatsInbox(self, checked_span("retention", retention))
+        self.outbox = NatsOutbox(self)
+        self._queues: dict[str, NatsQueue] = {}
         self._documents: dict[str, NatsDocuments] = {}
         self._feeds: dict[str, NatsFeed] = {}
 
@@ -80,14 +88,26 @@ class NatsStore:
         return f"<NatsStore {self.name}>"
 
     @property
-    def clock(self) -> Callable[[], float]:
-        """A function that returns the time of the server, in seconds since 1970."""
+    def clock(self) -> ServerClock:
+        """The time of the server, in seconds since 1970."""
         return self._clock
+
+    @property
+    def background(self) -> TaskGroup:
+        """The tasks of the store, which are cancelled when it closes. Raises `StoreClosed`."""
+        if self._background is None:
+            raise StoreClosed(self.name)
+        return self._background
 
     @property
     def stream(self) -> JetStream:
         """The stream of the records. Raises `StoreClosed`."""
         return self._open_committer().stream
+
+    def queue(self, name: str) -> NatsQueue:
+        """Return the queue of this name; its first use creates it. Raises `InvalidOption` unless the name is a text."""
+        queue = self._queues.get(checked_text("name", name, 'give a text, such as store.queue("orders")'))
+        return self._queues.setdefault(name, NatsQueue(self, name)) if queue is None else queue
 
     def documents(self, space: str) -> NatsDocuments:
         """Return the documents of this space; its first use creates it. Raises `InvalidOption` unless it is a text."""
@@ -159,6 +179,9 @@ class NatsStore:
             stream = JetStream(self._link, self.name, self._timeout)
             self._clock.see(await open_stream(stream, self._replicas))
             self._committer = Committer(stream, self._clock)
+            self._background = await stack.enter_async_context(anyio.create_task_group())
+            self._lifespan.bind_to_task()
+            stack.callback(self._background.cancel_scope.cancel)
             stack.callback(self._forget)
             return self
 
@@ -168,7 +191,7 @@ class NatsStore:
         await self._lifespan.close(None, None, None)
 
     def _forget(self) -> None:
-        self._committer = None
+        self._committer = self._background = None
 
     def _open_committer(self) -> Committer:
         if self._committer is None:

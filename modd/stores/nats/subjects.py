@@ -27,6 +27,9 @@ class Subjects:
         self.all = f"{self.prefix}>"
         self.events = f"{self.prefix}e.*"
         """The filter of the events of all streams."""
+        self.outbox = f"{self.prefix}o.>"
+        """The filter of the outbox."""
+        self.outbox_items, self.outbox_lease = f"{self.prefix}o.i.*", f"{self.prefix}o.l"
 
     def cache(self, key: str) -> str:
         """Return the subject of a value of the cache."""
@@ -52,13 +55,9 @@ class Subjects:
         """Return the beginning of all subjects of a queue, without a dot at its end."""
         return f"{self.prefix}q.{hash_name(name)}"
 
-    def item(self, queue: str, key: str | None, id: str) -> str:
-        """Return the subject of an item of a queue; those of one key are in one lane."""
-        return f"{self.lane(queue, key)}.{hash_name(id)}"
-
-    def lane(self, queue: str, key: str | None) -> str:
-        """Return the beginning of the subjects of the items of a key, without a dot at its end."""
-        return f"{self.queue(queue)}.i.{'_' if key is None else hash_name(key)}"
+    def outbox_item(self, id: str) -> str:
+        """Return the subject of an item of the outbox."""
+        return f"{self.prefix}o.i.{hash_name(id)}"
 
     def stream(self, name: str) -> str:
         """Return the subject of the events of a stream."""
