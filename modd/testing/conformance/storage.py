@@ -358,7 +358,7 @@ class StorageConformance(Suite[Storage]):
             assert await written(store, "a", settle=False) == ALL[:-2]
 
     async def test_other_writers_wait_for_an_immediate_transaction_or_it_is_a_conflict(self) -> None:
-        """A writer goes on when it ends; where writers are not held off, it writes nothing if they changed its reads."""
+        """A writer goes on when it ends. Where none is held off, it writes nothing if its reads have changed."""
         begun, done = anyio.Event(), anyio.Event()
 
         async def append_beside(store: Storage, revision: int) -> None:
