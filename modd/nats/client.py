@@ -15,7 +15,7 @@ from nats import errors
 from nats.aio.client import Client
 from nats.aio.transport import TcpTransport
 
-PING_INTERVAL = 5
+PING_INTERVAL = 2
 """Seconds between two pings; a server that leaves two of them unanswered is lost."""
 
 

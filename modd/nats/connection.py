@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from contextvars import Context
+from functools import partial
 from typing import Any
 
 from modd.concurrency.loop_thread import Crossing
@@ -122,7 +123,7 @@ class LinkConnection:
         pauses = Pauses()
         while not (session.is_over or self.is_closed):
             with suppress(LinkLost, LinkRefused):
-                return await self._connector.connect(avoid=session.server)
+                return await self._connector.connect(elsewhere=True)
             self._changed.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), pauses.next())
@@ -148,8 +149,8 @@ class LinkConnection:
 
         old: the session before; if it is not over, it ends when its calls have their answers.
         """
-        for inlet, route in [*self._routes.items()]:
-            await session.subscribe(inlet, route.subject, route.queue)
+        for inlet, (subject, queue, _) in [*self._routes.items()]:
+            await self._send_call(session, own_call(partial(subscribe_again, inlet, subject, queue)))
         if old is not None and not old.is_over:
             self._added.set()
             self._spawn(self._retire(old, session))
@@ -236,6 +237,11 @@ class LinkConnection:
         task = asyncio.get_running_loop().create_task(work, context=Context())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+async def subscribe_again(inlet: Inlet, subject: str, queue: str, session: Session, call: Call) -> None:
+    """Have the messages of a subject come by a new session."""
+    await session.subscribe(inlet, subject, queue)
 
 
 def own_call(send: Callable[[Any, Call], Awaitable[None]]) -> Call:
