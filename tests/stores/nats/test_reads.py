@@ -168,6 +168,11 @@ async def test_keys_of_documents_are_read_by_several_calls_at_a_time(nats_server
             for _ in range(5):
                 tasks.start_soon(read)
         assert found == [[("a", b"1"), ("b", b"1")]] * 5
+        await documents.put("c", b"1")
+        async with anyio.create_task_group() as tasks:
+            for _ in range(5):
+                tasks.start_soon(read)
+        assert found[5:] == [[("a", b"1"), ("b", b"1"), ("c", b"1")]] * 5
 
 
 class RivalReads:
