@@ -134,12 +134,17 @@ class OrderedConsumer:
         return int(answer["num_pending"])
 
     async def _read(self, messages: AsyncIterator[NatsMessage]) -> None:
+        error: Exception = _Gap("no heartbeat")
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._watch, tasks.cancel_scope)
-            async for message in messages:
-                self._received += 1
-                await self._take(message)
-        raise _Gap("no heartbeat")
+            try:
+                async for message in messages:
+                    self._received += 1
+                    await self._take(message)
+            except Exception as raised:  # as it is, in no group
+                error = raised
+            tasks.cancel_scope.cancel()
+        raise error
 
     async def _watch(self, scope: anyio.CancelScope) -> None:
         """End the reading when nothing has come for a while."""

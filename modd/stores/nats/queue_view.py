@@ -124,7 +124,9 @@ class QueueView:
         self._store.clock.see(now)
 
     def receive(self, message: NatsMessage, delivery: Delivery) -> None:
-        """Apply a record."""
+        """Apply a record, unless a later one came before: what is gone stays gone."""
+        if delivery.sequence <= self._progress:
+            return
         self._store.clock.see(delivery.at)
         name = self._subjects.name_of(message.subject)
         if name is not None:

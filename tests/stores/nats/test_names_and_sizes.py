@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from modd.errors import InvalidOption
+from modd.stores.nats.queue_records import QueueSubjects, item_name
 from modd.stores.nats.subjects import Subjects, hash_name
 from tests.nats.server import NatsServer
 from tests.stores.nats.stores import open_store
@@ -23,8 +24,14 @@ def test_each_name_has_a_subject_of_its_own() -> None:
         for make in (subjects.cache, subjects.lock, subjects.inbox, subjects.stream, subjects.snapshot, subjects.tag)
     ]
     found += [subjects.document(space, name) for space in NAMES for name in NAMES]
+    found += [
+        QueueSubjects(subjects, queue).item(item_name(id, key))
+        for queue in NAMES
+        for key in [None, *NAMES]
+        for id in NAMES
+    ]
     found += [subjects.outbox_item(name) for name in NAMES]
-    found += [make(name) for name in NAMES for make in (subjects.queue, subjects.feed)]
+    found += [subjects.feed(name) for name in NAMES]
     assert len(found) == len(set(found))
     assert all(subject.startswith("modd.shop.") and subject.isascii() for subject in found)
     assert not any(set(subject) & set("*> \r\n") or ".." in subject for subject in found)
