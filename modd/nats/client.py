@@ -93,6 +93,10 @@ class NatsClient(Client):
         """Close the connection, soon even if the other side takes no part in it."""
         if not self.is_connected:
             self._transport.abort()
+        self._pending, self._pending_data_size = (
+            [],
+            0,
+        )  # else nats-py sends it first, and leaves its tasks if that fails
         with suppress(Exception):
             try:
                 await asyncio.wait_for(self.close(), CLOSE_TIMEOUT)
