@@ -78,8 +78,15 @@ class NatsClient(Client):
         async def move_on() -> None:
             on_lame_duck()
 
+        async def tell_end() -> None:
+            self._on_end(errors.ConnectionClosedError())
+
         settings: dict[str, Any] = {**options, "connect_timeout": timeout, "ping_interval": PING_INTERVAL}
-        callbacks: dict[str, Any] = {"error_cb": raise_while_connecting, "lame_duck_mode_cb": move_on}
+        callbacks: dict[str, Any] = {
+            "error_cb": raise_while_connecting,
+            "lame_duck_mode_cb": move_on,
+            "closed_cb": tell_end,  # should nats-py end it by a way that is not known here
+        }
         await asyncio.wait_for(self.connect([url], allow_reconnect=False, **callbacks, **settings), timeout)
         if not self.is_connected:
             raise errors.UnexpectedEOF
