@@ -35,7 +35,7 @@ class Script:
 
     async def records(self) -> list[Record]:
         """Return what the server has."""
-        return await self.store.stream.page(self.subjects.all)
+        return await self.store.stream.page(self.subjects.items)
 
     def begin(self) -> None:
         """Begin the view anew."""
