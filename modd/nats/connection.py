@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from contextvars import Context
+from functools import partial
 from typing import Any
 
-from modd.concurrency.loop_thread import Crossing
+from modd.concurrency.loop_thread import Crossing, LoopTasks
 from modd.nats.call import Call
 from modd.nats.connecting import Connector, Pauses
 from modd.nats.errors import LinkClosed, LinkLost, LinkRefused, NoAnswer
@@ -45,7 +45,7 @@ class LinkConnection:
         self._connector = Connector(options, self._changed.set)
         self._outgoing: OrderedDict[Call, None] = OrderedDict()
         self._routes: dict[Inlet, Route] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = LoopTasks()
 
     @property
     def is_connected(self) -> bool:
@@ -54,7 +54,7 @@ class LinkConnection:
 
     def start(self, opened: Call) -> None:
         """Begin to connect; the call is finished when that is done, or has failed."""
-        self._spawn(self._run(opened))
+        self._tasks.start(self._run(opened))
 
     def submit(self, call: Call, timeout: float) -> None:
         """Send a call as soon as there is a session; it fails after the timeout."""
@@ -83,7 +83,7 @@ class LinkConnection:
 
     def close(self, closed: Call) -> None:
         """Finish the calls under way, for a second, and end; the call is finished then."""
-        self._spawn(self._close(closed))
+        self._tasks.start(self._close(closed))
 
     async def _run(self, opened: Call) -> None:
         """Have one session after another, until the link is closed or refused."""
@@ -94,7 +94,7 @@ class LinkConnection:
             return
         while session is not None and not self.is_closed:
             old, self.session = self.session, session
-            self._spawn(self._send(session, old))
+            session.tasks.start(self._send(session, old))
             opened.finish()
             session = await self._next(session)
 
@@ -111,7 +111,7 @@ class LinkConnection:
         if following is None and not self.is_closed:
             log.warning("the link %r lost its connection (%s)", self.name, session.reason)
             self._added.set()
-            self._spawn(session.close())
+            self._tasks.start(session.close())
             following = await self._connect_again()
         if following is not None:
             log.info("the link %r is connected again, to %s", self.name, following.server)
@@ -122,7 +122,7 @@ class LinkConnection:
         pauses = Pauses()
         while not (session.is_over or self.is_closed):
             with suppress(LinkLost, LinkRefused):
-                return await self._connector.connect(avoid=session.server)
+                return await self._connector.connect(elsewhere=True)
             self._changed.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), pauses.next())
@@ -148,17 +148,21 @@ class LinkConnection:
 
         old: the session before; if it is not over, it ends when its calls have their answers.
         """
-        for inlet, route in [*self._routes.items()]:
-            await session.subscribe(inlet, route.subject, route.queue)
+        for inlet, (subject, queue, _) in [*self._routes.items()]:
+            await self._send_call(session, own_call(partial(subscribe_again, inlet, subject, queue)))
         if old is not None and not old.is_over:
             self._added.set()
-            self._spawn(self._retire(old, session))
-        while session is self.session and not session.is_over:
-            while self._outgoing and session is self.session and not session.is_over:
+            self._tasks.start(self._retire(old, session))
+        while self._is_present(session):
+            if self._outgoing:
                 call, _ = self._outgoing.popitem(last=False)
                 await self._send_call(session, call)
-            self._added.clear()
-            await self._added.wait()
+            else:
+                self._added.clear()
+                await self._added.wait()
+
+    def _is_present(self, session: Session) -> bool:
+        return session is self.session and not session.is_over
 
     async def _send_call(self, session: Session, call: Call) -> None:
         try:
@@ -184,7 +188,7 @@ class LinkConnection:
             await self._finish(self.session)
         await self._connector.close()
         self._end_all(lambda: LinkClosed(self.name))
-        await self._end_tasks()
+        await self._tasks.end(CLOSE_TIMEOUT)
         await self._connector.close()  # nats-py may have suppressed the cancellation of a task that connects
         closed.finish()
 
@@ -196,13 +200,6 @@ class LinkConnection:
             async with asyncio.timeout(CLOSE_TIMEOUT):
                 await flush.outcome()
                 await session.idle()
-
-    async def _end_tasks(self) -> None:
-        tasks = self._tasks - {asyncio.current_task()}
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=CLOSE_TIMEOUT)
 
     def _end_all(self, error: Callable[[], Exception]) -> None:
         """Have all calls and subscriptions fail."""
@@ -223,7 +220,7 @@ class LinkConnection:
     def _expire(self, call: Call, timeout: float) -> None:
         if call in self._outgoing:
             del self._outgoing[call]
-            call.finish(error=LinkLost(self.name, f"no connection within {timeout:g} s", sent=False))
+            call.finish(error=LinkLost(self.name, f"no connection took it within {timeout:g} s", sent=False))
             return
         call.forget()
         call.finish(error=NoAnswer(self.name, call.subject, timeout))
@@ -231,11 +228,10 @@ class LinkConnection:
     def _why_over(self) -> Exception:
         return LinkClosed(self.name) if self.refusal is None else LinkRefused(self.name, self.refusal)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        # in an empty context: the task that opens the link may be inside of a turn or a transaction
-        task = asyncio.get_running_loop().create_task(work, context=Context())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+
+async def subscribe_again(inlet: Inlet, subject: str, queue: str, session: Session, call: Call) -> None:
+    """Have the messages of a subject come by a new session."""
+    await session.subscribe(inlet, subject, queue)
 
 
 def own_call(send: Callable[[Any, Call], Awaitable[None]]) -> Call:

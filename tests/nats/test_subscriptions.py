@@ -62,12 +62,11 @@ async def test_a_subscriber_that_is_too_slow_is_told_so_and_gets_no_more(
         assert len((await anext(messages)).body) == 1000
         monkeypatch.setattr(limits, limit, value)
         for _ in range(12):
-            await link.publish("slow.one", bytes(1000))
+            await link.publish("slow.one", bytes(900), {"Filling": "f" * 100})
         await link.flush()
         for _ in range(2):
-            with pytest.raises(SlowConsumer, match=r"'slow\.one' was ended: 11 messages of 11000 bytes") as raised:
+            with pytest.raises(SlowConsumer, match=r"'slow\.one' was ended: 11 messages of 11000 bytes"):
                 await anext(messages)
-        assert raised.value.messages == 11
         monkeypatch.undo()
         await link.flush()
         assert not [each for each in listed(nats_server) if each == "slow.one"]
