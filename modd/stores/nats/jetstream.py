@@ -106,6 +106,11 @@ class JetStream:
         """Return the answer of ``STREAM.INFO``. request: the fields of the request, such as ``subjects_filter``."""
         return await self.requests.ask(f"STREAM.INFO.{self.name}", request or None)
 
+    async def count(self, subject: str) -> int:
+        """Return the number of messages of a subject."""
+        state = (await self.info(subjects_filter=subject))["state"]
+        return int(state.get("subjects", {}).get(subject, 0))
+
     async def time(self) -> float:
         """Return the time of the server."""
         return read_time((await self.info())["ts"])

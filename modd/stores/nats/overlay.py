@@ -27,6 +27,18 @@ class RecordReader(Protocol):
         """Return the messages of a filter behind a sequence, in the order of sequences."""
         ...
 
+    async def get(self, sequence: int) -> Record | None:
+        """Return the message of a sequence; None if there is none."""
+        ...
+
+    async def next(self, filter: str, after: int) -> Record | None:
+        """Return the first message of a filter behind a sequence; None if there is none."""
+        ...
+
+    async def count(self, subject: str) -> int:
+        """Return the number of messages of a subject."""
+        ...
+
 
 class OverlayMark(NamedTuple):
     """The state of an overlay at a savepoint."""
@@ -171,9 +183,10 @@ class Overlay:
             places: Iterable[int] = (place for place, each in enumerate(self.writes) if matches(filter, each.subject))
         else:
             places = self._places.get(filter, ())
-        return [self._as_record(place) for place in places]
+        return [self.record_at(place) for place in places]
 
-    def _as_record(self, place: int) -> Record:
+    def record_at(self, place: int) -> Record:
+        """Return the write of a place as a record."""
         write = self.writes[place]
         return Record(write.subject, PENDING + place, self.clock(), dict(write.meta), write.body)
 

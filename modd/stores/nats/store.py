@@ -9,16 +9,19 @@ from typing import Literal, Self
 import anyio
 from anyio.abc import TaskGroup
 
-from modd.checks import checked_choice, checked_span, checked_text
+from modd.checks import checked_choice, checked_count, checked_span, checked_text
 from modd.concurrency.lifespan import Lifespan
 from modd.nats.link import Link
 from modd.ports.inbox import WEEK
 from modd.ports.transaction import open_transaction
+from modd.stores.checks import check_same_feed
 from modd.stores.errors import ResultNeeded, StoreClosed
 from modd.stores.nats.access import Committer, NatsAccess, NatsAutocommit
 from modd.stores.nats.cache import NatsCache
 from modd.stores.nats.documents import NatsDocuments
 from modd.stores.nats.durability import look_at_monitoring
+from modd.stores.nats.events import NatsEvents
+from modd.stores.nats.feed import NatsFeed
 from modd.stores.nats.inbox import NatsInbox
 from modd.stores.nats.jetstream import JetStream
 from modd.stores.nats.locks import NatsLocks
@@ -75,11 +78,12 @@ class NatsStore:
         self._clock = ServerClock()
         self._committer: Committer | None = None
         self._background: TaskGroup | None = None
-        self.cache, self.locks = NatsCache(self), NatsLocks(self)
+        self.events, self.cache, self.locks = NatsEvents(self), NatsCache(self), NatsLocks(self)
         self.inbox = NatsInbox(self, checked_span("retention", retention))
         self.outbox = NatsOutbox(self)
         self._queues: dict[str, NatsQueue] = {}
         self._documents: dict[str, NatsDocuments] = {}
+        self._feeds: dict[str, NatsFeed] = {}
 
     def __repr__(self) -> str:
         return f"<NatsStore {self.name}>"
@@ -110,6 +114,23 @@ class NatsStore:
         """Return the documents of this space; its first use creates it. Raises `InvalidOption` unless it is a text."""
         documents = self._documents.get(checked_text("space", space, 'give a text, such as store.documents("sales")'))
         return self._documents.setdefault(space, NatsDocuments(self, space)) if documents is None else documents
+
+    def feed(self, name: str, retention: float = 86_400.0, most: int = 100_000) -> NatsFeed:
+        """Return the feed of this name; its first use creates it. Give the same options each time.
+
+        retention: seconds for which an item is stored, a day by default.
+        most: most items that are stored, 100 000 by default.
+
+        Raises:
+            InvalidOption: an option has a value that cannot work, or a different one than before; one that differs
+                from that of another process is told by the first call of the feed.
+        """
+        checked_text("name", name, 'give a text, such as store.feed("public")')
+        feed = self._feeds.get(name)
+        if feed is None:
+            feed = self._feeds.setdefault(name, NatsFeed(self, name, retention, most))
+        check_same_feed(name, checked_span("retention", retention), checked_count("most", most), feed.options)
+        return feed
 
     def transaction(
         self, *, immediate: bool = False, max_seconds: float = 5.0

@@ -25,6 +25,8 @@ class Subjects:
         self.prefix = f"modd.{name}."
         """The beginning of each subject of the store."""
         self.all = f"{self.prefix}>"
+        self.events = f"{self.prefix}e.*"
+        """The filter of the events of all streams."""
         self.outbox = f"{self.prefix}o.>"
         """The filter of the outbox."""
         self.outbox_items, self.outbox_lease = f"{self.prefix}o.i.*", f"{self.prefix}o.l"
@@ -70,8 +72,12 @@ class Subjects:
         return f"{self.prefix}t.{hash_name(tag)}"
 
     def feed(self, name: str) -> str:
-        """Return the beginning of all subjects of a feed, without a dot at its end."""
+        """Return the subject of the record of a feed itself."""
         return f"{self.prefix}f.{hash_name(name)}"
+
+    def feed_item(self, feed: str, position: int | str = "*", id: str = "*") -> str:
+        """Return the subject of an item of a feed; without a position or a hash of an id, a filter for it."""
+        return f"{self.feed(feed)}.{position}.{id}"
 
     def scratch(self, token: str) -> str:
         """Return a subject for a message that only carries a condition, and is removed after a minute."""

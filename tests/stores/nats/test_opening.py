@@ -156,6 +156,19 @@ async def test_a_store_is_used_inside_of_its_block(nats_server: NatsServer) -> N
     assert repr(store.documents("a")) == f"<NatsDocuments a in {store!r}>"
 
 
+async def test_parts_belong_to_their_store(nats_server: NatsServer) -> None:
+    # NA-30
+    async with open_store(nats_server, retention=7) as store:
+        parts: list[Any] = [store.cache, store.locks, store.inbox, store.events, store.outbox]
+        for part in (*parts, store.documents("a"), store.queue("a"), store.feed("a")):
+            assert part.store is store
+            async with part.transaction() as tx, store.transaction() as inner:
+                assert inner is tx
+        assert store.documents("a") is store.documents("a") and store.queue("a") is store.queue("a")
+        assert store.feed("a") is store.feed("a")
+        assert store.inbox.retention == 7
+
+
 async def test_an_error_of_the_block_leaves_it_as_it_is(nats_server: NatsServer) -> None:
     # NA-19
     error = ZeroDivisionError()

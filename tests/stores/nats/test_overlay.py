@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 
@@ -34,7 +35,8 @@ class Stored:
 
 
 def overlay_of(*subjects: str, is_guarded: bool = True) -> Overlay:
-    return Overlay(Stored(*subjects), lambda: 7.0, is_guarded=is_guarded)
+    stored: Any = Stored(*subjects)
+    return Overlay(stored, lambda: 7.0, is_guarded=is_guarded)
 
 
 @pytest.mark.parametrize(

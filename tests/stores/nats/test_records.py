@@ -12,6 +12,7 @@ from modd.ports.cache import Cache
 from modd.ports.documents import Documents
 from modd.ports.inbox import Inbox
 from modd.ports.locks import Locks
+from modd.ports.storage import Storage
 from modd.ports.transaction import SupportsTransactions
 from modd.stores.nats.store import NatsStore
 from modd.testing.conformance import (
@@ -19,6 +20,7 @@ from modd.testing.conformance import (
     DocumentsConformance,
     InboxConformance,
     LocksConformance,
+    StorageConformance,
     TransactionConformance,
 )
 from tests.nats.server import NatsCluster, NatsServer
@@ -102,3 +104,15 @@ class TestNatsDocumentsOnCluster(OnCluster, TestNatsDocuments): ...
 
 
 class TestNatsTransactionsOnCluster(OnCluster, TestNatsTransactions): ...
+
+
+class TestNatsStorage(OnServer, StorageConformance):
+    holds_writers_off = False
+
+    @asynccontextmanager
+    async def create(self) -> AsyncIterator[Storage]:
+        async with self.open() as store:
+            yield store
+
+
+class TestNatsStorageOnCluster(OnCluster, TestNatsStorage): ...
