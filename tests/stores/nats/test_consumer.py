@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import anyio
@@ -33,9 +34,10 @@ def swallow(proxy: Proxy, marker: bytes) -> anyio.Event:
 
 
 async def test_a_view_in_which_too_much_waits_is_made_anew(
-    nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
+    nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     # NA-16
+    caplog.set_level(logging.INFO)
     async with (
         open_store(nats_server) as store,
         proxy_to(nats_server) as proxy,
@@ -44,22 +46,21 @@ async def test_a_view_in_which_too_much_waits_is_made_anew(
         queue = slow.queue("orders")
         assert await queue.stats() == Stats(0, 0, 0, 0)
         monkeypatch.setattr("modd.nats.subscription.MOST_MESSAGES", 5)
-        held: list[bytes] = []
+        held, told = bytearray(), logged(caplog, "bytes waited in it")
 
         def hold_back(data: bytes) -> bytes:
-            held.append(data)
-            return b""
+            held.extend(data)
+            if held.count(b'{"id":') < 100:
+                return b""
+            proxy.to_client = lambda data: data
+            return bytes(held)
 
         proxy.to_client = hold_back
         await store.queue("orders").put(*[b"%d" % number for number in range(100)])
-        while b"".join(held).count(b'{"id":') < 100:
-            await anyio.sleep(0.001)
-        passed: list[bytes] = []
-        proxy.to_client = lambda data: b"".join([*held, data]) if not passed and not passed.append(data) else data  # type: ignore[func-returns-value]
-        await store.queue("orders").put(b"last")
-        monkeypatch.undo()
         with anyio.fail_after(60):
-            assert len(await queue.claim(1_000, 60)) == 101
+            await told.wait()
+            monkeypatch.undo()
+            assert len(await queue.claim(1_000, 60)) == 100
 
 
 @pytest.mark.parametrize("follows", ["a message", "a heartbeat"])
@@ -142,9 +143,9 @@ async def test_a_stream_that_is_deleted_is_told_and_looked_for_again(
         assert await queue.stats() == Stats(0, 0, 0, 0)
         config = (await stream.info())["config"]
         await stream.requests.ask(f"STREAM.DELETE.{stream.name}")
+        told = logged(caplog, "there is no stream")
         with anyio.fail_after(60):
-            while "there is no stream" not in caplog.text:
-                await anyio.sleep(0.01)
+            await told.wait()
         with pytest.raises(StoreBusy, match="there is no stream"):
             await queue.claim(1, 60)
         await stream.requests.ask(f"STREAM.CREATE.{stream.name}", config)
@@ -152,6 +153,19 @@ async def test_a_stream_that_is_deleted_is_told_and_looked_for_again(
         with anyio.fail_after(60):
             while not await claims_of(queue):
                 pass
+
+
+def logged(caplog: pytest.LogCaptureFixture, text: str) -> anyio.Event:
+    """Return an event for the moment in which a text is logged."""
+    event = anyio.Event()
+
+    def look(record: logging.LogRecord) -> bool:
+        if text in record.getMessage():
+            event.set()
+        return True
+
+    caplog.handler.addFilter(look)
+    return event
 
 
 async def claims_of(queue: Any) -> Any:

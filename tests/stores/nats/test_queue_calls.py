@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import anyio
@@ -14,6 +15,7 @@ from modd.ports.items import HANDLER
 from modd.ports.transaction import open_transaction
 from modd.stores import ResultNeeded
 from modd.stores.nats.errors import TooMany
+from modd.stores.nats.store import NatsStore
 from tests.nats.server import NatsServer
 from tests.stores.nats.stores import open_store
 from tests.stores.nats.test_queue import TestNatsOutbox, TestNatsQueue
@@ -53,15 +55,9 @@ async def test_a_transaction_settles_and_puts_at_its_end_or_not_at_all(nats_serv
             await store.outbox.put(b"public")
             assert await events.stats() == Stats(0, 0, 0, 0)
         assert (await events.stats()).ready == 2 and len(await store.outbox.claim(9, 60)) == 1
-        with pytest.raises(ZeroDivisionError):
-            async with store.transaction():
-                await queue.ack(second)
-                raise ZeroDivisionError
+        await fails(ZeroDivisionError, store, lambda: queue.ack(second), lambda: 1 / 0)
         await queue.extend(second, 60)
-        with pytest.raises(LeaseLost):
-            async with store.transaction():
-                await events.put(b"never")
-                await queue.ack(first)
+        await fails(LeaseLost, store, lambda: events.put(b"never"), lambda: queue.ack(first))
         assert (await events.stats()).ready == 2
         await queue.ack(second)
 
@@ -115,20 +111,24 @@ async def test_what_a_transaction_has_read_of_a_queue_may_not_change(nats_server
             lambda: queue.announce(BOOK, retention=60),
         ]
         for read, change in zip(reads, changes, strict=True):
-            with pytest.raises(ReadConflict):
-                async with store.transaction():
-                    await read()
-                    await other.put(b"never")
-                    async with anyio.create_task_group() as tasks:
-                        tasks.start_soon(outside, change)
+            await fails(ReadConflict, store, read, lambda: other.put(b"never"), partial(outside, change))
         assert await other.stats() == Stats(0, 0, 0, 0)
         async with store.transaction():
             assert await queue.cancel("2", "none") == ["2"]
-        with pytest.raises(ReadConflict):
-            async with store.transaction():
-                assert await queue.cancel("1") == ["1"]
-                async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(outside, lambda: queue.claim(1, 60))
+        claim = partial(outside, lambda: queue.claim(1, 60))
+        await fails(ReadConflict, store, lambda: queue.cancel("1"), claim)
+
+
+async def fails(error: type[Exception], store: NatsStore, *calls: Callable[[], Any], immediate: bool = False) -> None:
+    """Make calls in a transaction that raises an error."""
+
+    async def run() -> None:
+        async with store.transaction(immediate=immediate):
+            for call in calls:
+                await call()
+
+    with pytest.raises(error):
+        await run()
 
 
 async def outside(call: Callable[[], Any]) -> None:
@@ -173,11 +173,8 @@ async def test_an_immediate_transaction_that_another_process_overtakes_is_a_conf
     async with open_store(nats_server) as store:
         queue = store.queue("orders")
         await queue.put(b"1")
-        with pytest.raises(Conflict):
-            async with store.transaction(immediate=True):
-                assert len(await queue.claim(9, 60)) == 1
-                async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(outside, lambda: queue.claim(9, 60))
+        claim = partial(queue.claim, 9, 60)
+        await fails(Conflict, store, claim, partial(outside, claim), immediate=True)
         assert (await queue.stats()).leased == 1
 
 
@@ -195,3 +192,40 @@ async def test_a_queue_has_a_name(nats_server: NatsServer) -> None:
     async with open_store(nats_server) as store:
         queue = store.queue("orders")
         assert queue is store.queue("orders") and repr(queue) == f"<NatsQueue orders in <NatsStore {store.name}>>"
+
+
+async def test_an_outbox_is_read_behind_the_tombstones_of_its_items(nats_server: NatsServer) -> None:
+    # NA-1
+    async with open_store(nats_server) as store:
+        outbox = store.outbox
+        await outbox.put(*[b"%d" % number for number in range(250)])
+        bodies: list[bytes] = []
+        while claims := await outbox.claim(60, 60):
+            bodies += [claim.body for claim in claims]
+            await outbox.ack(*claims)
+        assert bodies == [b"%d" % number for number in range(250)]
+        await outbox.put(b"last")
+        [claim] = await outbox.claim(60, 60)
+        assert (claim.body, claim.attempt) == (b"last", 1)
+        async with store.transaction(immediate=True):
+            await outbox.release(claim)
+            await outbox.put(b"inside")
+            first, second = await outbox.claim(9, 60)
+            assert (first.attempt, second.body) == (2, b"inside")
+            await outbox.ack(first, second)
+        assert await outbox.claim(9, 60) == []
+        await outbox.wait(0)
+
+
+async def test_a_wait_for_the_outbox_ends_with_the_lease_of_another_relay(nats_server: NatsServer) -> None:
+    # NA-1
+    async with open_store(nats_server) as store:
+        await store.outbox.put(b"1", b"2")
+        await store.outbox.claim(1, 0.05)
+        await store.outbox.wait(60)
+        [claim, _] = await store.outbox.claim(9, 60)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(store.outbox.wait, 60)
+            await store.outbox.put(b"3")
+            await store.outbox.release(claim)
+            tasks.cancel_scope.cancel()
