@@ -108,6 +108,8 @@ class QueueView:
         self._error: Exception | None = None
         self._width = 1
         self._leaves = 0
+        self.written = 0
+        """The last sequence with which this process has made something claimable."""
         self._now = 0.0
         self._clear()
 
@@ -180,7 +182,8 @@ class QueueView:
 
     async def reach(self, sequence: int) -> None:
         """Wait until all records of the queue up to a sequence were received. Raises `StoreBusy`."""
-        await self._wait_for(lambda: self._progress >= sequence)
+        if not self._is_complete or self._progress < sequence:
+            await self._wait_for(lambda: self._progress >= sequence)
 
     async def catch_up(self) -> None:
         """Wait until all records were received that the server has now. Raises `StoreBusy`."""
@@ -317,6 +320,10 @@ class QueueView:
         if not isinstance(item, StoredItem) or item.token != token or not item.is_whole or name in self.doubts:
             return None
         return self._copy(item), item.sequence
+
+    def note_written(self, sequence: int) -> None:
+        """Note a sequence with which this process has made something claimable."""
+        self.written = max(self.written, sequence)
 
     def note(self, token: str, before: int, after: int) -> None:
         """Note the sequence with which this process has written a leased item anew. before: the one before."""
