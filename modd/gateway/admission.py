@@ -8,6 +8,7 @@ from inspect import isawaitable
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
+from modd.checks import checked_callable
 from modd.cqrs import Actor
 from modd.errors import InvalidOption
 from modd.gateway.errors import Refused, RuleFailed
@@ -15,7 +16,7 @@ from modd.gateway.exposures import Exposure, Forward, Rule
 from modd.gateway.request import Request
 
 Who: TypeAlias = Callable[[Request], Actor | Awaitable[Actor | None] | None]
-"""A function, sync or async, from a request to its actor; None for nobody."""
+"""A function, sync or async, from a request to its actor; None for no actor."""
 
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::\d{1,5})?")
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
@@ -31,12 +32,14 @@ class Admission:
     """
 
     def __init__(self, who: Who | None, origins: Collection[str]) -> None:
+        if who is not None:
+            checked_callable("who", who, "give a function from a Request to an Actor or None", arguments=1)
         self._who, self.origins = who, frozenset(origins)
 
     async def identify(self, request: Request) -> Actor | None:
-        """Return the actor of a request; None for nobody.
+        """Return the actor of a request; None for no actor.
 
-        Raises `Refused`: that of ``who``, or because cookies were used by a page of another origin.
+        Raises `Refused`: that of ``who``, or because a page of a foreign origin used cookies.
         """
         actor = None if self._who is None else await _call("who", self._who, request)
         self.check_origin(request)
@@ -97,7 +100,10 @@ def _is_of_host(origin: str, host: str) -> bool:
 async def _allows(rule: Rule | None, actor: Actor | None, subject: Any) -> bool:
     if rule is None:
         return actor is not None
-    return bool(await _call("allow", rule, actor, subject))
+    allowed = await _call("allow", rule, actor, subject)
+    if callable(allowed):  # such as role("clerk"), which was not asked
+        raise RuleFailed("allow", "it returned a function; call that with the actor and the message")
+    return bool(allowed)
 
 
 async def _call(option: str, function: Callable[..., Any], *arguments: Any) -> Any:

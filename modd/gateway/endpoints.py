@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack
 from typing import Any, TypeAlias
 
+import anyio
 import msgspec
 from starlette import requests
 from starlette.responses import Response
@@ -17,11 +18,11 @@ from modd.gateway.cors import Cors
 from modd.gateway.errors import Refused
 from modd.gateway.exposures import Exposure
 from modd.gateway.json_body import CLOUD_EVENT, JSON, media_type_of, open_cloud_event
-from modd.gateway.limits import ConnectionCount, Limits, read_body, time_limit
-from modd.gateway.outcomes import OutcomeReader, preferred_wait
+from modd.gateway.limits import ConnectionCount, Limits, longest_send, read_body, time_limit
+from modd.gateway.outcomes import OutcomeWaits, preferred_wait
 from modd.gateway.problems import Problem
 from modd.gateway.request import Request, path_of
-from modd.serving import Asgi, Receive, Scope, Send, confirm_lifespan
+from modd.serving.server import Asgi, Receive, Scope, Send, confirm_lifespan
 
 EventStream: TypeAlias = Callable[[Request, Actor | None], Awaitable[Response]]
 """Answers ``GET /events``."""
@@ -40,7 +41,7 @@ class Endpoints:
     count: counts requests and streams. addresses: tells the addresses of clients.
     events: answers ``GET /events``; None if nothing is forwarded.
     websocket: answers WebSockets at ``/ws``; None if there is none.
-    outcomes: reads the outcomes of queued commands; None without a feed.
+    outcomes: the waits for outcomes of queued commands; None without a feed.
     documents: the documents that describe the gateway, by their paths.
     """
 
@@ -53,7 +54,7 @@ class Endpoints:
         addresses: ClientAddresses,
         events: EventStream | None = None,
         websocket: Asgi | None = None,
-        outcomes: OutcomeReader | None = None,
+        outcomes: OutcomeWaits | None = None,
         documents: Mapping[str, dict[str, Any]] = {},
     ) -> None:
         self._calls, self._cors, self._limits = calls, cors, limits
@@ -66,7 +67,8 @@ class Endpoints:
         if scope["type"] == "http":
             with ExitStack() as slots:
                 response = await self._respond(requests.Request(scope, receive), slots)
-                await response(scope, receive, send)
+                with anyio.move_on_after(longest_send(response)):
+                    await response(scope, receive, send)
         elif scope["type"] == "lifespan":
             await confirm_lifespan(receive, send)
         elif self._websocket is not None and path_of(scope) == "/ws":
@@ -82,7 +84,7 @@ class Endpoints:
     async def _respond(self, raw: requests.Request, slots: ExitStack) -> Response:
         """Return the response to a request: that of its endpoint, or the problem with it; with all headers.
 
-        slots: keeps the request among those that are under way, until the response is sent.
+        slots: counts the request as under way until the response is sent.
         """
         preflight = self._cors.preflight(raw.method, raw.headers)
         if preflight is not None:
@@ -138,16 +140,13 @@ class Endpoints:
         raw: requests.Request,
         request: Request,
         slots: ExitStack,
-        outcomes: OutcomeReader,
+        outcomes: OutcomeWaits,
         seconds: int,
     ) -> Response:
         """Return the response to a command; if it is queued, once its outcome is known, or after these seconds."""
-        after = await outcomes.position()
-        if after is None:
-            return _reply_response(exposure, await self._call(exposure, raw, request, slots))
-        with outcomes.waiting(after) as wait:
+        async with outcomes.waiting() as wait:
             reply = await self._call(exposure, raw, request, slots)
-            outcome = await outcomes.hold(wait, reply.id, seconds, raw.receive) if reply.queued else None
+            outcome = await wait.hold(reply.id, seconds, raw.receive) if reply.queued else None
         if outcome is None:
             return _reply_response(exposure, reply)
         if outcome.outcome != "done":

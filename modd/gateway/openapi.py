@@ -44,6 +44,8 @@ def openapi_document(title: str, exposures: Sequence[Exposure]) -> dict[str, Any
     """
     hints = [hint for each in exposures for hint in (each.kind, result_type(each.kind))]
     schemas = Schemas(hints, taken=["Problem"])
+    for fields in schemas.of_hints[::2]:
+        schemas.close(fields)
     pairs = zip(schemas.of_hints[::2], schemas.of_hints[1::2], strict=True)
     paths = {
         f"/{each.way}/{each.name}": dict(_operations(each, schemas, *pair))
@@ -93,7 +95,7 @@ def _response(description: str, schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _parameters(fields: dict[str, Any], schemas: Schemas) -> list[dict[str, Any]] | None:
-    """Return the fields that can stand in a URL; None if one of the others has to be sent."""
+    """Return the fields that can stand in a URL; None if a required field cannot."""
     properties: dict[str, Any] = fields.get("properties", {})
     required, parameters = fields.get("required", []), []
     for name, schema in properties.items():
