@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from secrets import token_hex
 from typing import NamedTuple, Protocol
 
@@ -137,7 +138,8 @@ class OrderedConsumer:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._watch, tasks.cancel_scope)
             try:
-                async for message in messages:
+                while True:
+                    message = await anext(messages)
                     self._received += 1
                     await self._take(message)
             except Exception as raised:  # as it is, in no group
@@ -176,11 +178,8 @@ class OrderedConsumer:
 
     async def _delete(self, name: str) -> None:
         """Remove the consumer, or leave that to the server."""
-        with anyio.move_on_after(0.5, shield=True):
-            try:
-                await self._stream.link.publish(f"$JS.API.CONSUMER.DELETE.{self._stream.name}.{name}")
-            except Exception:
-                logging.getLogger("modd.stores").debug("the server removes a consumer by itself", exc_info=True)
+        with anyio.move_on_after(0.5, shield=True), suppress(Exception):
+            await self._stream.link.publish(f"$JS.API.CONSUMER.DELETE.{self._stream.name}.{name}")
 
 
 def read_delivery(reply: str) -> StreamPlace:

@@ -279,11 +279,14 @@ class QueueView:
         """Choose among more items the next time if other processes took some of a number of picks, else among fewer."""
         self._width = min(2 * self._width + 2 * lost, WIDEST) if 4 * lost > number else max(1, self._width - number)
 
-    async def resolve_doubts(self) -> None:
-        """Wait for the records of lost picks, and ask the server if they do not come; restore what is as before."""
+    async def wait_for_doubts(self) -> None:
+        """Wait for the records of the processes that were faster with lost picks, but not for long."""
         with anyio.move_on_after(DOUBT_SECONDS):
             while self.doubts:
                 await self._next_change()
+
+    async def resolve_doubts(self) -> None:
+        """Ask the server for the items of lost picks, and restore those that are as before."""
         for pick in [*self.doubts.values()]:
             await self._resolve(pick)
 

@@ -12,7 +12,8 @@ from modd.nats.message import NatsMessage
 from modd.ports import Item
 from modd.stores.nats.consumer import StreamPlace, read_delivery
 from modd.stores.nats.errors import WrongSequence
-from modd.stores.nats.queue_records import QueueSubjects, item_name
+from modd.stores.nats.queue_lanes import LaneEnds
+from modd.stores.nats.queue_records import QueueSubjects, item_name, lane_of
 from modd.stores.nats.queue_view import Pick, QueueView
 from modd.stores.nats.record import META, Record
 from modd.stores.nats.store import NatsStore
@@ -174,6 +175,20 @@ async def test_a_view_that_is_made_anew_claims_nothing(nats_server: NatsServer) 
         assert script.pick() == [] and not script.view.doubts
         script.view.fail(WrongSequence())
         assert script.pick() == []
+
+
+def test_the_end_of_a_lane_goes_back_only_if_it_has_not_moved_since() -> None:
+    # NA-5
+    ends, name = LaneEnds(), item_name("1", "k")
+    ends.correct(name, 0, 1)
+    ends.add(name)
+    ends.move(name, 7)
+    ends.correct(name, 6, 3)
+    assert ends.last(lane_of(name)) == 7
+    ends.correct(name, 7, 3)
+    assert ends.last(lane_of(name)) == 3
+    ends.remove(name)
+    assert ends.last(lane_of(name)) == 0
 
 
 @pytest.mark.parametrize(
