@@ -16,7 +16,7 @@ from typing import Any, TypedDict
 import msgspec
 import pytest
 
-from modd import middleware
+from modd import middleware, stores
 from modd.cqrs import Stamp
 from modd.texts import full_name
 
@@ -48,9 +48,11 @@ HAS_HELP = re.compile(r"modd\.(?!core\.)")
 """Modules whose public classes name their parameters; `modd.core` also exports machinery, which users do not create."""
 
 HOMONYMS = {
+    "Record": "an observer that users make for a journey, and the state of a thing in a stream of NATS",
     "Refused": "a call that a SQLite file refuses, inside of the store, and a request that a gateway refuses",
     "Rows": "those that a projection writes, which users name, and those that the command line shows",
     "Timeout": "a middleware that limits the time of a dispatch, and a timeout of a flow: both as the field has them",
+    "Write": "a call that waits for the commit of a file, and a message to store on a NATS server, each inside a store",
     "end": "ends a turn inside of the core, and an instance of a flow",
     "backend_options": "the virtual clocks of asyncio and trio have the same two functions, chosen by the backend",
     "run_with_options": "the virtual clocks of asyncio and trio have the same two functions, chosen by the backend",
@@ -97,6 +99,7 @@ def public_classes() -> list[type]:
     packages = [import_module(".".join(path.relative_to(ROOT).parts)) for path in PACKAGES]
     values: list[Any] = [value for package in packages for value in public_objects(package).values()]
     values += [getattr(middleware, name) for name in NAMES_WITH_EXTRA]
+    values.append(stores.NatsStore)
     classes = {value for value in values if inspect.isclass(value)}
     return sorted((class_ for class_ in classes if HAS_HELP.match(class_.__module__)), key=full_name)
 

@@ -8,9 +8,23 @@ time with the loop's clock, and note the time of events and of items of feeds in
 
 In one SQLite file, with transactions: `SqliteStore`, which has an implementation of each port, and the errors that it
 raises. Errors of the file derive from `modd.ports.StoreError`.
+
+On a NATS server or a cluster of them, with transactions: `NatsStore`, which has an implementation of each port. It is
+imported when it is used, and needs the extra ``nats``.
 """
 
-from modd.stores.errors import ResultNeeded, SqlNotSupported, TransactionInUse, TransactionTimeout
+from typing import TYPE_CHECKING, Any  # noqa: TID251  # for type checkers, of names that are imported lazily; no cycle is hidden
+
+from modd.extras import import_lazily
+from modd.stores.errors import (
+    NotDurable,
+    ResultNeeded,
+    SqlNotSupported,
+    StoreBusy,
+    StoreClosed,
+    TransactionInUse,
+    TransactionTimeout,
+)
 from modd.stores.memory.cache import MemoryCache
 from modd.stores.memory.documents import MemoryDocuments
 from modd.stores.memory.events import MemoryEventStore
@@ -20,11 +34,10 @@ from modd.stores.memory.locks import MemoryLocks
 from modd.stores.memory.outbox import MemoryOutbox
 from modd.stores.memory.queue import MemoryQueue
 from modd.stores.memory.store import MemoryStore
+from modd.stores.nats.errors import ServerTooOld, TooMany, UnknownOutcome
 from modd.stores.sqlite.errors import (
     NewerStore,
     NotAStore,
-    StoreBusy,
-    StoreClosed,
     StoreCorrupt,
     StoreFailed,
     StoreForked,
@@ -32,8 +45,15 @@ from modd.stores.sqlite.errors import (
     StoreInOtherThread,
     StoreReadOnly,
 )
-from modd.stores.sqlite.journal_mode import NotDurable
 from modd.stores.sqlite.store import SqliteStore
+
+if TYPE_CHECKING:
+    from modd.stores.nats.store import NatsStore as NatsStore
+
+
+_LAZY = {"NatsStore": ("modd.stores.nats.store", "nats")}
+"""The module and the extra of each name that needs an extra."""
+
 
 __all__ = [
     "MemoryCache",
@@ -49,6 +69,7 @@ __all__ = [
     "NotAStore",
     "NotDurable",
     "ResultNeeded",
+    "ServerTooOld",
     "SqlNotSupported",
     "SqliteStore",
     "StoreBusy",
@@ -59,6 +80,12 @@ __all__ = [
     "StoreFull",
     "StoreInOtherThread",
     "StoreReadOnly",
+    "TooMany",
     "TransactionInUse",
     "TransactionTimeout",
+    "UnknownOutcome",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    return import_lazily(__name__, name, _LAZY)

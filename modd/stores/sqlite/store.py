@@ -19,12 +19,12 @@ from modd.concurrency.loops import check_loop, current_loop, is_over, is_running
 from modd.core import detached
 from modd.ports.inbox import WEEK
 from modd.stores.checks import check_same_feed
-from modd.stores.errors import ResultNeeded
+from modd.stores.errors import ResultNeeded, StoreClosed
 from modd.stores.sqlite.base import Access, Autocommit, SupportsWake
 from modd.stores.sqlite.cache import SqliteCache
 from modd.stores.sqlite.deferred_transaction import DeferredTransaction
 from modd.stores.sqlite.documents import SqliteDocuments
-from modd.stores.sqlite.errors import StoreClosed, StoreForked, StoreInOtherThread, translate_errors
+from modd.stores.sqlite.errors import StoreForked, StoreInOtherThread, translate_errors
 from modd.stores.sqlite.events import SqliteEventStore
 from modd.stores.sqlite.feed import SqliteFeed
 from modd.stores.sqlite.immediate_transaction import ImmediateTransaction

@@ -10,8 +10,8 @@ from time import monotonic, sleep
 from typing import TypeVar
 
 from modd.concurrency.loop_thread import LoopThread
+from modd.stores.errors import StoreBusy
 from modd.stores.sqlite.connection import ConnectionThread
-from modd.stores.sqlite.errors import StoreBusy
 from modd.stores.sqlite.file_lock import FileLock, translate_os_error
 from modd.stores.sqlite.sql import Connection
 
