@@ -13,7 +13,11 @@ from typing import Any
 
 from nats import errors
 from nats.aio.client import Client
+from nats.aio.subscription import Subscription
 from nats.aio.transport import TcpTransport
+
+from modd.nats.header_block import decode_headers, encode_headers
+from modd.nats.message import NatsMessage
 
 PING_INTERVAL = 2
 """Seconds between two pings; a server that leaves two of them unanswered is lost."""
@@ -61,6 +65,8 @@ class NatsClient(Client):
         super().__init__()
         self._transport: Any = Wire()
         self._on_end, self._on_denial, self._secure = on_end, on_denial, secure
+        self._takers: dict[int, Callable[[NatsMessage], object]] = {}
+        """The functions that get the messages, by the number of the subscription."""
 
     @property
     def version(self) -> tuple[int, int, int]:
@@ -82,6 +88,7 @@ class NatsClient(Client):
             self._on_end(errors.ConnectionClosedError())
 
         settings: dict[str, Any] = {**options, "connect_timeout": timeout, "ping_interval": PING_INTERVAL}
+        settings["skip_subject_validation"] = True  # all were checked
         callbacks: dict[str, Any] = {
             "error_cb": raise_while_connecting,
             "lame_duck_mode_cb": move_on,
@@ -90,6 +97,11 @@ class NatsClient(Client):
         await asyncio.wait_for(self.connect([url], allow_reconnect=False, **callbacks, **settings), timeout)
         if not self.is_connected:
             raise errors.UnexpectedEOF
+
+    async def listen(self, subject: str, queue: str, take: Callable[[NatsMessage], object]) -> Subscription:
+        """Subscribe to a subject; ``take`` gets each message at once, in no task of its own."""
+        self._takers[self._sid + 1] = take  # before the first message can come
+        return await self.subscribe(subject, queue)
 
     async def round_trip(self) -> None:
         """Return when the server has had everything that was sent. It must not be cancelled before the end."""
@@ -114,6 +126,28 @@ class NatsClient(Client):
         if self._secure and not self._server_info.get("tls_required"):
             raise TlsMissing
         return super()._connect_command()
+
+    async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes | None) -> None:
+        """Pass a message on, at a third of the time that nats-py takes."""
+        if sid in self._subs:
+            self._takers[sid](NatsMessage(subject.decode(), data, decode_headers(headers), reply.decode()))
+
+    def _remove_sub(self, sid: int, max_msgs: int = 0) -> None:
+        super()._remove_sub(sid, max_msgs)
+        self._takers.pop(sid, None)
+
+    async def _send_publish(
+        self, subject: str, reply: str, payload: bytes, payload_size: int, headers: dict[str, Any] | None
+    ) -> None:
+        """Send a message that was checked, at a third of the time that nats-py takes."""
+        if headers:
+            block = encode_headers(headers)
+            start = f"HPUB {subject} {reply} {len(block)} {len(block) + payload_size}\r\n".encode()
+            await self._send_command(b"%b%b%b\r\n" % (start, block, payload))
+        else:
+            await self._send_command(b"%b%b\r\n" % (f"PUB {subject} {reply} {payload_size}\r\n".encode(), payload))
+        if self._flush_queue is not None and self._flush_queue.empty():
+            await self._flush_pending()
 
     async def _process_op_err(self, e: Exception) -> None:
         self._on_end(e)

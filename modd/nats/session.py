@@ -10,8 +10,6 @@ from itertools import count
 from typing import Any
 from uuid import uuid4
 
-from nats.aio.msg import Msg
-
 from modd.concurrency.loop_thread import LoopTasks
 from modd.nats.call import Call
 from modd.nats.client import CLOSE_TIMEOUT, NatsClient
@@ -23,10 +21,6 @@ log = logging.getLogger("modd.nats")
 
 NO_RESPONDERS = "503"
 """The status of the answer that the server gives when nobody subscribes."""
-
-
-UNLIMITED: dict[str, Any] = {"pending_msgs_limit": 0, "pending_bytes_limit": 0}
-"""Have nats-py drop nothing: an `Inlet` counts."""
 
 
 class Session:
@@ -71,7 +65,7 @@ class Session:
     async def open(self, timeout: float, options: dict[str, Any]) -> None:
         """Connect, as `NatsClient.open`."""
         await self.client.open(self.server, timeout, self._be_lame, options)
-        await self.client.subscribe(f"{self._inbox}*", cb=self._reply, **UNLIMITED)
+        await self.client.listen(f"{self._inbox}*", "", self._reply)
 
     async def close(self) -> None:
         """End the session and its tasks, soon even if the server is gone."""
@@ -118,11 +112,11 @@ class Session:
     async def subscribe(self, inlet: Inlet, subject: str, queue: str) -> None:
         """Have the messages of a subject put into an inlet."""
 
-        async def put(message: Msg) -> None:
+        def put(message: NatsMessage) -> None:
             if not self.is_silent:
-                inlet.put(convert(message))
+                inlet.put(message)
 
-        self._subscriptions[inlet] = await self.client.subscribe(subject, queue, cb=put, **UNLIMITED)
+        self._subscriptions[inlet] = await self.client.listen(subject, queue, put)
 
     async def unsubscribe(self, inlet: Inlet) -> None:
         """End a subscription."""
@@ -135,11 +129,10 @@ class Session:
             await self.client.round_trip()
             self._settle(call)
 
-    async def _reply(self, message: Msg) -> None:
-        call = self._calls.get(message.subject)
+    def _reply(self, answer: NatsMessage) -> None:
+        call = self._calls.get(answer.subject)
         if call is None:
             return
-        answer = convert(message)
         if answer.headers.get("Status") == NO_RESPONDERS and not answer.body:
             self._settle(call, error=NobodyThere(call.subject))
         else:
@@ -170,11 +163,6 @@ class Session:
     def _be_lame(self) -> None:
         self.is_lame = True
         self._on_change()
-
-
-def convert(message: Msg) -> NatsMessage:
-    """Return a message of nats-py as one of modd."""
-    return NatsMessage(message.subject, message.data, message.headers or {}, message.reply)
 
 
 def describe_error(error: BaseException) -> str:
