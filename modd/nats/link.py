@@ -136,7 +136,14 @@ class Link:
             InvalidOption: a value cannot be sent.
         """
         message = checked_message(subject, body, headers, "", self.max_payload)
-        call = Call(self._home, lambda session, call: session.request(call, message), subject)
+        return await self.request_unchecked(message, timeout)
+
+    async def request_unchecked(self, message: NatsMessage, timeout: float | None = None) -> NatsMessage:
+        """Send a message that is known to be right, as `request` does: a server ends the connection for a wrong one.
+
+        message: the message; its ``reply`` does not matter. timeout: seconds; by default those of the link.
+        """
+        call = Call(self._home, lambda session, call: session.request(call, message), message.subject)
         answer: NatsMessage = await self._perform(call, timeout)
         return answer
 

@@ -51,8 +51,7 @@ class Publisher:
         planned = plan_messages(writes, guards, self._scratch(token_hex(12)))
         if len(planned) > self.most:
             raise TooMany(self.most)
-        messages = [NatsMessage(write.subject, write.body, write_headers(write)) for write in planned]
-        self._check_sizes(messages)
+        messages = [self._checked_message(write) for write in planned]
         if len(messages) == 1:
             return await self._store_once(messages, tuple(ids))
         sequence = 0
@@ -104,14 +103,16 @@ class Publisher:
         answer = await self._requests.ask(f"STREAM.MSG.GET.{self._stream}", {"seq": sequence})
         return bool(answer.get("message", {}).get("subject") == subject)
 
-    def _check_sizes(self, messages: list[NatsMessage]) -> None:
-        for message in messages:
-            size = sum(len(name) + len(value) + 4 for name, value in message.headers.items())
-            if size > MOST_HEADER_BYTES - 200:  # for those that a batch adds
-                raise InvalidOption("headers", size, f"give names and headers of up to {MOST_HEADER_BYTES:,} bytes")
-            most = self._requests.link.max_payload - size - 200
-            if len(message.body) > most:
-                raise InvalidOption("body", len(message.body), f"give up to {most:,} bytes; the server takes no more")
+    def _checked_message(self, write: Write) -> NatsMessage:
+        """Return the message of a write. Raises `InvalidOption` if it is too large."""
+        headers = write_headers(write)
+        size = sum(map(len, headers)) + sum(map(len, headers.values())) + 4 * len(headers)  # they are ASCII
+        if size > MOST_HEADER_BYTES - 200:  # for those that a batch adds
+            raise InvalidOption("headers", size, f"give names and headers of up to {MOST_HEADER_BYTES:,} bytes")
+        most = self._requests.link.max_payload - size - 200
+        if len(write.body) > most:
+            raise InvalidOption("body", len(write.body), f"give up to {most:,} bytes; the server takes no more")
+        return NatsMessage(write.subject, write.body, headers)
 
 
 def _as_batch(messages: list[NatsMessage], token: str) -> list[NatsMessage]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from json import dumps, loads
 from random import random
 from typing import Any, TypeAlias
 
 import anyio
+import msgspec
 
 from modd.nats.errors import LinkLost, NobodyThere, NotPermitted
 from modd.nats.link import Link
@@ -112,7 +112,7 @@ class Requests:
 
         Raises `StoreError` for an error of the server, except for `NOT_FOUND`; `StoreBusy`.
         """
-        message = NatsMessage(f"$JS.API.{api}", b"" if request is None else dumps(request).encode())
+        message = NatsMessage(f"$JS.API.{api}", b"" if request is None else msgspec.json.encode(request))
         period = self.retry_period()
         while True:
             try:
@@ -127,14 +127,14 @@ class Requests:
         Raises `TryAgain`, `WrongSequence`, `TooMany`, and `StoreError` for any other error of the server.
         """
         try:
-            reply = await self.link.request(message.subject, message.body, message.headers, self.timeout_once)
+            reply = await self.link.request_unchecked(message, self.timeout_once)
         except LinkLost as lost:
             raise TryAgain(lost, is_sent=lost.sent) from lost
         except NobodyThere as error:
             raise TryAgain(error) from error
         except NotPermitted as error:
             raise StoreError(self.store, str(error)) from error
-        answer: Answer = loads(reply.body)
+        answer: Answer = msgspec.json.decode(reply.body)
         self._check(message, answer)
         return answer
 
