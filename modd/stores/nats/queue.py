@@ -75,7 +75,8 @@ class NatsQueue(NatsPart):
 
     async def ack(self, *claims: Claim) -> None:
         """Acknowledge claims: remove their items, all or, with `LeaseLost`, none."""
-        await self._change("ack", claims)
+        access = await self._timed_access("ack")
+        await access.write(self._operations.ack, claims, FirstTime())
 
     async def retry(self, claim: Claim, delay: float = 0.0) -> None:
         """Make the item ready again after ``delay`` seconds; it keeps its key."""

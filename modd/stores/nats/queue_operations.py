@@ -17,11 +17,16 @@ from modd.stores.nats.queue_records import (
     claimed_name,
     item_name,
 )
+from modd.stores.nats.record import tombstone
 from modd.stores.queue_state.state import QueueState
 
 
 class KnownItems(Protocol):
     """The items that this process knows: a `QueueView`."""
+
+    def sequence_of(self, token: str) -> int | None:
+        """Return the sequence of the record of a leased item; None if it is not known. token: that of its claim."""
+        ...
 
     def find(self, token: str) -> tuple[ItemState, int] | None:
         """Return a copy of the state of a leased item, and the sequence of its record; None if it is not known.
@@ -124,6 +129,17 @@ class NatsQueueOperations:
         for token in [token for token in known if draft.has_claim(token)]:
             self._note_after_commit(overlay, token, known[token])
         return result
+
+    async def ack(self, overlay: Overlay, claims: Sequence[Claim], is_first: FirstTime) -> None:
+        """Remove the items of claims: at once if this process knows them all, for that needs no rules."""
+        known = {} if overlay.writes else {claim.token: self._known.sequence_of(claim.token) for claim in claims}
+        if not known or None in known.values() or not is_first():
+            await self.change(overlay, "ack", claims, is_first)
+            return
+        for token, sequence in known.items():
+            overlay.write(tombstone(self._subjects.item(claimed_name(token) or ""), sequence))
+        if any(claim.key is not None for claim in claims):
+            overlay.after_commit(self._note_written)
 
     async def change_ids(self, overlay: Overlay, name: str, ids: Sequence[str]) -> list[str]:
         """Run a method of `QueueState`, of this name, on the items of ids."""

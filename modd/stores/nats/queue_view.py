@@ -316,11 +316,20 @@ class QueueView:
 
         token: that of its claim.
         """
-        name = claimed_name(token) or ""
+        item = self._leased(token)
+        return None if item is None or not item.is_whole else (self._copy(item), item.sequence)
+
+    def sequence_of(self, token: str) -> int | None:
+        """Return the sequence of the record of a leased item; None if it is not known. token: that of its claim."""
+        item = self._leased(token)
+        return None if item is None else item.sequence
+
+    def _leased(self, token: str) -> StoredItem | None:
+        name = token.partition(".")[2]
         item = self.state.places.items.get(name)
-        if not isinstance(item, StoredItem) or item.token != token or not item.is_whole or name in self.doubts:
+        if not isinstance(item, StoredItem) or item.token != token or name in self.doubts:
             return None
-        return self._copy(item), item.sequence
+        return item
 
     def note_written(self, sequence: int) -> None:
         """Note a sequence with which this process has made something claimable."""
