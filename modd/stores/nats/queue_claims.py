@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -84,10 +85,9 @@ class QueueClaims:
                 return []
 
     async def _store_picks(self, picks: list[Pick]) -> list[Claim]:
-        """Store the writes of picks, and return the claims of those that were stored.
-
-        The writes go on if the caller is cancelled, so that their claims can be released.
-        """
+        """Store the writes of picks, and return the claims that were stored, or release them when cancelled."""
+        if len(picks) == 1:
+            return await self._store_alone(picks[0])
         batch = _Round(picks)
         self._store.background.start_soon(self._store_pick, batch, 0)
         try:
@@ -96,6 +96,25 @@ class QueueClaims:
             self._store.background.start_soon(self._give_back, batch)
             raise
         return batch.result()
+
+    async def _store_alone(self, pick: Pick) -> list[Claim]:
+        """Store the write of one pick, in no task of its own, and return its claim if it was stored."""
+        try:
+            return [await self._commit(pick)]
+        except WrongSequence:
+            self._view.doubt(pick)
+            return []
+        except BaseException as error:
+            self._view.doubt(pick)
+            if not isinstance(error, Exception):
+                self._store.background.start_soon(self._take_back, pick)
+            raise
+
+    async def _take_back(self, pick: Pick) -> None:
+        """Release the claim of a pick whose caller was cancelled, when the write of the pick is stored for certain."""
+        with suppress(Exception):  # such as that it was stored before, or that another process was faster
+            await self._commit(pick)
+        await self._release_all([pick.claim])
 
     async def _store_pick(self, batch: _Round, place: int) -> None:
         """Store the write of a pick, and have the next one stored beside it: they are sent in their order."""
@@ -127,5 +146,8 @@ class QueueClaims:
     async def _give_back(self, batch: _Round) -> None:
         """Release the claims of a round whose caller was cancelled, when all of its writes are done."""
         await batch.done.wait()
-        for claim in batch.claims.values():
+        await self._release_all(batch.claims.values())
+
+    async def _release_all(self, claims: Iterable[Claim]) -> None:
+        for claim in claims:
             await settle_shielded(self._release, [claim], log=logging.getLogger("modd.stores"))

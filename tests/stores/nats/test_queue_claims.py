@@ -131,7 +131,8 @@ async def test_a_long_body_is_fetched_at_the_claim(nats_server: NatsServer) -> N
         assert await queue.claim(1, 60) == []
 
 
-async def test_a_cancelled_claim_leaves_its_items_claimable(nats_server: NatsServer) -> None:
+@pytest.mark.parametrize("limit", [1, 2])
+async def test_a_cancelled_claim_leaves_its_items_claimable(nats_server: NatsServer, limit: int) -> None:
     # NA-18
     async with (
         open_store(nats_server) as store,
@@ -150,7 +151,7 @@ async def test_a_cancelled_claim_leaves_its_items_claimable(nats_server: NatsSer
         proxy.to_server = see
         for _ in range(5):
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(queue.claim, 2, 600)
+                tasks.start_soon(queue.claim, limit, 600)
                 await sent.wait()
                 tasks.cancel_scope.cancel()
             sent = anyio.Event()
@@ -315,7 +316,8 @@ async def test_a_suspect_that_is_released_stays_one(nats_server: NatsServer) -> 
         assert (await other.queue("orders").stats()).suspects == 1
 
 
-async def test_claims_of_a_round_that_was_cancelled_are_released(nats_server: NatsServer) -> None:
+@pytest.mark.parametrize("limit", [1, 2])
+async def test_claims_of_a_round_that_was_cancelled_are_released(nats_server: NatsServer, limit: int) -> None:
     # NA-18
     async with (
         open_store(nats_server) as store,
@@ -336,7 +338,7 @@ async def test_claims_of_a_round_that_was_cancelled_are_released(nats_server: Na
         held = bytearray()
         proxy.to_client = hold_back
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(queue.claim, 2, 600)
+            tasks.start_soon(queue.claim, limit, 600)
             await sent.wait()
             tasks.cancel_scope.cancel()
         proxy.to_client = lambda data: data
