@@ -16,7 +16,7 @@ from nats.aio.client import Client
 from nats.aio.subscription import Subscription
 from nats.aio.transport import TcpTransport
 
-from modd.nats.header_block import decode_headers, encode_headers
+from modd.nats.header_block import decode_block, encode_block
 from modd.nats.message import NatsMessage
 
 PING_INTERVAL = 2
@@ -130,7 +130,7 @@ class NatsClient(Client):
     async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes | None) -> None:
         """Pass a message on, at a third of the time that nats-py takes."""
         if sid in self._subs:
-            self._takers[sid](NatsMessage(subject.decode(), data, decode_headers(headers), reply.decode()))
+            self._takers[sid](NatsMessage(subject.decode(), data, decode_block(headers), reply.decode()))
 
     def _remove_sub(self, sid: int, max_msgs: int = 0) -> None:
         super()._remove_sub(sid, max_msgs)
@@ -141,7 +141,7 @@ class NatsClient(Client):
     ) -> None:
         """Send a message that was checked, at a third of the time that nats-py takes."""
         if headers:
-            block = encode_headers(headers)
+            block = encode_block(headers)
             start = f"HPUB {subject} {reply} {len(block)} {len(block) + payload_size}\r\n".encode()
             await self._send_command(b"%b%b%b\r\n" % (start, block, payload))
         else:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 
-def encode_headers(headers: Mapping[str, str]) -> bytes:
+def encode_block(headers: Mapping[str, str]) -> bytes:
     """Return the bytes of headers that were checked."""
     lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
     return f"NATS/1.0\r\n{lines}\r\n".encode()
 
 
-def decode_headers(block: bytes | None) -> dict[str, str]:
+def decode_block(block: bytes | None) -> dict[str, str]:
     """Return the headers of a message, with ``Status`` and ``Description`` if it has a status."""
     if not block:
         return {}

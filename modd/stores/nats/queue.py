@@ -16,10 +16,14 @@ from modd.stores.checks import checked_untagged
 from modd.stores.nats.access import NatsAutocommit, NatsPart, NatsParts
 from modd.stores.nats.errors import WrongSequence
 from modd.stores.nats.queue_claims import QueueClaims
-from modd.stores.nats.queue_operations import FirstTime, NatsQueueOperations
+from modd.stores.nats.queue_known import FirstTime
+from modd.stores.nats.queue_operations import NatsQueueOperations
 from modd.stores.nats.queue_records import QueueSubjects
 from modd.stores.nats.queue_view import QueueView
 from modd.stores.nats.record import Write
+
+REMOVED_AT_ONCE = 500
+"""Items of a forgotten handler that are removed at a time; a server stores 1 000 messages at once by default."""
 
 
 class NatsQueue(NatsPart):
@@ -104,11 +108,17 @@ class NatsQueue(NatsPart):
         return found
 
     async def forget(self, handler: str) -> int:
-        """Forget a handler, and remove its items that are not leased and not dead; return their number."""
+        """Forget a handler, and remove its items that are not leased and not dead; return their number.
+
+        Outside of transactions 500 items are removed at a time, each of these all or none.
+        """
         access = await self._timed_access("forget")
-        is_alone = isinstance(access, NatsAutocommit)
-        number: int = await access.write_for_result("forget", self._operations.forget, handler, is_alone)
-        return number
+        if not isinstance(access, NatsAutocommit):
+            number: int = await access.write_for_result("forget", self._operations.forget, handler, None)
+            return number
+        names: list[str] = await access.read("the items of a handler", self._operations.names_of, handler)
+        parts = [names[first : first + REMOVED_AT_ONCE] for first in range(0, len(names), REMOVED_AT_ONCE)] or [[]]
+        return sum([await access.write(self._operations.forget, handler, part) for part in parts])
 
     async def fan_out(self, claim: Claim, types: Collection[str], create: CreateDeliveries) -> int | None:
         """Put the items that ``create`` makes of the announced handlers of these types, and acknowledge the claim."""

@@ -14,7 +14,9 @@ from modd.ports.items import Claim
 from modd.ports.settlement import settle_shielded
 from modd.stores.nats.access import NatsParts
 from modd.stores.nats.errors import WrongSequence
-from modd.stores.nats.queue_view import Pick, QueueView
+from modd.stores.nats.queue_doubts import QueueDoubts
+from modd.stores.nats.queue_picks import Pick
+from modd.stores.nats.queue_view import QueueView
 
 
 class _Round:
@@ -58,6 +60,7 @@ class QueueClaims:
 
     def __init__(self, store: NatsParts, view: QueueView, release: Callable[[Claim], Awaitable[object]]) -> None:
         self._store, self._view, self._release = store, view, release
+        self._doubts = QueueDoubts(store, view)
 
     async def claim(self, name: str, limit: int, arguments: tuple[Any, ...]) -> list[Claim]:
         """Lease items, up to ``limit``. name, arguments: the method of `QueueState` that claims.
@@ -70,17 +73,17 @@ class QueueClaims:
         while True:
             picks = self._view.pick(name, limit, arguments)
             if not has_asked and (not picks or picks[0].claim.suspect):
-                self._view.drop(picks)
-                await self._view.wait_for_doubts()
+                self._view.picks.drop(picks)
+                await self._doubts.wait()
                 await self._view.catch_up()
                 has_asked = True
             elif picks:
                 claims = await self._store_picks(picks)
-                self._view.note_losses(len(picks) - len(claims), len(picks))
+                self._view.picks.note_losses(len(picks) - len(claims), len(picks))
                 if claims:
                     return claims
-            elif self._view.doubts:
-                await self._view.resolve_doubts()
+            elif self._view.picks.doubts:
+                await self._doubts.resolve()
             else:
                 return []
 
@@ -102,10 +105,10 @@ class QueueClaims:
         try:
             return [await self._commit(pick)]
         except WrongSequence:
-            self._view.doubt(pick)
+            self._view.picks.doubt(pick)
             return []
         except BaseException as error:
-            self._view.doubt(pick)
+            self._view.picks.doubt(pick)
             if not isinstance(error, Exception):
                 self._store.background.start_soon(self._take_back, pick)
             raise
@@ -124,7 +127,7 @@ class QueueClaims:
         try:
             claim = await self._commit(pick)
         except Exception as error:
-            self._view.doubt(pick)
+            self._view.picks.doubt(pick)
             batch.fail(error)
         else:
             batch.succeed(place, claim)
@@ -140,7 +143,7 @@ class QueueClaims:
                 msgspec.structs.replace(write, body=record.body),
                 msgspec.structs.replace(claim, body=record.body),
             )
-        self._view.confirm(pick, await self._store.stream.commit([write]))
+        self._view.picks.confirm(pick, await self._store.stream.commit([write]))
         return claim
 
     async def _give_back(self, batch: _Round) -> None:

@@ -3,83 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from modd.ports.items import Claim, DeadLetter, Item, PutResult, Stats, Subscription
 from modd.ports.queue import CreateDeliveries
 from modd.stores.nats.overlay import Overlay
 from modd.stores.nats.queue_draft import QueueDraft
+from modd.stores.nats.queue_known import FirstTime, KnownItems, choose
 from modd.stores.nats.queue_records import (
     ItemMeta,
-    ItemState,
     QueueSubjects,
     as_write,
     claimed_name,
     item_name,
 )
 from modd.stores.nats.record import tombstone
-from modd.stores.queue_state.state import QueueState
-
-
-class KnownItems(Protocol):
-    """The items that this process knows: a `QueueView`."""
-
-    def sequence_of(self, token: str) -> int | None:
-        """Return the sequence of the record of a leased item; None if it is not known. token: that of its claim."""
-        ...
-
-    def find(self, token: str) -> tuple[ItemState, int] | None:
-        """Return a copy of the state of a leased item, and the sequence of its record; None if it is not known.
-
-        token: that of its claim.
-        """
-        ...
-
-    def note(self, token: str, before: int, after: int) -> None:
-        """Note the sequence with which this process has written a leased item anew. before: the one before."""
-        ...
-
-    def note_written(self, sequence: int) -> None:
-        """Note a sequence with which this process has made something claimable."""
-        ...
-
-    async def catch_up(self) -> None:
-        """Wait until all is known that the server has now."""
-        ...
-
-    def of_handler(self, handler: str) -> list[tuple[ItemState, int]]:
-        """Return copies of the states of all items of a handler, and the sequences of their records."""
-        ...
-
-    def dead_names(self, limit: int) -> list[str]:
-        """Return the names of the first dead letters."""
-        ...
-
-    def stats(self) -> Stats:
-        """Count the items of each kind."""
-        ...
-
-
-class FirstTime:
-    """True the first time that it is asked: what is known is used once, and then the server is asked.
-
-    is_first: False to have the server asked each time.
-    """
-
-    def __init__(self, is_first: bool = True) -> None:
-        self._is_first = is_first
-
-    def __call__(self) -> bool:
-        """Return True at the first call."""
-        is_first, self._is_first = self._is_first, False
-        return is_first
-
-
-def choose(state: QueueState, name: str, limit: int, arguments: tuple[Any, ...]) -> list[Claim]:
-    """Return the claims of a method of a state, of this name."""
-    if name == "claim":
-        return state.claim(limit, *arguments)
-    return state.claim_left(arguments[1], limit, arguments[0])
 
 
 class NatsQueueOperations:
@@ -188,12 +126,17 @@ class NatsQueueOperations:
         draft.add_handlers(await overlay.each(self._subjects.handlers))
         return draft.state.subscriptions()
 
-    async def forget(self, overlay: Overlay, handler: str, is_alone: bool) -> int:
-        """Forget a handler, and remove its items. is_alone: True outside of transactions."""
-        draft = self._draft() if is_alone else await self._whole(overlay)
-        if is_alone:
+    async def names_of(self, overlay: Overlay, handler: str) -> list[str]:
+        """Return the names of all items of a handler, outside of transactions."""
+        await self._known.catch_up()
+        return self._known.names_of(handler)
+
+    async def forget(self, overlay: Overlay, handler: str, names: Sequence[str] | None) -> int:
+        """Forget a handler, and remove its items. names: those of some items; None for all, in a transaction."""
+        draft = await self._whole(overlay) if names is None else self._draft()
+        if names:
             await self._known.catch_up()
-            for state, sequence in self._known.of_handler(handler):
+            for state, sequence in self._known.states_of(names):
                 draft.add(state, sequence)
         draft.add_handlers(await overlay.each(self._subjects.handlers))
         number = draft.state.forget(handler)

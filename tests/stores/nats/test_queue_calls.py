@@ -229,3 +229,17 @@ async def test_a_wait_for_the_outbox_ends_with_the_lease_of_another_relay(nats_s
             await store.outbox.put(b"3")
             await store.outbox.release(claim)
             tasks.cancel_scope.cancel()
+
+
+async def test_a_handler_with_more_items_than_a_batch_is_forgotten_in_several(nats_server: NatsServer) -> None:
+    # NA-56
+    async with open_store(nats_server) as store:
+        queue, headers = store.queue("orders"), {HANDLER: "mail"}
+        for first in range(0, 1_100, 550):
+            await queue.put(*[Item(b"", id=str(number), headers=headers) for number in range(first, first + 550)])
+        await queue.put(b"other")
+        [leased] = await queue.claim(1, 60)
+        assert await queue.forget("mail") == 1_099
+        assert await queue.stats() == Stats(ready=1, delayed=0, leased=1, dead=0)
+        await queue.ack(leased)
+        assert await queue.forget("mail") == 0

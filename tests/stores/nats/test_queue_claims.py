@@ -11,7 +11,9 @@ import pytest
 
 from modd.ports import Item, LeaseLost, Stats
 from modd.stores import StoreBusy
-from modd.stores.nats.queue_view import MOST_BODY, WIDEST, QueueView
+from modd.stores.nats.queue_doubts import QueueDoubts
+from modd.stores.nats.queue_picks import WIDEST
+from modd.stores.nats.queue_view import MOST_BODY, QueueView
 from modd.stores.nats.record import Record
 from modd.stores.nats.store import NatsStore
 from tests.nats.server import NatsServer
@@ -72,14 +74,14 @@ async def test_a_process_that_loses_claims_takes_some_of_many_at_random(nats_ser
         view = view_of(store)
         await view.catch_up()
         for _ in range(8):
-            view.note_losses(2, 3)
+            view.picks.note_losses(2, 3)
         picks = view.pick("claim", 4, (60.0, "last"))
         places = [int(pick.claim.body) for pick in picks]
         assert len(picks) == 4 and places == sorted(places) and places[-1] < 4 * WIDEST
-        view.drop(picks)
+        view.picks.drop(picks)
         assert view.stats() == Stats(ready=100, delayed=0, leased=0, dead=0)
         for _ in range(WIDEST):
-            view.note_losses(0, 4)
+            view.picks.note_losses(0, 4)
         assert [pick.claim.body for pick in view.pick("claim", 2, (60.0, "last"))] == [b"0", b"1"]
 
 
@@ -271,7 +273,7 @@ async def test_a_lost_claim_is_forgotten_when_the_record_of_the_other_process_co
     nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
     # NA-7
-    monkeypatch.setattr("modd.stores.nats.queue_view.DOUBT_SECONDS", 60)
+    monkeypatch.setattr("modd.stores.nats.queue_doubts.DOUBT_SECONDS", 60)
     monkeypatch.setattr("modd.stores.nats.consumer.HEARTBEAT", 0.1)
     async with (
         open_store(nats_server) as store,
@@ -297,9 +299,10 @@ async def test_a_lost_claim_is_forgotten_when_the_record_of_the_other_process_co
         await store.queue("orders").claim(1, 60)
         await held.wait()
         [pick] = view.pick("claim", 1, (60.0, "last"))
-        view.doubt(pick)
-        await (view.wait_for_doubts() if moment == "soon" else view.resolve_doubts())
-        assert not view.doubts and view.stats() == Stats(ready=0, delayed=0, leased=1, dead=0)
+        view.picks.doubt(pick)
+        doubts = QueueDoubts(slow, view)
+        await (doubts.wait() if moment == "soon" else doubts.resolve())
+        assert not view.picks.doubts and view.stats() == Stats(ready=0, delayed=0, leased=1, dead=0)
 
 
 async def test_a_suspect_that_is_released_stays_one(nats_server: NatsServer) -> None:

@@ -13,8 +13,9 @@ from modd.ports import Item
 from modd.stores.nats.consumer import StreamPlace, read_delivery
 from modd.stores.nats.errors import WrongSequence
 from modd.stores.nats.queue_lanes import LaneEnds
+from modd.stores.nats.queue_picks import Pick
 from modd.stores.nats.queue_records import QueueSubjects, item_name, lane_of
-from modd.stores.nats.queue_view import Pick, QueueView
+from modd.stores.nats.queue_view import QueueView
 from modd.stores.nats.record import META, Record
 from modd.stores.nats.store import NatsStore
 from tests.nats.server import NatsServer
@@ -115,13 +116,13 @@ async def test_of_one_key_one_item_is_claimed_also_by_views_that_have_seen_diffe
         await here.show_all()
         await there.show_all()
         [first], [second] = here.pick(9), there.pick(9)
-        here.view.confirm(first, await here.commit(first))
+        here.view.picks.confirm(first, await here.commit(first))
         assert await there.is_refused(second)
         await here.queue.ack(first.claim)
         assert here.pick(9) == []  # the lane is free when the record comes by
         here.show(*[record for record in await here.records() if record.is_gone])
         [first] = here.pick(9)
-        here.view.confirm(first, await here.commit(first))
+        here.view.picks.confirm(first, await here.commit(first))
         assert first.claim.body == b"1"
 
 
@@ -144,7 +145,7 @@ async def test_a_claim_of_this_process_is_not_undone_by_an_older_record(nats_ser
         await script.queue.put(Item(b"1", key="k"), Item(b"2"))
         await script.show_all()
         [pick, _] = script.pick(2)
-        script.view.confirm(pick, await script.commit(pick))
+        script.view.picks.confirm(pick, await script.commit(pick))
         claimed = (await script.records())[-1]
         await script.queue.extend(pick.claim, 60)
         script.view.note(pick.claim.token, claimed.sequence, claimed.sequence + 1)
@@ -165,14 +166,14 @@ async def test_a_view_that_is_made_anew_claims_nothing(nats_server: NatsServer) 
         [pick] = script.pick()
         script.begin()
         assert script.pick() == []
-        script.view.confirm(pick, await script.commit(pick))  # of the view before
-        script.view.doubt(pick)
+        script.view.picks.confirm(pick, await script.commit(pick))  # of the view before
+        script.view.picks.doubt(pick)
         records = await script.records()
         script.show(*[record for record in records if record.body == b"2"])
         assert script.pick() == []
         script.show(*[record for record in records if record.body == b"1"])
         script.view.complete()
-        assert script.pick() == [] and not script.view.doubts
+        assert script.pick() == [] and not script.view.picks.doubts
         script.view.fail(WrongSequence())
         assert script.pick() == []
 
