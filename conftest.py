@@ -3,6 +3,8 @@
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser
 
+pytest_plugins = ["tests.nats.fixtures"]
+
 PAGES = ["README.md", "docs/*.md", "docs/*/*.md"]
 
 pytest_collect_file = Sybil(parsers=[PythonCodeBlockParser()], patterns=PAGES).pytest()

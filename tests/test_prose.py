@@ -48,9 +48,11 @@ HAS_HELP = re.compile(r"modd\.(?!core\.)")
 """Modules whose public classes name their parameters; `modd.core` also exports machinery, which users do not create."""
 
 HOMONYMS = {
+    "Record": "an observer that users make for a journey, and the state of a thing in a stream of NATS",
     "Refused": "a call that a SQLite file refuses, inside of the store, and a request that a gateway refuses",
     "Rows": "those that a projection writes, which users name, and those that the command line shows",
     "Timeout": "a middleware that limits the time of a dispatch, and a timeout of a flow: both as the field has them",
+    "Write": "a call that waits for the commit of a file, and a message to store on a NATS server, each inside a store",
     "end": "ends a turn inside of the core, and an instance of a flow",
     "backend_options": "the virtual clocks of asyncio and trio have the same two functions, chosen by the backend",
     "run_with_options": "the virtual clocks of asyncio and trio have the same two functions, chosen by the backend",

@@ -23,7 +23,7 @@ class RecordedEvent(msgspec.Struct, frozen=True):
 
     stream: the name of its stream.
     revision: its number in its stream, from 1.
-    position: its number in the whole store, from 1.
+    position: its place in the whole store, from 1; later events have higher positions, in some stores with gaps.
     body: the content, in bytes as they were appended.
     headers: texts about the content, such as its type; may be empty.
     at: the time of the append, in seconds since 1970.

@@ -10,7 +10,15 @@ In one SQLite file, with transactions: `SqliteStore`, which has an implementatio
 raises. Errors of the file derive from `modd.ports.StoreError`.
 """
 
-from modd.stores.errors import ResultNeeded, SqlNotSupported, TransactionInUse, TransactionTimeout
+from modd.stores.errors import (
+    NotDurable,
+    ResultNeeded,
+    SqlNotSupported,
+    StoreBusy,
+    StoreClosed,
+    TransactionInUse,
+    TransactionTimeout,
+)
 from modd.stores.memory.cache import MemoryCache
 from modd.stores.memory.documents import MemoryDocuments
 from modd.stores.memory.events import MemoryEventStore
@@ -23,8 +31,6 @@ from modd.stores.memory.store import MemoryStore
 from modd.stores.sqlite.errors import (
     NewerStore,
     NotAStore,
-    StoreBusy,
-    StoreClosed,
     StoreCorrupt,
     StoreFailed,
     StoreForked,
@@ -32,7 +38,6 @@ from modd.stores.sqlite.errors import (
     StoreInOtherThread,
     StoreReadOnly,
 )
-from modd.stores.sqlite.journal_mode import NotDurable
 from modd.stores.sqlite.store import SqliteStore
 
 __all__ = [

@@ -1,8 +1,11 @@
-"""The errors of transactions, which all stores share."""
+"""The errors that several stores share, those of transactions first."""
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from modd.errors import ModdError
+from modd.ports.errors import StoreError
 
 
 class TransactionInUse(ModdError, RuntimeError):
@@ -63,16 +66,73 @@ class TransactionTimeout(ModdError, TimeoutError):
 
 
 class SqlNotSupported(ModdError, NotImplementedError):
-    """A statement of SQL was given to a transaction of a `MemoryStore`, which has none.
+    """A statement of SQL was given to a transaction of a store that has none, such as a `MemoryStore`.
 
     call: the name of the refused call.
+    store: the name of the class of the store.
 
     Use a `SqliteStore`, be it one in a temporary folder; or write through the parts of the store.
     """
 
-    def __init__(self, call: str) -> None:
+    def __init__(self, call: str, store: str = "MemoryStore") -> None:
         self.call = call
         super().__init__(
-            f"{call} in a transaction of a MemoryStore, which has no SQL; use a SqliteStore, or write through the "
-            "parts of the store"
+            f"{call} in a transaction of a {store}, which has no SQL; use a SqliteStore, or write through the parts of "
+            "the store"
+        )
+
+
+class StoreClosed(StoreError):
+    """The store was used outside of its ``async with``.
+
+    store: the name of the store, such as the path of a file.
+
+    Use the store inside ``async with store:``.
+    """
+
+    is_misuse: ClassVar[bool] = True
+    """True: no later try can succeed."""
+
+    def __init__(self, store: str) -> None:
+        super().__init__(store, "the store is not open; use it inside `async with store:`")
+
+
+class StoreBusy(StoreError):
+    """The store was not at the caller's disposal for longer than its ``timeout``: a lock, or a server that is away.
+
+    store: the name of the store: the path of a file, or the name of a store on a server.
+    cause: the error that was in the way, in the text.
+    problem: the words for the failure, in the text; by default, that the file is locked.
+    cure: the words for the way to mend it, in the text.
+
+    Look for a program that has a transaction open, or for the server; or give the store a longer ``timeout``.
+    """
+
+    def __init__(
+        self,
+        store: str,
+        cause: object = "",
+        problem: str = "another process keeps the file locked",
+        cure: str = "look for a program that has a transaction open, or give the store a longer timeout",
+    ) -> None:
+        super().__init__(store, f"{problem} ({cause}); {cure}")
+
+
+class NotDurable(StoreError):
+    """Writes are acknowledged before they are on the disk, so that a power loss could undo commits.
+
+    store: the name of the store: the path of a file, or the name of a store on a server.
+    level: the setting that is in the way: ``PRAGMA synchronous`` of a file, ``sync_interval`` of a server.
+    problem: the failure and the way to mend it, in the text; None, the default, for that of a file.
+
+    Give `SqliteStore` a ``connect`` function that does not set this pragma; set ``sync_interval: always`` on a server.
+    """
+
+    def __init__(self, store: str, level: object, problem: str | None = None) -> None:
+        self.level = level
+        super().__init__(
+            store,
+            problem
+            or f"PRAGMA synchronous is {level} here and stays so, and a store needs 2 (FULL) or more; give it a "
+            "connect= that leaves this to the store",
         )

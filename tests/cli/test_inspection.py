@@ -11,7 +11,7 @@ import pytest
 
 from modd.cli.inspection import Inspector, inspect_file
 from modd.ports import StoreError
-from modd.stores.sqlite.errors import StoreBusy
+from modd.stores.errors import StoreBusy
 from tests.cli.shell import Shell
 
 

@@ -9,7 +9,8 @@ import apsw
 import msgspec
 
 from modd.ports import StoreError
-from modd.stores.sqlite.errors import NotAStore, StoreBusy, StoreCorrupt, StoreFailed, StoreFull, StoreReadOnly
+from modd.stores.errors import StoreBusy
+from modd.stores.sqlite.errors import NotAStore, StoreCorrupt, StoreFailed, StoreFull, StoreReadOnly
 
 SHORT = -1
 """In place of a result code: nothing is read, as at the end of a file."""

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from modd.ports import Item
-from modd.stores.sqlite.errors import NotAStore, StoreBusy, StoreCorrupt, StoreReadOnly
+from modd.stores.errors import StoreBusy
+from modd.stores.sqlite.errors import NotAStore, StoreCorrupt, StoreReadOnly
 from tests.proofs.apsw_connection import IN_TRUNCATE_MODE
 from tests.proofs.faults import Faulty, failing
 from tests.proofs.faults_vfs import BUSY, CUT, EMPTY, KINDS, UNOPENED, Faults

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Protocol, TypeVar
 
 from anyio.lowlevel import checkpoint
 
-from modd.stores.memory.undo_log import UndoLog
+from modd.stores.undo_log import UndoLog
 
 T = TypeVar("T")
 

@@ -16,9 +16,9 @@ from modd.ports.items import Item
 from modd.ports.tagged import TYPE_HEADER, Tagged, checked_query
 from modd.stores.checks import checked_event, checked_revision, checked_snapshot
 from modd.stores.memory.access import Alone, MemoryOwner
-from modd.stores.memory.undo_log import Swap
 from modd.stores.paging import PAGE, GrowingPages, PagedReader
 from modd.stores.tag_index import TagIndex
+from modd.stores.undo_log import Swap
 from modd.stores.waiting import Notifier
 
 

@@ -7,7 +7,7 @@ from modd.concurrency.loops import steady_time
 from modd.ports.errors import AlreadyHandled
 from modd.ports.inbox import WEEK
 from modd.stores.memory.access import Alone, MemoryOwner
-from modd.stores.memory.timers import IndexedHeap
+from modd.stores.timers import IndexedHeap
 
 
 class MemoryInbox:

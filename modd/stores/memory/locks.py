@@ -7,7 +7,7 @@ from typing import TypeAlias
 from modd.checks import checked_span
 from modd.concurrency.loops import steady_time
 from modd.stores.memory.access import Alone, MemoryOwner
-from modd.stores.memory.timers import IndexedHeap
+from modd.stores.timers import IndexedHeap
 
 LockState: TypeAlias = tuple[str, float] | None
 """The token and the end of a lock; None if the key is free."""

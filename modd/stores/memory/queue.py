@@ -14,7 +14,7 @@ from modd.ports.items import SUSPECTS, Claim, DeadLetter, Item, PutResult, Stats
 from modd.ports.queue import CreateDeliveries
 from modd.stores.checks import checked_untagged
 from modd.stores.memory.access import Alone, MemoryOwner
-from modd.stores.memory.queue_state import QueueState
+from modd.stores.queue_state.state import QueueState
 from modd.stores.waiting import Notifier
 
 

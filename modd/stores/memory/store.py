@@ -31,8 +31,8 @@ from modd.stores.memory.members import (
     MemberQueue,
 )
 from modd.stores.memory.transaction import DeferredMemoryTransaction, ImmediateMemoryTransaction, MemoryTransaction
-from modd.stores.memory.undo_log import UndoLog
 from modd.stores.transaction import find_transaction
+from modd.stores.undo_log import UndoLog
 
 T = TypeVar("T")
 

@@ -2,7 +2,7 @@
 
 A *deferred* transaction collects its changes and makes them at its end, all at once, if all that it has read is still
 the same. An *immediate* one makes changes at once, and all other changes wait for its end; others read the state before
-it meanwhile (see `modd.stores.memory.undo_log`).
+it meanwhile (see `modd.stores.undo_log`).
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from modd.errors import NotEntered
 from modd.ports.errors import ReadConflict
 from modd.ports.transaction import Parameters, open_transaction
 from modd.stores.errors import ResultNeeded, SqlNotSupported, TransactionTimeout
-from modd.stores.memory.undo_log import UndoLog
 from modd.stores.transaction import StoreTransaction
+from modd.stores.undo_log import UndoLog
 
 T = TypeVar("T")
 

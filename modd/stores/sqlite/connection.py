@@ -19,6 +19,7 @@ import anyio
 import anyio.to_thread
 
 from modd.concurrency.cancellation import put_off
+from modd.concurrency.loop_thread import LoopThread
 from modd.concurrency.threads import threads_at_work
 from modd.stores.sqlite.savepoint import drop_corrupt_pages
 from modd.stores.sqlite.sql import Connection
@@ -128,34 +129,6 @@ class ConnectionThread:
                     await anyio.to_thread.run_sync(self._loop.call, function, limiter=self._limiter)
         finally:
             threads_at_work.discard(call)
-
-
-class LoopThread:
-    """A thread that runs an asyncio loop, for aiosqlite under trio."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = Thread(target=self._loop.run_forever, name="modd-asyncio", daemon=True)
-        self._thread.start()
-
-    def call(self, function: Callable[[], Coroutine[Any, Any, Any]]) -> None:
-        """Run a coroutine function in the loop, and block the calling thread until it is done."""
-        asyncio.run_coroutine_threadsafe(function(), self._loop).result()
-
-    def close(self) -> None:
-        """End the loop and its thread."""
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-
-def start_loop_thread() -> LoopThread | None:
-    """Start a loop for aiosqlite under trio; return None under asyncio, which needs none."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return LoopThread()
-    return None
 
 
 async def run_to_end(work: Coroutine[Any, Any, None]) -> None:

@@ -8,25 +8,11 @@ from typing import ClassVar, TypeVar
 
 from modd.concurrency.blocks import block
 from modd.ports.errors import StoreError
+from modd.stores.errors import StoreBusy
 from modd.stores.sqlite.damage import Damage, is_undecodable, undecodable_text
 from modd.texts import escape_control
 
 E = TypeVar("E", bound=BaseException)
-
-
-class StoreClosed(StoreError):
-    """The store was used outside of its ``async with``.
-
-    store: the path of the file.
-
-    Use the store inside ``async with store:``.
-    """
-
-    is_misuse: ClassVar[bool] = True
-    """True: no later try can succeed."""
-
-    def __init__(self, store: str) -> None:
-        super().__init__(store, "the store is not open; use it inside `async with store:`")
 
 
 class StoreForked(StoreError):
@@ -69,23 +55,6 @@ class StoreInOtherThread(StoreError):
             store,
             "it was opened in the loop of another thread; call it there (anyio.from_thread.run), or open a store of "
             "its own for each loop",
-        )
-
-
-class StoreBusy(StoreError):
-    """The file stayed locked by a different process for longer than the store's ``timeout``.
-
-    store: the path of the file.
-    cause: the name and text of SQLite's error, in the text.
-
-    Look for a program that has a transaction open, or give the store a longer ``timeout``.
-    """
-
-    def __init__(self, store: str, cause: object = "") -> None:
-        super().__init__(
-            store,
-            f"another process keeps the file locked ({cause}); look for a program that has a transaction open, or "
-            "give the store a longer timeout",
         )
 
 

@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from modd.ports.errors import StoreError
+from modd.stores.errors import NotDurable
 from modd.stores.sqlite.errors import is_busy
 from modd.stores.sqlite.sql import Connection
 
@@ -23,24 +23,6 @@ Mode: TypeAlias = Literal["wal", "truncate"]
 
 REPAIRED: dict[tuple[int, ...], int] = {(3, 44): 6, (3, 50): 7, (3, 51): 3}
 """First patch of a release in which WAL is safe with several connections; every later release is safe."""
-
-
-class NotDurable(StoreError):
-    """The connection does not wait for the disk, so that a power loss could undo commits.
-
-    store: the path of the file.
-    level: the value of its ``PRAGMA synchronous``; a store needs 2 (FULL) or more.
-
-    Give `SqliteStore` a ``connect`` function that does not set this pragma.
-    """
-
-    def __init__(self, store: str, level: object) -> None:
-        self.level = level
-        super().__init__(
-            store,
-            f"PRAGMA synchronous is {level} here and stays so, and a store needs 2 (FULL) or more; give it a connect= "
-            "that leaves this to the store",
-        )
 
 
 class Journal(msgspec.Struct, frozen=True):

@@ -12,8 +12,9 @@ from typing import Any
 import msgspec
 
 from modd.concurrency.blocks import block
+from modd.concurrency.loop_thread import LoopThread
 from modd.errors import InvalidOption
-from modd.stores.sqlite.connection import ConnectionThread, LoopThread
+from modd.stores.sqlite.connection import ConnectionThread
 from modd.stores.sqlite.errors import StoreForked
 from modd.stores.sqlite.file_lock import translate_os_error
 from modd.stores.sqlite.journal_mode import Journal, apply_journal, choose_journal, prepare_reader, prepare_writer

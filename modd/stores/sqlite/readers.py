@@ -11,8 +11,9 @@ import anyio
 
 from modd.concurrency.blocks import async_block, block
 from modd.concurrency.cancellation import put_off
+from modd.stores.errors import StoreClosed
 from modd.stores.sqlite.connection import ConnectionThread
-from modd.stores.sqlite.errors import StoreClosed, translate_errors
+from modd.stores.sqlite.errors import translate_errors
 from modd.stores.sqlite.log_limit import LogLimit
 from modd.stores.sqlite.savepoint import roll_back
 from modd.stores.sqlite.snapshots import ReadSession, SharedSnapshots

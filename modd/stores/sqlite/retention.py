@@ -9,8 +9,8 @@ from typing import Protocol
 
 import anyio
 
+from modd.stores.errors import StoreClosed
 from modd.stores.sqlite.base import Store
-from modd.stores.sqlite.errors import StoreClosed
 from modd.stores.sqlite.sql import CallArgs, Connection
 
 INTERVAL = 60.0

@@ -14,17 +14,17 @@ import anyio
 
 from modd.checks import checked_callable, checked_count, checked_delay, checked_span, checked_text
 from modd.concurrency.lifespan import Lifespan
+from modd.concurrency.loop_thread import LoopThread, start_loop_thread
 from modd.concurrency.loops import check_loop, current_loop, is_over, is_running_here
 from modd.core import detached
 from modd.ports.inbox import WEEK
 from modd.stores.checks import check_same_feed
-from modd.stores.errors import ResultNeeded
+from modd.stores.errors import ResultNeeded, StoreClosed
 from modd.stores.sqlite.base import Access, Autocommit, SupportsWake
 from modd.stores.sqlite.cache import SqliteCache
-from modd.stores.sqlite.connection import LoopThread, start_loop_thread
 from modd.stores.sqlite.deferred_transaction import DeferredTransaction
 from modd.stores.sqlite.documents import SqliteDocuments
-from modd.stores.sqlite.errors import StoreClosed, StoreForked, StoreInOtherThread, translate_errors
+from modd.stores.sqlite.errors import StoreForked, StoreInOtherThread, translate_errors
 from modd.stores.sqlite.events import SqliteEventStore
 from modd.stores.sqlite.feed import SqliteFeed
 from modd.stores.sqlite.immediate_transaction import ImmediateTransaction

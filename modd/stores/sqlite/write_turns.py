@@ -9,8 +9,9 @@ from random import uniform
 from time import monotonic, sleep
 from typing import TypeVar
 
-from modd.stores.sqlite.connection import ConnectionThread, LoopThread
-from modd.stores.sqlite.errors import StoreBusy
+from modd.concurrency.loop_thread import LoopThread
+from modd.stores.errors import StoreBusy
+from modd.stores.sqlite.connection import ConnectionThread
 from modd.stores.sqlite.file_lock import FileLock, translate_os_error
 from modd.stores.sqlite.sql import Connection
 

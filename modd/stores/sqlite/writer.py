@@ -15,8 +15,8 @@ from modd.concurrency.blocks import async_block
 from modd.concurrency.cancellation import put_off
 from modd.concurrency.signals import set_signal, signals
 from modd.core import Gate, hold
+from modd.stores.errors import StoreClosed
 from modd.stores.sqlite.connection import ConnectionThread
-from modd.stores.sqlite.errors import StoreClosed
 from modd.stores.sqlite.group_commit import Batch, Write
 from modd.stores.sqlite.sql import Operation
 

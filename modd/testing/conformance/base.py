@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Generic, Protocol, TypeVar
 
 import anyio
 
 from modd.ports.events import EventStore, RecordedEvent
-from modd.ports.items import Claim
+from modd.ports.items import Claim, Item
 
 T = TypeVar("T")
 
@@ -66,6 +66,35 @@ class ClaimSuite(Suite[C]):
 
 class EventStoreSuite(Suite[EventStore]):
     """Tests of an event store."""
+
+    has_gaps: bool = False
+    """True for a store whose positions rise, perhaps with gaps; False, the default, for 1, 2, 3, and so on."""
+
+    most: int = 10_000
+    """Most events, and tags of events, that the store takes in one append; a suite with more appends several times."""
+
+    async def append_many(self, store: EventStore, stream: str, events: Sequence[bytes | Item], size: int = 1) -> None:
+        """Append events to a new stream, as many at once as the store takes.
+
+        size: the number of things that an event has: itself, and its tags.
+        """
+        step = self.most // size
+        for start in range(0, len(events), step):
+            await store.append(stream, events[start : start + step], start)
+
+    async def position_of(self, store: EventStore, number: int) -> int:
+        """Return the position of an event by its number, from 1 in the order of positions; one above all for others."""
+        if not self.has_gaps:
+            return number
+        positions = [0, *[event.position async for event in store.read_all()]]
+        return positions[number] if number < len(positions) else positions[-1] + number
+
+    async def numbers(self, store: EventStore, positions: Iterable[int]) -> list[int]:
+        """Return the numbers of events, from 1 in the order of positions, by their positions; 0 for position 0."""
+        if not self.has_gaps:
+            return [*positions]
+        every = [0, *[event.position async for event in store.read_all()]]
+        return [every.index(position) for position in positions]
 
 
 async def bodies(events: AsyncIterator[RecordedEvent]) -> list[bytes]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import anyio
@@ -10,7 +10,7 @@ import pytest
 
 from modd.errors import InvalidOption
 from modd.ports.errors import QueryConflict
-from modd.ports.events import EventStore, RecordedEvent
+from modd.ports.events import EventStore
 from modd.ports.items import Item
 from modd.ports.tagged import Tagged
 from modd.testing.conformance.base import EventStoreSuite, bodies
@@ -19,11 +19,6 @@ from modd.testing.conformance.base import EventStoreSuite, bodies
 def tagged(body: bytes, *tags: str, type: str | None = None) -> Item:
     """Return an event with tags and, perhaps, a type."""
     return Item(body, {} if type is None else {"type": type}, tags=tags)
-
-
-async def positions(events: AsyncIterator[RecordedEvent]) -> list[int]:
-    """Read events to their end and return their positions."""
-    return [event.position async for event in events]
 
 
 EVENTS = [
@@ -39,15 +34,29 @@ EVENTS = [
 class TaggedEventsSuite(EventStoreSuite):
     """The promises of ``read_where`` and ``append_where``."""
 
+    async def found(self, store: EventStore, query: Tagged, after: int = 0) -> list[int]:
+        """Return the numbers of the events that match a query, behind the event of a number."""
+        reading = store.read_where(query, await self.position_of(store, after))
+        return await self.numbers(store, [event.position async for event in reading])
+
+    async def append_where(
+        self, store: EventStore, stream: str, items: Sequence[Any], query: Tagged, after: int
+    ) -> int:
+        """Append events if none behind the event of a number matches; return the number of the last event."""
+        position = await store.append_where(stream, items, query, await self.position_of(store, after))
+        assert position is not None
+        [number] = await self.numbers(store, [position])
+        return number
+
     async def test_a_query_finds_the_events_with_all_of_its_tags(self) -> None:
         """The events come in the order of their positions, as they were appended."""
         async with self.create() as store:
             await store.append("a", EVENTS[:3], 0)
             await store.append("b", EVENTS[3:], 0)
-            assert await positions(store.read_where(Tagged("course:1"))) == [1, 3, 5]
-            assert await positions(store.read_where(Tagged("student:1", "course:1"))) == [3]
-            assert await positions(store.read_where(Tagged("course:1", "course:2"))) == []
-            assert await positions(store.read_where(Tagged("course:3"))) == []
+            assert await self.found(store, Tagged("course:1")) == [1, 3, 5]
+            assert await self.found(store, Tagged("student:1", "course:1")) == [3]
+            assert await self.found(store, Tagged("course:1", "course:2")) == []
+            assert await self.found(store, Tagged("course:3")) == []
             found = [event async for event in store.read_where(Tagged("student:1"))]
             everything = [event async for event in store.read_all()]
             assert found == [everything[at] for at in (1, 2, 3)]
@@ -62,16 +71,16 @@ class TaggedEventsSuite(EventStoreSuite):
                 (["subscribed", ""], []),
                 ([], [1, 3, 5]),
             ):
-                assert await positions(store.read_where(Tagged("course:1", types=types))) == expected
-            assert await positions(store.read_where(Tagged("course:1", "student:1", types=["Subscribed"]))) == [3]
+                assert await self.found(store, Tagged("course:1", types=types)) == expected
+            assert await self.found(store, Tagged("course:1", "student:1", types=["Subscribed"])) == [3]
 
     async def test_a_query_of_alternatives_finds_an_event_once(self) -> None:
         """An event matches if it matches one of the queries, or several."""
         async with self.create() as store:
             await store.append("a", EVENTS, 0)
             either = Tagged("student:2") | Tagged("student:1", types=["Subscribed", "Registered"])
-            assert await positions(store.read_where(either)) == [2, 3, 4, 5]
-            assert await positions(store.read_where(Tagged("course:1") | Tagged("student:1") | either)) == [
+            assert await self.found(store, either) == [2, 3, 4, 5]
+            assert await self.found(store, Tagged("course:1") | Tagged("student:1") | either) == [
                 1,
                 2,
                 3,
@@ -85,39 +94,39 @@ class TaggedEventsSuite(EventStoreSuite):
             await store.append("a", EVENTS, 0)
             query = Tagged("course:1") | Tagged("student:1")
             for after, expected in ((2, [3, 4, 5]), (3, [4, 5]), (5, []), (99, [])):
-                assert await positions(store.read_where(query, after)) == expected
+                assert await self.found(store, query, after) == expected
 
     async def test_many_events_are_found_to_the_last_one(self) -> None:
         """Any number of events is found in order, and none twice."""
         async with self.create() as store:
             events = [tagged(b"", "all", "odd" if number % 2 else "even") for number in range(1, 1_501)]
-            await store.append("a", events, 0)
-            assert await positions(store.read_where(Tagged("all"))) == [*range(1, 1_501)]
-            assert await positions(store.read_where(Tagged("all", "odd"))) == [*range(1, 1_501, 2)]
-            assert await positions(store.read_where(Tagged("odd") | Tagged("even"), 700)) == [*range(701, 1_501)]
+            await self.append_many(store, "a", events, size=3)
+            assert await self.found(store, Tagged("all")) == [*range(1, 1_501)]
+            assert await self.found(store, Tagged("all", "odd")) == [*range(1, 1_501, 2)]
+            assert await self.found(store, Tagged("odd") | Tagged("even"), 700) == [*range(701, 1_501)]
 
     async def test_tags_are_any_texts(self) -> None:
         """Similar tags are different tags; a tag that an event has twice counts once."""
         async with self.create() as store:
             tags = ["a", "A", "a ", "a:b", "a%", "ä", "a\N{COMBINING DIAERESIS}", "'; --"]
             await store.append("a", [tagged(b"", tag, tag) for tag in tags], 0)
-            found = [await positions(store.read_where(Tagged(tag))) for tag in tags]
+            found = [await self.found(store, Tagged(tag)) for tag in tags]
             assert found == [[position] for position in range(1, len(tags) + 1)]
 
     async def test_an_append_without_a_match_returns_the_last_position(self) -> None:
         """The stream may be at any revision; its events are found like others, and are in their stream."""
         async with self.create() as store:
             await store.append("a", EVENTS, 0)
-            assert await store.append_where("a", [tagged(b"7", "course:3"), b"8"], Tagged("course:3"), 0) == 8
-            assert await store.append_where("b", [b"9"], Tagged("course:3"), 7) == 9
-            assert await store.append_where("b", [b"10"], Tagged("course:1"), 99) == 10
+            assert await self.append_where(store, "a", [tagged(b"7", "course:3"), b"8"], Tagged("course:3"), 0) == 8
+            assert await self.append_where(store, "b", [b"9"], Tagged("course:3"), 7) == 9
+            assert await self.append_where(store, "b", [b"10"], Tagged("course:1"), 99) == 10
             assert await bodies(store.read("a", after=6)) == [b"7", b"8"]
             assert await bodies(store.read("b")) == [b"9", b"10"]
-            assert await positions(store.read_where(Tagged("course:3"))) == [7]
+            assert await self.found(store, Tagged("course:3")) == [7]
             assert await store.append("b", [b"11"], 2) == 3
 
     async def test_an_event_behind_the_position_that_matches_is_a_conflict(self) -> None:
-        """The error has query, position and the first match; nothing is appended, and no position is used up."""
+        """The error has query, position and the first match; nothing is appended."""
         async with self.create() as store:
             await store.append("a", EVENTS, 0)
             for query, after, position in (
@@ -127,20 +136,21 @@ class TaggedEventsSuite(EventStoreSuite):
                 (Tagged("course:9") | Tagged("course:1", "student:1"), 2, 3),
             ):
                 with pytest.raises(QueryConflict) as conflict:
-                    await store.append_where("b", [b"7"], query, after)
+                    await self.append_where(store, "b", [b"7"], query, after)
                 error = conflict.value
-                assert (error.query, error.after, error.position) == (query, after, position)
-            assert await store.last() == 6
-            assert await store.append_where("b", [b"7"], Tagged("course:1"), 5) == 7
+                assert error.query == query
+                assert await self.numbers(store, [error.after, error.position]) == [after, position]
+            assert await self.numbers(store, [await store.last()]) == [6]
+            assert await self.append_where(store, "b", [b"7"], Tagged("course:1"), 5) == 7
 
     async def test_to_append_nothing_on_a_condition_checks_it(self) -> None:
         """An append without events returns the last position, or raises `QueryConflict` like any other."""
         async with self.create() as store:
-            assert await store.append_where("a", [], Tagged("course:1"), 0) == 0
+            assert await self.append_where(store, "a", [], Tagged("course:1"), 0) == 0
             await store.append("a", EVENTS, 0)
-            assert await store.append_where("a", [], Tagged("course:1"), 5) == 6
+            assert await self.append_where(store, "a", [], Tagged("course:1"), 5) == 6
             with pytest.raises(QueryConflict):
-                await store.append_where("a", [], Tagged("course:1"), 4)
+                await self.append_where(store, "a", [], Tagged("course:1"), 4)
 
     async def test_of_several_that_append_on_one_condition_one_wins(self) -> None:
         """The last seat goes once: of several concurrent appends one succeeds, and the others learn of its event."""
@@ -150,7 +160,7 @@ class TaggedEventsSuite(EventStoreSuite):
 
         async def subscribe(body: bytes) -> None:
             try:
-                await store.append_where(f"student-{body!r}", [tagged(body, "course:1")], course, 1)
+                await self.append_where(store, f"student-{body!r}", [tagged(body, "course:1")], course, 1)
                 won.append(body)
             except QueryConflict as conflict:
                 conflicts.append(conflict.position)
@@ -161,8 +171,8 @@ class TaggedEventsSuite(EventStoreSuite):
                 for number in range(10):
                     tasks.start_soon(subscribe, b"%d" % number)
             assert len(won) == 1
-            assert conflicts == [2] * 9
-            assert await bodies(store.read_where(course, 1)) == won
+            assert await self.numbers(store, conflicts) == [2] * 9
+            assert await bodies(store.read_where(course, await self.position_of(store, 1))) == won
 
     async def test_conditions_that_do_not_meet_do_not_conflict(self) -> None:
         """Concurrent appends whose queries match none of the others' events all succeed, also to one stream."""

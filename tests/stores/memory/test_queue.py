@@ -88,6 +88,6 @@ async def test_an_empty_queue_keeps_nothing() -> None:
         await anyio.sleep(1)
         while claims := await queue.claim(9, 1):
             await queue.ack(*claims)
-    places, ready = queue._state._places, queue._state._places.ready
+    places, ready = queue._state.places, queue._state.places.ready
     parts = (places.items, places.delayed, places.leased, places.suspects, ready._lanes, ready._keyed)
     assert [len(each) for each in parts] == [0] * 6

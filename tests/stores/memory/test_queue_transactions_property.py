@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 
 from modd.stores import MemoryStore
-from modd.stores.memory.places import CHANGING, Places
+from modd.stores.queue_state.places import CHANGING, Places
 from modd.testing import run_virtual
 from tests.stores.histories import Both, Step
 from tests.stores.transactions import Transactions, histories
@@ -32,21 +32,21 @@ class MemoryBoth(Both):
     async def do(self, name: str, which: Sequence[int], given: Sequence[Any]) -> None:
         """Do one step to both."""
         await super().do(name, which, given)
-        before = content(self.state._places)
+        before = content(self.state.places)
         with self.store.undo_log.undone():
             pass
-        assert content(self.state._places) == before
+        assert content(self.state.places) == before
 
 
 def content(places: Places) -> Any:
     """All that a queue consists of."""
     ready = places.ready
-    lanes = {key: (lane.owner, lane.front, sorted(lane.due._ranks.items())) for key, lane in ready._lanes.items()}
+    lanes = {key: (lane.owner, lane.front, sorted(lane.due._entries.items())) for key, lane in ready._lanes.items()}
     heaps = (places.delayed, places.leased, places.suspects, ready._claimable, places.left._due)
     return (
         {name: [getattr(item, field) for field in CHANGING] for name, item in places.items.items()},
         {id: sorted(same) for id, same in places.by_id.items()},
-        [dict(heap._ranks) for heap in heaps],
+        [dict(heap._entries) for heap in heaps],
         (lanes, dict(places.left._names), [*places.dead]),
     )
 
@@ -58,10 +58,10 @@ async def run(history: list[tuple[list[Step], Any]], immediate: bool) -> None:
         for step in alone:
             await both.do(*step)
         both.state._update_due()
-        before = content(both.state._places)
+        before = content(both.state.places)
         await transactions.transaction(is_kept, inside)
         if not is_kept and "pass" not in str(inside):
-            assert content(both.state._places) == before
+            assert content(both.state.places) == before
 
 
 @pytest.mark.parametrize("immediate", [False, True])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from modd.ports import Cache
-from modd.stores.sqlite.errors import StoreClosed
+from modd.stores.errors import StoreClosed
 from modd.stores.sqlite.store import SqliteStore
 from modd.testing.conformance import CacheConformance
 from tests.stores.sqlite.conftest import Clock

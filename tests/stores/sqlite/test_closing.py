@@ -11,7 +11,8 @@ import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
-from modd.stores.sqlite.errors import StoreClosed, StoreInOtherThread
+from modd.stores.errors import StoreClosed
+from modd.stores.sqlite.errors import StoreInOtherThread
 from modd.stores.sqlite.store import SqliteStore
 from tests.stores.sqlite.faulty import store_threads, until
 

@@ -9,7 +9,7 @@ import anyio
 import pytest
 from anyio.abc import TaskStatus
 
-from modd.stores.sqlite.errors import StoreClosed
+from modd.stores.errors import StoreClosed
 from modd.stores.sqlite.store import SqliteStore
 from tests.stores.sqlite.callers import Caller, anyio_backend  # noqa: F401  # a fixture
 from tests.stores.sqlite.connections import Watch

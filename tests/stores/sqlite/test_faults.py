@@ -9,7 +9,8 @@ import anyio
 import pytest
 
 from modd.ports.errors import StoreError
-from modd.stores.sqlite.errors import NotAStore, StoreBusy, StoreCorrupt, StoreFailed, StoreFull, StoreReadOnly
+from modd.stores.errors import StoreBusy
+from modd.stores.sqlite.errors import NotAStore, StoreCorrupt, StoreFailed, StoreFull, StoreReadOnly
 from modd.stores.sqlite.store import SqliteStore
 from tests.stores.sqlite.faulty import Disk, damage
 from tests.stores.sqlite.program import quota, start, wait_for_end

@@ -15,8 +15,8 @@ import pytest
 from modd import InvalidOption
 from modd.ports import Feed, FeedGap, Item, Posted
 from modd.relay import Relay, Tee
+from modd.stores.errors import StoreClosed
 from modd.stores.sqlite import feed as feed_module
-from modd.stores.sqlite.errors import StoreClosed
 from modd.stores.sqlite.feed import next_poll
 from modd.stores.sqlite.feed_operations import DELETE_EACH
 from modd.stores.sqlite.retention import STEP, Sweeper

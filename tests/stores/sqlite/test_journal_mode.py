@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from modd.stores.errors import NotDurable, StoreClosed
 from modd.stores.sqlite import file_lock
-from modd.stores.sqlite.errors import StoreClosed
-from modd.stores.sqlite.journal_mode import NO_LOCKS, NO_WAL, SAFE, TURNS, NotDurable, is_affected, set_mode
+from modd.stores.sqlite.journal_mode import NO_LOCKS, NO_WAL, SAFE, TURNS, is_affected, set_mode
 from modd.stores.sqlite.opening import connect_file
 from modd.stores.sqlite.store import SqliteStore
 from tests.stores.sqlite.faulty import Disk, by_uri, files_beside, has_wal, of_version

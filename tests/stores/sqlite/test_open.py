@@ -10,10 +10,10 @@ import pytest
 
 from modd.errors import AlreadyOpen
 from modd.ports.errors import StoreError
+from modd.stores.errors import StoreBusy
 from modd.stores.sqlite.errors import (
     NewerStore,
     NotAStore,
-    StoreBusy,
     StoreCorrupt,
     StoreFailed,
     StoreFull,

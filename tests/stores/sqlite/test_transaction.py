@@ -12,8 +12,7 @@ import pytest
 
 from modd.errors import InvalidOption
 from modd.ports import AlreadyHandled, Claim, Conflict, LeaseLost, SupportsTransactions, Transaction
-from modd.stores.errors import ResultNeeded
-from modd.stores.sqlite.errors import StoreClosed
+from modd.stores.errors import ResultNeeded, StoreClosed
 from modd.stores.sqlite.store import SqliteStore
 from tests.stores.sqlite.connections import Watch
 from tests.stores.sqlite.effects import ALL, find_effects, open_store, pay

@@ -10,8 +10,8 @@ from pathlib import Path
 import anyio
 import pytest
 
+from modd.stores.errors import StoreBusy
 from modd.stores.sqlite import write_turns
-from modd.stores.sqlite.errors import StoreBusy
 from modd.stores.sqlite.file_lock import FileLock
 from modd.stores.sqlite.opening import connect_file
 from modd.stores.sqlite.sql import Connection

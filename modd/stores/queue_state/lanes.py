@@ -1,4 +1,4 @@
-"""The items of a queue in memory that may be claimed: of each key one at a time.
+"""The items of a queue that may be claimed: of each key one at a time.
 
 Theory of operation. Each key has a lane: the items of the key that are due, ordered by their position in the queue.
 At most one item of a lane may be claimed; it is the front of the lane. A single heap, ``_claimable``, has the items
@@ -28,16 +28,16 @@ from __future__ import annotations
 
 import msgspec
 
-from modd.stores.memory.timers import IndexedHeap
+from modd.stores.timers import IndexedHeap
 
 
 class QueueItem(msgspec.Struct, eq=False):
-    """An item in a queue in memory.
+    """An item in a queue.
 
     id: names the item among all items of the queue.
     put_id: the id that callers know; items that have begun may share it with one that has not.
     position: the order in which items were put, the lowest number first.
-    due: the time at which it became or becomes due, by the steady clock.
+    due: the time at which it became or becomes due, by the clock of the queue.
     attempts: the number of claims that count.
     was_alone: True if the latest claim was one of a suspect and is not settled.
     token: the token of the latest claim until that claim is settled, then None.

@@ -1,33 +1,35 @@
-"""The announced handlers of a queue in memory, and the items that were left to workers that know them."""
+"""The announced handlers of a queue, and the items that were left to workers that know them."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
-from time import time
+from collections.abc import Callable, Collection, Iterable, Iterator
 
-from modd.concurrency.loops import steady_time
 from modd.ports.items import Subscription
-from modd.stores.memory.lanes import QueueItem
-from modd.stores.memory.timers import IndexedHeap
+from modd.stores.queue_state.lanes import QueueItem
+from modd.stores.timers import IndexedHeap
 
 
 class Announcements:
-    """The handlers that workers have announced, and the time of each last announcement."""
+    """The handlers that workers have announced, and the time of each last announcement.
 
-    def __init__(self) -> None:
+    clock: returns the seconds by which their retention is measured. wall_clock: returns seconds since 1970.
+    """
+
+    def __init__(self, clock: Callable[[], float], wall_clock: Callable[[], float]) -> None:
+        self._clock, self._wall_clock = clock, wall_clock
         self._seen: dict[tuple[str, str, str], float] = {}
         """The times by type, bus and handler."""
 
     def add(self, subscriptions: Iterable[Subscription], retention: float) -> None:
         """Note that handlers were seen now; forget those that were not seen for ``retention`` seconds."""
-        now = steady_time()
+        now = self._clock()
         seen_now = {(each.type, each.bus, each.handler): now for each in subscriptions}
         # another dict, because a transaction may go back to the one before
         self._seen = {key: seen for key, seen in (self._seen | seen_now).items() if seen + retention >= now}
 
     def find(self, types: Collection[str] | None = None) -> list[Subscription]:
         """Return the handlers of these types, or all, sorted."""
-        began = time() - steady_time()
+        began = self._wall_clock() - self._clock()
         return [
             Subscription(bus, type, handler, began + seen)
             for (type, bus, handler), seen in sorted(self._seen.items())

@@ -7,7 +7,7 @@ from math import inf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modd.stores.memory.timers import SPARE, IndexedHeap
+from modd.stores.timers import SPARE, IndexedHeap
 
 names, ranks = st.sampled_from("abcde"), st.integers(0, 9)
 

@@ -1,0 +1,74 @@
+"""An asyncio loop in a thread of its own, for libraries of asyncio under trio, and calls from loop to loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from threading import Thread
+from typing import Any
+
+from modd.concurrency.loops import call_in_loop
+
+EXECUTOR_TIMEOUT = 1.0
+"""Seconds to wait for the threads in which the loop looks up host names."""
+
+
+class LoopThread:
+    """A thread that runs an asyncio loop, for libraries of asyncio under trio."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._thread = Thread(target=self.loop.run_forever, name="modd-asyncio", daemon=True)
+        self._thread.start()
+
+    def call(self, function: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+        """Run a coroutine function in the loop, and block the calling thread until it is done."""
+        asyncio.run_coroutine_threadsafe(function(), self.loop).result()
+
+    def close(self) -> None:
+        """End the loop and its threads."""
+        with suppress(TimeoutError):  # a look-up of a name cannot be cut
+            asyncio.run_coroutine_threadsafe(self.loop.shutdown_default_executor(), self.loop).result(EXECUTOR_TIMEOUT)
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join()
+        self.loop.close()
+
+
+def start_loop_thread() -> LoopThread | None:
+    """Start a loop for libraries of asyncio under trio; return None under asyncio, which needs none."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return LoopThread()
+    return None
+
+
+class Crossing:
+    """Calls functions in a loop, in their order: with one signal for all calls until that loop comes to them.
+
+    A signal to a loop in another thread takes longer than most of these functions.
+
+    loop: the loop. direct: True in the same loop, where a function is called at once.
+    """
+
+    def __init__(self, loop: Any, *, direct: bool) -> None:
+        self._loop, self._direct = loop, direct
+        self._calls: deque[Callable[[], object]] = deque()
+        self._signalled = False
+
+    def call(self, function: Callable[[], object]) -> None:
+        """Call a function in the loop; not if the loop is over."""
+        if self._direct:
+            function()
+            return
+        self._calls.append(function)
+        if not self._signalled:
+            self._signalled = True
+            call_in_loop(self._loop, self._run)
+
+    def _run(self) -> None:
+        self._signalled = False  # before the calls: one that is added after the last of them signals again
+        while self._calls:
+            self._calls.popleft()()

@@ -1,0 +1,133 @@
+"""Messages of a subject, for ``async for``."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import NamedTuple, Self
+
+import anyio
+from anyio.lowlevel import checkpoint
+
+from modd.concurrency.loop_thread import Crossing
+from modd.errors import NotEntered
+from modd.nats.errors import SlowConsumer
+from modd.nats.message import NatsMessage
+
+MOST_MESSAGES = 65_536
+"""The messages that may wait in a subscription."""
+
+
+MOST_BYTES = 64 * 2**20
+"""The bytes that may wait in a subscription."""
+
+
+CHECKPOINT_INTERVAL = 64
+"""The messages that are returned in a row before other tasks get a turn."""
+
+
+class Route(NamedTuple):
+    """A subscription of the link, as it is made at each server that the link connects to.
+
+    resume: False if it ends with the connection that it was made over.
+    """
+
+    subject: str
+    queue: str
+    resume: bool
+
+
+class Inlet:
+    """The messages on their way from the connection to one subscription; it fills in one loop and empties in another.
+
+    home: calls functions in the loop of the subscriber. subject: the subject. on_overflow: called in the loop of the
+    connection when too many messages wait.
+    """
+
+    def __init__(self, home: Crossing, subject: str, on_overflow: Callable[[], object]) -> None:
+        self.subject, self._home, self._on_overflow = subject, home, on_overflow
+        self._messages: deque[NatsMessage] = deque()
+        self._error: Exception | None = None
+        self._received = self._taken = 0
+        """Bytes, each counted in one of the two loops only."""
+        self._event = anyio.Event()
+        self._waits = False
+
+    def put(self, message: NatsMessage) -> None:
+        """Add a message, in the loop of the connection."""
+        if self._error is not None:
+            return
+        self._messages.append(message)
+        self._received += len(message.body)
+        waiting, size = len(self._messages), self._received - self._taken
+        if waiting > MOST_MESSAGES or size > MOST_BYTES:
+            self.end(SlowConsumer(self.subject, waiting, size))
+            self._on_overflow()
+        self._signal()
+
+    def end(self, error: Exception) -> None:
+        """Have the subscriber's next step raise an error, in the loop of the connection."""
+        if self._error is None:
+            self._error = error
+            self._signal()
+
+    async def take(self) -> NatsMessage:
+        """Wait for the next message, in the loop of the subscriber."""
+        while True:
+            if self._error is not None:
+                self._messages.clear()
+                raise self._error
+            if self._messages:
+                message = self._messages.popleft()
+                self._taken += len(message.body)
+                return message
+            self._waits = True
+            if (
+                not self._messages and self._error is None
+            ):  # else they came before the other loop could see that it waits
+                await self._event.wait()
+
+    def _signal(self) -> None:
+        if self._waits:
+            self._waits = False
+            self._home.call(self._wake)
+
+    def _wake(self) -> None:
+        self._event.set()
+        self._event = anyio.Event()
+
+
+class NatsSubscription:
+    """The messages of a subject, as `Link.subscribe` returns it: ``async with ... as messages``, ``async for``."""
+
+    def __init__(self, inlet: Inlet, begin: Callable[[], Awaitable[object]], finish: Callable[[], object]) -> None:
+        self._inlet, self._begin, self._finish = inlet, begin, finish
+        self._is_open = False
+        self._count = 0
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._begin()
+        except BaseException:
+            self._finish()
+            raise
+        self._is_open = True
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self._is_open:
+            raise NotEntered("the subscription")
+        self._is_open = False
+        self._finish()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> NatsMessage:
+        self._count += 1
+        if self._count % CHECKPOINT_INTERVAL == 0:
+            await checkpoint()
+        return await self._inlet.take()

@@ -1,0 +1,183 @@
+"""An ordered consumer: the last message of each subject of a filter, then all that come, without gaps.
+
+A server sends the messages with heartbeats between them. When a message or a heartbeat is missed, or the connection is
+lost, the consumer is made anew, and the reader begins anew with it: it never goes on with less than the server has.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from secrets import token_hex
+from typing import NamedTuple, Protocol
+
+import anyio
+
+from modd.concurrency.backoff import DoublingPause
+from modd.nats.errors import LinkLost, SlowConsumer
+from modd.nats.message import NatsMessage
+from modd.ports.errors import StoreError
+from modd.stores.nats.jetstream import JetStream
+from modd.stores.nats.record import read_time
+from modd.stores.nats.requests import is_missing
+
+HEARTBEAT = 1.0
+"""Seconds between two heartbeats."""
+
+
+MISSED = 3.0
+"""Seconds of silence after which a heartbeat was missed."""
+
+
+INACTIVE = 30.0
+"""Seconds after which the server removes a consumer that nobody listens to."""
+
+
+NANOSECONDS = 10**9
+
+
+class Delivery(NamedTuple):
+    """The place of a message in a stream and in the deliveries of a consumer.
+
+    sequence: in the stream. number: of the delivery, from 1. at: the server's time at which it was stored.
+    pending: the number of messages that come after it at the moment.
+    """
+
+    sequence: int
+    number: int
+    at: float
+    pending: int
+
+
+class ConsumerReader(Protocol):
+    """The reader of a consumer. It awaits nothing."""
+
+    def begin(self, last: int, now: float) -> None:
+        """Forget everything. last: the last sequence of the stream. now: the time of the server."""
+        ...
+
+    def receive(self, message: NatsMessage, delivery: Delivery) -> None:
+        """Take a message, in the order of sequences."""
+        ...
+
+    def complete(self) -> None:
+        """Note that all messages were received that the server had at the beginning."""
+        ...
+
+    def fail(self, error: Exception) -> None:
+        """Note the reason for which there are no messages at the moment."""
+        ...
+
+
+class _Gap(Exception):
+    """A message or a heartbeat was missed."""
+
+
+class OrderedConsumer:
+    """Follows the messages of a filter.
+
+    stream: the stream. filter: the subjects. reader: gets the messages.
+    """
+
+    def __init__(self, stream: JetStream, filter: str, reader: ConsumerReader) -> None:
+        self._stream, self._filter, self._reader = stream, filter, reader
+        self._number = 0
+        """The number of the last delivery."""
+
+    async def run(self) -> None:
+        """Follow for ever. Errors are those of the server: they are passed to the reader, and it is tried again."""
+        pause = DoublingPause(0.01, 2.0)
+        while True:
+            try:
+                await self._follow(pause)
+            except (_Gap, LinkLost, SlowConsumer) as error:
+                self._reader.fail(error)
+            except StoreError as error:
+                logging.getLogger("modd.stores").warning("following %s: %s", self._filter, error)
+                self._reader.fail(error)
+            await anyio.sleep(pause.next())
+
+    async def _follow(self, pause: DoublingPause) -> None:
+        inbox, name = f"_INBOX.{token_hex(12)}", token_hex(12)
+        async with self._stream.link.subscribe(inbox, resume=False) as messages:
+            info = await self._stream.info()
+            self._reader.begin(int(info["state"]["last_seq"]), read_time(info["ts"]))
+            self._number = 0
+            try:
+                if await self._create(name, inbox) == 0:
+                    self._reader.complete()
+                pause.reset()
+                await self._read(messages)
+            finally:
+                await self._delete(name)
+
+    async def _create(self, name: str, inbox: str) -> int:
+        """Create the consumer, and return the number of messages that it will send at once."""
+        config = {
+            "name": name,
+            "deliver_subject": inbox,
+            "deliver_policy": "last_per_subject",
+            "filter_subject": self._filter,
+            "ack_policy": "none",
+            "max_deliver": 1,
+            "flow_control": True,
+            "idle_heartbeat": int(HEARTBEAT * NANOSECONDS),
+            "inactive_threshold": int(INACTIVE * NANOSECONDS),
+            "mem_storage": True,
+            "num_replicas": 1,
+        }
+        request = {"stream_name": self._stream.name, "config": config, "action": "create"}
+        answer = await self._stream.requests.ask(
+            f"CONSUMER.CREATE.{self._stream.name}.{name}.{self._filter}", request
+        )
+        if is_missing(answer):
+            raise StoreError(self._stream.store, f"there is no stream {self._stream.name} any more")
+        return int(answer["num_pending"])
+
+    async def _read(self, messages: AsyncIterator[NatsMessage]) -> None:
+        iterator = aiter(messages)
+        while True:
+            with anyio.move_on_after(MISSED) as silence:
+                message = await anext(iterator)
+            if silence.cancelled_caught:
+                raise _Gap("no heartbeat")
+            await self._take(message)
+
+    async def _take(self, message: NatsMessage) -> None:
+        if "Status" in message.headers:
+            return await self._take_status(message)
+        delivery = read_delivery(message.reply)
+        if delivery.number != self._number + 1:
+            raise _Gap(f"delivery {delivery.number} after {self._number}")
+        self._number = delivery.number
+        self._reader.receive(message, delivery)
+        if not delivery.pending:
+            self._reader.complete()
+
+    async def _take_status(self, message: NatsMessage) -> None:
+        headers = message.headers
+        if headers["Status"] != "100":
+            raise _Gap(f"{headers['Status']} {headers.get('Description')}")
+        stalled = message.reply or headers.get("Nats-Consumer-Stalled")
+        if stalled:
+            await self._stream.link.publish(stalled)
+        if int(headers.get("Nats-Last-Consumer", self._number)) != self._number:
+            raise _Gap(f"delivery {headers['Nats-Last-Consumer']} was missed")
+
+    async def _delete(self, name: str) -> None:
+        """Remove the consumer, or leave that to the server."""
+        with anyio.move_on_after(0.5, shield=True):
+            try:
+                await self._stream.link.publish(f"$JS.API.CONSUMER.DELETE.{self._stream.name}.{name}")
+            except Exception:
+                logging.getLogger("modd.stores").debug("the server removes a consumer by itself", exc_info=True)
+
+
+def read_delivery(reply: str) -> Delivery:
+    """Return what the subject for acknowledgements tells about a message."""
+    tokens = reply.split(".")
+    first = 4 if len(tokens) < 11 else 6  # with a domain and an account in front
+    _, sequence, number, at, pending = map(int, tokens[first : first + 5])
+    return Delivery(sequence, number, at / NANOSECONDS, pending)
+
+

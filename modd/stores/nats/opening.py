@@ -1,0 +1,113 @@
+"""Opening a store on a NATS server: the checks of the server, and of the stream, which is created if there is none."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from modd.errors import InvalidOption
+from modd.ports.errors import StoreError
+from modd.stores.errors import StoreBusy
+from modd.stores.nats.errors import ServerTooOld
+from modd.stores.nats.jetstream import JetStream
+from modd.stores.nats.record import read_time
+from modd.stores.nats.requests import Answer, is_missing
+
+OLDEST_SERVER = (2, 12, 2)
+"""The first version that stores many batches at once safely."""
+
+
+LEVEL = 2
+"""The level of the JetStream API that has atomic batches."""
+
+
+NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+OF_ACCOUNT = frozenset((10039, 10076))
+"""The numbers of the errors for an account, or a server, without JetStream."""
+
+
+def checked_store_name(name: Any) -> str:
+    """Return the name of a store, which is a part of subjects. Raises `InvalidOption`."""
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise InvalidOption("name", name, "give 1 to 64 letters, digits, - and _, such as NatsStore(link, 'shop')")
+    return name
+
+
+def checked_replicas(replicas: Any) -> int:
+    """Return a number of replicas. Raises `InvalidOption`."""
+    if replicas not in (1, 3, 5) or isinstance(replicas, bool):
+        raise InvalidOption("replicas", replicas, "give 1, or with a cluster of servers 3 or 5")
+    return int(replicas)
+
+
+async def open_stream(stream: JetStream, replicas: int) -> float:
+    """Check the server, open the stream or create it, and return the server's time.
+
+    Raises:
+        ServerTooOld: the server would not store batches whole.
+        StoreError: there is no JetStream, no permission, or a stream with another configuration.
+        StoreBusy: the server does not answer.
+    """
+    await _check_server(stream)
+    found = await stream.info()
+    if is_missing(found):
+        found = await stream.requests.ask(f"STREAM.CREATE.{stream.name}", _configuration(stream, replicas))
+    _check_stream(stream, replicas, found["config"])
+    stream.replicas = int(found["config"].get("num_replicas", 1))
+    return read_time(found["ts"])
+
+
+async def _check_server(stream: JetStream) -> None:
+    version = stream.link.server_version
+    try:
+        answer = await stream.requests.ask("INFO")
+    except StoreBusy as error:
+        raise StoreBusy(
+            stream.store,
+            error.__cause__ or "no answer",
+            "JetStream does not answer at $JS.API.INFO",
+            "switch it on in the server (`jetstream {}`), and permit the subject $JS.API.> to the user",
+        ) from error
+    level = int(answer.get("api", {}).get("level", 0))
+    if version < OLDEST_SERVER or level < LEVEL:
+        raise ServerTooOld(stream.store, ".".join(map(str, version)), level)
+
+
+def _configuration(stream: JetStream, replicas: int) -> Answer:
+    return {"name": stream.name, "subjects": [stream.subjects.all], "num_replicas": replicas, **_NEEDED}
+
+
+_NEEDED: dict[str, Any] = {
+    "storage": "file",
+    "retention": "limits",
+    "discard": "new",
+    "allow_atomic": True,
+    "allow_rollup_hdrs": True,
+    "allow_msg_ttl": True,
+    "allow_direct": True,
+}
+"""The configuration that a store needs."""
+
+
+def _check_stream(stream: JetStream, replicas: int, config: Mapping[str, Any]) -> None:
+    wanted = {"subjects": [stream.subjects.all], **_NEEDED}
+    differences = [
+        f"{option} is {config.get(option)!r} and must be {value!r}"
+        for option, value in wanted.items()
+        if config.get(option) != value
+    ]
+    if differences:
+        raise StoreError(
+            stream.store,
+            f"the stream {stream.name} has another configuration: {'; '.join(differences)}; mend it with `nats stream "
+            "edit`, or give the store another name",
+        )
+    present = config.get("num_replicas", 1)
+    if present != replicas:
+        logging.getLogger("modd.stores").warning(
+            "the stream %s has %s replicas, not %s; change that with `nats stream edit`", stream.name, present, replicas
+        )

@@ -1,0 +1,120 @@
+"""Claims of a queue: picks of its view, each of which is good when its write is stored."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio
+import msgspec
+
+from modd.ports.items import Claim
+from modd.stores.nats.access import NatsParts
+from modd.stores.nats.errors import WrongSequence
+from modd.stores.nats.queue_view import Pick, QueueView
+
+
+class _Round:
+    """Picks that are under way, and the claims that were stored of them."""
+
+    def __init__(self, number: int) -> None:
+        self.done = anyio.Event()
+        self.is_abandoned = False
+        self._claims: dict[int, Claim] = {}
+        self._errors: list[Exception] = []
+        self._left = number
+
+    def end(self, place: int, claim: Claim | None = None, error: Exception | None = None) -> None:
+        """Note the outcome of the pick at a place."""
+        if claim is not None:
+            self._claims[place] = claim
+        if error is not None:
+            self._errors.append(error)
+        self._left -= 1
+        if not self._left:
+            self.done.set()
+
+    def claims(self) -> list[Claim]:
+        """Return the claims, in the order of their picks. Raises the error of a pick if there is none."""
+        if self._errors and not self._claims:
+            raise self._errors[0]
+        return [self._claims[place] for place in sorted(self._claims)]
+
+
+class QueueClaims:
+    """Claims items of one queue.
+
+    store: the store. view: the items, as far as this process knows. release: releases a claim.
+    """
+
+    def __init__(self, store: NatsParts, view: QueueView, release: Callable[[Claim], Awaitable[object]]) -> None:
+        self._store, self._view, self._release = store, view, release
+
+    async def claim(self, name: str, limit: int, arguments: tuple[Any, ...]) -> list[Claim]:
+        """Lease items, up to ``limit``. name, arguments: the method of `QueueState` that claims.
+
+        If there are none in the view, it is compared with the server once.
+        """
+        has_asked = False
+        while True:
+            picks = self._view.pick(name, limit, arguments)
+            if picks:
+                claims = await self._store_picks(picks)
+                self._view.note_losses(len(picks) - len(claims), len(picks))
+                if claims:
+                    return claims
+            elif has_asked and not self._view.doubts:
+                return []
+            else:
+                await self._view.catch_up()
+                await self._view.resolve_doubts()
+                has_asked = True
+
+    async def _store_picks(self, picks: list[Pick]) -> list[Claim]:
+        """Store the writes of picks, and return the claims of those that were stored.
+
+        The writes go on if the caller is cancelled, so that their claims can be released.
+        """
+        batch = _Round(len(picks))
+        for place, pick in enumerate(picks):
+            self._store.background.start_soon(self._store_pick, batch, place, pick)
+        try:
+            await batch.done.wait()
+        except BaseException:
+            batch.is_abandoned = True
+            for claim in batch.claims():
+                self._store.background.start_soon(self._give_back, claim)
+            raise
+        return batch.claims()
+
+    async def _store_pick(self, batch: _Round, place: int, pick: Pick) -> None:
+        try:
+            claim = await self._commit(pick)
+        except WrongSequence:
+            self._view.doubt(pick)
+            batch.end(place)
+        except Exception as error:
+            self._view.doubt(pick)
+            batch.end(place, error=error)
+        else:
+            batch.end(place, claim)
+            if batch.is_abandoned:
+                await self._give_back(claim)
+
+    async def _commit(self, pick: Pick) -> Claim:
+        """Store the write of a pick. Raises `WrongSequence` if another process was faster."""
+        write, claim = pick.write, pick.claim
+        if not pick.item.is_whole:
+            record = await self._store.stream.last(write.subject)
+            if record is None or record.sequence != pick.item.sequence:
+                raise WrongSequence
+            write, claim = msgspec.structs.replace(write, body=record.body), msgspec.structs.replace(claim, body=record.body)
+        self._view.confirm(pick, await self._store.stream.commit([write]))
+        return claim
+
+    async def _give_back(self, claim: Claim) -> None:
+        try:
+            await self._release(claim)
+        except Exception:  # free when the lease ends
+            logging.getLogger("modd.stores").warning("%s could not be released", claim.id, exc_info=True)

@@ -1,0 +1,244 @@
+"""The operations of a queue that change known items: each reads their records, runs the rules, and writes the records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Protocol
+
+from modd.ports.items import Claim, DeadLetter, Item, PutResult, Stats, Subscription
+from modd.ports.queue import CreateDeliveries
+from modd.stores.nats.overlay import Overlay
+from modd.stores.nats.queue_draft import QueueDraft
+from modd.stores.nats.queue_records import (
+    ItemMeta,
+    ItemState,
+    QueueSubjects,
+    as_write,
+    claimed_name,
+    item_name,
+)
+from modd.stores.queue_state.state import QueueState
+
+
+class KnownItems(Protocol):
+    """The items that this process knows: a `QueueView`."""
+
+    def find(self, token: str) -> tuple[ItemState, int] | None:
+        """Return a copy of the state of a leased item, and the sequence of its record; None if it is not known.
+
+        token: that of its claim.
+        """
+        ...
+
+    def note(self, token: str, before: int, after: int) -> None:
+        """Note the sequence with which this process has written a leased item anew. before: the one before."""
+        ...
+
+    async def catch_up(self) -> None:
+        """Wait until all is known that the server has now."""
+        ...
+
+    def of_handler(self, handler: str) -> list[tuple[ItemState, int]]:
+        """Return copies of the states of all items of a handler, and the sequences of their records."""
+        ...
+
+    def dead_names(self, limit: int) -> list[str]:
+        """Return the names of the first dead letters."""
+        ...
+
+    def stats(self) -> Stats:
+        """Count the items of each kind."""
+        ...
+
+
+class FirstTime:
+    """True the first time that it is asked: what is known is used once, and then the server is asked.
+
+    is_first: False to have the server asked each time.
+    """
+
+    def __init__(self, is_first: bool = True) -> None:
+        self._is_first = is_first
+
+    def __call__(self) -> bool:
+        is_first, self._is_first = self._is_first, False
+        return is_first
+
+
+def choose(state: QueueState, name: str, limit: int, arguments: tuple[Any, ...]) -> list[Claim]:
+    """Return the claims of a method of a state, of this name."""
+    if name == "claim":
+        return state.claim(limit, *arguments)
+    return state.claim_left(arguments[1], limit, arguments[0])
+
+
+class QueueOperations:
+    """Operations on overlays, for one queue.
+
+    subjects: those of the queue. clock: returns the time of the server. known: the items that this process knows.
+    """
+
+    def __init__(self, subjects: QueueSubjects, clock: Callable[[], float], known: KnownItems) -> None:
+        self._subjects, self._clock, self._known = subjects, clock, known
+
+    async def put(self, overlay: Overlay, items: Sequence[Item], is_first: FirstTime) -> list[PutResult]:
+        """Add items that have ids.
+
+        At first an id is taken to be new, which the commit compares; if one is not, the items of the ids are read.
+        """
+        ids = [item.id for item in items if item.id is not None]
+        overlay.ids.extend(ids)
+        if is_first() and not overlay.writes and len({*ids}) == len(ids):
+            for item in items:
+                self._put_new(overlay, item, self._subjects.of_id(str(item.id)))
+            return [PutResult(id, False) for id in ids]
+        draft = self._draft()
+        await self._add_ids(overlay, draft, ids)
+        results = draft.state.put(items)
+        draft.write_to(overlay)
+        return results
+
+    async def put_fresh(self, overlay: Overlay, items: Sequence[Item]) -> None:
+        """Add items whose ids no item had before."""
+        overlay.ids.extend(str(item.id) for item in items)
+        for item in items:
+            self._put_new(overlay, item, None)
+
+    async def change(
+        self, overlay: Overlay, name: str, claims: Sequence[Claim], is_first: FirstTime, *arguments: Any
+    ) -> Any:
+        """Run a method of `QueueState`, of this name, on the items of claims."""
+        draft = self._draft()
+        known = await self._add_claims(overlay, draft, claims, is_first)
+        result = getattr(draft.state, name)(*claims, *arguments)
+        draft.write_to(overlay)
+        for token in [token for token in known if draft.has_claim(token)]:
+            self._note_after_commit(overlay, token, known[token])
+        return result
+
+    async def change_ids(self, overlay: Overlay, name: str, ids: Sequence[str]) -> list[str]:
+        """Run a method of `QueueState`, of this name, on the items of ids."""
+        draft = self._draft()
+        await self._add_ids(overlay, draft, ids)
+        changed: list[str] = getattr(draft.state, name)(ids)
+        draft.write_to(overlay)
+        return changed
+
+    async def cancel_as_told(self, overlay: Overlay, ids: Sequence[str], told: list[str]) -> None:
+        """Remove items without attempts. Raises `ReadConflict` if their ids are not those that a caller was told."""
+        draft = self._draft()
+        await self._add_ids(overlay, draft, ids)
+        draft.state.cancel_as_told(ids, told)
+        draft.write_to(overlay)
+
+    async def cancellable(self, overlay: Overlay, ids: Sequence[str]) -> list[str]:
+        """Return the ids that a cancellation would return."""
+        draft = self._draft()
+        await self._add_ids(overlay, draft, ids)
+        return draft.state.cancellable(ids)
+
+    async def fan_out(
+        self, overlay: Overlay, claim: Claim, types: Collection[str], create: CreateDeliveries, is_first: FirstTime
+    ) -> int | None:
+        """Put the items that ``create`` makes of the handlers of these types, and remove that of the claim."""
+        draft = self._draft()
+        await self._add_claims(overlay, draft, [claim], is_first)
+        draft.add_handlers(await overlay.each(self._subjects.handlers))
+        items = create(draft.state.announced.find(types))
+        await self._add_ids(overlay, draft, [item.id for item in items or () if item.id is not None])
+        number = draft.state.fan_out(claim, types, lambda handlers: items)
+        draft.write_to(overlay)
+        return number
+
+    async def announce(self, overlay: Overlay, subscriptions: Sequence[Subscription], retention: float) -> None:
+        """Note that these handlers were seen now."""
+        draft = self._draft()
+        draft.add_handlers(await overlay.each(self._subjects.handlers))
+        draft.state.announce(subscriptions, retention)
+        draft.write_to(overlay)
+
+    async def subscriptions(self, overlay: Overlay) -> list[Subscription]:
+        """Return the announced handlers."""
+        draft = self._draft()
+        draft.add_handlers(await overlay.each(self._subjects.handlers))
+        return draft.state.subscriptions()
+
+    async def forget(self, overlay: Overlay, handler: str, is_alone: bool) -> int:
+        """Forget a handler, and remove its items. is_alone: True outside of transactions."""
+        draft = self._draft() if is_alone else await self._whole(overlay)
+        if is_alone:
+            await self._known.catch_up()
+            for state, sequence in self._known.of_handler(handler):
+                draft.add(state, sequence)
+        draft.add_handlers(await overlay.each(self._subjects.handlers))
+        number = draft.state.forget(handler)
+        draft.write_to(overlay)
+        return number
+
+    async def claim(self, overlay: Overlay, name: str, limit: int, arguments: tuple[Any, ...]) -> list[Claim]:
+        """Run a method of `QueueState` that claims, of this name, in a transaction."""
+        draft = await self._whole(overlay)
+        claims: list[Claim] = choose(draft.state, name, limit, arguments)
+        draft.write_to(overlay)
+        return claims
+
+    async def stats(self, overlay: Overlay) -> Stats:
+        """Count the items of each kind."""
+        if overlay.is_guarded:
+            return (await self._whole(overlay)).state.stats()
+        await self._known.catch_up()
+        return self._known.stats()
+
+    async def dead(self, overlay: Overlay, limit: int) -> list[DeadLetter]:
+        """Return the first dead letters."""
+        if overlay.is_guarded:
+            return (await self._whole(overlay)).state.dead(limit)
+        await self._known.catch_up()
+        draft, subjects = self._draft(), [self._subjects.item(name) for name in self._known.dead_names(limit)]
+        for record in await overlay.get_many(subjects):
+            if record is not None:
+                draft.add_record(record)
+        return draft.state.dead(limit)
+
+    async def _whole(self, overlay: Overlay) -> QueueDraft:
+        """Return all items, for an operation in a transaction, which is compared with each later change of the queue."""
+        draft = self._draft()
+        for record in await overlay.each(self._subjects.all):
+            draft.add_record(record)
+        return draft
+
+    def _draft(self) -> QueueDraft:
+        return QueueDraft(self._subjects, self._clock())
+
+    def _put_new(self, overlay: Overlay, item: Item, filter: str | None) -> None:
+        meta = ItemMeta(str(item.id), item.key, item.headers, "delayed" if item.delay else "ready", seconds=item.delay)
+        subject = self._subjects.item(item_name(meta.id, item.key))
+        overlay.write(as_write(subject, meta, item.body, 0, filter))
+
+    async def _add_ids(self, overlay: Overlay, draft: QueueDraft, ids: Sequence[str]) -> None:
+        for id in dict.fromkeys(ids):
+            for record in await overlay.each(self._subjects.of_id(id)):
+                draft.add_record(record)
+
+    async def _add_claims(
+        self, overlay: Overlay, draft: QueueDraft, claims: Sequence[Claim], is_first: FirstTime
+    ) -> dict[str, int]:
+        """Add the items of claims, and return the sequences of those that this process knows, by token."""
+        known: dict[str, int] = {}
+        unknown: list[str] = []
+        use_known = is_first() and not overlay.writes
+        for token in dict.fromkeys(claim.token for claim in claims):
+            found, name = self._known.find(token) if use_known else None, claimed_name(token)
+            if found is not None:
+                draft.add(*found)
+                known[token] = found[1]
+            elif name is not None:
+                unknown.append(self._subjects.item(name))
+        for record in await overlay.get_many(unknown):
+            if record is not None:
+                draft.add_record(record)
+        return known
+
+    def _note_after_commit(self, overlay: Overlay, token: str, before: int) -> None:
+        subject = self._subjects.item(claimed_name(token) or "")
+        overlay.after_commit(lambda sequences: self._known.note(token, before, sequences.get(subject, before)))

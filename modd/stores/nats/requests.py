@@ -1,0 +1,156 @@
+"""Requests to JetStream: JSON over a link, tried again while the server is away, and the server's errors by name."""
+
+from __future__ import annotations
+
+import re
+from json import dumps, loads
+from random import random
+from typing import Any, TypeAlias
+
+import anyio
+
+from modd.nats.errors import LinkLost, NobodyThere, NotPermitted
+from modd.nats.link import Link
+from modd.nats.message import NatsMessage
+from modd.ports.errors import StoreError
+from modd.stores.errors import StoreBusy
+from modd.stores.nats.errors import TooMany, WrongSequence
+
+Answer: TypeAlias = dict[str, Any]
+"""An answer of JetStream."""
+
+
+NOT_FOUND = 404
+"""The code of an answer for something that is not there."""
+
+
+UNAVAILABLE = 503
+"""The code of an answer when a server cannot do it now, as while its cluster elects a leader."""
+
+
+WRONG_SEQUENCE = frozenset((10071, 10164))
+"""The numbers of the errors for a condition that does not hold."""
+
+
+PASSING = frozenset((10176, 10211))
+"""The numbers of errors that pass: too many batches are under way, and so the beginning of this one was dropped."""
+
+
+TOO_LARGE_BATCH = 10199
+"""The number of the error for a batch of too many messages."""
+
+
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.005, 0.25
+"""Seconds between two attempts."""
+
+
+class TryAgain(Exception):
+    """An attempt failed in a way that passes.
+
+    cause: the reason, as an error or a text.
+    is_sent: True if it may have had its effect.
+    """
+
+    def __init__(self, cause: object, *, is_sent: bool = False) -> None:
+        super().__init__(str(cause))
+        self.cause, self.is_sent = cause, is_sent
+
+
+class RetryPeriod:
+    """The time that a call may take, and its pauses.
+
+    store: the name of the store, for errors. timeout: seconds.
+    """
+
+    def __init__(self, store: str, timeout: float) -> None:
+        self._store, self._end, self._pause = store, anyio.current_time() + timeout, SHORTEST_PAUSE
+
+    @property
+    def is_over(self) -> bool:
+        """True if nothing is to be tried any more."""
+        return anyio.current_time() >= self._end
+
+    async def pause(self, cause: object) -> None:
+        """Wait before the next attempt, for a random time that grows. Raises `StoreBusy` if the time is over."""
+        if self.is_over:
+            raise StoreBusy(
+                self._store,
+                cause,
+                "the server does not answer, or other writers are always faster",
+                "look at the server, or give the store a longer timeout",
+            )
+        await anyio.sleep(self._pause * random())
+        self._pause = min(2 * self._pause, LONGEST_PAUSE)
+
+
+class Requests:
+    """Sends requests of one store.
+
+    link: the connection.
+    store: the name of the store, for errors.
+    timeout: seconds to try.
+    """
+
+    def __init__(self, link: Link, store: str, timeout: float) -> None:
+        self.link, self.store, self.timeout = link, store, timeout
+        self._timeout_once = max(timeout / 4, 0.5)
+
+    def retry_period(self) -> RetryPeriod:
+        """Return the time in which a call that begins now may be tried again."""
+        return RetryPeriod(self.store, self.timeout)
+
+    async def ask(self, api: str, request: Any = None) -> Answer:
+        """Ask an API of JetStream, such as ``STREAM.INFO.MODD_shop``, until there is an answer.
+
+        Raises `StoreError` for an error of the server, except for `NOT_FOUND`, and `StoreBusy`.
+        """
+        message = NatsMessage(f"$JS.API.{api}", b"" if request is None else dumps(request).encode())
+        period = self.retry_period()
+        while True:
+            try:
+                return await self.attempt(message)
+            except TryAgain as problem:
+                cause = problem.cause
+            await period.pause(cause)
+
+    async def attempt(self, message: NatsMessage) -> Answer:
+        """Send a request once. Raises `TryAgain`, and the errors of `check_answer`."""
+        try:
+            reply = await self.link.request(message.subject, message.body, message.headers, self._timeout_once)
+        except LinkLost as lost:
+            raise TryAgain(lost, is_sent=lost.sent) from lost
+        except NobodyThere as error:
+            raise TryAgain(error) from error
+        except NotPermitted as error:
+            raise StoreError(self.store, str(error)) from error
+        answer: Answer = loads(reply.body)
+        self._check(message, answer)
+        return answer
+
+    async def send_all(self, messages: list[NatsMessage]) -> None:
+        """Send messages that get no answer. Raises `TryAgain`."""
+        try:
+            for message in messages:
+                await self.link.publish(message.subject, message.body, message.headers, message.reply)
+        except LinkLost as lost:
+            raise TryAgain(lost) from lost
+        except NotPermitted as error:
+            raise StoreError(self.store, str(error)) from error
+
+    def _check(self, message: NatsMessage, answer: Answer) -> None:
+        error = answer.get("error")
+        if error is None or error["code"] == NOT_FOUND:
+            return
+        number, text = error.get("err_code"), error.get("description", "")
+        if number in WRONG_SEQUENCE:
+            raise WrongSequence
+        if number == TOO_LARGE_BATCH:
+            raise TooMany(int(re.sub(r"\D", "", text) or 0))
+        if number in PASSING or error["code"] == UNAVAILABLE:
+            raise TryAgain(text)
+        raise StoreError(self.store, f"{message.subject}: the server answers {text!r} (error {number})")
+
+
+def is_missing(answer: Answer) -> bool:
+    """True if a server answers that something is not there."""
+    return "error" in answer

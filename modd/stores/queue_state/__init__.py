@@ -1,0 +1,1 @@
+"""The rules of a queue, for stores that have its items in memory."""

@@ -1,0 +1,35 @@
+"""Stores on the NATS server of the tests, each with a name of its own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from itertools import count
+from typing import Any
+
+from modd.concurrency.blocks import async_block
+from modd.nats import Link
+from modd.stores.nats.store import NatsStore
+
+numbers = count()
+
+
+def new_name() -> str:
+    """Return a name for a store that no other test has."""
+    return f"test-{next(numbers)}"
+
+
+@async_block
+async def open_store(server: Any, name: str | None = None, **options: Any) -> AsyncIterator[NatsStore]:
+    """Open a store over a link of its own; a stream without a given name is deleted at the end.
+
+    server: has ``url``, or ``urls`` for a cluster.
+    """
+    options = {"timeout": 30, "durable": "unchecked", **options}
+    urls = getattr(server, "urls", None) or server.url
+    async with Link(urls, name="test", timeout=30) as link, NatsStore(link, name or new_name(), **options) as store:
+        stream = store.stream
+        try:
+            yield store
+        finally:
+            if name is None:
+                await stream.requests.ask(f"STREAM.DELETE.{stream.name}")

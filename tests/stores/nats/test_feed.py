@@ -1,0 +1,93 @@
+"""Feeds on a server: the promises of the port, and the removal of items by the server."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import pytest
+
+from modd import InvalidOption
+from modd.ports import Feed, FeedGap, Item
+from modd.stores.nats.feed_log import STEP
+from modd.testing.conformance import FeedConformance
+from modd.testing.conformance.feed_follow import take
+from modd.testing.conformance.feed_removal import FeedRemovalSuite
+from tests.nats.server import NatsServer
+from tests.stores.nats.stores import new_name, open_store
+
+pytestmark = pytest.mark.anyio
+
+
+class TestNatsFeed(FeedConformance):
+    """The suite of the port."""
+
+    tick = 0.25
+    retention_ticks = 8
+    most = 700
+
+    @pytest.fixture(autouse=True)
+    def _own(self, nats_server: NatsServer, request: pytest.FixtureRequest) -> None:
+        self.server = nats_server
+        is_short = hasattr(FeedRemovalSuite, request.function.__name__)
+        self.retention = self.retention_ticks * self.tick if is_short else 600.0
+
+    @asynccontextmanager
+    async def create(self) -> AsyncIterator[Feed]:
+        async with open_store(self.server) as store:
+            yield store.feed("public", retention=self.retention, most=self.most)
+
+    def transaction(self, feed: Any) -> AbstractAsyncContextManager[object]:
+        """One of its store."""
+        transaction: AbstractAsyncContextManager[object] = feed.transaction()
+        return transaction
+
+
+async def test_a_feed_is_the_same_for_all_processes(nats_server: NatsServer) -> None:
+    """Another store of the name has its epoch and items; it hears of those that are put there."""
+    name = new_name()
+    async with open_store(nats_server, name) as store, open_store(nats_server, name) as other:
+        await store.feed("public").put(b"1")
+        follower = other.feed("public").follow(0)
+        assert [item.body for item in await take(follower, 1)] == [b"1"]
+        assert await store.feed("public").epoch() == await other.feed("public").epoch()
+        await store.feed("public").put(b"2")
+        assert [item.body for item in await take(follower, 1)] == [b"2"]
+
+
+async def test_options_unlike_those_of_another_process_are_told_by_the_first_call(nats_server: NatsServer) -> None:
+    name = new_name()
+    async with open_store(nats_server, name) as store, open_store(nats_server, name) as other:
+        await store.feed("public", retention=60).put(b"1")
+        with pytest.raises(InvalidOption, match="retention"):
+            await other.feed("public", retention=90).put(b"2")
+
+
+async def test_options_unlike_those_of_this_process_are_an_error(nats_server: NatsServer) -> None:
+    async with open_store(nats_server) as store:
+        feed = store.feed("public", most=10)
+        assert store.feed("public", most=10) is feed and "public" in repr(feed)
+        with pytest.raises(InvalidOption, match="most"):
+            store.feed("public", most=11)
+
+
+async def test_the_oldest_items_are_removed_in_steps(nats_server: NatsServer) -> None:
+    # FE-5: of the most, a step more is stored
+    async with open_store(nats_server) as store:
+        feed = store.feed("public", most=100)
+        for _ in range(4):
+            await feed.put(*[b""] * 100)
+        first, last = await feed.span()
+        assert last == 400 and 100 <= last - first <= 100 + STEP
+        with pytest.raises(FeedGap):
+            await take(feed.follow(first - 1), 1)
+        assert (await take(feed.follow(first), 1))[0].position == first + 1
+
+
+async def test_a_put_that_adds_nothing_writes_nothing(nats_server: NatsServer) -> None:
+    async with open_store(nats_server) as store:
+        await store.feed("public").put(Item(b"1", id="a"))
+        before = (await store.stream.info())["state"]["last_seq"]
+        await store.feed("public").put(Item(b"2", id="a"))
+        assert (await store.stream.info())["state"]["last_seq"] == before
