@@ -31,6 +31,7 @@ PACKAGES = (
     ".catalog",
     ".fastapi",
     ".gateway",
+    ".nats",
 )
 """The packages whose public names are in the reference, those that come first being shown first."""
 

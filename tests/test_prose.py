@@ -16,7 +16,7 @@ from typing import Any, TypedDict
 import msgspec
 import pytest
 
-from modd import middleware
+from modd import middleware, stores
 from modd.cqrs import Stamp
 from modd.texts import full_name
 
@@ -99,6 +99,7 @@ def public_classes() -> list[type]:
     packages = [import_module(".".join(path.relative_to(ROOT).parts)) for path in PACKAGES]
     values: list[Any] = [value for package in packages for value in public_objects(package).values()]
     values += [getattr(middleware, name) for name in NAMES_WITH_EXTRA]
+    values.append(stores.NatsStore)
     classes = {value for value in values if inspect.isclass(value)}
     return sorted((class_ for class_ in classes if HAS_HELP.match(class_.__module__)), key=full_name)
 

@@ -1,4 +1,4 @@
-"""An asyncio loop in a thread of its own, for libraries of asyncio under trio, and calls from loop to loop."""
+"""Libraries of asyncio under trio: their loop in a thread of its own, calls from loop to loop, and tasks in a loop."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from contextvars import Context
 from threading import Thread
 from typing import Any
 
@@ -72,3 +73,28 @@ class Crossing:
         self._signalled = False  # before the calls: one that is added after the last of them signals again
         while self._calls:
             self._calls.popleft()()
+
+
+class LoopTasks:
+    """Tasks in a loop of asyncio that are ended together; for those of which no task group can be the parent."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Start a task."""
+        # in an empty context: the caller may be inside of a turn or a transaction
+        task = asyncio.get_running_loop().create_task(work, context=Context())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def end(self, timeout: float) -> None:
+        """Cancel all tasks but the one that calls, and wait for their end.
+
+        timeout: seconds to wait at most.
+        """
+        tasks = self._tasks - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=timeout)

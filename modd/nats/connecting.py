@@ -6,13 +6,16 @@ import asyncio
 from collections.abc import Callable
 from ipaddress import ip_address
 from random import shuffle, uniform
+from ssl import SSLEOFError, SSLError, SSLZeroReturnError
 from typing import Any
 from urllib.parse import urlsplit
 
+from nats import errors
+
 from modd.concurrency.backoff import DoublingPause
+from modd.nats.client import TlsMissing
 from modd.nats.errors import LinkLost, LinkRefused
 from modd.nats.options import LinkOptions
-from modd.nats.refusal import is_refusal
 from modd.nats.session import Session, describe_error
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
@@ -28,25 +31,26 @@ class Connector:
     def __init__(self, options: LinkOptions, on_change: Callable[[], object]) -> None:
         self._options, self._on_change = options, on_change
         self._discovered: list[str] = []
+        self._last = ""
         self._sessions: list[Session] = []
         """Those that are not over."""
 
     def learn(self, session: Session) -> None:
-        """Note the other servers of a cluster that a server names."""
-        self._discovered = session.discovered
+        """Note the server that is left, and the other servers of the cluster that it names."""
+        self._discovered, self._last = session.discovered, session.server
 
     async def close(self) -> None:
         """End all sessions."""
         for session in self._sessions:
             await session.close()
 
-    async def connect(self, avoid: str = "") -> Session:
-        """Return a session with the first server that accepts it.
+    async def connect(self, *, elsewhere: bool = False) -> Session:
+        """Return a session with the first server that accepts it; the one that was left is tried last.
 
-        avoid: the address of a server that is not tried; by default none. Raises `LinkLost`, `LinkRefused`.
+        elsewhere: True not to try that one. Raises `LinkLost`, `LinkRefused`.
         """
         failures: dict[str, Exception] = {}
-        for server in self._servers(avoid):
+        for server in self._servers(elsewhere):
             session = Session(self._options.name, server, self._on_change, secure=self._options.secure)
             self._sessions = [each for each in self._sessions if not each.is_over] + [session]
             try:
@@ -60,10 +64,11 @@ class Connector:
             raise LinkRefused(self._options.name, reasons)
         raise LinkLost(self._options.name, f"no server can be reached: {reasons}", sent=False)
 
-    def _servers(self, avoid: str) -> list[str]:
-        servers = [each for each in dict.fromkeys([*self._options.servers, *self._discovered]) if each != avoid]
+    def _servers(self, elsewhere: bool) -> list[str]:
+        servers = [*dict.fromkeys([*self._options.servers, *self._discovered])]
         shuffle(servers)
-        return servers
+        others = [each for each in servers if each != self._last]
+        return others if elsewhere else sorted(servers, key=self._last.__eq__)
 
     def _client_options(self, server: str) -> dict[str, Any]:
         """Return the options of nats-py for a server: one that is known by its number has the certificate of the name.
@@ -96,4 +101,15 @@ def is_number_of_host(server: str) -> bool:
         ip_address(str(urlsplit(server).hostname))
     except ValueError:
         return False
+    return True
+
+
+def is_refusal(error: Exception) -> bool:
+    """Return True if another attempt with the same options cannot succeed."""
+    if isinstance(error, SSLError):
+        return not isinstance(error, (SSLEOFError, SSLZeroReturnError))
+    if isinstance(error, OSError):  # with the name of a file: that of credentials, which cannot be read
+        return error.filename is not None
+    if isinstance(error, errors.Error) and not isinstance(error, TlsMissing):
+        return "authorization" in str(error).lower() or "authentication" in str(error).lower()
     return True

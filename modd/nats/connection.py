@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from contextvars import Context
+from functools import partial
 from typing import Any
 
-from modd.concurrency.loop_thread import Crossing
+from modd.concurrency.loop_thread import Crossing, LoopTasks
 from modd.nats.call import Call
 from modd.nats.connecting import Connector, Pauses
 from modd.nats.errors import LinkClosed, LinkLost, LinkRefused, NoAnswer
@@ -45,7 +45,7 @@ class LinkConnection:
         self._connector = Connector(options, self._changed.set)
         self._outgoing: OrderedDict[Call, None] = OrderedDict()
         self._routes: dict[Inlet, Route] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = LoopTasks()
 
     @property
     def is_connected(self) -> bool:
@@ -54,7 +54,7 @@ class LinkConnection:
 
     def start(self, opened: Call) -> None:
         """Begin to connect; the call is finished when that is done, or has failed."""
-        self._spawn(self._run(opened))
+        self._tasks.start(self._run(opened))
 
     def submit(self, call: Call, timeout: float) -> None:
         """Send a call as soon as there is a session; it fails after the timeout."""
@@ -62,8 +62,7 @@ class LinkConnection:
             call.finish(error=self._why_over())
             return
         call.timer = asyncio.get_running_loop().call_later(timeout, self._expire, call, timeout)
-        self._outgoing[call] = None
-        self._added.set()
+        self._add(call)
 
     def forget(self, call: Call) -> None:
         """Drop a call that nobody waits for."""
@@ -74,18 +73,17 @@ class LinkConnection:
     async def subscribe(self, session: Session, call: Call, inlet: Inlet, route: Route) -> None:
         """Send a subscription, as a call: it is finished when the server has it."""
         self._routes[inlet] = route
-        await self._subscribe(session, inlet, route)
+        await session.subscribe(inlet, route.subject, route.queue)
         await session.flush(call)
 
     def unsubscribe(self, inlet: Inlet) -> None:
         """End a subscription."""
         self._routes.pop(inlet, None)
-        if self.session is not None:
-            self._spawn(self.session.unsubscribe(inlet))
+        self._add(own_call(lambda session, _: session.unsubscribe(inlet)))
 
     def close(self, closed: Call) -> None:
         """Finish the calls under way, for a second, and end; the call is finished then."""
-        self._spawn(self._close(closed))
+        self._tasks.start(self._close(closed))
 
     async def _run(self, opened: Call) -> None:
         """Have one session after another, until the link is closed or refused."""
@@ -96,7 +94,7 @@ class LinkConnection:
             return
         while session is not None and not self.is_closed:
             old, self.session = self.session, session
-            self._spawn(self._send(session, old))
+            session.tasks.start(self._send(session, old))
             opened.finish()
             session = await self._next(session)
 
@@ -113,7 +111,7 @@ class LinkConnection:
         if following is None and not self.is_closed:
             log.warning("the link %r lost its connection (%s)", self.name, session.reason)
             self._added.set()
-            self._spawn(session.close())
+            self._tasks.start(session.close())
             following = await self._connect_again()
         if following is not None:
             log.info("the link %r is connected again, to %s", self.name, following.server)
@@ -124,16 +122,16 @@ class LinkConnection:
         pauses = Pauses()
         while not (session.is_over or self.is_closed):
             with suppress(LinkLost, LinkRefused):
-                return await self._connector.connect(avoid=session.server)
+                return await self._connector.connect(elsewhere=True)
             self._changed.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), pauses.next())
         return None
 
     async def _connect_again(self) -> Session | None:
-        """Return a new session; None if the link is refused or closed."""
+        """Return a new session; None if the link is refused."""
         pauses = Pauses()
-        while not self.is_closed:
+        while True:
             await pauses.wait()
             try:
                 return await self._connector.connect()
@@ -144,24 +142,27 @@ class LinkConnection:
                 self.refusal = error.reason
                 self._end_all(self._why_over)
                 return None
-        return None
 
     async def _send(self, session: Session, old: Session | None) -> None:
         """Send the calls over a session, until it is over or another one takes its place.
 
         old: the session before; if it is not over, it ends when its calls have their answers.
         """
-        for inlet, route in [*self._routes.items()]:
-            await self._subscribe(session, inlet, route)
+        for inlet, (subject, queue, _) in [*self._routes.items()]:
+            await self._send_call(session, own_call(partial(subscribe_again, inlet, subject, queue)))
         if old is not None and not old.is_over:
             self._added.set()
-            self._spawn(self._retire(old, session))
-        while session is self.session and not session.is_over:
-            while self._outgoing and session is self.session and not session.is_over:
+            self._tasks.start(self._retire(old, session))
+        while self._is_present(session):
+            if self._outgoing:
                 call, _ = self._outgoing.popitem(last=False)
                 await self._send_call(session, call)
-            self._added.clear()
-            await self._added.wait()
+            else:
+                self._added.clear()
+                await self._added.wait()
+
+    def _is_present(self, session: Session) -> bool:
+        return session is self.session and not session.is_over
 
     async def _send_call(self, session: Session, call: Call) -> None:
         try:
@@ -170,14 +171,9 @@ class LinkConnection:
             session.forget(call)
             call.finish(error=LinkLost(self.name, f"the call failed ({describe_error(error)})", sent=False))
 
-    async def _subscribe(self, session: Session, inlet: Inlet, route: Route) -> None:
-        await session.subscribe(inlet, route.subject, route.queue)
-        if inlet not in self._routes:  # it was left meanwhile
-            await session.unsubscribe(inlet)
-
     async def _retire(self, old: Session, new: Session) -> None:
         """End a session whose place another one takes, when the calls over it are answered."""
-        flush = flush_call()
+        flush = own_call(Session.flush)
         await new.flush(flush)
         with suppress(LinkLost):
             await flush.outcome()
@@ -192,26 +188,18 @@ class LinkConnection:
             await self._finish(self.session)
         await self._connector.close()
         self._end_all(lambda: LinkClosed(self.name))
-        await self._end_tasks()
+        await self._tasks.end(CLOSE_TIMEOUT)
         await self._connector.close()  # nats-py may have suppressed the cancellation of a task that connects
         closed.finish()
 
     async def _finish(self, session: Session) -> None:
         """Wait until the calls under way are sent and answered, for a second at most."""
-        flush = flush_call()
-        self._outgoing[flush] = None
-        self._added.set()
+        flush = own_call(Session.flush)
+        self._add(flush)
         with suppress(TimeoutError, LinkLost):
             async with asyncio.timeout(CLOSE_TIMEOUT):
                 await flush.outcome()
                 await session.idle()
-
-    async def _end_tasks(self) -> None:
-        tasks = self._tasks - {asyncio.current_task()}
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=CLOSE_TIMEOUT)
 
     def _end_all(self, error: Callable[[], Exception]) -> None:
         """Have all calls and subscriptions fail."""
@@ -225,10 +213,14 @@ class LinkConnection:
         del self._routes[inlet]
         inlet.end(error)
 
+    def _add(self, call: Call) -> None:
+        self._outgoing[call] = None
+        self._added.set()
+
     def _expire(self, call: Call, timeout: float) -> None:
         if call in self._outgoing:
             del self._outgoing[call]
-            call.finish(error=LinkLost(self.name, f"no connection within {timeout:g} s", sent=False))
+            call.finish(error=LinkLost(self.name, f"no connection took it within {timeout:g} s", sent=False))
             return
         call.forget()
         call.finish(error=NoAnswer(self.name, call.subject, timeout))
@@ -236,13 +228,12 @@ class LinkConnection:
     def _why_over(self) -> Exception:
         return LinkClosed(self.name) if self.refusal is None else LinkRefused(self.name, self.refusal)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        # in an empty context: the task that opens the link may be inside of a turn or a transaction
-        task = asyncio.get_running_loop().create_task(work, context=Context())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+
+async def subscribe_again(inlet: Inlet, subject: str, queue: str, session: Session, call: Call) -> None:
+    """Have the messages of a subject come by a new session."""
+    await session.subscribe(inlet, subject, queue)
 
 
-def flush_call() -> Call:
-    """Return a call for a flush whose outcome is awaited in the loop of the connection."""
-    return Call(Crossing(None, direct=True), Session.flush)
+def own_call(send: Callable[[Any, Call], Awaitable[None]]) -> Call:
+    """Return a call that the connection makes itself."""
+    return Call(Crossing(None, direct=True), send)

@@ -51,15 +51,16 @@ class Inlet:
         self._error: Exception | None = None
         self._received = self._taken = 0
         """Bytes, each counted in one of the two loops only."""
-        self._event = anyio.Event()
-        self._waits = False
+        self._event: anyio.Event | None = None
+        """Set when there is something to take; only in the loop of the subscriber."""
+        self._signalled = False
 
     def put(self, message: NatsMessage) -> None:
         """Add a message, in the loop of the connection."""
         if self._error is not None:
             return
         self._messages.append(message)
-        self._received += len(message.body)
+        self._received += size_of(message)
         waiting, size = len(self._messages), self._received - self._taken
         if waiting > MOST_MESSAGES or size > MOST_BYTES:
             self.end(SlowConsumer(self.subject, waiting, size))
@@ -68,34 +69,37 @@ class Inlet:
 
     def end(self, error: Exception) -> None:
         """Have the subscriber's next step raise an error, in the loop of the connection."""
-        if self._error is None:
-            self._error = error
-            self._signal()
+        self._error = self._error or error
+        self._signal()
 
     async def take(self) -> NatsMessage:
         """Wait for the next message, in the loop of the subscriber."""
-        while True:
-            if self._error is not None:
-                self._messages.clear()
-                raise self._error
+        while self._error is None:
             if self._messages:
                 message = self._messages.popleft()
-                self._taken += len(message.body)
+                self._taken += size_of(message)
                 return message
-            self._waits = True
-            if (
-                not self._messages and self._error is None
-            ):  # else they came before the other loop could see that it waits
-                await self._event.wait()
+            if self._event is None:
+                self._event = anyio.Event()
+            await self._event.wait()
+        self._messages.clear()
+        raise self._error
 
     def _signal(self) -> None:
-        if self._waits:
-            self._waits = False
+        if not self._signalled:
+            self._signalled = True
             self._home.call(self._wake)
 
     def _wake(self) -> None:
-        self._event.set()
-        self._event = anyio.Event()
+        self._signalled = False  # first: a message that is put after this line signals again
+        event, self._event = self._event, None
+        if event is not None:
+            event.set()
+
+
+def size_of(message: NatsMessage) -> int:
+    """Return about as many bytes as a message has."""
+    return len(message.body) + sum(map(len, message.headers.values()))
 
 
 class NatsSubscription:

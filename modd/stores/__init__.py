@@ -8,8 +8,14 @@ time with the loop's clock, and note the time of events and of items of feeds in
 
 In one SQLite file, with transactions: `SqliteStore`, which has an implementation of each port, and the errors that it
 raises. Errors of the file derive from `modd.ports.StoreError`.
+
+On a NATS server or a cluster of them, with transactions: `NatsStore`, which has an implementation of each port. It is
+imported when it is used, and needs the extra ``nats``.
 """
 
+from typing import TYPE_CHECKING, Any  # noqa: TID251  # for type checkers, of names that are imported lazily; no cycle is hidden
+
+from modd.extras import import_lazily
 from modd.stores.errors import (
     NotDurable,
     ResultNeeded,
@@ -28,6 +34,7 @@ from modd.stores.memory.locks import MemoryLocks
 from modd.stores.memory.outbox import MemoryOutbox
 from modd.stores.memory.queue import MemoryQueue
 from modd.stores.memory.store import MemoryStore
+from modd.stores.nats.errors import ServerTooOld, TooMany, UnknownOutcome
 from modd.stores.sqlite.errors import (
     NewerStore,
     NotAStore,
@@ -39,6 +46,14 @@ from modd.stores.sqlite.errors import (
     StoreReadOnly,
 )
 from modd.stores.sqlite.store import SqliteStore
+
+if TYPE_CHECKING:
+    from modd.stores.nats.store import NatsStore as NatsStore
+
+
+_LAZY = {"NatsStore": ("modd.stores.nats.store", "nats")}
+"""The module and the extra of each name that needs an extra."""
+
 
 __all__ = [
     "MemoryCache",
@@ -54,6 +69,7 @@ __all__ = [
     "NotAStore",
     "NotDurable",
     "ResultNeeded",
+    "ServerTooOld",
     "SqlNotSupported",
     "SqliteStore",
     "StoreBusy",
@@ -64,6 +80,12 @@ __all__ = [
     "StoreFull",
     "StoreInOtherThread",
     "StoreReadOnly",
+    "TooMany",
     "TransactionInUse",
     "TransactionTimeout",
+    "UnknownOutcome",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    return import_lazily(__name__, name, _LAZY)

@@ -55,7 +55,7 @@ class Key:
     def __init__(self, kind: int = nkeys.PREFIX_BYTE_USER) -> None:
         self.seed = bytes(nkeys.encode_seed(os.urandom(32), kind))
         self.pair = nkeys.from_seed(bytearray(self.seed))
-        self.public = self.pair.public_key.decode()
+        self.public = bytes(self.pair.public_key).decode()
 
     def sign(self, subject: str, claims: dict[str, Any], expires: float | None = None) -> str:
         """Return a token with claims about a public key, signed by this one."""

@@ -15,7 +15,7 @@ from tests.nats.server import NatsServer, paused
 
 pytestmark = pytest.mark.anyio
 
-Action: TypeAlias = Callable[[], Coroutine[Any, Any, object]]
+Action: TypeAlias = Callable[[], Coroutine[Any, Any, Any]]
 
 LONG = 1000.0
 CALLS: dict[str, Callable[[Link], Action]] = {
@@ -94,7 +94,11 @@ async def test_a_call_whose_task_is_cancelled_leaves_nothing_behind(
 async def test_a_cancelled_wait_for_a_message_loses_none(nats_server: NatsServer) -> None:
     # NA-18
     async with Link(nats_server.url, name="shop") as link, link.subscribe("test.cancelled") as messages:
-        await cancelled_in_scope(partial(anext, messages))
+
+        async def take() -> None:
+            await anext(messages)
+
+        await cancelled_in_scope(take)
         await link.publish("test.cancelled", b"1")
         assert (await anext(messages)).body == b"1"
 

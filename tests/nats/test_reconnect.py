@@ -137,18 +137,22 @@ async def test_a_link_leaves_a_server_that_asks_it_to_and_loses_no_call(cluster:
         async def ask() -> None:
             answers.append((await link.request("slow")).body)
 
+        old = link._connection.session
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(ask)
             request = await anext(requests)
             first.be_lame()
             with pytest.raises(LinkLost):
                 await anext(ending)
+            while not old.is_silent:
+                await link.flush()
+            for number in (b"1", b"2"):
+                await other.publish("news", number)
             await other.publish(request.reply, b"answer")
         assert answers == [b"answer"]
-        await link.flush()
         assert connected_to(link) in cluster.urls[1:]
-        await other.publish("news", b"1")
-        assert (await anext(messages)).body == b"1"
+        await link.publish("news", b"3")
+        assert [(await anext(messages)).body for _ in range(3)] == [b"1", b"2", b"3"]
 
 
 async def test_a_lame_server_without_others_serves_to_its_end(server: NatsServer) -> None:

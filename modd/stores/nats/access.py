@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar, Protocol, TypeAlias
 
@@ -156,6 +156,14 @@ class Committer:
         for hook in overlay.hooks:
             hook(sequences)
         return True
+
+    async def find_changed(self, guards: Mapping[str, int]) -> str | None:
+        """Return the first subject or filter that is not as it was read; None if all are."""
+        filters = [*guards]
+        for filter, record in zip(filters, await self.stream.last_of_many(filters), strict=True):
+            if guards[filter] != (0 if record is None else record.sequence):
+                return filter
+        return None
 
 
 class NatsAutocommit:

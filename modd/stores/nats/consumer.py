@@ -83,17 +83,17 @@ class OrderedConsumer:
         self._stream, self._filter, self._reader = stream, filter, reader
         self._number = 0
         """The number of the last delivery."""
+        self._received = 0
 
     async def run(self) -> None:
-        """Follow for ever. Errors are those of the server: they are passed to the reader, and it is tried again."""
+        """Follow for ever. Errors are logged and passed to the reader, and it is tried again."""
         pause = DoublingPause(0.01, 2.0)
         while True:
             try:
                 await self._follow(pause)
-            except (_Gap, LinkLost, SlowConsumer) as error:
-                self._reader.fail(error)
-            except StoreError as error:
-                logging.getLogger("modd.stores").warning("following %s: %s", self._filter, error)
+            except Exception as error:
+                level = logging.INFO if isinstance(error, _Gap | LinkLost | SlowConsumer) else logging.WARNING
+                logging.getLogger("modd.stores").log(level, "%s is read anew: %s", self._filter, error)
                 self._reader.fail(error)
             await anyio.sleep(pause.next())
 
@@ -101,6 +101,8 @@ class OrderedConsumer:
         inbox, name = f"_INBOX.{token_hex(12)}", token_hex(12)
         async with self._stream.link.subscribe(inbox, resume=False) as messages:
             info = await self._stream.info()
+            if is_missing(info):
+                raise StoreError(self._stream.store, f"there is no stream {self._stream.name} any more")
             self._reader.begin(int(info["state"]["last_seq"]), read_time(info["ts"]))
             self._number = 0
             try:
@@ -127,21 +129,29 @@ class OrderedConsumer:
             "num_replicas": 1,
         }
         request = {"stream_name": self._stream.name, "config": config, "action": "create"}
-        answer = await self._stream.requests.ask(
-            f"CONSUMER.CREATE.{self._stream.name}.{name}.{self._filter}", request
-        )
-        if is_missing(answer):
-            raise StoreError(self._stream.store, f"there is no stream {self._stream.name} any more")
+        answer = await self._stream.requests.ask(f"CONSUMER.CREATE.{self._stream.name}.{name}", request)
         return int(answer["num_pending"])
 
     async def _read(self, messages: AsyncIterator[NatsMessage]) -> None:
-        iterator = aiter(messages)
-        while True:
-            with anyio.move_on_after(MISSED) as silence:
-                message = await anext(iterator)
-            if silence.cancelled_caught:
-                raise _Gap("no heartbeat")
-            await self._take(message)
+        error: Exception = _Gap("no heartbeat")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._watch, tasks.cancel_scope)
+            try:
+                async for message in messages:
+                    self._received += 1
+                    await self._take(message)
+            except Exception as raised:  # as it is, in no group
+                error = raised
+            tasks.cancel_scope.cancel()
+        raise error
+
+    async def _watch(self, scope: anyio.CancelScope) -> None:
+        """End the reading when nothing has come for a while."""
+        received = -1
+        while received != self._received:
+            received = self._received
+            await anyio.sleep(MISSED)
+        scope.cancel()
 
     async def _take(self, message: NatsMessage) -> None:
         if "Status" in message.headers:
@@ -179,5 +189,3 @@ def read_delivery(reply: str) -> Delivery:
     first = 4 if len(tokens) < 11 else 6  # with a domain and an account in front
     _, sequence, number, at, pending = map(int, tokens[first : first + 5])
     return Delivery(sequence, number, at / NANOSECONDS, pending)
-
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TypeVar
 
@@ -10,6 +11,7 @@ from modd.ports.errors import DocumentConflict
 from modd.stores.checks import checked_bodies, checked_body, checked_document_key
 from modd.stores.folding import Folding, checked_folding
 from modd.stores.nats.access import NatsPart, NatsParts
+from modd.stores.nats.document_keys import DocumentKeys
 from modd.stores.nats.overlay import Overlay
 from modd.stores.nats.record import Write
 from modd.stores.nats.subjects import Subjects
@@ -21,12 +23,14 @@ V = TypeVar("V")
 class NatsDocuments(NatsPart):
     """A `modd.ports.Documents` of a `NatsStore`: ``store.documents("sales")``.
 
-    `items` reads all documents of the space, because a server has no order of keys.
+    A server has no order of keys, so that `items` keeps the keys of the space in memory, and reads all of its documents
+    at the first call, and again after half a minute without one.
     """
 
     def __init__(self, store: NatsParts, space: str) -> None:
         super().__init__(store)
         self.space = space
+        self._space = Space(store.subjects, space)
 
     def __repr__(self) -> str:
         return f"<NatsDocuments {self.space} in {self._store!r}>"
@@ -87,10 +91,6 @@ class NatsDocuments(NatsPart):
         folding = checked_folding(pairs, fold, decode, encode)
         await self._store.access("fold").write(fold_into_documents, self._space, folding)
 
-    @property
-    def _space(self) -> Space:
-        return Space(self._store.subjects, self.space)
-
 
 class Space:
     """The subjects of a space of documents.
@@ -101,6 +101,8 @@ class Space:
     def __init__(self, subjects: Subjects, name: str) -> None:
         self.name, self.filter = name, subjects.documents(name)
         self._subjects = subjects
+        self.keys = DocumentKeys(self.filter)
+        """The keys in their order."""
 
     def subject(self, key: str) -> str:
         """Return the subject of a document."""
@@ -124,8 +126,16 @@ async def write_documents(overlay: Overlay, space: Space, bodies: Mapping[str, b
 
 async def list_documents(overlay: Overlay, space: Space, after: str, limit: int) -> list[tuple[str, bytes]]:
     """Return the first documents after a key, ordered by key."""
-    records = [(record.meta["key"], record.body) for record in await overlay.each(space.filter)]
-    return sorted(pair for pair in records if pair[0] > after)[:limit]
+    written = [str(record.meta["key"]) for record in await overlay.look(space.filter) if not record.is_gone]
+    stored = await space.keys.read(overlay.stream, overlay.clock())
+    keys = sorted({*stored, *written}) if written else stored
+    found: list[tuple[str, bytes]] = []
+    place = bisect_right(keys, after)
+    while len(found) < limit and place < len(keys):  # some may have been removed
+        asked = keys[place : place + limit - len(found)]
+        found += (await get_documents(overlay, space, asked)).items()
+        place += len(asked)
+    return found
 
 
 async def swap_document(overlay: Overlay, space: Space, key: str, body: bytes | None, expected: bytes | None) -> None:

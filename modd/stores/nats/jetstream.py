@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from base64 import b64decode
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from json import dumps
 from secrets import token_hex
 from typing import Any
 
 import anyio
 
-from modd.nats.errors import LinkLost, NotPermitted
+from modd.nats.errors import LinkLost
 from modd.nats.link import Link
 from modd.nats.message import NatsMessage
 from modd.ports.errors import StoreError
@@ -142,31 +142,26 @@ class JetStream:
     async def _ask_for_many(self, request: dict[str, Any]) -> tuple[list[Record], bool]:
         inbox, subject = f"_INBOX.{token_hex(12)}", f"$JS.API.DIRECT.GET.{self.name}"
         try:
-            with anyio.fail_after(self.requests.timeout):
-                async with self.link.subscribe(inbox, resume=False) as messages:
-                    await self.requests.send_all([NatsMessage(subject, dumps(request).encode(), {}, inbox)])
-                    return await _read_all(messages, self.store)
+            async with self.link.subscribe(inbox, resume=False) as messages:
+                await self.requests.send_all([NatsMessage(subject, dumps(request).encode(), {}, inbox)])
+                return await _read_all(messages, self.store, self.requests.timeout_once)
         except (LinkLost, TimeoutError) as error:
             raise TryAgain(error) from error
-        except NotPermitted as error:
-            raise StoreError(self.store, str(error)) from error
 
 
-async def _read_all(messages: Any, store: str) -> tuple[list[Record], bool]:
+async def _read_all(messages: AsyncIterator[NatsMessage], store: str, timeout: float) -> tuple[list[Record], bool]:
+    """Return the records of an answer in many messages. timeout: seconds to wait for each of them."""
     records: list[Record] = []
-    async for message in messages:
-        status = message.headers.get("Status")
-        if status is None:
+    with anyio.fail_after(timeout) as scope:
+        while (message := await anext(messages)).headers.get("Status") is None:
             records.append(_read_direct(message))
-        elif status == "204":
-            return records, message.headers.get("Nats-Num-Pending") == "0"
-        elif status == "404":
-            return records, True
-        elif status == "503":
-            break
-        else:
-            raise StoreError(store, f"the server answers {status} {message.headers.get('Description')}")
-    raise TryAgain("no replica answers")
+            scope.deadline = anyio.current_time() + timeout
+    status = message.headers["Status"]
+    if status == "503":
+        raise TryAgain("no replica answers")
+    if status not in ("204", "404"):
+        raise StoreError(store, f"the server answers {status} {message.headers.get('Description')}")
+    return records, status == "404" or message.headers.get("Nats-Num-Pending") == "0"
 
 
 def _read_direct(message: NatsMessage) -> Record:

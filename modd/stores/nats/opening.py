@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from modd.errors import InvalidOption
+from modd.nats.errors import NobodyThere
+from modd.nats.message import NatsMessage
 from modd.ports.errors import StoreError
-from modd.stores.errors import StoreBusy
 from modd.stores.nats.errors import ServerTooOld
 from modd.stores.nats.jetstream import JetStream
 from modd.stores.nats.record import read_time
-from modd.stores.nats.requests import Answer, is_missing
+from modd.stores.nats.requests import Answer, TryAgain, is_missing
 
 OLDEST_SERVER = (2, 12, 2)
 """The first version that stores many batches at once safely."""
@@ -24,10 +25,6 @@ LEVEL = 2
 
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-
-
-OF_ACCOUNT = frozenset((10039, 10076))
-"""The numbers of the errors for an account, or a server, without JetStream."""
 
 
 def checked_store_name(name: Any) -> str:
@@ -62,19 +59,23 @@ async def open_stream(stream: JetStream, replicas: int) -> float:
 
 
 async def _check_server(stream: JetStream) -> None:
+    level = int((await _ask_about_account(stream)).get("api", {}).get("level", 0))
     version = stream.link.server_version
-    try:
-        answer = await stream.requests.ask("INFO")
-    except StoreBusy as error:
-        raise StoreBusy(
-            stream.store,
-            error.__cause__ or "no answer",
-            "JetStream does not answer at $JS.API.INFO",
-            "switch it on in the server (`jetstream {}`), and permit the subject $JS.API.> to the user",
-        ) from error
-    level = int(answer.get("api", {}).get("level", 0))
     if version < OLDEST_SERVER or level < LEVEL:
         raise ServerTooOld(stream.store, ".".join(map(str, version)), level)
+
+
+async def _ask_about_account(stream: JetStream) -> Answer:
+    period, question = stream.requests.retry_period(), NatsMessage("$JS.API.INFO")
+    while True:
+        try:
+            return await stream.requests.attempt(question)
+        except TryAgain as problem:
+            cause = problem.cause
+        if isinstance(cause, NobodyThere):
+            problem_and_cure = "there is no JetStream, as nobody answers at $JS.API.INFO; switch it on in the server"
+            raise StoreError(stream.store, problem_and_cure) from cause
+        await period.pause(cause)
 
 
 def _configuration(stream: JetStream, replicas: int) -> Answer:

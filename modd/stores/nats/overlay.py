@@ -130,6 +130,11 @@ class Overlay:
         records = [record for record in records if record.subject not in written]
         return (records + [record for record in pending if record.sequence > after])[:limit]
 
+    async def look(self, filter: str) -> list[Record]:
+        """Note the last message of a filter as read, and return only the records of it that are not committed yet."""
+        await self._see_last(filter)
+        return self._pending(filter)
+
     def see(self, filter: str, record: Record | None) -> None:
         """Note a record that was read as the last of a subject or a filter: the commit compares it."""
         self.guards.setdefault(filter, 0 if record is None else record.sequence)

@@ -18,28 +18,34 @@ from modd.stores.nats.queue_view import Pick, QueueView
 class _Round:
     """Picks that are under way, and the claims that were stored of them."""
 
-    def __init__(self, number: int) -> None:
-        self.done = anyio.Event()
-        self.is_abandoned = False
-        self._claims: dict[int, Claim] = {}
+    def __init__(self, picks: list[Pick]) -> None:
+        self.picks, self.done, self.is_abandoned = picks, anyio.Event(), False
+        self.claims: dict[int, Claim] = {}
+        """The claims that were stored, by the place of the pick."""
         self._errors: list[Exception] = []
-        self._left = number
+        self._failed = 0
 
-    def end(self, place: int, claim: Claim | None = None, error: Exception | None = None) -> None:
-        """Note the outcome of the pick at a place."""
-        if claim is not None:
-            self._claims[place] = claim
-        if error is not None:
+    def succeed(self, place: int, claim: Claim) -> None:
+        """Note that the pick at a place was stored."""
+        self.claims[place] = claim
+        self._check_done()
+
+    def fail(self, error: Exception) -> None:
+        """Note that a pick was not stored, because another process was faster, or for another error."""
+        self._failed += 1
+        if not isinstance(error, WrongSequence):
             self._errors.append(error)
-        self._left -= 1
-        if not self._left:
-            self.done.set()
+        self._check_done()
 
-    def claims(self) -> list[Claim]:
+    def result(self) -> list[Claim]:
         """Return the claims, in the order of their picks. Raises the error of a pick if there is none."""
-        if self._errors and not self._claims:
+        if self._errors and not self.claims:
             raise self._errors[0]
-        return [self._claims[place] for place in sorted(self._claims)]
+        return [self.claims[place] for place in sorted(self.claims)]
+
+    def _check_done(self) -> None:
+        if len(self.claims) + self._failed == len(self.picks):
+            self.done.set()
 
 
 class QueueClaims:
@@ -54,51 +60,54 @@ class QueueClaims:
     async def claim(self, name: str, limit: int, arguments: tuple[Any, ...]) -> list[Claim]:
         """Lease items, up to ``limit``. name, arguments: the method of `QueueState` that claims.
 
-        If there are none in the view, it is compared with the server once.
+        If there are fewer in the view, it is compared with the server once.
         """
+        await self._view.ready()
         has_asked = False
         while True:
             picks = self._view.pick(name, limit, arguments)
-            if picks:
+            if not has_asked and (len(picks) < limit or picks[0].claim.suspect):
+                self._view.drop(picks)
+                await self._view.catch_up()
+                has_asked = True
+            elif picks:
                 claims = await self._store_picks(picks)
                 self._view.note_losses(len(picks) - len(claims), len(picks))
                 if claims:
                     return claims
-            elif has_asked and not self._view.doubts:
-                return []
-            else:
-                await self._view.catch_up()
+            elif self._view.doubts:
                 await self._view.resolve_doubts()
-                has_asked = True
+            else:
+                return []
 
     async def _store_picks(self, picks: list[Pick]) -> list[Claim]:
         """Store the writes of picks, and return the claims of those that were stored.
 
         The writes go on if the caller is cancelled, so that their claims can be released.
         """
-        batch = _Round(len(picks))
-        for place, pick in enumerate(picks):
-            self._store.background.start_soon(self._store_pick, batch, place, pick)
+        batch = _Round(picks)
+        self._store.background.start_soon(self._store_pick, batch, 0)
         try:
             await batch.done.wait()
         except BaseException:
             batch.is_abandoned = True
-            for claim in batch.claims():
+            for claim in batch.claims.values():
                 self._store.background.start_soon(self._give_back, claim)
             raise
-        return batch.claims()
+        return batch.result()
 
-    async def _store_pick(self, batch: _Round, place: int, pick: Pick) -> None:
+    async def _store_pick(self, batch: _Round, place: int) -> None:
+        """Store the write of a pick, and have the next one stored beside it: they are sent in their order."""
+        if place + 1 < len(batch.picks):
+            self._store.background.start_soon(self._store_pick, batch, place + 1)
+        pick = batch.picks[place]
         try:
             claim = await self._commit(pick)
-        except WrongSequence:
-            self._view.doubt(pick)
-            batch.end(place)
         except Exception as error:
             self._view.doubt(pick)
-            batch.end(place, error=error)
+            batch.fail(error)
         else:
-            batch.end(place, claim)
+            batch.succeed(place, claim)
             if batch.is_abandoned:
                 await self._give_back(claim)
 
@@ -109,7 +118,10 @@ class QueueClaims:
             record = await self._store.stream.last(write.subject)
             if record is None or record.sequence != pick.item.sequence:
                 raise WrongSequence
-            write, claim = msgspec.structs.replace(write, body=record.body), msgspec.structs.replace(claim, body=record.body)
+            write, claim = (
+                msgspec.structs.replace(write, body=record.body),
+                msgspec.structs.replace(claim, body=record.body),
+            )
         self._view.confirm(pick, await self._store.stream.commit([write]))
         return claim
 

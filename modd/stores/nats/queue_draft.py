@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from operator import attrgetter
 from secrets import token_hex
 
 import msgspec
@@ -30,12 +31,11 @@ class QueueDraft:
     """Some items and handlers of a queue in a state of their own, in which time stands still.
 
     subjects: those of the queue. now: the time of the server.
-    new_number: returns the number of a new item among those of its id.
     """
 
-    def __init__(self, subjects: QueueSubjects, now: float, new_number: Callable[[], str] = lambda: token_hex(8)) -> None:
+    def __init__(self, subjects: QueueSubjects, now: float) -> None:
         self.state = QueueState(UndoLog(), Notifier(), lambda: now, lambda: now)
-        self._subjects, self._now, self._new_number = subjects, now, new_number
+        self._subjects, self._now = subjects, now
         self._before: dict[str, tuple[QueueItem, Memento, int | None]] = {}
         """The items as they were, in a copy, and the sequence with which a write is compared."""
         self._handlers: dict[str, float] = {}
@@ -77,15 +77,16 @@ class QueueDraft:
     def write_to(self, overlay: Overlay) -> None:
         """Write what has changed."""
         places = self.state.places
-        for name, (before, memento, expected) in self._before.items():
-            item = places.items.get(name)
-            if item is None:
+        for name, (_, _, expected) in self._before.items():
+            if name not in places.items:
                 overlay.write(tombstone(self._subjects.item(name), expected))
+        for item in sorted(places.items.values(), key=attrgetter("position")):
+            before, memento, expected = self._before.get(item.id, (None, None, None))
+            if before is None:
+                name = item_name(item.put_id, item.key, token_hex(8))
+                overlay.write(self._write(name, self._state_of(item), None, None))
             elif places.memento(item) != memento:
-                overlay.write(self._write(name, self._state_of(item), before, expected))
-        for item in [item for item in places.items.values() if item.id not in self._before]:
-            name = item_name(item.put_id, item.key, self._new_number())
-            overlay.write(self._write(name, self._state_of(item), None, None))
+                overlay.write(self._write(item.id, self._state_of(item), before, expected))
         self._write_handlers(overlay)
 
     def _write(self, name: str, state: ItemState, before: QueueItem | None, expected: int | None) -> Write:

@@ -1,4 +1,4 @@
-"""The operations of a queue that change known items: each reads their records, runs the rules, and writes the records."""
+"""The operations of a queue on its records: each reads some, runs the rules of queues on them, and writes them."""
 
 from __future__ import annotations
 
@@ -61,6 +61,7 @@ class FirstTime:
         self._is_first = is_first
 
     def __call__(self) -> bool:
+        """Return True at the first call."""
         is_first, self._is_first = self._is_first, False
         return is_first
 
@@ -201,7 +202,7 @@ class QueueOperations:
         return draft.state.dead(limit)
 
     async def _whole(self, overlay: Overlay) -> QueueDraft:
-        """Return all items, for an operation in a transaction, which is compared with each later change of the queue."""
+        """Return all items, for a transaction, which fails if anything in the queue is changed meanwhile."""
         draft = self._draft()
         for record in await overlay.each(self._subjects.all):
             draft.add_record(record)

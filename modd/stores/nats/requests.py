@@ -40,6 +40,10 @@ TOO_LARGE_BATCH = 10199
 """The number of the error for a batch of too many messages."""
 
 
+NO_JETSTREAM = frozenset((10039, 10076))
+"""The numbers of the errors for an account, or a server, without JetStream."""
+
+
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.005, 0.25
 """Seconds between two attempts."""
 
@@ -93,16 +97,20 @@ class Requests:
 
     def __init__(self, link: Link, store: str, timeout: float) -> None:
         self.link, self.store, self.timeout = link, store, timeout
-        self._timeout_once = max(timeout / 4, 0.5)
 
     def retry_period(self) -> RetryPeriod:
         """Return the time in which a call that begins now may be tried again."""
         return RetryPeriod(self.store, self.timeout)
 
+    @property
+    def timeout_once(self) -> float:
+        """The seconds for one answer."""
+        return max(self.timeout / 4, 0.5)
+
     async def ask(self, api: str, request: Any = None) -> Answer:
         """Ask an API of JetStream, such as ``STREAM.INFO.MODD_shop``, until there is an answer.
 
-        Raises `StoreError` for an error of the server, except for `NOT_FOUND`, and `StoreBusy`.
+        Raises `StoreError` for an error of the server, except for `NOT_FOUND`; `StoreBusy`.
         """
         message = NatsMessage(f"$JS.API.{api}", b"" if request is None else dumps(request).encode())
         period = self.retry_period()
@@ -114,9 +122,12 @@ class Requests:
             await period.pause(cause)
 
     async def attempt(self, message: NatsMessage) -> Answer:
-        """Send a request once. Raises `TryAgain`, and the errors of `check_answer`."""
+        """Send a request once.
+
+        Raises `TryAgain`, `WrongSequence`, `TooMany`, and `StoreError` for any other error of the server.
+        """
         try:
-            reply = await self.link.request(message.subject, message.body, message.headers, self._timeout_once)
+            reply = await self.link.request(message.subject, message.body, message.headers, self.timeout_once)
         except LinkLost as lost:
             raise TryAgain(lost, is_sent=lost.sent) from lost
         except NobodyThere as error:
@@ -134,8 +145,6 @@ class Requests:
                 await self.link.publish(message.subject, message.body, message.headers, message.reply)
         except LinkLost as lost:
             raise TryAgain(lost) from lost
-        except NotPermitted as error:
-            raise StoreError(self.store, str(error)) from error
 
     def _check(self, message: NatsMessage, answer: Answer) -> None:
         error = answer.get("error")
@@ -146,7 +155,7 @@ class Requests:
             raise WrongSequence
         if number == TOO_LARGE_BATCH:
             raise TooMany(int(re.sub(r"\D", "", text) or 0))
-        if number in PASSING or error["code"] == UNAVAILABLE:
+        if number in PASSING or (error["code"] == UNAVAILABLE and number not in NO_JETSTREAM):
             raise TryAgain(text)
         raise StoreError(self.store, f"{message.subject}: the server answers {text!r} (error {number})")
 

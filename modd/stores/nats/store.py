@@ -19,6 +19,7 @@ from modd.stores.errors import ResultNeeded, StoreClosed
 from modd.stores.nats.access import Committer, NatsAccess, NatsAutocommit
 from modd.stores.nats.cache import NatsCache
 from modd.stores.nats.documents import NatsDocuments
+from modd.stores.nats.durability import look_at_monitoring
 from modd.stores.nats.events import NatsEvents
 from modd.stores.nats.feed import NatsFeed
 from modd.stores.nats.inbox import NatsInbox
@@ -178,6 +179,7 @@ class NatsStore:
         async with self._lifespan.opening() as stack:
             stream = JetStream(self._link, self.name, self._timeout)
             self._clock.see(await open_stream(stream, self._replicas))
+            await look_at_monitoring(stream, check=self._durable == "checked")
             self._committer = Committer(stream, self._clock)
             self._background = await stack.enter_async_context(anyio.create_task_group())
             self._lifespan.bind_to_task()

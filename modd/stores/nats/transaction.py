@@ -124,10 +124,9 @@ class DeferredNatsTransaction(NatsTransaction):
 
     async def _check_reads(self) -> None:
         """Raise `ReadConflict` if something that was read has changed."""
-        for filter, sequence in self._reads.guards.items():
-            record = await self._committer.stream.last(filter)
-            if (0 if record is None else record.sequence) != sequence:
-                raise ReadConflict(self._titles[filter])
+        changed = await self._committer.find_changed(self._reads.guards)
+        if changed is not None:
+            raise ReadConflict(self._titles[changed])
 
 
 class _Call(NamedTuple):
@@ -143,10 +142,11 @@ class _Call(NamedTuple):
         """Run it on another overlay; True if it has the same outcome."""
         mark = overlay.mark()
         try:
-            return self.error is None and bool(await self.operation(overlay, *self.arguments) == self.result)
+            result = await self.operation(overlay, *self.arguments)
         except Exception as error:
             overlay.undo_to(mark)
             return type(error) is self.error
+        return self.error is None and bool(result == self.result)
 
 
 class ImmediateNatsTransaction(NatsTransaction):
@@ -219,10 +219,17 @@ class ImmediateNatsTransaction(NatsTransaction):
         return result
 
     async def _commit(self) -> None:
-        if not await self._committer.try_to_commit(self._overlay):
+        if not self._overlay.writes:
+            if len(self._overlay.guards) > 1:  # in one state
+                await self._check_reads()
+        elif not await self._committer.try_to_commit(self._overlay):
             if not self._is_repeatable:
                 raise ReadConflict(self._calls[0].title)
             await self._committer.run_again(self._plan_anew)
+
+    async def _check_reads(self) -> None:
+        if await self._committer.find_changed(self._overlay.guards) is not None:
+            raise ReadConflict(self._calls[0].title)
 
     async def _plan_anew(self) -> tuple[Overlay, None]:
         overlay = self._committer.overlay()

@@ -63,6 +63,10 @@ failures = pytest.mark.parametrize(
 class StorageConformance(Suite[Storage]):
     """The promises of `modd.ports.Storage`; those of each part are in the suite of its port."""
 
+    holds_writers_off: bool = True
+    """True if other writers wait for an immediate transaction, so that it never ends with `Conflict`. False for a store
+    that cannot keep them off, such as one on a server: such a transaction is a conflict if what it has read changed."""
+
     @both
     async def test_all_that_a_transaction_writes_is_committed_together(self, immediate: bool) -> None:
         """Nothing is there before the end of the block, for others, and everything after it."""
@@ -276,7 +280,14 @@ class StorageConformance(Suite[Storage]):
             try:
                 await increase(immediate=False)
             except Conflict:
-                await increase(immediate=True)
+                await increase_at_last()
+
+        async def increase_at_last() -> None:
+            while True:
+                try:
+                    return await increase(immediate=True)
+                except Conflict:
+                    assert not self.holds_writers_off
 
         async def increase(immediate: bool) -> None:
             async with store.transaction(immediate=immediate):
@@ -333,27 +344,48 @@ class StorageConformance(Suite[Storage]):
                 [],
             ]
 
-    async def test_other_writers_wait_for_an_immediate_transaction_and_readers_do_not(self) -> None:
-        """A writer goes on when it ends; a reader sees the state before it."""
-        begun = anyio.Event()
-
-        async def append_beside(store: Storage) -> None:
-            await begun.wait()
-            await store.events.append("a", [b"3"], 2)
-
-        async with self.create() as store:
+    async def test_readers_do_not_wait_for_an_immediate_transaction(self) -> None:
+        """They see the state before it."""
+        async with self.create() as store, outside() as do:
             await write_everywhere(store, "before")
-            async with anyio.create_task_group() as tasks, outside() as do:
-                tasks.start_soon(append_beside, store)
-                async with store.transaction(immediate=True):
-                    await write_everywhere(store, "a")
-                    await store.queue("orders").claim(1, 100 * self.tick)
-                    begun.set()
-                    for _ in range(3):
-                        assert await do(written, store, "a", False) == []
-                        assert (await do(store.queue("orders").stats)).ready == 1
-                        assert await bodies(store.events.read("a")) == [b"1", b"2"]
-            assert await bodies(store.events.read("a")) == [b"1", b"2", b"3"]
+            async with store.transaction(immediate=True):
+                await write_everywhere(store, "a")
+                await store.queue("orders").claim(1, 100 * self.tick)
+                for _ in range(3):
+                    assert await do(written, store, "a", False) == []
+                    assert (await do(store.queue("orders").stats)).ready == 1
+                    assert await bodies(store.events.read("a")) == [b"1", b"2"]
+            assert await written(store, "a", settle=False) == ALL[:-2]
+
+    async def test_other_writers_wait_for_an_immediate_transaction_or_it_is_a_conflict(self) -> None:
+        """A writer goes on when it ends. Where none is held off, it writes nothing if its reads have changed."""
+        begun, done = anyio.Event(), anyio.Event()
+
+        async def append_beside(store: Storage, revision: int) -> None:
+            await begun.wait()
+            await store.events.append("a", [b"3"], revision)
+            done.set()
+
+        async def append() -> None:
+            async with store.transaction(immediate=True):
+                await store.events.append("a", [b"1", b"2"], 0)
+                begun.set()
+                if self.holds_writers_off:
+                    await anyio.lowlevel.checkpoint()
+                else:
+                    await done.wait()
+
+        async with self.create() as store, anyio.create_task_group() as tasks:
+            if self.holds_writers_off:
+                tasks.start_soon(append_beside, store, 2)
+                await append()
+                await done.wait()
+                assert await bodies(store.events.read("a")) == [b"1", b"2", b"3"]
+            else:
+                tasks.start_soon(append_beside, store, 0)
+                with pytest.raises(Conflict):
+                    await append()
+                assert await bodies(store.events.read("a")) == [b"3"]
 
     async def test_a_task_that_waits_is_woken_by_the_commit(self) -> None:
         """At a queue and at the outbox; a rollback leaves it waiting."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from itertools import count
 from typing import Any
+
+import anyio
 
 from modd.concurrency.blocks import async_block
 from modd.nats import Link
@@ -16,6 +18,13 @@ numbers = count()
 def new_name() -> str:
     """Return a name for a store that no other test has."""
     return f"test-{next(numbers)}"
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Return when a condition of the server holds, which no event tells."""
+    with anyio.fail_after(60):
+        while not await condition():  # noqa: ASYNC110
+            await anyio.sleep(0.1)
 
 
 @async_block

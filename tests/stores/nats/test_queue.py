@@ -1,47 +1,43 @@
-"""The queue and the outbox on a NATS server: the suites of their ports."""
+"""The suites of the queue and the outbox on a NATS server."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from secrets import token_hex
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 
 import pytest
 
-from modd.nats.link import Link
 from modd.ports import Outbox, Queue
-from modd.stores.nats.store import NatsStore
 from modd.testing.conformance import OutboxConformance, QueueConformance
-from tests.nats.server import NatsServer
+from tests.stores.nats.test_records import OnCluster, OnServer
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]  # they wait for the clock of the server
 
 
-class TestNatsQueue(QueueConformance):
-    """The suite of the port. NA-1."""
-
-    tick = 0.25
-
-    @pytest.fixture(autouse=True)
-    def _server(self, nats_server: NatsServer) -> None:
-        self.url = nats_server.url
+class TestNatsQueue(OnServer, QueueConformance):
+    # NA-1
 
     @asynccontextmanager
     async def create(self) -> AsyncIterator[Queue]:
-        async with Link(self.url, name="test") as link, NatsStore(link, token_hex(8)) as store:
+        async with self.open() as store:
             yield store.queue("orders")
 
 
-class TestNatsOutbox(OutboxConformance):
-    """The suite of the port. NA-1."""
-
-    tick = 0.25
-
-    @pytest.fixture(autouse=True)
-    def _server(self, nats_server: NatsServer) -> None:
-        self.url = nats_server.url
+class TestNatsOutbox(OnServer, OutboxConformance):
+    # NA-1
 
     @asynccontextmanager
     async def create(self) -> AsyncIterator[Outbox]:
-        async with Link(self.url, name="test") as link, NatsStore(link, token_hex(8)) as store:
+        async with self.open() as store:
             yield store.outbox
+
+    def transaction(self, outbox: Any) -> AbstractAsyncContextManager[object]:
+        transaction: AbstractAsyncContextManager[object] = outbox.transaction()
+        return transaction
+
+
+class TestNatsQueueOnCluster(OnCluster, TestNatsQueue): ...
+
+
+class TestNatsOutboxOnCluster(OnCluster, TestNatsOutbox): ...

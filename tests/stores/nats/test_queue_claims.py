@@ -1,0 +1,260 @@
+"""Claims of a queue on a NATS server by several processes, each of which has a view of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+import msgspec
+import pytest
+
+from modd.ports import Item, LeaseLost, Stats
+from modd.stores import StoreBusy
+from modd.stores.nats.queue_view import MOST_BODY, WIDEST, QueueView
+from modd.stores.nats.record import Record, tombstone
+from modd.stores.nats.store import NatsStore
+from tests.nats.server import NatsServer
+from tests.stores.nats.proxy import proxy_to
+from tests.stores.nats.stores import new_name, open_store
+
+pytestmark = pytest.mark.anyio
+
+
+async def items(store: NatsStore) -> list[Record]:
+    """Return the records of all items, tombstones included."""
+    return await store.stream.page(f"{store.subjects.queue('orders')}.i.>")
+
+
+async def test_what_was_put_before_a_claim_is_claimed_by_it(nats_server: NatsServer) -> None:
+    # NA-8
+    name = new_name()
+    async with open_store(nats_server, name) as one, open_store(nats_server, name) as other:
+        put, take = one.queue("orders"), other.queue("orders")
+        for number in range(20):
+            await put.put(b"%d" % number, b"more")
+            first, second = await take.claim(9, 60)
+            assert first.body == b"%d" % number
+            await take.ack(first, second)
+        assert await take.claim(9, 60) == [] and await put.stats() == Stats(0, 0, 0, 0)
+
+
+async def test_a_claim_that_another_process_has_won_is_looked_for_further_in_the_line(nats_server: NatsServer) -> None:
+    # NA-7
+    name = new_name()
+    async with open_store(nats_server, name) as one, open_store(nats_server, name) as other:
+        first, second = one.queue("orders"), other.queue("orders")
+        await first.put(*[b"%d" % number for number in range(64)])
+        claimed: list[str] = []
+
+        async def claim(queue: Any) -> None:
+            while claims := await queue.claim(4, 60):
+                claimed.extend(claim.id for claim in claims)
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(2):
+                tasks.start_soon(claim, first)
+                tasks.start_soon(claim, second)
+        assert len(claimed) == len({*claimed}) == 64
+        assert await second.stats() == Stats(ready=0, delayed=0, leased=64, dead=0)
+
+
+async def test_a_process_that_loses_claims_takes_some_of_many_at_random(nats_server: NatsServer) -> None:
+    # NA-7
+    async with open_store(nats_server) as store:
+        await store.queue("orders").put(*[b"%d" % number for number in range(100)])
+        [view] = [value for value in vars(store.queue("orders")).values() if isinstance(value, QueueView)]
+        await view.catch_up()
+        for _ in range(8):
+            view.note_losses(2, 3)
+        picks = view.pick("claim", 4, (60.0, "last"))
+        places = [int(pick.claim.body) for pick in picks]
+        assert len(picks) == 4 and places == sorted(places) and places[-1] < 4 * WIDEST
+        view.drop(picks)
+        assert view.stats() == Stats(ready=100, delayed=0, leased=0, dead=0)
+        for _ in range(WIDEST):
+            view.note_losses(0, 4)
+        assert [pick.claim.body for pick in view.pick("claim", 2, (60.0, "last"))] == [b"0", b"1"]
+
+
+async def test_a_record_that_has_expired_holds_nothing_up(nats_server: NatsServer) -> None:
+    # NA-5
+    async with open_store(nats_server) as store:
+        queue = store.queue("orders")
+        await queue.put(Item(b"1", key="k"), Item(b"2", key="k"), Item(b"3", key="k", id="3"))
+        [first] = await queue.claim(9, 60)
+        await queue.ack(first)
+        assert (await queue.stats()).ready == 2
+        [gone] = [record for record in await items(store) if record.is_gone]
+        await store.stream.purge(gone.subject)  # as if its time were over: the end of the lane is behind it now
+        [second] = await queue.claim(9, 60)
+        assert second.body == b"2"
+        await queue.ack(second)
+
+
+async def test_an_item_that_is_gone_without_a_trace_is_forgotten(nats_server: NatsServer) -> None:
+    # NA-5
+    async with open_store(nats_server) as store:
+        queue = store.queue("orders")
+        await queue.put(b"1")
+        assert (await queue.stats()).ready == 1
+        [record] = await items(store)
+        await store.stream.purge(record.subject)
+        assert await queue.claim(9, 60) == []
+        assert await queue.stats() == Stats(0, 0, 0, 0)
+
+
+async def test_a_long_body_is_fetched_at_the_claim(nats_server: NatsServer) -> None:
+    # NA-41
+    body = b"x" * (MOST_BODY + 1)
+    async with open_store(nats_server) as store:
+        queue = store.queue("orders")
+        await queue.put(Item(body, id="1"), Item(body, id="2"))
+        first, second = await queue.claim(2, 60)
+        assert first.body == second.body == body
+        await queue.retry(first)
+        await queue.bury(second, "no use")
+        [dead] = await queue.dead()
+        assert dead.body == body
+        [again] = await queue.claim(2, 60)
+        assert again.body == body
+        await queue.release(again)
+        [record] = [record for record in await items(store) if record.meta["id"] == "1"]
+        await queue.stats()
+        await store.stream.commit([tombstone(record.subject)])
+        await store.stream.purge(record.subject)
+        assert await queue.claim(1, 60) == []
+
+
+async def test_a_cancelled_claim_leaves_its_items_claimable(nats_server: NatsServer) -> None:
+    # NA-18
+    async with (
+        open_store(nats_server) as store,
+        proxy_to(nats_server) as proxy,
+        open_store(proxy, store.name) as slow,
+    ):
+        await store.queue("orders").put(b"1", b"2")
+        queue, sent = slow.queue("orders"), anyio.Event()
+        await queue.stats()
+
+        def see(data: bytes) -> bytes:
+            if b'"leased"' in data:
+                sent.set()
+            return data
+
+        proxy.to_server = see
+        for _ in range(5):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(queue.claim, 2, 600)
+                await sent.wait()
+                tasks.cancel_scope.cancel()
+            sent = anyio.Event()
+            with anyio.fail_after(60):
+                while len(claims := await store.queue("orders").claim(2, 600)) < 2:
+                    for claim in claims:
+                        await store.queue("orders").release(claim)
+            for claim in claims:
+                await store.queue("orders").release(claim)
+
+
+LOSSES: list[Callable[[Any], Any]] = [
+    lambda queue: queue.claim(1, 60),
+    lambda queue: queue.put(Item(b"new", id="new")),
+    lambda queue: queue.put(b"new", b"more"),
+]
+
+
+@pytest.mark.parametrize("call", LOSSES)
+async def test_a_call_whose_answer_is_lost_is_done_once(nats_server: NatsServer, call: Callable[[Any], Any]) -> None:
+    # NA-10 NA-11
+    async with (
+        open_store(nats_server) as store,
+        proxy_to(nats_server) as proxy,
+        open_store(proxy, store.name) as cut,
+    ):
+        await store.queue("orders").put(Item(b"1", id="1"))
+        queue = cut.queue("orders")
+        await queue.stats()
+        before = len(await items(store))
+        proxy.lose_answer_of(b'{"id":')
+        results = await call(queue)
+        assert not any(getattr(result, "duplicate", False) for result in results)
+        assert len(await items(store)) == before + sum(1 for each in results if not hasattr(each, "token"))
+
+
+async def test_a_put_whose_answer_is_lost_is_known_though_its_item_was_handled(nats_server: NatsServer) -> None:
+    # NA-10
+    async with (
+        open_store(nats_server) as store,
+        proxy_to(nats_server) as proxy,
+        open_store(proxy, store.name) as cut,
+    ):
+        queue, handled = store.queue("orders"), anyio.Event()
+        passing = proxy.to_client
+
+        def hold_back(data: bytes) -> bytes | None:
+            if b'"seq"' not in data:
+                return data
+            proxy.to_client = passing
+            return None
+
+        async def handle() -> None:
+            while not (claims := await queue.claim(1, 60)):
+                await queue.wait(1)
+            await queue.ack(*claims)
+            handled.set()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(handle)
+            proxy.to_client = hold_back
+            [result] = await cut.queue("orders").put(Item(b"1", id="1"))
+            assert result.duplicate is False
+        assert handled.is_set() and await queue.stats() == Stats(0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("name", ["ack", "extend", "retry", "release", "bury"])
+async def test_a_settlement_whose_answer_is_lost_is_done_once(nats_server: NatsServer, name: str) -> None:
+    # NA-11
+    arguments = {"extend": (60,), "bury": ("no use",)}.get(name, ())
+    async with (
+        open_store(nats_server) as store,
+        proxy_to(nats_server) as proxy,
+        open_store(proxy, store.name) as cut,
+    ):
+        queue = cut.queue("orders")
+        await queue.put(b"1", b"2")
+        claim, lost = await queue.claim(2, 60)
+        await store.queue("orders").release(lost)
+        proxy.lose_answer_of(b"Nats-Rollup")
+        await getattr(queue, name)(claim, *arguments)
+        with pytest.raises(LeaseLost) as error:
+            await getattr(queue, name)(lost, *arguments)
+        assert error.value.ids == (lost.id,)
+
+
+async def test_a_server_that_stays_away_is_busy(nats_server: NatsServer) -> None:
+    # NA-11
+    async with (
+        open_store(nats_server) as store,
+        proxy_to(nats_server) as proxy,
+        open_store(proxy, store.name, timeout=0.2) as cut,
+    ):
+        queue = cut.queue("orders")
+        await store.queue("orders").put(b"1", b"2")
+        [claim] = await queue.claim(1, 60)
+        proxy.to_client = proxy.to_server = lambda data: None
+        for call in (queue.claim(1, 60), queue.ack(claim), queue.put(b"3"), cut.queue("other").claim(1, 60)):
+            with pytest.raises(StoreBusy):
+                await call
+
+
+async def test_items_of_a_call_without_a_known_token_are_lost(nats_server: NatsServer) -> None:
+    # NA-11
+    async with open_store(nats_server) as store:
+        queue = store.queue("orders")
+        await queue.put(b"1")
+        [claim] = await queue.claim(1, 60)
+        for token in ("", "a", "a.*.*.>", f"{claim.token}x", "a._." + "0" * 32 + ".0"):
+            with pytest.raises(LeaseLost):
+                await queue.ack(msgspec.structs.replace(claim, token=token))
+        await queue.ack(claim)
