@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context
 from threading import Thread
 from typing import Any
@@ -21,6 +21,8 @@ class LoopThread:
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
+        self._executor = ThreadPoolExecutor(thread_name_prefix="modd-asyncio-names")
+        self.loop.set_default_executor(self._executor)
         self._thread = Thread(target=self.loop.run_forever, name="modd-asyncio", daemon=True)
         self._thread.start()
 
@@ -30,8 +32,9 @@ class LoopThread:
 
     def close(self) -> None:
         """End the loop and its threads."""
-        with suppress(TimeoutError):  # a look-up of a name cannot be cut
-            asyncio.run_coroutine_threadsafe(self.loop.shutdown_default_executor(), self.loop).result(EXECUTOR_TIMEOUT)
+        ending = Thread(target=self._executor.shutdown, name="modd-asyncio-end", daemon=True)
+        ending.start()
+        ending.join(EXECUTOR_TIMEOUT)  # and not longer: a look-up of a name cannot be cut
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
         self.loop.close()
