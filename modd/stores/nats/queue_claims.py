@@ -60,13 +60,14 @@ class QueueClaims:
     async def claim(self, name: str, limit: int, arguments: tuple[Any, ...]) -> list[Claim]:
         """Lease items, up to ``limit``. name, arguments: the method of `QueueState` that claims.
 
-        If there are fewer in the view, it is compared with the server once.
+        What this process has made claimable is in the view then; if there is nothing to claim in it, or a suspect alone, it is
+        compared with the server once.
         """
-        await self._view.ready()
+        await self._view.reach(self._view.written)
         has_asked = False
         while True:
             picks = self._view.pick(name, limit, arguments)
-            if not has_asked and (len(picks) < limit or picks[0].claim.suspect):
+            if not has_asked and (not picks or picks[0].claim.suspect):
                 self._view.drop(picks)
                 await self._view.catch_up()
                 has_asked = True

@@ -21,7 +21,7 @@ from modd.nats.message import NatsMessage
 from modd.ports.items import HANDLER, Claim, Stats
 from modd.stores.errors import StoreBusy
 from modd.stores.nats.access import NatsParts
-from modd.stores.nats.consumer import Delivery, OrderedConsumer
+from modd.stores.nats.consumer import OrderedConsumer, StreamPlace
 from modd.stores.nats.queue_lanes import LaneEnds
 from modd.stores.nats.queue_operations import choose
 from modd.stores.nats.queue_records import (
@@ -108,6 +108,8 @@ class QueueView:
         self._error: Exception | None = None
         self._width = 1
         self._leaves = 0
+        self.written = 0
+        """The last sequence with which this process has made something claimable."""
         self._now = 0.0
         self._clear()
 
@@ -126,7 +128,7 @@ class QueueView:
         self._beginning = last
         self._store.clock.see(now)
 
-    def receive(self, message: NatsMessage, delivery: Delivery) -> None:
+    def receive(self, message: NatsMessage, delivery: StreamPlace) -> None:
         """Apply a record, unless a later one came before: what is gone stays gone."""
         if delivery.sequence <= self._progress:
             return
@@ -148,7 +150,7 @@ class QueueView:
         """Let nothing be claimed until the view was made anew."""
         self._is_complete, self._error = False, error
 
-    def _apply(self, name: str, delivery: Delivery, meta: ItemMeta, body: bytes) -> None:
+    def _apply(self, name: str, delivery: StreamPlace, meta: ItemMeta, body: bytes) -> None:
         places = self.state.places
         old = places.items.get(name)
         if isinstance(old, StoredItem) and old.sequence > delivery.sequence:
@@ -180,7 +182,8 @@ class QueueView:
 
     async def reach(self, sequence: int) -> None:
         """Wait until all records of the queue up to a sequence were received. Raises `StoreBusy`."""
-        await self._wait_for(lambda: self._progress >= sequence)
+        if not self._is_complete or self._progress < sequence:
+            await self._wait_for(lambda: self._progress >= sequence)
 
     async def catch_up(self) -> None:
         """Wait until all records were received that the server has now. Raises `StoreBusy`."""
@@ -317,6 +320,10 @@ class QueueView:
         if not isinstance(item, StoredItem) or item.token != token or not item.is_whole or name in self.doubts:
             return None
         return self._copy(item), item.sequence
+
+    def note_written(self, sequence: int) -> None:
+        """Note a sequence with which this process has made something claimable."""
+        self.written = max(self.written, sequence)
 
     def note(self, token: str, before: int, after: int) -> None:
         """Note the sequence with which this process has written a leased item anew. before: the one before."""

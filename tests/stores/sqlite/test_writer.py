@@ -12,9 +12,10 @@ from typing import Any, cast
 import anyio
 import pytest
 
+from modd.concurrency.loop_thread import start_loop_thread
 from modd.ports import AlreadyHandled
-from modd.stores.sqlite.connection import start_loop_thread
-from modd.stores.sqlite.errors import StoreClosed, StoreFailed, StoreFull
+from modd.stores.errors import StoreClosed
+from modd.stores.sqlite.errors import StoreFailed, StoreFull
 from modd.stores.sqlite.opening import connect_file
 from modd.stores.sqlite.sql import CallArgs, Connection
 from modd.stores.sqlite.store import SqliteStore
