@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
+import anyio
 import pytest
 
 from modd import InvalidOption
@@ -16,32 +17,35 @@ from modd.testing.conformance.feed_follow import take
 from modd.testing.conformance.feed_removal import FeedRemovalSuite
 from tests.nats.server import NatsServer
 from tests.stores.nats.stores import new_name, open_store
+from tests.stores.nats.test_records import OnCluster, OnServer
 
 pytestmark = pytest.mark.anyio
 
 
-class TestNatsFeed(FeedConformance):
+@pytest.mark.slow
+class TestNatsFeed(OnServer, FeedConformance):
     """The suite of the port."""
 
-    tick = 0.25
     retention_ticks = 8
     most = 700
 
     @pytest.fixture(autouse=True)
-    def _own(self, nats_server: NatsServer, request: pytest.FixtureRequest) -> None:
-        self.server = nats_server
+    def _choose_retention(self, request: pytest.FixtureRequest) -> None:
         is_short = hasattr(FeedRemovalSuite, request.function.__name__)
         self.retention = self.retention_ticks * self.tick if is_short else 600.0
 
     @asynccontextmanager
     async def create(self) -> AsyncIterator[Feed]:
-        async with open_store(self.server) as store:
+        async with self.open() as store:
             yield store.feed("public", retention=self.retention, most=self.most)
 
     def transaction(self, feed: Any) -> AbstractAsyncContextManager[object]:
         """One of its store."""
         transaction: AbstractAsyncContextManager[object] = feed.transaction()
         return transaction
+
+
+class TestNatsFeedOnCluster(OnCluster, TestNatsFeed): ...
 
 
 async def test_a_feed_is_the_same_for_all_processes(nats_server: NatsServer) -> None:
@@ -91,3 +95,28 @@ async def test_a_put_that_adds_nothing_writes_nothing(nats_server: NatsServer) -
         before = (await store.stream.info())["state"]["last_seq"]
         await store.feed("public").put(Item(b"2", id="a"))
         assert (await store.stream.info())["state"]["last_seq"] == before
+
+
+async def test_a_follower_waits_for_items_and_is_told_of_those_that_are_removed(nats_server: NatsServer) -> None:
+    """The next items come when they are put; a position whose items the server has removed is a gap."""
+    async with open_store(nats_server) as store:
+        feed, bodies = store.feed("public"), list[bytes]()
+        assert await feed.span() == (0, 0) and await feed.put() == []
+        epoch = await feed.epoch()
+
+        async def follow() -> None:
+            bodies.extend([item.body for item in await take(feed.follow(), 2)])
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(follow)
+            while not bodies:
+                assert await feed.put(b"1") != await feed.put(Item(b"1", id="a"))
+                await anyio.lowlevel.checkpoint()
+                await anyio.sleep(0.01)
+        assert bodies == [b"1", b"1"] and await feed.epoch() == epoch
+        first, last = await feed.span()
+        assert first == 0 and [item.position for item in await take(feed.follow(0), 2)] == [1, 2]
+        await store.stream.purge(f"{store.subjects.feed_item('public')}")
+        assert await feed.span() == (last, last)
+        with pytest.raises(FeedGap):
+            await anext(feed.follow(0))

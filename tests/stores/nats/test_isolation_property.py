@@ -112,14 +112,18 @@ class Running:
             await write(documents, kind, key, body)
             self.calls.append((kind, key, body))
 
-    def replay(self, bodies: Bodies) -> Bodies:
-        """Return the bodies after it, if it alone ran on these; what it has read must be there."""
+    @property
+    def is_read_only(self) -> bool:
+        return all(kind in READS for kind, _, _ in self.calls)
+
+    def replay(self, bodies: Bodies) -> Bodies | None:
+        """Return the bodies after it, if it alone ran on these; None if it would have read something else."""
         after, before = bodies.copy(), bodies.copy()
         for kind, key, value in self.calls:
-            if kind in READS:
-                assert model_read(after if self.is_immediate else before, kind, key) == value
-            else:
+            if kind not in READS:
                 model_write(after, kind, key, value)
+            elif model_read(after if self.is_immediate else before, kind, key) != value:
+                return None
         return after
 
 
@@ -129,28 +133,39 @@ class History:
     def __init__(self, stores: list[NatsStore], tasks: TaskGroup) -> None:
         self._stores, self._tasks = stores, tasks
         self._running: dict[int, Running] = {}
-        self._bodies: Bodies = {}
+        self._states: list[Bodies] = [{}]
+        """The bodies after each commit."""
+        self._begun: dict[int, int] = {}
+        """The number of the state at which each transaction began."""
 
     async def step(self, step: Step) -> None:
         kind, number, key = step
         if kind == "beside":
             await self._stores[number % 2].documents("d").put(key, b"%d" % number)
-            self._bodies[key] = b"%d" % number
+            self._states.append({**self._states[-1], key: b"%d" % number})
             return
         if number not in self._running:
+            self._begun[number] = len(self._states) - 1
             self._running[number] = Running(self._stores[number // 2], number)
             self._tasks.start_soon(self._running[number].run)
         running = self._running[number]
         await running.step(step)
         if running.is_over:
-            del self._running[number]
-            self._bodies = running.replay(self._bodies) if running.is_committed else self._bodies
+            self._check(self._running.pop(number), self._begun.pop(number))
 
     async def end(self) -> None:
         for number in [*self._running]:
             await self.step(("commit", number, "a"))
         for store in self._stores:
-            assert dict(await store.documents("d").items()) == self._bodies
+            assert dict(await store.documents("d").items()) == self._states[-1]
+
+    def _check(self, running: Running, begun: int) -> None:
+        if running.is_committed and running.is_read_only:  # it may come before those that were committed meanwhile
+            assert any(running.replay(state) is not None for state in self._states[begun:])
+        elif running.is_committed:
+            after = running.replay(self._states[-1])
+            assert after is not None
+            self._states.append(after)
 
 
 async def run_history(server: NatsServer, history: list[Step]) -> None:
