@@ -32,8 +32,9 @@ WRONG_SEQUENCE = frozenset((10071, 10164))
 """The numbers of the errors for a condition that does not hold."""
 
 
-PASSING = frozenset((10176, 10211))
-"""The numbers of errors that pass: too many batches are under way, and so the beginning of this one was dropped."""
+PASSING = frozenset((10158, 10176, 10211))
+"""The numbers of errors that pass: a write of this id is under way among the servers of a cluster; too many batches are
+under way, and so the beginning of this one was dropped."""
 
 
 TOO_LARGE_BATCH = 10199

@@ -102,6 +102,29 @@ async def test_a_write_whose_answer_is_lost_is_stored_once(nats_server: NatsServ
         assert len(await bodies(stream)) == 6
 
 
+async def test_a_write_that_is_under_way_in_a_cluster_is_asked_for_again(nats_server: NatsServer) -> None:
+    # NA-10: the leader has no quorum for it yet
+    under_way, answers = b'{"error":{"code":409,"err_code":10158}}', 0
+
+    def answer(data: bytes) -> bytes:
+        nonlocal answers
+        found = re.search(rb'{[^{}]*"duplicate": *true[^{}]*}', data)
+        answers += found is not None
+        if found is None or answers > 1:
+            return data
+        return data.replace(found.group(), under_way.ljust(len(found.group())))
+
+    async with proxy_to(nats_server) as proxy, open_store(proxy) as store:
+        for names in (["a"], ["b", "c"]):
+            proxy.lose_answer_of(b"Nats-Msg-Id", then=answer)
+            answers = 0
+            last = await store.stream.commit([write(store.stream, name, rollup=False) for name in names])
+            record = await store.stream.get(last)
+            assert record is not None and record.subject == subject(store.stream, names[-1])
+            assert answers == 2
+        assert len(await bodies(store.stream)) == 3
+
+
 async def test_a_write_that_does_not_reach_the_server_is_sent_again(nats_server: NatsServer) -> None:
     # NA-10
     async with proxy_to(nats_server) as proxy, open_store(proxy) as store:
