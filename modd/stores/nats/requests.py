@@ -24,6 +24,10 @@ NOT_FOUND = 404
 """The code of an answer for something that is not there."""
 
 
+STREAM_NOT_FOUND = 10059
+"""The number of the error for a stream that is not there, or not yet known to the server that a cluster has elected."""
+
+
 UNAVAILABLE = 503
 """The code of an answer when a server cannot do it now, as while its cluster elects a leader."""
 
@@ -59,6 +63,10 @@ class TryAgain(Exception):
     def __init__(self, cause: object, *, is_sent: bool = False) -> None:
         super().__init__(str(cause))
         self.cause, self.is_sent = cause, is_sent
+
+
+class StreamMissing(TryAgain):
+    """There is no stream, as far as the server that has answered knows."""
 
 
 class RetryPeriod:
@@ -108,6 +116,18 @@ class Requests:
         """The seconds for one answer."""
         return max(self.timeout / 4, 0.5)
 
+    async def find_stream(self, name: str) -> Answer | None:
+        """Return the answer of ``STREAM.INFO``, or None if there is no stream of this name. Raises as `ask` does."""
+        message, period = NatsMessage(f"$JS.API.STREAM.INFO.{name}"), self.retry_period()
+        while True:
+            try:
+                return await self.attempt(message)
+            except StreamMissing:
+                return None
+            except TryAgain as problem:
+                cause = problem.cause
+            await period.pause(cause)
+
     async def ask(self, api: str, request: Any = None) -> Answer:
         """Ask an API of JetStream, such as ``STREAM.INFO.MODD_shop``, until there is an answer.
 
@@ -149,9 +169,13 @@ class Requests:
 
     def _check(self, message: NatsMessage, answer: Answer) -> None:
         error = answer.get("error")
-        if error is None or error["code"] == NOT_FOUND:
+        if error is None:
             return
         number, text = error.get("err_code"), error.get("description", "")
+        if number == STREAM_NOT_FOUND:
+            raise StreamMissing(text)
+        if error["code"] == NOT_FOUND:
+            return
         if number in WRONG_SEQUENCE:
             raise WrongSequence
         if number == TOO_LARGE_BATCH:
