@@ -88,26 +88,29 @@ class Writer:
         while not folder.has("over"):
             names = [f"{self._number}-{self._next()}" for _ in range(1 if self._puts % 5 else TOGETHER)]
             items = [Item(name.encode(), key=self._key, id=name if self._number % 4 < 2 else None) for name in names]
-            self.puts.append(Put(names, await self._put(items)))
+            self.puts.append(await self._put(names, items))
             await anyio.sleep(PACE)
 
     def _next(self) -> int:
         self._puts += 1
         return self._puts
 
-    async def _put(self, items: list[Item]) -> PutOutcome:
+    async def _put(self, names: list[str], items: list[Item]) -> Put:
         """Put items; those with ids again until it is known that they are stored."""
-        while True:
-            try:
-                with self.calls():
-                    await self._queue.put(*items)
-            except UnknownOutcome:
-                if items[0].id is None:
-                    return "unknown"
-            except StoreBusy:
-                return "not stored" if items[0].id is None else "unknown"
-            else:
-                return "stored"
+        outcome, calls = await self._try_to_put(items), 1
+        while outcome == "unknown" and items[0].id is not None:
+            outcome, calls = await self._try_to_put(items), calls + 1
+        return Put(names, "unknown" if outcome == "not stored" and calls > 1 else outcome, calls)
+
+    async def _try_to_put(self, items: list[Item]) -> PutOutcome:
+        try:
+            with self.calls():
+                await self._queue.put(*items)
+        except UnknownOutcome:
+            return "unknown"
+        except StoreBusy:
+            return "not stored"
+        return "stored"
 
 
 class Laborer:

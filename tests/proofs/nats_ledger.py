@@ -14,10 +14,14 @@ Settled: TypeAlias = Literal["acked", "released", "lease lost", "unknown"]
 
 
 class Put(msgspec.Struct, frozen=True):
-    """A call that puts. names: those of its items. outcome: what the store has told of it."""
+    """A put. names: those of its items. outcome: what the store has told of it. calls: the calls that it took.
+
+    Items that were put again with their ids come again if they were handled meanwhile.
+    """
 
     names: list[str]
     outcome: PutOutcome
+    calls: int = 1
 
 
 class Had(msgspec.Struct, frozen=True):
@@ -42,8 +46,10 @@ class Had(msgspec.Struct, frozen=True):
 
 def find_problems(puts: Iterable[Put], claims: Iterable[Had], lease: float) -> list[str]:
     """Return what cannot be, of a queue that is empty at the end. lease: seconds of each lease."""
-    ordered = sorted(claims, key=lambda each: each.received)
-    return [*_lost(puts, ordered), *_settled_wrongly(ordered, lease), *_claimed_twice(ordered, lease)]
+    puts, ordered = [*puts], sorted(claims, key=lambda each: each.received)
+    repeated = {name for put in puts if put.calls > 1 for name in put.names}
+    once = [each for each in ordered if each.name not in repeated]
+    return [*_lost(puts, ordered), *_settled_wrongly(once, lease), *_claimed_twice(once, lease)]
 
 
 def _lost(puts: Iterable[Put], claims: Sequence[Had]) -> Iterable[str]:

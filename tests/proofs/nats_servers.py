@@ -5,10 +5,11 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from time import monotonic, sleep
-from typing import Any
+from typing import Any, TypeAlias
 
 from tests.nats.server import START_SECONDS, NatsCluster, NatsServer
 
+ServerAction: TypeAlias = Callable[[NatsServer], None]
 MOST = 300
 """Most messages between two kills, or so many seconds."""
 
@@ -26,14 +27,26 @@ def kill_at_any_moment(server: NatsServer, chance: random.Random, kills: int) ->
 
 
 def kill_leaders(cluster: NatsCluster, name: str, chance: random.Random, kills: int) -> None:
-    """Kill the leader of a store, and start it again, so many times; print how long nothing was stored."""
-    for _ in range(kills):
+    """Kill the leader of a store, and start it again, so many times."""
+    replace_leaders(cluster, name, chance, kills, NatsServer.kill, NatsServer.start)
+
+
+def pause_leaders(cluster: NatsCluster, name: str, chance: random.Random, pauses: int) -> None:
+    """Stop the process of the leader of a store until there is another, so many times: it does not know that then."""
+    replace_leaders(cluster, name, chance, pauses, NatsServer.pause, NatsServer.go_on)
+
+
+def replace_leaders(
+    cluster: NatsCluster, name: str, chance: random.Random, times: int, end: ServerAction, begin: ServerAction
+) -> None:
+    """Have the leader of a store replaced so many times; print how long nothing was stored."""
+    for _ in range(times):
         wait_for_messages(cluster.servers, chance)
         leader = find_leader(cluster, name)
-        others = [each for each in cluster.servers if each is not leader]
-        leader.kill()
-        print(f"without {leader.name} the others went on after {seconds_until_more(others):.1f} s")
-        leader.start()
+        end(leader)
+        seconds = seconds_until_more([each for each in cluster.servers if each is not leader])
+        print(f"without {leader.name} the others went on after {seconds:.1f} s")
+        begin(leader)
         if chance.random() < 0.5:
             wait_until(lambda: is_whole(cluster, name))
 

@@ -15,7 +15,7 @@ import pytest
 from tests.nats.server import NatsCluster, NatsServer
 from tests.proofs.nats_jobs import LEASE, Folder
 from tests.proofs.nats_ledger import Had, Put, find_problems
-from tests.proofs.nats_servers import kill_at_any_moment, kill_leaders, wait_until
+from tests.proofs.nats_servers import kill_at_any_moment, kill_leaders, pause_leaders, wait_until
 from tests.proofs.processes import Job, Outcome, Zygote, zygote
 from tests.proofs.sizes import size_of
 
@@ -91,14 +91,17 @@ def test_a_server_killed_at_any_moment_loses_nothing_and_gives_nothing_again(tmp
     assert problems == []
 
 
-def test_leaders_of_a_cluster_killed_at_any_moment_lose_nothing_and_give_nothing_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("replace_leaders", [kill_leaders, pause_leaders])
+def test_leaders_of_a_cluster_replaced_at_any_moment_lose_nothing_and_give_nothing_again(
+    tmp_path: Path, replace_leaders: Callable[[NatsCluster, str, random.Random, int], None]
+) -> None:
     # NA-14
     chance, problems = random.Random(), list[str]()
     with zygote() as processes, NatsCluster(tmp_path / "cluster") as cluster:
         for number, kills in enumerate(rounds(LEADERS, LEADERS_OF_A_ROUND)):
             name = f"leaders-{number}"
             a_round = Round(tmp_path / f"round-{number}", cluster.urls, name, CALL_SECONDS)
-            problems += a_round.run(processes, partial(kill_leaders, cluster, name, chance, kills))
+            problems += a_round.run(processes, partial(replace_leaders, cluster, name, chance, kills))
     assert problems == []
 
 
