@@ -204,9 +204,8 @@ class NatsQueueOperations:
             return (await self._whole(overlay)).state.dead(limit)
         await self._known.catch_up()
         draft, subjects = self._draft(), [self._subjects.item(name) for name in self._known.dead_names(limit)]
-        for record in await overlay.get_many(subjects):
-            if record is not None:
-                draft.add_record(record)
+        for record in filter(None, await overlay.get_many(subjects)):
+            draft.add_record(record)
         return draft.state.dead(limit)
 
     async def _whole(self, overlay: Overlay) -> QueueDraft:
@@ -251,9 +250,8 @@ class NatsQueueOperations:
                 known[token] = found[1]
             elif name is not None:
                 unknown.append(self._subjects.item(name))
-        for record in await overlay.get_many(unknown):
-            if record is not None:
-                draft.add_record(record)
+        for record in filter(None, await overlay.get_many(unknown)):
+            draft.add_record(record)
         return known
 
     def _note_after_commit(self, overlay: Overlay, token: str, before: int) -> None:
