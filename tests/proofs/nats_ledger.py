@@ -16,7 +16,8 @@ Settled: TypeAlias = Literal["acked", "released", "lease lost", "unknown"]
 class Put(msgspec.Struct, frozen=True):
     """A put. names: those of its items. outcome: what the store has told of it. calls: the calls that it took.
 
-    Items that were put again with their ids come again if they were handled meanwhile.
+    Items that were put again with their ids come again if they were handled meanwhile. A put of which nothing is known
+    may be stored much later, so that its items are out of order.
     """
 
     names: list[str]
@@ -49,7 +50,12 @@ def find_problems(puts: Iterable[Put], claims: Iterable[Had], lease: float) -> l
     puts, ordered = [*puts], sorted(claims, key=lambda each: each.received)
     repeated = {name for put in puts if put.calls > 1 for name in put.names}
     once = [each for each in ordered if each.name not in repeated]
-    return [*_lost(puts, ordered), *_settled_wrongly(once, lease), *_claimed_twice(once, lease)]
+    return [
+        *_lost(puts, ordered),
+        *_settled_wrongly(once, lease),
+        *_claimed_twice(once, lease),
+        *_disordered(puts, once),
+    ]
 
 
 def _lost(puts: Iterable[Put], claims: Sequence[Had]) -> Iterable[str]:
@@ -95,8 +101,17 @@ def _overlaps(key: str | None, claims: Sequence[Had], lease: float) -> Iterable[
     for before, after in pairwise(claims):
         if before.name != after.name and after.received < before.free_at(lease):
             yield f"{after.name} was claimed while {before.name} of the key {key} was"
-        if number_of(after.name) < number_of(before.name):
-            yield f"{after.name} was claimed after {before.name} of the key {key}"
+
+
+def _disordered(puts: Iterable[Put], claims: Iterable[Had]) -> Iterable[str]:
+    late = {name for put in puts if put.outcome == "unknown" for name in put.names}
+    last: dict[str, Had] = {}
+    for each in claims:
+        if each.key is not None and each.name not in late:
+            before = last.setdefault(each.key, each)
+            if number_of(each.name) < number_of(before.name):
+                yield f"{each.name} was claimed after {before.name} of the key {each.key}"
+            last[each.key] = each
 
 
 def number_of(name: str) -> int:

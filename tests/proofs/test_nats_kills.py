@@ -72,7 +72,9 @@ def account(outcomes: Sequence[Outcome]) -> list[str]:
     had = msgspec.convert([claim for each in told["had"] for claim in each], list[Had])
     print(f"{dict(Counter(each.outcome for each in puts))}, {dict(Counter(each.outcome for each in had))}, "
           f"{sum(told['busy'])} busy, the longest calls {[round(each, 2) for each in told['longest']]}")  # fmt: skip
-    return find_problems(puts, had, LEASE)
+    problems = find_problems(puts, had, LEASE)
+    print("\n".join(problems[:20]))
+    return problems
 
 
 def rounds(kills: int, most: int) -> list[int]:

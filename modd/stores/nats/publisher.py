@@ -8,13 +8,13 @@ place of the lost write, which can never be stored then.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from json import dumps
 from secrets import token_hex
 
 import anyio
 
 from modd.errors import InvalidOption
 from modd.nats.message import NatsMessage
-from modd.stores.errors import StoreBusy
 from modd.stores.nats.batch import SCRATCH_SECONDS, plan_messages
 from modd.stores.nats.errors import TooMany, UnknownOutcome, WrongSequence
 from modd.stores.nats.record import Guard, Write, write_headers
@@ -100,21 +100,18 @@ class Publisher:
         while True:
             try:
                 answer = await self._requests.attempt(probe)
-                break
+                is_stored = answer.get("duplicate") and not await self._is_probe(int(answer["seq"]), probe.subject)
+                return int(answer["seq"]) if is_stored else None
             except TryAgain as problem:
                 if period.is_over:
                     raise UnknownOutcome(self._requests.store, ids) from problem
                 cause = problem.cause
             await period.pause(cause)
-        sequence = int(answer["seq"])
-        try:
-            return sequence if answer.get("duplicate") and not await self._is_probe(sequence, probe.subject) else None
-        except StoreBusy as busy:
-            raise UnknownOutcome(self._requests.store, ids) from busy
 
     async def _is_probe(self, sequence: int, subject: str) -> bool:
         """True if a message is the probe itself, whose answer was lost, too."""
-        answer = await self._requests.ask(f"STREAM.MSG.GET.{self._stream}", {"seq": sequence})
+        question = NatsMessage(f"$JS.API.STREAM.MSG.GET.{self._stream}", dumps({"seq": sequence}).encode())
+        answer = await self._requests.attempt(question)
         return bool(answer.get("message", {}).get("subject") == subject)
 
     def _check_sizes(self, messages: list[NatsMessage]) -> None:

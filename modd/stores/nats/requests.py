@@ -118,18 +118,15 @@ class Requests:
 
     async def find_stream(self, name: str) -> Answer | None:
         """Return the answer of ``STREAM.INFO``, or None if there is no stream of this name. Raises as `ask` does."""
-        message, period = NatsMessage(f"$JS.API.STREAM.INFO.{name}"), self.retry_period()
-        while True:
-            try:
-                return await self.attempt(message)
-            except StreamMissing:
-                return None
-            except TryAgain as problem:
-                cause = problem.cause
-            await period.pause(cause)
+        try:
+            return await self.ask(f"STREAM.INFO.{name}", waits_for_stream=False)
+        except StreamMissing:
+            return None
 
-    async def ask(self, api: str, request: Any = None) -> Answer:
+    async def ask(self, api: str, request: Any = None, *, waits_for_stream: bool = True) -> Answer:
         """Ask an API of JetStream, such as ``STREAM.INFO.MODD_shop``, until there is an answer.
+
+        waits_for_stream: False to have `StreamMissing` raised when the server does not know the stream.
 
         Raises `StoreError` for an error of the server, except for `NOT_FOUND`; `StoreBusy`.
         """
@@ -139,6 +136,8 @@ class Requests:
             try:
                 return await self.attempt(message)
             except TryAgain as problem:
+                if isinstance(problem, StreamMissing) and not waits_for_stream:
+                    raise
                 cause = problem.cause
             await period.pause(cause)
 
