@@ -20,7 +20,6 @@ from modd.nats.message import NatsMessage
 from modd.ports.errors import StoreError
 from modd.stores.nats.jetstream import JetStream
 from modd.stores.nats.record import read_time
-from modd.stores.nats.requests import is_missing
 
 HEARTBEAT = 1.0
 """Seconds between two heartbeats."""
@@ -100,8 +99,8 @@ class OrderedConsumer:
     async def _follow(self, pause: DoublingPause) -> None:
         inbox, name = f"_INBOX.{token_hex(12)}", token_hex(12)
         async with self._stream.link.subscribe(inbox, resume=False) as messages:
-            info = await self._stream.info()
-            if is_missing(info):
+            info = await self._stream.requests.find_stream(self._stream.name)
+            if info is None:
                 raise StoreError(self._stream.store, f"there is no stream {self._stream.name} any more")
             last = await self._stream.last(self._filter)
             self._last = 0 if last is None else last.sequence
