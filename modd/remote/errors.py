@@ -1,0 +1,36 @@
+"""The errors of calls to contexts in other processes."""
+
+from __future__ import annotations
+
+from modd.errors import ModdError
+
+
+class NotServed(ModdError, LookupError):
+    """No process serves the context.
+
+    name: the name of the context.
+
+    Start a process with ``Serve(link, name, ...)``; nothing was handled, so that the call can be made again.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"no process serves {name!r}; start one with Serve(link, {name!r}, ...)")
+
+
+class RemoteError(ModdError, RuntimeError):
+    """A handler in another process has failed; the log of that process has the error under the id.
+
+    name: the name of the context.
+    type: the name of the error's type.
+    id: the id of the envelope.
+
+    To have errors of your own raised as themselves, list their types in ``errors`` of both `Remote` and `Serve`.
+    """
+
+    def __init__(self, name: str, type: str, id: str) -> None:
+        self.name, self.type, self.id = name, type, id
+        super().__init__(
+            f"{name} failed with {type}; its log has the error under the id {id}; list the type in `errors` of Remote "
+            "and Serve to have it raised as itself"
+        )

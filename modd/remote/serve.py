@@ -1,0 +1,172 @@
+"""Serve: the side that answers calls of `Remote`, as a part of an app."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+import anyio
+
+from modd.checks import checked_count, checked_list, checked_methods
+from modd.concurrency.cancellation import error_of
+from modd.core import Bus, Message, answerers_in
+from modd.cqrs import Codec, Envelope, Queued, RateLimited, TypedBus
+from modd.cqrs.enclosing import open_bus
+from modd.errors import InvalidOption, NoHandler, NotAnswered
+from modd.nats import Link, NatsMessage
+from modd.ports import Inbox
+from modd.remote.checks import checked_context_name, checked_errors, checked_link
+from modd.remote.reply import REFUSALS, error_reply, queued_reply, result_reply
+from modd.remote.request import ASKED, ask_subject, read_request, seconds_left
+
+WAITING = 4
+"""Requests that may wait for each one that is handled."""
+
+
+RETRY_AFTER = 1.0
+"""Seconds after which a sender that was refused may try again."""
+
+
+log = logging.getLogger("modd.remote")
+
+
+class Serve:
+    """Answers the calls of `Remote` for a context, as a part of an `App`; several processes share the work.
+
+    link: the `modd.nats.Link`, which is open while it runs.
+    name: the name of the context: 1 to 64 letters, digits, ``-`` and ``_``.
+    bus: the bus, with all its middleware. It is opened for `run` if it is not open.
+    expose: the types that others may send; nothing else is decoded.
+    errors: types of errors that are raised as themselves if `Remote` has them, too; none by default.
+    concurrency: requests that are handled at a time, 32 by default; four times as many wait, and more are refused with
+        `RateLimited`.
+    inbox: a `modd.ports.Inbox` that remembers the ids of intents, so that one that is sent twice is `AlreadyHandled`;
+        by default none.
+
+    Raises:
+        InvalidOption: an option has a value that cannot work.
+        NoHandler: the bus has no handler for a type.
+    """
+
+    stops_first: ClassVar[bool] = True
+    """True: an app stops it before the parts that do its work."""
+
+    def __init__(
+        self,
+        link: Link,
+        name: str,
+        bus: Bus | TypedBus,
+        *,
+        expose: Iterable[type[Message]],
+        errors: Iterable[type[Exception]] = (),
+        concurrency: int = 32,
+        inbox: Inbox | None = None,
+    ) -> None:
+        if not isinstance(bus, (Bus, TypedBus)):
+            raise InvalidOption("bus", bus, "give a modd.Bus, or a typed bus")
+        if inbox is not None:
+            checked_methods("inbox", inbox, ("add",), "give a modd.ports.Inbox, such as store.inbox")
+        self._link, self._name, self._bus, self._inbox = checked_link(link), checked_context_name(name), bus, inbox
+        self._kinds = _checked_kinds(bus, expose)
+        self._crossing = frozenset((*REFUSALS, *checked_errors(errors)))
+        self._concurrency = checked_count("concurrency", concurrency)
+        self._codec = Codec(self._kinds)
+        self._subjects = {ask_subject(name, kind): kind for kind in self._codec.versions}
+        self._stopped, self._ready = anyio.Event(), anyio.Event()
+        self._under_way = 0
+
+    @property
+    def label(self) -> str:
+        """The name of the part in the status of an app: ``serve`` and the name of the context."""
+        return f"serve {self._name}"
+
+    async def wait_ready(self) -> None:
+        """Return when `run` takes requests."""
+        await self._ready.wait()
+
+    def problem(self) -> str | None:
+        """Return the words for a link that is not connected; None if it is well."""
+        status = self._link.status
+        return None if status == "connected" else f"the link is {status}"
+
+    async def run(self) -> None:
+        """Answer requests until `stop` is called, and those that have come until then."""
+        async with open_bus(self._bus):
+            subject = ask_subject(self._name, ">")
+            async with self._link.subscribe(subject, self._name) as requests, anyio.create_task_group() as tasks:
+                self._ready.set()
+                tasks.start_soon(self._drain_when_stopped, requests)
+                slots = anyio.Semaphore(self._concurrency)
+                async for request in requests:
+                    self._under_way += 1
+                    tasks.start_soon(self._answer, request, slots)
+
+    def stop(self) -> None:
+        """Have `run` take no more requests, answer those that have come, and end."""
+        self._stopped.set()
+
+    async def _drain_when_stopped(self, requests: Any) -> None:
+        await self._stopped.wait()
+        await requests.drain()
+
+    async def _answer(self, request: NatsMessage, slots: anyio.Semaphore) -> None:
+        """Handle a request and send the reply; none after the time in which the sender waits."""
+        try:
+            reply = None
+            with anyio.move_on_after(seconds_left(request.headers)):
+                if self._under_way > self._concurrency * (1 + WAITING):
+                    reply = self._refuse(request)
+                else:
+                    async with slots:
+                        reply = await self._handle(request)
+            if reply is not None and request.reply:
+                headers, body = reply
+                await error_of(self._link.publish, request.reply, body, headers)
+        finally:
+            self._under_way -= 1
+
+    async def _handle(self, request: NatsMessage) -> tuple[dict[str, str], bytes]:
+        """Return the reply to a request."""
+        id = request.headers.get("ce-id", "")
+        try:
+            if request.subject not in self._subjects:
+                raise NoHandler(request.headers.get("ce-type", request.subject), self._name, self._kinds)
+            envelope = read_request(request.headers, request.body, self._codec)
+            if self._inbox is not None:
+                await self._inbox.add(envelope.id)
+            return await self._dispatch(envelope, is_asked=ASKED in request.headers)
+        except Exception as error:
+            if type(error) not in self._crossing:
+                log.error("%s failed for %s", id, self._name, exc_info=error)
+            return error_reply(error, id, self._crossing)
+
+    async def _dispatch(self, envelope: Envelope[Any], *, is_asked: bool) -> tuple[dict[str, str], bytes]:
+        if is_asked:
+            return result_reply(await self._bus.ask(envelope))
+        dispatched: Any = await self._bus.dispatch(envelope)
+        queued = dispatched.envelope.last(Queued)
+        if queued is not None:
+            return queued_reply(queued)
+        if not dispatched.answered:
+            raise NotAnswered(type(envelope.message), self._bus.name)
+        return result_reply(dispatched.result)
+
+    def _refuse(self, request: NatsMessage) -> tuple[dict[str, str], bytes]:
+        kind = request.headers.get("ce-type", "")
+        named: Any = next((each for each in self._kinds if each.__name__ == kind), Message)
+        return error_reply(RateLimited(named, RETRY_AFTER), request.headers.get("ce-id", ""), self._crossing)
+
+
+def _checked_kinds(bus: Bus | TypedBus, expose: Iterable[type[Message]]) -> list[type[Message]]:
+    """Return the types that others may send. Raises `InvalidOption` for none, and `NoHandler`."""
+    kinds: list[type[Message]] = checked_list("expose", expose)
+    if not kinds:
+        raise InvalidOption("expose", kinds, "give the types that others may send")
+    for kind in kinds:
+        if not (isinstance(kind, type) and issubclass(kind, Message)):
+            raise InvalidOption("expose", kind, "give types of commands and queries")
+        parts: Any = (bus,) if isinstance(bus, TypedBus) else answerers_in(bus, kind)
+        if not any(issubclass(kind, part.kind) and part.handler_names(kind) for part in parts):
+            raise NoHandler(kind, bus.name, ())
+    return kinds
