@@ -1,10 +1,11 @@
-"""Remote contexts: intents that a context in a different process handles, over a link to NATS.
+"""Contexts in several processes: calls over a link to NATS, and topics over any store.
 
-Begin reading at `remote`, the side that asks; `serve` is the side that answers.
+Begin reading at `remote`, the side that asks; `serve` is the side that answers, and `topic` has items for many.
 """
 
-from modd.remote.errors import NotServed, RemoteError
+from modd.remote.errors import GroupNotEmpty, NotServed, RemoteError
 from modd.remote.remote import Remote
 from modd.remote.serve import Serve
+from modd.remote.topic import Topic
 
-__all__ = ["NotServed", "Remote", "RemoteError", "Serve"]
+__all__ = ["GroupNotEmpty", "NotServed", "Remote", "RemoteError", "Serve", "Topic"]

@@ -34,3 +34,21 @@ class RemoteError(ModdError, RuntimeError):
             f"{name} failed with {type}; its log has the error under the id {id}; list the type in `errors` of Remote "
             "and Serve to have it raised as itself"
         )
+
+
+class GroupNotEmpty(ModdError, RuntimeError):
+    """A group was to leave a topic while its queue has items.
+
+    topic: the name of the topic.
+    group: the name of the group.
+    left: the number of items.
+
+    Let the workers of the group handle them, or call ``unsubscribe(group, discard=True)``.
+    """
+
+    def __init__(self, topic: str, group: str, left: int) -> None:
+        self.topic, self.group, self.left = topic, group, left
+        super().__init__(
+            f"the group {group!r} of the topic {topic!r} has {left} items; let its workers handle them, or call "
+            f"unsubscribe({group!r}, discard=True)"
+        )
