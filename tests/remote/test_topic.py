@@ -63,7 +63,7 @@ async def test_a_relay_publishes_to_every_group() -> None:
     # RE-10
     async with MemoryStore() as store:
         topic = Topic(store, "orders")
-        queues = [await topic.subscribe(group) for group in ("billing", "mails")]
+        queues: list[Any] = [await topic.subscribe(group) for group in ("billing", "mails")]
         await store.outbox.put(b"1", b"2")
         relay = Relay(store.outbox, topic)
         async with anyio.create_task_group() as tasks:
