@@ -1,0 +1,116 @@
+"""The shop as one process and as four: the same components, and the same for its clients."""
+
+from __future__ import annotations
+
+import ast
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from time import monotonic, sleep
+
+import httpx2
+import pytest
+
+from tests.nats.server import NatsServer
+
+FOLDER = Path(__file__).parents[1] / "examples" / "shop_net"
+LIMIT = 120.0
+"""Seconds; a guard against processes that do not start."""
+
+
+def imported(module: str) -> set[str]:
+    """The modules that a module imports."""
+    tree = ast.parse((FOLDER / module).read_text())
+    return {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+
+
+def test_components_know_no_process_no_store_and_no_network() -> None:
+    # RE-21
+    assert imported("components.py").isdisjoint({"modd.app", "modd.gateway", "modd.nats", "modd.remote", "modd.stores"})
+
+
+@contextmanager
+def running(target: str, **settings: str) -> Iterator[None]:
+    """Run an app of the example as a process; it ends in order."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "modd", "run", target], cwd=FOLDER, env=os.environ | settings, stderr=subprocess.PIPE
+    )
+    try:
+        yield
+        process.terminate()
+        _, log = process.communicate(timeout=LIMIT)
+        assert process.returncode == 0, log.decode()
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def order_and_listen(port: int) -> list[str]:
+    """What a client sees that orders twice, asks for its orders, and listens from the beginning."""
+    headers = {"authorization": "Bearer ada-token"}
+    with httpx2.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, trust_env=False, timeout=LIMIT) as client:
+        wait_until_served(client)
+        seen = []
+        for sku, quantity in (("yoyo", 1), ("rope", 2)):
+            order = {"customer": "ada", "sku": sku, "quantity": quantity}
+            seen.append(str(client.post("/commands/place-order", json=order).status_code))
+        seen.append(str(client.post("/commands/place-order", json={**order, "customer": "bob"}).status_code))
+        with client.stream("GET", "/events", params={"channel": "orders/ada"}, headers=first_events(client)) as events:
+            found = (line for line in events.iter_lines() if line.startswith("data: {"))
+            seen += [next(found), next(found)]
+        seen.append(client.get("/queries/get-orders", params={"customer": "ada"}).text)
+    return seen
+
+
+def wait_until_served(client: httpx2.Client) -> None:
+    """Return when a query is answered: the gateway listens, and the context behind it is served."""
+    until = monotonic() + LIMIT
+    while monotonic() < until:
+        try:
+            if client.get("/queries/get-orders", params={"customer": "ada"}).status_code == 200:
+                return
+        except httpx2.TransportError:
+            pass
+        sleep(0.05)
+    raise AssertionError("the gateway does not answer")
+
+
+def first_events(client: httpx2.Client) -> dict[str, str]:
+    """The header that resumes from the beginning of the feed."""
+    with client.stream("GET", "/events", params={"channel": "orders/ada"}) as events:
+        id = next(line for line in events.iter_lines() if line.startswith("id: "))
+    epoch, _, _ = id.removeprefix("id: ").rpartition("-")
+    return {"last-event-id": f"{epoch}-0"}
+
+
+SEEN = [
+    "202",
+    "202",
+    "403",
+    'data: {"customer":"ada","sku":"yoyo","quantity":1}',
+    'data: {"customer":"ada","sku":"rope","quantity":2}',
+    '["1 x yoyo","2 x rope"]',
+]
+
+
+@pytest.mark.slow
+def test_one_process_and_four_processes_are_the_same_for_a_client(tmp_path: Path, nats_server: NatsServer) -> None:
+    # RE-21
+    ports, nats = [free_port() for _ in range(3)], {"SHOP_NATS": nats_server.url}
+    one = {"SHOP_DB": str(tmp_path / "shop.db"), "SHOP_LISTEN": f"127.0.0.1:{ports[0]}", "SHOP_HEALTH": str(ports[1])}
+    with running("monolith:shop", **one):
+        assert order_and_listen(ports[0]) == SEEN
+    with ExitStack() as processes:
+        processes.enter_context(running("billing:billing", **nats))
+        processes.enter_context(running("orders:orders", **nats))
+        processes.enter_context(running("front:front", SHOP_LISTEN=f"127.0.0.1:{ports[2]}", **nats))
+        assert order_and_listen(ports[2]) == SEEN
