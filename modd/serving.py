@@ -44,7 +44,7 @@ class PortTaken(ModdError, OSError):
 async def serve_http(
     app: Asgi, listener: socket.socket, stopped: anyio.Event, settings: Mapping[str, Any] = {}
 ) -> None:
-    """Answer requests until the event is set; then answer those that are under way. It needs hypercorn.
+    """Answer requests until the event is set; then answer the requests that are under way. It needs hypercorn.
 
     Requests of HTTP/2 are refused: without TLS they come through a tunnel that a proxy does not look into, so that it
     neither checks their paths nor adds the address of the client.

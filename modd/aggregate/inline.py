@@ -13,7 +13,7 @@ from modd.errors import InvalidOption
 class Inline(Protocol):
     """A part that writes with the events of a command, for ``inline=[...]`` of an `Aggregate`.
 
-    Any object with this method is one. What it writes is there when the command is done, and gone if it is rolled back.
+    Any object with this method is one. Its writes are there when the command is done, and gone if that is rolled back.
     """
 
     async def apply(self, store: Any, stream: str, events: Sequence[Message]) -> None:

@@ -40,8 +40,8 @@ class App:
     parts: the parts.
     timers: timers, as `every` and `cron` return them; by default none.
     health: a `Health`, to answer ``GET /live`` and ``GET /ready`` over HTTP; None, the default, for no server.
-    drain: seconds that the parts have to end after `stop` or a signal, 30 by default. All that has not ended two
-        seconds later is cancelled.
+    drain: seconds that the parts have to end after `stop` or a signal, 30 by default. Parts that have not ended two
+        seconds later are cancelled.
 
     Raises:
         InvalidOption: an option has a value that cannot work, a part has no async ``run()`` or no plain ``stop()``, or
@@ -106,7 +106,7 @@ class App:
         """Run all parts and timers, until `stop` or a signal, and return when all have ended.
 
         In the main thread, the first SIGTERM or SIGINT stops the app, and the second one cancels it. In other threads
-        signals are left alone. When a part raises an error, all others are stopped. When the last part has returned by
+        signals are left alone. When a part raises an error, all parts are stopped. When the last part has returned by
         itself, timers apart, the app ends.
 
         signals: False to leave signals alone in the main thread, too, for a program that acts on them itself.

@@ -13,7 +13,7 @@ from modd.cqrs.errors import MISUSE, FeatureDisabled, GiveUp
 from modd.cqrs.typed_bus import TypedBus
 from modd.errors import NoHandler, NotAMessage
 from modd.middleware.enqueue import Enqueue
-from modd.ports.errors import AlreadyHandled
+from modd.ports.errors import AlreadyHandled, StoreError
 from modd.ports.inbox import Inbox
 from modd.ports.transaction import SupportsTransactions
 from modd.texts import amount, errors_in, first_cause
@@ -116,10 +116,14 @@ class Firing:
 
     def _report(self, error: Exception, sent: Any) -> None:
         """Log an error, or raise it if each further firing would end with it."""
-        if not self._has_worked and any(isinstance(each, LASTING) for each in errors_in(error)):
+        if not self._has_worked and any(map(_is_lasting, errors_in(error))):
             raise error
         self._has_failed, self._last_error = True, type(first_cause(error)).__name__
         log_error(log, "the timer %s failed", self._name, error=error, message=sent)
+
+
+def _is_lasting(error: BaseException) -> bool:
+    return isinstance(error, LASTING) or (isinstance(error, StoreError) and error.is_misuse)
 
 
 def slot_id(name: str, slot: float) -> str:
@@ -151,7 +155,7 @@ class ReturnedMessages:
         raise NotAMessage(value, self._source)
 
     async def breathe(self) -> None:
-        """Do nothing: a timer has no turn in which others wait."""
+        """Do nothing: a timer has no turn in which other tasks wait."""
 
 
 async def _collect(function: Callable[[], Any], source: str) -> Sequence[Message]:

@@ -54,7 +54,7 @@ class AppPart:
 
 
 def named_parts(parts: Sequence[Any], timers: Any) -> list[AppPart]:
-    """Return the parts and the timers of an app, each with a label of its own.
+    """Return the parts and the timers of an app, each with a unique label.
 
     Raises: `InvalidOption` for an object that cannot be run and stopped, for one that is given twice, for two timers
     of one name, and if there is none.

@@ -143,7 +143,7 @@ class AppRun:
         self.stop(ALL_ENDED)
 
     def _note_end(self, member: GroupMember) -> None:
-        """Stop the app after a failure, and after the last part that is no timer; see if others can be stopped now."""
+        """Stop the app after a failure, and after the last part that is no timer; stop the rest if it is time."""
         [ended] = [each for each in self._parts if each.member is member]
         self._note_errors(ended.part.label, member.errors)
         if ended.has_returned and not self.is_stopping:

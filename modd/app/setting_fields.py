@@ -38,7 +38,7 @@ class SettingField(NamedTuple):
     """A field of a `Settings` class.
 
     is_secret: True if the field is `Sensitive`. default: the text of the default, None if the field is required.
-    has_file: True if a file may have the value; False if another field has the name of that variable.
+    has_file: True if a file may have the value; False if a field has the name of that variable.
     may_be_blank: False if a text without content is a mistake: for a secret, unless its default is such a text.
     """
 
@@ -81,7 +81,7 @@ def fields_of_settings(kind: type[msgspec.Struct], prefix: str) -> list[SettingF
 
 
 def check_defaults(kind: msgspec.StructMeta) -> None:
-    """Raise `InvalidOption` for a default of another type than its field, as far as that can be resolved yet."""
+    """Raise `InvalidOption` for a default that is not of the type of its field, as far as that can be resolved yet."""
     hints, secrets, defaults = hints_of_fields(kind), sensitive_fields(kind), kind.__struct_defaults__
     for name, default in zip(kind.__struct_fields__[-len(defaults) :], defaults, strict=False):
         if not (default is msgspec.NODEFAULT or isinstance(default, FACTORY) or _fits(default, hints[name])):
@@ -102,7 +102,7 @@ def docs_of_fields(kind: type[msgspec.Struct]) -> dict[str, str]:
 
 
 def _fits(default: Any, hint: Any) -> bool:
-    """Return False if a default is of another type than its field; True for a type that is not known here."""
+    """Return False if a default is not of the type of its field; True for a type that is not known here."""
     _, kind, args, _, _ = take_apart(hint)
     if kind is Union:
         return any(_fits(default, each) for each in args)

@@ -17,7 +17,7 @@ MOST_DIFFERENT = 2
 
 
 class Source(NamedTuple):
-    """A value that was found. variable: the one that is set. is_file: True if the value is the content of a file."""
+    """A value that was found. variable: its variable. is_file: True if the value is the content of a file."""
 
     variable: str
     text: str
@@ -25,7 +25,7 @@ class Source(NamedTuple):
 
 
 class SettingProblem(Exception):
-    """A setting cannot be read. variable: the one that is wrong. text: the end of a sentence about it."""
+    """A setting cannot be read. variable: the variable with the wrong value. text: the end of a sentence about it."""
 
     def __init__(self, variable: str, text: str) -> None:
         self.variable, self.text = variable, text
@@ -51,7 +51,7 @@ def variables_for(field: SettingField) -> list[str]:
 
 
 def misspelled(prefix: str, fields: Sequence[SettingField], environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield each unknown variable with the prefix that resembles one of a field that is not set, with that one.
+    """Yield each unknown variable with the prefix, and the variable that it resembles, of a field that is not set.
 
     Without a prefix there are none, because each variable of the system would count.
     """
@@ -68,7 +68,7 @@ def misspelled(prefix: str, fields: Sequence[SettingField], environ: Mapping[str
 
 
 def _tolerance(name: str, prefix: str) -> int:
-    """Return the most letters by which a misspelled name differs: one of its own is left."""
+    """Return the most letters by which a misspelled name differs: one letter is left."""
     return min(MOST_DIFFERENT, len(name) - len(prefix) - 1)
 
 

@@ -139,9 +139,9 @@ def every(
     """Return a timer that fires every so many seconds, for the ``timers`` of an `App`.
 
     Without ``once`` it fires ``seconds`` after the start of the app, and so on. If a firing takes longer than
-    ``seconds``, those that are due meanwhile are left out, and a line of the log (``modd.app``) says so. What a firing
-    raises is logged, and the next one comes. But an error of misuse, such as `NoHandler`, ends the app, if no firing
-    has succeeded before.
+    ``seconds``, slots that are due meanwhile are left out, and a line of the log (``modd.app``) says so. If a
+    firing raises an error, that is logged, and the next firing comes. But an error of misuse, such as `NoHandler`, ends
+    the app, if no firing has succeeded before.
 
     With ``once`` it fires at the multiples of ``seconds`` since 1970, each in one of the processes that have a timer
     of this name and the same inbox. A process that starts makes up for the latest one, if no process has fired it.
@@ -189,8 +189,9 @@ def cron(
 ) -> Timer:
     """Return a timer that fires at the times of a cron text, for the ``timers`` of an `App`. It needs ``modd[cron]``.
 
-    If a firing is under way at a time of the text, that time is left out. What a firing raises is logged, and the next
-    one comes; `every` tells more of errors. If the computer slept, the latest time of the last day is made up for.
+    If a firing is under way at a time of the text, that time is left out. If a firing raises an error, that is logged,
+    and the next firing comes; `every` tells more of errors. If the computer slept, the latest time of the last
+    day is made up for.
 
     Clocks are set forward and back in many time zones. A time of day in the hour that is left out becomes the next time
     that exists, and a time of day that comes twice counts once. If the field of minutes or that of hours begins with

@@ -92,11 +92,11 @@ def _parser() -> ArgumentParser:
     tools = parser.add_subparsers(dest="tool", required=True, metavar="TOOL")
     queue = tools.add_parser(
         "queue",
-        help="inspect and repair the queues in the file of a SqliteStore",
-        description="Inspect and repair the queues in the file of a SqliteStore. Commands that only read do not "
-        "disturb running processes.",
+        help="inspect and repair the queues in the file of a SqliteStore, or of a NatsStore",
+        description="Inspect and repair the queues in the file of a SqliteStore, or of a NatsStore. Commands that "
+        "only read do not disturb running processes.",
     )
-    queue.add_argument("path", metavar="PATH", help="the file")
+    queue.add_argument("path", metavar="PATH", help="the file; or server and store, such as nats://localhost/shop")
     add_json(queue)
     _add_commands(queue)
     add_events(tools)

@@ -22,6 +22,7 @@ from modd.cli.follow_reports import FollowReport
 from modd.cli.handlers import forget, list_handlers
 from modd.cli.inspection import Inspector, inspect_file
 from modd.cli.interaction import Confirm, Progress, no_progress
+from modd.cli.nats_queues import is_nats, run_on_nats
 from modd.cli.reports import BatchResult, DeadLetterList, ForgetResult, ItemDetails, Overview, State, StoreHealth
 from modd.cli.streams import list_events, list_streams
 from modd.cli.types import load_aggregate, load_catalog, load_codecs
@@ -64,6 +65,9 @@ def run_command(arguments: AnyArguments, confirm: Confirm, progress: Progress = 
         return run_follow(arguments, confirm, progress)
     if isinstance(arguments, EventsArguments):
         return _look_at_events(arguments)
+    if is_nats(arguments.path):
+        viewer = choose_viewer(load_codecs(arguments.types), arguments.raw)
+        return anyio.run(run_on_nats, arguments, viewer, confirm, progress)
     if arguments.command == "redrive" or arguments.command == "discard":
         return _process(arguments, arguments.command, confirm, progress)
     if arguments.command == "forget":

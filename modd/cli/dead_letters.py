@@ -11,6 +11,7 @@ from modd.cli.content import Viewer
 from modd.cli.errors import AmbiguousId
 from modd.cli.inspection import Inspector
 from modd.cli.reports import BatchResult, DeadLetterList, DeadLetterSummary
+from modd.ports.queue import Queue
 from modd.stores.sqlite.store import SqliteStore
 
 BATCH = 200
@@ -42,7 +43,7 @@ def complete_ids(inspector: Inspector, queue: str, ids: Sequence[str]) -> list[s
     """
     shortened = {id for id in ids if _beginning_in(id) and not inspector.has_item(queue, id)}
     known = inspector.dead_ids(queue) if shortened else []
-    return [*dict.fromkeys(_complete(id, queue, known) if id in shortened else id for id in ids)]
+    return [*dict.fromkeys(complete_id(id, queue, known) if id in shortened else id for id in ids)]
 
 
 def find_item(inspector: Inspector, queue: str, id: str) -> str:
@@ -58,8 +59,13 @@ def find_item(inspector: Inspector, queue: str, id: str) -> str:
     return found[0] if found else whole
 
 
-def _complete(id: str, queue: str, known: Sequence[str]) -> str:
-    found = [each for each in known if each.startswith(_beginning_in(id))]
+def complete_id(id: str, queue: str, known: Sequence[str]) -> str:
+    """Return the whole id of the dead letter that begins so; the id itself if it is not shortened, or none does.
+
+    known: the ids of the dead letters of the queue. Raises `AmbiguousId`.
+    """
+    beginning = _beginning_in(id)
+    found = [each for each in known if each.startswith(beginning)] if beginning and id not in known else []
     if len(found) > 1:
         raise AmbiguousId(id, queue, found)
     return found[0] if found else id
@@ -85,15 +91,25 @@ async def process_in_batches(
     Raises:
         StoreError: the file cannot be opened or written.
     """
-    missing, done = dict.fromkeys(ids), 0
     async with SqliteStore(path) as store:
-        store_queue = store.queue(queue)
-        process = store_queue.redrive if command == "redrive" else store_queue.discard
-        for start in range(0, len(ids), BATCH):
-            await checkpoint()  # here a cancellation loses nothing
-            batch = ids[start : start + BATCH]
-            for id in await process(*batch):
-                missing.pop(id, None)
-                done += 1
-            advance(len(batch))
+        return await process_dead_letters(store.queue(queue), queue, command, ids, advance)
+
+
+async def process_dead_letters(
+    store_queue: Queue,
+    queue: str,
+    command: Literal["redrive", "discard"],
+    ids: Sequence[str],
+    advance: Callable[[int], None],
+) -> BatchResult:
+    """Redrive or discard dead letters of an open queue; see `process_in_batches`. queue: its name."""
+    missing, done = dict.fromkeys(ids), 0
+    process = store_queue.redrive if command == "redrive" else store_queue.discard
+    for start in range(0, len(ids), BATCH):
+        await checkpoint()  # here a cancellation loses nothing
+        batch = ids[start : start + BATCH]
+        for id in await process(*batch):
+            missing.pop(id, None)
+            done += 1
+        advance(len(batch))
     return BatchResult(queue, command, done, [*missing])

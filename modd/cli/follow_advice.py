@@ -34,7 +34,7 @@ def advise_on_unopened(path: str, names: Iterable[str]) -> Iterator[str]:
     for name in names:
         yield (
             f"{name} cannot be opened: {lists} tells why; mend what the error tells, and start its processes with it: "
-            "the reason goes when one of them has opened it"
+            "the reason goes when one of them has opened it, and a week after the last attempt"
         )
 
 

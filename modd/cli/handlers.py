@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 import anyio
@@ -10,6 +11,7 @@ import anyio
 from modd.cli.errors import NoSuchHandler
 from modd.cli.inspection import Inspector, inspect_file
 from modd.cli.reports import ForgetResult, HandlerStatus
+from modd.ports.queue import Queue
 from modd.stores.sqlite.item_ids import queue_number
 from modd.stores.sqlite.queue_sql import RETRYING
 from modd.stores.sqlite.store import SqliteStore
@@ -39,9 +41,20 @@ def _list(inspector: Inspector, queue: str) -> list[HandlerStatus]:
         delivery = delivery_of(name)
         if delivery is not None:
             left[delivery] += count
+    return merge_handlers(queue, left, inspector.rows(SUBSCRIPTIONS, number))
+
+
+def merge_handlers(
+    queue: str, left: Counter[tuple[str, str]], announced: Iterable[tuple[str, str, str, float]]
+) -> list[HandlerStatus]:
+    """Return the handlers of a queue.
+
+    left: the number of items that were left, by bus and handler. announced: bus, type, handler and time of
+    subscriptions.
+    """
     types: dict[tuple[str, str], list[str]] = {key: [] for key in left}
     seen: dict[tuple[str, str], float] = {}
-    for bus, type, handler, at in inspector.rows(SUBSCRIPTIONS, number):
+    for bus, type, handler, at in announced:
         if handler:
             types.setdefault((bus, handler), []).append(type)
             seen[bus, handler] = max(at, seen.get((bus, handler), 0.0))
@@ -49,15 +62,22 @@ def _list(inspector: Inspector, queue: str) -> list[HandlerStatus]:
 
 
 async def _forget(path: str, queues: list[str], handler: str, known: set[str]) -> ForgetResult:
-    found, removed = list[str](), 0
     async with SqliteStore(path) as store:
-        for name in queues:
-            queue = store.queue(name)
-            is_announced = any(each.handler == handler for each in await queue.subscriptions())
-            count = await queue.forget(handler)
-            removed += count
-            if is_announced or count:
-                found.append(name)
+        return await forget_in(store.queue, path, queues, handler, known)
+
+
+async def forget_in(
+    open_queue: Callable[[str], Queue], path: str, queues: Sequence[str], handler: str, known: set[str]
+) -> ForgetResult:
+    """Forget a handler in queues of a store. known: handlers to name in an error. Raises `NoSuchHandler`."""
+    found, removed = list[str](), 0
+    for name in queues:
+        queue = open_queue(name)
+        is_announced = any(each.handler == handler for each in await queue.subscriptions())
+        count = await queue.forget(handler)
+        removed += count
+        if is_announced or count:
+            found.append(name)
     if not found:
         raise NoSuchHandler(handler, path, sorted(known))
     return ForgetResult(handler, found, removed)

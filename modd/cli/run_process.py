@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import logging
-from signal import SIGINT, SIGTERM, Signals
+from signal import SIGINT, Signals
 
 import anyio
-from anyio.abc import TaskStatus
 
 from modd.app import App, Settings
-from modd.app.run import GRACE
+from modd.app.run import GRACE, AppRun
 from modd.cli.errors import UsageError
 from modd.cli.exits import FAILED, STOPPED
 from modd.cli.run_target import CURE, RunTarget, type_words
+from modd.worker.termination import run_until_signalled
 
 log = logging.getLogger("modd.app")
 
@@ -22,6 +22,9 @@ class AppProcess:
 
     settings: the argument of the target. is_check: True to run nothing.
     """
+
+    _scope: anyio.CancelScope
+    """The scope of the opening, the run and the closing; made when the loop runs."""
 
     def __init__(self, target: RunTarget, settings: Settings | None, *, is_check: bool = False) -> None:
         self._target, self._settings, self._is_check = target, settings, is_check
@@ -38,7 +41,7 @@ class AppProcess:
     @property
     def exit_code(self) -> int:
         """The exit code of the process: 0 if all has ended in time."""
-        run = None if self.app is None else self.app.last_run
+        run = self._last_run
         if self._signals[1:] == [SIGINT]:
             return STOPPED
         was_cancelled = self._closing_was_cancelled or (run is not None and run.was_cancelled)
@@ -46,18 +49,20 @@ class AppProcess:
 
     async def run(self) -> None:
         """Open, run and close the app. A signal before it runs closes it. Raises the errors of all of these."""
+        self._scope = anyio.CancelScope()
+        await run_until_signalled(self._work, self._stop_on, self._cancel_on)
+        if self._error is not None:
+            raise self._error
+
+    async def _work(self) -> None:
         async with anyio.create_task_group() as tasks:
-            scope = anyio.CancelScope()
-            await tasks.start(self._listen, scope)
-            tasks.start_soon(self._cancel_late, scope)
+            tasks.start_soon(self._cancel_late)
             try:
-                with scope:
+                with self._scope:
                     await self._open_and_run()
             except Exception as error:  # the task group would wrap it into a group
                 self._error = error
             tasks.cancel_scope.cancel()
-        if self._error is not None:
-            raise self._error
 
     async def _open_and_run(self) -> None:
         log.info("%s: opening", self._name)
@@ -77,34 +82,33 @@ class AppProcess:
         if not self._is_check:
             await app.run(signals=False)
 
-    async def _listen(self, scope: anyio.CancelScope, *, task_status: TaskStatus[None]) -> None:
-        """Act on signals from the opening to the end of the closing; then, they have their usual effect again."""
-        with anyio.open_signal_receiver(SIGTERM, SIGINT) as signals:
-            task_status.started()
-            async for signal in signals:
-                self._signals.append(signal)
-                self._signalled.set()
-                if not self._act_on(signal, scope):
-                    return
-
-    def _act_on(self, signal: Signals, scope: anyio.CancelScope) -> bool:
-        """Stop or cancel what is going on; return False if there is no more that a further signal can cancel."""
-        is_first = len(self._signals) == 1
-        run = None if self.app is None else self.app.last_run
+    def _stop_on(self, signal: Signals) -> None:
+        """Stop what is going on at a first signal."""
+        self._signals.append(signal)
+        self._signalled.set()
+        run = self._last_run
         if self._closing.is_set():
-            if is_first:
-                log.info("%s: still closing (%s)", self._name, signal.name)
-            else:
-                self._cancel_closing(f"a second signal, {signal.name}", scope)
-        elif run is None:
-            log.info("%s: closed while it was opened (%s)", self._name, signal.name)
-            scope.cancel()
-            return False
+            log.info("%s: still closing (%s)", self._name, signal.name)
+        elif run is not None:
+            run.stop_on(signal)
         else:
-            (run.stop_on if is_first else run.cancel_on)(signal)
-        return is_first
+            log.info("%s: closed while it was opened (%s)", self._name, signal.name)
+            self._scope.cancel()
 
-    async def _cancel_late(self, scope: anyio.CancelScope) -> None:
+    def _cancel_on(self, signal: Signals) -> None:
+        """Cancel what is going on at a second signal; an opening is cancelled by the first."""
+        self._signals.append(signal)
+        run = self._last_run
+        if self._closing.is_set():
+            self._cancel_closing(f"a second signal, {signal.name}")
+        elif run is not None:
+            run.cancel_on(signal)
+
+    @property
+    def _last_run(self) -> AppRun | None:
+        return None if self.app is None else self.app.last_run
+
+    async def _cancel_late(self) -> None:
         """Cancel the closing when its time is up."""
         await self._signalled.wait()
         signalled_at = anyio.current_time()
@@ -112,9 +116,9 @@ class AppProcess:
         at_least = anyio.current_time() + GRACE  # the run may have taken all of the time
         await anyio.sleep_until(max(signalled_at + self._seconds, at_least))
         seconds = anyio.current_time() - signalled_at
-        self._cancel_closing(f"not ended {seconds:.1f} s after {self._signals[0].name}", scope)
+        self._cancel_closing(f"not ended {seconds:.1f} s after {self._signals[0].name}")
 
-    def _cancel_closing(self, reason: str, scope: anyio.CancelScope) -> None:
+    def _cancel_closing(self, reason: str) -> None:
         log.warning("%s: closing cancelled (%s)", self._name, reason)
         self._closing_was_cancelled = True
-        scope.cancel()
+        self._scope.cancel()

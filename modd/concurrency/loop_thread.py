@@ -1,11 +1,12 @@
-"""An asyncio loop in a thread of its own, for libraries of asyncio under trio, and calls from loop to loop."""
+"""Libraries of asyncio under trio: their loop in a thread of its own, calls from loop to loop, and tasks in a loop."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import Context
 from threading import Thread
 from typing import Any
 
@@ -20,6 +21,8 @@ class LoopThread:
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
+        self._executor = ThreadPoolExecutor(thread_name_prefix="modd-asyncio-names")
+        self.loop.set_default_executor(self._executor)
         self._thread = Thread(target=self.loop.run_forever, name="modd-asyncio", daemon=True)
         self._thread.start()
 
@@ -29,8 +32,9 @@ class LoopThread:
 
     def close(self) -> None:
         """End the loop and its threads."""
-        with suppress(TimeoutError):  # a look-up of a name cannot be cut
-            asyncio.run_coroutine_threadsafe(self.loop.shutdown_default_executor(), self.loop).result(EXECUTOR_TIMEOUT)
+        ending = Thread(target=self._executor.shutdown, name="modd-asyncio-end", daemon=True)
+        ending.start()
+        ending.join(EXECUTOR_TIMEOUT)  # and not longer: a look-up of a name cannot be cut
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
         self.loop.close()
@@ -72,3 +76,28 @@ class Crossing:
         self._signalled = False  # before the calls: one that is added after the last of them signals again
         while self._calls:
             self._calls.popleft()()
+
+
+class LoopTasks:
+    """Tasks in a loop of asyncio that are ended together; for those of which no task group can be the parent."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Start a task."""
+        # in an empty context: the caller may be inside of a turn or a transaction
+        task = asyncio.get_running_loop().create_task(work, context=Context())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def end(self, timeout: float) -> None:
+        """Cancel all tasks but the one that calls, and wait for their end.
+
+        timeout: seconds to wait at most.
+        """
+        tasks = self._tasks - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=timeout)

@@ -47,8 +47,8 @@ def conclude(envelope: Envelope[Any], noted_before: Iterable[Stamp]) -> Dispatch
     """Return the outcome of an envelope whose outermost middleware has returned.
 
     Events are released only if a handler has run and no `Failed` stamp was added: a result of a cache, a mock, a
-    fallback or a queue has made nothing happen. Those before an `Outboxed` stamp have been released already, unless an
-    aggregate has recorded them: such events are in no outbox.
+    fallback or a queue has made nothing happen. Events before an `Outboxed` stamp have been released already, unless
+    an aggregate has recorded them: such events are in no outbox.
 
     noted_before: the stamps before the dispatch.
     """

@@ -4,7 +4,7 @@ Begin reading at `follower` (the public class), `loop` and `engine` (they move t
 
 - `part_opening` asks a part for its tracks, and `opening_notes` stores why that fails; `projection_track` has those of
   a projection, `build_notes` tells of its builds.
-- `track` is the interface of all that moves along the log; `track_run` commits, fenced by its `cursor`; `track_lease`
+- `track` is the interface of parts that move along the log; `track_run` commits, fenced by its `cursor`; `track_lease`
   saves work in vain, and `lease_notes` tells who has it; `log_reader` reads the pages.
 - `flow_track` is a flow as a track: `instance_work` has an instance take events, `instances` stores them, `cause` and
   `command_items` make commands of what functions return.

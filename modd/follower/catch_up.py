@@ -1,4 +1,4 @@
-"""Catching up: the wait until all that there was, and all that followed from it, is done."""
+"""Catching up: the wait until every event, and everything that followed from it, is done."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from modd.follower.loop import EngineLoop
 from modd.ports.storage import Storage
 
 LOOK_AGAIN = 0.05
-"""Most seconds between two looks, for commands that another task handles and tracks that another process has."""
+"""Most seconds between two looks, for commands in a second task and tracks in a second process."""
 
 
 class CatchUp:
@@ -24,7 +24,7 @@ class CatchUp:
         self._store, self._engine, self._loop, self._commands = store, engine, loop, commands
 
     async def watch(self) -> bool:
-        """Wait until the loop, which runs in another task, and the commands are done; False if the loop has ended."""
+        """Wait until the loop, which runs in a second task, and the commands are done; False if the loop has ended."""
         while await self._loop.pass_end():
             if await self._is_done():
                 return True

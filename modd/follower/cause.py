@@ -1,4 +1,4 @@
-"""The causes of commands: an event of the log, or a timeout, with all that commands inherit from it."""
+"""The causes of commands: an event of the log, or a timeout, with everything that commands inherit from it."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ IN_FLOW, TENANT = wire_name(InFlow), wire_name(Tenant)
 
 
 def cause_of(event: LoggedEvent) -> Cause:
-    """Return an event as a cause; without an id of its own, its position is its id."""
+    """Return an event as a cause; without an id, its position is its id."""
     return Cause(event.headers.get(ID, str(event.position)), event.headers)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from math import inf
 from typing import Any
 
+from modd.aggregate import Aggregate
+from modd.cqrs.intents import Event
 from modd.follower.flow_outbox import FlowOutbox
 from modd.ports.items import Stats
 from modd.ports.storage import Storage
@@ -22,13 +24,13 @@ class CommandWorker:
     def __init__(self, store: Storage, follower: str, buses: ServedBuses, **options: Any) -> None:
         self._store, self.buses = store, buses
         self.queue = store.queue(f"{follower} commands")
-        self.outbox = FlowOutbox(store)
+        emits = any(bus.may_emit(Event) for bus in buses.buses if not isinstance(bus, Aggregate))
+        self.outbox = FlowOutbox(store, needs_relay=emits)
         outbox: Any = self.outbox
         self.worker = Worker(self.queue, buses.bus, outbox=outbox, clock=store.clock, **options)
-
         self._is_running = False
         self._blocked: tuple[Stats, int] | None = None
-        """The last numbers of commands that were ready behind others, with the end of the log then."""
+        """The last numbers of commands that were ready behind earlier commands, with the end of the log then."""
         self._blocked_at = 0.0
 
     def begin(self) -> None:

@@ -86,7 +86,7 @@ class Cursors:
     async def create(self, key: str, position: int = 0) -> None:
         """Make a cursor unless there is one.
 
-        In a transaction that defers its writes, `DocumentConflict` is raised by its commit if another was faster.
+        In a transaction that defers its writes, `DocumentConflict` is raised by its commit if a second one was faster.
         """
         if await self._documents.get(key) is None:
             with suppress(DocumentConflict):

@@ -1,8 +1,8 @@
 """Direct handling: a command is handled in the commit of the step that sends it, if nothing else waits for a turn.
 
 A command in a queue costs two commits more, one to claim it and one with its effects, and the wake-up of a worker. So a
-flow that is not behind hands a single command over at once. What the handler writes is part of the step's transaction,
-in a savepoint; if the handler fails, that is undone, and the command goes into the queue as others do, with all its
+flow that is not behind hands a single command over at once. The handler's writes are part of the step's transaction,
+in a savepoint; if the handler fails, that is undone, and the command goes into the queue like any command, with all its
 attempts. If the commit fails, the step is done again, and its command goes into the queue.
 """
 

@@ -44,7 +44,7 @@ class EngineOptions(msgspec.Struct, frozen=True):
 
 
 class Engine:
-    """Moves tracks along the log, those that stand at one position together.
+    """Moves tracks along the log; tracks at one position move together.
 
     store: the store. sources: the parts of the follower. options: those of the engine. log: gets failures.
     """
@@ -145,7 +145,7 @@ class Engine:
                 await run.lease.release()
 
     async def _look(self) -> None:
-        """Try to get leases, save positions that moved in memory, and find out which cursors others have moved."""
+        """Try to get leases, save positions that moved in memory, and forget cursors of a second process."""
         self._look_at = anyio.current_time() + spread(self._options.poll, JITTER)
         for run in self.runs.values():
             if await run.lease.acquire():
@@ -205,7 +205,7 @@ class Engine:
         return (run.lease for run in self.runs.values() if run.lease.active)
 
     def _unpaused(self, *, loaded: bool = True) -> list[TrackRun]:
-        """Return the tracks that this process may move, those whose cursor is loaded or the others."""
+        """Return the tracks that this process may move, the loaded ones or the rest."""
         held = [run for run in self.runs.values() if run.lease.active and run.is_loaded is loaded]
         return [run for run in held if not run.seconds_to_retry()]
 
@@ -217,13 +217,16 @@ class Engine:
         return found
 
     async def _each(self, runs: Sequence[TrackRun], action: Callable[[TrackRun], Awaitable[Any]]) -> None:
-        """Do something with each track, side by side, so that a store can commit it together."""
+        """Do something with each track, side by side, so that a store can commit it together; see `attempt`."""
         if len(runs) == 1:
             await runs[0].attempt(action, runs[0])
         elif runs:
-            async with anyio.create_task_group() as tasks:
-                for run in runs:
-                    tasks.start_soon(run.attempt, action, run)
+            try:
+                async with anyio.create_task_group() as tasks:
+                    for run in runs:
+                        tasks.start_soon(run.attempt, action, run)
+            except ExceptionGroup as group:  # each track may tell of the misuse of the store
+                raise group.exceptions[0] from None
 
     async def _close(self) -> None:
         runs, self.runs = self.runs, {}

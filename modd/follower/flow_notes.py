@@ -10,7 +10,7 @@ from modd.follower.instances import InstanceFailure, Waiting
 
 
 class FlowNotes:
-    """Tells the log of instances that are set aside: the first and the last attempt in full, others in a line.
+    """Tells the log of instances that are set aside: the first and last attempt in full, the rest in a line.
 
     rules: those of the flow. log: gets the words.
     """

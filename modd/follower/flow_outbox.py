@@ -29,13 +29,12 @@ class FlowOutbox:
     """The outbox of a store, but for rejections of commands that a flow has sent: they become events.
 
     store: the store. Its transaction has the event and the acknowledgement of the command.
+    needs_relay: True if the buses of the commands may put events into the outbox, which takes a relay.
+        Aggregates do not: their events are in the log, which the follower reads.
     """
 
-    needs_relay = False
-    """False, so that its worker asks for no relay: the follower reads the log, where the events of aggregates are."""
-
-    def __init__(self, store: Storage) -> None:
-        self._storage = store
+    def __init__(self, store: Storage, *, needs_relay: bool) -> None:
+        self._storage, self.needs_relay = store, needs_relay
         self.store = getattr(store.outbox, "store", store)
         """The store of the outbox, as its parts name it."""
 

@@ -60,7 +60,7 @@ class FlowTrack:
         self._documents = FlowDocuments(store, self._flow.name)
         self._reader = LogReader(store.events, None)
         self._works: dict[str, InstanceWork] = {}
-        """The instances in memory: nobody else writes them while the cursor stays."""
+        """The instances in memory: no process writes them while the cursor stays."""
         self._due: float | None = None
         """A time before which nothing is due; None if it is not known."""
         self._is_queue_due = True

@@ -42,7 +42,7 @@ class Follower:
     """Carries the events of a store to flows and projections: each event once, in the order of the log.
 
     ``await Follower(store, [fulfilment, sales], commands=desk).run()`` works until you call ``stop()``; `run_workers`
-    runs it beside workers. In tests, ``await follower.catch_up()`` does all that there is to do.
+    runs it beside workers. In tests, ``await follower.catch_up()`` does everything that there is to do.
 
     For one event, the state of a flow, its commands, its timeouts and the position are one commit. Several processes
     may run followers with the same parts: one of them moves each part, and a second one goes on when that ends.
@@ -54,7 +54,7 @@ class Follower:
     (`stuck`, `resume`, `skip`). A projection that fails stops before the event, and tries again (`lag`, `skip`).
 
     store: the store with the events, such as a `modd.stores.SqliteStore`. All writes go to it.
-    parts: flows and projections, each with a name of its own.
+    parts: flows and projections, each with a unique name.
     commands: the typed bus that handles the commands of flows, or a `Bus` around some. It is opened for a run, unless
         it is open. None, the default, for no flows.
     batch: events of a commit; None, the default, for 256 near the end of the log and up to 4 096 while behind.
@@ -157,7 +157,7 @@ class Follower:
     async def run(self) -> None:
         """Follow the log until stopped; failures of the store are logged, and tried again.
 
-        Raises: `AlreadyRunning`.
+        Raises: `AlreadyRunning`; the error of a store that is used in a wrong way, such as one that is not open.
         """
         stop_now, self._stop_next = self._stop_next, False
         if stop_now:
@@ -180,10 +180,10 @@ class Follower:
             self._loop.end()
 
     async def catch_up(self) -> None:
-        """Return when all that there was, and all that followed from it, is done: events, commands and due timeouts.
+        """Return when every event, and everything that followed from it, is done: commands and due timeouts, too.
 
         So tests need no sleep, and a program that wrote can read what follows from it. It does the work, unless the
-        follower runs in another task or process; then it waits for that. It does not wait for attempts that are due
+        follower runs in a second task or process; then it waits for that. It does not wait for attempts that are due
         later.
 
         Raises: `PartStopped` if a part cannot be opened, or stands before an event that it cannot do; `Deadlock` in

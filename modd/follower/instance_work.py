@@ -86,7 +86,7 @@ class InstanceWork:
         return failure
 
     def wait(self, *waiting: Waiting) -> None:
-        """Have events and timeouts wait behind those that wait already."""
+        """Have events and timeouts wait, last in the line."""
         self._set(waiting=(*self.now.waiting, *waiting))
 
     def release(self) -> tuple[Waiting, ...]:

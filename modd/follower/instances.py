@@ -133,7 +133,7 @@ class FlowDocuments:
 
 
 def instance_key(id: str, tenant: str | None) -> str:
-    """Return the key of an instance: those of a tenant never meet those of another, or those of none."""
+    """Return the key of an instance: the instances of two tenants, or of none, never meet."""
     if tenant is not None:
         return f"~{escape(tenant, '/~')}/{id}"
     return f"~~/{id}" if id.startswith("~") else id

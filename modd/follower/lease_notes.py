@@ -1,4 +1,4 @@
-"""The words of the log about parts that another process moves, so that a process that waits does not seem to hang."""
+"""The words of the log about parts that a second process moves, so that a process that waits does not seem to hang."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from modd.follower.track_run import TrackRun
 
 
 class LeaseNotes:
-    """Tells the log once that another process moves a part, and that this one has taken over.
+    """Tells the log once that a second process moves a part, and that this process has taken over.
 
     seconds: the length of a lease. log: gets the words.
     """
@@ -17,7 +17,7 @@ class LeaseNotes:
     def __init__(self, seconds: float, log: Logger) -> None:
         self._seconds, self._log = seconds, log
         self._elsewhere: set[str] = set()
-        """The parts of which was told that another process moves them."""
+        """The parts of which the log was told that a second process moves them."""
 
     def tell(self, runs: Iterable[TrackRun]) -> None:
         """Tell of the parts that have changed hands, after a look at all leases; one track makes a part held here."""

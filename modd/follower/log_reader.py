@@ -30,7 +30,7 @@ class LogPage(msgspec.Struct, frozen=True):
 class LogReader:
     """Reads the log, more at a time while there is more, and deals it out in pages.
 
-    Events are only ever added, so that those that were read ahead remain what they are.
+    Events are only ever added, so that events that were read ahead stay valid.
 
     events: the log. batch: most events of a page; None for all that were read at a time.
     """
@@ -65,7 +65,7 @@ class LogReader:
         return events[0]
 
     def _read_ahead(self, after: int) -> list[LoggedEvent]:
-        """Return the next page of what is read already; nothing for a track that stands at another position."""
+        """Return the next page of what is read already; nothing for a track at a different position."""
         if after == self._end:
             return self._next()
         if self._batch is not None:  # tracks at two positions in turn would drop what the other one has read

@@ -10,10 +10,11 @@ from modd.concurrency.backoff import DoublingPause
 from modd.concurrency.cancellation import error_of
 from modd.concurrency.polling import Polling
 from modd.follower.engine import Engine
+from modd.ports.errors import raise_misuse
 
 
 class EngineLoop:
-    """Has an engine work until it is stopped, whatever the store does.
+    """Has an engine work until it is stopped; failures of the store pass, its misuse does not.
 
     engine: the engine. polling: notes the looks at the log that succeeded. log: gets failures.
     """
@@ -28,7 +29,7 @@ class EngineLoop:
         self.is_running = True
 
     def end(self) -> None:
-        """Note that `run` is over, and let nobody wait for it."""
+        """Note that `run` is over, and let no caller wait for it."""
         self.is_running = self._stopped = False
         self.polling.end()
         self._tell(self._watchers)
@@ -39,7 +40,10 @@ class EngineLoop:
         self._engine.wake()
 
     async def run(self) -> None:
-        """Move the tracks until stopped; failures of the store are logged, and the pauses after them grow."""
+        """Move the tracks until stopped; failures of the store are logged, and the pauses after them grow.
+
+        Raises: the error of a store that is used in a wrong way, such as one that is closed.
+        """
         pause = DoublingPause()
         async with self._engine.session():
             while not self._stopped:
@@ -47,6 +51,7 @@ class EngineLoop:
                 if error is None:
                     pause.reset()
                     continue
+                raise_misuse(error)
                 seconds = pause.next()
                 self._log.error("the log cannot be followed; next try in %g s", seconds, exc_info=error)
                 await self._engine.pause(seconds)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from modd.ports.inbox import WEEK
 from modd.ports.storage import Storage
 
 SPACE = "modd openings"
@@ -27,7 +28,7 @@ class OpeningFailure(msgspec.Struct, frozen=True):
 
 
 class OpeningNotes:
-    """The reasons in a store, until a process opens the part. store: the store."""
+    """The reasons in a store, until a process opens the part, or for a week in which none tries. store: the store."""
 
     def __init__(self, store: Storage) -> None:
         self._documents = store.documents(SPACE)
@@ -36,10 +37,14 @@ class OpeningNotes:
         """Store the reason for which a part could not be opened, in place of an earlier one."""
         await self._documents.put(part, msgspec.json.encode(failure))
 
-    async def remove(self, part: str) -> None:
-        """Remove the reason of a part, if there is one."""
-        if await self._documents.get(part) is not None:
-            await self._documents.delete(part)
+    async def remove(self, part: str, now: float) -> None:
+        """Remove the reason of a part, if there is one, and reasons of parts that no program has any more.
+
+        now: the time, in seconds since 1970.
+        """
+        for name, failure in (await self.all()).items():
+            if name == part or failure.retry_at < now - WEEK:
+                await self._documents.delete(name)
 
     async def all(self) -> dict[str, OpeningFailure]:
         """Return the reasons by name of part."""

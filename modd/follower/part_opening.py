@@ -61,7 +61,7 @@ class PartOpening:
         tracks: list[Track] = []
         self.error = await error_of(self._open, tracks)
         if self.error is None:
-            await self._notes.remove(self.name)
+            await self._notes.remove(self.name, self._clock())
         else:
             await self._notes.put(self.name, self._fail(self.error))
         return tracks

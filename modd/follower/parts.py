@@ -33,7 +33,7 @@ def checked_storage(store: Any) -> Storage:
 
 
 def checked_parts(parts: Any) -> tuple[Any, ...]:
-    """Return flows and projections, each with a name of its own. Raises `InvalidOption`."""
+    """Return flows and projections, each with a unique name. Raises `InvalidOption`."""
     listed = tuple(checked_list("parts", parts))
     if not listed:
         raise InvalidOption("parts", listed, "give at least one flow or projection")

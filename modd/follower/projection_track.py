@@ -1,4 +1,4 @@
-"""Projections as tracks: each build has a cursor of its own, and is moved by processes with its version."""
+"""Projections as tracks: each build has a cursor, and is moved by processes with its version."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class ProjectionTrack:
         self._memory: Memory = {}
 
     async def prepare(self, events: Sequence[LoggedEvent]) -> ProjectionBatch:
-        """Decide about events, without writing. Those that tell no type are none of a codec, and passed over."""
+        """Decide about events, without writing. An event that tells no type is not of a codec, and is passed over."""
         decoded, failed = self._decode([each for each in events if each.type])
         memory = self._memory
         changes = await self._projection.content.decide(self._store, self.build.number, decoded, memory)
@@ -85,7 +85,7 @@ class ProjectionTrack:
         return await self.prepare(())
 
     async def at_end(self) -> bool:
-        """Make the build the one that serves, if it is the next one; True if the builds are others than before."""
+        """Have the build serve if it is the next one; True if the builds have changed."""
         return await self._source.switch_to(self)
 
     def forget(self) -> None:
@@ -141,7 +141,7 @@ class ProjectionSource:
         return INLINE if registration.inline else cursor_key(self.name, registration.live.number)
 
     def again(self) -> ProjectionSource:
-        """Return the projection as a source for an engine of its own."""
+        """Return the projection as the source of a separate engine."""
         return ProjectionSource(self.projection, self._store, self._log)
 
     async def open(self) -> Sequence[ProjectionTrack]:
@@ -164,12 +164,12 @@ class ProjectionSource:
         check_newest_version(self.name, self.projection.version, self.registration)
 
     async def begin_rebuild(self) -> Build:
-        """Begin a build beside the one that serves, or return the one that was begun. Raises `OutdatedProjection`."""
+        """Begin a build beside the live one, or return the build that was begun. Raises `OutdatedProjection`."""
         self.registration = await self._change(self._rebuilding)
         return self.registration.builds[-1]
 
     async def switch_to(self, track: ProjectionTrack) -> bool:
-        """Make the build of a track the one that serves, if it is the next one; True if the builds have changed."""
+        """Have the build of a track serve if it is the next one; True if the builds have changed."""
         if self.registration is None or self.registration.next != track.build:
             return False
         async with self._store.transaction(immediate=True) as transaction:
@@ -210,7 +210,7 @@ class ProjectionSource:
         return after if is_new or after.next else after.with_next(self.projection.version, after.live.tables)
 
     async def _change(self, step: Callable[[Registration | None], Registration]) -> Registration:
-        """Change the builds in one commit, anew if another process was faster; return the builds afterwards."""
+        """Change the builds in one commit, anew if a second process was faster; return the builds afterwards."""
         while True:
             before = await self._builds.load()
             after = step(before)

@@ -30,7 +30,7 @@ class Rebuild:
         self._key = ""
 
     async def run(self, progress: Callable[[int, int], object] | None = None) -> None:
-        """Make a build, or go on with the one that was begun, until it serves.
+        """Make a build, or continue the build that was begun, until it serves.
 
         progress: called with the position that the build has come to, and the last one of the log; None for no calls.
 
@@ -79,7 +79,7 @@ class Rebuild:
         return await self._position() >= end
 
     async def _position(self) -> int:
-        """Return the position that the build has come to, here or in another process."""
+        """Return the position that the build has come to, here or in a second process."""
         run = self._engine.runs.get(self._key)
         if run is not None and run.is_loaded:
             return run.position

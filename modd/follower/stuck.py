@@ -23,7 +23,7 @@ class Stuck(msgspec.Struct, frozen=True):
     event: the name of the event that it has failed at, or the name of the timeout.
     position: the position of that event in the log; None for a timeout.
     reason: type and text of the error.
-    waiting: number of events and timeouts that wait, that one included.
+    waiting: number of events and timeouts that wait, the failed one included.
     attempts: number of failed attempts.
     retry_at: the time of the next attempt, in seconds since 1970; None if there is none until it is resumed.
     """
@@ -66,7 +66,7 @@ class StuckInstances:
         await self._change(key, self._skipped)
 
     async def _change(self, key: str, change: Callable[[FlowInstance, InstanceFailure], FlowInstance | None]) -> None:
-        """Change an instance while nobody else does, and move the cursor, so that a follower loads it anew."""
+        """Change an instance while no follower does, and move the cursor, so that a follower loads it anew."""
         async with self._store.transaction(immediate=True):
             instance = (await self._documents.get_many([key])).get(key)
             if instance is None or instance.failure is None:

@@ -109,7 +109,7 @@ class Track(Protocol):
         ...
 
     def forget(self) -> None:
-        """Drop all that is kept in memory, because another process may have written."""
+        """Drop all that is kept in memory, because a second process may have written."""
         ...
 
 

@@ -49,11 +49,11 @@ class TrackLease:
         return self.active
 
     async def renew(self) -> bool:
-        """Ask the store to renew the lease; return False if another process has it."""
+        """Ask the store to renew the lease; return False if a second process has it."""
         return await self._locks.renew(self._key, self._seconds, self._token)
 
     def lose(self) -> None:
-        """Note that another process may have the lease."""
+        """Note that a second process may have the lease."""
         if self.active:
             self.active = False
             self._log.warning("%s was lost: another process goes on", self.name)

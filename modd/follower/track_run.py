@@ -12,7 +12,7 @@ from modd.core import log_error
 from modd.follower.cursor import CursorFailure, Cursors, StoredCursor, TrackCursor
 from modd.follower.track import EventFailure, LoggedEvent, Track, TrackBatch
 from modd.follower.track_lease import TrackLease
-from modd.ports.errors import Conflict, StoreError
+from modd.ports.errors import Conflict, StoreError, raise_misuse
 from modd.ports.storage import Storage
 from modd.worker.dead_letters import reason_of
 from modd.worker.retry import BackoffFunction
@@ -73,7 +73,7 @@ class TrackRun:
         return seconds
 
     def forget(self) -> None:
-        """Drop all that is kept in memory, because another process may have written, or a commit has failed."""
+        """Drop all that is kept in memory, because a second process may have written, or a commit has failed."""
         self._stored = None
         self.track.forget()
 
@@ -85,7 +85,10 @@ class TrackRun:
         return self._stored is not None
 
     async def attempt(self, action: Callable[..., Awaitable[object]], *args: Any) -> None:
-        """Do something with the track; after an error forget what is in memory, and pause if the store has failed."""
+        """Do something with the track; after an error forget what is in memory, and pause if the store has failed.
+
+        Raises: the error of a store that is used in a wrong way.
+        """
         error = await error_of(action, *args)
         if error is None:
             self._pause.reset()
@@ -94,6 +97,7 @@ class TrackRun:
         if isinstance(error, Conflict):
             self._log.log(DEBUG, "%s goes on from where another process has left it: %s", self.track.key, error)
             return
+        raise_misuse(error)
         seconds = self._pause.begin()
         log_error(
             self._log, "%s does not get on; next try in %g s", *(self.track.key, seconds), error=error, message=None
@@ -146,7 +150,7 @@ class TrackRun:
         await self._find_failure(events, end)
 
     async def _find_failure(self, events: Sequence[LoggedEvent], end: int) -> None:
-        """Do the events of a batch that cannot be written in halves, up to the one that is the reason."""
+        """Do the events of a batch that cannot be written in halves, up to the event that is the reason."""
         self.track.forget()
         if len(events) == 1:
             await self._do_or_fail(events, end)

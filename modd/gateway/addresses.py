@@ -15,7 +15,7 @@ Address: TypeAlias = IPv4Address | IPv6Address
 
 
 class ClientAddresses:
-    """Tells the address of a client: that of the peer, or behind trusted proxies the one that these name.
+    """Tells the address of a client: that of the peer, or behind trusted proxies the address in their header.
 
     trusted_proxies: networks such as ``10.0.0.0/8``, or addresses.
 

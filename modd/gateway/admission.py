@@ -15,7 +15,7 @@ from modd.gateway.exposures import Exposure, Forward, Rule
 from modd.gateway.request import Request
 
 Who: TypeAlias = Callable[[Request], Actor | Awaitable[Actor | None] | None]
-"""A function, sync or async, from a request to its actor; None for nobody."""
+"""A function, sync or async, from a request to its actor; None for no actor."""
 
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::\d{1,5})?")
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
@@ -34,9 +34,9 @@ class Admission:
         self._who, self.origins = who, frozenset(origins)
 
     async def identify(self, request: Request) -> Actor | None:
-        """Return the actor of a request; None for nobody.
+        """Return the actor of a request; None for no actor.
 
-        Raises `Refused`: that of ``who``, or because cookies were used by a page of another origin.
+        Raises `Refused`: that of ``who``, or because a page of a foreign origin used cookies.
         """
         actor = None if self._who is None else await _call("who", self._who, request)
         self.check_origin(request)

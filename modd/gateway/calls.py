@@ -95,7 +95,7 @@ class Calls:
         return Problem(500, id=reply.id)
 
     async def identify(self, request: Request) -> Actor | None:
-        """Return the actor of a request; None for nobody. Raises as `Admission.identify` does."""
+        """Return the actor of a request; None for no actor. Raises as `Admission.identify` does."""
         with time_limit(self._limits.timeout):
             return await self._admission.identify(request)
 
@@ -107,7 +107,7 @@ class Calls:
         return exposure
 
     def check_actor(self, exposure: Exposure | Forward, actor: Actor | None) -> None:
-        """Raise `Refused`, with 401, if nobody asks for a thing that is not public."""
+        """Raise `Refused`, with 401, if a client without an actor asks for a thing that is not public."""
         if actor is None and not exposure.is_public:
             raise Refused(401)
 

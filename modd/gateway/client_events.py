@@ -1,4 +1,4 @@
-"""The events of clients: the channels that one may hear, the event after which it resumes, the end of its time."""
+"""The events of a client: the channels that it may hear, the event after which it resumes, the end of its time."""
 
 from __future__ import annotations
 
@@ -50,29 +50,40 @@ class ClientEvents:
     async def running(self, stopped: anyio.Event) -> AsyncIterator[None]:
         """Follow the feed for a block, unless it is followed already.
 
-        stopped: once it is set, the streams end.
+        stopped: once it is set, the streams and the waits for outcomes end.
+
+        Raises: as `Hub.run` does; that cancels the block.
         """
         if self._is_running:
             yield
             return
-        self._is_running, error = True, None
+        self._is_running, errors = True, list[Exception]()  # they are raised as they are, and in no group
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._stop_streams, stopped)
             if self.hub is not None:
-                tasks.start_soon(self.hub.run)
+                tasks.start_soon(self._follow, self.hub, errors, tasks.cancel_scope)
             try:
                 yield
-            except Exception as raised:  # it is raised as it is, and in no group
-                error = raised
+            except Exception as raised:
+                errors.append(raised)
             if stopped.is_set():
                 await self._streams_stopped.wait()
             tasks.cancel_scope.cancel()
-        if error is not None:
-            raise error
+        if errors:
+            raise errors[0]
+
+    async def _follow(self, hub: Hub, errors: list[Exception], scope: anyio.CancelScope) -> None:
+        try:
+            await hub.run()
+        except Exception as error:  # raised here, it would be in a group
+            errors.append(error)
+            scope.cancel()
 
     async def _stop_streams(self, stopped: anyio.Event) -> None:
         try:
             await stopped.wait()
+            if self.hub is not None:
+                self.hub.outcomes.end()
             await self.streams.stop()
             self._streams_stopped.set()
         finally:

@@ -11,6 +11,7 @@ import anyio
 
 from modd.concurrency.blocks import block
 from modd.gateway.errors import Refused
+from modd.serving import Receive
 
 GRACE: Final = 1.0
 """Seconds that a stream has to end by itself; then it is cancelled, because its client does not read."""
@@ -115,3 +116,10 @@ class ClientStreams:
         self._stopping = True
         for stream in self._streams:
             stream.end(EndReason.STOPPED)
+
+
+async def cancel_at_disconnect(receive: Receive, scope: anyio.CancelScope) -> None:
+    """Cancel a scope when the client of a request has gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    scope.cancel()

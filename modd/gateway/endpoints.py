@@ -18,7 +18,7 @@ from modd.gateway.errors import Refused
 from modd.gateway.exposures import Exposure
 from modd.gateway.json_body import CLOUD_EVENT, JSON, media_type_of, open_cloud_event
 from modd.gateway.limits import ConnectionCount, Limits, read_body, time_limit
-from modd.gateway.outcomes import OutcomeReader, preferred_wait
+from modd.gateway.outcomes import OutcomeWaits, preferred_wait
 from modd.gateway.problems import Problem
 from modd.gateway.request import Request, path_of
 from modd.serving import Asgi, Receive, Scope, Send, confirm_lifespan
@@ -40,7 +40,7 @@ class Endpoints:
     count: counts requests and streams. addresses: tells the addresses of clients.
     events: answers ``GET /events``; None if nothing is forwarded.
     websocket: answers WebSockets at ``/ws``; None if there is none.
-    outcomes: reads the outcomes of queued commands; None without a feed.
+    outcomes: the waits for outcomes of queued commands; None without a feed.
     documents: the documents that describe the gateway, by their paths.
     """
 
@@ -53,7 +53,7 @@ class Endpoints:
         addresses: ClientAddresses,
         events: EventStream | None = None,
         websocket: Asgi | None = None,
-        outcomes: OutcomeReader | None = None,
+        outcomes: OutcomeWaits | None = None,
         documents: Mapping[str, dict[str, Any]] = {},
     ) -> None:
         self._calls, self._cors, self._limits = calls, cors, limits
@@ -82,7 +82,7 @@ class Endpoints:
     async def _respond(self, raw: requests.Request, slots: ExitStack) -> Response:
         """Return the response to a request: that of its endpoint, or the problem with it; with all headers.
 
-        slots: keeps the request among those that are under way, until the response is sent.
+        slots: counts the request as under way until the response is sent.
         """
         preflight = self._cors.preflight(raw.method, raw.headers)
         if preflight is not None:
@@ -138,16 +138,13 @@ class Endpoints:
         raw: requests.Request,
         request: Request,
         slots: ExitStack,
-        outcomes: OutcomeReader,
+        outcomes: OutcomeWaits,
         seconds: int,
     ) -> Response:
         """Return the response to a command; if it is queued, once its outcome is known, or after these seconds."""
-        after = await outcomes.position()
-        if after is None:
-            return _reply_response(exposure, await self._call(exposure, raw, request, slots))
-        with outcomes.waiting(after) as wait:
+        async with outcomes.waiting() as wait:
             reply = await self._call(exposure, raw, request, slots)
-            outcome = await outcomes.hold(wait, reply.id, seconds, raw.receive) if reply.queued else None
+            outcome = await wait.hold(reply.id, seconds, raw.receive) if reply.queued else None
         if outcome is None:
             return _reply_response(exposure, reply)
         if outcome.outcome != "done":

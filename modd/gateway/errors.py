@@ -24,7 +24,7 @@ class Refused(ModdError, RuntimeError):
 
     status: the status of the response, 400 to 599.
     reason: a text for the client; by default none.
-    retry_after: seconds until another attempt makes sense, for the header ``Retry-After``; by default None.
+    retry_after: seconds until a new attempt makes sense, for the header ``Retry-After``; by default None.
 
     Raises:
         InvalidOption: the status is none of an error.

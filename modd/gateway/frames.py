@@ -90,7 +90,7 @@ FRAMES: Final[dict[str, tuple[frozenset[str], frozenset[str]]]] = {
     "ping": (frozenset(), frozenset()),
     "token": (frozenset(), frozenset()),
 }
-"""By the field that tells the kind of a frame, the fields that it needs besides, and those that it may have."""
+"""By the field that tells the kind of a frame, the other fields that it needs, and the optional ones."""
 
 _decode = msgspec.json.Decoder(_Fields).decode
 

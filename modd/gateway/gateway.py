@@ -12,11 +12,9 @@ from typing import Any, ClassVar
 import anyio
 from starlette.websockets import WebSocket
 
-from modd.checks import checked_callable, checked_flag, checked_methods
 from modd.core import Bus
 from modd.cqrs import Codec, TypedBus
 from modd.cqrs.enclosing import open_bus
-from modd.errors import InvalidOption
 from modd.gateway.addresses import ClientAddresses
 from modd.gateway.admission import Admission, Who, checked_origins
 from modd.gateway.asyncapi import asyncapi_document
@@ -24,21 +22,12 @@ from modd.gateway.calls import Calls
 from modd.gateway.client_events import ClientEvents
 from modd.gateway.cors import Cors
 from modd.gateway.endpoints import Endpoints
-from modd.gateway.errors import GatewayMisuse
 from modd.gateway.exposures import Exposure, Forward
 from modd.gateway.hub import Hub
 from modd.gateway.limits import ConnectionCount, Limits
-from modd.gateway.misuse import (
-    check_names_in_paths,
-    checked_exposures,
-    checked_place,
-    faults_of_access,
-    faults_of_types,
-)
+from modd.gateway.misuse import check_options, check_together, checked_exposures, checked_place
 from modd.gateway.openapi import openapi_document
-from modd.gateway.outcomes import OutcomeReader
 from modd.gateway.problems import Problems
-from modd.gateway.schemas import faults_of_schemas
 from modd.gateway.sse import event_stream
 from modd.gateway.websocket import WebSockets
 from modd.http_errors import checked_statuses
@@ -59,7 +48,7 @@ class Gateway:
     feed: the feed with the events that clients hear, and the outcomes of queued commands for which they wait; by
         default None, for a gateway without `forward`.
     codec: decodes the items of the feed; by default a `Codec` of the types that are forwarded.
-    who: a function, sync or async, from a `Request` to the `Actor` of the client, or None for nobody; it may raise
+    who: a function, sync or async, from a `Request` to the `Actor` of the client, or None for no actor; it may raise
         `Refused`. By default None: no client has an actor.
     origins: the origins of pages in browsers that may use the gateway, such as ``https://shop.example``; by default
         none but the gateway's own.
@@ -99,36 +88,25 @@ class Gateway:
         describe: bool = False,
     ) -> None:
         sent, forwards = checked_exposures(exposures)
-        if not isinstance(bus, (Bus, TypedBus)):
-            raise InvalidOption("bus", bus, "give a modd.Bus, or a typed bus")
-        if who is not None:
-            checked_callable("who", who, "give a function from a Request to an Actor or None")
-        if limits is not None and not isinstance(limits, Limits):
-            raise InvalidOption("limits", limits, "give modd.gateway.Limits(...)")
+        check_options(bus, feed, codec, who, limits, describe)
         self._bus, self._limits = bus, limits or Limits()
         self._place = None if listen is None else checked_place(listen)
-        faults = [*faults_of_types(bus, sent), *faults_of_access(sent, forwards, feed, who, self._place)]
-        if checked_flag("describe", describe):
-            faults += faults_of_schemas(sent, forwards)
-        if faults:
-            raise GatewayMisuse(faults)
-        check_names_in_paths(sent, forwards)
+        check_together(bus, sent, forwards, feed, who, self._place, describe=describe)
         admission, problems = Admission(who, checked_origins(origins)), Problems(checked_statuses("errors", errors))
-        self._count = ConnectionCount(self._limits)
         calls = Calls(bus, sent, forwards, admission, problems, self._limits)
-        addresses = ClientAddresses(trusted_proxies)
-        if feed is not None:
-            checked_methods("feed", feed, ("follow", "span", "epoch"), "give a feed, such as store.feed('public')")
-        documents = _documents(bus.name, sent, forwards) if describe else {}
-        hub = _hub(feed, forwards, codec, self._limits)
-        self._events = ClientEvents(calls, self._limits, hub)
+        hub = None if feed is None else Hub(feed, forwards, codec or _codec_of(forwards), self._limits)
+        self._count, self._events = ConnectionCount(self._limits), ClientEvents(calls, self._limits, hub)
         self._websockets = WebSockets(calls, self._events, self._count, self._limits, needs_actor=who is not None)
-        stream = None if hub is None else partial(event_stream, events=self._events)
-        cors = Cors(admission.origins)
-        self._outcomes = None if feed is None else OutcomeReader(feed)
-        websocket = self._serve_websocket
         self._endpoints = Endpoints(
-            calls, cors, self._limits, self._count, addresses, stream, websocket, self._outcomes, documents
+            calls,
+            Cors(admission.origins),
+            self._limits,
+            self._count,
+            ClientAddresses(trusted_proxies),
+            partial(event_stream, events=self._events) if forwards else None,
+            self._serve_websocket,
+            None if hub is None else hub.outcomes,
+            _documents(bus.name, sent, forwards) if describe else {},
         )
         self._ready, self._stopped = anyio.Event(), anyio.Event()
         self._bound_port: int | None = None
@@ -148,7 +126,10 @@ class Gateway:
         return self._bound_port
 
     async def run(self) -> None:
-        """Listen and answer requests until `stop` is called. Raises `PortTaken`."""
+        """Listen and answer requests until `stop` is called.
+
+        Raises: `PortTaken`; the error of the feed if its store is used in a wrong way, such as one that is closed.
+        """
         async with open_bus(self._bus), self._events.running(self._stopped):
             if self._place is None:
                 self._ready.set()
@@ -159,8 +140,6 @@ class Gateway:
     def stop(self) -> None:
         """Have `run` answer the requests that are under way, and end; none waits for an outcome any longer."""
         self._stopped.set()
-        if self._outcomes is not None:
-            self._outcomes.stop()
 
     async def wait_ready(self) -> None:
         """Return when `run` listens, and follows the feed."""
@@ -201,13 +180,8 @@ class Gateway:
         await self._websockets.serve(websocket, self._endpoints.request_of(websocket))
 
 
-def _hub(feed: Any, forwards: Sequence[Forward], codec: Codec | None, limits: Limits) -> Hub | None:
-    """Return a hub for a feed; None without a feed or a type that clients hear."""
-    if codec is not None and not isinstance(codec, Codec):
-        raise InvalidOption("codec", codec, "give a modd.cqrs.Codec of the types that are forwarded")
-    if feed is None or not forwards:
-        return None
-    return Hub(feed, forwards, codec or Codec([kind for each in forwards for kind in each.types]), limits)
+def _codec_of(forwards: Sequence[Forward]) -> Codec:
+    return Codec([kind for each in forwards for kind in each.types])
 
 
 def _documents(title: str, exposures: Sequence[Exposure], forwards: Sequence[Forward]) -> dict[str, Any]:

@@ -22,16 +22,17 @@ from modd.gateway.client_stream import ClientStream, EndReason
 from modd.gateway.errors import Refused
 from modd.gateway.exposures import Forward
 from modd.gateway.limits import Limits
+from modd.gateway.outcomes import OutcomeWaits
 from modd.gateway.rendering import HubItem, Rendering, Topic
 from modd.gateway.subscription import Backlog, EventSubscription, Reset
-from modd.ports.errors import FeedGap
+from modd.ports.errors import FeedGap, raise_misuse
 from modd.ports.feed import Feed, Posted
 
 BREATH: Final = 0.005
 """Seconds that the hub waits at once for clients that have much to read."""
 
 BREATHS: Final = 5
-"""Waits for such clients at most, for each quarter of a backlog: a client delays the others no longer."""
+"""Waits for such clients at most, for each quarter of a backlog: a slow client delays the rest no longer."""
 
 log = logging.getLogger("modd.gateway")
 
@@ -39,7 +40,8 @@ log = logging.getLogger("modd.gateway")
 class Hub:
     """Follows a feed, and delivers its items to the clients that have subscribed to their channels.
 
-    Each item is decoded once, is given its channels once, and is made JSON once.
+    Each item is decoded once, is given its channels once, and is made JSON once. Outcomes of queued commands go to the
+    clients that wait for them.
 
     feed: the feed. forwards: the types that clients hear. codec: decodes the items. limits: the limits.
     """
@@ -47,6 +49,9 @@ class Hub:
     def __init__(self, feed: Feed, forwards: Sequence[Forward], codec: Codec, limits: Limits) -> None:
         self.feed, self._buffer = feed, limits.buffer
         self._rendering = Rendering(codec, forwards)
+        self.has_events = bool(forwards)
+        """False for a feed that is followed for outcomes alone."""
+        self.outcomes = OutcomeWaits(feed, lambda: self._ready.is_set() and self._problem is None)
         self._members: dict[Topic, dict[Backlog, int]] = {}
         """By topic, the backlogs that get its items, each with the position after which it does."""
         self._backlogs: dict[Backlog, None] = {}
@@ -64,14 +69,19 @@ class Hub:
         return self._problem
 
     async def run(self) -> None:
-        """Follow the feed until cancelled; after an error, try again after a pause."""
+        """Follow the feed until cancelled; after an error, try again after a pause.
+
+        Raises: the error of a store that is used in a wrong way, such as one that is closed.
+        """
         pause = DoublingPause()
         while True:
             error = await error_of(self._follow, pause)
+            self.outcomes.end()
             if isinstance(error, FeedGap):
                 self._reset(error.first, error.last)
             else:
                 self._problem = f"the feed cannot be followed: {type(error).__name__}"
+                raise_misuse(error)
                 log.error("the feed of the gateway cannot be followed; trying again", exc_info=error)
                 await anyio.sleep(pause.next())
 
@@ -81,6 +91,7 @@ class Hub:
         async for posted in self.feed.follow(self.position):
             pause.reset()
             self.position = posted.position
+            self.outcomes.deliver(posted)
             self._deliver(self.render(posted))
             await self._let_clients_read()
 

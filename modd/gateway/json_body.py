@@ -66,7 +66,7 @@ def open_cloud_event(body: bytes, name: str, kind: type[Message]) -> tuple[bytes
 def read_json(kind: type[Message], body: bytes) -> Message:
     """Return the message of a type that JSON has the fields of.
 
-    Raises `Refused` for what is no JSON, and `InvalidIntent` with all that does not fit.
+    Raises `Refused` for a body that is no JSON, and `InvalidIntent` with each field that does not fit.
     """
     raw = parse_json(body, kind)
     try:

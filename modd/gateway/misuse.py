@@ -9,14 +9,18 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
+from modd.checks import checked_callable, checked_flag, checked_methods
 from modd.core import Bus, answerers_in
-from modd.cqrs import Command, Query, TypedBus
+from modd.cqrs import Codec, Command, Query, TypedBus
 from modd.errors import DuplicateName, InvalidOption
+from modd.gateway.errors import GatewayMisuse
 from modd.gateway.exposures import Exposure, Forward
+from modd.gateway.limits import Limits
+from modd.gateway.schemas import faults_of_schemas
 
 
 def checked_exposures(exposures: Sequence[Any]) -> tuple[list[Exposure], list[Forward]]:
-    """Return the exposures that clients send, and those that they hear. Raises `InvalidOption`."""
+    """Return the exposures of commands and queries, and the forwards. Raises `InvalidOption`."""
     sent = [each for each in exposures if isinstance(each, Exposure)]
     forwards = [each for each in exposures if isinstance(each, Forward)]
     for each in exposures:
@@ -25,6 +29,40 @@ def checked_exposures(exposures: Sequence[Any]) -> tuple[list[Exposure], list[Fo
     if not exposures:
         raise InvalidOption("exposures", (), "give at least one: accept(), answer() or forward()")
     return sent, forwards
+
+
+def check_options(bus: Any, feed: Any, codec: Any, who: Any, limits: Any, describe: Any) -> None:
+    """Raise `InvalidOption` for an option of a wrong type."""
+    if not isinstance(bus, (Bus, TypedBus)):
+        raise InvalidOption("bus", bus, "give a modd.Bus, or a typed bus")
+    if feed is not None:
+        checked_methods("feed", feed, ("follow", "span", "epoch"), "give a feed, such as store.feed('public')")
+    if codec is not None and not isinstance(codec, Codec):
+        raise InvalidOption("codec", codec, "give a modd.cqrs.Codec of the types that are forwarded")
+    if who is not None:
+        checked_callable("who", who, "give a function from a Request to an Actor or None")
+    if limits is not None and not isinstance(limits, Limits):
+        raise InvalidOption("limits", limits, "give modd.gateway.Limits(...)")
+    checked_flag("describe", describe)
+
+
+def check_together(
+    bus: Bus | TypedBus,
+    sent: Sequence[Exposure],
+    forwards: Sequence[Forward],
+    feed: Any,
+    who: Any,
+    place: tuple[str, int] | None,
+    *,
+    describe: bool,
+) -> None:
+    """Raise `GatewayMisuse` for things that do not go together, and `DuplicateName` for two exposures of one name."""
+    faults = [*_faults_of_types(bus, sent), *_faults_of_access(sent, forwards, feed, who, place)]
+    if describe:
+        faults += faults_of_schemas(sent, forwards)
+    if faults:
+        raise GatewayMisuse(faults)
+    _check_names_in_paths(sent, forwards)
 
 
 def checked_place(listen: Any) -> tuple[str, int]:
@@ -43,8 +81,8 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def faults_of_types(bus: Bus | TypedBus, exposures: Sequence[Exposure]) -> Iterator[str]:
-    """Yield the faults of types of another kind, and of those that the bus has no handler for."""
+def _faults_of_types(bus: Bus | TypedBus, exposures: Sequence[Exposure]) -> Iterator[str]:
+    """Yield the faults of types of the wrong kind, and of types without a handler in the bus."""
     kinds = {"commands": (Command, "a command"), "queries": (Query, "a query")}
     for each in exposures:
         base, noun = kinds[each.way]
@@ -59,7 +97,7 @@ def _is_handled(bus: Bus | TypedBus, kind: type) -> bool:
     return any(issubclass(kind, part.kind) and part.handler_names(kind) for part in parts)
 
 
-def faults_of_access(
+def _faults_of_access(
     exposures: Sequence[Exposure], forwards: Sequence[Forward], feed: Any, who: Any, place: tuple[str, int] | None
 ) -> Iterator[str]:
     """Yield the faults of rules that nothing can decide, and of events that come from nowhere."""
@@ -76,7 +114,7 @@ def faults_of_access(
         yield f"{', '.join(private)}: not public, at {place[0]}, without who; give who=..., or listen at 127.0.0.1"
 
 
-def check_names_in_paths(exposures: Sequence[Exposure], forwards: Sequence[Forward]) -> None:
+def _check_names_in_paths(exposures: Sequence[Exposure], forwards: Sequence[Forward]) -> None:
     """Raise `DuplicateName` for two commands, two queries or two events of one name."""
     named: list[tuple[tuple[str, str], type]] = [((each.way, each.name), each.kind) for each in exposures]
     named += [(("events", name), kind) for each in forwards for kind, name in each.names.items()]

@@ -93,7 +93,7 @@ def _response(description: str, schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _parameters(fields: dict[str, Any], schemas: Schemas) -> list[dict[str, Any]] | None:
-    """Return the fields that can stand in a URL; None if one of the others has to be sent."""
+    """Return the fields that can stand in a URL; None if a required field cannot."""
     properties: dict[str, Any] = fields.get("properties", {})
     required, parameters = fields.get("required", []), []
     for name, schema in properties.items():

@@ -1,16 +1,17 @@
-"""Waits for the outcomes of queued commands, which workers put into the feed of a gateway."""
+"""Waits for the outcomes of queued commands, which workers put into the feed of a gateway; its hub reads them."""
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import anyio
 
-from modd.concurrency.blocks import block
-from modd.concurrency.cancellation import call, error_of, raise_if_cancelled
+from modd.concurrency.blocks import async_block
+from modd.concurrency.cancellation import call, raise_if_cancelled
 from modd.cqrs.outcomes import ABOUT_HEADER, MessageOutcome, read_outcome
+from modd.gateway.client_stream import cancel_at_disconnect
 from modd.ports.feed import Feed, Posted
 from modd.serving import Receive
 
@@ -32,42 +33,82 @@ def preferred_wait(values: Sequence[str]) -> int:
 class OutcomeWait:
     """The wait of one client for the outcome of its command.
 
-    after: the position of the feed before the command was sent.
+    after: the position of the feed before the command was sent; None for a wait that is over, because the feed cannot
+    be read.
     """
 
-    def __init__(self, after: int) -> None:
-        self._after, self._items = after, dict[str, Posted]()
-        self.id: str | None = None
+    def __init__(self, after: int | None) -> None:
+        self._after, self._outcomes = after or 0, dict[str, MessageOutcome]()
+        self._id: str | None = None
         """The id of the envelope, once it is known."""
-        self.wake = anyio.Event()
-        """Set when there is an outcome, when the feed is to be read, and when the wait is over."""
+        self._over = anyio.Event()
+        if after is None:
+            self.end()
 
-    def add(self, about: str, item: Posted) -> None:
-        """Note an outcome that came after the command was sent; while the id is not known, any may be the one."""
-        if item.position > self._after and self.id in (None, about):
-            self._items[about] = item
-            self.wake.set()
+    def add(self, position: int, about: str, outcome: MessageOutcome) -> None:
+        """Note an outcome that came after the command was sent; while the id is not known, note any."""
+        if position > self._after and self._id in (None, about):
+            self._outcomes[about] = outcome
+            if about == self._id:
+                self.end()
 
-    def outcome(self) -> MessageOutcome | None:
-        """Return the outcome of the envelope, if it has come."""
-        item = self._items.get(self.id or "")
-        return None if item is None else read_outcome(item.body)
+    def end(self) -> None:
+        """Have `hold` return."""
+        self._over.set()
+
+    async def hold(self, id: str, seconds: float, receive: Receive) -> MessageOutcome | None:
+        """Return the outcome of an envelope; None if it does not come in time, and if the client goes away.
+
+        receive: returns the messages of the connection whose request was read.
+        """
+        self._id = id
+        if id not in self._outcomes:
+            with anyio.move_on_after(seconds):
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(cancel_at_disconnect, receive, tasks.cancel_scope)
+                    await self._over.wait()
+                    tasks.cancel_scope.cancel()
+        return self._outcomes.get(id)
 
 
-class OutcomeReader:
-    """Reads a feed for all clients that wait, in the task of one of them; without a client it does not read.
+class OutcomeWaits:
+    """The waits of all clients, to which a hub delivers the outcomes in its feed.
 
-    feed: the feed.
+    feed: the feed. is_followed: a function that returns True while the hub follows the feed.
     """
 
-    def __init__(self, feed: Feed) -> None:
-        self._feed, self._items = feed, feed.follow()
+    def __init__(self, feed: Feed, is_followed: Callable[[], bool]) -> None:
+        self._feed, self._is_followed = feed, is_followed
         self._waits = dict[OutcomeWait, None]()
-        self._reading: anyio.CancelScope | None = None
-        """The scope in which a wait reads the feed; None while none does."""
 
-    async def position(self) -> int | None:
-        """Return the last position of the feed; None, and log the error, if it cannot be read."""
+    @async_block
+    async def waiting(self) -> AsyncIterator[OutcomeWait]:
+        """Note the outcomes from now on, for a block in which a command is sent; if the feed fails, log it."""
+        wait = OutcomeWait(await self._position())
+        self._waits[wait] = None
+        try:
+            yield wait
+        finally:
+            del self._waits[wait]
+
+    def deliver(self, posted: Posted) -> None:
+        """Give an item of the feed to the waits, if it is an outcome."""
+        about = posted.headers.get(ABOUT_HEADER)
+        outcome = read_outcome(posted.body) if about is not None and self._waits else None
+        if about is not None and outcome is not None:
+            for each in self._waits:
+                each.add(posted.position, about, outcome)
+
+    def end(self) -> None:
+        """End all waits, without an outcome."""
+        for each in self._waits:
+            each.end()
+
+    async def _position(self) -> int | None:
+        """Return the last position of the feed; None, and log the reason, if its items do not come."""
+        if not self._is_followed():
+            log.warning("a client cannot wait for an outcome: the gateway does not follow its feed")
+            return None
         try:
             return (await call(self._feed.span))[1]
         except Exception as raised:
@@ -75,82 +116,3 @@ class OutcomeReader:
         await raise_if_cancelled(error)
         log.warning("a client cannot wait for an outcome: the feed cannot be read", exc_info=error)
         return None
-
-    @block
-    def waiting(self, after: int) -> Iterator[OutcomeWait]:
-        """Note the outcomes after a position of the feed, for a block in which the command is sent."""
-        if not self._waits:
-            self._items = self._feed.follow(after)
-        wait = OutcomeWait(after)
-        self._waits[wait] = None
-        try:
-            yield wait
-        finally:
-            self._leave(wait)
-
-    async def hold(self, wait: OutcomeWait, id: str, seconds: float, receive: Receive) -> MessageOutcome | None:
-        """Return the outcome of an envelope; None if it does not come in time, and if the client goes away.
-
-        receive: returns the messages of the connection whose request was read.
-        """
-        outcome = None
-        with anyio.move_on_after(seconds):
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(_cancel_after_disconnect, receive, tasks.cancel_scope)
-                outcome = await self._outcome(wait, id)
-                tasks.cancel_scope.cancel()
-        return outcome
-
-    def stop(self) -> None:
-        """End all waits without an outcome."""
-        waits, self._waits = self._waits, {}
-        for wait in waits:
-            wait.wake.set()
-        if self._reading is not None:
-            self._reading.cancel()
-
-    async def _outcome(self, wait: OutcomeWait, id: str) -> MessageOutcome | None:
-        wait.id = id
-        try:
-            while (outcome := wait.outcome()) is None and wait in self._waits:
-                if self._reading is None:
-                    await self._read(wait)
-                else:
-                    await wait.wake.wait()
-                    wait.wake = anyio.Event()
-        finally:
-            self._leave(wait)
-        return outcome
-
-    def _leave(self, wait: OutcomeWait) -> None:
-        """End a wait; if it was the one that read, the next one reads."""
-        self._waits.pop(wait, None)
-        following = next((each for each in self._waits if each.id is not None), None)
-        if self._reading is None and following is not None:
-            following.wake.set()
-
-    async def _read(self, wait: OutcomeWait) -> None:
-        """Read the feed in the task of a wait, until its outcome comes; an error ends all waits."""
-        error = None
-        with anyio.CancelScope() as self._reading:
-            try:
-                error = await error_of(self._read_until, wait)
-            finally:
-                self._reading = None
-        if error is not None:
-            log.warning("clients wait for outcomes no longer: the feed cannot be read", exc_info=error)
-            self.stop()
-
-    async def _read_until(self, wait: OutcomeWait) -> None:
-        while wait.outcome() is None:
-            item = await anext(self._items)
-            about = item.headers.get(ABOUT_HEADER)
-            if about is not None:
-                for each in self._waits:
-                    each.add(about, item)
-
-
-async def _cancel_after_disconnect(receive: Receive, scope: anyio.CancelScope) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    scope.cancel()

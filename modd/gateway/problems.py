@@ -90,7 +90,7 @@ class Problem:
 
 
 class Problems:
-    """Turns errors into problems, and logs those that are no client's.
+    """Turns errors into problems, and logs errors that are no client's fault.
 
     statuses: the statuses of errors of the application, whose texts are for clients.
     """

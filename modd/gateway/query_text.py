@@ -17,7 +17,7 @@ from modd.cqrs.intents import misfit_without_values
 def read_query(kind: type[Message], pairs: Sequence[tuple[str, str]]) -> Message:
     """Return the message of a type whose fields are texts: a list by repetition, and every other field once.
 
-    Raises `InvalidIntent` with all that does not fit.
+    Raises `InvalidIntent` with each field that does not fit.
     """
     fields, grouped = _fields_of(kind), _grouped(pairs)
     misfits = [each for name, texts in grouped.items() for each in _misfits(name, texts, fields)]
@@ -52,7 +52,7 @@ def _takes_many(hint: Any) -> bool:
 
 
 def _misfits(name: str, texts: list[str], fields: Mapping[str, FieldInfo]) -> Iterator[tuple[str, str]]:
-    """Yield path and text of all that does not fit the field of a name."""
+    """Yield path and text of each fault of the field of a name."""
     path = f"$.{name}"
     if name not in fields:
         yield path, "Unknown field"

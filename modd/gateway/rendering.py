@@ -75,7 +75,7 @@ class Rendering:
         return items
 
     def _make(self, posted: Posted, epoch: str) -> tuple[HubItem, ...]:
-        if ABOUT_HEADER in posted.headers:  # the outcome of a command, which is no event
+        if not self._forwards or ABOUT_HEADER in posted.headers:  # the outcome of a command is no event
             return ()
         try:
             event = self._decode(posted.body)

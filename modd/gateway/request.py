@@ -14,7 +14,7 @@ class Request:
 
     connection: the request of Starlette.
     address: the address of the client, past trusted proxies.
-    token: a token that came in another way than in the header ``Authorization``; by default None.
+    token: a token that came outside of the header ``Authorization``; by default None.
     """
 
     def __init__(self, connection: HTTPConnection, address: str, token: str | None = None) -> None:
@@ -62,7 +62,7 @@ class Request:
         return value
 
     def with_token(self, token: str) -> Request:
-        """Return the same request with another token in `bearer`."""
+        """Return the same request with a new token in `bearer`."""
         return Request(self._connection, self.address, token)
 
 

@@ -34,7 +34,7 @@ class Schemas:
         """The schema of each type, in their order: a reference, or a schema without a name."""
 
     def resolved(self, schema: dict[str, Any]) -> dict[str, Any]:
-        """Return a schema, or the one that it refers to."""
+        """Return a schema, or the schema that it refers to."""
         resolved: dict[str, Any] = self.components[schema["$ref"].removeprefix(_PLACE)] if "$ref" in schema else schema
         return resolved
 

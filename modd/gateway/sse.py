@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from modd.cqrs import Actor
 from modd.gateway.client_events import ClientEvents, EventId, read_event_id
-from modd.gateway.client_stream import ClientStream, EndReason
+from modd.gateway.client_stream import ClientStream, EndReason, cancel_at_disconnect
 from modd.gateway.hub import Hub
 from modd.gateway.rendering import HubItem, Topic
 from modd.gateway.request import Request
@@ -118,10 +118,3 @@ def _event_text(delivery: Delivery) -> bytes:
         return b"id: %b-%d\nevent: %b\ndata: %b\n\n" % (epoch, delivery.position, name, delivery.data)
     data = msgspec.json.encode({"first": delivery.first, "last": delivery.last})
     return b"id: %b-%d\nevent: reset\ndata: %b\n\n" % (epoch, delivery.last, data)
-
-
-async def cancel_at_disconnect(receive: Receive, scope: anyio.CancelScope) -> None:
-    """Cancel a scope when the client of a request has gone."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    scope.cancel()

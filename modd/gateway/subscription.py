@@ -34,7 +34,7 @@ Delivery: TypeAlias = HubItem | Reset
 class Backlog:
     """The deliveries that wait for one client, up to a limit; beyond that, all of them are dropped.
 
-    limit: most deliveries that wait, with those that were taken last. on_full: called once, at the first delivery that
+    limit: most deliveries that wait, the last ones taken included. on_full: called once, at the first delivery that
     is one too many. Also for more than a mebibyte.
     """
 
@@ -62,7 +62,7 @@ class Backlog:
             self.wake()
 
     def take(self) -> list[Delivery]:
-        """Return all that waits, and forget those that were taken before: they have reached the client."""
+        """Return the deliveries that wait, and forget the last ones taken: they have reached the client."""
         taken = [*self._waiting]
         self._waiting.clear()
         if self._news.is_set():
@@ -116,7 +116,7 @@ class FeedHub(Protocol):
 class Resume:
     """A client that comes again: it reads the feed after the position that it knows until it is at that of the hub.
 
-    hub: the hub. topics: the topics; those that are removed are read no more. after: the position; None for a client
+    hub: the hub. topics: the topics; a topic that is removed is read no more. after: the position; None for a client
     that knows a position of a feed of before, and gets a `Reset` at once.
     """
 
@@ -126,7 +126,7 @@ class Resume:
         self._follower: AsyncIterator[Posted] | None = None
 
     async def next(self, backlog: Backlog) -> Delivery | None:
-        """Return the next delivery; None once the backlog gets all that follows."""
+        """Return the next delivery; None once the backlog gets every later one."""
         gap = await self._first_gap()
         if gap is not None:
             return gap
@@ -191,7 +191,7 @@ class EventSubscription:
 
     @property
     def position(self) -> int | None:
-        """The position up to which the client has all that it subscribes to; None while something waits for it."""
+        """The position up to which the client has each item of its topics; None while something waits for it."""
         return None if self._resumes or len(self._backlog) else max(self._resumed, self._hub.position)
 
     def add(self, topics: Sequence[Topic]) -> None:
@@ -206,7 +206,7 @@ class EventSubscription:
         self._backlog.wake()
 
     def remove(self, channels: Iterable[str]) -> None:
-        """Subscribe no more to channels; others stay."""
+        """Subscribe no more to these channels."""
         gone = set(channels)
         topics = [topic for topic in self._topics if topic.channel in gone]
         self._hub.leave(self._backlog, topics)

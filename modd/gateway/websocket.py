@@ -105,8 +105,9 @@ class WebSockets:
         try:
             streams = self._events.streams
             with streams.open() as stream, ExitStack() as stack:
-                hub = self._events.hub
-                subscription = None if hub is None else stack.enter_context(hub.subscribe(stream))
+                subscription, hub = None, self._events.hub
+                if hub is not None and hub.has_events:
+                    subscription = stack.enter_context(hub.subscribe(stream))
                 session = WebSocketSession(
                     websocket, actor, stream, subscription, self._calls, self._events, self._limits
                 )

@@ -38,7 +38,7 @@ NORMAL: Final = 1000
 class WebSocketSession:
     """Reads frames of a client and answers them, each as soon as its answer is ready.
 
-    websocket: the connection, accepted. actor: the client; None for nobody. stream: tells when it has to end.
+    websocket: the connection, accepted. actor: the client; None for no actor. stream: tells when it has to end.
     subscription: the events that the client hears; None without a feed. calls: sends commands and queries. events: the
     channels that it may hear. limits: the limits.
     """

@@ -78,8 +78,15 @@ class NatsClient(Client):
         async def move_on() -> None:
             on_lame_duck()
 
+        async def tell_end() -> None:
+            self._on_end(errors.ConnectionClosedError())
+
         settings: dict[str, Any] = {**options, "connect_timeout": timeout, "ping_interval": PING_INTERVAL}
-        callbacks: dict[str, Any] = {"error_cb": raise_while_connecting, "lame_duck_mode_cb": move_on}
+        callbacks: dict[str, Any] = {
+            "error_cb": raise_while_connecting,
+            "lame_duck_mode_cb": move_on,
+            "closed_cb": tell_end,  # should nats-py end it by a way that is not known here
+        }
         await asyncio.wait_for(self.connect([url], allow_reconnect=False, **callbacks, **settings), timeout)
         if not self.is_connected:
             raise errors.UnexpectedEOF
@@ -93,6 +100,10 @@ class NatsClient(Client):
         """Close the connection, soon even if the other side takes no part in it."""
         if not self.is_connected:
             self._transport.abort()
+        self._pending, self._pending_data_size = (
+            [],
+            0,
+        )  # else nats-py sends it first, and leaves its tasks if that fails
         with suppress(Exception):
             try:
                 await asyncio.wait_for(self.close(), CLOSE_TIMEOUT)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from contextvars import Context
 from functools import partial
 from typing import Any
 
-from modd.concurrency.loop_thread import Crossing
+from modd.concurrency.loop_thread import Crossing, LoopTasks
 from modd.nats.call import Call
 from modd.nats.connecting import Connector, Pauses
 from modd.nats.errors import LinkClosed, LinkLost, LinkRefused, NoAnswer
@@ -46,7 +45,7 @@ class LinkConnection:
         self._connector = Connector(options, self._changed.set)
         self._outgoing: OrderedDict[Call, None] = OrderedDict()
         self._routes: dict[Inlet, Route] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = LoopTasks()
 
     @property
     def is_connected(self) -> bool:
@@ -55,7 +54,7 @@ class LinkConnection:
 
     def start(self, opened: Call) -> None:
         """Begin to connect; the call is finished when that is done, or has failed."""
-        self._spawn(self._run(opened))
+        self._tasks.start(self._run(opened))
 
     def submit(self, call: Call, timeout: float) -> None:
         """Send a call as soon as there is a session; it fails after the timeout."""
@@ -89,7 +88,7 @@ class LinkConnection:
 
     def close(self, closed: Call) -> None:
         """Finish the calls under way, for a second, and end; the call is finished then."""
-        self._spawn(self._close(closed))
+        self._tasks.start(self._close(closed))
 
     async def _run(self, opened: Call) -> None:
         """Have one session after another, until the link is closed or refused."""
@@ -100,7 +99,7 @@ class LinkConnection:
             return
         while session is not None and not self.is_closed:
             old, self.session = self.session, session
-            self._spawn(self._send(session, old))
+            session.tasks.start(self._send(session, old))
             opened.finish()
             session = await self._next(session)
 
@@ -117,7 +116,7 @@ class LinkConnection:
         if following is None and not self.is_closed:
             log.warning("the link %r lost its connection (%s)", self.name, session.reason)
             self._added.set()
-            self._spawn(session.close())
+            self._tasks.start(session.close())
             following = await self._connect_again()
         if following is not None:
             log.info("the link %r is connected again, to %s", self.name, following.server)
@@ -158,13 +157,17 @@ class LinkConnection:
             await self._send_call(session, own_call(partial(subscribe_again, inlet, subject, queue)))
         if old is not None and not old.is_over:
             self._added.set()
-            self._spawn(self._retire(old, session))
-        while session is self.session and not session.is_over:
-            while self._outgoing and session is self.session and not session.is_over:
+            self._tasks.start(self._retire(old, session))
+        while self._is_present(session):
+            if self._outgoing:
                 call, _ = self._outgoing.popitem(last=False)
                 await self._send_call(session, call)
-            self._added.clear()
-            await self._added.wait()
+            else:
+                self._added.clear()
+                await self._added.wait()
+
+    def _is_present(self, session: Session) -> bool:
+        return session is self.session and not session.is_over
 
     async def _send_call(self, session: Session, call: Call) -> None:
         try:
@@ -190,7 +193,7 @@ class LinkConnection:
             await self._finish(self.session)
         await self._connector.close()
         self._end_all(lambda: LinkClosed(self.name))
-        await self._end_tasks()
+        await self._tasks.end(CLOSE_TIMEOUT)
         await self._connector.close()  # nats-py may have suppressed the cancellation of a task that connects
         closed.finish()
 
@@ -202,13 +205,6 @@ class LinkConnection:
             async with asyncio.timeout(CLOSE_TIMEOUT):
                 await flush.outcome()
                 await session.idle()
-
-    async def _end_tasks(self) -> None:
-        tasks = self._tasks - {asyncio.current_task()}
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=CLOSE_TIMEOUT)
 
     def _end_all(self, error: Callable[[], Exception]) -> None:
         """Have all calls and subscriptions fail."""
@@ -229,19 +225,13 @@ class LinkConnection:
     def _expire(self, call: Call, timeout: float) -> None:
         if call in self._outgoing:
             del self._outgoing[call]
-            call.finish(error=LinkLost(self.name, f"no connection within {timeout:g} s", sent=False))
+            call.finish(error=LinkLost(self.name, f"no connection took it within {timeout:g} s", sent=False))
             return
         call.forget()
         call.finish(error=NoAnswer(self.name, call.subject, timeout))
 
     def _why_over(self) -> Exception:
         return LinkClosed(self.name) if self.refusal is None else LinkRefused(self.name, self.refusal)
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        # in an empty context: the task that opens the link may be inside of a turn or a transaction
-        task = asyncio.get_running_loop().create_task(work, context=Context())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
 
 async def subscribe_again(inlet: Inlet, subject: str, queue: str, session: Session, call: Call) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from ssl import SSLContext
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from modd.checks import checked_name, checked_span, checked_text
 from modd.errors import InvalidOption
@@ -97,7 +97,9 @@ def user_in(addresses: Iterable[SplitResult]) -> dict[str, Any]:
     if len(users) > 1:
         raise InvalidOption("servers", f"{len(users)} users", "give one user for all servers")
     for user, password in users:
-        return {"token": user} if password is None else {"user": user, "password": password}
+        if password is None:
+            return {"token": unquote(str(user))}
+        return {"user": unquote(str(user)), "password": unquote(password)}
     return {}
 
 

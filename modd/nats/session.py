@@ -12,8 +12,9 @@ from uuid import uuid4
 
 from nats.aio.msg import Msg
 
+from modd.concurrency.loop_thread import LoopTasks
 from modd.nats.call import Call
-from modd.nats.client import NatsClient
+from modd.nats.client import CLOSE_TIMEOUT, NatsClient
 from modd.nats.errors import LinkLost, NobodyThere, NotPermitted
 from modd.nats.message import NatsMessage
 from modd.nats.subscription import Inlet
@@ -49,7 +50,8 @@ class Session:
         self._inbox = f"_INBOX.{uuid4().hex}."
         self._numbers = count()
         self._subscriptions: dict[Inlet, Any] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self.tasks = LoopTasks()
+        """Tasks that end with the session, at the latest."""
 
     @property
     def is_over(self) -> bool:
@@ -74,9 +76,8 @@ class Session:
     async def close(self) -> None:
         """End the session and its tasks, soon even if the server is gone."""
         self.end(ConnectionError("it was closed"))
-        for task in self._tasks:
-            task.cancel()
         await self.client.end()
+        await self.tasks.end(CLOSE_TIMEOUT)
 
     def end(self, error: Exception) -> None:
         """End the session: calls that wait for an answer fail at once."""
@@ -84,7 +85,7 @@ class Session:
             return
         self.error = error
         for call in [*self._calls.values()]:
-            self._settle(call, error=LinkLost(self._name, f"the connection was lost ({self.reason})"))
+            self._lose(call)
         self._on_change()
 
     def forget(self, call: Call) -> None:
@@ -123,9 +124,7 @@ class Session:
 
     def _finish_after(self, call: Call, work: Coroutine[Any, Any, object]) -> None:
         self._expect(call)
-        task = asyncio.create_task(self._settle_after(call, work))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self.tasks.start(self._settle_after(call, work))
 
     async def subscribe(self, inlet: Inlet, subject: str, queue: str) -> None:
         """Have the messages of a subject put into an inlet."""
@@ -159,6 +158,11 @@ class Session:
 
     def _expect(self, call: Call) -> None:
         self._calls[call.token], call.session = call, self
+        if self.is_over:  # it ended while the call was about to be sent
+            self._lose(call)
+
+    def _lose(self, call: Call) -> None:
+        self._settle(call, error=LinkLost(self._name, f"the connection was lost ({self.reason})"))
 
     def _settle(self, call: Call, result: Any = None, error: Exception | None = None) -> None:
         self.forget(call)

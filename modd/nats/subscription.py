@@ -60,7 +60,7 @@ class Inlet:
         if self._error is not None:
             return
         self._messages.append(message)
-        self._received += len(message.body)
+        self._received += size_of(message)
         waiting, size = len(self._messages), self._received - self._taken
         if waiting > MOST_MESSAGES or size > MOST_BYTES:
             self.end(SlowConsumer(self.subject, waiting, size))
@@ -82,7 +82,7 @@ class Inlet:
         while self._error is None:
             if self._messages:
                 message = self._messages.popleft()
-                self._taken += len(message.body)
+                self._taken += size_of(message)
                 return message
             if self._is_complete:
                 raise StopAsyncIteration
@@ -102,6 +102,11 @@ class Inlet:
         event, self._event = self._event, None
         if event is not None:
             event.set()
+
+
+def size_of(message: NatsMessage) -> int:
+    """Return about as many bytes as a message has."""
+    return len(message.body) + sum(map(len, message.headers.values()))
 
 
 class NatsSubscription:

@@ -150,7 +150,7 @@ class StoreError(ModdError, RuntimeError):
         super().__init__(escape_control(f"{store}: {problem}"))
 
 
-def raise_misuse(error: Exception) -> None:
+def raise_misuse(error: Exception | None) -> None:
     """Raise the error of a store that is used in a wrong way; return for any other, which may pass."""
     if isinstance(error, StoreError) and error.is_misuse:
         raise error

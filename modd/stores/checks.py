@@ -57,13 +57,6 @@ def checked_feed_item(value: bytes | Item) -> Item:
     return item
 
 
-def checked_position(after: Any) -> int | None:
-    """Return a position after which to follow a feed: a whole number, 0 or more, or None. Raises `InvalidOption`."""
-    if after is not None and (not isinstance(after, int) or isinstance(after, bool) or after < 0):
-        raise InvalidOption("after", after, "give a position, 0 or more; None to begin with the next item")
-    return after
-
-
 def check_same_feed(name: str, retention: float, most: int, existing: tuple[float, int]) -> None:
     """Raise `InvalidOption` unless a feed is asked for with the options with which it was created.
 
@@ -108,5 +101,5 @@ def checked_bodies(bodies: Any, check: Callable[[str, Any], bytes] = checked_bod
 def checked_revision(option: str, revision: Any) -> int:
     """Return a revision or a position: a whole number, 0 or more. Raises `InvalidOption`."""
     if not isinstance(revision, int) or isinstance(revision, bool) or revision < 0:
-        raise InvalidOption(option, revision, "give a whole number, 0 or more; 0 stands before the first event")
+        raise InvalidOption(option, revision, "give a whole number, 0 or more; 0 stands before the first")
     return revision

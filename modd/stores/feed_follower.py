@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from modd.ports.errors import FeedGap
 from modd.ports.feed import Posted
+from modd.stores.checks import checked_revision
 
 
 class FeedPage(NamedTuple):
@@ -31,6 +32,8 @@ class FeedFollower:
     after: the position after which to begin; None for the last one when the first item is awaited.
     known_first: returns a position up to which items are certainly removed, without waiting; a page that was read
         before is dropped then, so that `FeedGap` comes in place of the next item.
+
+    Raises `InvalidOption` for an ``after`` that is no position.
     """
 
     def __init__(
@@ -41,7 +44,7 @@ class FeedFollower:
         known_first: Callable[[], int],
     ) -> None:
         self._read_page, self._wait, self._known_first = read_page, wait, known_first
-        self._after = after
+        self._after = None if after is None else checked_revision("after", after)
         self._page: list[Posted] = []
         """Items that were read and not returned yet, the next one at the end."""
 

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from heapq import heapify, heappop, heappush
 from math import inf
+from random import randrange
 
 SPARE = 16
 """Stale entries that a heap may have however few names are in it."""
+
+
+ATTEMPTS = 3
+"""Attempts to meet an entry that is not stale."""
 
 
 class IndexedHeap:
@@ -45,6 +50,15 @@ class IndexedHeap:
         while heap and self._entries.get(heap[0][2]) is not heap[0]:
             heappop(heap)
         return heap[0][2] if heap and heap[0][0] <= until else None
+
+    def near_first(self, width: int) -> str | None:
+        """Return a random name of about so many with the lowest ranks; None if there is no name."""
+        heap = self._heap
+        for _ in range(ATTEMPTS):
+            place = randrange(min(width, len(heap))) if heap else 0
+            if heap and self._entries.get(heap[place][2]) is heap[place]:
+                return heap[place][2]
+        return self.first()
 
     def place_of(self, name: str) -> tuple[float, int]:
         """Return the rank and the position of a name that is there."""

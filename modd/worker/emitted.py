@@ -45,7 +45,7 @@ class EmittedEvents:
     async def publish(self, bus: Any, dispatched: Dispatched[Any], claim: Claim) -> None:
         """Put emitted events into the outbox, with the envelope as their cause and under the key of the claim.
 
-        Those that an aggregate has recorded stay in its log alone.
+        Events that an aggregate has recorded stay in its log alone.
         """
         events = events_for_outbox(dispatched)
         if not events:

@@ -8,8 +8,8 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 import anyio
 
 from modd.worker.member import GroupMember, Runnable, check_runnable
-from modd.worker.termination import run_until_signalled
-from modd.worker.worker import Worker, close_in_time
+from modd.worker.termination import close_in_time, run_until_signalled
+from modd.worker.worker import Worker
 
 
 async def run_workers(*workers: Runnable) -> None:
@@ -42,7 +42,7 @@ class WorkerGroup:
         self.errors: list[Exception] = []
         self._members = [GroupMember(worker) for worker in workers]
         self._buses = [
-            close_in_time(worker.open_bus(), worker.drain, lambda: self._stopped_at)
+            close_in_time(worker.label, worker.open_bus(), worker.drain, lambda: self._stopped_at)
             for worker in workers
             if isinstance(worker, Worker)
         ]

@@ -30,20 +30,22 @@ LATE = 1.0
 class WorkerRun:
     """Claims as many messages as there are free slots for, until it is stopped.
 
-    sources: the queues, the most urgent first. handler: handles the claims. options: those of the worker.
+    label: the words for the worker in the log. sources: the queues, the most urgent first. handler: handles the claims.
+    options: those of the worker.
     on_poll: called whenever a queue has answered. idleness: tells when the run ends; None to run until stopped.
     """
 
     def __init__(
         self,
+        label: str,
         sources: Sequence[SourceQueue],
         handler: ClaimHandler,
         options: WorkerOptions,
         on_poll: Callable[[], None],
         idleness: Idleness | None = None,
     ) -> None:
+        self._label, self._idleness = label, idleness
         self._sources, self._options, self._on_poll = sources, options, on_poll
-        self._idleness = idleness
         self._pool = SlotPool(options.concurrency, handler.handle, self._finish)
         self._leases = LeaseKeeper(options.lease, log, shortest_pause=0.1)
         self._wakeup = Wakeup()
@@ -102,7 +104,8 @@ class WorkerRun:
         finally:
             self._cancelled_at = anyio.current_time()
         if self.in_flight:
-            log.warning("%s released: handlers took too long to stop", amount(self.in_flight, "message"))
+            count = amount(self.in_flight, "message")
+            log.warning("%s: %s released: handlers took too long to stop", self._label, count)
         tasks.cancel_scope.cancel()
 
     async def _claim_until_stopped_or_misused(self, tasks: TaskGroup) -> None:

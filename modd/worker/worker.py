@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from time import time
 from typing import Any
 
-import anyio
-
 from modd.concurrency.backoff import Backoff
-from modd.concurrency.blocks import async_block
 from modd.concurrency.loops import call_in_task, check_loop, current_loop, is_over
 from modd.concurrency.polling import Polling
 from modd.core import Message
@@ -34,9 +31,7 @@ from modd.worker.retry import BackoffFunction
 from modd.worker.run import WorkerRun
 from modd.worker.source import SourceQueue, create_sources, log
 from modd.worker.subscriptions import Subscriber
-
-GRACE = 1.0
-"""Seconds after the drain, in which messages are released and the bus is closed."""
+from modd.worker.termination import close_in_time
 
 
 class Worker:
@@ -287,9 +282,11 @@ class Worker:
             return
         self._loop = current_loop()
         self._failures.rules = self._options.retry_rules(is_test=idleness is not None)
-        self._run = run = WorkerRun(self._sources, self._handler, self._options, self._polling.note, idleness)
+        self._run = run = WorkerRun(
+            self.label, self._sources, self._handler, self._options, self._polling.note, idleness
+        )
         try:
-            async with close_in_time(self.open_bus(), self.drain, lambda: run.stopped_at):
+            async with close_in_time(self.label, self.open_bus(), self.drain, lambda: run.stopped_at):
                 await run.run()
         finally:
             self._run = self._loop = None
@@ -306,28 +303,3 @@ def _check_immediate(immediate: Any, sources: Iterable[SourceQueue]) -> None:
 def _outbox_of(*parts: Any) -> Any:
     """Return the outbox of the first part that has one."""
     return next((each.outbox for each in parts if getattr(each, "outbox", None) is not None), None)
-
-
-@async_block
-async def close_in_time(
-    context: AbstractAsyncContextManager[Any], drain: float, stopped_at: Callable[[], float | None]
-) -> AsyncIterator[None]:
-    """Enter a context for the block; cancel its close `GRACE` and ``drain`` seconds after the stop, and log that.
-
-    stopped_at: returns the time of the stop by the clock of the loop, None if there was none; called after the block.
-    """
-    error: BaseException | None = None
-    with anyio.CancelScope() as scope:
-        async with context:
-            try:
-                yield
-            except BaseException as raised:
-                error = raised
-                raise
-            finally:
-                stop = stopped_at()
-                scope.deadline = (anyio.current_time() if stop is None else stop) + drain + GRACE
-    if scope.cancelled_caught:
-        log.warning("closing the bus took too long and was cancelled")
-        if error is not None:
-            raise error

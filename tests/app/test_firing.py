@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from typing import Annotated, Any
 
 import anyio
@@ -12,6 +13,7 @@ from modd import Bus, Message, Sensitive
 from modd.app import every
 from modd.cqrs import Command, CommandBus, GiveUp, InvalidIntent, NoHandler
 from modd.errors import NotAMessage, TurnFailed
+from modd.stores import SqliteStore, StoreClosed
 from tests.app.timed import Remind, Times, Unknown, run_for
 from tests.virtual import anyio_backend  # noqa: F401  # a fixture
 
@@ -162,6 +164,13 @@ async def test_misuse_at_the_first_firing_is_raised(what: Any, to: Any, error: t
     function = (lambda: Unknown()) if what is Unknown else what
     with pytest.raises(error):
         await every(10, function, to=to, name="unknown").run()
+
+
+async def test_a_store_that_is_not_open_ends_a_timer_at_its_first_firing(tmp_path: Path) -> None:
+    # AP-21, AP-87
+    inbox = SqliteStore(tmp_path / "shop.db").inbox
+    with pytest.raises(StoreClosed):
+        await every(10, Remind(), to=CommandBus({Remind: print}), once=inbox).run()
 
 
 async def test_misuse_inside_a_group_of_errors_is_raised_too() -> None:

@@ -146,6 +146,25 @@ async def test_a_signal_while_the_app_is_opened_is_logged(told: Callable[[], lis
     assert told() == ["shop.main:shop: closed while it was opened (SIGTERM)"]
 
 
+@pytest.mark.parametrize(("second", "code"), [(SIGTERM, 0), (SIGINT, 130)])
+async def test_a_second_signal_leaves_an_opening_that_ends_late_to_end(
+    second: Signals, code: int, told: Callable[[], list[str]]
+) -> None:
+    # AP-60
+    @asynccontextmanager
+    async def factory() -> AsyncIterator[App]:
+        with anyio.CancelScope(shield=True):
+            await send(SIGTERM)
+            await send(second)
+        await anyio.sleep_forever()
+        yield App("shop", RunPart())
+
+    process = AppProcess(RunTarget("shop.main:shop", factory), None)
+    await process.run()
+    assert process.exit_code == code
+    assert told() == ["shop.main:shop: closed while it was opened (SIGTERM)"]
+
+
 async def test_signals_count_while_another_thing_than_an_app_is_closed(told: Callable[[], list[str]]) -> None:
     # AP-60
     @asynccontextmanager

@@ -31,7 +31,7 @@ async def test_a_loop_is_started_under_trio_and_its_threads_end_with_it() -> Non
 
 def loop_threads() -> set[threading.Thread]:
     """Return the threads of loops, and those in which they look up names."""
-    return {each for each in threading.enumerate() if each.name.startswith(("modd-asyncio", "asyncio"))}
+    return {each for each in threading.enumerate() if each.name.startswith("modd-asyncio")}
 
 
 async def look_up() -> None:

@@ -375,6 +375,15 @@ async def test_the_reason_of_a_part_that_cannot_be_opened_is_in_the_store_until_
         assert await notes.all() == {}
 
 
+async def test_the_reason_of_a_part_that_was_removed_goes_after_a_week(timed: Any, clock: Clock) -> None:
+    # WM-157
+    notes = OpeningNotes(timed)
+    for name, age in (("removed", 7 * 86_400 + 1), ("failing", 7 * 86_400 - 1)):
+        await notes.put(name, OpeningFailure("ValueError: no tables", 1, clock() - age))
+    await run_to_end(engine_of(timed, Noting(timed)))
+    assert [*await notes.all()] == ["failing"]
+
+
 async def test_a_part_that_cannot_be_opened_any_more_has_no_tracks(store: Any) -> None:  # WM-64
     closed = Closed(store)
     engine = engine_of(store, closed)

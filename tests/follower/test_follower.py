@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
-from modd.cqrs import CommandBus
+from modd.cqrs import CommandBus, Emit
 from modd.errors import AlreadyOpen, Deadlock, InvalidOption
 from modd.flow import Flow, Go, end, go
 from modd.follower import Follower, Lag
@@ -18,7 +18,19 @@ from modd.projection import Projection
 from modd.stores import MemoryStore
 from modd.worker import AlreadyRunning, run_workers
 from tests.follower.conftest import Clock
-from tests.follower.shop import Fulfilment, Pay, Place, Placed, Refill, Reserve, Ship, Shop, fulfilment, running
+from tests.follower.shop import (
+    Fulfilment,
+    Pay,
+    Place,
+    Placed,
+    Refill,
+    Reserve,
+    Ship,
+    Shipped,
+    Shop,
+    fulfilment,
+    running,
+)
 from tests.stores.sqlite.faulty import until
 
 pytestmark = pytest.mark.anyio
@@ -74,6 +86,21 @@ async def test_it_does_not_ask_for_a_relay(store: Any, caplog: pytest.LogCapture
     async with running(shop.follower):
         await shop.follow(Place("7"))
     assert not [text for text in caplog.messages if "Relay" in text]
+
+
+async def test_it_asks_for_a_relay_if_handlers_outside_of_aggregates_may_emit_events(
+    store: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    # WM-155
+    async def ship(command: Ship, emit: Emit) -> None:
+        emit(Shipped(command.order))
+
+    flow = Flow("sending", state=Fulfilment, identity="order", begins={Placed: lambda flow, event: go(flow)})
+    caplog.set_level(logging.INFO, "modd")
+    follower = Follower(store, [flow], commands=CommandBus([ship]))
+    async with running(follower):
+        await follower.wait_ready()
+    assert [text for text in caplog.messages if text.endswith("a Relay, here or elsewhere, passes them on")]
 
 
 async def test_it_runs_beside_workers_until_it_is_stopped(store: Any) -> None:  # WM-65

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
+from modd import Bus
+from modd.cqrs import QueryBus
+from modd.gateway import EVERYBODY, Gateway, Limits, answer
 from modd.gateway.client_stream import ClientStream
 from modd.gateway.hub import Hub
-from modd.gateway.limits import Limits
 from modd.gateway.rendering import HubItem
 from modd.gateway.subscription import Reset
 from modd.ports import FeedGap, Posted
-from modd.stores import MemoryFeed
-from tests.gateway.events_shop import CODEC, ORDERS
+from modd.stores import MemoryFeed, SqliteStore, StoreClosed
+from tests.gateway.events_shop import CODEC, ORDERS, CountOrders
 from tests.gateway.test_hub import ADAS, following, place, positions, take
 from tests.virtual import anyio_backend
 
@@ -75,6 +78,18 @@ async def test_a_feed_that_fails_is_followed_again_after_a_pause_and_nothing_is_
             assert feed.problems == ["the feed cannot be followed: OSError"] * 2
             assert hub.problem() is None
     assert len(caplog.records) == 2
+
+
+async def test_a_feed_whose_store_is_closed_ends_the_gateway(tmp_path: Path) -> None:
+    # AP-87
+    bus = Bus([QueryBus({CountOrders: lambda query: 0})], name="shop")
+    with anyio.fail_after(30):
+        async with SqliteStore(tmp_path / "shop.db") as store:
+            feed = store.feed("public")
+        gateway = Gateway(bus, answer(CountOrders, allow=EVERYBODY), feed=feed)
+        with pytest.raises(StoreClosed, match="the store is not open"):
+            await gateway.run()
+        assert not bus.is_open
 
 
 async def test_a_hub_that_is_slower_than_its_feed_resets_its_clients_and_goes_on() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -10,16 +12,19 @@ import httpx2
 import pytest
 
 from modd.aggregate import CommandRejected
+from modd.cqrs import Codec
 from modd.cqrs.outcomes import MessageOutcome
 from modd.errors import InvalidOption
-from modd.gateway.outcomes import OutcomeReader, preferred_wait
+from modd.gateway import Gateway, Limits, forward
+from modd.gateway.hub import Hub
+from modd.gateway.outcomes import OutcomeWaits, preferred_wait
 from modd.gateway.rendering import Rendering
-from modd.ports import FeedGap, Item
+from modd.ports import FeedGap, Item, Posted
 from modd.stores import MemoryFeed
 from modd.testing import virtual_backend
 from modd.worker import Worker
 from tests.gateway.events_shop import CODEC, ORDERS
-from tests.gateway.shop import ADA, ORDER, Shop, client
+from tests.gateway.shop import ADA, ORDER, OrderPlaced, Shop, client
 
 pytestmark = [pytest.mark.anyio, pytest.mark.measured_on_trio]
 
@@ -37,10 +42,8 @@ class CountedFeed(MemoryFeed):
         self.follow_error: Exception | None = None
 
     def follow(self, after: int | None = None) -> Any:
-        self.followers += after is not None
-        if after is not None and self.follow_error is not None:
-            return Failing(self.follow_error)
-        return super().follow(after)
+        self.followers += 1
+        return Follower(super().follow(after), self)
 
     async def span(self) -> tuple[int, int]:
         if self.span_error is not None:
@@ -48,22 +51,28 @@ class CountedFeed(MemoryFeed):
         return await super().span()
 
 
-class Failing:
-    """A follower that fails."""
+class Follower:
+    """A follower that raises the error of its feed in place of an item."""
 
-    def __init__(self, error: Exception) -> None:
-        self._error = error
+    def __init__(self, items: AsyncIterator[Posted], feed: CountedFeed) -> None:
+        self._items, self._feed = items, feed
 
-    async def __anext__(self) -> Any:
-        raise self._error
+    def __aiter__(self) -> AsyncIterator[Posted]:
+        return self
+
+    async def __anext__(self) -> Posted:
+        posted = await anext(self._items)
+        if self._feed.follow_error is not None:
+            raise self._feed.follow_error
+        return posted
 
 
 class Office:
     """A shop whose mails a worker sends."""
 
-    def __init__(self) -> None:
+    def __init__(self, *exposures: Any) -> None:
         self.shop, self.feed = Shop(), CountedFeed()
-        self.gateway = self.shop.gateway(feed=self.feed)
+        self.gateway = self.shop.gateway(*exposures, feed=self.feed)
 
     async def work(self) -> None:
         """Handle the mails that are queued."""
@@ -79,14 +88,26 @@ class Office:
         await self.feed.put(MessageOutcome(outcome, **fields).as_item(id))
 
 
+@asynccontextmanager
+async def running(gateway: Gateway, **headers: str) -> AsyncIterator[httpx2.AsyncClient]:
+    """Run a gateway beside the block, without a socket, and return a client of it."""
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(gateway.run)
+            await gateway.wait_ready()
+            async with client(gateway, **headers) as opened:
+                yield opened
+            gateway.stop()
+
+
 async def send(ada: httpx2.AsyncClient, answers: list[httpx2.Response], **headers: str) -> None:
     answers.append(await ada.post("/commands/mail", json=MAIL, headers=WAIT | headers))
 
 
 async def test_a_client_that_waits_gets_the_result_once_the_worker_is_done() -> None:
-    # GW-15
-    office, answers = Office(), list[httpx2.Response]()
-    async with client(office.gateway) as ada:
+    # GW-15, GW-24
+    office, answers = Office(forward(OrderPlaced, to=lambda event: "orders")), list[httpx2.Response]()
+    async with running(office.gateway) as ada:
         with anyio.fail_after(30):
             async with anyio.create_task_group() as tasks:
                 for _ in range(5):
@@ -96,13 +117,13 @@ async def test_a_client_that_waits_gets_the_result_once_the_worker_is_done() -> 
     assert [each.status_code for each in answers] == [200] * 5
     assert len({each.json()["id"] for each in answers}) == 5
     assert {each.json()["result"] for each in answers} == {None}
-    assert office.feed.followers == 1  # however many wait
+    assert office.feed.followers == 1  # for events and outcomes alike, however many wait
 
 
 async def test_a_rejection_and_a_failure_are_problems_without_values_of_the_request() -> None:
     # GW-15
     office, answers = Office(), list[httpx2.Response]()
-    async with client(office.gateway) as ada:
+    async with running(office.gateway) as ada:
         for key, error in (("a", CommandRejected("no mail to eve@example.com")), ("b", ValueError("secret"))):
             office.shop.mail_error = error
             with anyio.fail_after(30):
@@ -121,7 +142,7 @@ async def test_the_outcome_of_an_earlier_command_of_the_same_id_is_not_taken() -
     # GW-15
     office, answers = Office(), list[httpx2.Response]()
     await office.tell("ada:k", "failed")
-    async with client(office.gateway) as ada:
+    async with running(office.gateway) as ada:
         with anyio.fail_after(30):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(partial(send, ada, answers, **{"Idempotency-Key": "k"}))
@@ -134,60 +155,65 @@ async def test_the_outcome_of_an_earlier_command_of_the_same_id_is_not_taken() -
 
 async def test_an_outcome_that_comes_before_the_command_is_answered_counts() -> None:
     # GW-15
-    office = Office()
-    reader, feed = OutcomeReader(office.feed), office.feed
-    with reader.waiting(0) as first, reader.waiting(0) as second:
-        await office.tell("a")
-        await office.tell("b")
-        with anyio.fail_after(30):
-            found = await reader.hold(first, "b", 30, anyio.sleep_forever)  # type: ignore[arg-type]
-            assert found == MessageOutcome("done")
-            assert await reader.hold(second, "a", 30, anyio.sleep_forever) == found  # type: ignore[arg-type]
-    assert feed.followers == 1
+    feed, done = MemoryFeed(), MessageOutcome("done")
+    waits = OutcomeWaits(feed, lambda: True)
+    await feed.put(done.as_item("a"))
+    async with waits.waiting() as first, waits.waiting() as second:
+        await feed.put(done.as_item("b"), done.as_item("c"))
+        follower = feed.follow(0)
+        for _ in range(3):
+            waits.deliver(await anext(follower))
+        assert await first.hold("b", 30, anyio.sleep_forever) == done  # type: ignore[arg-type]
+        assert await second.hold("c", 30, anyio.sleep_forever) == done  # type: ignore[arg-type]
+        waits.end()
+        assert await second.hold("a", 30, anyio.sleep_forever) is None  # type: ignore[arg-type]
 
 
 async def test_a_command_that_is_handled_at_once_is_answered_at_once() -> None:
     # GW-15
     office = Office()
-    async with client(office.gateway, **WAIT) as ada:
+    async with running(office.gateway, **WAIT) as ada:
         assert (await ada.post("/commands/place-order", json=ORDER)).json()["result"] == 7
         assert (await ada.get("/queries/prices")).json() == [7]
         assert (await ada.post("/commands/mail", json={})).status_code == 422
-    async with client(office.shop.gateway(), **WAIT) as ada:
+    async with running(office.shop.gateway(), **WAIT) as ada:
         assert (await ada.post("/commands/mail", json=MAIL)).status_code == 202  # without a feed
 
 
-async def test_the_wait_ends_when_the_client_goes_away_and_another_one_reads_on() -> None:
+async def test_the_wait_ends_when_the_client_goes_away_and_another_one_waits_on() -> None:
     # GW-15
-    reader, gone = OutcomeReader(feed := CountedFeed()), anyio.Event()
+    office, gone, found = Office(), anyio.Event(), list[Any]()
     messages = [{"type": "http.request"}, {"type": "http.disconnect"}]
-    found = list[Any]()
+    hub = Hub(office.feed, [], Codec([]), Limits())
 
     async def receive() -> Any:
         await gone.wait()
         return messages.pop(0)
 
     async def hold(id: str, receive: Any) -> None:
-        with reader.waiting(0) as wait:
-            found.append((id, await reader.hold(wait, id, 30, receive)))
+        async with hub.outcomes.waiting() as wait:
+            found.append((id, await wait.hold(id, 30, receive)))
 
-    with anyio.fail_after(30), reader.waiting(0):
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(hold, "a", receive)
-            await anyio.wait_all_tasks_blocked()
-            tasks.start_soon(hold, "b", anyio.sleep_forever)
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as tasks, anyio.create_task_group() as clients:
+            tasks.start_soon(hub.run)
+            await hub.wait_ready()
+            clients.start_soon(hold, "a", receive)
+            clients.start_soon(hold, "b", anyio.sleep_forever)
             await anyio.wait_all_tasks_blocked()
             gone.set()
             await anyio.wait_all_tasks_blocked()
             assert found == [("a", None)]
-            await feed.put(MessageOutcome("done").as_item("b"))
+            await office.tell("b")
+            await anyio.wait_all_tasks_blocked()
+            tasks.cancel_scope.cancel()
     assert found == [("a", None), ("b", MessageOutcome("done"))]
 
 
 async def test_a_gateway_that_stops_lets_nobody_wait() -> None:
     # GW-15
     office, answers = Office(), list[httpx2.Response]()
-    async with client(office.gateway) as ada:
+    async with running(office.gateway) as ada:
         with anyio.fail_after(30):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(send, ada, answers)
@@ -199,17 +225,29 @@ async def test_a_gateway_that_stops_lets_nobody_wait() -> None:
     Office().shop.gateway().stop()  # without a feed
 
 
-@pytest.mark.parametrize("where", ["span", "follow"])
-async def test_a_feed_that_cannot_be_read_fails_no_command(where: str, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("error", [FeedGap(1, 2, 3), OSError("down")])
+async def test_a_feed_that_fails_while_clients_wait_fails_no_command(error: Exception) -> None:
     # GW-15
     office, answers = Office(), list[httpx2.Response]()
-    setattr(office.feed, f"{where}_error", FeedGap(1, 2, 3))
-    async with client(office.gateway) as ada:
-        with anyio.fail_after(30):
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(send, ada, answers)
-                tasks.start_soon(send, ada, answers)
+    async with running(office.gateway) as ada, anyio.create_task_group() as tasks:
+        tasks.start_soon(send, ada, answers)
+        tasks.start_soon(send, ada, answers)
+        await office.queued(2)
+        await anyio.wait_all_tasks_blocked()
+        office.feed.follow_error = error
+        await office.tell("another")
     assert [each.status_code for each in answers] == [202, 202]
+
+
+async def test_without_a_feed_that_can_be_read_no_client_waits(caplog: pytest.LogCaptureFixture) -> None:
+    # GW-15
+    office = Office()
+    async with client(office.gateway, **WAIT) as ada:  # `run` was not called
+        assert (await ada.post("/commands/mail", json=MAIL)).status_code == 202
+    assert "the gateway does not follow its feed" in caplog.text
+    async with running(office.gateway, **WAIT) as ada:
+        office.feed.span_error = OSError("down")
+        assert (await ada.post("/commands/mail", json=MAIL)).status_code == 202
     assert "the feed cannot be read" in caplog.text
 
 
@@ -251,7 +289,7 @@ class TestInTime:
     async def test_after_the_time_a_client_is_told_that_its_command_is_queued(self) -> None:
         # GW-15
         office = Office()
-        async with client(office.gateway, **ADA) as ada:
+        async with running(office.gateway, **ADA) as ada:
             late = await ada.post("/commands/mail", json=MAIL, headers={"Prefer": "wait=20"})
             assert (late.status_code, [*late.json()]) == (202, ["id"])
             assert office.feed.followers == 1

@@ -156,9 +156,11 @@ async def test_a_client_subscribes_to_32_channels_at_most_in_all() -> None:
         assert [each.get("problem", {}).get("status") for each in frames] == [400, None]
 
 
-async def test_without_a_feed_there_are_no_events() -> None:
-    _, unready = counting(forwards=[], has_feed=False)
-    async with unready.running() as shop, connected(shop) as client:
+@pytest.mark.parametrize("has_feed", [False, True])
+async def test_without_events_there_are_commands_and_queries_also_before_the_feed_is_followed(has_feed: bool) -> None:
+    # GW-30
+    _, shop = counting(forwards=[], has_feed=has_feed)
+    async with shop.bus, connected(shop) as client:
         client.send({"subscribe": ["orders/ada"], "ref": "1"}, {"unsubscribe": ["orders/ada"]}, command("2"))
         frames = await client.got(2)
         assert frames[0]["problem"]["status"] == 404

@@ -41,9 +41,9 @@ class NatsServer:
         sync: str = "",
     ) -> None:
         self.folder, self.config, self.name, self.binary = folder, config, name, binary
+        batches = "limits { batch { max_msgs: 10000 } }" if binary == BINARY else ""  # older ones do not know it
         self.jetstream = (
-            f'jetstream {{ store_dir: "{folder}/js"\n limits {{ batch {{ max_msgs: 10000 }} }}\n'
-            f"{f'sync_interval: {sync}' if sync else ''} }}"
+            f'jetstream {{ store_dir: "{folder}/js"\n {batches}\n {f"sync_interval: {sync}" if sync else ""} }}'
         )
         if not jetstream:
             self.jetstream = ""

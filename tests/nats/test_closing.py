@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from time import monotonic
 from typing import Any
@@ -207,3 +208,28 @@ async def test_a_pause_of_the_server_is_no_end(server: NatsServer) -> None:
             tasks.start_soon(partial(link.flush, LONG))
             await anyio.wait_all_tasks_blocked()
         await link.flush()
+
+
+async def test_data_that_was_not_sent_when_the_server_died_leaves_no_task(server: NatsServer) -> None:
+    # NA-17
+    before = workers()
+
+    async def publish_much() -> None:
+        with suppress(LinkClosed):
+            while True:
+                await link.publish("much", bytes(500_000))
+
+    async with (
+        anyio.create_task_group() as tasks,
+        Link(server.url, name="shop", timeout=LONG) as link,
+        link.subscribe("news"),
+    ):
+        server.pause()
+        tasks.start_soon(publish_much)
+        await anyio.wait_all_tasks_blocked()
+        await anyio.to_thread.run_sync(server.kill)
+        while link.status == "connected":
+            await anyio.lowlevel.checkpoint()
+    await anyio.to_thread.run_sync(server.start)
+    await leave_to_finish()
+    assert workers() == before

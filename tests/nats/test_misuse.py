@@ -64,7 +64,7 @@ def test_a_link_with_an_option_that_cannot_work_is_not_made(options: dict[str, A
 
 def test_a_link_shows_its_options_without_secrets() -> None:
     link = Link(
-        ["ann:secret@one", "nats://two:5", "nats://[::1]", "nats://one"],
+        ["ann:secr%65t@one", "nats://two:5", "nats://[::1]", "nats://one"],
         name="shop",
         timeout=3,
         monitor="http://localhost:8222/",

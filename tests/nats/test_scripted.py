@@ -8,9 +8,12 @@ import anyio
 import anyio.to_thread
 import pytest
 
+from modd.concurrency.loop_thread import Crossing
 from modd.nats import Link, LinkLost, LinkRefused, client
+from modd.nats.call import Call
 from modd.nats.connecting import Connector
 from modd.nats.options import checked_options
+from modd.nats.session import Session
 from tests.nats.scripted import Conversation, ScriptedServer
 from tests.nats.server import NatsCluster
 
@@ -113,3 +116,15 @@ def test_a_server_known_by_its_number_shows_the_certificate_of_the_name() -> Non
         for server in ("tls://shop.example:4222", "tls://10.0.0.1:4222", "tls://two.example:4222")
     }
     assert [*names.values()] == [None, "shop.example", None]
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_call_that_is_about_to_be_sent_when_the_session_ends_fails_with_it() -> None:
+    # NA-15
+    session = Session("shop", "nats://127.0.0.1:1", lambda: None, secure=False)
+    session.end(OSError("reset"))
+    call = Call(Crossing(None, direct=True), Session.flush)
+    await session.flush(call)
+    with pytest.raises(LinkLost, match=r"the connection was lost \(reset\)"):
+        await call.outcome()
+    await session.close()

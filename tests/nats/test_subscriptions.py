@@ -62,7 +62,7 @@ async def test_a_subscriber_that_is_too_slow_is_told_so_and_gets_no_more(
         assert len((await anext(messages)).body) == 1000
         monkeypatch.setattr(limits, limit, value)
         for _ in range(12):
-            await link.publish("slow.one", bytes(1000))
+            await link.publish("slow.one", bytes(900), {"Filling": "f" * 100})
         await link.flush()
         for _ in range(2):
             with pytest.raises(SlowConsumer, match=r"'slow\.one' was ended: 11 messages of 11000 bytes"):

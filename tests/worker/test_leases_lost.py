@@ -82,7 +82,7 @@ async def test_a_handler_that_does_not_let_itself_be_cancelled_settles_nothing()
     await queue.put(item(Pay(), id="p"))
     async with at_work(Worker(queue, CommandBus([pay]), concurrency=1)):
         await anyio.sleep(1)
-        [entry] = queue._state._places.items.values()
+        [entry] = queue._state.places.items.values()
         entry.token = "somebody else's"
         await anyio.sleep(25)
         assert entry.token == "somebody else's"

@@ -9,7 +9,7 @@ import pytest
 
 from modd.cqrs import CommandBus
 from modd.ports import Claim, Stats, Suspects
-from modd.stores import MemoryQueue
+from modd.stores import MemoryQueue, MemoryStore
 from modd.worker import Worker
 from tests.worker.desk import Pay, item, work_off
 from tests.worker.flaky import Flaky, Slow
@@ -33,9 +33,11 @@ async def test_a_worker_that_is_stopped_claims_no_more_and_lets_handlers_end() -
     assert (slow.ended, await queue.stats()) == (1, Stats(ready=1, delayed=0, leased=0, dead=0))
 
 
-async def test_when_draining_takes_too_long_the_rest_is_released_without_an_attempt() -> None:
+async def test_when_draining_takes_too_long_the_rest_is_released_without_an_attempt(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     # ST-50
-    queue, slow = MemoryQueue(), Slow(500)
+    queue, slow = MemoryStore().queue("tills"), Slow(500)
     await queue.put(*[item(Pay(n)) for n in range(5)])
     worker = Worker(queue, CommandBus({Pay: slow}), drain=10)
     async with anyio.create_task_group() as tasks:
@@ -45,6 +47,7 @@ async def test_when_draining_takes_too_long_the_rest_is_released_without_an_atte
     assert anyio.current_time() == 11
     assert (slow.cancelled, (await queue.stats()).ready) == (5, 5)
     assert [claim.attempt for claim in await queue.claim(9, 30)] == [1] * 5
+    assert "worker tills: 5 messages released: handlers took too long to stop" in caplog.messages
 
 
 async def test_a_worker_that_is_cancelled_releases_what_it_has() -> None:

@@ -88,7 +88,7 @@ async def test_a_bus_that_takes_too_long_to_close_does_not_hold_up_the_end(
     async with stopped(Worker(queue, bus, drain=10)):
         await anyio.sleep(5)
     assert (anyio.current_time() - started, opened.closed, bus.is_open) == (ends, False, False)
-    assert "closing the bus took too long and was cancelled" in caplog.messages
+    assert "worker: closing its bus took too long and was cancelled" in caplog.messages
 
 
 @pytest.mark.parametrize("method", ["claim", "wait"])

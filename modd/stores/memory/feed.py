@@ -13,7 +13,7 @@ from anyio.lowlevel import checkpoint
 from modd.checks import checked_callable, checked_count, checked_span
 from modd.ports.feed import Posted
 from modd.ports.items import Item
-from modd.stores.checks import checked_feed_item, checked_position
+from modd.stores.checks import checked_feed_item
 from modd.stores.feed_follower import FeedFollower, FeedPage
 from modd.stores.memory.access import Alone, MemoryOwner
 from modd.stores.paging import PAGE
@@ -68,7 +68,7 @@ class MemoryFeed:
 
     def follow(self, after: int | None = None) -> FeedFollower:
         """Return an iterator over the items after a position, then over those that come; None: from now on."""
-        return FeedFollower(self._read_page, self._wait, checked_position(after), lambda: self._removed)
+        return FeedFollower(self._read_page, self._wait, after, lambda: self._removed)
 
     async def span(self) -> tuple[int, int]:
         """Return the position before the first item, and the last position."""

@@ -21,6 +21,9 @@ def plan_messages(writes: Sequence[Write], guards: Iterable[Guard], scratch: str
 
     Raises `WrongSequence` for two conditions that cannot hold together.
     """
+    guards = [*guards]
+    if len(writes) == 1 and not guards:  # a message of most queues: a tenth of the time of its commit
+        return [*writes]
     left = _remaining(writes, guards)
     messages = list(writes)
     first_writes: dict[str, int] = {}

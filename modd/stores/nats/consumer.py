@@ -86,15 +86,14 @@ class OrderedConsumer:
         self._received = 0
 
     async def run(self) -> None:
-        """Follow for ever. Errors are those of the server: they are passed to the reader, and it is tried again."""
+        """Follow for ever. Errors are logged and passed to the reader, and it is tried again."""
         pause = DoublingPause(0.01, 2.0)
         while True:
             try:
                 await self._follow(pause)
-            except (_Gap, LinkLost, SlowConsumer) as error:
-                self._reader.fail(error)
-            except StoreError as error:
-                logging.getLogger("modd.stores").warning("following %s: %s", self._filter, error)
+            except Exception as error:
+                level = logging.INFO if isinstance(error, _Gap | LinkLost | SlowConsumer) else logging.WARNING
+                logging.getLogger("modd.stores").log(level, "%s is read anew: %s", self._filter, error)
                 self._reader.fail(error)
             await anyio.sleep(pause.next())
 
@@ -102,6 +101,8 @@ class OrderedConsumer:
         inbox, name = f"_INBOX.{token_hex(12)}", token_hex(12)
         async with self._stream.link.subscribe(inbox, resume=False) as messages:
             info = await self._stream.info()
+            if is_missing(info):
+                raise StoreError(self._stream.store, f"there is no stream {self._stream.name} any more")
             self._reader.begin(int(info["state"]["last_seq"]), read_time(info["ts"]))
             self._number = 0
             try:
@@ -129,8 +130,6 @@ class OrderedConsumer:
         }
         request = {"stream_name": self._stream.name, "config": config, "action": "create"}
         answer = await self._stream.requests.ask(f"CONSUMER.CREATE.{self._stream.name}.{name}", request)
-        if is_missing(answer):
-            raise StoreError(self._stream.store, f"there is no stream {self._stream.name} any more")
         return int(answer["num_pending"])
 
     async def _read(self, messages: AsyncIterator[NatsMessage]) -> None:

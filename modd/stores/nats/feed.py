@@ -9,7 +9,7 @@ import anyio
 
 from modd.checks import checked_count, checked_span
 from modd.ports.items import Item
-from modd.stores.checks import checked_feed_item, checked_position
+from modd.stores.checks import checked_feed_item
 from modd.stores.feed_follower import FeedFollower, FeedPage
 from modd.stores.nats.access import NatsPart, NatsParts
 from modd.stores.nats.feed_log import STEP, FeedLog
@@ -64,7 +64,7 @@ class NatsFeed(NatsPart):
 
     def follow(self, after: int | None = None) -> FeedFollower:
         """Return an iterator over the items after a position, then over those that come; None: from now on."""
-        return FeedFollower(self._read_page, self._wait, checked_position(after), lambda: self._known_first)
+        return FeedFollower(self._read_page, self._wait, after, lambda: self._known_first)
 
     async def span(self) -> tuple[int, int]:
         """Return the position before the first item, and the last position."""

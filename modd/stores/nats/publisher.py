@@ -55,10 +55,11 @@ class Publisher:
         self._check_sizes(messages)
         if len(messages) == 1:
             return await self._store_once(messages, tuple(ids))
+        sequence = 0
         async with self._slots:
             with anyio.CancelScope(shield=True):  # else the server waits for the rest of the batch
                 sequence = await self._store_once(messages, tuple(ids))
-            return sequence
+        return sequence
 
     async def _store_once(self, messages: list[NatsMessage], ids: tuple[str, ...]) -> int:
         period, stored = self._requests.retry_period(), None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
@@ -13,10 +14,12 @@ from modd.ports.items import SUSPECTS, Claim, DeadLetter, Item, PutResult, Stats
 from modd.ports.queue import CreateDeliveries
 from modd.stores.checks import checked_untagged
 from modd.stores.nats.access import NatsAutocommit, NatsPart, NatsParts
+from modd.stores.nats.errors import WrongSequence
 from modd.stores.nats.queue_claims import QueueClaims
 from modd.stores.nats.queue_operations import FirstTime, QueueOperations
 from modd.stores.nats.queue_records import QueueSubjects
 from modd.stores.nats.queue_view import QueueView
+from modd.stores.nats.record import Write
 
 
 class NatsQueue(NatsPart):
@@ -29,7 +32,8 @@ class NatsQueue(NatsPart):
     def __init__(self, store: NatsParts, name: str) -> None:
         super().__init__(store)
         self.name = name
-        subjects = QueueSubjects(store.subjects, name)
+        self._subjects = subjects = QueueSubjects(store.subjects, name)
+        self._has_label = False
         self._view = QueueView(store, subjects)
         self._operations = QueueOperations(subjects, store.clock, self._view)
         self._claims = QueueClaims(store, self._view, self.release)
@@ -48,6 +52,7 @@ class NatsQueue(NatsPart):
         checked = [checked_untagged(item) if isinstance(item, Item) else Item(item) for item in items]
         put = [item if item.id is not None else msgspec.structs.replace(item, id=uuid4().hex) for item in checked]
         access = self._store.access("put")
+        await self._write_label()
         if all(item.id is None for item in checked):
             await access.write(self._operations.put_fresh, put)
             return [PutResult(str(item.id), False) for item in put]
@@ -88,6 +93,7 @@ class NatsQueue(NatsPart):
         """Note that these handlers were seen now; forget those that were not seen for ``retention`` seconds."""
         seconds = checked_delay("retention", retention)
         access = await self._timed_access("announce", at_once=True)
+        await self._write_label()
         await access.write(self._operations.announce, subscriptions, seconds)
 
     async def subscriptions(self) -> list[Subscription]:
@@ -171,6 +177,14 @@ class NatsQueue(NatsPart):
             return self._view.has_claimable(suspects, leaves)
 
         await self._view.notifier.wait(seconds, look, self._view.next_due)
+
+    async def _write_label(self) -> None:
+        """Store the name of the queue, for the command line: subjects only have its hash."""
+        if self._has_label:
+            return
+        with suppress(WrongSequence):
+            await self._store.stream.commit([Write(self._subjects.label, {"queue": self.name}, expected=0)])
+        self._has_label = True
 
     async def _claim(self, call: str, limit: int, *arguments: Any) -> list[Claim]:
         """Run a method of `QueueState` that claims."""

@@ -41,7 +41,9 @@ class QueueSubjects:
 
     def __init__(self, subjects: Subjects, name: str) -> None:
         base = subjects.queue(name)
-        self.all, self.handlers, self._items = f"{base}.>", f"{base}.h.*", f"{base}.i."
+        self.all, self.handlers, self.items, self._items = f"{base}.>", f"{base}.h.*", f"{base}.i.>", f"{base}.i."
+        self.label = f"{base}.n"
+        """The subject of the record that has the name of the queue."""
 
     def item(self, name: str) -> str:
         """Return the subject of an item."""
@@ -196,6 +198,11 @@ def as_write(subject: str, meta: ItemMeta, body: bytes, expected: int | None, ex
 def read_meta(meta: Mapping[str, Any]) -> ItemMeta:
     """Return the metadata of an item from that of its record."""
     return msgspec.convert(meta, ItemMeta)
+
+
+def label_filter(subjects: Subjects) -> str:
+    """Return the filter of the records that have the names of the queues of a store."""
+    return f"{subjects.prefix}q.*.n"
 
 
 def read_subscription(record: Record) -> Subscription:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import islice
 from math import inf
-from random import sample
 from typing import Any, NamedTuple
 
 import anyio
@@ -47,8 +46,12 @@ MOST_BODY = 8 * 2**10
 """Bytes of the longest body that a view has; longer ones stay on the server until they are claimed."""
 
 
-WIDEST = 16
-"""The most times the number of wanted items among which a pick looks while other processes are faster."""
+WIDEST = 512
+"""The most items among which a pick chooses while other processes are faster."""
+
+
+DOUBT_SECONDS = 0.02
+"""Seconds for which a lost pick waits for the record of the process that was faster, before the server is asked."""
 
 
 GONE = '{"gone":true}'
@@ -191,8 +194,7 @@ class QueueView:
             return
         with anyio.move_on_after(self._store.stream.requests.timeout):
             while not (self._is_complete and is_reached()):
-                self._changed = self._changed or anyio.Event()
-                await self._changed.wait()
+                await self._next_change()
             return
         raise StoreBusy(
             self._store.name,
@@ -210,6 +212,11 @@ class QueueView:
             with detached():
                 background.start_soon(OrderedConsumer(self._store.stream, self._subjects.all, self).run)
 
+    async def _next_change(self) -> None:
+        """Wait until something is received."""
+        self._changed = self._changed or anyio.Event()
+        await self._changed.wait()
+
     def _wake(self) -> None:
         if self._changed is not None:
             self._changed.set()
@@ -226,11 +233,10 @@ class QueueView:
             return []
         self._now = self._store.clock()
         self._first_states.states = {}
-        claims = choose(self.state, name, limit * self._width, arguments)
-        picks = [self._pick(claim) for claim in claims]
-        if len(picks) > limit:
-            places = sorted(sample(range(len(picks)), len(picks) - limit), reverse=True)
-            self.drop([picks.pop(place) for place in places][::-1])
+        self.state.places.ready.width = self._width
+        picks = [self._pick(claim) for claim in choose(self.state, name, limit, arguments)]
+        if self._width > 1:
+            picks.sort(key=lambda pick: (pick.item.due, pick.item.position))
         return picks
 
     def _pick(self, claim: Claim) -> Pick:
@@ -267,11 +273,14 @@ class QueueView:
             self.doubts[pick.item.id] = pick
 
     def note_losses(self, lost: int, number: int) -> None:
-        """Look further into the line the next time if other processes took most of a number of picks."""
-        self._width = min(2 * self._width, WIDEST) if 2 * lost > number else max(1, self._width - (not lost))
+        """Choose among more items the next time if other processes took some of a number of picks, else among fewer."""
+        self._width = min(2 * self._width + 2 * lost, WIDEST) if 4 * lost > number else max(1, self._width - number)
 
     async def resolve_doubts(self) -> None:
-        """Ask the server for the items of picks that were not stored, and make those claimable that are as before."""
+        """Wait for the records of lost picks, and ask the server if they do not come; restore what is as before."""
+        with anyio.move_on_after(DOUBT_SECONDS):
+            while self.doubts:
+                await self._next_change()
         for pick in [*self.doubts.values()]:
             await self._resolve(pick)
 

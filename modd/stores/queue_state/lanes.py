@@ -83,10 +83,12 @@ class ReadyItems:
         self._lanes: dict[str | None, Lane] = {}
         self._keyed: dict[str, QueueItem] = {}
         """The items with a key, by id."""
+        self.width = 1
+        """The number of items among which `first` chooses at random; 1 for the first one."""
 
     def first(self) -> str | None:
         """Return the id of the item to claim next; None if there is none."""
-        return self._claimable.first()
+        return self._claimable.first() if self.width == 1 else self._claimable.near_first(self.width)
 
     def add(self, item: QueueItem) -> None:
         """Add an item that is due."""

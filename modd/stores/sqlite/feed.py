@@ -11,7 +11,7 @@ from modd.checks import checked_count, checked_span
 from modd.concurrency.backoff import spread
 from modd.ports.feed import Posted
 from modd.ports.items import Item
-from modd.stores.checks import checked_feed_item, checked_position
+from modd.stores.checks import checked_feed_item
 from modd.stores.feed_follower import FeedFollower, FeedPage
 from modd.stores.paging import PAGE
 from modd.stores.sqlite.base import LOOK_JITTER, Autocommit, Store, StorePart, SupportsWake
@@ -81,7 +81,7 @@ class SqliteFeed(StorePart):
     def follow(self, after: int | None = None) -> FeedFollower:
         """Return an iterator over the items after a position, then over those that come; None: from now on."""
         operations = self._operations
-        return FeedFollower(self._read_page, self._wait, checked_position(after), lambda: operations.known_first)
+        return FeedFollower(self._read_page, self._wait, after, lambda: operations.known_first)
 
     async def span(self) -> tuple[int, int]:
         """Return the position before the first item, and the last position."""

@@ -141,7 +141,7 @@ class QueueSubscriptionSuite(ClaimSuite[Queue]):
             assert await self.bodies(queue) == [b"3"]
 
     async def test_a_forgotten_handler_has_no_items(self) -> None:
-        """Those that are ready, delayed or left are removed, on every bus; leased and dead ones stay."""
+        """Items that are ready, delayed or left are removed, on every bus; leased and dead ones stay."""
         async with self.create() as queue:
             await queue.announce(BOOK, MAIL, Subscription("audit", "Paid", "mail"), retention=100 * self.tick)
             mail = {HANDLER: "mail"}

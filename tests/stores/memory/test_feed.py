@@ -180,7 +180,7 @@ async def test_an_id_is_put_once_and_wrong_items_say_where_they_belong() -> None
     assert (await take(feed.follow(0), 1))[0].headers == {"a": "1"}
     with pytest.raises(InvalidOption, match=r"^delay=5.*: a feed shows each item at once; .* into a queue"):
         await feed.put(Item(b"secret", delay=5))
-    with pytest.raises(InvalidOption, match=r"^after=-1: give a position, 0 or more; None to begin with the next item"):
+    with pytest.raises(InvalidOption, match=r"^after=-1: give a whole number, 0 or more; 0 stands before the first"):
         feed.follow(-1)
 
 

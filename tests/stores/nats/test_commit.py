@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import anyio
 import pytest
 
@@ -9,7 +11,7 @@ from modd.stores.nats.batch import plan_messages
 from modd.stores.nats.errors import TooMany, UnknownOutcome, WrongSequence
 from modd.stores.nats.jetstream import JetStream
 from modd.stores.nats.record import GONE, Guard, Write, tombstone
-from tests.nats.server import NatsServer
+from tests.nats.server import NatsServer, paused
 from tests.stores.nats.proxy import proxy_to
 from tests.stores.nats.stores import open_store
 
@@ -149,3 +151,42 @@ async def test_many_batches_at_once_are_all_stored(nats_server: NatsServer) -> N
                 stream = (store, other)[number % 2].stream
                 tasks.start_soon(stream.commit, [write(stream, f"{number}a"), write(stream, f"{number}b")])
         assert len(await bodies(store.stream)) == 80
+
+
+async def test_a_store_has_16_batches_under_way_at_most(own_nats_server: NatsServer) -> None:
+    # NA-31
+    begun, sixteen = set[bytes](), anyio.Event()
+
+    def note(data: bytes) -> bytes:
+        begun.update(re.findall(rb"Nats-Batch-Id: (\w+)", data))
+        if len(begun) >= 16:
+            sixteen.set()
+        return data
+
+    async with proxy_to(own_nats_server) as proxy, open_store(proxy) as store:
+        stream, proxy.to_server = store.stream, note
+        async with anyio.create_task_group() as tasks:
+            with paused(own_nats_server):
+                for number in range(40):
+                    tasks.start_soon(stream.commit, [write(stream, f"{number}a"), write(stream, f"{number}b")])
+                await sixteen.wait()
+                await anyio.wait_all_tasks_blocked()
+                assert len(begun) == 16
+        assert len(await bodies(stream)) == 80 and len(begun) >= 40
+
+
+async def test_a_batch_whose_call_is_cancelled_is_stored_whole_or_not_at_all(nats_server: NatsServer) -> None:
+    # NA-30
+    async with open_store(nats_server) as store:
+        stream = store.stream
+        for checkpoints in range(12):
+            with anyio.CancelScope() as scope:
+                async with anyio.create_task_group() as tasks:
+                    names = [f"{checkpoints}{part}" for part in "abc"]
+                    tasks.start_soon(stream.commit, [write(stream, name) for name in names])
+                    for _ in range(checkpoints):
+                        await anyio.lowlevel.checkpoint()
+                    scope.cancel()
+            assert len(await stream.page(subject(stream, "*"))) % 3 == 0
+        await stream.commit([write(stream, name) for name in ("x", "y", "z")])
+        assert len(await stream.page(subject(stream, "*"))) % 3 == 0

@@ -12,24 +12,25 @@ from modd.ports import EventStore
 from modd.testing.conformance import EventStoreConformance
 from tests.nats.server import NatsServer
 from tests.stores.nats.stores import new_name, open_store
+from tests.stores.nats.test_records import OnCluster, OnServer
 
 pytestmark = pytest.mark.anyio
 
 
-class TestNatsEvents(EventStoreConformance):
+@pytest.mark.slow
+class TestNatsEvents(OnServer, EventStoreConformance):
     """The suite of the port."""
 
     has_gaps = True
     most = 1_000
 
-    @pytest.fixture(autouse=True)
-    def _own(self, nats_server: NatsServer) -> None:
-        self.server = nats_server
-
     @asynccontextmanager
     async def create(self) -> AsyncIterator[EventStore]:
-        async with open_store(self.server) as store:
+        async with self.open() as store:
             yield store.events
+
+
+class TestNatsEventsOnCluster(OnCluster, TestNatsEvents): ...
 
 
 @contextmanager

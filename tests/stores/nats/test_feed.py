@@ -16,32 +16,35 @@ from modd.testing.conformance.feed_follow import take
 from modd.testing.conformance.feed_removal import FeedRemovalSuite
 from tests.nats.server import NatsServer
 from tests.stores.nats.stores import new_name, open_store
+from tests.stores.nats.test_records import OnCluster, OnServer
 
 pytestmark = pytest.mark.anyio
 
 
-class TestNatsFeed(FeedConformance):
+@pytest.mark.slow
+class TestNatsFeed(OnServer, FeedConformance):
     """The suite of the port."""
 
-    tick = 0.25
     retention_ticks = 8
     most = 700
 
     @pytest.fixture(autouse=True)
-    def _own(self, nats_server: NatsServer, request: pytest.FixtureRequest) -> None:
-        self.server = nats_server
+    def _choose_retention(self, request: pytest.FixtureRequest) -> None:
         is_short = hasattr(FeedRemovalSuite, request.function.__name__)
         self.retention = self.retention_ticks * self.tick if is_short else 600.0
 
     @asynccontextmanager
     async def create(self) -> AsyncIterator[Feed]:
-        async with open_store(self.server) as store:
+        async with self.open() as store:
             yield store.feed("public", retention=self.retention, most=self.most)
 
     def transaction(self, feed: Any) -> AbstractAsyncContextManager[object]:
         """One of its store."""
         transaction: AbstractAsyncContextManager[object] = feed.transaction()
         return transaction
+
+
+class TestNatsFeedOnCluster(OnCluster, TestNatsFeed): ...
 
 
 async def test_a_feed_is_the_same_for_all_processes(nats_server: NatsServer) -> None:

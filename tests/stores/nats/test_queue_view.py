@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import tracemalloc
 
 import pytest
 
@@ -10,7 +12,7 @@ from modd.nats.message import NatsMessage
 from modd.ports import Item
 from modd.stores.nats.consumer import Delivery, read_delivery
 from modd.stores.nats.errors import WrongSequence
-from modd.stores.nats.queue_records import QueueSubjects
+from modd.stores.nats.queue_records import QueueSubjects, item_name
 from modd.stores.nats.queue_view import Pick, QueueView
 from modd.stores.nats.record import META, Record
 from modd.stores.nats.store import NatsStore
@@ -18,6 +20,8 @@ from tests.nats.server import NatsServer
 from tests.stores.nats.stores import open_store
 
 pytestmark = pytest.mark.anyio
+
+ITEMS = 2_000
 
 
 class Script:
@@ -31,7 +35,7 @@ class Script:
 
     async def records(self) -> list[Record]:
         """Return what the server has."""
-        return await self.store.stream.page(self.subjects.all)
+        return await self.store.stream.page(self.subjects.items)
 
     def begin(self) -> None:
         """Begin the view anew."""
@@ -179,3 +183,26 @@ async def test_a_view_that_is_made_anew_claims_nothing(nats_server: NatsServer) 
 def test_the_place_of_a_message_is_read_from_its_reply(reply: str) -> None:
     # NA-5
     assert read_delivery(reply) == Delivery(12, 3, 1.5, 4)
+
+
+async def test_an_item_takes_little_memory(nats_server: NatsServer) -> None:
+    # NA-41
+    async with open_store(nats_server) as store:
+        script = Script(store)
+        await script.queue.put(b"", b"1")
+        first, second = await script.records()
+        script.begin()
+        script.show(first)
+        gc.collect()
+        tracemalloc.start()
+        try:
+            for number in range(ITEMS):
+                id = f"{number:032x}"
+                subject, meta = script.subjects.item(item_name(id, None)), {**second.meta, "id": id}
+                script.show(Record(subject, second.sequence + number, second.at, meta))
+            gc.collect()
+            size, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert script.view.stats().ready == ITEMS + 1
+        assert size / ITEMS <= 600
