@@ -28,7 +28,7 @@ from modd.cli.reports import (
 from modd.concurrency.blocks import async_block
 from modd.nats.link import Link
 from modd.stores.nats.jetstream import JetStream
-from modd.stores.nats.queue_records import ItemMeta, QueueSubjects, label_filter, read_meta
+from modd.stores.nats.queue_records import ItemMeta, QueueSubjects, label_filter, read_item_meta
 from modd.stores.nats.record import Record
 from modd.stores.nats.requests import is_missing
 from modd.stores.nats.store import NatsStore
@@ -89,7 +89,7 @@ async def run_on_nats(
     async with _open(arguments.path) as store:
         queues = await list_queues(store)
         if arguments.command == "stats":
-            return await count_items(store, path, queues)
+            return await count_all(store, path, queues)
         if arguments.command == "forget":
             known = {each.handler for name in queues for each in await _handlers(store, name)}
             return await forget_in(store.queue, path, queues, arguments.handler, known)
@@ -98,7 +98,7 @@ async def run_on_nats(
         if arguments.command == "dead":
             return await list_dead(store, arguments.name, arguments.limit, viewer)
         if arguments.command == "show":
-            return await show(store, arguments.name, arguments.id, viewer, is_raw=arguments.raw)
+            return await show_stored_item(store, arguments.name, arguments.id, viewer, is_raw=arguments.raw)
         return await _process(store, arguments, confirm, progress)
 
 
@@ -107,7 +107,7 @@ async def list_queues(store: NatsStore) -> list[str]:
     return sorted(record.meta["queue"] for record in await store.stream.last_of_each(label_filter(store.subjects)))
 
 
-async def count_items(store: NatsStore, path: str, queues: Sequence[str]) -> Overview:
+async def count_all(store: NatsStore, path: str, queues: Sequence[str]) -> Overview:
     """Count the items of queues and of the outbox, and list the handlers."""
     counts = [QueueCounts(name, **msgspec.structs.asdict(await store.queue(name).stats())) for name in queues]
     handlers = [each for name in queues for each in await _handlers(store, name)]
@@ -124,11 +124,11 @@ async def list_dead(store: NatsStore, name: str, limit: int, viewer: Viewer) -> 
     return DeadLetterList(name, (await store.queue(name).stats()).dead, items)
 
 
-async def show(store: NatsStore, name: str, id: str, viewer: Viewer, *, is_raw: bool) -> ItemDetails:
+async def show_stored_item(store: NatsStore, name: str, id: str, viewer: Viewer, *, is_raw: bool) -> ItemDetails:
     """Return the details of one item, with key and foreign headers masked unless ``is_raw``. Raises `NoSuchItem`."""
     [whole] = await _complete(store, name, [id])
     found = await store.stream.last_of_each(QueueSubjects(store.subjects, name).of_id(whole))
-    items = [(record, read_meta(record.meta)) for record in found if not record.is_gone]
+    items = [(record, read_item_meta(record.meta)) for record in found if not record.is_gone]
     if not items:
         raise NoSuchItem(whole, name)
     record, meta = max(items, key=lambda item: item[1].state == "dead")

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+from time import perf_counter, process_time, thread_time
 from typing import Any
 
+import anyio
+import anyio.to_thread
+import nats
 import pytest
 
 from tests.nats.server import NatsServer
+from tests.proofs.nats_claimers import item
 from tests.proofs.processes import Job, Outcome, Zygote, zygote
 from tests.proofs.sizes import size_of
-from tests.stores.nats.stores import new_name
+from tests.stores.nats.stores import new_name, open_store
 
 pytestmark = pytest.mark.slow
 
@@ -50,7 +56,7 @@ def run(processes: Zygote, url: str, keys: int, count: int, backend: str) -> tup
 def test_four_processes_claim_each_item_once_and_keep_the_order_of_keys(
     nats_server: NatsServer, backend: str, keys: int
 ) -> None:
-    # NA-6 NA-7
+    # NA-6 NA-7 NA-42
     with zygote() as processes:
         _, alone = run(processes, nats_server.url, keys, 1, backend)
         outcomes, together = run(processes, nats_server.url, keys, PROCESSES, backend)
@@ -58,6 +64,41 @@ def test_four_processes_claim_each_item_once_and_keep_the_order_of_keys(
     print(f"together {together / alone:.0%} of alone, shares {[len(each.named('claimed')[0]) for each in outcomes]}")
     assert sorted(number for _, _, number, _ in claims) == list(range(ITEMS))
     assert overlaps(claims) == []
+
+
+@pytest.mark.anyio
+async def test_the_queue_beside_the_bare_client(nats_server: NatsServer) -> None:
+    # NA-41 NA-42
+    async with open_store(nats_server) as store, open_store(nats_server, store.name) as other:
+        for start in range(0, ITEMS, 500):
+            await store.queue("work").put(*[item(number, 0) for number in range(start, min(start + 500, ITEMS))])
+        begun, used = perf_counter(), process_time()
+        assert (await other.queue("work").stats()).ready == ITEMS
+        print(f"{ITEMS} items are read in {perf_counter() - begun:.2f} s, {process_time() - used:.2f} s of them here")
+    per_second, used = await anyio.to_thread.run_sync(work_with_bare_client, nats_server.url)
+    print(f"bare nats-py: {per_second:.0f} items a second fetched and acknowledged, {used * 1e6:.0f} us each")
+
+
+def work_with_bare_client(url: str) -> tuple[float, float]:
+    """Put items into a stream and take them from a consumer; return how many a second, and processor time of each."""
+
+    async def work() -> tuple[float, float]:
+        client = await nats.connect(url)
+        stream = client.jetstream()
+        await stream.add_stream(name="BARE", subjects=["bare"], max_msgs=ITEMS)
+        await asyncio.gather(*[stream.publish("bare", b"1") for _ in range(ITEMS)])
+        consumer = await stream.pull_subscribe("bare", "bare")
+        begun, used, done = perf_counter(), thread_time(), 0
+        while done < ITEMS:
+            messages = await consumer.fetch(min(SLOTS, ITEMS - done), timeout=60)
+            await asyncio.gather(*[message.ack_sync(timeout=60) for message in messages])
+            done += len(messages)
+        result = ITEMS / (perf_counter() - begun), (thread_time() - used) / ITEMS
+        await stream.delete_stream("BARE")
+        await client.close()
+        return result
+
+    return asyncio.run(work())
 
 
 def test_the_proof_finds_what_overlaps_and_what_is_out_of_order() -> None:

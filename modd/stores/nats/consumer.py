@@ -36,8 +36,8 @@ INACTIVE = 30.0
 NANOSECONDS = 10**9
 
 
-class Delivery(NamedTuple):
-    """The place of a message in a stream and in the deliveries of a consumer.
+class StreamPlace(NamedTuple):
+    """The place of a message in a stream, and among those of a consumer.
 
     sequence: in the stream. number: of the delivery, from 1. at: the server's time at which it was stored.
     pending: the number of messages that come after it at the moment.
@@ -56,7 +56,7 @@ class ConsumerReader(Protocol):
         """Forget everything. last: the last sequence of the stream. now: the time of the server."""
         ...
 
-    def receive(self, message: NatsMessage, delivery: Delivery) -> None:
+    def receive(self, message: NatsMessage, delivery: StreamPlace) -> None:
         """Take a message, in the order of sequences."""
         ...
 
@@ -183,9 +183,9 @@ class OrderedConsumer:
                 logging.getLogger("modd.stores").debug("the server removes a consumer by itself", exc_info=True)
 
 
-def read_delivery(reply: str) -> Delivery:
+def read_delivery(reply: str) -> StreamPlace:
     """Return what the subject for acknowledgements tells about a message."""
     tokens = reply.split(".")
     first = 4 if len(tokens) < 11 else 6  # with a domain and an account in front
     _, sequence, number, at, pending = map(int, tokens[first : first + 5])
-    return Delivery(sequence, number, at / NANOSECONDS, pending)
+    return StreamPlace(sequence, number, at / NANOSECONDS, pending)

@@ -16,7 +16,7 @@ from modd.stores.checks import checked_untagged
 from modd.stores.nats.access import NatsAutocommit, NatsPart, NatsParts
 from modd.stores.nats.errors import WrongSequence
 from modd.stores.nats.queue_claims import QueueClaims
-from modd.stores.nats.queue_operations import FirstTime, QueueOperations
+from modd.stores.nats.queue_operations import FirstTime, NatsQueueOperations
 from modd.stores.nats.queue_records import QueueSubjects
 from modd.stores.nats.queue_view import QueueView
 from modd.stores.nats.record import Write
@@ -35,7 +35,7 @@ class NatsQueue(NatsPart):
         self._subjects = subjects = QueueSubjects(store.subjects, name)
         self._has_label = False
         self._view = QueueView(store, subjects)
-        self._operations = QueueOperations(subjects, store.clock, self._view)
+        self._operations = NatsQueueOperations(subjects, store.clock, self._view)
         self._claims = QueueClaims(store, self._view, self.release)
 
     def __repr__(self) -> str:

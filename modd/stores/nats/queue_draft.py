@@ -15,7 +15,7 @@ from modd.stores.nats.queue_records import (
     as_write,
     item_name,
     read_item,
-    read_meta,
+    read_item_meta,
     read_subscription,
     write_item,
 )
@@ -53,7 +53,7 @@ class QueueDraft:
             return
         self.remove(name)
         if not record.is_gone:
-            self.add(read_item(name, record.sequence, record.at, read_meta(record.meta), record.body))
+            self.add(read_item(name, record.sequence, record.at, read_item_meta(record.meta), record.body))
 
     def remove(self, name: str) -> None:
         """Remove an item as if it had never been here."""

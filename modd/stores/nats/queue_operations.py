@@ -73,7 +73,7 @@ def choose(state: QueueState, name: str, limit: int, arguments: tuple[Any, ...])
     return state.claim_left(arguments[1], limit, arguments[0])
 
 
-class QueueOperations:
+class NatsQueueOperations:
     """Operations on overlays, for one queue.
 
     subjects: those of the queue. clock: returns the time of the server. known: the items that this process knows.

@@ -195,7 +195,7 @@ def as_write(subject: str, meta: ItemMeta, body: bytes, expected: int | None, ex
     return Write(subject, msgspec.to_builtins(meta), body, expected=expected, expected_of=expected_of)
 
 
-def read_meta(meta: Mapping[str, Any]) -> ItemMeta:
+def read_item_meta(meta: Mapping[str, Any]) -> ItemMeta:
     """Return the metadata of an item from that of its record."""
     return msgspec.convert(meta, ItemMeta)
 

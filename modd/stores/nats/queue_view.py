@@ -21,7 +21,7 @@ from modd.nats.message import NatsMessage
 from modd.ports.items import HANDLER, Claim, Stats
 from modd.stores.errors import StoreBusy
 from modd.stores.nats.access import NatsParts
-from modd.stores.nats.consumer import Delivery, OrderedConsumer
+from modd.stores.nats.consumer import OrderedConsumer, StreamPlace
 from modd.stores.nats.queue_lanes import LaneEnds
 from modd.stores.nats.queue_operations import choose
 from modd.stores.nats.queue_records import (
@@ -126,7 +126,7 @@ class QueueView:
         self._beginning = last
         self._store.clock.see(now)
 
-    def receive(self, message: NatsMessage, delivery: Delivery) -> None:
+    def receive(self, message: NatsMessage, delivery: StreamPlace) -> None:
         """Apply a record, unless a later one came before: what is gone stays gone."""
         if delivery.sequence <= self._progress:
             return
@@ -148,7 +148,7 @@ class QueueView:
         """Let nothing be claimed until the view was made anew."""
         self._is_complete, self._error = False, error
 
-    def _apply(self, name: str, delivery: Delivery, meta: ItemMeta, body: bytes) -> None:
+    def _apply(self, name: str, delivery: StreamPlace, meta: ItemMeta, body: bytes) -> None:
         places = self.state.places
         old = places.items.get(name)
         if isinstance(old, StoredItem) and old.sequence > delivery.sequence:

@@ -10,7 +10,7 @@ import pytest
 
 from modd.nats.message import NatsMessage
 from modd.ports import Item
-from modd.stores.nats.consumer import Delivery, read_delivery
+from modd.stores.nats.consumer import StreamPlace, read_delivery
 from modd.stores.nats.errors import WrongSequence
 from modd.stores.nats.queue_records import QueueSubjects, item_name
 from modd.stores.nats.queue_view import Pick, QueueView
@@ -47,7 +47,7 @@ class Script:
         for record in records:
             self.number += 1
             message = NatsMessage(record.subject, record.body, {META: json.dumps(record.meta)})
-            self.view.receive(message, Delivery(record.sequence, self.number, record.at, 0))
+            self.view.receive(message, StreamPlace(record.sequence, self.number, record.at, 0))
 
     async def show_all(self) -> None:
         """Have the view, begun anew, see all that the server has."""
@@ -182,7 +182,7 @@ async def test_a_view_that_is_made_anew_claims_nothing(nats_server: NatsServer) 
 )
 def test_the_place_of_a_message_is_read_from_its_reply(reply: str) -> None:
     # NA-5
-    assert read_delivery(reply) == Delivery(12, 3, 1.5, 4)
+    assert read_delivery(reply) == StreamPlace(12, 3, 1.5, 4)
 
 
 async def test_an_item_takes_little_memory(nats_server: NatsServer) -> None:
