@@ -30,6 +30,7 @@ from modd.remote import NotServed, Remote, RemoteError, Serve
 from modd.stores import MemoryInbox, MemoryQueue
 from tests.nats.server import NatsServer
 from tests.remote.shop import Bill, Billing, GetBill, Overdue, calling, new_name, serving
+from tests.stores.nats.stores import open_store
 
 pytestmark = pytest.mark.anyio
 
@@ -51,6 +52,14 @@ async def test_a_context_that_nobody_serves_is_told_at_once(nats_server: NatsSer
         with anyio.fail_after(20):
             with pytest.raises(NotServed, match="no process serves"):
                 await bus.ask(Bill("Ada", 10))
+
+
+async def test_a_store_of_the_same_name_takes_no_calls(nats_server: NatsServer) -> None:
+    # RE-3: its stream would acknowledge them
+    name = new_name()
+    async with open_store(nats_server, name), calling(nats_server, name) as bus:
+        with pytest.raises(NotServed):
+            await bus.ask(Bill("Ada", 10))
 
 
 async def test_a_call_without_an_answer_in_time_is_cancelled_on_the_other_side(nats_server: NatsServer) -> None:
