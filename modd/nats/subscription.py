@@ -141,9 +141,14 @@ class NatsSubscription:
         self._finish()
 
     async def drain(self) -> None:
-        """Have no further messages sent here; the loop ends after those that have come. Raises as `Link.flush` does."""
-        await self._drain()
-        self._inlet.complete()
+        """Have no further messages sent here; the loop ends after those that have come. Raises as `Link.flush` does.
+
+        The loop ends after an error, too: messages that were on their way then are lost.
+        """
+        try:
+            await self._drain()
+        finally:
+            self._inlet.complete()
 
     def __aiter__(self) -> Self:
         return self

@@ -3,9 +3,9 @@
 Begin reading at `remote`, the side that asks; `serve` is the side that answers, and `topic` has items for many.
 """
 
-from modd.remote.errors import GroupNotEmpty, NotServed, RemoteError
+from modd.remote.errors import GroupNotEmpty, NotServed, RemoteError, UnreadableReply
 from modd.remote.remote import Remote
 from modd.remote.serve import Serve
 from modd.remote.topic import Topic
 
-__all__ = ["GroupNotEmpty", "NotServed", "Remote", "RemoteError", "Serve", "Topic"]
+__all__ = ["GroupNotEmpty", "NotServed", "Remote", "RemoteError", "Serve", "Topic", "UnreadableReply"]

@@ -36,6 +36,24 @@ class RemoteError(ModdError, RuntimeError):
         )
 
 
+class UnreadableReply(ModdError, RuntimeError):
+    """An answer came that is no reply of `Serve`, or has a result of another type; the intent may have been handled.
+
+    name: the name of the context.
+    intent: the type of the intent.
+    reason: the fault of the answer, without its values.
+
+    Deploy the same types on both sides, and let nothing else subscribe to the subjects ``modd.<name>.ask.>``.
+    """
+
+    def __init__(self, name: str, intent: type, reason: str) -> None:
+        self.name, self.intent, self.reason = name, intent, reason
+        super().__init__(
+            f"the answer of {name} to {intent.__qualname__} cannot be read: {reason}; it may have been handled. Deploy "
+            f"the same types on both sides, and let nothing else subscribe to modd.{name}.ask.>"
+        )
+
+
 class GroupNotEmpty(ModdError, RuntimeError):
     """A group was to leave a topic while its queue has items.
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import blake2b
-from math import inf
+from math import inf, isnan
 from urllib.parse import quote, unquote
 
 import msgspec
@@ -54,21 +55,33 @@ def request_headers(envelope: Envelope, source: str, timeout: float) -> dict[str
 
 
 def read_request(headers: Mapping[str, str], body: bytes, codec: Codec) -> Envelope[Message]:
-    """Return the envelope of a request, to be dispatched here. Raises the errors of `Codec.decode_message`."""
+    """Return the envelope of a request, to be dispatched here.
+
+    Without a correlation, as other programs send it, the id is its own. Raises the errors of `Codec.decode_message`,
+    and those of Python for headers that are missing or wrong.
+    """
     message = codec.decode_message(body)
-    causation = headers.get("ce-causationid")
+    id, causation = headers["ce-id"], headers.get("ce-causationid")
     identity = Identity(
-        unquote(headers["ce-id"]),
-        unquote(headers["ce-correlationid"]),
+        unquote(id),
+        unquote(headers.get("ce-correlationid", id)),
         None if causation is None else unquote(causation),
         at=datetime.fromisoformat(headers["ce-time"]).timestamp(),
     )
     return Envelope.restore(message, identity, _stamps_in(headers))
 
 
+def request_id(headers: Mapping[str, str]) -> str:
+    """Return the id of a request, "" if it has none."""
+    return unquote(headers.get("ce-id", ""))
+
+
 def seconds_left(headers: Mapping[str, str]) -> float:
-    """Return the seconds that the sender of a request waits."""
-    return float(headers.get(TIMEOUT, inf))
+    """Return the seconds that the sender of a request waits; endless if the header is missing or no number."""
+    with suppress(ValueError):
+        seconds = float(headers.get(TIMEOUT, ""))
+        return inf if isnan(seconds) else seconds
+    return inf
 
 
 def _stamp_headers(envelope: Envelope) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import anyio
 
@@ -15,10 +15,12 @@ from modd.cqrs import Codec, Envelope, Queued, RateLimited, TypedBus
 from modd.cqrs.enclosing import open_bus
 from modd.errors import InvalidOption, NoHandler, NotAnswered
 from modd.nats import Link, NatsMessage
+from modd.nats.subscription import NatsSubscription
 from modd.ports import Inbox
 from modd.remote.checks import checked_context_name, checked_errors, checked_link
 from modd.remote.reply import REFUSALS, error_reply, queued_reply, result_reply
-from modd.remote.request import ASKED, ask_subject, read_request, seconds_left
+from modd.remote.request import ASKED, ask_subject, read_request, request_id, seconds_left
+from modd.texts import show
 
 WAITING = 4
 """Requests that may wait for each one that is handled."""
@@ -47,6 +49,7 @@ class Serve:
     Raises:
         InvalidOption: an option has a value that cannot work.
         NoHandler: the bus has no handler for a type.
+        DuplicateName: two types have the same name on the wire.
     """
 
     stops_first: ClassVar[bool] = True
@@ -71,8 +74,7 @@ class Serve:
         self._kinds = _checked_kinds(bus, expose)
         self._crossing = frozenset((*REFUSALS, *checked_errors(errors)))
         self._concurrency = checked_count("concurrency", concurrency)
-        self._codec = Codec(self._kinds)
-        self._subjects = {ask_subject(name, kind): kind for kind in self._codec.versions}
+        self._served = _served_types(name, self._kinds)
         self._stopped, self._ready = anyio.Event(), anyio.Event()
         self._under_way = 0
 
@@ -106,9 +108,9 @@ class Serve:
         """Have `run` take no more requests, answer those that have come, and end."""
         self._stopped.set()
 
-    async def _drain_when_stopped(self, requests: Any) -> None:
+    async def _drain_when_stopped(self, requests: NatsSubscription) -> None:
         await self._stopped.wait()
-        await requests.drain()
+        await error_of(requests.drain)  # without a connection nothing comes any more
 
     async def _answer(self, request: NatsMessage, slots: anyio.Semaphore) -> None:
         """Handle a request and send the reply; none after the time in which the sender waits."""
@@ -121,25 +123,29 @@ class Serve:
                     async with slots:
                         reply = await self._handle(request)
             if reply is not None and request.reply:
-                headers, body = reply
-                await error_of(self._link.publish, request.reply, body, headers)
+                await self._send(request, *reply)
         finally:
             self._under_way -= 1
 
+    async def _send(self, request: NatsMessage, headers: dict[str, str], body: bytes) -> None:
+        """Send a reply, or the error for one that is too large; one that the link cannot send is lost."""
+        error = await error_of(self._link.publish, request.reply, body, headers)
+        if isinstance(error, InvalidOption):
+            headers, body = self._failed(request, error)
+            await error_of(self._link.publish, request.reply, body, headers)
+
     async def _handle(self, request: NatsMessage) -> tuple[dict[str, str], bytes]:
         """Return the reply to a request."""
-        id = request.headers.get("ce-id", "")
         try:
-            if request.subject not in self._subjects:
+            served = self._served.get(request.subject)
+            if served is None:
                 raise NoHandler(request.headers.get("ce-type", request.subject), self._name, self._kinds)
-            envelope = read_request(request.headers, request.body, self._codec)
+            envelope = read_request(request.headers, request.body, served.codec)
             if self._inbox is not None:
                 await self._inbox.add(envelope.id)
             return await self._dispatch(envelope, is_asked=ASKED in request.headers)
         except Exception as error:
-            if type(error) not in self._crossing:
-                log.error("%s failed for %s", id, self._name, exc_info=error)
-            return error_reply(error, id, self._crossing)
+            return self._failed(request, error)
 
     async def _dispatch(self, envelope: Envelope[Any], *, is_asked: bool) -> tuple[dict[str, str], bytes]:
         if is_asked:
@@ -153,9 +159,31 @@ class Serve:
         return result_reply(dispatched.result)
 
     def _refuse(self, request: NatsMessage) -> tuple[dict[str, str], bytes]:
-        kind = request.headers.get("ce-type", "")
-        named: Any = next((each for each in self._kinds if each.__name__ == kind), Message)
-        return error_reply(RateLimited(named, RETRY_AFTER), request.headers.get("ce-id", ""), self._crossing)
+        served = self._served.get(request.subject)
+        return error_reply(RateLimited(Message if served is None else served.kind, RETRY_AFTER), self._crossing)
+
+    def _failed(self, request: NatsMessage, error: Exception) -> tuple[dict[str, str], bytes]:
+        """Return the reply with an error; log one that does not cross as itself."""
+        if type(error) not in self._crossing:
+            log.error("%s failed for %s", show(request_id(request.headers)), self._name, exc_info=error)
+        return error_reply(error, self._crossing)
+
+
+class ServedType(NamedTuple):
+    """A type that others may send, and the codec that decodes it alone.
+
+    kind: the type. codec: the codec.
+    """
+
+    kind: type[Message]
+    codec: Codec
+
+
+def _served_types(name: str, kinds: list[type[Message]]) -> dict[str, ServedType]:
+    """Return the types by their subjects, former names included. Raises `DuplicateName`."""
+    Codec(kinds)  # has a look at names of different types
+    served = [ServedType(kind, Codec([kind])) for kind in kinds]
+    return {ask_subject(name, each): one for one in served for each in one.codec.versions}
 
 
 def _checked_kinds(bus: Bus | TypedBus, expose: Iterable[type[Message]]) -> list[type[Message]]:

@@ -79,3 +79,8 @@ async def test_a_store_without_documents_is_refused() -> None:
     wrong: Any = object()
     with pytest.raises(InvalidOption, match="store"):
         Topic(wrong, "orders")
+
+
+def test_a_topic_is_shown_with_its_name() -> None:
+    # RE-10
+    assert repr(Topic(MemoryStore(), "orders")) == "<Topic orders>"
