@@ -15,6 +15,7 @@ from time import monotonic, sleep
 import httpx2
 import pytest
 
+from tests.nats.permissions import address_of, permissions
 from tests.nats.server import NatsServer
 
 FOLDER = Path(__file__).parents[1] / "examples" / "shop_net"
@@ -98,14 +99,24 @@ SEEN = [
 
 
 @pytest.mark.slow
-def test_one_process_and_four_processes_are_the_same_for_a_client(tmp_path: Path, nats_server: NatsServer) -> None:
-    # RE-21
-    ports, nats = [free_port() for _ in range(3)], {"SHOP_NATS": nats_server.url}
+def test_one_process_and_four_processes_are_the_same_for_a_client(tmp_path: Path) -> None:
+    # RE-21, RE-22: the three processes around NATS have the rights of the page of the book
+    ports = [free_port() for _ in range(3)]
     one = {"SHOP_DB": str(tmp_path / "shop.db"), "SHOP_LISTEN": f"127.0.0.1:{ports[0]}", "SHOP_HEALTH": str(ports[1])}
     with running("monolith:shop", **one):
         assert seen_by_client(ports[0]) == SEEN
-    with ExitStack() as processes:
-        processes.enter_context(running("billing:billing", **nats))
-        processes.enter_context(running("orders:orders", **nats))
-        processes.enter_context(running("front:front", SHOP_LISTEN=f"127.0.0.1:{ports[2]}", **nats))
+    with NatsServer(tmp_path / "nats", permissions()) as server, ExitStack() as processes:
+        for name, settings in (("billing", {}), ("orders", {}), ("front", {"SHOP_LISTEN": f"127.0.0.1:{ports[2]}"})):
+            processes.enter_context(running(f"{name}:{name}", SHOP_NATS=address_of(server, name), **settings))
+            if name == "orders":
+                wait_for_feed(server)
         assert seen_by_client(ports[2]) == SEEN
+        assert "Violation" not in server.log, server.log
+
+
+def wait_for_feed(server: NatsServer) -> None:
+    """Return when orders has created its store and the feed in it."""
+    until = monotonic() + LIMIT
+    while server.ask_monitor("/jsz")["messages"] == 0:
+        assert monotonic() < until, "orders did not create the feed"
+        sleep(0.02)

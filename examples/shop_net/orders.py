@@ -21,6 +21,7 @@ async def orders(config: Config) -> AsyncIterator[App]:
     async with Link(config.nats, name="orders") as link, NatsStore(link, "orders") as store:
         commands, events, public = store.queue("commands"), store.queue("events"), store.feed("public")
         bus = OrderBus(store.events, commands, Remote(link, "billing", [Invoice]))
+        await public.epoch()  # creates the feed, as the gateway may read it alone
         yield App(
             "orders",
             Serve(link, "orders", bus, expose=[PlaceOrder, GetOrders]),
