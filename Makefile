@@ -8,30 +8,39 @@ PYTHONS = $(or $(PYTHON),python3.13 python3.12 python3.11 python3 python)
 RUN = .venv/bin/python -m
 PIP = PIP_CONSTRAINT=requirements.lock PIP_BUILD_CONSTRAINT=requirements.lock PIP_DISABLE_PIP_VERSION_CHECK=1 \
 	$(RUN) pip install --quiet --quiet
-# The tests of a file run in one process, because the code blocks of a page share their names. A process that ends, as one
-# with a test that hangs does, ends the run.
-PARALLEL = --numprocesses $(ONE_MORE) --dist loadfile --no-loadscope-reorder --max-worker-restart 0
-# One process more than there are processors, because tests also wait for disks and threads, and some are long. The slow
-# ones start processes of their own.
+# The fast tests are dealt out by file to so many runs, side by side, and each run collects its files alone: where each
+# process has to collect all tests, that is a third of its work. A run that fails ends the others.
+SHARES = 1 2 3 4 5 6
+SHARE = find README.md docs tests -name '*.md' -o -name 'test_*.py' | sort | awk 'NR % $(words $(SHARES)) == $* - 1'
+RUN_SHARE = pytest -q -p no:cacheprovider $$($(SHARE))
+FAST = $(SHARES:%=fast-%)
+FAST_MEASURED = $(SHARES:%=fast-measured-%)
+FAST_UNMEASURED = $(SHARES:%=fast-unmeasured-%)
+JOBS = $(MAKE) --no-print-directory --jobs $(ONE_MORE) --output-sync=target
+# Each slow test goes to the next process that is free. A process that ends, as one with a test that hangs does, ends the
+# run.
+EACH_NEXT = --numprocesses $(ONE_MORE) --dist load --maxschedchunk 1 --max-worker-restart 0
+# One process more than there are processors, because tests also wait for disks and threads, and some are long.
 ONE_MORE = $$(($$(getconf _NPROCESSORS_ONLN) + 1))
 LONG = $(RUN) pytest -q -o faulthandler_timeout=7200
 
-.PHONY: demo test check static second-types fast fast-measured fast-unmeasured slow bench docs proof proof-properties \
-	proof-store format clean
+.PHONY: demo test check static second-types $(FAST) $(FAST_MEASURED) $(FAST_UNMEASURED) not-measured slow bench docs \
+	proof proof-properties proof-store proof-disk format clean
 
 # The shopping run, with the journey of each message below it.
 demo: .venv/.runtime
 	@.venv/bin/python examples/shopping.py
 
-# Everything that guards the project: about seven minutes on two processors that have nothing else to do.
+# Everything that guards the project: about five minutes on two processors that have nothing else to do.
 test: .venv/.dev
-	@time { $(MAKE) --no-print-directory --jobs 2 --output-sync=target static second-types fast-unmeasured \
-		&& $(MAKE) --no-print-directory fast-measured slow; }
+	@time { $(JOBS) second-types static $(FAST_MEASURED) $(FAST_UNMEASURED) \
+		&& $(RUN) coverage combine --quiet && $(RUN) coverage report \
+		&& $(MAKE) --no-print-directory slow; }
 
 # The round while you work: about a minute on two such processors. The tests run on asyncio; `make test` has trio, too.
 # Among them are the links of the site, and the code blocks of its pages.
 check: .venv/.dev
-	@time $(MAKE) --no-print-directory static fast
+	@time $(JOBS) static $(FAST)
 
 static:
 	$(RUN) ruff format --check .
@@ -42,23 +51,24 @@ static:
 second-types:
 	.venv/bin/basedpyright --warnings
 
-fast:
-	$(RUN) pytest $(PARALLEL) -m "not slow and not on_trio"
+$(FAST): fast-%:
+	$(RUN) $(RUN_SHARE) -m "not slow and not on_trio"
 
 # The fast tests on asyncio take every branch, so all others run without the cost of being measured: it doubles their time.
 MEASURED = (not on_trio or measured_on_trio) and not unmeasured
 
-fast-measured:
-	$(RUN) coverage erase
-	$(RUN) coverage run -m pytest $(PARALLEL) -m "not slow and $(MEASURED)"
-	$(RUN) coverage combine --quiet
-	$(RUN) coverage report
+$(FAST_MEASURED): fast-measured-%: not-measured
+	$(RUN) coverage run -m $(RUN_SHARE) -m "not slow and $(MEASURED)"
 
-fast-unmeasured:
-	$(RUN) pytest $(PARALLEL) -m "not slow and not ($(MEASURED))"
+$(FAST_UNMEASURED): fast-unmeasured-%:
+	$(RUN) $(RUN_SHARE) -m "not slow and not ($(MEASURED))"
 
+not-measured:
+	@$(RUN) coverage erase
+
+# Only the files that have such tests are imported: an eighth of all. By this order the longest tests are not the last.
 slow:
-	$(RUN) pytest $(subst $(ONE_MORE),auto,$(PARALLEL)) -m slow
+	$(RUN) pytest $(EACH_NEXT) -m slow $$(grep -rl --include='*.py' 'mark\.slow' tests | sort -r)
 
 # Against handwritten floors and a peer; BENCH takes options, as in `make bench BENCH="--rounds 11"`.
 bench: .venv/.bench
@@ -68,20 +78,26 @@ bench: .venv/.bench
 docs: .venv/.dev
 	@$(RUN) book
 
-# The proofs of `make test` at full length, side by side: about half an hour on two processors.
+# The proofs of `make test` at full length, side by side: about forty minutes on two processors.
 proof: .venv/.dev
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target proof-properties proof-store
+	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target proof-properties proof-store proof-disk
 
-# The property tests with many more examples. Each test goes to the next process that is free.
-PROPERTIES = $(wildcard tests/*/test_property.py tests/stores/memory/test_*_property.py tests/stores/sqlite/test_*_property.py)
+# The property tests with many more examples, and many more damaged files.
+PROPERTIES = $(wildcard tests/*/test_property.py tests/stores/*/test_*_property.py tests/*/test_damage.py \
+	tests/stores/*/test_damage.py) tests/app/test_settings_values.py tests/gateway/test_requests_from_document.py
 proof-properties: .venv/.dev
-	MODD_PROFILE=long $(LONG) --numprocesses $(ONE_MORE) --dist load --maxschedchunk 1 --max-worker-restart 0 $(PROPERTIES)
+	MODD_PROFILE=long $(LONG) $(EACH_NEXT) -m slow $(PROPERTIES)
 
-# Durability: processes killed at every step, power lost at any moment, faults of the disk. It prints the number of each.
+# Durability: processes killed at every step and moment. It prints the number of each.
 proof-store: .venv/.dev
 	MODD_PROOF_KILLS=1000 MODD_PROOF_MOMENTS=200 MODD_PROOF_ASKED=200 MODD_PROOF_ITEMS=20000 MODD_PROOF_SIGTERMS=200 \
-	MODD_PROOF_STATES=20000 MODD_PROOF_FAULTS=1000000 MODD_PROOF_AGGREGATES=300 \
-	MODD_PROOF_FLOW_KILLS=300 MODD_PROOF_FLOW_MOMENTS=500 MODD_PROOF_APPS=200 MODD_PROOF_SHOP_NET=1000 $(LONG) -s tests/proofs
+	MODD_PROOF_AGGREGATES=300 MODD_PROOF_FLOW_KILLS=300 MODD_PROOF_FLOW_MOMENTS=500 MODD_PROOF_APPS=200 MODD_PROOF_SEAMS=200 \
+	MODD_PROOF_SHOP_NET=1000 $(LONG) -s $(filter-out $(DISK),$(wildcard tests/proofs/test_*.py))
+
+# The disk: power lost at any moment, and each operation that fails. It is one process, beside those of the other proofs.
+DISK = $(wildcard tests/proofs/test_io_*.py tests/proofs/test_power_*.py)
+proof-disk: .venv/.dev
+	MODD_PROOF_STATES=20000 MODD_PROOF_FAULTS=1000000 $(LONG) -s $(DISK)
 
 # Format the code, and apply the fixes of the linter.
 format: .venv/.dev

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from inspect import signature
 from math import inf
 from typing import Any, TypeVar
 
@@ -36,10 +37,17 @@ def checked_limit(limit: Any) -> int | None:
     return limit  # type: ignore[no-any-return]
 
 
-def checked_callable(option: str, value: Any, cure: str = "give a function") -> Any:
-    """Return a value that can be called."""
+def checked_callable(option: str, value: Any, cure: str = "give a function", arguments: int | None = None) -> Any:
+    """Return a value that can be called, with a number of arguments if one is named."""
     if not callable(value):
         raise InvalidOption(option, value, cure)
+    if arguments is not None:
+        try:
+            signature(value).bind(*[None] * arguments)
+        except TypeError as error:
+            raise InvalidOption(option, value, f"{cure} ({error})") from None
+        except ValueError:  # some builtins have no signature
+            pass
     return value
 
 

@@ -142,6 +142,9 @@ class DuplicateName(ModdError, ValueError):
 
     def __init__(self, name: str, first: type, second: type, place: str) -> None:
         self.name, self.types = name, (first, second)
+        if first is second:
+            super().__init__(f"{place} was given {full_name(first)} twice; give each type once")
+            return
         if first.__struct_config__.tag is None is second.__struct_config__.tag:  # type: ignore[attr-defined]
             super().__init__(
                 f"{place} was given two message types without a name, {full_name(first)} and {full_name(second)}: "

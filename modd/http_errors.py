@@ -11,6 +11,7 @@ from modd.cqrs import (
     DispatchTimeout,
     FeatureDisabled,
     Forbidden,
+    GiveUp,
     InvalidIntent,
     LockTimeout,
     NoHandler,
@@ -69,6 +70,12 @@ def is_of_client(error: InvalidIntent, sent: Iterable[Any]) -> bool:
     about_result = any(path.startswith("result") for path, _ in error.errors)
     kinds = [type(message) for message in sent]
     return not about_result and (not kinds or error.intent in kinds)
+
+
+def is_for_clients(error: BaseException) -> bool:
+    """True if the text of an error is of the application: modd's have names of classes, and the system's have paths."""
+    is_of_modd = type(error).__module__.startswith("modd.") and not isinstance(error, (GiveUp, RetryLater))
+    return not (is_of_modd or isinstance(error, OSError))
 
 
 def _is_error(kind: Any) -> bool:

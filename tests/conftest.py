@@ -10,10 +10,6 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-if "PYTEST_XDIST_WORKER" in os.environ:
-    # Processes that tests start are not measured: this would slow them down, and many of them are killed.
-    os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
-
 settings.register_profile(
     "modd",
     deadline=None,  # how long an example takes is no property of the code, nor how long it takes to draw one
@@ -47,6 +43,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.on_trio)
         if item.path.suffix == ".md":
             item.add_marker(pytest.mark.unmeasured)
+    check_slow_files(items)
+
+
+def check_slow_files(items: list[pytest.Item]) -> None:
+    """Refuse a slow test that `make test` would not run: it looks for them in files with the text `mark.slow`."""
+    for path in {item.path for item in items if item.get_closest_marker("slow")}:
+        assert "mark.slow" in path.read_text(encoding="utf-8"), f"{path} has slow tests, and not the text mark.slow"
 
 
 def runs_on_trio(item: pytest.Item) -> bool:

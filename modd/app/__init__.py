@@ -6,7 +6,7 @@ from modd.app.health import Health
 from modd.app.settings import Settings
 from modd.app.status import Status
 from modd.app.timers import Timer, cron, every
-from modd.serving import PortTaken
+from modd.serving.server import PortTaken
 
 __all__ = [
     "App",

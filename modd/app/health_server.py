@@ -11,7 +11,7 @@ import msgspec
 
 from modd.app.health import Health
 from modd.app.status import Status
-from modd.serving import Receive, Scope, Send, confirm_lifespan, listen_at, serve_http
+from modd.serving.server import Receive, Scope, Send, confirm_lifespan, listen_at, serve_http
 
 log = logging.getLogger("modd.app")
 _SETTINGS: dict[str, float] = dict.fromkeys(("graceful_timeout", "shutdown_timeout", "keep_alive_timeout"), 1.0)

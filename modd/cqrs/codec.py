@@ -73,7 +73,8 @@ class Codec:
         _check_options(format, enc_hook, dec_hook)
         types, stamps = checked_list("types", types), checked_list("stamps", stamps)
         self._messages: dict[str, type[Message]] = types_by_name("types", types, Message)
-        self._types = frozenset(self._messages.values())
+        self.types = frozenset(self._messages.values())
+        """The types of message that it knows."""
         self._stamps: dict[str, type[Stamp]] = types_by_name("stamps", (*BUILT_IN, *stamps), Stamp)
         self._upcasting = Upcasting(self._messages, upcasters)
         self._current = {
@@ -146,7 +147,7 @@ class Codec:
         Raises as `encode` does.
         """
         kind = type(message)
-        if kind not in self._types:
+        if kind not in self.types:
             raise InvalidOption("Codec", kind, "give it the types of all messages that it is to encode")
         data = self._round_trip.encode_checked(message, self._read[kind], kind)
         return data if kind.schema_version == 1 else self._with_version(kind, data)

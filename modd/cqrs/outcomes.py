@@ -22,12 +22,16 @@ class MessageOutcome(msgspec.Struct, frozen=True, omit_defaults=True):
     result: the result of the handler; None, the default, also for one that JSON does not have.
     reason: the reason of a rejection or a failure; empty by default.
     handler: the name of the handler of an event; empty, the default, for a command.
+    errors: the names of the type of the error and its bases, the closest first; none by default.
+    text: the text of an error of the application that failed, without sensitive content; empty by default.
     """
 
     outcome: Literal["done", "rejected", "failed"]
     result: Any = None
     reason: str = ""
     handler: str = ""
+    errors: tuple[str, ...] = ()
+    text: str = ""
 
     def as_item(self, about: str) -> Item:
         """Return an item for a feed; about: the id of the envelope."""
@@ -36,6 +40,11 @@ class MessageOutcome(msgspec.Struct, frozen=True, omit_defaults=True):
         except Exception:  # a result may be anything, and its hooks may raise anything
             body = msgspec.json.encode(msgspec.structs.replace(self, result=None))
         return Item(body, {ABOUT_HEADER: about})
+
+
+def error_names(kind: type[BaseException]) -> tuple[str, ...]:
+    """Return the names of a type of error and of its bases, the closest first, by which other processes know it."""
+    return tuple(f"{each.__module__}.{each.__qualname__}" for each in kind.__mro__ if issubclass(each, Exception))
 
 
 def read_outcome(body: bytes) -> MessageOutcome | None:

@@ -8,6 +8,7 @@ from inspect import isawaitable
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
+from modd.checks import checked_callable
 from modd.cqrs import Actor
 from modd.errors import InvalidOption
 from modd.gateway.errors import Refused, RuleFailed
@@ -31,6 +32,8 @@ class Admission:
     """
 
     def __init__(self, who: Who | None, origins: Collection[str]) -> None:
+        if who is not None:
+            checked_callable("who", who, "give a function from a Request to an Actor or None", arguments=1)
         self._who, self.origins = who, frozenset(origins)
 
     async def identify(self, request: Request) -> Actor | None:
@@ -97,7 +100,10 @@ def _is_of_host(origin: str, host: str) -> bool:
 async def _allows(rule: Rule | None, actor: Actor | None, subject: Any) -> bool:
     if rule is None:
         return actor is not None
-    return bool(await _call("allow", rule, actor, subject))
+    allowed = await _call("allow", rule, actor, subject)
+    if callable(allowed):  # such as role("clerk"), which was not asked
+        raise RuleFailed("allow", "it returned a function; call that with the actor and the message")
+    return bool(allowed)
 
 
 async def _call(option: str, function: Callable[..., Any], *arguments: Any) -> Any:

@@ -9,7 +9,6 @@ from urllib.parse import quote
 
 import msgspec
 
-from modd.aggregate import CommandRejected
 from modd.core import Bus, Message
 from modd.cqrs import Actor, Dispatched, Envelope, NotAnswered, Queued, Stamp, TypedBus
 from modd.cqrs.outcomes import MessageOutcome
@@ -90,9 +89,7 @@ class Calls:
 
     def problem_of(self, reply: Reply, outcome: MessageOutcome) -> Problem:
         """Return the problem for a queued command that was rejected or failed; the log of the worker has a failure."""
-        if outcome.outcome == "rejected":
-            return self.problem(CallFailed(CommandRejected(outcome.reason), reply.message))
-        return Problem(500, id=reply.id)
+        return self._problems.problem_of_failure(outcome, reply.id, (reply.message,))
 
     async def identify(self, request: Request) -> Actor | None:
         """Return the actor of a request; None for no actor. Raises as `Admission.identify` does."""

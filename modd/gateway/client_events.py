@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import AsyncIterator, Sequence
 from time import time
@@ -18,6 +19,8 @@ from modd.gateway.hub import Hub
 from modd.gateway.limits import Limits
 from modd.gateway.rendering import Topic
 from modd.gateway.subscription import EventSubscription
+
+log = logging.getLogger("modd.gateway")
 
 MOST_CHANNELS: Final = 32
 """Channels of one client."""
@@ -95,6 +98,21 @@ class ClientEvents:
         if self.hub is not None:
             await self.hub.wait_ready()
 
+    async def check(self) -> None:
+        """Return when a stream may begin: while the gateway starts, once the feed is followed.
+
+        Raises `Refused`, with 503: if that takes longer than a request may, and once the gateway stops.
+        """
+        self.streams.check()
+        if not self._is_running:
+            log.error("no client can hear events: the feed is not followed; run gateway.run() in a task of your app")
+            raise Refused(503, "The server follows no events.", retry_after=1)
+        with anyio.move_on_after(self._limits.timeout) as waiting:
+            await self.wait_ready()
+        if waiting.cancelled_caught:
+            raise Refused(503, "The server starts.", retry_after=1)
+        self.streams.check()
+
     def problem(self) -> str | None:
         """Return the words for the error with which the feed could not be followed last, or None."""
         return None if self.hub is None else self.hub.problem()
@@ -123,6 +141,10 @@ class ClientEvents:
             is_same = self.hub is not None and after.epoch == self.hub.epoch
             subscription.resume(topics, after.position if is_same else None)
 
+    def current_id(self) -> EventId | None:
+        """Return the id after which a client resumes that hears events from now on; None without a feed."""
+        return None if self.hub is None else EventId(self.hub.epoch, self.hub.position)
+
     def lifetime(self, actor: Actor | None) -> float:
         """Return the seconds after which a client has to come again, because its actor is known no longer."""
         left = self._limits.lifetime
@@ -137,6 +159,11 @@ def check_channels(channels: Any) -> None:
         raise Refused(400, f"Name 1 to {MOST_CHANNELS} channels.")
     if not all(1 <= len(channel) <= LONGEST_CHANNEL for channel in channels):
         raise Refused(400, f"The name of a channel has 1 to {LONGEST_CHANNEL} characters.")
+
+
+def event_id(epoch: str, position: int) -> str:
+    """Return the id of an event for clients."""
+    return f"{epoch}-{position}"
 
 
 def read_event_id(text: str) -> EventId:

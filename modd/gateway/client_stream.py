@@ -11,10 +11,13 @@ import anyio
 
 from modd.concurrency.blocks import block
 from modd.gateway.errors import Refused
-from modd.serving import Receive
+from modd.serving.server import Receive
 
 GRACE: Final = 1.0
 """Seconds that a stream has to end by itself; then it is cancelled, because its client does not read."""
+
+HEARTBEAT: Final = 15.0
+"""Seconds after which a stream counts as quiet if nothing was sent."""
 
 LONGEST_SEND: Final = 30.0
 """Seconds after which a client that takes nothing of what is sent counts as one that does not read."""
@@ -36,43 +39,71 @@ class EndReason(IntEnum):
 class ClientStream:
     """A connection of a client that stays open, until it is told to end.
 
-    reason: the reason for which it has to end; None before that.
+    reason: the reason for which it has to end; None before that. is_quiet: True if nothing was sent for 15 s.
     """
 
     def __init__(self) -> None:
         self.reason: EndReason | None = None
+        self.is_quiet = False
         self._ended = anyio.Event()
-        self._listeners: list[Callable[[], object]] = []
+        self._end_listeners: list[Callable[[], object]] = []
+        self._quiet_listeners: list[Callable[[], object]] = []
+        self._last_send, self._is_sending = anyio.current_time(), False
 
     def on_end(self, listener: Callable[[], object]) -> None:
         """Have a function called when the stream has to end."""
-        self._listeners.append(listener)
+        self._end_listeners.append(listener)
+
+    def on_quiet(self, listener: Callable[[], object]) -> None:
+        """Have a function called each time that nothing was sent for 15 s."""
+        self._quiet_listeners.append(listener)
 
     def end(self, reason: EndReason) -> None:
         """Have the stream end for a reason; the first reason counts."""
         if self.reason is None:
             self.reason = reason
             self._ended.set()
-            for listener in self._listeners:
+            for listener in self._end_listeners:
                 listener()
 
     async def send(self, send: Callable[[Any], Awaitable[None]], message: Any) -> None:
-        """Send a message; if the client does not take it for long, end the stream."""
-        with anyio.move_on_after(LONGEST_SEND) as scope:
+        """Send a message; `watch` ends the stream if the client does not take it for long."""
+        self._last_send, self._is_sending, self.is_quiet = anyio.current_time(), True, False
+        try:
             await send(message)
-        if scope.cancelled_caught:
-            self.end(EndReason.UNREAD)
+        finally:
+            self._is_sending = False
 
-    async def limit(self, lifetime: float, scope: anyio.CancelScope, grace: float = GRACE) -> None:
-        """End the stream after some seconds; cancel a scope if it does not follow.
+    async def watch(self, lifetime: float, scope: anyio.CancelScope, grace: float = GRACE) -> None:
+        """End the stream after some seconds, or before if its client does not read; cancel a scope if it goes on.
 
-        grace: seconds between both; a client that does not read has a second at most.
+        It sleeps for 15 s at a time, because a timer for each message would cost more than the message.
+
+        lifetime: seconds after which the stream ends. scope: the scope of the stream.
+        grace: seconds between the end and the cancellation; a client that does not read has a second at most.
         """
-        with anyio.move_on_after(lifetime):
-            await self._ended.wait()
-        self.end(EndReason.EXPIRED)
+        end = anyio.current_time() + lifetime
+        while self.reason is None:
+            with anyio.move_on_at(min(end, self._next_look())):
+                await self._ended.wait()
+            if anyio.current_time() >= end:
+                self.end(EndReason.EXPIRED)
         await anyio.sleep(min(GRACE, grace) if self.reason is EndReason.UNREAD else grace)
         scope.cancel()
+
+    def _next_look(self) -> float:
+        """Tell of a stream that is quiet, end one that is not read, and return the time of the next look."""
+        now, quiet, unread = anyio.current_time(), self._last_send + HEARTBEAT, self._last_send + LONGEST_SEND - GRACE
+        if now < quiet:
+            return quiet
+        if not self._is_sending:
+            self.is_quiet = True
+            for listener in self._quiet_listeners:
+                listener()
+            return now + HEARTBEAT
+        if now >= unread:
+            self.end(EndReason.UNREAD)
+        return unread
 
 
 class ClientStreams:

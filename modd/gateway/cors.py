@@ -6,9 +6,12 @@ from collections.abc import Collection
 
 from starlette.datastructures import Headers
 
+_READ_HEADERS = "content-type, authorization, idempotency-key, prefer, last-event-id, traceparent"
+"""The headers of a request that the gateway reads."""
+
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, POST",
-    "Access-Control-Allow-Headers": "content-type, authorization, idempotency-key",
+    "Access-Control-Allow-Headers": _READ_HEADERS,
     "Access-Control-Max-Age": "600",
 }
 
@@ -28,6 +31,7 @@ class Cors:
         headers = {"Vary": "Origin"}
         if origin is not None:
             headers |= {"Access-Control-Allow-Origin": origin, "Access-Control-Allow-Credentials": "true"}
+            headers |= {"Access-Control-Expose-Headers": "Retry-After"}
         return headers
 
     def preflight(self, method: str, request: Headers) -> dict[str, str] | None:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack
 from typing import Any, TypeAlias
 
+import anyio
 import msgspec
 from starlette import requests
 from starlette.responses import Response
@@ -17,11 +18,11 @@ from modd.gateway.cors import Cors
 from modd.gateway.errors import Refused
 from modd.gateway.exposures import Exposure
 from modd.gateway.json_body import CLOUD_EVENT, JSON, media_type_of, open_cloud_event
-from modd.gateway.limits import ConnectionCount, Limits, read_body, time_limit
+from modd.gateway.limits import ConnectionCount, Limits, longest_send, read_body, time_limit
 from modd.gateway.outcomes import OutcomeWaits, preferred_wait
 from modd.gateway.problems import Problem
 from modd.gateway.request import Request, path_of
-from modd.serving import Asgi, Receive, Scope, Send, confirm_lifespan
+from modd.serving.server import Asgi, Receive, Scope, Send, confirm_lifespan
 
 EventStream: TypeAlias = Callable[[Request, Actor | None], Awaitable[Response]]
 """Answers ``GET /events``."""
@@ -66,7 +67,8 @@ class Endpoints:
         if scope["type"] == "http":
             with ExitStack() as slots:
                 response = await self._respond(requests.Request(scope, receive), slots)
-                await response(scope, receive, send)
+                with anyio.move_on_after(longest_send(response)):
+                    await response(scope, receive, send)
         elif scope["type"] == "lifespan":
             await confirm_lifespan(receive, send)
         elif self._websocket is not None and path_of(scope) == "/ws":

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from inspect import iscoroutinefunction
 from typing import Any, Literal, TypeAlias
 
 from modd.checks import checked_callable, checked_subclasses, checked_text
@@ -156,8 +157,12 @@ def forward(
         InvalidOption: an option has a value that cannot work.
     """
     kinds = checked_subclasses("types", types, Message, least=1, unique=True)
-    checked_callable("to", to, "give a function from a message to its channel")
+    checked_callable("to", to, "give a function from a message to its channel", arguments=1)
+    if iscoroutinefunction(to):
+        raise InvalidOption("to", to, "give a function that is not async; it is called once for each event")
     for kind in kinds:
+        if kind.__module__.startswith("modd."):
+            raise InvalidOption("types", kind, "name the types that clients are to hear; a base class forwards none")
         _checked_name(kebab_case(wire_name(kind)))
     return Forward(kinds, to, _checked_rule(allow))
 
@@ -170,9 +175,10 @@ def kebab_case(name: str) -> str:
 def _exposure(
     way: Literal["commands", "queries"], kind: Any, allow: Rule | None, name: str | None, cache: str
 ) -> Exposure:
-    [checked] = checked_subclasses("kind", (kind,), Message)
-    path = kebab_case(wire_name(checked)) if name is None else name
-    return Exposure(way, checked, _checked_name(path), _checked_rule(allow), cache)
+    if not (isinstance(kind, type) and issubclass(kind, Message)):
+        raise InvalidOption("kind", kind, "give one type of message, such as PlaceOrder")
+    path = kebab_case(wire_name(kind)) if name is None else name
+    return Exposure(way, kind, _checked_name(path), _checked_rule(allow), cache)
 
 
 def _checked_name(name: Any) -> str:
@@ -182,6 +188,8 @@ def _checked_name(name: Any) -> str:
 
 
 def _checked_rule(allow: Any) -> Rule | None:
+    if allow is role:
+        raise InvalidOption("allow", allow, 'call it with the roles: allow=role("customer")')
     if allow is not None:
-        checked_callable("allow", allow, "give a function of the actor and the message, or EVERYBODY")
+        checked_callable("allow", allow, "give a function of the actor and the message, or EVERYBODY", arguments=2)
     return allow  # type: ignore[no-any-return]

@@ -8,9 +8,11 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 import msgspec
 
 from modd.gateway.calls import Reply
+from modd.gateway.client_events import EventId, event_id, read_event_id
+from modd.gateway.errors import Refused
 from modd.gateway.problems import Problem
 from modd.gateway.rendering import HubItem
-from modd.gateway.subscription import Delivery
+from modd.gateway.subscription import Delivery, Reset
 
 LONGEST_REF: Final = 128
 """Characters of the reference that a client gives a command or a query."""
@@ -20,19 +22,25 @@ class CallFrame(NamedTuple):
     """A command or a query of a client.
 
     way: "commands" or "queries". name: its name. ref: the reference for its answer. data: the JSON of its fields.
+    key: the idempotency key of a command; None for none.
     """
 
     way: Literal["commands", "queries"]
     name: str
     ref: str
     data: bytes
+    key: str | None = None
 
 
 class SubscribeFrame(NamedTuple):
-    """A subscription of a client. channels: their names. after: the last position that it knows. ref: its reference."""
+    """A subscription of a client.
+
+    channels: their names. after: the last event that it knows, or its position alone; None for what comes from now on.
+    ref: its reference.
+    """
 
     channels: list[str]
-    after: int | None
+    after: EventId | int | None
     ref: str | None
 
 
@@ -75,15 +83,16 @@ class _Fields(msgspec.Struct, forbid_unknown_fields=True):
     query: str | msgspec.UnsetType = msgspec.UNSET
     ref: str | msgspec.UnsetType = msgspec.UNSET
     data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    key: str | msgspec.UnsetType = msgspec.UNSET
     subscribe: list[str] | msgspec.UnsetType = msgspec.UNSET
-    after: int | msgspec.UnsetType = msgspec.UNSET
+    after: int | str | msgspec.UnsetType = msgspec.UNSET
     unsubscribe: list[str] | msgspec.UnsetType = msgspec.UNSET
     ping: int | msgspec.UnsetType = msgspec.UNSET
     token: str | msgspec.UnsetType = msgspec.UNSET
 
 
 FRAMES: Final[dict[str, tuple[frozenset[str], frozenset[str]]]] = {
-    "command": (frozenset({"ref"}), frozenset({"data"})),
+    "command": (frozenset({"ref"}), frozenset({"data", "key"})),
     "query": (frozenset({"ref"}), frozenset({"data"})),
     "subscribe": (frozenset(), frozenset({"after", "ref"})),
     "unsubscribe": (frozenset(), frozenset({"ref"})),
@@ -117,19 +126,28 @@ def read_frame(text: str) -> Frame:
 
 
 def _frame(kind: str, values: dict[str, Any]) -> Frame:
-    """Return the frame of a kind with these fields. Raises `BadFrame` for a position below 0."""
+    """Return the frame of a kind with these fields. Raises `BadFrame` for an event that there cannot be."""
     value = values[kind]
     if kind in ("command", "query"):
         data = bytes(values.get("data", b"{}"))
-        return CallFrame("commands" if kind == "command" else "queries", value, values["ref"], data)
+        return CallFrame("commands" if kind == "command" else "queries", value, values["ref"], data, values.get("key"))
     if kind == "subscribe":
-        after = values.get("after")
-        if after is not None and not 0 <= after < 10**18:
-            raise BadFrame("A position is 0 or more, as it was sent.", values.get("ref"))
-        return SubscribeFrame(value, after, values.get("ref"))
+        return SubscribeFrame(value, _after(values), values.get("ref"))
     if kind == "unsubscribe":
         return UnsubscribeFrame(value)
     return PingFrame(value) if kind == "ping" else TokenFrame(value)
+
+
+def _after(values: dict[str, Any]) -> EventId | int | None:
+    after = values.get("after")
+    if isinstance(after, str):
+        try:
+            return read_event_id(after)
+        except Refused as error:
+            raise BadFrame(error.reason, values.get("ref")) from None
+    if after is not None and not 0 <= after < 10**18:
+        raise BadFrame("A position is 0 or more, as it was sent.", values.get("ref"))
+    return after
 
 
 def reply_text(ref: str, reply: Reply) -> str:
@@ -143,6 +161,11 @@ def problem_text(ref: str | None, problem: Problem) -> str:
     return _text({} if ref is None else {"ref": ref}, {"problem": problem.body})
 
 
+def subscribed_text(ref: str, after: EventId | None) -> str:
+    """Return the answer to a subscription. after: the event after which it begins; None if the client named it."""
+    return _text({"ref": ref}, {} if after is None else {"id": event_id(*after)})
+
+
 def pong_text(ping: int) -> str:
     """Return the answer to a ping."""
     return _text({"pong": ping})
@@ -150,14 +173,18 @@ def pong_text(ping: int) -> str:
 
 def delivery_texts(deliveries: Sequence[Delivery]) -> list[str]:
     """Return events, and resets, as frames."""
-    return [*map(_delivery_text, deliveries)]
+    return [each.text(_event) if isinstance(each, HubItem) else _reset(each) for each in deliveries]
 
 
-def _delivery_text(delivery: Delivery) -> str:
-    if isinstance(delivery, HubItem):
-        event = {"event": delivery.name, "position": delivery.position, "channel": delivery.topic.channel}
-        return _text(event, {"data": msgspec.Raw(delivery.data)})
-    return _text({"reset": {"first": delivery.first, "last": delivery.last}})
+def _event(item: HubItem) -> str:
+    id = event_id(item.epoch, item.position)
+    event = {"event": item.name, "id": id, "position": item.position, "channel": item.topic.channel}
+    return _text(event, {"data": msgspec.Raw(item.data)})
+
+
+def _reset(reset: Reset) -> str:
+    id = event_id(reset.epoch, reset.last)
+    return _text({"reset": {"first": reset.first, "last": reset.last}, "id": id})
 
 
 def _text(*parts: dict[str, Any]) -> str:

@@ -29,10 +29,10 @@ from modd.gateway.misuse import check_options, check_together, checked_exposures
 from modd.gateway.openapi import openapi_document
 from modd.gateway.problems import Problems
 from modd.gateway.sse import event_stream
-from modd.gateway.websocket import WebSockets
+from modd.gateway.websocket import PING, WebSockets
 from modd.http_errors import checked_statuses
 from modd.ports.feed import Feed
-from modd.serving import Asgi, Receive, Scope, Send, listen_at, serve_http
+from modd.serving.server import Asgi, Receive, Scope, Send, listen_at, serve_http
 
 log = logging.getLogger("modd.gateway")
 
@@ -157,6 +157,7 @@ class Gateway:
             "graceful_timeout": self._limits.timeout,
             "shutdown_timeout": self._limits.timeout,
             "websocket_max_message_size": self._limits.body,
+            "websocket_ping_interval": PING,
         }
         listener = listen_at(host, port, "the gateway", "Gateway(listen=...)")
         self._bound_port = listener.getsockname()[1]

@@ -6,10 +6,12 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, fields
+from math import inf
 from typing import Any, NoReturn
 
 import anyio
 from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 
 from modd.checks import checked_count, checked_span
 from modd.concurrency.blocks import block
@@ -115,6 +117,16 @@ GRACE = 5.0
 
 SLOWEST = 1024
 """Bytes of a body per second."""
+
+
+LONGEST_SEND = 30.0
+"""Seconds that a client has to take a response, and a second more for each `SLOWEST` bytes."""
+
+
+def longest_send(response: Response) -> float:
+    """Return the seconds after which a client that does not take a response is cut off; a stream ends by itself."""
+    body = getattr(response, "body", None)
+    return inf if body is None else LONGEST_SEND + len(body) / SLOWEST
 
 
 async def read_body(chunks: AsyncGenerator[bytes, None], announced: str | None, most: int) -> bytes:

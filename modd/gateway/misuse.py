@@ -27,7 +27,7 @@ def checked_exposures(exposures: Sequence[Any]) -> tuple[list[Exposure], list[Fo
         if not isinstance(each, (Exposure, Forward)):
             raise InvalidOption("exposures", each, "give values of accept(), answer() and forward(), one by one")
     if not exposures:
-        raise InvalidOption("exposures", (), "give at least one: accept(), answer() or forward()")
+        raise InvalidOption("exposures", (), "give at least one after the bus: accept(), answer() or forward()")
     return sent, forwards
 
 
@@ -108,7 +108,8 @@ def _faults_of_access(
     every: list[Exposure | Forward] = [*exposures, *forwards]
     for each in every:
         if each.allow is None:
-            yield f"{each.label}: no client has an actor; give the gateway who=..., or {each.label} allow=EVERYBODY"
+            public = f"{each.label[:-1]}, allow=EVERYBODY)"
+            yield f"{each.label}: no client has an actor; give the gateway who=..., or {public}"
     private = [each.label for each in every if not each.is_public]
     if place is not None and private and not _is_loopback(place[0]):
         yield f"{', '.join(private)}: not public, at {place[0]}, without who; give who=..., or listen at 127.0.0.1"
@@ -122,4 +123,4 @@ def _check_names_in_paths(exposures: Sequence[Exposure], forwards: Sequence[Forw
     for key, count in counts.items():
         if count > 1:
             first, second, *_ = [kind for each, kind in named if each == key]
-            raise DuplicateName(key[1], first, second, f"the {key[0]} of the gateway")
+            raise DuplicateName(key[1], first, second, f"the gateway, among its {key[0]},")

@@ -44,6 +44,8 @@ def openapi_document(title: str, exposures: Sequence[Exposure]) -> dict[str, Any
     """
     hints = [hint for each in exposures for hint in (each.kind, result_type(each.kind))]
     schemas = Schemas(hints, taken=["Problem"])
+    for fields in schemas.of_hints[::2]:
+        schemas.close(fields)
     pairs = zip(schemas.of_hints[::2], schemas.of_hints[1::2], strict=True)
     paths = {
         f"/{each.way}/{each.name}": dict(_operations(each, schemas, *pair))

@@ -13,7 +13,7 @@ from modd.concurrency.cancellation import call, raise_if_cancelled
 from modd.cqrs.outcomes import ABOUT_HEADER, MessageOutcome, read_outcome
 from modd.gateway.client_stream import cancel_at_disconnect
 from modd.ports.feed import Feed, Posted
-from modd.serving import Receive
+from modd.serving.server import Receive
 
 LONGEST_WAIT = 30
 """Most seconds of a wait; a client that prefers more waits as long."""

@@ -12,10 +12,11 @@ import msgspec
 
 from modd.aggregate import CommandRejected
 from modd.core import log_error, mask_error, mask_values, show_safely
-from modd.cqrs import Forbidden, GiveUp, InvalidIntent, RetryLater, Undecodable
+from modd.cqrs import Forbidden, InvalidIntent, Undecodable
+from modd.cqrs.outcomes import MessageOutcome, error_names
 from modd.gateway.errors import Refused
 from modd.gateway.json_body import MOST_MISFITS
-from modd.http_errors import STATUSES, http_status_of, is_of_client, retry_after
+from modd.http_errors import STATUSES, http_status_of, is_for_clients, is_of_client, retry_after
 from modd.stores import StoreBusy
 from modd.texts import encodable
 
@@ -98,6 +99,7 @@ class Problems:
     def __init__(self, statuses: Mapping[type[Exception], int]) -> None:
         self._own = {CommandRejected: 409} | dict(statuses)
         self._statuses = GATEWAY_STATUSES | dict(statuses)
+        self._by_name = {error_names(kind)[0]: status for kind, status in self._own.items()}
 
     def problem(self, error: Exception, sent: Sequence[Any] = ()) -> Problem:
         """Return the problem for an error of a request.
@@ -117,14 +119,22 @@ class Problems:
         detail = self._detail(error, sent)
         return Problem(status, detail, retry_after=_seconds(error, status))
 
+    def problem_of_failure(self, outcome: MessageOutcome, id: str, sent: Sequence[Any]) -> Problem:
+        """Return the problem for a queued message that was rejected or has failed; the log of the worker has the error.
+
+        id: the id of the message. sent: the message.
+        """
+        status = next((self._by_name[name] for name in outcome.errors if name in self._by_name), 500)
+        if status == 500:
+            return Problem(500, id=id)
+        text = outcome.reason if outcome.outcome == "rejected" else outcome.text
+        return Problem(status, _without_values(text, sent), retry_after=_least_seconds(status))
+
     def _detail(self, error: Exception, sent: Sequence[Any]) -> str:
         """Return the text of an error of the application, without values of the request; of other errors, none."""
-        if http_status_of(error, self._own) is None or not _is_for_clients(error):
+        if http_status_of(error, self._own) is None or not is_for_clients(error):
             return ""
-        text = mask_error(show_safely(str, error), error, tuple(sent))
-        for message in sent:
-            text = mask_values(text, message)
-        return encodable(text)
+        return _without_values(mask_error(show_safely(str, error), error, tuple(sent)), sent)
 
     def _internal_error(self, error: Exception, sent: Sequence[Any]) -> Problem:
         id = uuid4().hex
@@ -135,13 +145,17 @@ class Problems:
 def _seconds(error: Exception, status: int) -> int | None:
     """Return the value of ``Retry-After``; for 429 and 503 there is always one."""
     seconds = retry_after(error)
-    return 1 if seconds is None and status in (429, 503) else seconds
+    return _least_seconds(status) if seconds is None else seconds
 
 
-def _is_for_clients(error: Exception) -> bool:
-    """True if the text of an error is of the application: modd's have names of classes, and the system's have paths."""
-    is_of_modd = type(error).__module__.startswith("modd.") and not isinstance(error, (GiveUp, RetryLater))
-    return not (is_of_modd or isinstance(error, OSError))
+def _least_seconds(status: int) -> int | None:
+    return 1 if status in (429, 503) else None
+
+
+def _without_values(text: str, sent: Sequence[Any]) -> str:
+    for message in sent:
+        text = mask_values(text, message)
+    return encodable(text)
 
 
 def _path(path: str) -> str:

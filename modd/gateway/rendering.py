@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Iterable
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
 from modd.core import Message, wire_name
 from modd.cqrs import Codec, UnknownType
 from modd.cqrs.outcomes import ABOUT_HEADER
+from modd.gateway.errors import GatewayMisuse
 from modd.gateway.exposures import Forward
 from modd.ports.feed import Posted
+
+T = TypeVar("T")
 
 log = logging.getLogger("modd.gateway")
 
@@ -35,7 +38,7 @@ class HubItem(msgspec.Struct, frozen=True, eq=False):
     """A message for the clients of a topic.
 
     position: its position in the feed. epoch: the epoch of the feed. name: the name of its type for clients. topic: the
-    topic. data: the JSON of its fields, in one line.
+    topic. data: the JSON of its fields, in one line. texts: the results of `text`.
     """
 
     position: int
@@ -43,6 +46,14 @@ class HubItem(msgspec.Struct, frozen=True, eq=False):
     name: str
     topic: Topic
     data: bytes
+    texts: dict[Callable[[HubItem], Any], Any] = msgspec.field(default_factory=dict)
+
+    def text(self, write: Callable[[HubItem], T]) -> T:
+        """Return the text that a function writes of it; the function is called once, however many clients get it."""
+        found: T | None = self.texts.get(write)
+        if found is None:
+            found = self.texts[write] = write(self)
+        return found
 
 
 class Rendering:
@@ -55,6 +66,9 @@ class Rendering:
     def __init__(self, codec: Codec, forwards: Iterable[Forward], recent: int = RECENT) -> None:
         self._codec = codec
         self._forwards = {kind: forward for forward in forwards for kind in forward.types}
+        lacking = [kind.__qualname__ for kind in self._forwards if kind not in codec.types]
+        if lacking:
+            raise GatewayMisuse([f"the codec does not know {', '.join(lacking)}; give it all types that are forwarded"])
         self._wire_names = {wire_name(kind) for kind in self._forwards}
         self._most, self._recent = recent, OrderedDict[int, tuple[HubItem, ...]]()
 
@@ -105,9 +119,9 @@ def channels_of(value: Any) -> tuple[str, ...]:
     """Return the channels that a function for channels has returned, each once. Raises `TypeError`."""
     if value is None:
         return ()
-    channels = dict.fromkeys([value] if isinstance(value, str) else value)
+    channels = dict.fromkeys([value] if isinstance(value, str) or not isinstance(value, Iterable) else value)
     if not all(isinstance(channel, str) for channel in channels):
-        raise TypeError("`to` returns the name of a channel, a list of names, or None")
+        raise TypeError(f"`to` returned a {type(value).__name__}; let it return the name of a channel, a list, or None")
     return tuple(channels)
 
 

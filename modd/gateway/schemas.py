@@ -38,6 +38,23 @@ class Schemas:
         resolved: dict[str, Any] = self.components[schema["$ref"].removeprefix(_PLACE)] if "$ref" in schema else schema
         return resolved
 
+    def close(self, schema: Any) -> None:
+        """Allow no unknown fields in a schema, and in those within it: a gateway takes none."""
+        if isinstance(schema, list):
+            for each in schema:
+                self.close(each)
+        elif isinstance(schema, dict):
+            found = self.resolved(schema)
+            if found.get("additionalProperties") is not False:
+                self._close_object(found)
+
+    def _close_object(self, schema: dict[str, Any]) -> None:
+        fields: dict[str, Any] = schema.get("properties", {})
+        if "properties" in schema:
+            schema["additionalProperties"] = False
+        others = [value for key, value in schema.items() if key not in {"properties", *_AS_THEY_ARE}]
+        self.close([*fields.values(), *others])
+
     def _public(self, schema: dict[str, Any]) -> dict[str, Any]:
         return {key: self._part(key, value) for key, value in schema.items() if key != "default"}
 

@@ -13,14 +13,11 @@ from starlette.responses import Response
 
 from modd.cqrs import Actor
 from modd.gateway.client_events import ClientEvents, EventId, read_event_id
-from modd.gateway.client_stream import ClientStream, EndReason, cancel_at_disconnect
+from modd.gateway.client_stream import GRACE, ClientStream, EndReason, cancel_at_disconnect
 from modd.gateway.hub import Hub
 from modd.gateway.rendering import HubItem, Topic
 from modd.gateway.request import Request
-from modd.gateway.subscription import Delivery, EventSubscription
-
-HEARTBEAT: Final = 15.0
-"""Seconds without an event after which a comment is sent, so that proxies keep the connection."""
+from modd.gateway.subscription import Delivery, EventSubscription, Reset
 
 RETRY: Final = (1_000, 3_000)
 """Milliseconds, at least and at most, after which a client comes again, so that not all do at once."""
@@ -33,11 +30,11 @@ async def event_stream(request: Request, actor: Actor | None, events: ClientEven
     """Return the stream of events for a request.
 
     Raises `Refused`: with 400 for parameters that make no sense, 401 or 403 for a channel that the actor may not hear,
-    503 while the gateway starts or stops, 404 without a feed.
+    503 if the feed is not followed in time, or the gateway stops, 404 without a feed.
     """
     after = resume_id(request)
     topics = await events.topics(actor, request.query.getlist("channel"))
-    events.streams.check()
+    await events.check()
     return EventStream(events, topics, after, events.lifetime(actor))
 
 
@@ -62,18 +59,24 @@ class EventStream(Response):
         self._events, self._topics, self._after, self._lifetime = events, topics, after, lifetime
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
-        """Send events until the client goes away, or the stream has to end."""
+        """Send events until the client goes away, or the stream has to end; then the end of the body."""
         hub = self._events.hub
         assert hub is not None  # topics are of forwards, and these need a feed
         with self._events.streams.open() as stream, hub.subscribe(stream) as subscription:
             self._events.begin(subscription, self._topics, self._after)
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(cancel_at_disconnect, receive, tasks.cancel_scope)
-                tasks.start_soon(stream.limit, self._lifetime, tasks.cancel_scope)
-                with suppress(OSError):  # some servers raise it when the client has gone
-                    await _Feeding(hub, stream, subscription, send).run(self._after)
-                tasks.cancel_scope.cancel()
+            await self._feed(_Feeding(hub, stream, subscription, send), stream, receive)
+            if stream.reason not in (None, EndReason.UNREAD):
+                await _send_end(send)
+
+    async def _feed(self, feeding: _Feeding, stream: ClientStream, receive: Receive) -> None:
+        """Send events until the client goes away, or the stream has to end."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(cancel_at_disconnect, receive, tasks.cancel_scope)
+            tasks.start_soon(stream.watch, self._lifetime, tasks.cancel_scope)
+            with suppress(OSError):  # some servers raise it when the client has gone
+                await feeding.run(self._after)
+            tasks.cancel_scope.cancel()
 
 
 class _Feeding:
@@ -81,21 +84,18 @@ class _Feeding:
 
     def __init__(self, hub: Hub, stream: ClientStream, subscription: EventSubscription, send: Send) -> None:
         self._hub, self._stream, self._subscription, self._send = hub, stream, subscription, send
+        stream.on_quiet(subscription.wake)
 
     async def run(self, after: EventId | None) -> None:
-        """Send the beginning, events and comments until the stream has to end, then the end of the body."""
+        """Send the beginning, events and comments until the stream has to end."""
         id = b"" if after is not None else self._current_id()
         await self._send_body(b"retry: %d\n%b: ok\n\n" % (randint(*RETRY), id))
         while self._stream.reason is None:
-            deliveries: list[Delivery] | None = None
-            with anyio.move_on_after(HEARTBEAT):
-                deliveries = await self._subscription.receive()
-            if deliveries is None:
-                await self._send_body(self._current_id() + b":\n\n")
-            elif deliveries:
+            deliveries = await self._subscription.receive()
+            if deliveries:
                 await self._send_body(event_texts(deliveries))
-        if self._stream.reason is not EndReason.UNREAD:
-            await self._send({"type": "http.response.body", "body": b""})
+            elif self._stream.is_quiet:  # a comment, so that proxies keep the connection
+                await self._send_body(self._current_id() + b":\n\n")
 
     def _current_id(self) -> bytes:
         """Return the line with the id after which the client is to resume if it goes away before the next event."""
@@ -106,15 +106,26 @@ class _Feeding:
         await self._stream.send(self._send, {"type": "http.response.body", "body": text, "more_body": True})
 
 
+async def _send_end(send: Send) -> None:
+    """Send the end of the body. Nothing may cancel it when the server then tells that the request is over."""
+    with suppress(OSError), anyio.move_on_after(GRACE):
+        await send({"type": "http.response.body", "body": b""})
+
+
 def event_texts(deliveries: Iterable[Delivery]) -> bytes:
     """Return deliveries as a client of Server-Sent Events reads them."""
-    return b"".join(map(_event_text, deliveries))
+    return b"".join(each.text(_event) if isinstance(each, HubItem) else _reset(each) for each in deliveries)
 
 
-def _event_text(delivery: Delivery) -> bytes:
-    epoch = delivery.epoch.encode()
-    if isinstance(delivery, HubItem):
-        name = delivery.name.encode()
-        return b"id: %b-%d\nevent: %b\ndata: %b\n\n" % (epoch, delivery.position, name, delivery.data)
-    data = msgspec.json.encode({"first": delivery.first, "last": delivery.last})
-    return b"id: %b-%d\nevent: reset\ndata: %b\n\n" % (epoch, delivery.last, data)
+def _event(item: HubItem) -> bytes:
+    return b"id: %b-%d\nevent: %b\ndata: %b\n\n" % (
+        item.epoch.encode(),
+        item.position,
+        item.name.encode(),
+        item.data,
+    )
+
+
+def _reset(reset: Reset) -> bytes:
+    data = msgspec.json.encode({"first": reset.first, "last": reset.last})
+    return b"id: %b-%d\nevent: reset\ndata: %b\n\n" % (reset.epoch.encode(), reset.last, data)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from math import inf
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
 import anyio
@@ -34,26 +34,27 @@ Delivery: TypeAlias = HubItem | Reset
 class Backlog:
     """The deliveries that wait for one client, up to a limit; beyond that, all of them are dropped.
 
-    limit: most deliveries that wait, the last ones taken included. on_full: called once, at the first delivery that
+    limit: most deliveries that wait, with those that were taken last. on_full: called once, at the first delivery that
     is one too many. Also for more than a mebibyte.
     """
 
     def __init__(self, limit: int, on_full: Callable[[], object]) -> None:
         self._limit, self._on_full = limit, on_full
-        self._waiting: deque[Delivery] = deque()
-        self._taken = self._bytes = 0
-        self._is_closed = False
-        self._news = anyio.Event()
+        self._waiting: list[Delivery] = []
+        self._taken: list[Delivery] = []
+        self._waiting_bytes = self._taken_bytes = 0
+        self._is_closed = self._is_awake = False
+        self._awakening: anyio.Event | None = None
 
     def __len__(self) -> int:
-        return len(self._waiting) + self._taken
+        return len(self._waiting) + len(self._taken)
 
     def put(self, delivery: Delivery) -> None:
         """Add a delivery at the end, unless it is closed, or there was one too many before."""
         if self._is_closed:
             return
-        self._bytes += _size(delivery)
-        if len(self) >= self._limit or self._bytes > BYTES:
+        self._waiting_bytes += _size(delivery)
+        if len(self) >= self._limit or self._taken_bytes + self._waiting_bytes > BYTES:
             self._waiting.clear()
             self.close()
             self._on_full()
@@ -63,16 +64,17 @@ class Backlog:
 
     def take(self) -> list[Delivery]:
         """Return the deliveries that wait, and forget the last ones taken: they have reached the client."""
-        taken = [*self._waiting]
-        self._waiting.clear()
-        if self._news.is_set():
-            self._news = anyio.Event()
-        self._taken, self._bytes = len(taken), sum(map(_size, taken))
-        return taken
+        self._taken, self._waiting = self._waiting, []
+        self._taken_bytes, self._waiting_bytes = self._waiting_bytes, 0
+        self._is_awake = self._is_closed
+        return self._taken
 
     def wake(self) -> None:
         """Have `wait` return."""
-        self._news.set()
+        if not self._is_awake:
+            self._is_awake = True
+            if self._awakening is not None:
+                self._awakening.set()
 
     def close(self) -> None:
         """Take nothing any more, and have `wait` return from now on."""
@@ -81,8 +83,9 @@ class Backlog:
 
     async def wait(self) -> None:
         """Return when there is something to take, after `wake`, and once it is closed."""
-        if not self._is_closed:
-            await self._news.wait()
+        if not self._is_awake:
+            self._awakening = anyio.Event()
+            await self._awakening.wait()
 
     @property
     def is_crowded(self) -> bool:
@@ -113,20 +116,35 @@ class FeedHub(Protocol):
         ...
 
 
+class HeardSpan:
+    """The positions whose items a client gets: after `begin`, up to `end`."""
+
+    def __init__(self, begin: int, end: float = inf) -> None:
+        self.begin, self.end = begin, end
+
+    def __contains__(self, position: int) -> bool:
+        return self.begin < position <= self.end
+
+
 class Resume:
     """A client that comes again: it reads the feed after the position that it knows until it is at that of the hub.
 
-    hub: the hub. topics: the topics; a topic that is removed is read no more. after: the position; None for a client
+    hub: the hub. topics: the topics; those that are removed are read no more. after: the position; None for a client
     that knows a position of a feed of before, and gets a `Reset` at once.
+    is_heard: a function that returns True if the client gets the item at a position in a topic.
     """
 
-    def __init__(self, hub: FeedHub, topics: Iterable[Topic], after: int | None) -> None:
-        self._hub, self._after = hub, after
+    def __init__(
+        self, hub: FeedHub, topics: Iterable[Topic], after: int | None, is_heard: Callable[[Topic, int], bool]
+    ) -> None:
+        self._hub, self._after, self._is_heard = hub, after, is_heard
         self.topics = dict.fromkeys(topics)
+        self.span = HeardSpan(self.position, self.position)
+        """The positions that it has read; in the end, all that follow."""
         self._follower: AsyncIterator[Posted] | None = None
 
     async def next(self, backlog: Backlog) -> Delivery | None:
-        """Return the next delivery; None once the backlog gets every later one."""
+        """Return the next delivery; None once the backlog gets all that follows."""
         gap = await self._first_gap()
         if gap is not None:
             return gap
@@ -135,12 +153,20 @@ class Resume:
                 posted = await self._read()
             except FeedGap as error:
                 return self._reset(error.first, error.last)
-            self._after = posted.position
-            for item in self._hub.render(posted):
-                if item.topic in self.topics:
-                    return item
+            item = self._item_of(posted)
+            self._after = self.span.end = posted.position
+            if item is not None:
+                return item
         self._hub.join(backlog, self.topics, self.position)  # no await since the comparison: nothing is in between
+        self.span.end = inf
         return None
+
+    def _item_of(self, posted: Posted) -> HubItem | None:
+        """Return an item of the feed for the first of its topics; None if the client gets it in another one."""
+        items = self._hub.render(posted)
+        if any(self._is_heard(item.topic, posted.position) for item in items):
+            return None
+        return next((item for item in items if item.topic in self.topics), None)
 
     @property
     def position(self) -> int:
@@ -158,6 +184,7 @@ class Resume:
 
     def _reset(self, first: int, last: int) -> Reset:
         self._after, self._follower = last, None
+        self.span.begin = self.span.end = last
         return Reset(first, last, self._hub.epoch)
 
     async def _read(self) -> Posted:
@@ -167,7 +194,7 @@ class Resume:
 
 
 class EventSubscription:
-    """The events of one client, in any number of topics; each event is delivered once.
+    """The events of one client, in any number of topics; an event in several of them is delivered once.
 
     hub: the hub. backlog: holds the events that come while the client reads.
     """
@@ -175,7 +202,8 @@ class EventSubscription:
     def __init__(self, hub: FeedHub, backlog: Backlog) -> None:
         self._hub, self._backlog = hub, backlog
         self._resumes: list[Resume] = []
-        self._topics: dict[Topic, None] = {}
+        self._topics: dict[Topic, HeardSpan] = {}
+        """The positions that the client gets in each topic."""
         self._resumed = 0
         """The highest position at which a resume has ended: the feed may be ahead of the hub."""
 
@@ -191,22 +219,23 @@ class EventSubscription:
 
     @property
     def position(self) -> int | None:
-        """The position up to which the client has each item of its topics; None while something waits for it."""
+        """The position up to which the client has all that it subscribes to; None while something waits for it."""
         return None if self._resumes or len(self._backlog) else max(self._resumed, self._hub.position)
 
     def add(self, topics: Sequence[Topic]) -> None:
         """Subscribe to topics, for what comes from now on. A channel that is subscribed to already begins anew."""
-        self._add(topics)
+        self._add(topics, HeardSpan(self._hub.position))
         self._hub.join(self._backlog, topics, self._hub.position)
 
     def resume(self, topics: Sequence[Topic], after: int | None) -> None:
         """Subscribe to topics after a position of the feed; None after a position of a feed that is no more."""
-        self._add(topics)
-        self._resumes.append(Resume(self._hub, topics, after))
+        resume = Resume(self._hub, topics, after, self._is_heard)
+        self._add(topics, resume.span)
+        self._resumes.append(resume)
         self._backlog.wake()
 
     def remove(self, channels: Iterable[str]) -> None:
-        """Subscribe no more to these channels."""
+        """Subscribe no more to channels; others stay."""
         gone = set(channels)
         topics = [topic for topic in self._topics if topic.channel in gone]
         self._hub.leave(self._backlog, topics)
@@ -215,12 +244,19 @@ class EventSubscription:
             for resume in self._resumes:
                 resume.topics.pop(topic, None)
 
-    def _add(self, topics: Sequence[Topic]) -> None:
+    def _add(self, topics: Sequence[Topic], span: HeardSpan) -> None:
         self.remove(topic.channel for topic in topics)
-        self._topics |= dict.fromkeys(topics)
+        self._topics |= dict.fromkeys(topics, span)
+
+    def _is_heard(self, topic: Topic, position: int) -> bool:
+        return topic in self._topics and position in self._topics[topic]
+
+    def wake(self) -> None:
+        """Have `receive` return, also with nothing."""
+        self._backlog.wake()
 
     async def receive(self) -> list[Delivery]:
-        """Return what comes next, in order; nothing if the stream has to end, or after a change of the topics."""
+        """Return what comes next, in order; nothing at the end, after `wake` or a change of the topics."""
         deliveries = self._backlog.take()
         if not deliveries and self._resumes:
             delivery = await self._resumes[0].next(self._backlog)

@@ -23,8 +23,14 @@ from modd.gateway.websocket_session import WebSocketSession
 PROTOCOL: Final = "modd.v1"
 """The subprotocol of the frames."""
 
+PING: Final = 20.0
+"""Seconds between pings; a client that says nothing from one to the next is cut off."""
+
 TOKEN_WAIT: Final = 5.0
 """Seconds that a client has to send its token, if the request for the upgrade did not tell who it is."""
+
+CODE_WAIT: Final = 1.0
+"""Seconds that a client has to take the code for the end of its connection."""
 
 INTERNAL_ERROR: Final = 1011
 TOO_MANY: Final = 4429
@@ -61,7 +67,7 @@ class WebSockets:
                 code = await self._serve_after_token(websocket, request)
             else:
                 code = await self._serve_actor(websocket, actor)
-            with suppress(WebSocketDisconnect, RuntimeError), anyio.move_on_after(1):
+            with suppress(WebSocketDisconnect, RuntimeError), anyio.move_on_after(CODE_WAIT):
                 await websocket.close(code)
 
     async def _admit(self, websocket: WebSocket, request: Request) -> Actor | None:

@@ -10,7 +10,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from modd.cqrs import Actor
 from modd.gateway.calls import Calls
-from modd.gateway.client_events import ClientEvents, check_channels
+from modd.gateway.client_events import ClientEvents, EventId, check_channels
 from modd.gateway.client_stream import ClientStream, EndReason
 from modd.gateway.errors import Refused
 from modd.gateway.frames import (
@@ -24,6 +24,7 @@ from modd.gateway.frames import (
     problem_text,
     read_frame,
     reply_text,
+    subscribed_text,
 )
 from modd.gateway.limits import Limits
 from modd.gateway.problems import Problem
@@ -72,12 +73,15 @@ class WebSocketSession:
         lifetime = self._events.lifetime(self._actor)
         async with anyio.create_task_group() as commands:
             async with anyio.create_task_group() as session:
-                session.start_soon(self._stream.limit, lifetime, session.cancel_scope, self._limits.timeout)
+                session.start_soon(self._stream.watch, lifetime, session.cancel_scope, self._limits.timeout)
                 if self._subscription is not None:
                     session.start_soon(self._send_events, self._subscription)
                 await self._read(commands, session)
                 if self._stream.reason in (EndReason.STOPPED, EndReason.EXPIRED):
                     await self._wait_for_answers()
+                if self._stream.reason is not None:
+                    async with self._send_lock:
+                        pass  # the frame that is being sent: the code for the end follows it
                 session.cancel_scope.cancel()
             self._is_open = False
         return NORMAL if self._stream.reason is None else self._stream.reason
@@ -147,9 +151,12 @@ class WebSocketSession:
             self._slots.release()
 
     async def _answer(self, frame: CallFrame) -> str:
-        send = self._calls.command if frame.way == "commands" else self._calls.query
         try:
-            return reply_text(frame.ref, await send(frame.name, frame.data, self._actor))
+            if frame.way == "commands":
+                reply = await self._calls.command(frame.name, frame.data, self._actor, key=frame.key)
+            else:
+                reply = await self._calls.query(frame.name, frame.data, self._actor)
+            return reply_text(frame.ref, reply)
         except Exception as error:
             return problem_text(frame.ref, self._calls.problem(error))
 
@@ -162,7 +169,15 @@ class WebSocketSession:
         except Exception as error:
             await self._send(problem_text(frame.ref, self._calls.problem(error)))
         else:
-            self._events.begin(self._subscription, topics, frame.after)
+            self._events.begin(self._subscription, topics, await self._confirm(frame))
+
+    async def _confirm(self, frame: SubscribeFrame) -> EventId | int | None:
+        """Answer a subscription with a reference, before its events; return the event after which it begins."""
+        if frame.ref is None:
+            return frame.after
+        begin = self._events.current_id() if frame.after is None else None
+        await self._send(subscribed_text(frame.ref, begin))
+        return frame.after if begin is None else begin
 
     async def _send_events(self, subscription: EventSubscription) -> None:
         while self._stream.reason is None:

@@ -8,9 +8,10 @@ from typing import Any
 
 from modd.aggregate import CommandRejected
 from modd.concurrency.cancellation import error_of
-from modd.core import mask_error
-from modd.cqrs.outcomes import ABOUT_HEADER, MessageOutcome, envelope_id
+from modd.core import mask_error, show_safely
+from modd.cqrs.outcomes import ABOUT_HEADER, MessageOutcome, envelope_id, error_names
 from modd.cqrs.result import Dispatched
+from modd.http_errors import is_for_clients
 from modd.ports.feed import Feed
 from modd.ports.items import Claim, Item
 from modd.ports.transaction import open_transaction
@@ -41,10 +42,13 @@ class OutcomeFeed:
         """Return the settlement of a message that becomes a dead letter, with its outcome."""
         assert in_hand.failure is not None  # noted with the dead letter
         error = first_cause(in_hand.failure)
+        errors = error_names(type(error))
         if isinstance(error, CommandRejected):
             reason = mask_error(encodable(error.rejected.reason), error, in_hand.message)
-            return self._settlement(in_hand, settlement, "rejected", reason=reason)
-        return self._settlement(in_hand, settlement, "failed", reason=settlement[1])
+            return self._settlement(in_hand, settlement, "rejected", reason=reason, errors=errors)
+        text = encodable(show_safely(str, error)) if is_for_clients(error) else ""
+        fields = {"reason": settlement[1], "errors": errors, "text": mask_error(text, error, in_hand.message)}
+        return self._settlement(in_hand, settlement, "failed", **fields)
 
     def _settlement(self, in_hand: ClaimInHand, settlement: Settlement, outcome: Any, **fields: Any) -> Settlement:
         claim = in_hand.claim

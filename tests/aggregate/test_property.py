@@ -24,6 +24,7 @@ from modd.aggregate import Aggregate, CommandRejected, Instance, Rejected
 from modd.cqrs import Command, Envelope, Event
 from modd.ports import Conflict, Tagged
 from modd.stores import MemoryStore, SqliteStore
+from tests.loops import BACKENDS
 
 pytestmark = pytest.mark.slow
 
@@ -193,10 +194,10 @@ async def run_in_file(history: list[list[Step]]) -> None:
             await Trial([await stack.enter_async_context(SqliteStore(path)) for _ in range(2)]).run(history)
 
 
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
 @pytest.mark.parametrize("run", [run_in_memory, run_in_file])
 @settings(max_examples=EXAMPLES)
 @given(history=histories)
-def test_the_log_is_what_the_outcomes_of_commands_say(backend: str, run: Any, history: list[list[Step]]) -> None:
+def test_the_log_is_what_the_outcomes_of_commands_say(run: Any, history: list[list[Step]]) -> None:
     # WM-29, WM-30, WM-32, WM-33, WM-41
-    anyio.run(run, history, backend=backend)
+    for backend in BACKENDS:
+        anyio.run(run, history, backend=backend)

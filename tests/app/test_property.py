@@ -21,7 +21,7 @@ Steps = list[tuple[float, float]]
 
 IS_LONG = os.environ.get("MODD_PROFILE") == "long"
 EXAMPLES = 2000 if IS_LONG else 50
-CRON_EXAMPLES = 500 if IS_LONG else 30
+CRON_EXAMPLES = 500 if IS_LONG else 15
 """Each takes a sixth of a second: a day is looked at minute by minute."""
 
 CHANGES = [

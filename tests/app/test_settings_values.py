@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -12,7 +13,7 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modd import InvalidOption
@@ -234,10 +235,15 @@ ALL = [
 ]
 
 
+EXAMPLES = settings(max_examples=500 if os.environ.get("MODD_PROFILE") == "long" else 20)
+"""Of each of some sixty types."""
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("hint", "values"), ALL, ids=lambda value: str(value)[:40])
 def test_a_value_comes_back_from_its_text(hint: Any, values: st.SearchStrategy[Any]) -> None:
     # AP-2
+    @EXAMPLES
     @given(values)
     def comes_back(value: Any) -> None:
         read = load(hint, encode(value))
@@ -273,6 +279,7 @@ def test_a_value_of_any_other_type_comes_back_from_its_json(hint: Any) -> None:
         datetime: st.datetimes(timezones=st.just(UTC)),
     }
 
+    @EXAMPLES
     @given(made.get(hint, st.from_type(hint)))
     def comes_back(value: Any) -> None:
         assert load(hint, msgspec.json.encode(value, enc_hook=str).decode()) == value

@@ -479,6 +479,7 @@ def test_damaged_documents_are_one_line(follow: Shell, sql: str, told: str) -> N
     assert code == 1 and "the file is damaged" in err and told in err, err
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("number", [number for number in range(20) if number % 10 != 9])
 def test_the_parts_of_a_damaged_file_are_told_plainly(follow: Shell, number: int) -> None:
     # DR-61

@@ -242,6 +242,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes]:
     return anyio.run(fill, tmp_path_factory.mktemp("whole") / "store.db")
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("number", range(30))
 def test_events_of_a_damaged_file_are_told_plainly(log: Shell, file: tuple[bytes, bytes], number: int) -> None:
     # DR-61

@@ -18,10 +18,11 @@ from hypothesis import strategies as st
 from modd import Bus, Failure, Message, TurnFailed
 from modd.core.component import name_of
 from tests.core.model import Fail, ModelBus
+from tests.loops import BACKENDS
 
 pytestmark = pytest.mark.slow
 
-EXAMPLES = 20_000 if os.environ.get("MODD_PROFILE") == "long" else 1_000
+EXAMPLES = 20_000 if os.environ.get("MODD_PROFILE") == "long" else 300
 STEPS = 50
 CHECKS = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much, HealthCheck.large_base_example)
 KINDS = 3
@@ -285,15 +286,15 @@ async def run_real(tree: Any, steps: Any) -> tuple[list[Any], list[Any]]:
     return world.log, outcomes
 
 
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
 @settings(max_examples=EXAMPLES, suppress_health_check=CHECKS)
 @given(tree=trees, steps=sends)
-def test_a_tree_of_buses_does_what_the_model_says(backend: str, tree: Any, steps: Any) -> None:
+def test_a_tree_of_buses_does_what_the_model_says(tree: Any, steps: Any) -> None:
     # MO-1 MO-3 MO-8 MO-10 MO-16 MO-17
     try:
         expected = run_model(tree, steps)
     except TooMuch:
         return
-    log, outcomes = anyio.run(run_real, tree, steps, backend=backend)
-    assert outcomes == expected[1]
-    assert log == expected[0]
+    for backend in BACKENDS:
+        log, outcomes = anyio.run(run_real, tree, steps, backend=backend)
+        assert outcomes == expected[1]
+        assert log == expected[0]

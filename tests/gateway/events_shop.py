@@ -114,12 +114,9 @@ class Shop:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Shop]:
         """Have the hub follow the feed for a block."""
-        async with anyio.create_task_group() as tasks, self.bus:
-            if self.hub is not None:
-                tasks.start_soon(self.hub.run)
-                await self.hub.wait_ready()
+        async with self.bus, self.events.running(anyio.Event()):
+            await self.events.wait_ready()
             yield self
-            tasks.cancel_scope.cancel()
 
     async def place(self, *numbers: int, customer: str = "ada") -> None:
         await self.feed.put(*[item_of(OrderPlaced(number, customer)) for number in numbers])

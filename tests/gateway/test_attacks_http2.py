@@ -11,9 +11,12 @@ import h2.connection
 import h2.events
 import pytest
 from anyio.abc import SocketStream
+from hypercorn.config import Config
 
-from modd import serving
 from modd.gateway import Limits
+from modd.serving import server as server_module
+from modd.serving.connections import LoneConnection
+from modd.serving.guards import guard, set_guarded
 from tests.gateway.shop import Shop
 from tests.gateway.wire import exchange, listening_at, request, status_of
 
@@ -76,19 +79,24 @@ async def test_requests_of_http_2_do_not_reach_the_application(scope: Any, types
     async def send(message: Any) -> None:
         sent.append((message["type"], message.get("status")))
 
-    await serving._Http1(app)(scope, send, send)  # type: ignore[arg-type]
+    await server_module._Http1(app)(scope, send, send)  # type: ignore[arg-type]
     assert sent == types
 
 
 async def test_a_connection_that_fails_ends_alone() -> None:
     # GW-43
     class Connection:
+        def __init__(self, config: Config) -> None: ...
+
         async def run(self) -> None:
             raise ExceptionGroup("several", [ValueError("broken")])
 
-    server = SimpleNamespace(TCPServer=Connection)
-    serving._guard_connections(server)
-    guarded = server.TCPServer
-    serving._guard_connections(server)
-    assert server.TCPServer is guarded
-    await guarded().run()
+    server, guarded = SimpleNamespace(TCPServer=Connection), Config()
+    guard(server, "TCPServer", LoneConnection)
+    factory = server.TCPServer
+    guard(server, "TCPServer", LoneConnection)
+    assert server.TCPServer is factory
+    set_guarded(guarded)
+    await factory(guarded).run()
+    with pytest.raises(ExceptionGroup):  # another server of hypercorn in the process stays as it is
+        await factory(Config()).run()

@@ -72,7 +72,33 @@ async def test_a_body_and_its_result_fit_their_schemas() -> None:
         answered = (await ada.post("/commands/place-order", json=ORDER)).json()
     validator_for(whole | sent).validate(ORDER)
     assert not validator_for(whole | sent).is_valid({"lines": [{"sku": "yoyo", "count": 0}]})
+    for unknown in ({"size": 3} | ORDER, {"lines": [{"sku": "yoyo", "size": 3}]}):  # GW-14
+        assert not validator_for(whole | sent).is_valid(unknown)
     validator_for(whole | received).validate(answered)
+
+
+class Node(msgspec.Struct):
+    properties: int
+    additionalProperties: str
+    nodes: list[Node] | None = None
+    by_name: dict[str, Node] = {}
+
+
+class Grow(Command[None]):
+    node: Node
+
+
+def grow(command: Grow) -> None: ...
+
+
+async def test_fields_with_the_names_of_schemas_are_described_as_fields() -> None:
+    # GW-19
+    gateway = Gateway(CommandBus([grow]), accept(Grow, allow=EVERYBODY), describe=True)
+    found = await document(gateway)
+    OpenAPIV31SpecValidator(found).validate()
+    node = found["components"]["schemas"]["Node"]
+    assert [*node["properties"]] == ["properties", "additionalProperties", "nodes", "by_name"]
+    assert (node["additionalProperties"], node["properties"]["properties"]) == (False, {"type": "integer"})
 
 
 async def test_events_are_described_in_asyncapi_with_a_channel_for_each_forward() -> None:

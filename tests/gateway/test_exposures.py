@@ -75,7 +75,7 @@ def test_a_name_that_cannot_be_in_a_path_is_refused(name: Any) -> None:
 )
 def test_two_exposures_of_one_name_are_refused(exposures: Any) -> None:
     # GW-2
-    with pytest.raises(DuplicateName, match="of the gateway"):
+    with pytest.raises(DuplicateName, match="the gateway, among its"):
         Gateway(Shop().bus, *exposures, feed=FeedLike())  # type: ignore[arg-type]
 
 

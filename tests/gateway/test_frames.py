@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from modd.gateway.calls import Reply
+from modd.gateway.client_events import EventId
 from modd.gateway.frames import (
     BadFrame,
     CallFrame,
@@ -33,8 +34,10 @@ from tests.gateway.events_shop import ORDERS
             '{"command": "place-order", "ref": "1", "data": {"a": 1}}',
             CallFrame("commands", "place-order", "1", b'{"a": 1}'),
         ),
+        ('{"command": "count", "ref": "1", "key": "k"}', CallFrame("commands", "count", "1", b"{}", "k")),
         ('{"query": "count", "ref": "1"}', CallFrame("queries", "count", "1", b"{}")),
         ('{"subscribe": ["a"], "after": 17, "ref": "2"}', SubscribeFrame(["a"], 17, "2")),
+        ('{"subscribe": ["a"], "after": "epoch000-17"}', SubscribeFrame(["a"], EventId("epoch000", 17), None)),
         ('{"subscribe": ["a", "b"]}', SubscribeFrame(["a", "b"], None, None)),
         ('{"unsubscribe": ["a"]}', UnsubscribeFrame(["a"])),
         ('{"ping": 1}', PingFrame(1)),
@@ -61,8 +64,13 @@ def test_each_frame_of_a_client_is_read(text: str, frame: Frame) -> None:
         ('{"command": "a", "ref": "' + "x" * 129 + '"}', None),
         ('{"command": "a", "query": "b", "ref": "1"}', "1"),
         ('{"command": "a", "ref": "1", "after": 1}', "1"),
+        ('{"query": "a", "ref": "1", "key": "k"}', "1"),
+        ('{"command": "a", "ref": "1", "key": 1}', None),
         ('{"command": "a", "ref": "1", "unknown": 1}', None),
         ('{"subscribe": ["a"], "after": -1, "ref": "1"}', "1"),
+        ('{"subscribe": ["a"], "after": "17", "ref": "1"}', "1"),
+        ('{"subscribe": ["a"], "after": "epoch000-", "ref": "1"}', "1"),
+        ('{"subscribe": ["a"], "after": 1.5, "ref": "1"}', None),
         ('{"subscribe": ["a"], "after": ' + "9" * 30 + "}", None),
         ('{"subscribe": "a"}', None),
         ('{"ping": "x"}', None),
@@ -97,6 +105,12 @@ def test_answers_problems_events_and_resets_are_texts_of_json() -> None:
         {"ref": "1", "problem": {"type": "about:blank", "title": "Forbidden", "status": 403}},
         {"problem": {"type": "about:blank", "title": "Bad request", "status": 400, "detail": "No."}},
         {"pong": 1},
-        {"event": "order-placed", "position": 18, "channel": "orders/ada", "data": {"number": 1}},
-        {"reset": {"first": 3, "last": 9}},
+        {
+            "event": "order-placed",
+            "id": "epoch000-18",
+            "position": 18,
+            "channel": "orders/ada",
+            "data": {"number": 1},
+        },
+        {"reset": {"first": 3, "last": 9}, "id": "epoch000-9"},
     ]

@@ -31,7 +31,10 @@ async def test_a_preflight_of_an_allowed_origin_lists_methods_and_headers() -> N
                 "access-control-allow-origin": "https://shop.example",
                 "access-control-allow-credentials": "true",
                 "access-control-allow-methods": "GET, POST",
-                "access-control-allow-headers": "content-type, authorization, idempotency-key",
+                "access-control-allow-headers": (
+                    "content-type, authorization, idempotency-key, prefer, last-event-id, traceparent"
+                ),
+                "access-control-expose-headers": "Retry-After",
                 "access-control-max-age": "600",
             }
 
@@ -42,6 +45,7 @@ async def test_a_page_of_an_allowed_origin_may_read_all_responses() -> None:
         answers = [await shop.get("/queries/prices"), await shop.get("/x"), await shop.post("/commands/ping")]
     assert [each.status_code for each in answers] == [200, 404, 401]
     assert {each.headers["Access-Control-Allow-Origin"] for each in answers} == {"https://shop.example"}
+    assert {each.headers["Access-Control-Expose-Headers"] for each in answers} == {"Retry-After"}
 
 
 @pytest.mark.parametrize(

@@ -121,6 +121,20 @@ async def test_each_item_is_decoded_channeled_and_encoded_once_for_all_clients()
     assert all([*map(id, each)] == [*map(id, found[0])] for each in found)
 
 
+def test_the_text_of_an_item_is_written_once_for_all_clients_of_a_kind() -> None:
+    # GW-24
+    calls: list[int] = []
+
+    def write(item: HubItem) -> str:
+        calls.append(item.position)
+        return f"event {item.position}"
+
+    items = [HubItem(position, "epoch000", "order-placed", ADAS, b"{}") for position in (1, 2)]
+    assert [item.text(write) for item in (*items, *items)] == ["event 1", "event 2"] * 2
+    assert calls == [1, 2]
+    assert items[0].text(lambda item: b"other") == b"other"
+
+
 async def test_an_item_of_several_channels_is_delivered_once_to_a_client_of_several() -> None:
     feed, both = MemoryFeed(), forward(OrderPlaced, to=lambda event: ["a", "b", "a"])
     async with following(feed, both) as hub:
@@ -130,6 +144,46 @@ async def test_an_item_of_several_channels_is_delivered_once_to_a_client_of_seve
             resumed.resume([Topic(both, "b"), Topic(both, "a")], 0)
             assert positions(await take(subscription, 2)) == [1, 2]
             assert positions(await take(resumed, 2)) == [1, 2]
+
+
+def both_to_both(event: OrderPlaced) -> list[str]:
+    return ["a", "b"]
+
+
+async def test_an_item_of_two_channels_that_were_subscribed_at_different_times_is_delivered_once() -> None:
+    # GW-66
+    feed, both = MemoryFeed(), forward(OrderPlaced, to=both_to_both)
+    a, b = Topic(both, "a"), Topic(both, "b")
+    async with following(feed, both) as hub:
+        with hub.subscribe(ClientStream()) as subscription:
+            await place(feed, 1, 2)
+            await anyio.wait_all_tasks_blocked()
+            subscription.add([a])
+            await place(feed, 3, 4)
+            await anyio.wait_all_tasks_blocked()
+            subscription.resume([b], 0)  # 3 and 4 wait already, in the channel a
+            assert positions(await take(subscription, 4)) == [3, 4, 1, 2]
+            await place(feed, 5)
+            assert positions(await take(subscription, 1)) == [5]
+            subscription.remove(["b"])
+            subscription.resume([b], 2)
+            await place(feed, 6)
+            assert positions(await take(subscription, 1)) == [6]
+
+
+async def test_an_item_that_one_resume_has_read_is_not_delivered_by_the_next_one() -> None:
+    # GW-66
+    feed, both = MemoryFeed(), forward(OrderPlaced, to=both_to_both)
+    async with following(feed, both) as hub:
+        await place(feed, 1, 2, 3, 4)
+        await anyio.wait_all_tasks_blocked()
+        with hub.subscribe(ClientStream()) as subscription:
+            subscription.resume([Topic(both, "a")], 2)
+            subscription.resume([Topic(both, "b")], 0)
+            assert positions(await take(subscription, 4)) == [3, 4, 1, 2]
+            subscription.remove(["a"])
+            subscription.resume([Topic(both, "b")], 2)  # asked for again
+            assert positions(await take(subscription, 2)) == [3, 4]
 
 
 async def test_a_channel_that_two_forwards_share_brings_only_the_types_that_the_client_may_hear() -> None:

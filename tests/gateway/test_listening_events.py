@@ -16,7 +16,7 @@ from wsproto.events import AcceptConnection, CloseConnection, Request, TextMessa
 
 from modd.cqrs import Codec, CommandBus, Event, InvalidUpcasters
 from modd.errors import InvalidOption
-from modd.gateway import EVERYBODY, Gateway, accept, forward
+from modd.gateway import EVERYBODY, Gateway, Limits, accept, forward
 from modd.ports import Feed
 from modd.stores import MemoryFeed
 from tests.gateway.events_shop import (
@@ -78,6 +78,22 @@ async def test_events_reach_a_client_over_http_and_its_stream_ends_at_the_stop()
             assert (await lines_until(lines, "data:"))[-1] == 'data: {"number":7,"customer":"ada"}'
             gateway.stop()
             assert [line async for line in lines] == [""]
+
+
+async def test_a_connection_whose_stream_has_ended_takes_the_next_request_and_is_closed_at_the_stop() -> None:
+    # GW-26 GW-27 GW-62
+    request = b"GET /events?channel=orders/ada HTTP/1.1\r\nHost: shop\r\nAuthorization: Bearer a\r\n\r\n"
+    gateway = gateway_of(MemoryFeed(), codec=CODEC, limits=Limits(lifetime=0.01))
+    async with running(gateway), await anyio.connect_tcp("127.0.0.1", gateway.bound_port or 0) as stream:
+        for _ in range(2):
+            await stream.send(request)
+            received = b""
+            while not received.endswith(b"0\r\n\r\n"):
+                received += await stream.receive()
+            assert received.startswith(b"HTTP/1.1 200")
+        gateway.stop()
+        with anyio.fail_after(15), pytest.raises(anyio.EndOfStream):  # the server itself would wait 30 s
+            await stream.receive()
 
 
 class Connection:

@@ -11,6 +11,7 @@ import pytest
 
 from modd.cqrs import Actor
 from modd.gateway import forward
+from modd.stores import MemoryFeed
 from tests.gateway.events_shop import (
     TOKENS,
     OrderPlaced,
@@ -182,6 +183,33 @@ async def test_a_client_that_takes_nothing_for_30_seconds_is_cut_off() -> None:
         assert anyio.current_time() - began == pytest.approx(15 + 30)
 
 
+async def test_a_client_that_takes_an_event_within_30_seconds_stays_and_its_comments_go_on() -> None:
+    # GW-21, GW-25
+    async with Shop().running() as shop, listening(shop, "orders/ada") as client:
+        began = anyio.current_time()
+        await anyio.sleep(10)
+        client.reads = anyio.Event()
+        await shop.place(1)
+        await anyio.sleep(28)
+        client.reads.set()
+        await client.next(lambda: client.text.endswith("-1\n:\n\n"))
+        assert client.numbers == [1]
+        assert 38 < anyio.current_time() - began <= 10 + 30 + 15
+
+
+async def test_a_comment_follows_15_seconds_after_the_last_event_and_no_earlier() -> None:
+    # GW-21
+    async with Shop().running() as shop, listening(shop, "orders/ada") as client:
+        began = anyio.current_time()
+        for number in range(3):
+            await anyio.sleep(10)
+            await shop.place(number)
+        await client.next(lambda: client.text.endswith(":\n\n"))
+        assert client.numbers == [0, 1, 2]
+        assert client.text.count("\n:") == 2  # the one of the beginning, and that of the quiet time
+        assert anyio.current_time() - began == pytest.approx(30 + 15)
+
+
 @pytest.mark.parametrize(("left", "lifetime", "seconds"), [(None, 40, 40), (100, 40, 40), (-5, 40, 0)])
 async def test_a_stream_ends_with_the_time_of_its_actor_or_its_own(
     left: float | None, lifetime: float, seconds: float, monkeypatch: pytest.MonkeyPatch
@@ -217,12 +245,58 @@ async def test_at_the_stop_no_stream_begins_and_the_open_ones_end_within_2_secon
         assert all(client.is_complete for client in clients)
 
 
-async def test_before_the_feed_is_followed_a_request_is_refused() -> None:
-    async with Shop().running() as shop:
-        unready = Shop()
-        unready.events.hub = type(shop.hub)(shop.feed, [], None, shop.limits)  # type: ignore[arg-type,misc]
-        with pytest.raises(Exception, match="starts"):
-            await ask(unready, "orders/ada")
+class SlowFeed(MemoryFeed):
+    """A feed that cannot be read at first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go = anyio.Event()
+
+    async def epoch(self) -> str:
+        await self.go.wait()
+        return await super().epoch()
+
+
+async def test_while_the_gateway_starts_a_stream_waits_until_the_feed_is_followed() -> None:
+    # GW-27
+    feed = SlowFeed()
+    shop, client = Shop(feed=feed), SseClient()
+    async with shop.events.running(anyio.Event()), anyio.create_task_group() as tasks:
+        tasks.start_soon(client.run, shop.app, http_scope("orders/ada"))
+        await anyio.wait_all_tasks_blocked()
+        assert client.incoming == []
+        feed.go.set()
+        await client.next(client.has_begun)
+        assert client.status == 200
+        client.leave()
+
+
+async def test_a_stream_that_waits_for_the_start_is_refused_in_time_and_when_the_gateway_stops() -> None:
+    # GW-27
+    feed, stopped, late = SlowFeed(), anyio.Event(), SseClient()
+    shop = Shop(feed=feed, timeout=20)
+    async with shop.events.running(stopped):
+        began = anyio.current_time()
+        refused = await ask(shop, "orders/ada")
+        assert (refused.status, dict(refused.incoming[0]["headers"])[b"retry-after"]) == (503, b"1")
+        assert anyio.current_time() - began == pytest.approx(20)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(late.run, shop.app, http_scope("orders/ada"))
+            await anyio.wait_all_tasks_blocked()
+            stopped.set()
+            await anyio.wait_all_tasks_blocked()
+            feed.go.set()
+            await late.ended.wait()
+    assert (late.status, "stops" in late.text) == (503, True)
+
+
+async def test_a_stream_of_a_gateway_that_does_not_run_is_refused_and_the_log_says_why(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    # GW-27
+    assert (await ask(Shop(), "orders/ada")).status == 503
+    [record] = caplog.records
+    assert "run gateway.run() in a task" in record.getMessage()
 
 
 async def test_a_client_that_goes_away_leaves_nothing_behind() -> None:

@@ -97,6 +97,18 @@ async def test_commands_and_queries_are_answered_with_their_refs() -> None:
         assert any(frame.get("ref") == "2" and frame["result"] == 1 for frame in frames)
 
 
+async def test_a_command_has_an_idempotency_key_as_over_http() -> None:
+    # GW-64
+    counter, unready = counting()
+    async with unready.running() as shop, connected(shop) as client:
+        client.send(command("1") | {"key": "k"}, command("2"), command("3") | {"key": "caf\u00e9"})
+        client.send(command("4") | {"key": ""}, command("5") | {"key": "x" * 129})
+        answers = {each["ref"]: each for each in await client.got(5)}
+        assert answers["1"]["id"] == "ada:k" != answers["2"]["id"]
+        assert [answers[ref]["problem"]["status"] for ref in ("3", "4", "5")] == [400, 400, 400]
+        assert len(counter.placed) == 2
+
+
 async def test_problems_are_those_of_http_with_the_ref() -> None:
     # GW-30
     _, unready = counting()
@@ -116,6 +128,7 @@ async def test_events_of_channels_come_until_these_are_unsubscribed() -> None:
         [event] = await client.got(1)
         assert event == {
             "event": "order-placed",
+            "id": f"{await shop.feed.epoch()}-1",
             "position": 1,
             "channel": "orders/ada",
             "data": {"number": 1, "customer": "ada"},
@@ -130,7 +143,36 @@ async def test_events_of_channels_come_until_these_are_unsubscribed() -> None:
 async def test_a_position_that_the_feed_has_not_is_a_reset() -> None:
     async with Shop().running() as shop, connected(shop) as client:
         client.send({"subscribe": ["orders/ada"], "after": 99})
-        assert await client.got(1) == [{"reset": {"first": 0, "last": 0}}]
+        assert await client.got(1) == [{"reset": {"first": 0, "last": 0}, "id": f"{await shop.feed.epoch()}-0"}]
+
+
+async def test_a_client_resumes_after_an_id_and_one_of_another_feed_is_a_reset() -> None:
+    # GW-65
+    async with Shop().running() as shop, connected(shop) as client:
+        await shop.place(1, 2, 3)
+        epoch = await shop.feed.epoch()
+        client.send({"subscribe": ["orders/ada"], "after": f"{epoch}-1", "ref": "1"})
+        assert [each.get("position", each.get("ref")) for each in await client.got(3)] == ["1", 2, 3]
+        assert client.frames[0] == {"ref": "1"}  # the client knows where it is
+    async with Shop().running() as shop, connected(shop) as client:
+        await shop.place(1, 2, 3)
+        client.send({"subscribe": ["orders/ada"], "after": f"{epoch}-1"})
+        [reset] = await client.got(1)
+        assert reset == {"reset": {"first": 0, "last": 3}, "id": f"{await shop.feed.epoch()}-3"}
+
+
+async def test_a_client_that_has_heard_nothing_yet_resumes_after_the_id_of_its_subscription() -> None:
+    # GW-65
+    async with Shop().running() as shop:
+        await shop.place(1)
+        async with connected(shop) as client:
+            client.send({"ping": 1}, {"subscribe": ["orders/ada"], "ref": "1"})
+            [answer] = (await client.got(2))[1:]
+            assert answer == {"ref": "1", "id": f"{await shop.feed.epoch()}-1"}
+        await shop.place(2)
+        async with connected(shop) as client:
+            client.send({"subscribe": ["orders/ada"], "after": answer["id"]})
+            assert [each["position"] for each in await client.got(1)] == [2]
 
 
 @pytest.mark.parametrize(
@@ -354,6 +396,12 @@ async def test_at_the_stop_connections_end_with_1012_and_none_begins() -> None:
         counter.go.set()
         assert await end_of(client) == 1012
         assert client.frames[0]["result"] == 1
+
+
+async def test_before_the_feed_is_followed_a_connection_ends_so_that_the_client_comes_again() -> None:
+    # GW-27
+    async with connected(Shop()) as client:
+        assert await end_of(client) == 1012
 
 
 async def test_a_server_that_raises_when_the_client_has_gone_ends_the_connection() -> None:

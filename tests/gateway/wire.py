@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -12,9 +13,9 @@ from modd.gateway import Gateway
 
 
 @asynccontextmanager
-async def listening_at(gateway: Gateway) -> AsyncIterator[int]:
-    """Run a gateway beside the block, with its port for it; stop it in the end."""
-    with anyio.fail_after(60):
+async def listening_at(gateway: Gateway, limit: float = 60) -> AsyncIterator[int]:
+    """Run a gateway beside the block, with its port for it; stop it in the end. limit: seconds, against hanging."""
+    with anyio.fail_after(limit):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(gateway.run)
             await gateway.wait_ready()
@@ -28,6 +29,51 @@ def request(line: str, *headers: str, body: bytes = b"") -> bytes:
     if body:
         head += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
     return "\r\n".join([*head, "", ""]).encode("latin-1") + body
+
+
+def upgrade(*headers: str) -> bytes:
+    """Return Ada's request for a WebSocket."""
+    of_websocket = ("Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")
+    protocol = "Sec-WebSocket-Protocol: modd.v1"
+    asked = request("GET /ws", *of_websocket, protocol, "Authorization: Bearer a", *headers)
+    return asked.replace(b"Connection: close", b"Connection: Upgrade")
+
+
+@asynccontextmanager
+async def open_websocket(port: int, *headers: str) -> AsyncIterator[SocketStream]:
+    """Open a WebSocket of Ada's for the block."""
+    async with await anyio.connect_tcp("127.0.0.1", port) as stream:
+        await stream.send(upgrade(*headers))
+        assert status_of(await read_until(stream, b"\r\n\r\n")) == 101
+        yield stream
+
+
+def frame(
+    payload: bytes, opcode: int = 1, *, ends: bool = True, masked: bool = True, length: int | None = None
+) -> bytes:
+    """Return a frame of a WebSocket; one that is masked is so by zeros.
+
+    opcode: its kind, with the reserved bits. ends: True for the last one of its message. length: the length that it
+    says, by default the true one.
+    """
+    size = len(payload) if length is None else length
+    mask = 0x80 if masked else 0
+    first = (0x80 if ends else 0) | opcode
+    if size < 126:
+        head = bytes([first, mask | size])
+    else:
+        head = bytes([first, mask | (126 if size < 65_536 else 127)]) + struct.pack(
+            "!H" if size < 65_536 else "!Q", size
+        )
+    return head + (bytes(4) if masked else b"") + payload
+
+
+async def read_until(stream: SocketStream, end: bytes) -> bytes:
+    """Return what comes, as soon as these bytes are in it."""
+    received = bytearray()
+    while end not in received:
+        received += await stream.receive()
+    return bytes(received)
 
 
 async def read_all(stream: SocketStream) -> bytes:

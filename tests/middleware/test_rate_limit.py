@@ -86,6 +86,7 @@ async def test_the_error_says_when_to_try_again_and_that_is_true() -> None:
         await anyio.sleep(caught.value.retry_after)
 
 
+@pytest.mark.unmeasured
 @given(
     st.integers(1, 4),
     st.floats(0.5, 10),

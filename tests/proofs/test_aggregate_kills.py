@@ -16,7 +16,7 @@ from tests.proofs.sizes import size_of
 
 pytestmark = pytest.mark.slow
 
-KILLS = size_of("AGGREGATES", 16)
+KILLS = size_of("AGGREGATES", 8)
 WHOLE = 200
 """Kills from which on every side of every step is among them."""
 STEPS = ("BEGIN", "COMMIT", "INSERT INTO modd_events", "INSERT INTO modd_inbox", "INSERT INTO modd_snapshots")

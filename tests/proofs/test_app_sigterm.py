@@ -30,7 +30,7 @@ from tests.proofs.workshop import accept, opened
 
 pytestmark = pytest.mark.slow
 
-SIGTERMS = size_of("APPS", 8)
+SIGTERMS = size_of("APPS", 4)
 FILES = 2
 BACKENDS = ("asyncio", "trio")
 DRAIN = 0.4

@@ -19,7 +19,7 @@ from tests.proofs.sizes import size_of
 
 pytestmark = pytest.mark.slow
 
-KILLS, MOMENTS = size_of("FLOW_KILLS", 10), size_of("FLOW_MOMENTS", 4)
+KILLS, MOMENTS = size_of("FLOW_KILLS", 6), size_of("FLOW_MOMENTS", 2)
 WHOLE = 100
 """Kills from which on the proof is the whole one."""
 

@@ -21,7 +21,7 @@ from tests.proofs.faults_vfs import BUSY, CUT, EMPTY, KINDS, UNOPENED, Faults
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
-FAULTS = int(os.environ.get("MODD_PROOF_FAULTS", "3"))
+FAULTS = int(os.environ.get("MODD_PROOF_FAULTS", "2"))
 MODES: dict[str, Mapping[str, str]] = {"wal": {}, "truncate": IN_TRUNCATE_MODE}
 CASES = [(mode, kind) for mode in MODES for kind in KINDS if (mode, kind) != ("truncate", CUT.name)]
 

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 WORK = "tests.proofs.workshop:work"
 ORDERS = 7
-KILLS, MOMENTS, ASKED = size_of("KILLS", 32), size_of("MOMENTS", 8), size_of("ASKED", 12)
+KILLS, MOMENTS, ASKED = size_of("KILLS", 8), size_of("MOMENTS", 8), size_of("ASKED", 4)
 TABLES = ("INSERT INTO modd_items", "UPDATE modd_items", "DELETE FROM modd_items", "INSERT INTO modd_outbox")
 STEPS = (*TABLES, "UPDATE modd_outbox", "DELETE FROM modd_outbox", "INSERT INTO modd_inbox", "INSERT INTO effects")
 SIDES = ("before", "after")

@@ -27,6 +27,9 @@ from tests.proofs.processes import Job, Outcome
 PATIENCE = 120.0
 """Seconds after which a process is taken to hang; it is ended with SIGABRT, and says where it was."""
 
+BACKENDS = ("anyio._backends._asyncio", "anyio._backends._trio")
+"""Modules that a loop imports when it begins: imported before the forks, they cost once and not in each process."""
+
 
 class Outside:
     """What a job has of the process that supervises it."""
@@ -152,7 +155,8 @@ def main() -> None:
     """Run what is asked for, until nothing more is."""
     faulthandler.enable()
     logging.disable()  # failures are a part of what is proven
-    import_module("trio")
+    for backend in BACKENDS:
+        import_module(backend)
     for line in sys.stdin.buffer:
         outcomes = forked(msgspec.json.decode(line, type=list[Job]))
         sys.stdout.buffer.write(msgspec.json.encode(outcomes) + b"\n")

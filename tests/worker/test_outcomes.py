@@ -11,9 +11,10 @@ import pytest
 
 from modd import Bus, InvalidOption, Sensitive
 from modd.aggregate import CommandRejected
-from modd.cqrs import Codec, Command, CommandBus, Envelope, Event, EventBus
+from modd.cqrs import Codec, Command, CommandBus, Envelope, Event, EventBus, GiveUp
+from modd.cqrs.outcomes import error_names
 from modd.middleware import Enqueue
-from modd.ports import Feed, Item, Queue, StoreError
+from modd.ports import Conflict, Feed, Item, Queue, StoreError
 from modd.stores import MemoryFeed, MemoryQueue, MemoryStore, SqliteStore
 from modd.worker import Worker
 from tests.worker.desk import Desk, Pay, item
@@ -30,6 +31,8 @@ class Counted(Event):
     pass
 
 
+REJECTED = [*error_names(CommandRejected)]
+VALUE_ERROR = {"errors": ["builtins.ValueError", "builtins.Exception"], "text": "eve cannot pay by ***"}
 COUNTS = Codec([Count, Counted])
 
 
@@ -88,10 +91,31 @@ async def test_a_rejection_and_a_failure_are_told_with_their_reasons_and_no_secr
     messages = Count("ada", card="4111-1111"), Count("eve", card="4222-2222")
     found = await outcomes_of(count, *messages, queue=queue, feed=feed)
     assert sorted(found) == [
-        ("n-1", {"outcome": "rejected", "reason": "ada cannot pay by ***"}),
-        ("n-2", {"outcome": "failed", "reason": "ValueError: eve cannot pay by ***"}),
+        ("n-1", {"outcome": "rejected", "reason": "ada cannot pay by ***", "errors": REJECTED}),
+        ("n-2", {"outcome": "failed", "reason": "ValueError: eve cannot pay by ***", **VALUE_ERROR}),
     ]
     assert (await queue.stats()).dead == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (OSError("/var/shop.db"), None),
+        (Conflict("orders"), None),
+        (GiveUp("sold out"), "sold out"),
+        (ValueError("half \ud800"), "half \\ud800"),
+        (ExceptionGroup("two", [ValueError("first"), OSError("second")]), "first"),
+    ],
+)
+async def test_a_failure_has_the_text_of_an_error_of_the_application_alone(error: Exception, text: str | None) -> None:
+    # WK-27
+    def count(command: Count) -> None:
+        raise error
+
+    queue, feed = parts("same store")
+    [(_, told_of)] = await outcomes_of(count, queue=queue, feed=feed)
+    assert (told_of["outcome"], told_of.get("text")) == ("failed", text)
+    assert told_of["errors"][-1] == "builtins.Exception"
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -155,7 +179,7 @@ async def test_each_handler_of_an_event_is_told() -> None:
     found = {body.pop("handler"): (about, body) for about, body in await told(feed)}
     assert found == {
         "Books.note": ("e-1", {"outcome": "done"}),
-        "Books.post": ("e-1", {"outcome": "failed", "reason": "ValueError: no"}),
+        "Books.post": ("e-1", {"outcome": "failed", "reason": "ValueError: no", **VALUE_ERROR, "text": "no"}),
     }
 
 
@@ -215,5 +239,5 @@ class TestInAFile:
             found = await outcomes_of(count, Count("ada"), Count("eve"), queue=queue, feed=feed)
             assert sorted(found) == [
                 ("n-1", {"outcome": "done", "result": 7}),
-                ("n-2", {"outcome": "rejected", "reason": "no"}),
+                ("n-2", {"outcome": "rejected", "reason": "no", "errors": REJECTED}),
             ]

@@ -5,7 +5,7 @@ One record has the leases of all items that are claimed, so that one relay at a 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from math import inf
 from uuid import uuid4
@@ -16,7 +16,6 @@ import msgspec
 from modd.checks import checked_count, checked_delay, checked_span
 from modd.concurrency.backoff import TIME_PRECISION, DoublingPause
 from modd.nats.errors import SlowConsumer
-from modd.nats.message import NatsMessage
 from modd.ports.errors import LeaseLost
 from modd.ports.items import Claim, Item
 from modd.stores.checks import checked_outbox_item
@@ -91,24 +90,24 @@ class NatsOutbox(NatsPart):
         """Return when there may be an item to claim, at the latest after ``seconds``."""
         await self._timed_access("wait")
         with anyio.move_on_after(checked_delay("seconds", seconds)), suppress(SlowConsumer):
-            async with self._store.stream.link.subscribe(self._store.subjects.outbox) as messages:
-                await self._wait(messages)
+            await self._wait(DoublingPause(FIRST_POLL, LAST_POLL))
 
-    async def _wait(self, messages: AsyncIterator[NatsMessage]) -> None:
-        """Return when there may be an item to claim. messages: those that the server gets for the outbox.
+    async def _wait(self, pause: DoublingPause) -> None:
+        """Return when there may be an item to claim.
 
-        They are seen before they are stored, and not at all after a loss of the connection. So this looks again and
-        again, first after a short time.
+        The messages of the outbox are seen before they are stored, and not at all after a loss of the connection. So
+        this looks again and again, first after a short time.
         """
-        pause = DoublingPause(FIRST_POLL, LAST_POLL)
         while True:
-            is_claimable, left = await self._look()
-            if is_claimable:
-                return
-            with anyio.move_on_after(min(pause.next(), left)):
-                while (await anext(messages)).subject != self._store.subjects.outbox_lease and left < inf:
-                    pass  # a put does not matter while another relay has a lease
-                pause.reset()
+            async with self._store.stream.link.subscribe(self._store.subjects.outbox) as messages:
+                is_claimable, left = await self._look()
+                if is_claimable:
+                    return
+                with anyio.move_on_after(min(pause.next(), left)):
+                    if left < inf:
+                        await anyio.sleep_forever()  # a put does not matter while another relay has a lease
+                    await anext(messages)
+                    pause.reset()
 
     async def _look(self) -> tuple[bool, float]:
         """Return if there is an item to claim, and the seconds until a lease ends; infinity without a lease."""

@@ -10,6 +10,7 @@ import anyio
 import msgspec
 
 from modd.ports.items import Claim
+from modd.ports.settlement import settle_shielded
 from modd.stores.nats.access import NatsParts
 from modd.stores.nats.errors import WrongSequence
 from modd.stores.nats.queue_view import Pick, QueueView
@@ -19,7 +20,7 @@ class _Round:
     """Picks that are under way, and the claims that were stored of them."""
 
     def __init__(self, picks: list[Pick]) -> None:
-        self.picks, self.done, self.is_abandoned = picks, anyio.Event(), False
+        self.picks, self.done = picks, anyio.Event()
         self.claims: dict[int, Claim] = {}
         """The claims that were stored, by the place of the pick."""
         self._errors: list[Exception] = []
@@ -60,14 +61,16 @@ class QueueClaims:
     async def claim(self, name: str, limit: int, arguments: tuple[Any, ...]) -> list[Claim]:
         """Lease items, up to ``limit``. name, arguments: the method of `QueueState` that claims.
 
-        If there are fewer in the view, it is compared with the server once.
+        What this process has made claimable is in the view then. If there is nothing to claim in it, or a suspect
+        alone, it is compared with the server once.
         """
-        await self._view.ready()
+        await self._view.reach(self._view.written)
         has_asked = False
         while True:
             picks = self._view.pick(name, limit, arguments)
-            if not has_asked and (len(picks) < limit or picks[0].claim.suspect):
+            if not has_asked and (not picks or picks[0].claim.suspect):
                 self._view.drop(picks)
+                await self._view.wait_for_doubts()
                 await self._view.catch_up()
                 has_asked = True
             elif picks:
@@ -90,9 +93,7 @@ class QueueClaims:
         try:
             await batch.done.wait()
         except BaseException:
-            batch.is_abandoned = True
-            for claim in batch.claims.values():
-                self._store.background.start_soon(self._give_back, claim)
+            self._store.background.start_soon(self._give_back, batch)
             raise
         return batch.result()
 
@@ -108,8 +109,6 @@ class QueueClaims:
             batch.fail(error)
         else:
             batch.succeed(place, claim)
-            if batch.is_abandoned:
-                await self._give_back(claim)
 
     async def _commit(self, pick: Pick) -> Claim:
         """Store the write of a pick. Raises `WrongSequence` if another process was faster."""
@@ -125,8 +124,8 @@ class QueueClaims:
         self._view.confirm(pick, await self._store.stream.commit([write]))
         return claim
 
-    async def _give_back(self, claim: Claim) -> None:
-        try:
-            await self._release(claim)
-        except Exception:  # free when the lease ends
-            logging.getLogger("modd.stores").warning("%s could not be released", claim.id, exc_info=True)
+    async def _give_back(self, batch: _Round) -> None:
+        """Release the claims of a round whose caller was cancelled, when all of its writes are done."""
+        await batch.done.wait()
+        for claim in batch.claims.values():
+            await settle_shielded(self._release, [claim], log=logging.getLogger("modd.stores"))

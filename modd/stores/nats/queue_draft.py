@@ -47,12 +47,10 @@ class QueueDraft:
         self._before[item.id] = msgspec.structs.replace(item), places.memento(item), expected
 
     def add_record(self, record: Record) -> None:
-        """Add the item of a record, in place of an earlier state of it."""
+        """Add the item of a record, in place of an earlier state of it; not the handler of one."""
         name = self._subjects.name_of(record.subject)
-        if name is None:
-            return
-        self.remove(name)
-        if not record.is_gone:
+        if name is not None:
+            self.remove(name)
             self.add(read_item(name, record.sequence, record.at, read_item_meta(record.meta), record.body))
 
     def remove(self, name: str) -> None:

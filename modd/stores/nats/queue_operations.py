@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from modd.ports.items import Claim, DeadLetter, Item, PutResult, Stats, Subscription
@@ -32,6 +32,10 @@ class KnownItems(Protocol):
 
     def note(self, token: str, before: int, after: int) -> None:
         """Note the sequence with which this process has written a leased item anew. before: the one before."""
+        ...
+
+    def note_written(self, sequence: int) -> None:
+        """Note a sequence with which this process has made something claimable."""
         ...
 
     async def catch_up(self) -> None:
@@ -92,11 +96,12 @@ class NatsQueueOperations:
         if is_first() and not overlay.writes and len({*ids}) == len(ids):
             for item in items:
                 self._put_new(overlay, item, self._subjects.of_id(str(item.id)))
+            overlay.after_commit(self._note_written)
             return [PutResult(id, False) for id in ids]
         draft = self._draft()
         await self._add_ids(overlay, draft, ids)
         results = draft.state.put(items)
-        draft.write_to(overlay)
+        self._write(overlay, draft)
         return results
 
     async def put_fresh(self, overlay: Overlay, items: Sequence[Item]) -> None:
@@ -104,6 +109,7 @@ class NatsQueueOperations:
         overlay.ids.extend(str(item.id) for item in items)
         for item in items:
             self._put_new(overlay, item, None)
+        overlay.after_commit(self._note_written)
 
     async def change(
         self, overlay: Overlay, name: str, claims: Sequence[Claim], is_first: FirstTime, *arguments: Any
@@ -113,6 +119,8 @@ class NatsQueueOperations:
         known = await self._add_claims(overlay, draft, claims, is_first)
         result = getattr(draft.state, name)(*claims, *arguments)
         draft.write_to(overlay)
+        if name not in ("ack", "extend") or any(claim.key is not None for claim in claims):
+            overlay.after_commit(self._note_written)
         for token in [token for token in known if draft.has_claim(token)]:
             self._note_after_commit(overlay, token, known[token])
         return result
@@ -122,7 +130,7 @@ class NatsQueueOperations:
         draft = self._draft()
         await self._add_ids(overlay, draft, ids)
         changed: list[str] = getattr(draft.state, name)(ids)
-        draft.write_to(overlay)
+        self._write(overlay, draft)
         return changed
 
     async def cancel_as_told(self, overlay: Overlay, ids: Sequence[str], told: list[str]) -> None:
@@ -130,7 +138,7 @@ class NatsQueueOperations:
         draft = self._draft()
         await self._add_ids(overlay, draft, ids)
         draft.state.cancel_as_told(ids, told)
-        draft.write_to(overlay)
+        self._write(overlay, draft)
 
     async def cancellable(self, overlay: Overlay, ids: Sequence[str]) -> list[str]:
         """Return the ids that a cancellation would return."""
@@ -148,7 +156,7 @@ class NatsQueueOperations:
         items = create(draft.state.announced.find(types))
         await self._add_ids(overlay, draft, [item.id for item in items or () if item.id is not None])
         number = draft.state.fan_out(claim, types, lambda handlers: items)
-        draft.write_to(overlay)
+        self._write(overlay, draft)
         return number
 
     async def announce(self, overlay: Overlay, subscriptions: Sequence[Subscription], retention: float) -> None:
@@ -156,7 +164,7 @@ class NatsQueueOperations:
         draft = self._draft()
         draft.add_handlers(await overlay.each(self._subjects.handlers))
         draft.state.announce(subscriptions, retention)
-        draft.write_to(overlay)
+        self._write(overlay, draft)
 
     async def subscriptions(self, overlay: Overlay) -> list[Subscription]:
         """Return the announced handlers."""
@@ -173,14 +181,14 @@ class NatsQueueOperations:
                 draft.add(state, sequence)
         draft.add_handlers(await overlay.each(self._subjects.handlers))
         number = draft.state.forget(handler)
-        draft.write_to(overlay)
+        self._write(overlay, draft)
         return number
 
     async def claim(self, overlay: Overlay, name: str, limit: int, arguments: tuple[Any, ...]) -> list[Claim]:
         """Run a method of `QueueState` that claims, of this name, in a transaction."""
         draft = await self._whole(overlay)
         claims: list[Claim] = choose(draft.state, name, limit, arguments)
-        draft.write_to(overlay)
+        self._write(overlay, draft)
         return claims
 
     async def stats(self, overlay: Overlay) -> Stats:
@@ -196,9 +204,8 @@ class NatsQueueOperations:
             return (await self._whole(overlay)).state.dead(limit)
         await self._known.catch_up()
         draft, subjects = self._draft(), [self._subjects.item(name) for name in self._known.dead_names(limit)]
-        for record in await overlay.get_many(subjects):
-            if record is not None:
-                draft.add_record(record)
+        for record in filter(None, await overlay.get_many(subjects)):
+            draft.add_record(record)
         return draft.state.dead(limit)
 
     async def _whole(self, overlay: Overlay) -> QueueDraft:
@@ -210,6 +217,14 @@ class NatsQueueOperations:
 
     def _draft(self) -> QueueDraft:
         return QueueDraft(self._subjects, self._clock())
+
+    def _write(self, overlay: Overlay, draft: QueueDraft) -> None:
+        draft.write_to(overlay)
+        overlay.after_commit(self._note_written)
+
+    def _note_written(self, sequences: Mapping[str, int]) -> None:
+        written = [sequence for subject, sequence in sequences.items() if self._subjects.has(subject)]
+        self._known.note_written(max(written, default=0))
 
     def _put_new(self, overlay: Overlay, item: Item, filter: str | None) -> None:
         meta = ItemMeta(str(item.id), item.key, item.headers, "delayed" if item.delay else "ready", seconds=item.delay)
@@ -235,9 +250,8 @@ class NatsQueueOperations:
                 known[token] = found[1]
             elif name is not None:
                 unknown.append(self._subjects.item(name))
-        for record in await overlay.get_many(unknown):
-            if record is not None:
-                draft.add_record(record)
+        for record in filter(None, await overlay.get_many(unknown)):
+            draft.add_record(record)
         return known
 
     def _note_after_commit(self, overlay: Overlay, token: str, before: int) -> None:

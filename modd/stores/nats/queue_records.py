@@ -41,9 +41,14 @@ class QueueSubjects:
 
     def __init__(self, subjects: Subjects, name: str) -> None:
         base = subjects.queue(name)
+        self._base = f"{base}."
         self.all, self.handlers, self.items, self._items = f"{base}.>", f"{base}.h.*", f"{base}.i.>", f"{base}.i."
         self.label = f"{base}.n"
         """The subject of the record that has the name of the queue."""
+
+    def has(self, subject: str) -> bool:
+        """True for the subject of an item or a handler of the queue."""
+        return subject.startswith(self._base)
 
     def item(self, name: str) -> str:
         """Return the subject of an item."""

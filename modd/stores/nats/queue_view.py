@@ -108,11 +108,13 @@ class QueueView:
         self._error: Exception | None = None
         self._width = 1
         self._leaves = 0
+        self.written = 0
+        """The last sequence with which this process has made something claimable."""
         self._now = 0.0
         self._clear()
 
     def _clear(self) -> None:
-        self._is_complete, self._progress, self._beginning = False, 0, 0
+        self._is_complete, self._progress = False, 0
         self._first_states, self._ends = _FirstStates(), LaneEnds()
         self.doubts: dict[str, Pick] = {}
         """The picks whose write was not stored, or perhaps not, by the name of the item."""
@@ -120,10 +122,9 @@ class QueueView:
 
     # The calls of the consumer
 
-    def begin(self, last: int, now: float) -> None:
-        """Forget everything. last: the last sequence of the stream. now: the time of the server."""
+    def begin(self, now: float) -> None:
+        """Forget everything. now: the time of the server."""
         self._clear()
-        self._beginning = last
         self._store.clock.see(now)
 
     def receive(self, message: NatsMessage, delivery: StreamPlace) -> None:
@@ -140,7 +141,6 @@ class QueueView:
     def complete(self) -> None:
         """Let items be claimed: all are here that the server had at the beginning."""
         self._is_complete, self._error = True, None
-        self._progress = max(self._progress, self._beginning)
         self._wake()
         self.notifier.notify()
 
@@ -180,7 +180,8 @@ class QueueView:
 
     async def reach(self, sequence: int) -> None:
         """Wait until all records of the queue up to a sequence were received. Raises `StoreBusy`."""
-        await self._wait_for(lambda: self._progress >= sequence)
+        if not self._is_complete or self._progress < sequence:
+            await self._wait_for(lambda: self._progress >= sequence)
 
     async def catch_up(self) -> None:
         """Wait until all records were received that the server has now. Raises `StoreBusy`."""
@@ -276,11 +277,14 @@ class QueueView:
         """Choose among more items the next time if other processes took some of a number of picks, else among fewer."""
         self._width = min(2 * self._width + 2 * lost, WIDEST) if 4 * lost > number else max(1, self._width - number)
 
-    async def resolve_doubts(self) -> None:
-        """Wait for the records of lost picks, and ask the server if they do not come; restore what is as before."""
+    async def wait_for_doubts(self) -> None:
+        """Wait for the records of the processes that were faster with lost picks, but not for long."""
         with anyio.move_on_after(DOUBT_SECONDS):
             while self.doubts:
                 await self._next_change()
+
+    async def resolve_doubts(self) -> None:
+        """Ask the server for the items of lost picks, and restore those that are as before."""
         for pick in [*self.doubts.values()]:
             await self._resolve(pick)
 
@@ -317,6 +321,10 @@ class QueueView:
         if not isinstance(item, StoredItem) or item.token != token or not item.is_whole or name in self.doubts:
             return None
         return self._copy(item), item.sequence
+
+    def note_written(self, sequence: int) -> None:
+        """Note a sequence with which this process has made something claimable."""
+        self.written = max(self.written, sequence)
 
     def note(self, token: str, before: int, after: int) -> None:
         """Note the sequence with which this process has written a leased item anew. before: the one before."""

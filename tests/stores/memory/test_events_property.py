@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from modd.ports import EventStore, Item, QueryConflict, RevisionConflict, Snapshot, Tagged
 from modd.stores import MemoryEventStore
 from modd.testing import run_virtual
+from tests.loops import BACKENDS
 
 pytestmark = pytest.mark.slow
 
-EXAMPLES = 4_000 if os.environ.get("MODD_PROFILE") == "long" else 100
+EXAMPLES = 4_000 if os.environ.get("MODD_PROFILE") == "long" else 40
 
 streams, revisions = st.sampled_from("abc"), st.integers(0, 4)
 typed = st.sampled_from([[], ["T"], ["T", "U"], ["U"]])
@@ -124,9 +125,9 @@ async def run(history: list[Any]) -> None:
         await both.read(stream, 0)
 
 
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
 @settings(max_examples=EXAMPLES)
 @given(history=st.lists(steps, max_size=20))
-def test_an_event_store_does_what_the_model_does(backend: str, history: list[Any]) -> None:
+def test_an_event_store_does_what_the_model_does(history: list[Any]) -> None:
     # ST-6, WM-1, WM-2
-    run_virtual(run, history, backend=backend)
+    for backend in BACKENDS:
+        run_virtual(run, history, backend=backend)

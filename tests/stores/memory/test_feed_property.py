@@ -15,10 +15,11 @@ from modd.ports import FeedGap, Item, Posted
 from modd.stores import MemoryStore
 from modd.testing.conformance.feed_follow import take
 from modd.testing.conformance.storage import outside
+from tests.loops import BACKENDS
 
 pytestmark = pytest.mark.slow
 
-EXAMPLES = 2_000 if os.environ.get("MODD_PROFILE") == "long" else 100
+EXAMPLES = 2_000 if os.environ.get("MODD_PROFILE") == "long" else 40
 RETENTION, MOST = 10, 4
 
 
@@ -142,9 +143,9 @@ async def run(history: list[Any]) -> None:
     assert set(both.feed._positions.values()) <= set(both.feed._items)
 
 
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
 @settings(max_examples=EXAMPLES)
 @given(history=st.lists(blocks, max_size=8))
-def test_a_feed_in_memory_has_what_the_model_has(backend: str, history: list[Any]) -> None:
+def test_a_feed_in_memory_has_what_the_model_has(history: list[Any]) -> None:
     # FE-1, FE-2, FE-3, FE-4, FE-5, FE-6
-    anyio.run(run, history, backend=backend)
+    for backend in BACKENDS:
+        anyio.run(run, history, backend=backend)

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from modd.stores import MemoryQueue
 from modd.testing import run_virtual
+from tests.loops import BACKENDS
 from tests.stores.histories import Both, Step, steps
 
 pytestmark = pytest.mark.slow
 
-EXAMPLES = 20_000 if os.environ.get("MODD_PROFILE") == "long" else 200
+EXAMPLES = 20_000 if os.environ.get("MODD_PROFILE") == "long" else 60
 
 
 async def run(history: list[Step]) -> None:
@@ -24,9 +25,9 @@ async def run(history: list[Step]) -> None:
         await both.step(*step)
 
 
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
 @settings(max_examples=EXAMPLES)
 @given(history=st.lists(steps, min_size=20, max_size=50))
-def test_a_queue_does_what_the_model_does(backend: str, history: list[Step]) -> None:
+def test_a_queue_does_what_the_model_does(history: list[Step]) -> None:
     # ST-1
-    run_virtual(run, history, backend=backend)
+    for backend in BACKENDS:
+        run_virtual(run, history, backend=backend)

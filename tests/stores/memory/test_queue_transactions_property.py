@@ -13,12 +13,13 @@ from hypothesis import given, settings
 from modd.stores import MemoryStore
 from modd.stores.queue_state.places import CHANGING, Places
 from modd.testing import run_virtual
+from tests.loops import BACKENDS
 from tests.stores.histories import Both, Step
 from tests.stores.transactions import Transactions, histories
 
 pytestmark = pytest.mark.slow
 
-EXAMPLES = 5_000 if os.environ.get("MODD_PROFILE") == "long" else 40
+EXAMPLES = 5_000 if os.environ.get("MODD_PROFILE") == "long" else 20
 
 
 class MemoryBoth(Both):
@@ -65,9 +66,9 @@ async def run(history: list[tuple[list[Step], Any]], immediate: bool) -> None:
 
 
 @pytest.mark.parametrize("immediate", [False, True])
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
 @settings(max_examples=EXAMPLES)
 @given(history=histories)
-def test_a_transaction_in_memory_is_done_whole_or_not_at_all(backend: str, immediate: bool, history: list[Any]) -> None:
+def test_a_transaction_in_memory_is_done_whole_or_not_at_all(immediate: bool, history: list[Any]) -> None:
     # WM-7
-    run_virtual(run, history, immediate, backend=backend)
+    for backend in BACKENDS:
+        run_virtual(run, history, immediate, backend=backend)

@@ -63,6 +63,7 @@ async def test_a_view_in_which_too_much_waits_is_made_anew(
             assert len(await queue.claim(1_000, 60)) == 100
 
 
+@pytest.mark.measured_on_trio
 @pytest.mark.parametrize("follows", ["a message", "a heartbeat"])
 async def test_a_view_that_has_missed_a_message_is_made_anew(
     nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch, follows: str
@@ -112,6 +113,35 @@ async def test_a_view_that_hears_nothing_is_made_anew(nats_server: NatsServer, m
             await made.wait()
             [claim] = await queue.claim(1, 60)
         assert claim.body == b"1"
+
+
+async def test_a_view_is_made_anew_when_the_server_says_something_else(
+    nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    # NA-5
+    monkeypatch.setattr(consumer, "HEARTBEAT", 0.1)
+    caplog.set_level(logging.INFO)
+    async with (
+        open_store(nats_server) as store,
+        proxy_to(nats_server) as proxy,
+        open_store(proxy, store.name) as other,
+    ):
+        told = logged(caplog, "409 Idle Heartbeat")
+        await other.queue("orders").stats()
+        proxy.to_client = lambda data: data.replace(b"NATS/1.0 100 Idle", b"NATS/1.0 409 Idle")
+        with anyio.fail_after(60):
+            await told.wait()
+            proxy.to_client = lambda data: data
+            await store.queue("orders").put(b"1")
+            [_] = await other.queue("orders").claim(1, 60)
+
+
+async def test_a_view_reads_more_than_the_server_sends_without_asking(nats_server: NatsServer) -> None:
+    # NA-16
+    async with open_store(nats_server) as store, open_store(nats_server, store.name) as other:
+        for _ in range(4):
+            await store.queue("orders").put(*[b"x" * 100_000] * 10)
+        assert (await other.queue("orders").stats()).ready == 40
 
 
 async def test_a_view_is_made_anew_at_a_reconnect(nats_server: NatsServer) -> None:

@@ -17,7 +17,6 @@ from tests.stores.nats.test_records import OnCluster, OnServer
 pytestmark = pytest.mark.anyio
 
 
-@pytest.mark.slow
 class TestNatsEvents(OnServer, EventStoreConformance):
     """The suite of the port."""
 
@@ -30,6 +29,7 @@ class TestNatsEvents(OnServer, EventStoreConformance):
             yield store.events
 
 
+@pytest.mark.slow
 class TestNatsEventsOnCluster(OnCluster, TestNatsEvents): ...
 
 

@@ -43,7 +43,7 @@ async def test_what_is_over_is_over_by_the_servers_clock_though_it_is_still_stor
     # NA-22
     async with open_store(nats_server) as store:
         for subject in (store.subjects.cache("a"), store.subjects.lock("a"), store.subjects.inbox("a")):
-            meta = {"seconds": 0.001, "key": "a", "id": "a", "token": "other"}
+            meta = {"seconds": -60, "key": "a", "id": "a", "token": "other"}
             await store.stream.commit([Write(subject, meta, b"1", ttl=1000)])
         assert await store.cache.get("a") is None
         assert not await store.inbox.has("a")

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
+import anyio
 import pytest
 
 from modd import InvalidOption
@@ -20,23 +21,26 @@ from tests.stores.nats.test_records import OnCluster, OnServer
 
 pytestmark = pytest.mark.anyio
 
+RETENTION, MOST = 8, 700
+"""The retention of a feed in ticks, and its most items."""
+
 
 @pytest.mark.slow
 class TestNatsFeed(OnServer, FeedConformance):
     """The suite of the port."""
 
-    retention_ticks = 8
-    most = 700
+    retention_ticks = RETENTION
+    most = MOST
 
     @pytest.fixture(autouse=True)
     def _choose_retention(self, request: pytest.FixtureRequest) -> None:
         is_short = hasattr(FeedRemovalSuite, request.function.__name__)
-        self.retention = self.retention_ticks * self.tick if is_short else 600.0
+        self.retention = RETENTION * self.tick if is_short else 600.0
 
     @asynccontextmanager
     async def create(self) -> AsyncIterator[Feed]:
         async with self.open() as store:
-            yield store.feed("public", retention=self.retention, most=self.most)
+            yield store.feed("public", retention=self.retention, most=MOST)
 
     def transaction(self, feed: Any) -> AbstractAsyncContextManager[object]:
         """One of its store."""
@@ -94,3 +98,28 @@ async def test_a_put_that_adds_nothing_writes_nothing(nats_server: NatsServer) -
         before = (await store.stream.info())["state"]["last_seq"]
         await store.feed("public").put(Item(b"2", id="a"))
         assert (await store.stream.info())["state"]["last_seq"] == before
+
+
+async def test_a_follower_waits_for_items_and_is_told_of_those_that_are_removed(nats_server: NatsServer) -> None:
+    """The next items come when they are put; a position whose items the server has removed is a gap."""
+    async with open_store(nats_server) as store:
+        feed, bodies = store.feed("public"), list[bytes]()
+        assert await feed.span() == (0, 0) and await feed.put() == []
+        epoch = await feed.epoch()
+
+        async def follow() -> None:
+            bodies.extend([item.body for item in await take(feed.follow(), 2)])
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(follow)
+            while not bodies:
+                assert await feed.put(b"1") != await feed.put(Item(b"1", id="a"))
+                await anyio.lowlevel.checkpoint()
+                await anyio.sleep(0.01)
+        assert bodies == [b"1", b"1"] and await feed.epoch() == epoch
+        first, last = await feed.span()
+        assert first == 0 and [item.position for item in await take(feed.follow(0), 2)] == [1, 2]
+        await store.stream.purge(f"{store.subjects.feed_item('public')}")
+        assert await feed.span() == (last, last)
+        with pytest.raises(FeedGap):
+            await anext(feed.follow(0))

@@ -150,6 +150,8 @@ async def test_a_store_is_used_inside_of_its_block(nats_server: NatsServer) -> N
             await call
     with pytest.raises(StoreClosed):
         store.transaction()
+    with pytest.raises(StoreClosed):
+        _ = store.background
     with pytest.raises(NotEntered):
         await store.__aexit__(None, None, None)
     assert repr(store) == f"<NatsStore {store.name}>" and repr(store.cache) == f"<NatsCache in {store!r}>"

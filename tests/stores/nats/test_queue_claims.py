@@ -12,7 +12,7 @@ import pytest
 from modd.ports import Item, LeaseLost, Stats
 from modd.stores import StoreBusy
 from modd.stores.nats.queue_view import MOST_BODY, WIDEST, QueueView
-from modd.stores.nats.record import Record, tombstone
+from modd.stores.nats.record import Record
 from modd.stores.nats.store import NatsStore
 from tests.nats.server import NatsServer
 from tests.stores.nats.proxy import proxy_to
@@ -26,16 +26,22 @@ async def items(store: NatsStore) -> list[Record]:
     return await store.stream.page(f"{store.subjects.queue('orders')}.i.>")
 
 
+def view_of(store: NatsStore) -> QueueView:
+    """Return the view of the queue "orders"."""
+    [view] = [value for value in vars(store.queue("orders")).values() if isinstance(value, QueueView)]
+    return view
+
+
 async def test_what_was_put_before_a_claim_is_claimed_by_it(nats_server: NatsServer) -> None:
     # NA-8
     name = new_name()
     async with open_store(nats_server, name) as one, open_store(nats_server, name) as other:
         put, take = one.queue("orders"), other.queue("orders")
         for number in range(20):
-            await put.put(b"%d" % number, b"more")
-            first, second = await take.claim(9, 60)
-            assert first.body == b"%d" % number
-            await take.ack(first, second)
+            await put.put(b"%d" % number)
+            [claim] = await take.claim(9, 60)
+            assert claim.body == b"%d" % number
+            await take.ack(claim)
         assert await take.claim(9, 60) == [] and await put.stats() == Stats(0, 0, 0, 0)
 
 
@@ -63,7 +69,7 @@ async def test_a_process_that_loses_claims_takes_some_of_many_at_random(nats_ser
     # NA-7
     async with open_store(nats_server) as store:
         await store.queue("orders").put(*[b"%d" % number for number in range(100)])
-        [view] = [value for value in vars(store.queue("orders")).values() if isinstance(value, QueueView)]
+        view = view_of(store)
         await view.catch_up()
         for _ in range(8):
             view.note_losses(2, 3)
@@ -121,7 +127,6 @@ async def test_a_long_body_is_fetched_at_the_claim(nats_server: NatsServer) -> N
         await queue.release(again)
         [record] = [record for record in await items(store) if record.meta["id"] == "1"]
         await queue.stats()
-        await store.stream.commit([tombstone(record.subject)])
         await store.stream.purge(record.subject)
         assert await queue.claim(1, 60) == []
 
@@ -258,3 +263,83 @@ async def test_items_of_a_call_without_a_known_token_are_lost(nats_server: NatsS
             with pytest.raises(LeaseLost):
                 await queue.ack(msgspec.structs.replace(claim, token=token))
         await queue.ack(claim)
+
+
+@pytest.mark.parametrize("moment", ["soon", "when the server is asked"])
+async def test_a_lost_claim_is_forgotten_when_the_record_of_the_other_process_comes_by(
+    nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    # NA-7
+    monkeypatch.setattr("modd.stores.nats.queue_view.DOUBT_SECONDS", 60)
+    monkeypatch.setattr("modd.stores.nats.consumer.HEARTBEAT", 0.1)
+    async with (
+        open_store(nats_server) as store,
+        proxy_to(nats_server) as proxy,
+        open_store(proxy, store.name) as slow,
+    ):
+        view, stash, held = view_of(slow), bytearray(), anyio.Event()
+        await store.queue("orders").put(b"1")
+        await view.catch_up()
+        marker = b"Idle Heartbeat" if moment == "soon" else b'"message"'
+
+        def hold_back(data: bytes) -> bytes:
+            if b'"leased"' in data:
+                stash.extend(data)
+                held.set()
+                return b""
+            if marker in data and stash:
+                proxy.to_client = lambda data: data
+                return bytes(stash) + data if moment == "soon" else data + bytes(stash)
+            return data
+
+        proxy.to_client = hold_back
+        await store.queue("orders").claim(1, 60)
+        await held.wait()
+        [pick] = view.pick("claim", 1, (60.0, "last"))
+        view.doubt(pick)
+        await (view.wait_for_doubts() if moment == "soon" else view.resolve_doubts())
+        assert not view.doubts and view.stats() == Stats(ready=0, delayed=0, leased=1, dead=0)
+
+
+async def test_a_suspect_that_is_released_stays_one(nats_server: NatsServer) -> None:
+    # NA-1
+    async with open_store(nats_server) as store, open_store(nats_server, store.name) as other:
+        queue = store.queue("orders")
+        await queue.put(b"1")
+        await queue.claim(1, 0.001)
+        while not (claims := await queue.claim(1, 60)):
+            await queue.wait(60)
+        [suspect] = claims
+        assert suspect.suspect
+        await queue.release(suspect)
+        assert (await other.queue("orders").stats()).suspects == 1
+
+
+async def test_claims_of_a_round_that_was_cancelled_are_released(nats_server: NatsServer) -> None:
+    # NA-18
+    async with (
+        open_store(nats_server) as store,
+        proxy_to(nats_server) as proxy,
+        open_store(proxy, store.name) as slow,
+    ):
+        queue, sent = slow.queue("orders"), anyio.Event()
+        await store.queue("orders").put(b"1", b"2")
+        assert (await queue.stats()).ready == 2
+
+        def hold_back(data: bytes) -> bytes:
+            if b'"seq"' in data:
+                held.extend(data)
+                sent.set()
+                return b""
+            return data
+
+        held = bytearray()
+        proxy.to_client = hold_back
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(queue.claim, 2, 600)
+            await sent.wait()
+            tasks.cancel_scope.cancel()
+        proxy.to_client = lambda data: data
+        with anyio.fail_after(60):
+            while (await store.queue("orders").stats()).leased:
+                await store.queue("orders").wait(0.1)

@@ -12,7 +12,8 @@ from modd.nats.message import NatsMessage
 from modd.ports import Item
 from modd.stores.nats.consumer import StreamPlace, read_delivery
 from modd.stores.nats.errors import WrongSequence
-from modd.stores.nats.queue_records import QueueSubjects, item_name
+from modd.stores.nats.queue_lanes import LaneEnds
+from modd.stores.nats.queue_records import QueueSubjects, item_name, lane_of
 from modd.stores.nats.queue_view import Pick, QueueView
 from modd.stores.nats.record import META, Record
 from modd.stores.nats.store import NatsStore
@@ -39,7 +40,7 @@ class Script:
 
     def begin(self) -> None:
         """Begin the view anew."""
-        self.view.begin(0, self.store.clock())
+        self.view.begin(self.store.clock())
         self.number = 0
 
     def show(self, *records: Record) -> None:
@@ -47,7 +48,7 @@ class Script:
         for record in records:
             self.number += 1
             message = NatsMessage(record.subject, record.body, {META: json.dumps(record.meta)})
-            self.view.receive(message, StreamPlace(record.sequence, self.number, record.at, 0))
+            self.view.receive(message, StreamPlace(record.sequence, self.number, record.at))
 
     async def show_all(self) -> None:
         """Have the view, begun anew, see all that the server has."""
@@ -176,13 +177,27 @@ async def test_a_view_that_is_made_anew_claims_nothing(nats_server: NatsServer) 
         assert script.pick() == []
 
 
+def test_the_end_of_a_lane_goes_back_only_if_it_has_not_moved_since() -> None:
+    # NA-5
+    ends, name = LaneEnds(), item_name("1", "k")
+    ends.correct(name, 0, 1)
+    ends.add(name)
+    ends.move(name, 7)
+    ends.correct(name, 6, 3)
+    assert ends.last(lane_of(name)) == 7
+    ends.correct(name, 7, 3)
+    assert ends.last(lane_of(name)) == 3
+    ends.remove(name)
+    assert ends.last(lane_of(name)) == 0
+
+
 @pytest.mark.parametrize(
     "reply",
     ["$JS.ACK.MODD_a.c.1.12.3.1500000000.4", "$JS.ACK.hub.AAA.MODD_a.c.1.12.3.1500000000.4.token"],
 )
 def test_the_place_of_a_message_is_read_from_its_reply(reply: str) -> None:
     # NA-5
-    assert read_delivery(reply) == StreamPlace(12, 3, 1.5, 4)
+    assert read_delivery(reply) == StreamPlace(12, 3, 1.5)
 
 
 async def test_an_item_takes_little_memory(nats_server: NatsServer) -> None:

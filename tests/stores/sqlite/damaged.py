@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from random import Random
@@ -15,6 +16,8 @@ from modd.stores.sqlite.retention import Sweeper
 from modd.stores.sqlite.store import SqliteStore
 
 PAGE = 4096
+HUNDREDS = 7 if os.environ.get("MODD_PROFILE") == "long" else 1
+"""Of files that the slow tests damage; the fast ones damage thirty."""
 
 
 async def fill(path: Path) -> tuple[bytes, bytes]:

@@ -16,7 +16,7 @@ from modd.ports import Item, Tagged
 from modd.stores import NotAStore, SqliteStore, StoreCorrupt
 from modd.stores.sqlite.damage import Columns, Damage
 from modd.stores.sqlite.select import Select
-from tests.stores.sqlite.damaged import CALLS, fill, use_transaction, write_damaged
+from tests.stores.sqlite.damaged import CALLS, HUNDREDS, fill, use_transaction, write_damaged
 
 pytestmark = pytest.mark.anyio
 
@@ -58,6 +58,7 @@ async def try_file(path: Path, *, at_once: bool) -> None:
         check_told(error)
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("number", range(0, 30, 2))
 async def test_a_damaged_file_has_results_or_typed_errors(
     path: Path, file: tuple[bytes, bytes], number: int, anyio_backend: str
@@ -68,8 +69,8 @@ async def test_a_damaged_file_has_results_or_typed_errors(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("hundred", range(7))
-async def test_700_damaged_files_have_results_or_typed_errors(
+@pytest.mark.parametrize("hundred", range(HUNDREDS))
+async def test_hundreds_of_damaged_files_have_results_or_typed_errors(
     path: Path, file: tuple[bytes, bytes], hundred: int, anyio_backend: str
 ) -> None:
     # DR-60

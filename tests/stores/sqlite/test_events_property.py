@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.loops import BACKENDS
 from tests.stores.memory.test_events_property import Both, steps
 from tests.stores.sqlite.laws import queue_in_file
 
@@ -48,9 +49,9 @@ async def run(history: list[tuple[str, list[Any]]]) -> None:
         await do(both, [("read", stream, 0) for stream in "abc"])
 
 
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
 @settings(max_examples=EXAMPLES)
 @given(history=st.lists(blocks, max_size=6))
-def test_events_in_a_file_are_what_the_model_has(backend: str, history: list[Any]) -> None:
+def test_events_in_a_file_are_what_the_model_has(history: list[Any]) -> None:
     # ST-6, WM-1, WM-2
-    anyio.run(run, history, backend=backend)
+    for backend in BACKENDS:
+        anyio.run(run, history, backend=backend)

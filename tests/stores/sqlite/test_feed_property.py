@@ -13,11 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modd.stores import SqliteStore
+from tests.loops import BACKENDS
 from tests.stores.memory.test_feed_property import MOST, RETENTION, Both, blocks, transact
 
 pytestmark = pytest.mark.slow
 
-EXAMPLES = 500 if os.environ.get("MODD_PROFILE") == "long" else 30
+EXAMPLES = 500 if os.environ.get("MODD_PROFILE") == "long" else 15
 
 
 async def run(history: list[Any]) -> None:
@@ -37,9 +38,9 @@ async def run(history: list[Any]) -> None:
                 await both.look(after)
 
 
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(history=st.lists(blocks, max_size=8))
-def test_a_feed_in_a_file_has_what_the_model_has(backend: str, history: list[Any]) -> None:
+def test_a_feed_in_a_file_has_what_the_model_has(history: list[Any]) -> None:
     # FE-1, FE-2, FE-3, FE-4, FE-5, FE-6
-    anyio.run(run, history, backend=backend)
+    for backend in BACKENDS:
+        anyio.run(run, history, backend=backend)

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from modd.ports import Conflict, Transaction
 from modd.stores.sqlite import file_lock
 from modd.stores.sqlite.store import SqliteStore
+from tests.loops import BACKENDS
 from tests.stores.sqlite.others import affected
 
 pytestmark = pytest.mark.slow
@@ -205,10 +206,10 @@ async def run(mode: Any, history: list[Step]) -> None:
                 await running.end()
 
 
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
 @pytest.mark.parametrize("mode", [one_store, two_stores, without_wal])
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(history=histories)
-def test_transactions_beside_each_other_are_as_if_one_after_another(mode: Any, backend: str, history: Any) -> None:
+def test_transactions_beside_each_other_are_as_if_one_after_another(mode: Any, history: Any) -> None:
     # DR-20
-    anyio.run(run, mode, history, backend=backend)
+    for backend in BACKENDS:
+        anyio.run(run, mode, history, backend=backend)

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modd.ports import Claim
+from tests.loops import BACKENDS
 from tests.stores.histories import Step, expected, method, outcome, passes, people, puts, settles, takes
 from tests.stores.model import ModelQueue
 from tests.stores.sqlite.laws import StoreBoth, queue_in_file
@@ -91,9 +92,9 @@ async def run(history: list[Any]) -> None:
                 await both.step(*each)
 
 
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
 @settings(max_examples=EXAMPLES)
 @given(history=histories)
-def test_calls_at_the_same_time_are_as_if_they_were_one_after_another(backend: str, history: list[Any]) -> None:
+def test_calls_at_the_same_time_are_as_if_they_were_one_after_another(history: list[Any]) -> None:
     # ST-2
-    anyio.run(run, history, backend=backend)
+    for backend in BACKENDS:
+        anyio.run(run, history, backend=backend)

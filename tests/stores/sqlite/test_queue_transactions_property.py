@@ -9,6 +9,7 @@ import anyio
 import pytest
 from hypothesis import given, settings
 
+from tests.loops import BACKENDS
 from tests.stores.histories import Step
 from tests.stores.sqlite.laws import queue_in_file
 from tests.stores.transactions import Transactions, histories
@@ -28,8 +29,8 @@ async def run(history: list[tuple[list[Step], Any]], immediate: bool) -> None:
 
 
 @pytest.mark.parametrize("immediate", [False, True])
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
 @settings(max_examples=EXAMPLES)
 @given(history=histories)
-def test_a_transaction_is_done_whole_or_not_at_all(backend: str, immediate: bool, history: list[Any]) -> None:
-    anyio.run(run, history, immediate, backend=backend)
+def test_a_transaction_is_done_whole_or_not_at_all(immediate: bool, history: list[Any]) -> None:
+    for backend in BACKENDS:
+        anyio.run(run, history, immediate, backend=backend)

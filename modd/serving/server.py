@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import errno
-import logging
 import socket
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from importlib import import_module
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import anyio
 
 from modd.concurrency.loops import loop_name
 from modd.errors import ModdError
-
-http_log = logging.getLogger("modd.http")
-http_log.setLevel(logging.WARNING)
+from modd.serving.connections import guard_connections, http_log
+from modd.serving.guards import set_guarded
+from modd.serving.websockets import guard_websockets
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Asgi: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 """An application, as ASGI defines it."""
+
+
+LOST_PEER: Final = 20.0
+"""Seconds after which a connection ends if the peer's system confirms nothing of what was sent to it."""
 
 
 class PortTaken(ModdError, OSError):
@@ -52,31 +55,17 @@ async def serve_http(
     app: the application. listener: a socket that listens; it is closed in the end.
     settings: settings of hypercorn, by name; by default none.
     """
+    if stopped.is_set():  # hypercorn on asyncio leaks a cancellation then
+        listener.close()
+        return
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_set_when_cancelled, stopped)
         with anyio.CancelScope(shield=True):  # the server closes its sockets only if it ends by itself
             serve = import_module(f"hypercorn.{loop_name()}").serve
-            _guard_connections(import_module(f"hypercorn.{loop_name()}.run"))
+            guard_connections(loop_name())
+            guard_websockets()
             await serve(_Http1(app), _configure(listener, settings), shutdown_trigger=stopped.wait, mode="asgi")
         tasks.cancel_scope.cancel()
-
-
-def _guard_connections(server: Any) -> None:
-    """Have a connection end alone when it fails: on trio, hypercorn ends the server with it, and HTTP/2 can fail so.
-
-    server: the module of hypercorn that makes connections; it takes the class of them from nowhere else.
-    """
-    made = server.TCPServer
-    if getattr(made, "is_guarded", False):
-        return
-
-    async def run(connection: Any) -> None:
-        try:
-            await made.run(connection)
-        except Exception as error:
-            http_log.warning("a connection failed: %s", type(error).__name__)
-
-    server.TCPServer = type("TCPServer", (made,), {"run": run, "is_guarded": True})
 
 
 class _Http1:
@@ -101,6 +90,7 @@ def _configure(listener: socket.socket, settings: Mapping[str, Any]) -> Any:
     config = module.Config()
     config.create_sockets = lambda: module.Sockets([], [listener], [])
     config.errorlog, config.include_server_header = http_log, False
+    set_guarded(config)
     for name, value in settings.items():
         setattr(config, name, value)
     return config
@@ -126,7 +116,15 @@ def listen_at(host: str, port: int, subject: str, cure: str) -> socket.socket:
         error.add_note(f"for {subject} at {host}, port {port}")
         raise
     listener.setblocking(False)
+    _end_lost_peers(listener)
     return listener
+
+
+def _end_lost_peers(listener: socket.socket) -> None:
+    """Have the system end connections whose peer is lost, if it can do so: Linux does."""
+    option = getattr(socket, "TCP_USER_TIMEOUT", None)
+    if option is not None:
+        listener.setsockopt(socket.IPPROTO_TCP, option, int(LOST_PEER * 1000))  # connections inherit it
 
 
 async def confirm_lifespan(receive: Receive, send: Send) -> None:
