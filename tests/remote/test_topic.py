@@ -16,8 +16,6 @@ from modd.relay import Relay
 from modd.remote import Topic
 from modd.stores import MemoryStore, SqliteStore
 from modd.testing.conformance import TopicConformance
-from tests.nats.server import NatsServer
-from tests.stores.nats.stores import open_store
 
 pytestmark = pytest.mark.anyio
 
@@ -41,21 +39,6 @@ class TestTopicInFile(TopicConformance):
     @asynccontextmanager
     async def create(self) -> AsyncIterator[Storage]:
         async with SqliteStore(self.path) as store:
-            yield store
-
-
-class TestTopicOnServer(TopicConformance):
-    """The suite."""
-
-    tick = 0.25
-
-    @pytest.fixture(autouse=True)
-    def _own(self, nats_server: NatsServer) -> None:
-        self.server = nats_server
-
-    @asynccontextmanager
-    async def create(self) -> AsyncIterator[Storage]:
-        async with open_store(self.server) as store:
             yield store
 
 
