@@ -92,7 +92,7 @@ proof-properties: .venv/.dev
 proof-store: .venv/.dev
 	MODD_PROOF_KILLS=1000 MODD_PROOF_MOMENTS=200 MODD_PROOF_ASKED=200 MODD_PROOF_ITEMS=20000 MODD_PROOF_SIGTERMS=200 \
 	MODD_PROOF_AGGREGATES=300 MODD_PROOF_FLOW_KILLS=300 MODD_PROOF_FLOW_MOMENTS=500 MODD_PROOF_APPS=200 MODD_PROOF_SEAMS=200 \
-	$(LONG) -s $(filter-out $(DISK) $(NATS),$(wildcard tests/proofs/test_*.py))
+	MODD_PROOF_SHOP_NET=1000 $(LONG) -s $(filter-out $(DISK) $(NATS),$(wildcard tests/proofs/test_*.py))
 
 # The disk: power lost at any moment, and each operation that fails. It is one process, beside those of the other proofs.
 DISK = $(wildcard tests/proofs/test_io_*.py tests/proofs/test_power_*.py)
