@@ -68,7 +68,7 @@ not-measured:
 
 # Only the files that have such tests are imported: an eighth of all. By this order the longest tests are not the last.
 slow:
-	$(RUN) pytest $(EACH_NEXT) -m slow $$(grep -rl --include='*.py' 'mark\.slow' tests | sort -r)
+	$(RUN) pytest $(EACH_NEXT) -m "slow and not cluster" $$(grep -rl --include='*.py' 'mark\.slow' tests | sort -r)
 
 # Against handwritten floors and a peer; BENCH takes options, as in `make bench BENCH="--rounds 11"`.
 bench: .venv/.bench
@@ -99,9 +99,11 @@ DISK = $(wildcard tests/proofs/test_io_*.py tests/proofs/test_power_*.py)
 proof-disk: .venv/.dev
 	MODD_PROOF_STATES=20000 MODD_PROOF_FAULTS=1000000 $(LONG) -s $(DISK)
 
-# The store on NATS servers: servers, leaders of a cluster and workers that are killed, and several processes on one queue.
+# The store on NATS servers: the suites of the ports on a cluster; servers, leaders of a cluster and workers that are killed,
+# and several processes on one queue.
 NATS = $(wildcard tests/proofs/test_nats_*.py)
 proof-nats: .venv/.dev
+	$(LONG) --numprocesses 2 --dist loadscope -m cluster tests/stores/nats
 	MODD_PROOF_NATS_KILLS=200 MODD_PROOF_NATS_LEADERS=20 MODD_PROOF_NATS_WORKERS=100 MODD_PROOF_NATS_ITEMS=5000 \
 	$(LONG) -s $(NATS)
 
