@@ -250,8 +250,11 @@ async def test_a_server_that_stays_away_is_busy(nats_server: NatsServer) -> None
         queue = cut.queue("orders")
         await store.queue("orders").put(b"1", b"2")
         [claim] = await queue.claim(1, 60)
+        await store.queue("orders").put(b"3", b"4")
+        await queue.stats()
         proxy.to_client = proxy.to_server = lambda data: None
-        for call in (queue.claim(1, 60), queue.ack(claim), queue.put(b"3"), cut.queue("other").claim(1, 60)):
+        calls = (queue.claim(2, 60), queue.claim(1, 60), queue.ack(claim), queue.put(b"5"))
+        for call in (*calls, cut.queue("other").claim(1, 60)):
             with pytest.raises(StoreBusy):
                 await call
 
