@@ -15,6 +15,7 @@ from modd.ports.queue import CreateDeliveries
 from modd.stores.checks import checked_untagged
 from modd.stores.nats.access import NatsAutocommit, NatsPart, NatsParts
 from modd.stores.nats.errors import WrongSequence
+from modd.stores.nats.outbox import NatsOutbox
 from modd.stores.nats.queue_claims import QueueClaims
 from modd.stores.nats.queue_operations import FirstTime, NatsQueueOperations
 from modd.stores.nats.queue_records import QueueSubjects
@@ -29,9 +30,9 @@ class NatsQueue(NatsPart):
     for up to 1 000 000 waiting items.
     """
 
-    def __init__(self, store: NatsParts, name: str) -> None:
+    def __init__(self, store: NatsParts, name: str, outbox: NatsOutbox) -> None:
         super().__init__(store)
-        self.name = name
+        self.name, self.outbox = name, outbox
         self._subjects = subjects = QueueSubjects(store.subjects, name)
         self._has_label = False
         self._view = QueueView(store, subjects)

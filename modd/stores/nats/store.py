@@ -108,7 +108,7 @@ class NatsStore:
     def queue(self, name: str) -> NatsQueue:
         """Return the queue of this name; its first use creates it. Raises `InvalidOption` unless the name is a text."""
         queue = self._queues.get(checked_text("name", name, 'give a text, such as store.queue("orders")'))
-        return self._queues.setdefault(name, NatsQueue(self, name)) if queue is None else queue
+        return self._queues.setdefault(name, NatsQueue(self, name, self.outbox)) if queue is None else queue
 
     def documents(self, space: str) -> NatsDocuments:
         """Return the documents of this space; its first use creates it. Raises `InvalidOption` unless it is a text."""
