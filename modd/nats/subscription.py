@@ -131,6 +131,8 @@ class NatsSubscription:
         return self
 
     async def __anext__(self) -> NatsMessage:
+        if not self._is_open:
+            raise NotEntered("the subscription")
         self._count += 1
         if self._count % CHECKPOINT_INTERVAL == 0:
             await checkpoint()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
+from typing import Any
 
 import anyio
 import pytest
@@ -149,3 +150,16 @@ async def test_a_subscription_is_left_once(nats_server: NatsServer) -> None:
 def listed(server: NatsServer) -> list[str]:
     """Return the subjects that clients of a server subscribe to."""
     return [each["subject"] for each in server.ask_monitor("/subsz?subs=1&limit=10000")["subscriptions_list"]]
+
+
+async def test_a_subscription_is_read_while_it_is_open_only(nats_server: NatsServer) -> None:
+    # NA-53
+    async with Link(nats_server.url, name="shop") as link:
+        messages: Any = link.subscribe("test.open")
+        with pytest.raises(NotEntered, match=r"^the subscription is not open; open it by `async with`"):
+            await anext(messages)
+        async with messages:
+            await link.publish("test.open", b"1")
+            assert (await anext(messages)).body == b"1"
+        with pytest.raises(NotEntered):
+            await anext(messages)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from typing import Any
+
 import anyio
 import pytest
 
 from modd.app.firing import Firing
 from modd.cqrs import Command, CommandBus, Emit, Envelope, Event, EventBus, Next
-from modd.middleware import Enqueue
+from modd.middleware import Enqueue, Transactional
+from modd.ports.transaction import open_transaction
 from modd.relay import Relay
 from modd.stores.nats.store import NatsStore
 from modd.worker import Worker
@@ -31,6 +35,17 @@ async def place(order: PlaceOrder, emit: Emit) -> None:
     emit(OrderPlaced(order.cents))
 
 
+async def in_no_transaction(call: Callable[..., Awaitable[object]], *args: Any) -> None:
+    """Call a function in a task of its own, outside of the open transaction, as another process does."""
+
+    async def run() -> None:
+        open_transaction.set(None)
+        await call(*args)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(run)
+
+
 async def test_what_a_handler_emits_goes_to_the_outbox_and_from_there_to_the_handlers_of_events(
     nats_server: NatsServer,
 ) -> None:
@@ -50,6 +65,26 @@ async def test_what_a_handler_emits_goes_to_the_outbox_and_from_there_to_the_han
         assert await Relay(store.outbox, events).pass_on() == 1
         await Worker(events, EventBus([add])).run_until_idle()
         assert seen == [7]
+
+
+async def test_a_dispatch_in_a_transaction_gets_through_though_other_processes_are_faster(
+    nats_server: NatsServer,
+) -> None:
+    # NA-52
+    attempts: list[int] = []
+    async with open_store(nats_server) as store, open_store(nats_server, store.name) as other:
+
+        async def add(order: PlaceOrder) -> None:
+            sums = store.documents("sums")
+            total = int(await sums.get("all") or b"0")
+            attempts.append(total)
+            if len(attempts) <= 4:
+                await in_no_transaction(other.documents("sums").put, "all", str(total + 1).encode())
+            await sums.put("all", str(total + order.cents).encode())
+
+        await CommandBus([add], middleware=[Transactional(store)]).dispatch(PlaceOrder(100))
+        assert attempts == [0, 1, 2, 3, 4]
+        assert await store.documents("sums").get("all") == b"104"
 
 
 async def test_of_two_processes_with_one_timer_one_fires_a_slot_and_the_other_does_not_fail(

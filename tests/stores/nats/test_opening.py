@@ -215,3 +215,10 @@ async def test_disks_that_cannot_be_asked_about_are_told_unless_that_is_silenced
         [record] = caplog.records
         assert record.levelno == logging.WARNING and "sync_interval: always" in record.getMessage()
         assert monitor is None or monitor in record.getMessage()
+
+
+@pytest.mark.parametrize("link", ["nats://localhost:4222", None, Link])
+def test_a_store_is_given_a_link(link: Any) -> None:
+    # NA-3
+    with pytest.raises(InvalidOption, match=r"^link=.*: give an open link, such as NatsStore"):
+        NatsStore(link, "shop")
