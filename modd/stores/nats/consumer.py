@@ -77,10 +77,11 @@ class _Gap(Exception):
 class OrderedConsumer:
     """Follows the messages of a filter.
 
-    stream: the stream. filter: the subjects. reader: gets the messages.
+    stream: the stream. filter: the subjects. reader: gets the messages. title: the words for them in the log.
     """
 
-    def __init__(self, stream: JetStream, filter: str, reader: ConsumerReader) -> None:
+    def __init__(self, stream: JetStream, filter: str, reader: ConsumerReader, title: str) -> None:
+        self._title = title
         self._stream, self._filter, self._reader = stream, filter, reader
         self._number = 0
         """The number of the last delivery."""
@@ -94,7 +95,7 @@ class OrderedConsumer:
                 await self._follow(pause)
             except Exception as error:
                 level = logging.INFO if isinstance(error, _Gap | LinkLost | SlowConsumer) else logging.WARNING
-                logging.getLogger("modd.stores").log(level, "%s is read anew: %s", self._filter, error)
+                logging.getLogger("modd.stores").log(level, "%s is read anew: %s", self._title, error)
                 self._reader.fail(error)
             await anyio.sleep(pause.next())
 

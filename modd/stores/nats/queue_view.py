@@ -213,7 +213,9 @@ class QueueView:
             self._followed_by = background
             self._clear()
             with detached():
-                background.start_soon(OrderedConsumer(self._store.stream, self._subjects.all, self).run)
+                background.start_soon(
+                    OrderedConsumer(self._store.stream, self._subjects.all, self, self._subjects.title).run
+                )
 
     async def _next_change(self) -> None:
         """Wait until something is received."""

@@ -44,6 +44,10 @@ NO_JETSTREAM = frozenset((10039, 10076))
 """The numbers of the errors for an account, or a server, without JetStream."""
 
 
+NO_ROOM = frozenset((10023, 10047, 10077))
+"""The numbers of the errors for a full stream, account or disk."""
+
+
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.005, 0.25
 """Seconds between two attempts."""
 
@@ -58,6 +62,30 @@ class TryAgain(Exception):
     def __init__(self, cause: object, *, is_sent: bool = False) -> None:
         super().__init__(str(cause))
         self.cause, self.is_sent = cause, is_sent
+
+
+class NoRoom(Exception):
+    """A server has no room for a message; the text is that of the server."""
+
+
+REASONS: dict[type, tuple[str, str]] = {
+    NoRoom: (
+        "the server has no room for a write, and an acknowledgement is one, too",
+        "raise `max_bytes` of the stream with `nats stream edit` or the limits of the account, or give a larger disk",
+    ),
+    NobodyThere: (
+        "no server takes messages of the store: its stream was deleted, or has no leader",
+        "look at it with `nats stream info`; opening the store creates a stream that is missing",
+    ),
+}
+"""The problem and the cure of a cause that does not pass."""
+
+
+UNKNOWN_REASON = (
+    "the server does not answer, or other writers are always faster",
+    "look at the server, or give the store a longer timeout",
+)
+"""The problem and the cure of any other cause."""
 
 
 class RetryPeriod:
@@ -77,12 +105,7 @@ class RetryPeriod:
     async def pause(self, cause: object) -> None:
         """Wait before the next attempt, for a random time that grows. Raises `StoreBusy` if the time is over."""
         if self.is_over:
-            raise StoreBusy(
-                self._store,
-                cause,
-                "the server does not answer, or other writers are always faster",
-                "look at the server, or give the store a longer timeout",
-            )
+            raise StoreBusy(self._store, cause, *REASONS.get(type(cause), UNKNOWN_REASON))
         await anyio.sleep(self._pause * random())
         self._pause = min(2 * self._pause, LONGEST_PAUSE)
 
@@ -155,6 +178,8 @@ class Requests:
             raise WrongSequence
         if number == TOO_LARGE_BATCH:
             raise TooMany(int(re.sub(r"\D", "", text) or 0))
+        if number in NO_ROOM:
+            raise TryAgain(NoRoom(text))
         if number in PASSING or (error["code"] == UNAVAILABLE and number not in NO_JETSTREAM):
             raise TryAgain(text)
         raise StoreError(self.store, f"{message.subject}: the server answers {text!r} (error {number})")

@@ -173,7 +173,7 @@ async def test_a_stream_that_is_deleted_is_told_and_looked_for_again(
         assert await queue.stats() == Stats(0, 0, 0, 0)
         config = (await stream.info())["config"]
         await stream.requests.ask(f"STREAM.DELETE.{stream.name}")
-        told = logged(caplog, "there is no stream")
+        told = logged(caplog, "the queue 'orders' is read anew")
         with anyio.fail_after(60):
             await told.wait()
         with pytest.raises(StoreBusy, match="there is no stream"):
