@@ -25,7 +25,7 @@ ONE_MORE = $$(($$(getconf _NPROCESSORS_ONLN) + 1))
 LONG = $(RUN) pytest -q -o faulthandler_timeout=7200
 
 .PHONY: demo test check static second-types $(FAST) $(FAST_MEASURED) $(FAST_UNMEASURED) not-measured slow bench docs \
-	proof proof-properties proof-store proof-disk format clean
+	proof proof-properties proof-store proof-disk proof-nats format clean
 
 # The shopping run, with the journey of each message below it.
 demo: .venv/.runtime
@@ -80,7 +80,7 @@ docs: .venv/.dev
 
 # The proofs of `make test` at full length, side by side: about forty minutes on two processors.
 proof: .venv/.dev
-	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target proof-properties proof-store proof-disk
+	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target proof-properties proof-store proof-disk proof-nats
 
 # The property tests with many more examples, and many more damaged files.
 PROPERTIES = $(wildcard tests/*/test_property.py tests/stores/*/test_*_property.py tests/*/test_damage.py \
@@ -92,12 +92,18 @@ proof-properties: .venv/.dev
 proof-store: .venv/.dev
 	MODD_PROOF_KILLS=1000 MODD_PROOF_MOMENTS=200 MODD_PROOF_ASKED=200 MODD_PROOF_ITEMS=20000 MODD_PROOF_SIGTERMS=200 \
 	MODD_PROOF_AGGREGATES=300 MODD_PROOF_FLOW_KILLS=300 MODD_PROOF_FLOW_MOMENTS=500 MODD_PROOF_APPS=200 MODD_PROOF_SEAMS=200 \
-	$(LONG) -s $(filter-out $(DISK),$(wildcard tests/proofs/test_*.py))
+	$(LONG) -s $(filter-out $(DISK) $(NATS),$(wildcard tests/proofs/test_*.py))
 
 # The disk: power lost at any moment, and each operation that fails. It is one process, beside those of the other proofs.
 DISK = $(wildcard tests/proofs/test_io_*.py tests/proofs/test_power_*.py)
 proof-disk: .venv/.dev
 	MODD_PROOF_STATES=20000 MODD_PROOF_FAULTS=1000000 $(LONG) -s $(DISK)
+
+# The store on NATS servers: servers, leaders of a cluster and workers that are killed, and several processes on one queue.
+NATS = $(wildcard tests/proofs/test_nats_*.py)
+proof-nats: .venv/.dev
+	MODD_PROOF_NATS_KILLS=200 MODD_PROOF_NATS_LEADERS=20 MODD_PROOF_NATS_WORKERS=100 MODD_PROOF_NATS_ITEMS=5000 \
+	$(LONG) -s $(NATS)
 
 # Format the code, and apply the fixes of the linter.
 format: .venv/.dev

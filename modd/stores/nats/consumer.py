@@ -20,7 +20,6 @@ from modd.nats.message import NatsMessage
 from modd.ports.errors import StoreError
 from modd.stores.nats.jetstream import JetStream
 from modd.stores.nats.record import read_time
-from modd.stores.nats.requests import is_missing
 
 HEARTBEAT = 1.0
 """Seconds between two heartbeats."""
@@ -41,20 +40,18 @@ class StreamPlace(NamedTuple):
     """The place of a message in a stream, and among those of a consumer.
 
     sequence: in the stream. number: of the delivery, from 1. at: the server's time at which it was stored.
-    pending: the number of messages that come after it at the moment.
     """
 
     sequence: int
     number: int
     at: float
-    pending: int
 
 
 class ConsumerReader(Protocol):
     """The reader of a consumer. It awaits nothing."""
 
-    def begin(self, last: int, now: float) -> None:
-        """Forget everything. last: the last sequence of the stream. now: the time of the server."""
+    def begin(self, now: float) -> None:
+        """Forget everything. now: the time of the server."""
         ...
 
     def receive(self, message: NatsMessage, delivery: StreamPlace) -> None:
@@ -85,7 +82,8 @@ class OrderedConsumer:
         self._stream, self._filter, self._reader = stream, filter, reader
         self._number = 0
         """The number of the last delivery."""
-        self._received = 0
+        self._received = self._last = 0
+        self._is_complete = False
 
     async def run(self) -> None:
         """Follow for ever. Errors are logged and passed to the reader, and it is tried again."""
@@ -102,21 +100,22 @@ class OrderedConsumer:
     async def _follow(self, pause: DoublingPause) -> None:
         inbox, name = f"_INBOX.{token_hex(12)}", token_hex(12)
         async with self._stream.link.subscribe(inbox, resume=False) as messages:
-            info = await self._stream.info()
-            if is_missing(info):
+            info = await self._stream.requests.find_stream(self._stream.name)
+            if info is None:
                 raise StoreError(self._stream.store, f"there is no stream {self._stream.name} any more")
-            self._reader.begin(int(info["state"]["last_seq"]), read_time(info["ts"]))
-            self._number = 0
+            last = await self._stream.last(self._filter)
+            self._last = 0 if last is None else last.sequence
+            self._reader.begin(read_time(info["ts"]))
+            self._number, self._is_complete = 0, False
             try:
-                if await self._create(name, inbox) == 0:
-                    self._reader.complete()
+                await self._create(name, inbox)
+                self._note_progress(0)
                 pause.reset()
                 await self._read(messages)
             finally:
                 await self._delete(name)
 
-    async def _create(self, name: str, inbox: str) -> int:
-        """Create the consumer, and return the number of messages that it will send at once."""
+    async def _create(self, name: str, inbox: str) -> None:
         config = {
             "name": name,
             "deliver_subject": inbox,
@@ -131,8 +130,13 @@ class OrderedConsumer:
             "num_replicas": 1,
         }
         request = {"stream_name": self._stream.name, "config": config, "action": "create"}
-        answer = await self._stream.requests.ask(f"CONSUMER.CREATE.{self._stream.name}.{name}", request)
-        return int(answer["num_pending"])
+        await self._stream.requests.ask(f"CONSUMER.CREATE.{self._stream.name}.{name}", request)
+
+    def _note_progress(self, sequence: int) -> None:
+        """Note the sequence of the last message. The replica that sends them may be behind the leader at first."""
+        if not self._is_complete and sequence >= self._last:
+            self._is_complete = True
+            self._reader.complete()
 
     async def _read(self, messages: AsyncIterator[NatsMessage]) -> None:
         error: Exception = _Gap("no heartbeat")
@@ -149,10 +153,10 @@ class OrderedConsumer:
         raise error
 
     async def _watch(self, scope: anyio.CancelScope) -> None:
-        """End the reading when nothing has come for a while."""
-        received = -1
-        while received != self._received:
-            received = self._received
+        """End the reading when nothing has come for a while, or not what is missing."""
+        received, number = -1, -1
+        while received != self._received and (self._is_complete or number != self._number):
+            received, number = self._received, self._number
             await anyio.sleep(MISSED)
         scope.cancel()
 
@@ -164,8 +168,7 @@ class OrderedConsumer:
             raise _Gap(f"delivery {delivery.number} after {self._number}")
         self._number = delivery.number
         self._reader.receive(message, delivery)
-        if not delivery.pending:
-            self._reader.complete()
+        self._note_progress(delivery.sequence)
 
     async def _take_status(self, message: NatsMessage) -> None:
         headers = message.headers
@@ -187,5 +190,5 @@ def read_delivery(reply: str) -> StreamPlace:
     """Return what the subject for acknowledgements tells about a message."""
     tokens = reply.split(".")
     first = 4 if len(tokens) < 11 else 6  # with a domain and an account in front
-    _, sequence, number, at, pending = map(int, tokens[first : first + 5])
-    return StreamPlace(sequence, number, at / NANOSECONDS, pending)
+    sequence, number, at = map(int, tokens[first + 1 : first + 4])
+    return StreamPlace(sequence, number, at / NANOSECONDS)

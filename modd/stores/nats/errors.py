@@ -38,7 +38,8 @@ class UnknownOutcome(StoreBusy):
     store: the name of the store.
     ids: the ids of the items that were put, as far as they are known.
 
-    Put the same items again with the same ids when the server is back: the same id is not put twice.
+    Put the same items again with the same ids when the server is back: an id that the queue has is not put twice. If
+    its item was handled meanwhile, it comes again; a worker with an inbox recognises it.
     """
 
     def __init__(self, store: str, ids: Iterable[str] = ()) -> None:

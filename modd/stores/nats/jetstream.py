@@ -47,12 +47,15 @@ class JetStream:
         self.subjects = Subjects(store)
         self.replicas = 1
 
-    async def commit(self, writes: Sequence[Write], guards: Iterable[Guard] = (), ids: Iterable[str] = ()) -> int:
+    async def commit(
+        self, writes: Sequence[Write], guards: Iterable[Guard] = (), ids: Iterable[str] = (), *, is_claim: bool = False
+    ) -> int:
         """Store writes, all or none, and return the sequence of the last one; they are numbered without gaps.
 
         They are stored once, also if answers are lost on the way.
 
         ids: the ids of items, for `UnknownOutcome`.
+        is_claim: True if a write that is stored, though `WrongSequence` is raised, does no harm.
 
         Raises:
             WrongSequence: a condition does not hold.
@@ -61,7 +64,7 @@ class JetStream:
             StoreBusy: the server has not answered in time, and nothing is stored.
             UnknownOutcome: the server has not answered in time, and the writes may be stored.
         """
-        return await self.publisher.commit(writes, guards, ids) if writes else 0
+        return await self.publisher.commit(writes, guards, ids, is_claim=is_claim) if writes else 0
 
     async def last(self, filter: str) -> Record | None:
         """Return the last message of a subject or a filter, as the leader has it; None if there is none."""

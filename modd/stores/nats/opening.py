@@ -14,7 +14,7 @@ from modd.ports.errors import StoreError
 from modd.stores.nats.errors import ServerTooOld
 from modd.stores.nats.jetstream import JetStream
 from modd.stores.nats.record import read_time
-from modd.stores.nats.requests import Answer, TryAgain, is_missing
+from modd.stores.nats.requests import Answer, TryAgain
 
 OLDEST_SERVER = (2, 12, 2)
 """The first version that stores many batches at once safely."""
@@ -50,11 +50,12 @@ async def open_stream(stream: JetStream, replicas: int) -> float:
         StoreBusy: the server does not answer.
     """
     await _check_server(stream)
-    found = await stream.info()
-    if is_missing(found):
+    found = await stream.requests.find_stream(stream.name)
+    if found is None:
         found = await stream.requests.ask(f"STREAM.CREATE.{stream.name}", _configuration(stream, replicas))
     _check_stream(stream, replicas, found["config"])
     stream.replicas = int(found["config"].get("num_replicas", 1))
+    stream.publisher.checks_refusals = stream.replicas > 1
     return read_time(found["ts"])
 
 

@@ -8,6 +8,7 @@ place of the lost write, which can never be stored then.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from json import dumps
 from secrets import token_hex
 
 import anyio
@@ -15,7 +16,7 @@ import anyio
 from modd.errors import InvalidOption
 from modd.nats.message import NatsMessage
 from modd.stores.nats.batch import SCRATCH_SECONDS, plan_messages
-from modd.stores.nats.errors import TooMany, UnknownOutcome
+from modd.stores.nats.errors import TooMany, UnknownOutcome, WrongSequence
 from modd.stores.nats.record import Guard, Write, write_headers
 from modd.stores.nats.requests import Requests, RetryPeriod, TryAgain
 from modd.stores.nats.subjects import Subjects
@@ -45,8 +46,12 @@ class Publisher:
         self._slots = anyio.Semaphore(MOST_BATCHES)
         self.most = MOST_WRITES
         """Most messages of a batch."""
+        self.checks_refusals = False
+        """True for a cluster: a server that does not know yet that it leads no more refuses what the leader stores."""
 
-    async def commit(self, writes: Sequence[Write], guards: Iterable[Guard], ids: Iterable[str]) -> int:
+    async def commit(
+        self, writes: Sequence[Write], guards: Iterable[Guard], ids: Iterable[str], *, is_claim: bool = False
+    ) -> int:
         """Store writes, all or none, and return the sequence of the last one; see `JetStream.commit`."""
         planned = plan_messages(writes, guards, self._scratch(token_hex(12)))
         if len(planned) > self.most:
@@ -54,14 +59,14 @@ class Publisher:
         messages = [NatsMessage(write.subject, write.body, write_headers(write)) for write in planned]
         self._check_sizes(messages)
         if len(messages) == 1:
-            return await self._store_once(messages, tuple(ids))
+            return await self._store_once(messages, tuple(ids), self.checks_refusals and not is_claim)
         sequence = 0
         async with self._slots:
             with anyio.CancelScope(shield=True):  # else the server waits for the rest of the batch
-                sequence = await self._store_once(messages, tuple(ids))
+                sequence = await self._store_once(messages, tuple(ids), self.checks_refusals)
         return sequence
 
-    async def _store_once(self, messages: list[NatsMessage], ids: tuple[str, ...]) -> int:
+    async def _store_once(self, messages: list[NatsMessage], ids: tuple[str, ...], checks_refusal: bool) -> int:
         period, stored = self._requests.retry_period(), None
         while stored is None:
             token = token_hex(12)
@@ -69,6 +74,11 @@ class Publisher:
                 return await self._send(messages, token)
             except TryAgain as problem:
                 cause, is_sent = problem.cause, problem.is_sent
+            except WrongSequence:
+                stored = await self._find(token, period, ids) if checks_refusal else None
+                if stored is None:
+                    raise
+                return stored
             if is_sent:
                 stored = await self._find(token, period, ids)
             if stored is None:
@@ -90,18 +100,18 @@ class Publisher:
         while True:
             try:
                 answer = await self._requests.attempt(probe)
-                break
+                is_stored = answer.get("duplicate") and not await self._is_probe(int(answer["seq"]), probe.subject)
+                return int(answer["seq"]) if is_stored else None
             except TryAgain as problem:
                 if period.is_over:
                     raise UnknownOutcome(self._requests.store, ids) from problem
                 cause = problem.cause
             await period.pause(cause)
-        sequence = int(answer["seq"])
-        return sequence if answer.get("duplicate") and not await self._is_probe(sequence, probe.subject) else None
 
     async def _is_probe(self, sequence: int, subject: str) -> bool:
         """True if a message is the probe itself, whose answer was lost, too."""
-        answer = await self._requests.ask(f"STREAM.MSG.GET.{self._stream}", {"seq": sequence})
+        question = NatsMessage(f"$JS.API.STREAM.MSG.GET.{self._stream}", dumps({"seq": sequence}).encode())
+        answer = await self._requests.attempt(question)
         return bool(answer.get("message", {}).get("subject") == subject)
 
     def _check_sizes(self, messages: list[NatsMessage]) -> None:

@@ -121,7 +121,7 @@ class QueueClaims:
                 msgspec.structs.replace(write, body=record.body),
                 msgspec.structs.replace(claim, body=record.body),
             )
-        self._view.confirm(pick, await self._store.stream.commit([write]))
+        self._view.confirm(pick, await self._store.stream.commit([write], is_claim=True))
         return claim
 
     async def _give_back(self, batch: _Round) -> None:

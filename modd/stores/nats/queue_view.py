@@ -114,7 +114,7 @@ class QueueView:
         self._clear()
 
     def _clear(self) -> None:
-        self._is_complete, self._progress, self._beginning = False, 0, 0
+        self._is_complete, self._progress = False, 0
         self._first_states, self._ends = _FirstStates(), LaneEnds()
         self.doubts: dict[str, Pick] = {}
         """The picks whose write was not stored, or perhaps not, by the name of the item."""
@@ -122,10 +122,9 @@ class QueueView:
 
     # The calls of the consumer
 
-    def begin(self, last: int, now: float) -> None:
-        """Forget everything. last: the last sequence of the stream. now: the time of the server."""
+    def begin(self, now: float) -> None:
+        """Forget everything. now: the time of the server."""
         self._clear()
-        self._beginning = last
         self._store.clock.see(now)
 
     def receive(self, message: NatsMessage, delivery: StreamPlace) -> None:
@@ -142,7 +141,6 @@ class QueueView:
     def complete(self) -> None:
         """Let items be claimed: all are here that the server had at the beginning."""
         self._is_complete, self._error = True, None
-        self._progress = max(self._progress, self._beginning)
         self._wake()
         self.notifier.notify()
 

@@ -24,6 +24,10 @@ NOT_FOUND = 404
 """The code of an answer for something that is not there."""
 
 
+STREAM_NOT_FOUND = 10059
+"""The number of the error for a stream that is not there, or not yet known to the server that a cluster has elected."""
+
+
 UNAVAILABLE = 503
 """The code of an answer when a server cannot do it now, as while its cluster elects a leader."""
 
@@ -32,8 +36,9 @@ WRONG_SEQUENCE = frozenset((10071, 10164))
 """The numbers of the errors for a condition that does not hold."""
 
 
-PASSING = frozenset((10176, 10211))
-"""The numbers of errors that pass: too many batches are under way, and so the beginning of this one was dropped."""
+PASSING = frozenset((10158, 10176, 10211))
+"""The numbers of errors that pass: a write of this id is under way among the servers of a cluster; too many batches are
+under way, and so the beginning of this one was dropped."""
 
 
 TOO_LARGE_BATCH = 10199
@@ -88,6 +93,10 @@ UNKNOWN_REASON = (
 """The problem and the cure of any other cause."""
 
 
+class StreamMissing(TryAgain):
+    """There is no stream, as far as the server that has answered knows."""
+
+
 class RetryPeriod:
     """The time that a call may take, and its pauses.
 
@@ -130,8 +139,17 @@ class Requests:
         """The seconds for one answer."""
         return max(self.timeout / 4, 0.5)
 
-    async def ask(self, api: str, request: Any = None) -> Answer:
+    async def find_stream(self, name: str) -> Answer | None:
+        """Return the answer of ``STREAM.INFO``, or None if there is no stream of this name. Raises as `ask` does."""
+        try:
+            return await self.ask(f"STREAM.INFO.{name}", waits_for_stream=False)
+        except StreamMissing:
+            return None
+
+    async def ask(self, api: str, request: Any = None, *, waits_for_stream: bool = True) -> Answer:
         """Ask an API of JetStream, such as ``STREAM.INFO.MODD_shop``, until there is an answer.
+
+        waits_for_stream: False to have `StreamMissing` raised when the server does not know the stream.
 
         Raises `StoreError` for an error of the server, except for `NOT_FOUND`; `StoreBusy`.
         """
@@ -141,6 +159,8 @@ class Requests:
             try:
                 return await self.attempt(message)
             except TryAgain as problem:
+                if isinstance(problem, StreamMissing) and not waits_for_stream:
+                    raise
                 cause = problem.cause
             await period.pause(cause)
 
@@ -171,9 +191,13 @@ class Requests:
 
     def _check(self, message: NatsMessage, answer: Answer) -> None:
         error = answer.get("error")
-        if error is None or error["code"] == NOT_FOUND:
+        if error is None:
             return
         number, text = error.get("err_code"), error.get("description", "")
+        if number == STREAM_NOT_FOUND:
+            raise StreamMissing(text)
+        if error["code"] == NOT_FOUND:
+            return
         if number in WRONG_SEQUENCE:
             raise WrongSequence
         if number == TOO_LARGE_BATCH:

@@ -23,8 +23,11 @@ class Proxy:
         self.to_server: Passing = lambda data: data
         self.to_client: Passing = lambda data: data
 
-    def lose_answer_of(self, marker: bytes, times: int = 1) -> None:
-        """Cut the connection off after a message with these bytes has reached the server, before its answer comes."""
+    def lose_answer_of(self, marker: bytes, times: int = 1, then: Passing = lambda data: data) -> None:
+        """Cut the connection off after a message with these bytes has reached the server, before its answer comes.
+
+        then: passes what comes to the client afterwards.
+        """
         left = [times]
 
         def pass_to_server(data: bytes) -> bytes:
@@ -34,7 +37,7 @@ class Proxy:
             return data
 
         def cut_off(data: bytes) -> None:
-            self.to_client = lambda data: data
+            self.to_client = then
 
         self.to_server = pass_to_server
 

@@ -11,9 +11,9 @@ from modd.stores.nats.batch import plan_messages
 from modd.stores.nats.errors import TooMany, UnknownOutcome, WrongSequence
 from modd.stores.nats.jetstream import JetStream
 from modd.stores.nats.record import GONE, Guard, Write, tombstone
-from tests.nats.server import NatsServer, paused
+from tests.nats.server import NatsCluster, NatsServer, paused
 from tests.stores.nats.proxy import proxy_to
-from tests.stores.nats.stores import open_store
+from tests.stores.nats.stores import new_name, open_store
 
 pytestmark = pytest.mark.anyio
 
@@ -100,6 +100,75 @@ async def test_a_write_whose_answer_is_lost_is_stored_once(nats_server: NatsServ
                 record = await stream.get(last)
                 assert record is not None and record.subject == writes[-1].subject
         assert len(await bodies(stream)) == 6
+
+
+async def test_a_write_that_is_under_way_in_a_cluster_is_asked_for_again(nats_server: NatsServer) -> None:
+    # NA-10: the leader has no quorum for it yet
+    under_way, answers = b'{"error":{"code":409,"err_code":10158}}', 0
+
+    def answer(data: bytes) -> bytes:
+        nonlocal answers
+        found = re.search(rb'{[^{}]*"duplicate": *true[^{}]*}', data)
+        answers += found is not None
+        if found is None or answers > 1:
+            return data
+        return data.replace(found.group(), under_way.ljust(len(found.group())))
+
+    async with proxy_to(nats_server) as proxy, open_store(proxy) as store:
+        for names in (["a"], ["b", "c"]):
+            proxy.lose_answer_of(b"Nats-Msg-Id", then=answer)
+            answers = 0
+            last = await store.stream.commit([write(store.stream, name, rollup=False) for name in names])
+            record = await store.stream.get(last)
+            assert record is not None and record.subject == subject(store.stream, names[-1])
+            assert answers == 2
+        assert len(await bodies(store.stream)) == 3
+
+
+async def test_a_refusal_by_a_server_that_leads_no_more_is_not_believed(nats_cluster: NatsCluster) -> None:
+    # NA-11: it answers beside the leader, which has stored the write
+    refusal, left = b'{"error":{"code":400,"err_code":10071}}', [0]
+
+    def answer(data: bytes) -> bytes:
+        found = re.search(rb'{"stream":"[^{}]*","seq":[^{}]*}', data)
+        if not left[0] or found is None or b"duplicate" in data:
+            return data
+        left[0] -= 1
+        return data.replace(found.group(), refusal.ljust(len(found.group())))
+
+    name = new_name() + "-with-a-long-name"
+    async with proxy_to(nats_cluster.servers[0]) as proxy, open_store(proxy, name, replicas=3) as store:
+        proxy.to_client, stream = answer, store.stream
+        for names in (["a"], ["b", "c"]):
+            left[0] = 1
+            last = await stream.commit([write(stream, name, expected=0) for name in names])
+            record = await stream.get(last)
+            assert record is not None and record.subject == subject(stream, names[-1])
+            with pytest.raises(WrongSequence):
+                await stream.commit([write(stream, name, expected=0) for name in names])
+        left[0] = 1
+        with pytest.raises(WrongSequence):
+            await stream.commit([write(stream, "d")], is_claim=True)
+        assert len(await bodies(stream)) == 4
+
+
+async def test_a_stream_that_a_new_leader_does_not_know_yet_is_asked_for_again(nats_server: NatsServer) -> None:
+    # NA-11
+    unknown, left = b'{"error":{"code":404,"err_code":10059}}', [1]
+
+    def answer(data: bytes) -> bytes:
+        found = re.search(rb'{"type":"io.nats.jetstream.api.v1.stream_msg_get_response".*}', data)
+        if not left[0] or found is None:
+            return data
+        left[0] -= 1
+        return data.replace(found.group(), unknown.ljust(len(found.group())))
+
+    async with proxy_to(nats_server) as proxy, open_store(proxy) as store:
+        stream = store.stream
+        await stream.commit([write(stream, "a")])
+        proxy.to_client = answer
+        record = await stream.last(subject(stream, "a"))
+        assert record is not None and record.body == b"1" and left == [0]
 
 
 async def test_a_write_that_does_not_reach_the_server_is_sent_again(nats_server: NatsServer) -> None:

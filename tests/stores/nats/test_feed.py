@@ -21,23 +21,26 @@ from tests.stores.nats.test_records import OnCluster, OnServer
 
 pytestmark = pytest.mark.anyio
 
+RETENTION, MOST = 8, 700
+"""The retention of a feed in ticks, and its most items."""
+
 
 @pytest.mark.slow
 class TestNatsFeed(OnServer, FeedConformance):
     """The suite of the port."""
 
-    retention_ticks = 8
-    most = 700
+    retention_ticks = RETENTION
+    most = MOST
 
     @pytest.fixture(autouse=True)
     def _choose_retention(self, request: pytest.FixtureRequest) -> None:
         is_short = hasattr(FeedRemovalSuite, request.function.__name__)
-        self.retention = self.retention_ticks * self.tick if is_short else 600.0
+        self.retention = RETENTION * self.tick if is_short else 600.0
 
     @asynccontextmanager
     async def create(self) -> AsyncIterator[Feed]:
         async with self.open() as store:
-            yield store.feed("public", retention=self.retention, most=self.most)
+            yield store.feed("public", retention=self.retention, most=MOST)
 
     def transaction(self, feed: Any) -> AbstractAsyncContextManager[object]:
         """One of its store."""

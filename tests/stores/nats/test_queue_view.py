@@ -40,7 +40,7 @@ class Script:
 
     def begin(self) -> None:
         """Begin the view anew."""
-        self.view.begin(0, self.store.clock())
+        self.view.begin(self.store.clock())
         self.number = 0
 
     def show(self, *records: Record) -> None:
@@ -48,7 +48,7 @@ class Script:
         for record in records:
             self.number += 1
             message = NatsMessage(record.subject, record.body, {META: json.dumps(record.meta)})
-            self.view.receive(message, StreamPlace(record.sequence, self.number, record.at, 0))
+            self.view.receive(message, StreamPlace(record.sequence, self.number, record.at))
 
     async def show_all(self) -> None:
         """Have the view, begun anew, see all that the server has."""
@@ -197,7 +197,7 @@ def test_the_end_of_a_lane_goes_back_only_if_it_has_not_moved_since() -> None:
 )
 def test_the_place_of_a_message_is_read_from_its_reply(reply: str) -> None:
     # NA-5
-    assert read_delivery(reply) == StreamPlace(12, 3, 1.5, 4)
+    assert read_delivery(reply) == StreamPlace(12, 3, 1.5)
 
 
 async def test_an_item_takes_little_memory(nats_server: NatsServer) -> None:

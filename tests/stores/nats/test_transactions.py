@@ -23,6 +23,7 @@ from modd.stores.nats.record import Write
 from modd.stores.nats.store import NatsStore
 from modd.testing.conformance.documents import add_up, encode_number
 from tests.nats.server import NatsServer
+from tests.stores.nats import test_records
 from tests.stores.nats.stores import open_store
 
 pytestmark = pytest.mark.anyio
@@ -293,3 +294,11 @@ async def test_work_after_a_commit_is_told_the_sequences(nats_server: NatsServer
         await store.access("test").write(write)
         records = await store.stream.page(f"{prefix}*")
         assert told == [{record.subject: record.sequence for record in records}]
+
+
+async def test_an_immediate_transaction_keeps_no_other_writers_off_and_loses_no_update(nats_server: NatsServer) -> None:
+    """Two tests of the suite, which the slow tests run whole."""
+    suite = test_records.TestNatsStorage()
+    suite.server = nats_server
+    await suite.test_other_writers_wait_for_an_immediate_transaction_or_it_is_a_conflict()
+    await suite.test_no_update_is_lost()
