@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 import pytest
 
-from modd.errors import NotEntered
+from modd.errors import InvalidOption, NotEntered
 from modd.nats import Link, LinkClosed, SlowConsumer
 from modd.nats import subscription as limits
 from tests.nats.server import NatsServer
@@ -163,3 +163,17 @@ async def test_a_subscription_is_read_while_it_is_open_only(nats_server: NatsSer
             assert (await anext(messages)).body == b"1"
         with pytest.raises(NotEntered):
             await anext(messages)
+
+
+async def test_a_subscription_has_a_limit_of_its_own(nats_server: NatsServer) -> None:
+    # NA-43
+    async with Link(nats_server.url, name="shop") as link:
+        async with link.subscribe("test.limit", max_messages=2) as messages:
+            for _ in range(3):
+                await link.publish("test.limit", b"1")
+            await link.flush()
+            with pytest.raises(SlowConsumer) as slow:
+                await anext(messages)
+            assert slow.value.messages == 3
+        with pytest.raises(InvalidOption):
+            link.subscribe("test.limit", max_messages=0)

@@ -146,10 +146,13 @@ class Requests:
         except StreamMissing:
             return None
 
-    async def ask(self, api: str, request: Any = None, *, waits_for_stream: bool = True) -> Answer:
+    async def ask(
+        self, api: str, request: Any = None, *, waits_for_stream: bool = True, least_timeout: float = 0.0
+    ) -> Answer:
         """Ask an API of JetStream, such as ``STREAM.INFO.MODD_shop``, until there is an answer.
 
         waits_for_stream: False to have `StreamMissing` raised when the server does not know the stream.
+        least_timeout: seconds that each answer may take at least.
 
         Raises `StoreError` for an error of the server, except for `NOT_FOUND`; `StoreBusy`.
         """
@@ -157,20 +160,21 @@ class Requests:
         period = self.retry_period()
         while True:
             try:
-                return await self.attempt(message)
+                return await self.attempt(message, least_timeout)
             except TryAgain as problem:
                 if isinstance(problem, StreamMissing) and not waits_for_stream:
                     raise
                 cause = problem.cause
             await period.pause(cause)
 
-    async def attempt(self, message: NatsMessage) -> Answer:
-        """Send a request once.
+    async def attempt(self, message: NatsMessage, least_timeout: float = 0.0) -> Answer:
+        """Send a request once. least_timeout: seconds that the answer may take at least.
 
         Raises `TryAgain`, `WrongSequence`, `TooMany`, and `StoreError` for any other error of the server.
         """
         try:
-            reply = await self.link.request(message.subject, message.body, message.headers, self.timeout_once)
+            timeout = max(self.timeout_once, least_timeout)
+            reply = await self.link.request(message.subject, message.body, message.headers, timeout)
         except LinkLost as lost:
             raise TryAgain(lost, is_sent=lost.sent) from lost
         except NobodyThere as error:
