@@ -68,7 +68,7 @@ not-measured:
 
 # Only the files that have such tests are imported: an eighth of all. By this order the longest tests are not the last.
 slow:
-	$(RUN) pytest $(EACH_NEXT) -m slow $$(grep -rl --include='*.py' 'mark\.slow' tests | sort -r)
+	$(RUN) pytest $(EACH_NEXT) -m "slow and not cluster" $$(grep -rl --include='*.py' 'mark\.slow' tests | sort -r)
 
 # Against handwritten floors and a peer; BENCH takes options, as in `make bench BENCH="--rounds 11"`.
 bench: .venv/.bench
@@ -92,16 +92,18 @@ proof-properties: .venv/.dev
 proof-store: .venv/.dev
 	MODD_PROOF_KILLS=1000 MODD_PROOF_MOMENTS=200 MODD_PROOF_ASKED=200 MODD_PROOF_ITEMS=20000 MODD_PROOF_SIGTERMS=200 \
 	MODD_PROOF_AGGREGATES=300 MODD_PROOF_FLOW_KILLS=300 MODD_PROOF_FLOW_MOMENTS=500 MODD_PROOF_APPS=200 MODD_PROOF_SEAMS=200 \
-	$(LONG) -s $(filter-out $(DISK) $(NATS),$(wildcard tests/proofs/test_*.py))
+	MODD_PROOF_SHOP_NET=1000 $(LONG) -s $(filter-out $(DISK) $(NATS),$(wildcard tests/proofs/test_*.py))
 
 # The disk: power lost at any moment, and each operation that fails. It is one process, beside those of the other proofs.
 DISK = $(wildcard tests/proofs/test_io_*.py tests/proofs/test_power_*.py)
 proof-disk: .venv/.dev
 	MODD_PROOF_STATES=20000 MODD_PROOF_FAULTS=1000000 $(LONG) -s $(DISK)
 
-# The store on NATS servers: servers, leaders of a cluster and workers that are killed, and several processes on one queue.
+# The store on NATS servers: the suites of the ports on a cluster; servers, leaders of a cluster and workers that are killed,
+# and several processes on one queue.
 NATS = $(wildcard tests/proofs/test_nats_*.py)
 proof-nats: .venv/.dev
+	$(LONG) --numprocesses 2 --dist loadscope -m cluster tests/stores/nats
 	MODD_PROOF_NATS_KILLS=200 MODD_PROOF_NATS_LEADERS=20 MODD_PROOF_NATS_WORKERS=100 MODD_PROOF_NATS_ITEMS=5000 \
 	$(LONG) -s $(NATS)
 

@@ -25,6 +25,7 @@ from bench.feeds import feed_cases
 from bench.flows import flow_cases
 from bench.peer import peer_cases
 from bench.projections import projection_cases
+from bench.remote import remote_cases
 from bench.timing import calls_for, timed
 
 CHAIN = 1_000_000
@@ -50,6 +51,7 @@ async def main() -> None:
         projection_cases,
         flow_cases,
         feed_cases,
+        remote_cases,
         peer_cases,
     ):
         cases += tuple(cases_of(options.folder))

@@ -24,6 +24,7 @@ PACKAGES = (
     ".stores",
     ".worker",
     ".relay",
+    ".remote",
     ".follower",
     ".app",
     ".testing",

@@ -52,6 +52,7 @@ HOMONYMS = {
     "Refused": "a call that a SQLite file refuses, inside of the store, and a request that a gateway refuses",
     "Rows": "those that a projection writes, which users name, and those that the command line shows",
     "Timeout": "a middleware that limits the time of a dispatch, and a timeout of a flow: both as the field has them",
+    "Topic": "queues of the groups that subscribe, which users name, and a channel with its types inside of a gateway",
     "Write": "a call that waits for the commit of a file, and a message to store on a NATS server, each inside a store",
     "end": "ends a turn inside of the core, and an instance of a flow",
     "backend_options": "the virtual clocks of asyncio and trio have the same two functions, chosen by the backend",

@@ -76,6 +76,11 @@ class LinkConnection:
         await session.subscribe(inlet, route.subject, route.queue)
         await session.flush(call)
 
+    async def drain(self, session: Session, call: Call, inlet: Inlet) -> None:
+        """End a subscription, as a call: it is finished when its last message has come."""
+        self._routes.pop(inlet, None)
+        await session.drain(call, inlet)
+
     def unsubscribe(self, inlet: Inlet) -> None:
         """End a subscription."""
         self._routes.pop(inlet, None)

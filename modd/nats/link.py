@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib import import_module
 from ssl import SSLContext
@@ -169,7 +168,7 @@ class Link:
 
     def subscribe(
         self, subject: str, queue: str | None = None, *, resume: bool = True, max_messages: int | None = None
-    ) -> AbstractAsyncContextManager[AsyncIterator[NatsMessage]]:
+    ) -> NatsSubscription:
         """Return the messages of a subject, for ``async with`` and ``async for``.
 
         subject: the subject, in which ``*`` stands for one part and a last ``>`` for all that follow.
@@ -191,7 +190,11 @@ class Link:
             call = Call(self._home, lambda session, call: connection.subscribe(session, call, inlet, route), subject)
             await self._perform(call, None)
 
-        return NatsSubscription(inlet, begin, lambda: self._away.call(partial(connection.unsubscribe, inlet)))
+        async def drain() -> None:
+            call = Call(self._home, lambda session, call: connection.drain(session, call, inlet), subject)
+            await self._perform(call, None)
+
+        return NatsSubscription(inlet, begin, drain, lambda: self._away.call(partial(connection.unsubscribe, inlet)))
 
     async def __aenter__(self) -> Self:
         async with self._lifespan.opening() as stack:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from itertools import count
 from typing import Any
@@ -112,8 +112,19 @@ class Session:
 
     async def flush(self, call: Call) -> None:
         """Finish the call when the server has had everything that was sent before it."""
+        self._finish_after(call, self.client.round_trip())
+
+    async def drain(self, call: Call, inlet: Inlet) -> None:
+        """Finish the call when the server sends no further messages of a subscription, and all have come."""
+        subscription = self._subscriptions.pop(inlet, None)
+        if subscription is None:
+            call.finish()
+        else:
+            self._finish_after(call, subscription.drain())
+
+    def _finish_after(self, call: Call, work: Coroutine[Any, Any, object]) -> None:
         self._expect(call)
-        self.tasks.start(self._round_trip(call))
+        self.tasks.start(self._settle_after(call, work))
 
     async def subscribe(self, inlet: Inlet, subject: str, queue: str) -> None:
         """Have the messages of a subject put into an inlet."""
@@ -130,9 +141,9 @@ class Session:
         if subscription is not None:
             await subscription.unsubscribe()
 
-    async def _round_trip(self, call: Call) -> None:
+    async def _settle_after(self, call: Call, work: Coroutine[Any, Any, object]) -> None:
         with suppress(Exception):  # of nats-py, when the connection ends meanwhile: `end` settles the call
-            await self.client.round_trip()
+            await work
             self._settle(call)
 
     async def _reply(self, message: Msg) -> None:

@@ -56,7 +56,7 @@ class Inlet:
         """Bytes, each counted in one of the two loops only."""
         self._event: anyio.Event | None = None
         """Set when there is something to take; only in the loop of the subscriber."""
-        self._signalled = False
+        self._signalled = self._is_complete = False
 
     def put(self, message: NatsMessage) -> None:
         """Add a message, in the loop of the connection."""
@@ -75,13 +75,20 @@ class Inlet:
         self._error = self._error or error
         self._signal()
 
+    def complete(self) -> None:
+        """Have the subscription end when its messages are taken, in the loop of the subscriber."""
+        self._is_complete = True
+        self._wake()
+
     async def take(self) -> NatsMessage:
-        """Wait for the next message, in the loop of the subscriber."""
+        """Wait for the next message, in the loop of the subscriber. Raises ``StopAsyncIteration`` at the end."""
         while self._error is None:
             if self._messages:
                 message = self._messages.popleft()
                 self._taken += size_of(message)
                 return message
+            if self._is_complete:
+                raise StopAsyncIteration
             if self._event is None:
                 self._event = anyio.Event()
             await self._event.wait()
@@ -108,8 +115,14 @@ def size_of(message: NatsMessage) -> int:
 class NatsSubscription:
     """The messages of a subject, as `Link.subscribe` returns it: ``async with ... as messages``, ``async for``."""
 
-    def __init__(self, inlet: Inlet, begin: Callable[[], Awaitable[object]], finish: Callable[[], object]) -> None:
-        self._inlet, self._begin, self._finish = inlet, begin, finish
+    def __init__(
+        self,
+        inlet: Inlet,
+        begin: Callable[[], Awaitable[object]],
+        drain: Callable[[], Awaitable[object]],
+        finish: Callable[[], object],
+    ) -> None:
+        self._inlet, self._begin, self._drain, self._finish = inlet, begin, drain, finish
         self._is_open = False
         self._count = 0
 
@@ -129,6 +142,16 @@ class NatsSubscription:
             raise NotEntered("the subscription")
         self._is_open = False
         self._finish()
+
+    async def drain(self) -> None:
+        """Have no further messages sent here; the loop ends after those that have come. Raises as `Link.flush` does.
+
+        The loop ends after an error, too: messages that were on their way then are lost.
+        """
+        try:
+            await self._drain()
+        finally:
+            self._inlet.complete()
 
     def __aiter__(self) -> Self:
         return self

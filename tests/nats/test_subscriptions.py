@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from modd.errors import InvalidOption, NotEntered
-from modd.nats import Link, LinkClosed, SlowConsumer
+from modd.nats import Link, LinkClosed, LinkLost, SlowConsumer
 from modd.nats import subscription as limits
 from tests.nats.server import NatsServer
 
@@ -177,3 +177,47 @@ async def test_a_subscription_has_a_limit_of_its_own(nats_server: NatsServer) ->
             assert slow.value.messages == 3
         with pytest.raises(InvalidOption):
             link.subscribe("test.limit", max_messages=0)
+
+
+async def test_a_drained_subscription_ends_after_the_messages_that_have_come(nats_server: NatsServer) -> None:
+    # NA-47: no message is lost, and later ones go to the others of its group
+    async with (
+        Link(nats_server.url, name="test", timeout=30) as link,
+        link.subscribe("drained.*", "group") as first,
+    ):
+        for number in range(100):
+            await link.publish("drained.a", str(number).encode())
+        await first.drain()
+        async with link.subscribe("drained.*", "group") as second:
+            await link.publish("drained.a", b"late")
+            assert [int(message.body) async for message in first] == [*range(100)]
+            assert (await anext(second)).body == b"late"
+        await first.drain()
+        assert [message async for message in first] == []
+
+
+async def test_a_loop_that_waits_ends_at_the_drain(nats_server: NatsServer) -> None:
+    # NA-47
+    found: list[bytes] = []
+
+    async def listen() -> None:
+        found.extend([message.body async for message in messages])
+
+    async with (
+        Link(nats_server.url, name="test", timeout=30) as link,
+        link.subscribe("waiting") as messages,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(listen)
+        await link.publish("waiting", b"1")
+        await messages.drain()
+    assert found == [b"1"]
+
+
+async def test_a_drain_without_a_connection_ends_the_loop_and_tells_it(own_nats_server: NatsServer) -> None:
+    # NA-47
+    async with Link(own_nats_server.url, name="test", timeout=0.2) as link, link.subscribe("lost") as messages:
+        own_nats_server.kill()
+        with pytest.raises(LinkLost):
+            await messages.drain()
+        assert [message async for message in messages] == []

@@ -22,8 +22,8 @@ class Subjects:
     """
 
     def __init__(self, name: str) -> None:
-        self.prefix = f"modd.{name}."
-        """The beginning of each subject of the store."""
+        self.prefix = f"modd.{name}.r."
+        """The beginning of each subject of the store; `modd.{name}.` has room for subjects that are no records."""
         self.all = f"{self.prefix}>"
         self.events = f"{self.prefix}e.*"
         """The filter of the events of all streams."""

@@ -29,6 +29,7 @@ _MODULES = {
     "outbox": ("", "_leases", "_transactions"),
     "queue": ("", "_ids", "_keys", "_leases", "_operator", "_order", "_subscriptions", "_suspects"),
     "storage": ("",),
+    "topics": ("",),
     "transactions": ("",),
     "waiting": ("",),
 }
@@ -44,6 +45,7 @@ from modd.testing.conformance.locks import LocksConformance  # noqa: E402
 from modd.testing.conformance.outbox import OutboxConformance  # noqa: E402
 from modd.testing.conformance.queue import QueueConformance  # noqa: E402
 from modd.testing.conformance.storage import StorageConformance  # noqa: E402
+from modd.testing.conformance.topics import TopicConformance  # noqa: E402
 from modd.testing.conformance.transactions import TransactionConformance  # noqa: E402
 
 __all__ = [
@@ -56,5 +58,6 @@ __all__ = [
     "OutboxConformance",
     "QueueConformance",
     "StorageConformance",
+    "TopicConformance",
     "TransactionConformance",
 ]

@@ -35,6 +35,7 @@ async def test_commits_over_kills_of_the_server_are_stored_once(own_nats_server:
         await write_over_kills(store, [own_nats_server] * KILLS)
 
 
+@pytest.mark.cluster
 async def test_commits_over_kills_of_the_servers_of_a_cluster_are_stored_once(own_nats_cluster: NatsCluster) -> None:
     # NA-10
     async with open_store(own_nats_cluster, replicas=3) as store:

@@ -33,7 +33,7 @@ def test_each_name_has_a_subject_of_its_own() -> None:
     found += [subjects.outbox_item(name) for name in NAMES]
     found += [subjects.feed(name) for name in NAMES]
     assert len(found) == len(set(found))
-    assert all(subject.startswith("modd.shop.") and subject.isascii() for subject in found)
+    assert all(subject.startswith("modd.shop.r.") and subject.isascii() for subject in found)
     assert not any(set(subject) & set("*> \r\n") or ".." in subject for subject in found)
     assert hash_name("a", "b") != hash_name("ab") != hash_name("b", "a")
 

@@ -96,7 +96,7 @@ async def test_a_stream_with_another_configuration_is_refused_with_the_differenc
     # NA-3
     async with open_store(nats_server) as store:
         requests, name = store.stream.requests, f"{store.name}-other"
-        other = {"name": f"MODD_{name}", "subjects": [f"modd.{name}.>"], "storage": "memory", "allow_direct": True}
+        other = {"name": f"MODD_{name}", "subjects": [f"modd.{name}.r.>"], "storage": "memory", "allow_direct": True}
         await requests.ask(f"STREAM.CREATE.MODD_{name}", other)
         with pytest.raises(StoreError) as error:
             async with open_store(nats_server, name):

@@ -10,12 +10,14 @@ from typing import Any
 import anyio
 import pytest
 
+from modd.cqrs import Codec, Command, CommandBus, Emit, Envelope, Event
 from modd.ports import Conflict, Item, LeaseLost, PutResult, ReadConflict, Stats, Subscription
 from modd.ports.items import HANDLER
 from modd.ports.transaction import open_transaction
 from modd.stores import ResultNeeded
 from modd.stores.nats.errors import TooMany
 from modd.stores.nats.store import NatsStore
+from modd.worker import Worker
 from tests.nats.server import NatsServer
 from tests.stores.nats.stores import open_store
 from tests.stores.nats.test_queue import TestNatsOutbox, TestNatsQueue
@@ -229,3 +231,30 @@ async def test_a_wait_for_the_outbox_ends_with_the_lease_of_another_relay(nats_s
             await store.outbox.put(b"3")
             await store.outbox.release(claim)
             tasks.cancel_scope.cancel()
+
+
+class Ordered(Event):
+    number: int
+
+
+class PlaceOrder(Command[None]):
+    number: int
+
+
+def place_order(order: PlaceOrder, emit: Emit) -> None:
+    emit(Ordered(order.number))
+
+
+async def test_a_worker_puts_events_into_the_outbox_of_its_queue(nats_server: NatsServer) -> None:
+    # NA-46: as for a queue of a SqliteStore, the worker needs no option for it
+    codec = Codec([PlaceOrder])
+    async with open_store(nats_server) as store, anyio.create_task_group() as tasks:
+        queue = store.queue("orders")
+        await queue.put(codec.encode(Envelope(PlaceOrder(7))))
+        worker = Worker(queue, CommandBus([place_order]))
+        tasks.start_soon(worker.run)
+        with anyio.fail_after(60):
+            await store.outbox.wait(60)
+            [claim] = await store.outbox.claim(10, 60)
+        worker.stop()
+    assert claim.headers["modd-event"] == "Ordered"

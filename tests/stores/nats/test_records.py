@@ -44,6 +44,7 @@ class OnServer:
         return open_store(self.server, replicas=self.replicas, **options)
 
 
+@pytest.mark.cluster
 class OnCluster:
     """Gives suites a cluster of three servers, each of which has all records."""
 

@@ -1,0 +1,133 @@
+"""Topics: each item goes to every group of workers that has subscribed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from uuid import uuid4
+
+import msgspec
+
+from modd.checks import checked_flag, checked_methods, checked_text
+from modd.errors import InvalidOption
+from modd.ports import Conflict, Item, Queue, Storage
+from modd.ports.transaction import usable_transaction
+from modd.remote.errors import GroupNotEmpty
+
+SPACE = "modd-topics"
+"""The space of the documents with the groups of each topic."""
+
+
+MOST_ATTEMPTS = 20
+"""Attempts of a put while groups come and go."""
+
+
+BATCH, LEASE = 100, 60.0
+"""Items that are discarded at a time, and the seconds for which they are claimed for that."""
+
+
+class Topic:
+    """A topic of a store: an item that is put into it goes into the queue of every group that has subscribed.
+
+    Use it for events that several contexts, each with workers of its own, handle: ``Relay(store.outbox, Topic(store,
+    "orders"))`` in the process that emits them, and ``Worker(await Topic(store, "orders").subscribe("billing"), bus)``
+    in each of the others. An item goes to all groups in one transaction, or to none.
+
+    store: a store with all ports, such as a `SqliteStore` or a `NatsStore`.
+    name: the name of the topic: a text that is not empty and has no ``/``.
+
+    Raises:
+        InvalidOption: an option has no valid value.
+    """
+
+    def __init__(self, store: Storage, name: str) -> None:
+        checked_methods("store", store, ("queue", "documents", "transaction"), "give a store, such as SqliteStore")
+        self._store, self._name = store, _checked_name("name", name)
+
+    def __repr__(self) -> str:
+        return f"<Topic {self._name}>"
+
+    async def put(self, *items: bytes | Item) -> list[str]:
+        """Put items into the queue of every group, all or none, and return their ids.
+
+        In the queue of a group an item has the id of the item, ``/`` and the name of the group. An id that a queue has
+        is not put again.
+        """
+        checked = [item if isinstance(item, Item) else Item(item) for item in items]
+        named = [each if each.id is not None else msgspec.structs.replace(each, id=uuid4().hex) for each in checked]
+        await self._put_into_all(named)
+        return [str(each.id) for each in named]
+
+    async def groups(self) -> list[str]:
+        """Return the names of the groups, sorted."""
+        body = await self._store.documents(SPACE).get(self._name)
+        return [] if body is None else _decode(body)
+
+    async def subscribe(self, group: str) -> Queue:
+        """Return the queue of a group, which gets every item that is put from the first call on.
+
+        group: the name of the group, such as that of a context: a text that is not empty and has no ``/``.
+        """
+        _checked_name("group", group)
+        if group not in await self.groups():
+            await self._fold(group, is_member=True)
+        return self._queue(group)
+
+    async def unsubscribe(self, group: str, *, discard: bool = False) -> int:
+        """Put no further items into the queue of a group, and return the number of items that were discarded.
+
+        discard: True to remove the items that are left; by default False. Stop the workers of the group before: items
+            that are claimed or delayed stay, and come again if the group subscribes again.
+
+        Raises:
+            GroupNotEmpty: items are left and ``discard`` is False; the group stays.
+        """
+        _checked_name("group", group)
+        stats = await self._queue(group).stats()
+        left = stats.ready + stats.delayed + stats.leased + stats.dead + stats.left
+        if left and not checked_flag("discard", discard):
+            raise GroupNotEmpty(self._name, group, left)
+        await self._fold(group, is_member=False)
+        return await self._discard(group)
+
+    async def _put_into_all(self, items: Sequence[Item]) -> None:
+        attempts = 0 if usable_transaction() is not None else MOST_ATTEMPTS
+        for _ in range(attempts):
+            with suppress(Conflict):  # a group has come or gone meanwhile
+                return await self._put_once(items)
+        await self._put_once(items)
+
+    async def _put_once(self, items: Sequence[Item]) -> None:
+        async with self._store.transaction():
+            for group in await self.groups():
+                own = [msgspec.structs.replace(item, id=f"{item.id}/{group}") for item in items]
+                await self._queue(group).put(*own)
+
+    async def _fold(self, group: str, *, is_member: bool) -> None:
+        def change(groups: list[str] | None, name: str) -> list[str] | None:
+            return sorted({*(groups or ()), name} if is_member else {*(groups or ())} - {name}) or None
+
+        await self._store.documents(SPACE).fold([(self._name, group)], change, _decode, msgspec.json.encode)
+
+    async def _discard(self, group: str) -> int:
+        queue, discarded = self._queue(group), 0
+        while claims := await queue.claim(BATCH, LEASE):
+            await queue.ack(*claims)
+            discarded += len(claims)
+        while dead := await queue.dead(BATCH):
+            discarded += len(await queue.discard(*{letter.id for letter in dead}))
+        return discarded
+
+    def _queue(self, group: str) -> Queue:
+        return self._store.queue(f"{self._name}/{group}")
+
+
+def _decode(body: bytes) -> list[str]:
+    groups: list[str] = msgspec.json.decode(body)
+    return groups
+
+
+def _checked_name(option: str, name: str) -> str:
+    if not checked_text(option, name) or "/" in name:
+        raise InvalidOption(option, name, "give a text that is not empty and has no /")
+    return name
