@@ -241,15 +241,13 @@ class OpenedInOtherTask(ModdError, RuntimeError):
 
 
 class NotEntered(ModdError, RuntimeError):
-    """An object that is not open was closed, such as a bus, a store, a transaction or a middleware.
+    """An object that is not open was closed or used, such as a bus, a store, a transaction or a subscription.
 
     name: the name of the object, in the text.
     """
 
     def __init__(self, name: str) -> None:
-        super().__init__(
-            f"{name} is not open, so it cannot be closed; open it by `async with`, which closes it as well"
-        )
+        super().__init__(f"{name} is not open; open it by `async with`, which closes it as well")
 
 
 class Deadlock(ModdError, RuntimeError):

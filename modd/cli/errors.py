@@ -19,7 +19,12 @@ class NoSuchFile(UsageError):
 
     def __init__(self, path: str) -> None:
         self.path = path
-        super().__init__(f"{path} is no file; give the path of a SqliteStore")
+        scheme, mark, rest = path.partition("://")
+        if mark:  # of a server: without user and password
+            text = f"{scheme}://{rest.rpartition('@')[2]} is no file, and only `queue` works on a NATS server"
+        else:
+            text = f"{path} is no file"
+        super().__init__(f"{text}; give the path of a SqliteStore")
 
 
 class NoSuchQueue(UsageError):

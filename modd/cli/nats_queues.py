@@ -30,7 +30,6 @@ from modd.nats.link import Link
 from modd.stores.nats.jetstream import JetStream
 from modd.stores.nats.queue_records import ItemMeta, QueueSubjects, label_filter, read_item_meta
 from modd.stores.nats.record import Record
-from modd.stores.nats.requests import is_missing
 from modd.stores.nats.store import NatsStore
 from modd.texts import amount
 from modd.worker.subscriptions import delivery_of
@@ -191,8 +190,8 @@ async def _open(path: str) -> AsyncIterator[NatsStore]:
     server, name = split_address(path)
     async with Link(server, name="python -m modd") as link:
         stream = JetStream(link, name, link.timeout)
-        info = await stream.info()
-        if is_missing(info):  # else the store would be created
+        info = await stream.requests.find_stream(stream.name)
+        if info is None:  # else the store would be created
             raise UsageError(f"there is no store {name!r} on the server of {without_password(path)}")
         async with NatsStore(link, name, replicas=info["config"]["num_replicas"], durable="unchecked") as store:
             yield store

@@ -53,7 +53,9 @@ class StuckInstances:
         found: list[Stuck] = []
         after = ""
         while page := await self._documents.stuck(after, MOST_LISTED):
-            found += [await self._describe(key, instance) for key, instance in page.items()]
+            # the index was read before the instances, so that one may have gone on meanwhile
+            stuck = [(key, instance) for key, instance in page.items() if instance.failure is not None]
+            found += [await self._describe(key, instance) for key, instance in stuck]
             after = [*page][-1]
         return found
 

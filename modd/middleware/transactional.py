@@ -12,6 +12,7 @@ from modd.cqrs.codec import Codec
 from modd.cqrs.envelope import Envelope
 from modd.cqrs.errors import WrongBus
 from modd.cqrs.event_items import EventItems
+from modd.cqrs.immediate import run_immediate
 from modd.cqrs.intents import Query, with_derived
 from modd.cqrs.result import events_so_far
 from modd.cqrs.retry import FailedByStamp, attempt
@@ -95,7 +96,7 @@ class Transactional:
         """Call the next link in a transaction; its events are in the outbox if, and only if, that is committed.
 
         If the transaction ends in a conflict, call it again at once, in an immediate one: no other writer can come
-        first then.
+        first then in a file. On a server one can, so that it is called again and again.
         """
         if usable_transaction() is not None:  # its owner decides about a conflict
             return await self._attempt(envelope, call_next, immediate=False)
@@ -104,9 +105,13 @@ class Transactional:
             return await self._attempt(envelope, call_next, immediate=False)
         except Conflict:
             pass
-        envelope.reset(stamps, ran=ran)
-        envelope.message = message
-        await self._attempt(envelope, call_next, immediate=True)
+
+        async def attempt_again() -> None:
+            envelope.reset(stamps, ran=ran)
+            envelope.message = copy_values(message)
+            await self._attempt(envelope, call_next, immediate=True)
+
+        await run_immediate(attempt_again)
 
     async def _attempt(self, envelope: Envelope[Any], call_next: Next, *, immediate: bool) -> None:
         with suppress(FailedByStamp):

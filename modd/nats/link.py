@@ -12,7 +12,7 @@ from typing import Any, Literal, Self, TypeAlias
 
 import anyio
 
-from modd.checks import checked_span
+from modd.checks import checked_count, checked_span
 from modd.concurrency.cancellation import put_off
 from modd.concurrency.lifespan import Lifespan
 from modd.concurrency.loop_thread import Crossing, start_loop_thread
@@ -173,7 +173,9 @@ class Link:
         """
         await self._perform(Call(self._home, lambda session, call: session.flush(call)), timeout)
 
-    def subscribe(self, subject: str, queue: str | None = None, *, resume: bool = True) -> NatsSubscription:
+    def subscribe(
+        self, subject: str, queue: str | None = None, *, resume: bool = True, max_messages: int | None = None
+    ) -> NatsSubscription:
         """Return the messages of a subject, for ``async with`` and ``async for``.
 
         subject: the subject, in which ``*`` stands for one part and a last ``>`` for all that follow.
@@ -181,11 +183,14 @@ class Link:
         resume: False to have it raise `LinkLost` when the connection is lost. By default it goes on with the next
             connection; messages between the two are not received.
 
-        The loop raises `SlowConsumer` when more than 65 536 messages or 64 MiB wait. Raises `NotPermitted`.
+        max_messages: most messages that wait in it, 65 536 by default.
+
+        The loop raises `SlowConsumer` when more messages or 64 MiB wait. Raises `NotPermitted`.
         """
+        most = None if max_messages is None else checked_count("max_messages", max_messages)
         checked_pattern(subject, queue)
         connection = self._open_connection()
-        inlet = Inlet(self._home, subject, lambda: connection.unsubscribe(inlet))
+        inlet = Inlet(self._home, subject, lambda: connection.unsubscribe(inlet), most)
         route = Route(subject, queue or "", resume)
 
         async def begin() -> None:

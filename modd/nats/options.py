@@ -17,7 +17,7 @@ PORT = 4222
 """The port of NATS."""
 
 
-SERVER_CURE = 'give addresses such as "nats://localhost:4222", or "tls://..." for TLS'
+SERVER_CURE = 'give addresses such as "nats://localhost:4222", or "tls://..." for TLS; several as a list'
 AUTH_CURE = "give one of them: user and password, token, credentials, or nkey"
 
 

@@ -42,10 +42,13 @@ class Inlet:
     """The messages on their way from the connection to one subscription; it fills in one loop and empties in another.
 
     home: calls functions in the loop of the subscriber. subject: the subject. on_overflow: called in the loop of the
-    connection when too many messages wait.
+    connection when too many messages wait. most: most messages that wait; by default `MOST_MESSAGES`.
     """
 
-    def __init__(self, home: Crossing, subject: str, on_overflow: Callable[[], object]) -> None:
+    def __init__(
+        self, home: Crossing, subject: str, on_overflow: Callable[[], object], most: int | None = None
+    ) -> None:
+        self._most = most
         self.subject, self._home, self._on_overflow = subject, home, on_overflow
         self._messages: deque[NatsMessage] = deque()
         self._error: Exception | None = None
@@ -62,7 +65,7 @@ class Inlet:
         self._messages.append(message)
         self._received += size_of(message)
         waiting, size = len(self._messages), self._received - self._taken
-        if waiting > MOST_MESSAGES or size > MOST_BYTES:
+        if waiting > (self._most or MOST_MESSAGES) or size > MOST_BYTES:
             self.end(SlowConsumer(self.subject, waiting, size))
             self._on_overflow()
         self._signal()
@@ -154,6 +157,8 @@ class NatsSubscription:
         return self
 
     async def __anext__(self) -> NatsMessage:
+        if not self._is_open:
+            raise NotEntered("the subscription")
         self._count += 1
         if self._count % CHECKPOINT_INTERVAL == 0:
             await checkpoint()

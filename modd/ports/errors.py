@@ -75,14 +75,15 @@ class ReadConflict(Conflict):
 
     statement: the statement whose rows have changed, or the words for a read of the store.
 
-    Run the block again. With ``store.transaction(immediate=True)`` no other writer can come first.
+    Run the block again. With ``store.transaction(immediate=True)`` no other writer can come first, but for a store on
+    a server.
     """
 
     def __init__(self, statement: str) -> None:
         self.statement = statement
         super().__init__(
             f"another writer has changed the rows of {statement!r} since this transaction read them, and nothing was "
-            "written; run the block again, in `store.transaction(immediate=True)` if it has to get through"
+            "written; run the block again; in a file, `store.transaction(immediate=True)` keeps other writers off"
         )
 
 

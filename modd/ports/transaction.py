@@ -77,7 +77,8 @@ class SupportsTransactions(Protocol):
         Transactions are serializable: one that has read content that changed before its commit writes nothing and ends
         with `Conflict`.
 
-        immediate: True to write at once. No other writer can come first then, so that it never ends with `Conflict`.
+        immediate: True to write at once. No other writer can come first then, so that it never ends with `Conflict`;
+            a store on a server keeps none off, and such a transaction may end with `ReadConflict`.
         """
         ...
 

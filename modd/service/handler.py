@@ -13,6 +13,7 @@ from modd.core import Accepts, Message, Part, name_of, returned_by
 from modd.cqrs.arguments import Resources, call_inside, checked_resources
 from modd.cqrs.errors import InvalidHandler
 from modd.cqrs.handlers import types_of
+from modd.cqrs.immediate import run_immediate
 from modd.cqrs.intents import Command, Query
 from modd.errors import InvalidOption, NoHandler, TurnOverflow
 from modd.ports import Conflict, SupportsTransactions
@@ -150,7 +151,7 @@ class Handler(Part, Generic[M]):
         if usable_transaction() is None:  # else its owner decides about a conflict
             with suppress(Conflict):
                 return await self._decide_in(self._transaction, command, immediate=False)
-            return await self._decide_in(self._transaction, command, immediate=True)
+            return await run_immediate(partial(self._decide_in, self._transaction, command, immediate=True))
         return await self._decide_in(self._transaction, command, immediate=False)
 
     async def _decide_in(

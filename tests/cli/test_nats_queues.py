@@ -132,3 +132,11 @@ def test_what_is_not_on_a_server_is_told(shell: NatsShell, nats_server: NatsServ
     assert "names no store" in NatsShell("nats://localhost", shell._capsys).error()
     assert without_password("nats://me:secret@host:1/shop") == "nats://host:1/shop"
     assert split_address("tls://host:1/shop") == ("tls://host:1", "shop")
+
+
+@pytest.mark.parametrize("command", ["events", "follow"])
+def test_other_commands_name_the_server_without_its_password(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    # NA-40
+    assert main([command, "nats://ann:secret@localhost/shop"]) == 2
+    expected = "nats://localhost/shop is no file, and only `queue` works on a NATS server; give the path of a Sqlite"
+    assert expected in capsys.readouterr().err

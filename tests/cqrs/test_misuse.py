@@ -141,7 +141,7 @@ def test_a_value_of_a_wrong_type_is_refused_when_the_object_is_made(made: str, v
 async def test_a_bus_that_is_closed_without_being_open_says_so(kind: Any) -> None:
     bus = kind(name="shop")
     for _ in range(2):
-        with pytest.raises(NotEntered, match=r"^shop is not open, so it cannot be closed; open it by `async with`"):
+        with pytest.raises(NotEntered, match=r"^shop is not open; open it by `async with`"):
             await bus.__aexit__(None, None, None)
         async with bus:
             pass

@@ -13,8 +13,10 @@ from modd.aggregate.event_codec import headers_of
 from modd.cqrs import CommandBus, GiveUp, InFlow
 from modd.flow import Flow, Go, Timeout, end, go, timeout
 from modd.follower import Follower, NotStuck, PartStopped, UnknownPart
-from modd.follower.instances import DueEntry
+from modd.follower.instances import DueEntry, FlowDocuments, FlowInstance
+from modd.follower.stuck import StuckInstances
 from modd.ports import Item, StoreError
+from modd.stores import MemoryStore
 from tests.follower.conftest import Clock
 from tests.follower.shop import Fulfilment, Paid, Pay, Place, Placed, Ship, Shop
 
@@ -422,3 +424,11 @@ async def test_an_entry_of_the_index_that_no_instance_has_is_removed(timed: Any)
         await due.put(DueEntry(1.0, "late", order).place, f'[1.0,"late","{order}"]'.encode())
     await shop.follower.catch_up()
     assert len(await due.items()) == 1
+
+
+async def test_an_instance_that_goes_on_while_it_is_read_is_not_told() -> None:
+    store = MemoryStore()
+    await FlowDocuments(store, "payment").write("a", None, FlowInstance("a", "running"))
+    stuck = StuckInstances(store, "payment")
+    await stuck._documents._stuck.put("a", b"")  # as it was when the index was read
+    assert await stuck.all() == []

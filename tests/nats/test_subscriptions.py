@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
+from typing import Any
 
 import anyio
 import pytest
 
-from modd.errors import NotEntered
+from modd.errors import InvalidOption, NotEntered
 from modd.nats import Link, LinkClosed, LinkLost, SlowConsumer
 from modd.nats import subscription as limits
 from tests.nats.server import NatsServer
@@ -149,6 +150,33 @@ async def test_a_subscription_is_left_once(nats_server: NatsServer) -> None:
 def listed(server: NatsServer) -> list[str]:
     """Return the subjects that clients of a server subscribe to."""
     return [each["subject"] for each in server.ask_monitor("/subsz?subs=1&limit=10000")["subscriptions_list"]]
+
+
+async def test_a_subscription_is_read_while_it_is_open_only(nats_server: NatsServer) -> None:
+    # NA-53
+    async with Link(nats_server.url, name="shop") as link:
+        messages: Any = link.subscribe("test.open")
+        with pytest.raises(NotEntered, match=r"^the subscription is not open; open it by `async with`"):
+            await anext(messages)
+        async with messages:
+            await link.publish("test.open", b"1")
+            assert (await anext(messages)).body == b"1"
+        with pytest.raises(NotEntered):
+            await anext(messages)
+
+
+async def test_a_subscription_has_a_limit_of_its_own(nats_server: NatsServer) -> None:
+    # NA-43
+    async with Link(nats_server.url, name="shop") as link:
+        async with link.subscribe("test.limit", max_messages=2) as messages:
+            for _ in range(3):
+                await link.publish("test.limit", b"1")
+            await link.flush()
+            with pytest.raises(SlowConsumer) as slow:
+                await anext(messages)
+            assert slow.value.messages == 3
+        with pytest.raises(InvalidOption):
+            link.subscribe("test.limit", max_messages=0)
 
 
 async def test_a_drained_subscription_ends_after_the_messages_that_have_come(nats_server: NatsServer) -> None:

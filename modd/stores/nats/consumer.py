@@ -71,13 +71,22 @@ class _Gap(Exception):
     """A message or a heartbeat was missed."""
 
 
+MOST_WAITING = 2**18
+"""Most messages that wait to be read; the server sends up to 32 MiB before it waits, which are more than 65 536."""
+
+
+CREATE_SECONDS = 10.0
+"""Seconds for the server to find the last message of each subject, of which there may be a million."""
+
+
 class OrderedConsumer:
     """Follows the messages of a filter.
 
-    stream: the stream. filter: the subjects. reader: gets the messages.
+    stream: the stream. filter: the subjects. reader: gets the messages. title: the words for them in the log.
     """
 
-    def __init__(self, stream: JetStream, filter: str, reader: ConsumerReader) -> None:
+    def __init__(self, stream: JetStream, filter: str, reader: ConsumerReader, title: str) -> None:
+        self._title = title
         self._stream, self._filter, self._reader = stream, filter, reader
         self._number = 0
         """The number of the last delivery."""
@@ -92,13 +101,13 @@ class OrderedConsumer:
                 await self._follow(pause)
             except Exception as error:
                 level = logging.INFO if isinstance(error, _Gap | LinkLost | SlowConsumer) else logging.WARNING
-                logging.getLogger("modd.stores").log(level, "%s is read anew: %s", self._filter, error)
+                logging.getLogger("modd.stores").log(level, "%s is read anew: %s", self._title, error)
                 self._reader.fail(error)
             await anyio.sleep(pause.next())
 
     async def _follow(self, pause: DoublingPause) -> None:
         inbox, name = f"_INBOX.{token_hex(12)}", token_hex(12)
-        async with self._stream.link.subscribe(inbox, resume=False) as messages:
+        async with self._stream.link.subscribe(inbox, resume=False, max_messages=MOST_WAITING) as messages:
             info = await self._stream.requests.find_stream(self._stream.name)
             if info is None:
                 raise StoreError(self._stream.store, f"there is no stream {self._stream.name} any more")
@@ -129,7 +138,8 @@ class OrderedConsumer:
             "num_replicas": 1,
         }
         request = {"stream_name": self._stream.name, "config": config, "action": "create"}
-        await self._stream.requests.ask(f"CONSUMER.CREATE.{self._stream.name}.{name}", request)
+        api = f"CONSUMER.CREATE.{self._stream.name}.{name}"
+        await self._stream.requests.ask(api, request, least_timeout=CREATE_SECONDS)
 
     def _note_progress(self, sequence: int) -> None:
         """Note the sequence of the last message. The replica that sends them may be behind the leader at first."""

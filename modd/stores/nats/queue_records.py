@@ -41,6 +41,7 @@ class QueueSubjects:
 
     def __init__(self, subjects: Subjects, name: str) -> None:
         base = subjects.queue(name)
+        self.title = f"the queue {name!r}"
         self._base = f"{base}."
         self.all, self.handlers, self.items, self._items = f"{base}.>", f"{base}.h.*", f"{base}.i.>", f"{base}.i."
         self.label = f"{base}.n"

@@ -159,7 +159,9 @@ class QueueView:
             self._followed_by = background
             self._clear()
             with detached():
-                background.start_soon(OrderedConsumer(self._store.stream, self._subjects.all, self).run)
+                background.start_soon(
+                    OrderedConsumer(self._store.stream, self._subjects.all, self, self._subjects.title).run
+                )
 
     async def next_change(self) -> None:
         """Wait until something is received."""

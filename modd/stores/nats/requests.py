@@ -49,6 +49,10 @@ NO_JETSTREAM = frozenset((10039, 10076))
 """The numbers of the errors for an account, or a server, without JetStream."""
 
 
+NO_ROOM = frozenset((10023, 10047, 10077))
+"""The numbers of the errors for a full stream, account or disk."""
+
+
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.005, 0.25
 """Seconds between two attempts."""
 
@@ -63,6 +67,30 @@ class TryAgain(Exception):
     def __init__(self, cause: object, *, is_sent: bool = False) -> None:
         super().__init__(str(cause))
         self.cause, self.is_sent = cause, is_sent
+
+
+class NoRoom(Exception):
+    """A server has no room for a message; the text is that of the server."""
+
+
+REASONS: dict[type, tuple[str, str]] = {
+    NoRoom: (
+        "the server has no room for a write, and an acknowledgement is one, too",
+        "raise `max_bytes` of the stream with `nats stream edit` or the limits of the account, or give a larger disk",
+    ),
+    NobodyThere: (
+        "no server takes messages of the store: its stream was deleted, or has no leader",
+        "look at it with `nats stream info`; opening the store creates a stream that is missing",
+    ),
+}
+"""The problem and the cure of a cause that does not pass."""
+
+
+UNKNOWN_REASON = (
+    "the server does not answer, or other writers are always faster",
+    "look at the server, or give the store a longer timeout",
+)
+"""The problem and the cure of any other cause."""
 
 
 class StreamMissing(TryAgain):
@@ -86,12 +114,7 @@ class RetryPeriod:
     async def pause(self, cause: object) -> None:
         """Wait before the next attempt, for a random time that grows. Raises `StoreBusy` if the time is over."""
         if self.is_over:
-            raise StoreBusy(
-                self._store,
-                cause,
-                "the server does not answer, or other writers are always faster",
-                "look at the server, or give the store a longer timeout",
-            )
+            raise StoreBusy(self._store, cause, *REASONS.get(type(cause), UNKNOWN_REASON))
         await anyio.sleep(self._pause * random())
         self._pause = min(2 * self._pause, LONGEST_PAUSE)
 
@@ -123,10 +146,13 @@ class Requests:
         except StreamMissing:
             return None
 
-    async def ask(self, api: str, request: Any = None, *, waits_for_stream: bool = True) -> Answer:
+    async def ask(
+        self, api: str, request: Any = None, *, waits_for_stream: bool = True, least_timeout: float = 0.0
+    ) -> Answer:
         """Ask an API of JetStream, such as ``STREAM.INFO.MODD_shop``, until there is an answer.
 
         waits_for_stream: False to have `StreamMissing` raised when the server does not know the stream.
+        least_timeout: seconds that each answer may take at least.
 
         Raises `StoreError` for an error of the server, except for `NOT_FOUND`; `StoreBusy`.
         """
@@ -134,20 +160,20 @@ class Requests:
         period = self.retry_period()
         while True:
             try:
-                return await self.attempt(message)
+                return await self.attempt(message, least_timeout)
             except TryAgain as problem:
                 if isinstance(problem, StreamMissing) and not waits_for_stream:
                     raise
                 cause = problem.cause
             await period.pause(cause)
 
-    async def attempt(self, message: NatsMessage) -> Answer:
-        """Send a request once.
+    async def attempt(self, message: NatsMessage, least_timeout: float = 0.0) -> Answer:
+        """Send a request once. least_timeout: seconds that the answer may take at least.
 
         Raises `TryAgain`, `WrongSequence`, `TooMany`, and `StoreError` for any other error of the server.
         """
         try:
-            reply = await self.link.request_unchecked(message, self.timeout_once)
+            reply = await self.link.request_unchecked(message, max(self.timeout_once, least_timeout))
         except LinkLost as lost:
             raise TryAgain(lost, is_sent=lost.sent) from lost
         except NobodyThere as error:
@@ -179,6 +205,8 @@ class Requests:
             raise WrongSequence
         if number == TOO_LARGE_BATCH:
             raise TooMany(int(re.sub(r"\D", "", text) or 0))
+        if number in NO_ROOM:
+            raise TryAgain(NoRoom(text))
         if number in PASSING or (error["code"] == UNAVAILABLE and number not in NO_JETSTREAM):
             raise TryAgain(text)
         raise StoreError(self.store, f"{message.subject}: the server answers {text!r} (error {number})")

@@ -9,7 +9,7 @@ from typing import Literal, Self
 import anyio
 from anyio.abc import TaskGroup
 
-from modd.checks import checked_choice, checked_count, checked_span, checked_text
+from modd.checks import checked_choice, checked_count, checked_methods, checked_span, checked_text
 from modd.concurrency.lifespan import Lifespan
 from modd.nats.link import Link
 from modd.ports.inbox import WEEK
@@ -69,6 +69,8 @@ class NatsStore:
         timeout: float = 5.0,
         durable: Literal["checked", "unchecked"] = "checked",
     ) -> None:
+        cure = 'give an open link, such as NatsStore(Link("nats://localhost:4222", name="shop"), "shop")'
+        checked_methods("link", link, ("request", "publish", "subscribe"), cure)
         self.name = checked_store_name(name)
         self.subjects = Subjects(name)
         self._link, self._replicas = link, checked_replicas(replicas)

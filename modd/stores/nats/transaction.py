@@ -139,11 +139,13 @@ class _Call(NamedTuple):
     error: type[Exception] | None
 
     async def is_the_same_on(self, overlay: Overlay) -> bool:
-        """Run it on another overlay; True if it has the same outcome."""
+        """Run it on another overlay; True if it has the same outcome. Raises its error if it had none before."""
         mark = overlay.mark()
         try:
             result = await self.operation(overlay, *self.arguments)
         except Exception as error:
+            if self.error is None:
+                raise
             overlay.undo_to(mark)
             return type(error) is self.error
         return self.error is None and bool(result == self.result)
@@ -152,7 +154,8 @@ class _Call(NamedTuple):
 class ImmediateNatsTransaction(NatsTransaction):
     """A transaction that plans each call at once, so that its block reads its own writes.
 
-    It does not keep other writers off, and so may end with `modd.ports.Conflict`.
+    It does not keep other writers off, and so may end with `modd.ports.Conflict`, or with the error that a call would
+    raise by now, such as `modd.ports.AlreadyHandled`.
     """
 
     is_deferred: ClassVar[bool] = False

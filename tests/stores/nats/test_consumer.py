@@ -38,6 +38,7 @@ async def test_a_view_in_which_too_much_waits_is_made_anew(
 ) -> None:
     # NA-16
     caplog.set_level(logging.INFO)
+    monkeypatch.setattr(consumer, "MOST_WAITING", 5)
     async with (
         open_store(nats_server) as store,
         proxy_to(nats_server) as proxy,
@@ -45,7 +46,6 @@ async def test_a_view_in_which_too_much_waits_is_made_anew(
     ):
         queue = slow.queue("orders")
         assert await queue.stats() == Stats(0, 0, 0, 0)
-        monkeypatch.setattr("modd.nats.subscription.MOST_MESSAGES", 5)
         held, told = bytearray(), logged(caplog, "bytes waited in it")
 
         def hold_back(data: bytes) -> bytes:
@@ -173,7 +173,7 @@ async def test_a_stream_that_is_deleted_is_told_and_looked_for_again(
         assert await queue.stats() == Stats(0, 0, 0, 0)
         config = (await stream.info())["config"]
         await stream.requests.ask(f"STREAM.DELETE.{stream.name}")
-        told = logged(caplog, "there is no stream")
+        told = logged(caplog, "the queue 'orders' is read anew")
         with anyio.fail_after(60):
             await told.wait()
         with pytest.raises(StoreBusy, match="there is no stream"):

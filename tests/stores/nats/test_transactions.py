@@ -153,12 +153,30 @@ async def test_an_immediate_transaction_is_a_conflict_if_a_result_would_be_anoth
         late: dict[str, list[Step]] = {
             "the document 'k'": [lambda: get("k"), rival(store, lambda: put("k", b"2"))],
             "documents of d": [items, lambda: get("k"), lambda: put("l", b"2")],
-            "add id": [lambda: store.inbox.add("a"), rival(store, lambda: other.inbox.add("a"))],
         }
         for name, steps in late.items():
             with pytest.raises(ReadConflict, match=name):
                 await transact(store, *steps, immediate=True)
         assert await transact(store, lambda: get("k"), lambda: get("l"), immediate=True) == [b"2", b"2"]
+
+
+async def test_an_immediate_transaction_ends_with_the_error_that_a_call_would_raise_by_now(
+    nats_server: NatsServer,
+) -> None:
+    # NA-30
+    async with two_stores(nats_server) as (store, other):
+        await store.documents("d").put("k", b"1")
+        late: dict[type[Exception], list[Step]] = {
+            AlreadyHandled: [lambda: store.inbox.add("a"), rival(store, lambda: other.inbox.add("a"))],
+            DocumentConflict: [
+                lambda: store.documents("d").swap("k", b"2", expected=b"1"),
+                rival(store, lambda: other.documents("d").put("k", b"3")),
+            ],
+        }
+        for error, steps in late.items():
+            with pytest.raises(error):
+                await transact(store, lambda: fold(store, 1), *steps, immediate=True)
+        assert await total(store) is None
 
 
 async def test_errors_of_an_immediate_transaction_are_results_too(nats_server: NatsServer) -> None:
