@@ -180,7 +180,8 @@ class SqliteStore:
         return self._journal
 
     async def __aenter__(self) -> Self:
-        if self._lifespan.is_open and not is_over(self._loop):
+        # in a forked process the loop is not asked: a thread may have had its lock at the fork
+        if self._lifespan.is_open and (os.getpid() != self._process or not is_over(self._loop)):
             self._check_process()
         async with self._lifespan.opening() as stack:
             self._lifespan.bind_to_task()
