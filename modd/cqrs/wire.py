@@ -48,7 +48,11 @@ def encoder(format: str, enc_hook: Any) -> Callable[[Any], bytes]:
         data = encode(value)
         if not any(start in data for start in _TIMESTAMPS):
             return data
-        return encode(msgspec.to_builtins(value, builtin_types=(bytes, bytearray, memoryview), enc_hook=enc_hook))
+        return encode(msgspec.to_builtins(value, builtin_types=(bytes, bytearray, memoryview), enc_hook=unpack))
+
+    def unpack(part: Any) -> Any:
+        """Return a part that is encoded already as the values in it; anything else as the hook does."""
+        return msgspec.msgpack.decode(part) if isinstance(part, msgspec.Raw) else enc_hook(part)
 
     return encode_with_offsets
 

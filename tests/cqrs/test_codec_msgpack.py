@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Literal
@@ -194,3 +195,11 @@ def test_damaged_bytes_are_an_envelope_or_undecodable(format: Format, cut: int, 
     except Undecodable:
         return
     assert isinstance(envelope.message, (Upload, Uploaded)) and envelope.has(Received)
+
+
+def test_a_stamp_of_stamps_is_encoded_whatever_the_bytes_of_its_time() -> None:
+    """These bytes look as if an instant begins there."""
+    at = struct.unpack(">d", b"\x41\xda\xd6\xff\x00\x00\x00\x00")[0]
+    sent = Envelope(UPLOAD, Redispatched((Tenant("t"),), at=at))
+    received = codec("msgpack").decode(codec("msgpack").encode(sent)).last(Redispatched)
+    assert received == sent.last(Redispatched)

@@ -9,8 +9,9 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from random import randrange
 from time import monotonic, sleep
 from typing import Any
 from urllib.request import urlopen
@@ -209,9 +210,12 @@ class NatsCluster:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports of this machine that are free."""
+    """Return ports of this machine that are free, and none of those that systems give to others meanwhile."""
     with ExitStack() as stack:
-        listeners = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        listeners: list[socket.socket] = []
+        while len(listeners) < count:
+            with suppress(OSError):
+                listeners.append(stack.enter_context(socket.create_server(("127.0.0.1", randrange(20_000, 30_000)))))
         return [each.getsockname()[1] for each in listeners]
 
 
