@@ -150,7 +150,7 @@ async def test_a_cancelled_claim_leaves_its_items_claimable(nats_server: NatsSer
                 sent.set()
             return data
 
-        async def claim() -> None:
+        async def claim_once() -> None:
             claimed = await queue.claim(limit, 600)
             with anyio.CancelScope(shield=True):  # the answer has come before the cancellation
                 for each in claimed:
@@ -159,7 +159,7 @@ async def test_a_cancelled_claim_leaves_its_items_claimable(nats_server: NatsSer
         proxy.to_server = see
         for _ in range(5):
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(claim)
+                tasks.start_soon(claim_once)
                 await sent.wait()
                 tasks.cancel_scope.cancel()
             sent = anyio.Event()
