@@ -11,6 +11,7 @@ import pytest
 from modd.concurrency.loop_thread import Crossing
 from modd.nats import Link, LinkLost, LinkRefused, client
 from modd.nats.call import Call
+from modd.nats.client import NatsClient
 from modd.nats.connecting import Connector
 from modd.nats.options import checked_options
 from modd.nats.session import Session
@@ -128,3 +129,9 @@ async def test_a_call_that_is_about_to_be_sent_when_the_session_ends_fails_with_
     with pytest.raises(LinkLost, match=r"the connection was lost \(reset\)"):
         await call.outcome()
     await session.close()
+
+
+async def test_a_message_for_a_subscription_that_has_ended_is_dropped() -> None:
+    """It was under way when the subscription ended."""
+    client = NatsClient(lambda error: None, lambda action, subject: None, secure=False)
+    await client._process_msg(7, b"a", b"", b"", None)

@@ -265,6 +265,21 @@ async def test_a_server_that_stays_away_is_busy(nats_server: NatsServer) -> None
                 await call
 
 
+async def test_a_claim_whose_write_does_not_get_through_is_busy(nats_server: NatsServer) -> None:
+    # NA-11
+    async with (
+        open_store(nats_server) as store,
+        proxy_to(nats_server) as proxy,
+        open_store(proxy, store.name, timeout=0.2) as cut,
+    ):
+        queue = cut.queue("orders")
+        await store.queue("orders").put(b"1")
+        await queue.stats()
+        proxy.to_server = lambda data: None if b'"leased"' in data else data
+        with pytest.raises(StoreBusy):
+            await queue.claim(1, 60)
+
+
 async def test_items_of_a_call_without_a_known_token_are_lost(nats_server: NatsServer) -> None:
     # NA-11
     async with open_store(nats_server) as store:
