@@ -95,6 +95,7 @@ def test_kills_of_each_app_and_of_the_server_lose_no_accepted_order(tmp_path: Pa
 
 def wait_for_all(client: SocketClient, accepted: list[int]) -> list[int]:
     """Return the orders of a client when each that was accepted is handled."""
+    orders: list[int] = []
     for _ in range(1200):
         orders = client.orders()
         if set(accepted) <= set(orders):

@@ -270,5 +270,5 @@ async def test_a_worker_puts_events_into_the_outbox_of_its_queue(nats_server: Na
         with anyio.fail_after(60):
             await store.outbox.wait(60)
             [claim] = await store.outbox.claim(10, 60)
+            assert claim.headers["modd-event"] == "Ordered"
         worker.stop()
-    assert claim.headers["modd-event"] == "Ordered"
