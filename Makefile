@@ -31,7 +31,7 @@ LONG = $(RUN) pytest -q -o faulthandler_timeout=7200
 demo: .venv/.runtime
 	@.venv/bin/python examples/shopping.py
 
-# Everything that guards the project: about five minutes on two processors that have nothing else to do.
+# Everything that guards the project: about nine minutes on two processors that have nothing else to do.
 test: .venv/.dev
 	@time { $(JOBS) second-types static $(FAST_MEASURED) $(FAST_UNMEASURED) \
 		&& $(RUN) coverage combine --quiet && $(RUN) coverage report \
