@@ -9,17 +9,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
-from contextvars import Token
-from types import TracebackType
 from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
 
 import anyio
 
 from modd.concurrency.blocks import async_block
-from modd.errors import NotEntered
 from modd.ports.errors import ReadConflict
 from modd.ports.transaction import Parameters, open_transaction
-from modd.stores.errors import ResultNeeded, SqlNotSupported, TransactionTimeout
+from modd.stores.collecting_transaction import CollectingTransaction
+from modd.stores.errors import SqlNotSupported, TransactionTimeout
 from modd.stores.transaction import StoreTransaction
 from modd.stores.undo_log import UndoLog
 
@@ -82,24 +80,12 @@ class MemoryRead(NamedTuple):
         return bool(self.operation(*self.arguments) != self.result)
 
 
-class DeferredMemoryTransaction(MemoryTransaction):
+class DeferredMemoryTransaction(CollectingTransaction[TransactionalMemory], MemoryTransaction):
     """A transaction that collects its changes, and makes them when its block ends. It does not read its own."""
-
-    is_deferred: ClassVar[bool] = True
-    _token: Token[Any] | None = None
 
     def __init__(self, store: TransactionalMemory) -> None:
         super().__init__(store)
-        self._writes: list[tuple[Callable[..., Any], tuple[Any, ...]]] = []
         self._reads: list[MemoryRead] = []
-
-    async def write(self, operation: Callable[..., Any], *arguments: Any) -> Any:
-        """Collect a change for the commit."""
-        self._writes.append((operation, arguments))
-
-    async def write_for_result(self, call: str, operation: Callable[..., T], *arguments: Any) -> T:
-        """Raise `ResultNeeded`, because nothing is changed before the commit."""
-        raise ResultNeeded(call)
 
     async def read(self, title: str, operation: Callable[..., T], *arguments: Any, version: Any = None) -> T:
         """Run a function that reads; the commit finds out if its result has changed."""
@@ -107,37 +93,6 @@ class DeferredMemoryTransaction(MemoryTransaction):
         result, state = await self.store.run_read(_read, operation, version, arguments)
         self._reads.append(MemoryRead(title, version or operation, arguments, state))
         return result
-
-    @async_block
-    async def savepoint(self) -> AsyncIterator[MemoryTransaction]:
-        """Run a block whose changes are dropped if it fails."""
-        self.check_usable("savepoint")
-        writes, mark = len(self._writes), self.mark()
-        try:
-            yield self
-        except BaseException:
-            del self._writes[writes:]
-            self.undo_to(mark)
-            raise
-
-    async def __aenter__(self) -> MemoryTransaction:
-        self._token = open_transaction.set(self)
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._token is None:
-            raise NotEntered("the transaction")
-        open_transaction.reset(self._token)
-        self._token = None
-        self.end()
-        try:
-            if error is None:
-                await self._commit()
-                await self.run_commit_hooks()
-        finally:
-            await self.run_end_hooks()
 
     async def _commit(self) -> None:
         if self._writes:

@@ -8,17 +8,15 @@ all calls are planned anew; if a result that the block has seen would be another
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
-from contextvars import Token
-from types import TracebackType
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import anyio
 
 from modd.concurrency.blocks import async_block
-from modd.errors import NotEntered
 from modd.ports.errors import ReadConflict
 from modd.ports.transaction import Parameters, open_transaction
-from modd.stores.errors import ResultNeeded, SqlNotSupported, TransactionTimeout
+from modd.stores.collecting_transaction import CollectingTransaction
+from modd.stores.errors import SqlNotSupported, TransactionTimeout
 from modd.stores.nats.access import Committer, NatsParts, Operation
 from modd.stores.nats.overlay import Overlay
 from modd.stores.transaction import StoreTransaction
@@ -42,25 +40,13 @@ class NatsTransaction(StoreTransaction[NatsParts]):
         raise SqlNotSupported("fetch", "NatsStore")
 
 
-class DeferredNatsTransaction(NatsTransaction):
+class DeferredNatsTransaction(CollectingTransaction[NatsParts], NatsTransaction):
     """A transaction that collects its writes, and plans them when its block ends. It does not read its own."""
-
-    is_deferred: ClassVar[bool] = True
-    _token: Token[Any] | None = None
 
     def __init__(self, store: NatsParts, committer: Committer) -> None:
         super().__init__(store)
         self._committer, self._reads = committer, committer.overlay()
         self._titles: dict[str, str] = {}
-        self._writes: list[tuple[Operation, tuple[Any, ...]]] = []
-
-    async def write(self, operation: Operation, *arguments: Any) -> Any:
-        """Collect a write for the commit."""
-        self._writes.append((operation, arguments))
-
-    async def write_for_result(self, call: str, operation: Operation, *arguments: Any) -> Any:
-        """Raise `ResultNeeded`, because nothing is written before the commit."""
-        raise ResultNeeded(call)
 
     async def read(self, title: str, operation: Operation, *arguments: Any) -> Any:
         """Run an operation that reads; the commit finds out if something that it has read has changed."""
@@ -68,37 +54,6 @@ class DeferredNatsTransaction(NatsTransaction):
         for filter in self._reads.guards:
             self._titles.setdefault(filter, title)
         return result
-
-    @async_block
-    async def savepoint(self) -> AsyncIterator[NatsTransaction]:
-        """Run a block whose writes are dropped if it fails."""
-        self.check_usable("savepoint")
-        writes, mark = len(self._writes), self.mark()
-        try:
-            yield self
-        except BaseException:
-            del self._writes[writes:]
-            self.undo_to(mark)
-            raise
-
-    async def __aenter__(self) -> NatsTransaction:
-        self._token = open_transaction.set(self)
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._token is None:
-            raise NotEntered("the transaction")
-        open_transaction.reset(self._token)
-        self._token = None
-        self.end()
-        try:
-            if error is None:
-                await self._commit()
-                await self.run_commit_hooks()
-        finally:
-            await self.run_end_hooks()
 
     async def _commit(self) -> None:
         if self._writes:
