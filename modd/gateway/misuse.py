@@ -10,8 +10,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from modd.checks import checked_callable, checked_flag, checked_methods
-from modd.core import Bus, answerers_in
+from modd.core import Bus
 from modd.cqrs import Codec, Command, Query, TypedBus
+from modd.cqrs.handled import is_handled
 from modd.errors import DuplicateName, InvalidOption
 from modd.gateway.errors import GatewayMisuse
 from modd.gateway.exposures import Exposure, Forward
@@ -88,13 +89,8 @@ def _faults_of_types(bus: Bus | TypedBus, exposures: Sequence[Exposure]) -> Iter
         base, noun = kinds[each.way]
         if not issubclass(each.kind, base):
             yield f"{each.label}: {each.kind.__qualname__} is not {noun}; accept commands, answer queries"
-        elif not _is_handled(bus, each.kind):
+        elif not is_handled(bus, each.kind):
             yield f"{each.label}: {bus.name} has no handler for it; register one before you make the gateway"
-
-
-def _is_handled(bus: Bus | TypedBus, kind: type) -> bool:
-    parts: Any = (bus,) if isinstance(bus, TypedBus) else answerers_in(bus, kind)
-    return any(issubclass(kind, part.kind) and part.handler_names(kind) for part in parts)
 
 
 def _faults_of_access(

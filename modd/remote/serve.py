@@ -10,9 +10,10 @@ import anyio
 
 from modd.checks import checked_count, checked_list, checked_methods
 from modd.concurrency.cancellation import error_of
-from modd.core import Bus, Message, answerers_in
+from modd.core import Bus, Message
 from modd.cqrs import Codec, Envelope, Queued, RateLimited, TypedBus
 from modd.cqrs.enclosing import open_bus
+from modd.cqrs.handled import is_handled
 from modd.errors import InvalidOption, NoHandler, NotAnswered
 from modd.nats import Link, NatsMessage
 from modd.nats.subscription import NatsSubscription
@@ -194,7 +195,6 @@ def _checked_kinds(bus: Bus | TypedBus, expose: Iterable[type[Message]]) -> list
     for kind in kinds:
         if not (isinstance(kind, type) and issubclass(kind, Message)):
             raise InvalidOption("expose", kind, "give types of commands and queries")
-        parts: Any = (bus,) if isinstance(bus, TypedBus) else answerers_in(bus, kind)
-        if not any(issubclass(kind, part.kind) and part.handler_names(kind) for part in parts):
+        if not is_handled(bus, kind):
             raise NoHandler(kind, bus.name, ())
     return kinds
