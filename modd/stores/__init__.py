@@ -11,19 +11,26 @@ raises. Errors of the file derive from `modd.ports.StoreError`.
 
 On a NATS server or a cluster of them, with transactions: `NatsStore`, which has an implementation of each port. It is
 imported when it is used, and needs the extra ``nats``.
+
+In a schema of a PostgreSQL database, with transactions: `PostgresStore`, which has an implementation of each port, and
+its errors `DatabaseRefused` and `DatabaseFailed`. They are imported when they are used, and need the extra
+``postgres``.
 """
 
 from typing import TYPE_CHECKING, Any  # noqa: TID251  # for type checkers, of names that are imported lazily; no cycle is hidden
 
 from modd.extras import import_lazily
 from modd.stores.errors import (
+    NewerStore,
     NotDurable,
+    OlderStore,
     ResultNeeded,
     SqlNotSupported,
     StoreBusy,
     StoreClosed,
     TransactionInUse,
     TransactionTimeout,
+    UnknownOutcome,
 )
 from modd.stores.memory.cache import MemoryCache
 from modd.stores.memory.documents import MemoryDocuments
@@ -34,9 +41,8 @@ from modd.stores.memory.locks import MemoryLocks
 from modd.stores.memory.outbox import MemoryOutbox
 from modd.stores.memory.queue import MemoryQueue
 from modd.stores.memory.store import MemoryStore
-from modd.stores.nats.errors import ServerTooOld, TooMany, UnknownOutcome
+from modd.stores.nats.errors import ServerTooOld, TooMany
 from modd.stores.sqlite.errors import (
-    NewerStore,
     NotAStore,
     StoreCorrupt,
     StoreFailed,
@@ -49,9 +55,17 @@ from modd.stores.sqlite.store import SqliteStore
 
 if TYPE_CHECKING:
     from modd.stores.nats.store import NatsStore as NatsStore
+    from modd.stores.postgres.errors import DatabaseFailed as DatabaseFailed
+    from modd.stores.postgres.errors import DatabaseRefused as DatabaseRefused
+    from modd.stores.postgres.store import PostgresStore as PostgresStore
 
 
-_LAZY = {"NatsStore": ("modd.stores.nats.store", "nats")}
+_LAZY = {
+    "DatabaseFailed": ("modd.stores.postgres.errors", "postgres"),
+    "DatabaseRefused": ("modd.stores.postgres.errors", "postgres"),
+    "NatsStore": ("modd.stores.nats.store", "nats"),
+    "PostgresStore": ("modd.stores.postgres.store", "postgres"),
+}
 """The module and the extra of each name that needs an extra."""
 
 
@@ -68,6 +82,7 @@ __all__ = [
     "NewerStore",
     "NotAStore",
     "NotDurable",
+    "OlderStore",
     "ResultNeeded",
     "ServerTooOld",
     "SqlNotSupported",

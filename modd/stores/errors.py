@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 from modd.errors import ModdError
@@ -135,4 +136,67 @@ class NotDurable(StoreError):
             problem
             or f"PRAGMA synchronous is {level} here and stays so, and a store needs 2 (FULL) or more; give it a "
             "connect= that leaves this to the store",
+        )
+
+
+class UnknownOutcome(StoreBusy):
+    """The server did not answer in time after a write was sent, so that it is not known if the write is stored.
+
+    store: the name of the store.
+    ids: the ids of the items that were put, as far as they are known.
+
+    Put the same items again with the same ids when the server is back: an id that the queue has is not put twice. If
+    its item was handled meanwhile, it comes again; a worker with an inbox recognises it.
+    """
+
+    def __init__(self, store: str, ids: Iterable[str] = ()) -> None:
+        self.ids = tuple(ids)
+        named = f" of {', '.join(map(repr, self.ids))}" if self.ids else ""
+        super().__init__(
+            store,
+            "no answer",
+            f"the server has not answered a write{named}, which may be stored or not",
+            "put the same again with the same ids when the server is back",
+        )
+
+
+class NewerStore(StoreError):
+    """A newer modd has written the file, or the tables of the database; they were left as they are.
+
+    store: the path of the file, or the name of the store.
+    version: the version of its tables.
+    known: the latest version that this modd knows.
+    place: the words for what has the tables, in the text.
+
+    Upgrade modd.
+    """
+
+    def __init__(self, store: str, version: int, known: int, place: str = "the file") -> None:
+        self.version, self.known = version, known
+        super().__init__(
+            store,
+            f"{place} has schema version {version} and this modd knows versions up to {known}; it was left as it is: "
+            "upgrade modd",
+        )
+
+
+class OlderStore(StoreError):
+    """The tables are missing or older than this modd needs, and the store was not to change them.
+
+    store: the name of the store.
+    version: the version of its tables; 0 if there are none.
+    known: the version that this modd needs.
+
+    Run ``python -m modd migrate ADDRESS`` as a user who may create tables, or open the store without ``migrate=False``.
+    """
+
+    is_misuse: ClassVar[bool] = True
+    """True: no later try can succeed."""
+
+    def __init__(self, store: str, version: int, known: int) -> None:
+        self.version, self.known = version, known
+        super().__init__(
+            store,
+            f"the schema has version {version} of modd's tables and this modd needs {known}; run `python -m modd "
+            "migrate ADDRESS` as a user who may create tables, or open the store without migrate=False",
         )

@@ -12,7 +12,7 @@ from modd.cli import doctor
 from modd.cli.formats import format_age
 from modd.cli.inspection import Inspector
 from modd.cli.reports import StoreHealth
-from modd.stores.sqlite.errors import NewerStore
+from modd.stores.errors import NewerStore
 from modd.stores.sqlite.journal_mode import is_affected
 from modd.stores.sqlite.schema import FIRST, STEPS, migrate
 from modd.stores.sqlite.store import SqliteStore

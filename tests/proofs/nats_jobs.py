@@ -12,8 +12,7 @@ from anyio.lowlevel import checkpoint
 
 from modd.nats import Link
 from modd.ports import Claim, Item, LeaseLost
-from modd.stores.errors import StoreBusy
-from modd.stores.nats.errors import UnknownOutcome
+from modd.stores.errors import StoreBusy, UnknownOutcome
 from modd.stores.nats.queue import NatsQueue
 from modd.stores.nats.store import NatsStore
 from tests.proofs.nats_ledger import Had, Put, PutOutcome, Settled, number_of

@@ -13,8 +13,8 @@ from modd.ports.transaction import Transaction
 from modd.stores.nats.errors import WrongSequence
 from modd.stores.nats.jetstream import JetStream
 from modd.stores.nats.overlay import Overlay
-from modd.stores.nats.server_clock import ServerClock
 from modd.stores.nats.subjects import Subjects
+from modd.stores.server_clock import ServerClock
 
 Operation: TypeAlias = Callable[..., Awaitable[Any]]
 """An async function of an `Overlay` and arguments: it reads, decides and writes there. It may run more than once."""

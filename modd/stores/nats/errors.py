@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import ClassVar
 
 from modd.errors import ModdError
 from modd.ports.errors import StoreError
-from modd.stores.errors import StoreBusy
 
 
 class ServerTooOld(StoreError):
@@ -29,27 +27,6 @@ class ServerTooOld(StoreError):
             store,
             f"the server has version {version} and level {level} of the JetStream API, and a store needs 2.12.2 or "
             "later with level 2; install a newer nats-server; nothing was created on this one",
-        )
-
-
-class UnknownOutcome(StoreBusy):
-    """The server did not answer in time after a write was sent, so that it is not known if the write is stored.
-
-    store: the name of the store.
-    ids: the ids of the items that were put, as far as they are known.
-
-    Put the same items again with the same ids when the server is back: an id that the queue has is not put twice. If
-    its item was handled meanwhile, it comes again; a worker with an inbox recognises it.
-    """
-
-    def __init__(self, store: str, ids: Iterable[str] = ()) -> None:
-        self.ids = tuple(ids)
-        named = f" of {', '.join(map(repr, self.ids))}" if self.ids else ""
-        super().__init__(
-            store,
-            "no answer",
-            f"the server has not answered a write{named}, which may be stored or not",
-            "put the same again with the same ids when the server is back",
         )
 
 

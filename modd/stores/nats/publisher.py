@@ -15,8 +15,9 @@ import anyio
 
 from modd.errors import InvalidOption
 from modd.nats.message import NatsMessage
+from modd.stores.errors import UnknownOutcome
 from modd.stores.nats.batch import SCRATCH_SECONDS, plan_messages
-from modd.stores.nats.errors import TooMany, UnknownOutcome, WrongSequence
+from modd.stores.nats.errors import TooMany, WrongSequence
 from modd.stores.nats.record import Guard, Write, write_headers
 from modd.stores.nats.requests import Requests, RetryPeriod, TryAgain
 from modd.stores.nats.subjects import Subjects

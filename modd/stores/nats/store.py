@@ -28,9 +28,9 @@ from modd.stores.nats.locks import NatsLocks
 from modd.stores.nats.opening import checked_replicas, checked_store_name, open_stream
 from modd.stores.nats.outbox import NatsOutbox
 from modd.stores.nats.queue import NatsQueue
-from modd.stores.nats.server_clock import ServerClock
 from modd.stores.nats.subjects import Subjects
 from modd.stores.nats.transaction import DeferredNatsTransaction, ImmediateNatsTransaction, NatsTransaction
+from modd.stores.server_clock import ServerClock
 from modd.stores.transaction import find_transaction
 
 

@@ -143,25 +143,6 @@ class NotAStore(StoreError):
         )
 
 
-class NewerStore(StoreError):
-    """A newer modd has written the file; it was left as it is.
-
-    store: the path of the file.
-    version: the schema version of the file.
-    known: the latest schema version that this modd knows.
-
-    Upgrade modd.
-    """
-
-    def __init__(self, store: str, version: int, known: int) -> None:
-        self.version, self.known = version, known
-        super().__init__(
-            store,
-            f"the file has schema version {version} and this modd knows versions up to {known}; it was left as it is: "
-            "upgrade modd",
-        )
-
-
 KINDS: dict[int, type[StoreError]] = {
     sqlite3.SQLITE_BUSY: StoreBusy,
     sqlite3.SQLITE_LOCKED: StoreBusy,

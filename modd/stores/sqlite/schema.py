@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from modd.stores.errors import NewerStore
 from modd.stores.sqlite.damage import Columns, Damage
-from modd.stores.sqlite.errors import NewerStore
 from modd.stores.sqlite.savepoint import begin, roll_back, transaction
 from modd.stores.sqlite.select import Select
 from modd.stores.sqlite.sql import Connection

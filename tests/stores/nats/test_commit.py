@@ -7,8 +7,9 @@ import re
 import anyio
 import pytest
 
+from modd.stores.errors import UnknownOutcome
 from modd.stores.nats.batch import plan_messages
-from modd.stores.nats.errors import TooMany, UnknownOutcome, WrongSequence
+from modd.stores.nats.errors import TooMany, WrongSequence
 from modd.stores.nats.jetstream import JetStream
 from modd.stores.nats.record import GONE, Guard, Write, tombstone
 from tests.nats.server import NatsCluster, NatsServer, paused

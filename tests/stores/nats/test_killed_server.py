@@ -9,7 +9,7 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from modd.stores.nats.errors import UnknownOutcome
+from modd.stores.errors import UnknownOutcome
 from modd.stores.nats.record import Write
 from modd.stores.nats.store import NatsStore
 from modd.testing.conformance.documents import add_up, encode_number

@@ -10,9 +10,8 @@ import pytest
 
 from modd.nats import Link
 from modd.ports.errors import StoreError
-from modd.stores.errors import StoreBusy
+from modd.stores.errors import StoreBusy, UnknownOutcome
 from modd.stores.nats.documents import Space, list_documents
-from modd.stores.nats.errors import UnknownOutcome
 from modd.stores.nats.overlay import Overlay
 from modd.stores.nats.record import Record, Write
 from modd.stores.nats.store import NatsStore

@@ -9,7 +9,7 @@ from math import inf
 
 import pytest
 
-from modd.stores.nats.server_clock import ServerClock
+from modd.stores.server_clock import ServerClock
 from tests.nats.server import NatsServer
 from tests.stores.nats.stores import open_store, until
 

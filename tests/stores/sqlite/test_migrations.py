@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from modd.ports import Item
-from modd.stores.sqlite.errors import NewerStore
+from modd.stores.errors import NewerStore
 from modd.stores.sqlite.item_ids import queue_number
 from modd.stores.sqlite.opening import connect_file
 from modd.stores.sqlite.schema import FIRST, STEPS, migrate

@@ -1,0 +1,149 @@
+"""Commits: the writes of a call or of a transaction, in one transaction of the database."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from math import inf
+from random import random
+from time import monotonic
+from typing import Any, TypeAlias, TypeVar
+
+import psycopg
+
+from modd.concurrency.blocks import async_block
+from modd.ports.errors import ReadConflict
+from modd.stores.errors import UnknownOutcome
+from modd.stores.postgres.advisory import ORDER, WRITES, share_writes, take
+from modd.stores.postgres.connections import Connection, Connections
+from modd.stores.postgres.errors import REPEATABLE, is_lost, translate_errors
+from modd.stores.postgres.select import Query
+from modd.stores.postgres.session import ConnectionSession, Operation, Schema, is_in_order
+
+T = TypeVar("T")
+
+
+Reads: TypeAlias = Sequence[tuple[Query, bytes]]
+"""Statements that were read, each with the digest of its rows."""
+
+
+Writes: TypeAlias = Sequence[tuple[Operation, tuple[Any, ...]]]
+"""Operations, each with the arguments of a call."""
+
+
+BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+
+
+ATTEMPTS = 20
+"""Most attempts at a transaction that others get in the way of."""
+
+
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.005, 0.25
+"""Seconds between two attempts."""
+
+
+class Committer:
+    """Runs transactions on the connections of a store.
+
+    store: its name. publish: called in the store's loop with the channels of each commit, which may be none.
+    timeout: seconds for which it tries while the database is away.
+    """
+
+    def __init__(
+        self,
+        store: str,
+        schema: Schema,
+        connections: Connections,
+        publish: Callable[[set[str]], object],
+        timeout: float,
+    ) -> None:
+        self.store, self.schema, self.connections = store, schema, connections
+        self.publish, self._timeout = publish, timeout
+
+    async def commit(self, reads: Reads, writes: Writes) -> list[Any]:
+        """Do the writes, all or none, if no read has changed; return their results.
+
+        Raises `ReadConflict`, `UnknownOutcome`, `StoreError`, and what an operation raises.
+        """
+
+        async def do(session: ConnectionSession) -> list[Any]:
+            await prepare(session, reads, writes)
+            return [await operation(session, *arguments) for operation, arguments in writes]
+
+        return await self.run(do)
+
+    async def run(self, work: Callable[[ConnectionSession], Awaitable[T]]) -> T:
+        """Run work in a transaction that is committed after it; again if the database could not go through with it."""
+        with translate_errors(self.store):
+            result, channels = await self.connections.calls.run(lambda: self._repeat(work))
+        self.publish(channels)
+        return result
+
+    async def read(self, query: Query) -> list[Any]:
+        """Return the rows of a statement."""
+
+        async def read(connection: Connection) -> list[Any]:
+            return await query.rows(ConnectionSession(connection, self.schema))
+
+        with translate_errors(self.store):
+            return await self.connections.calls.run(lambda: self._repeat_lost(read))
+
+    async def _repeat(self, work: Callable[[ConnectionSession], Awaitable[T]]) -> tuple[T, set[str]]:
+        async def attempt(connection: Connection) -> tuple[T, set[str]]:
+            async with transaction(connection, self.schema, self.store) as session:
+                return await work(session), session.channels
+
+        most = SHORTEST_PAUSE
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return await self._repeat_lost(attempt)
+            except REPEATABLE:
+                await asyncio.sleep(most * random())
+            most = min(2 * most, LONGEST_PAUSE)
+        return await self._repeat_lost(attempt)
+
+    async def _repeat_lost(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """Do work on a connection; on another one if that is lost, until the timeout is over."""
+        end = monotonic() + self._timeout
+        while True:
+            try:
+                return await self.connections.use(work, end - monotonic())
+            except psycopg.Error as error:
+                if not is_lost(error) or monotonic() >= end:
+                    raise
+            await asyncio.sleep(min(SHORTEST_PAUSE, end - monotonic(), inf))
+
+
+@async_block
+async def transaction(connection: Connection, schema: Schema, store: str) -> AsyncIterator[ConnectionSession]:
+    """Run the block in a transaction of the database, in the loop of the connection.
+
+    Raises `UnknownOutcome` if the connection is lost while it commits.
+    """
+    session = ConnectionSession(connection, schema)
+    await connection.execute(BEGIN)
+    try:
+        yield session
+    except BaseException:
+        if not connection.broken:
+            await connection.execute("ROLLBACK")
+        raise
+    try:
+        await connection.execute("COMMIT")
+    except psycopg.Error as error:
+        if is_lost(error):
+            raise UnknownOutcome(store, session.ids) from error
+        raise
+
+
+async def prepare(session: ConnectionSession, reads: Reads, writes: Writes) -> None:
+    """Take the locks of a transaction, and look if its reads are still so. Raises `ReadConflict`."""
+    if reads:
+        await take(session, WRITES)
+        for query, digest in reads:
+            if await query.digest(session) != digest:
+                raise ReadConflict(query.title)
+    else:
+        await share_writes(session)
+    if any(is_in_order(operation) for operation, _ in writes):
+        await take(session, ORDER)

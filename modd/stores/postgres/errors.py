@@ -1,0 +1,115 @@
+"""How the errors of psycopg become those of a store: each names the store and the cure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TypeVar
+
+import psycopg
+from psycopg import errors
+from psycopg_pool import PoolClosed, PoolTimeout, TooManyRequests
+
+from modd.concurrency.blocks import block
+from modd.errors import ModdError
+from modd.ports.errors import StoreError
+from modd.stores.errors import StoreBusy
+from modd.texts import escape_control
+
+E = TypeVar("E", bound=BaseException)
+
+
+class DatabaseRefused(StoreError):
+    """The database does not let the store in, or not do what it needs: a password, a right, a database that is missing.
+
+    store: the name of the store.
+    cause: the text of the database, in the text.
+
+    Look at the address, the user and its rights: a store needs all rights in its schema.
+    """
+
+    def __init__(self, store: str, cause: object = "") -> None:
+        super().__init__(
+            store,
+            f"the database refuses it ({cause}); look at the address, the user and its rights: a store needs all "
+            "rights in its schema",
+        )
+
+
+class DatabaseFailed(StoreError):
+    """The database could not do what it was asked for: its disk is full, it is read-only, or it is damaged.
+
+    store: the name of the store.
+    cause: the text of the database, in the text.
+
+    Look at the log of the server; acknowledged writes are safe, and the store goes on when the server does.
+    """
+
+    def __init__(self, store: str, cause: object = "") -> None:
+        super().__init__(
+            store,
+            f"the database failed ({cause}); look at the log of the server; acknowledged writes are safe, and the "
+            "store goes on when the server does",
+        )
+
+
+KINDS: tuple[tuple[tuple[type[Exception], ...], type[StoreError]], ...] = (
+    (
+        (
+            errors.InvalidAuthorizationSpecification,
+            errors.InvalidPassword,
+            errors.InsufficientPrivilege,
+            errors.InvalidCatalogName,
+            errors.InvalidSchemaName,
+            errors.UndefinedTable,
+        ),
+        DatabaseRefused,
+    ),
+    (
+        (
+            errors.DiskFull,
+            errors.ReadOnlySqlTransaction,
+            errors.DataCorrupted,
+            errors.IndexCorrupted,
+            errors.InternalError_,
+            errors.IoError,
+        ),
+        DatabaseFailed,
+    ),
+    ((psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, PoolClosed, TooManyRequests), StoreBusy),
+)
+"""The error of the store for each error of psycopg, the first that fits; all others are about statements and values."""
+
+
+REPEATABLE = (errors.SerializationFailure, errors.DeadlockDetected)
+"""Errors of a transaction that may succeed if it is run again."""
+
+
+@block
+def translate_errors(store: str) -> Iterator[None]:
+    """Raise errors of psycopg in the block as the matching `StoreError`, caused by that."""
+    try:
+        yield
+    except (psycopg.Error, PoolTimeout, PoolClosed, TooManyRequests) as error:
+        translated = translate_error(store, error)
+        if translated is error:
+            raise
+        raise translated from error
+
+
+def translate_error(store: str, error: Exception) -> Exception:
+    """Return the `StoreError` for an error of psycopg; any other error as it is."""
+    kind = next((kind for types, kind in KINDS if isinstance(error, types)), None)
+    if kind is None or isinstance(error, ModdError):
+        return error
+    cause = f"{type(error).__name__}: {escape_control(' '.join(str(error).split()))}"
+    if kind is StoreBusy:
+        cure = "the next call finds it when it is back; look at the server, or give the store a longer timeout"
+        return StoreBusy(store, cause, "the database does not answer", cure)
+    return kind(store, cause)
+
+
+def is_lost(error: BaseException) -> bool:
+    """Return True for an error that ends a connection, so that another one may do."""
+    return isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)) and not isinstance(
+        error, (*REPEATABLE, errors.QueryCanceled, errors.LockNotAvailable)
+    )

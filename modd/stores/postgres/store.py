@@ -1,0 +1,203 @@
+"""All ports in a schema of a PostgreSQL database, with transactions over them. Begin reading here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from types import TracebackType
+from typing import Any, Self
+
+import anyio
+from psycopg.conninfo import conninfo_to_dict
+from psycopg_pool import AsyncConnectionPool
+
+from modd.checks import checked_span
+from modd.concurrency.lifespan import Lifespan
+from modd.concurrency.loop_calls import LoopCalls
+from modd.concurrency.loop_thread import start_loop_thread
+from modd.core import detached
+from modd.ports.errors import StoreError
+from modd.ports.inbox import WEEK
+from modd.stores.errors import ResultNeeded, StoreClosed
+from modd.stores.postgres.base import NOW, Access, PostgresAutocommit
+from modd.stores.postgres.commits import Committer
+from modd.stores.postgres.connections import Connections
+from modd.stores.postgres.deferred_transaction import DeferredPostgresTransaction
+from modd.stores.postgres.immediate_transaction import ImmediatePostgresTransaction
+from modd.stores.postgres.inbox import PostgresInbox
+from modd.stores.postgres.news import News, SupportsWake
+from modd.stores.postgres.opening import check_server, checked_schema_name, checked_source
+from modd.stores.postgres.schema import check_version, migrate
+from modd.stores.postgres.select import Select
+from modd.stores.postgres.session import ConnectionSession, Schema
+from modd.stores.postgres.transaction import PostgresTransaction
+from modd.stores.server_clock import REFRESH, ServerClock
+from modd.stores.transaction import find_transaction
+
+
+class PostgresStore:
+    """All ports in a PostgreSQL database, with transactions over them: ``async with PostgresStore(address):``.
+
+    Use it when your application has a PostgreSQL database: its own tables and those of modd are in one transaction.
+    Processes that open stores of one database and schema share the content.
+
+    dsn_or_pool: the address of the database, such as ``postgresql://localhost/shop``, or an ``AsyncConnectionPool`` of
+        psycopg_pool, which is open, on asyncio.
+    schema: the schema of the database that has the tables of modd; created if it is missing. ``"modd"`` by default.
+    retention: seconds for which the inbox remembers an id, 7 days by default; longer than any redelivery takes.
+    timeout: seconds for which a call tries while the database does not answer, 30 by default.
+    migrate: False to leave the tables as they are, for a user who may not change them.
+    durable: False to accept a server that acknowledges before it has written to its disk.
+    listen: False if a pooler that shares connections among transactions stands between, such as pgbouncer: news of
+        other processes are then found by looking.
+    poll: seconds between two looks of a task that waits, 1 by default.
+
+    ``events``, ``cache``, ``locks``, ``inbox`` and ``outbox`` are its implementations of these ports. ``queue(name)``
+    returns a queue, ``feed(name)`` a feed, and ``documents(space)`` returns documents.
+
+    Raises:
+        InvalidOption: an option has no valid value.
+        NotDurable: at the opening: the server does not wait for its disk.
+        OlderStore, NewerStore: at the opening: the tables are of another version of modd.
+        StoreBusy: the database does not answer for longer than ``timeout``.
+        modd.ports.StoreError: the database refuses the store; `modd.stores` has an error for each reason.
+    """
+
+    def __init__(
+        self,
+        dsn_or_pool: str | AsyncConnectionPool[Any],
+        *,
+        schema: str = "modd",
+        retention: float = WEEK,
+        timeout: float = 30.0,
+        migrate: bool = True,
+        durable: bool = True,
+        listen: bool = True,
+        poll: float = 1.0,
+    ) -> None:
+        self._source = checked_source(dsn_or_pool)
+        self.schema = Schema(checked_schema_name(schema))
+        self.name = describe(self._source, schema)
+        self._timeout, self.poll = checked_span("timeout", timeout), checked_span("poll", poll)
+        self._migrates, self._durable, self._listens = migrate, durable, listen
+        self._lifespan = Lifespan(self.name)
+        self._clock = ServerClock()
+        self._news = News(self.schema)
+        self._committer: Committer | None = None
+        self.inbox = PostgresInbox(self, checked_span("retention", retention))
+
+    def __repr__(self) -> str:
+        return f"<PostgresStore {self.name}>"
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        """The time of the database, in seconds since 1970."""
+        return self._clock
+
+    def transaction(
+        self, *, immediate: bool = False, max_seconds: float = 5.0
+    ) -> AbstractAsyncContextManager[PostgresTransaction]:
+        """Return a transaction for ``async with``: its writes are committed at the end of the block, or not at all.
+
+        Calls of the store in the block join it. By default its writes are deferred: they are applied at the end in one
+        short commit, and reads see the state of the database at the first read. The cache and the locks are not part
+        of a deferred transaction: their writes are visible at once.
+
+        A transaction in a transaction is a savepoint: if it alone fails, its writes are undone.
+
+        immediate: True to write at once, so that the block reads its own writes, the cache and locks take part, and
+            calls that need a result work. No other caller of the store can write meanwhile.
+        max_seconds: seconds after which an immediate transaction is rolled back, 5 by default.
+
+        Raises:
+            ResultNeeded: an immediate transaction is begun in a deferred one.
+            TransactionInUse: a task begins one inside the transaction of a different task.
+            TransactionTimeout: the block of an immediate transaction took longer than ``max_seconds``.
+            StoreClosed: the store is not open.
+        """
+        outer: PostgresTransaction | None = find_transaction(self)
+        if outer is not None:
+            outer.check_usable("transaction")
+            if immediate and outer.is_deferred:
+                raise ResultNeeded("a transaction with immediate=True")
+            return outer.savepoint()
+        committer = self._opened()
+        if immediate:
+            return ImmediatePostgresTransaction(self, committer, checked_span("max_seconds", max_seconds)).run()
+        return DeferredPostgresTransaction(self, committer)
+
+    def access(self, call: str, *, at_once: bool = False) -> Access:
+        """Return the access for a call of a part: the open transaction, or each call alone; see `base.Store`."""
+        committer = self._opened()
+        transaction: Any = find_transaction(self)
+        if transaction is None or (at_once and transaction.is_deferred):
+            return PostgresAutocommit(committer)
+        transaction.check_usable(call)
+        return transaction  # type: ignore[no-any-return]  # one of the two kinds
+
+    def join(self, channel: str, part: SupportsWake) -> None:
+        """Have a part woken by the commits that name its channel."""
+        self._news.join(channel, part)
+
+    async def __aenter__(self) -> Self:
+        async with self._lifespan.opening() as stack:
+            self._lifespan.bind_to_task()
+            loop = start_loop_thread()
+            if loop is not None:
+                stack.callback(loop.close)
+            await self._open(stack, LoopCalls(loop))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # without the error, which the task groups on the stack would wrap in a group
+        await self._lifespan.close(None, None, None)
+
+    async def _open(self, stack: AsyncExitStack, calls: LoopCalls) -> None:
+        connections = Connections(self.name, self._source, calls, self._timeout, is_pooled=not self._listens)
+        await connections.open(stack)
+        committer = Committer(self.name, self.schema, connections, self._news.publish, self._timeout)
+        await committer.run(self._prepare)
+        self._clock.see(await self._ask_time(committer))
+        background = await stack.enter_async_context(anyio.create_task_group())
+        stack.callback(background.cancel_scope.cancel)
+        self._committer = committer
+        stack.callback(self._forget)
+        with detached():
+            background.start_soon(self._refresh_clock, committer)
+            if self._listens:
+                background.start_soon(self._news.listen, connections)
+                background.start_soon(self._news.send, connections)
+
+    async def _prepare(self, session: ConnectionSession) -> None:
+        await check_server(session, self.name, durable=self._durable)
+        if self._migrates:
+            await migrate(session, self.name)
+        await check_version(session, self.name)
+
+    async def _refresh_clock(self, committer: Committer) -> None:
+        while True:
+            await anyio.sleep(REFRESH)
+            with suppress(StoreError):  # it goes on with what it has seen
+                self._clock.see(await self._ask_time(committer))
+
+    async def _ask_time(self, committer: Committer) -> float:
+        [[now]] = await committer.read(Select(f"SELECT {NOW}"))
+        return float(now)
+
+    def _opened(self) -> Committer:
+        if self._committer is None:
+            raise StoreClosed(self.name)
+        return self._committer
+
+    def _forget(self) -> None:
+        self._committer = None
+
+
+def describe(source: str | AsyncConnectionPool[Any], schema: str) -> str:
+    """Return a name for a store that has no password: host, database and schema."""
+    address = source if isinstance(source, str) else source.conninfo
+    parts = conninfo_to_dict(address) if isinstance(address, str) else {"dbname": "of a pool"}
+    host, database = parts.get("host") or "localhost", parts.get("dbname") or ""
+    return f"postgresql://{host}/{database} ({schema})"

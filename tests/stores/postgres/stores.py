@@ -1,0 +1,21 @@
+"""Stores on the server of the tests, each in a schema of its own."""
+
+from __future__ import annotations
+
+from itertools import count
+from os import getpid
+
+from modd.stores import PostgresStore
+from tests.postgres.server import PostgresServer
+
+numbers = count(1)
+
+
+def new_schema() -> str:
+    """Return the name of a schema that no test has used."""
+    return f"test_{getpid()}_{next(numbers)}"
+
+
+def new_store(server: PostgresServer, schema: str | None = None, **options: object) -> PostgresStore:
+    """Return a store, by default in a new schema, on a server that need not wait for its disk."""
+    return PostgresStore(server.url, schema=schema or new_schema(), **{"durable": False, **options})  # type: ignore[arg-type]  # options of the class
