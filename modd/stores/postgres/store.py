@@ -11,7 +11,7 @@ import anyio
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import AsyncConnectionPool
 
-from modd.checks import checked_span
+from modd.checks import checked_span, checked_text
 from modd.concurrency.lifespan import Lifespan
 from modd.concurrency.loop_calls import LoopCalls
 from modd.concurrency.loop_thread import start_loop_thread
@@ -23,6 +23,8 @@ from modd.stores.postgres.base import NOW, Access, PostgresAutocommit
 from modd.stores.postgres.commits import Committer
 from modd.stores.postgres.connections import Connections
 from modd.stores.postgres.deferred_transaction import DeferredPostgresTransaction
+from modd.stores.postgres.documents import PostgresDocuments
+from modd.stores.postgres.events import PostgresEventStore
 from modd.stores.postgres.immediate_transaction import ImmediatePostgresTransaction
 from modd.stores.postgres.inbox import PostgresInbox
 from modd.stores.postgres.news import News, SupportsWake
@@ -84,6 +86,7 @@ class PostgresStore:
         self._clock = ServerClock()
         self._news = News(self.schema)
         self._committer: Committer | None = None
+        self.events = PostgresEventStore(self)
         self.inbox = PostgresInbox(self, checked_span("retention", retention))
 
     def __repr__(self) -> str:
@@ -93,6 +96,10 @@ class PostgresStore:
     def clock(self) -> Callable[[], float]:
         """The time of the database, in seconds since 1970."""
         return self._clock
+
+    def documents(self, space: str) -> PostgresDocuments:
+        """Return the documents of this space; its first use creates it. Raises `InvalidOption` unless it is a text."""
+        return PostgresDocuments(self, checked_text("space", space, 'give a text, such as store.documents("sales")'))
 
     def transaction(
         self, *, immediate: bool = False, max_seconds: float = 5.0

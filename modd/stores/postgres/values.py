@@ -6,6 +6,18 @@ from collections.abc import Iterable
 
 import msgspec
 
+from modd.errors import InvalidOption
+
+LARGEST = 2**63 - 1
+"""The largest number of a column."""
+
+
+def checked_bigint(option: str, value: int) -> int:
+    """Return a whole number, not below 0, that a column can have. Raises `InvalidOption`."""
+    if value > LARGEST:
+        raise InvalidOption(option, value, f"give a number of at most 64 bits, up to {LARGEST}")
+    return value
+
 
 def encode_text(text: str) -> bytes:
     """Return a text as it is stored."""

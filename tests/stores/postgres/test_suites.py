@@ -7,8 +7,13 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from modd.ports import Inbox, SupportsTransactions
-from modd.testing.conformance import InboxConformance, TransactionConformance
+from modd.ports import Documents, EventStore, Inbox, SupportsTransactions
+from modd.testing.conformance import (
+    DocumentsConformance,
+    EventStoreConformance,
+    InboxConformance,
+    TransactionConformance,
+)
 from tests.postgres.server import PostgresServer
 from tests.stores.postgres.stores import new_store
 
@@ -23,6 +28,24 @@ class OnServer:
     @pytest.fixture(autouse=True)
     def _own(self, postgres_server: PostgresServer) -> None:
         self.server = postgres_server
+
+
+class TestPostgresEvents(OnServer, EventStoreConformance):
+    """The suite of event stores."""
+
+    @asynccontextmanager
+    async def create(self) -> AsyncIterator[EventStore]:
+        async with new_store(self.server) as store:
+            yield store.events
+
+
+class TestPostgresDocuments(OnServer, DocumentsConformance):
+    """The suite of documents."""
+
+    @asynccontextmanager
+    async def create(self) -> AsyncIterator[Documents]:
+        async with new_store(self.server) as store:
+            yield store.documents("sums")
 
 
 class TestPostgresInbox(OnServer, InboxConformance):
