@@ -10,7 +10,7 @@ from modd.ports.tagged import TYPE_HEADER, Tagged
 from modd.stores.postgres.base import NOW
 from modd.stores.postgres.event_tags import positions_of
 from modd.stores.postgres.session import Session, in_order
-from modd.stores.postgres.values import encode_headers, encode_optional, encode_text
+from modd.stores.postgres.values import LARGEST, encode_headers, encode_optional, encode_text
 
 EVENTS = "events"
 """The channel on which commits with events tell of them."""
@@ -62,7 +62,7 @@ class EventColumns:
 @in_order
 async def append_events(session: Session, stream: str, expected: int, events: EventColumns) -> None:
     """Append events to a stream that is at a revision. Raises `RevisionConflict`."""
-    if await _insert(session, stream, expected, events) is None:
+    if await _insert(session, stream, min(expected, LARGEST), events) is None:
         [[actual]] = await session.rows(LAST_REVISION, (encode_text(stream),))
         if actual != expected:
             raise RevisionConflict(stream, expected, actual)
