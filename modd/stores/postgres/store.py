@@ -25,6 +25,8 @@ from modd.stores.postgres.cache import PostgresCache
 from modd.stores.postgres.commits import Committer
 from modd.stores.postgres.connections import Connections
 from modd.stores.postgres.deferred_transaction import DeferredPostgresTransaction
+from modd.stores.postgres.documents import PostgresDocuments
+from modd.stores.postgres.events import PostgresEventStore
 from modd.stores.postgres.feed import PostgresFeed
 from modd.stores.postgres.immediate_transaction import ImmediatePostgresTransaction
 from modd.stores.postgres.inbox import PostgresInbox
@@ -94,6 +96,8 @@ class PostgresStore:
         self.inbox, self.outbox = PostgresInbox(self, checked_span("retention", retention)), PostgresOutbox(self)
         self._feeds: dict[str, PostgresFeed] = {}
         self._sweeper = Sweeper(self, retention, self._feeds)
+        self.events = PostgresEventStore(self)
+        self._documents: dict[str, PostgresDocuments] = {}
 
     def __repr__(self) -> str:
         return f"<PostgresStore {self.name}>"
@@ -117,6 +121,11 @@ class PostgresStore:
         options = checked_span("retention", retention), checked_count("most", most)
         check_same_feed(name, *options, (feed.retention, feed.most))
         return feed
+
+    def documents(self, space: str) -> PostgresDocuments:
+        """Return the documents of this space; its first use creates it. Raises `InvalidOption` unless it is a text."""
+        documents = self._documents.get(checked_text("space", space, 'give a text, such as store.documents("sales")'))
+        return self._documents.setdefault(space, PostgresDocuments(self, space)) if documents is None else documents
 
     def transaction(
         self, *, immediate: bool = False, max_seconds: float = 5.0
