@@ -25,8 +25,10 @@ from modd.stores.postgres.connections import Connections
 from modd.stores.postgres.deferred_transaction import DeferredPostgresTransaction
 from modd.stores.postgres.immediate_transaction import ImmediatePostgresTransaction
 from modd.stores.postgres.inbox import PostgresInbox
+from modd.stores.postgres.limits import checked_name
 from modd.stores.postgres.news import News, SupportsWake
 from modd.stores.postgres.opening import check_server, checked_schema_name, checked_source
+from modd.stores.postgres.queue import PostgresQueue
 from modd.stores.postgres.schema import check_version, migrate
 from modd.stores.postgres.select import Select
 from modd.stores.postgres.session import ConnectionSession, Schema
@@ -84,6 +86,8 @@ class PostgresStore:
         self._clock = ServerClock()
         self._news = News(self.schema)
         self._committer: Committer | None = None
+        self._nonce = ""
+        self._queues: dict[str, PostgresQueue] = {}
         self.inbox = PostgresInbox(self, checked_span("retention", retention))
 
     def __repr__(self) -> str:
@@ -93,6 +97,13 @@ class PostgresStore:
     def clock(self) -> Callable[[], float]:
         """The time of the database, in seconds since 1970."""
         return self._clock
+
+    def queue(self, name: str) -> PostgresQueue:
+        """Return the queue of this name; its first put creates it."""
+        queue = self._queues.get(checked_name("name", name))
+        if queue is None:
+            queue = self._queues[name] = PostgresQueue(self, name, None, lambda: self._nonce)
+        return queue
 
     def transaction(
         self, *, immediate: bool = False, max_seconds: float = 5.0
@@ -175,6 +186,7 @@ class PostgresStore:
         if self._migrates:
             await migrate(session, self.name)
         await check_version(session, self.name)
+        [[self._nonce]] = await session.rows("SELECT nonce FROM modd.store")
 
     async def _refresh_clock(self, committer: Committer) -> None:
         while True:
