@@ -79,7 +79,10 @@ CLAIM_LEFT = f"""{LEASE} WHERE place = ANY(ARRAY(
 
 def subscriptions_of(rows: Sequence[Any]) -> list[Subscription]:
     """Return the subscriptions of rows."""
-    return [Subscription(*map(decode_text, names), seen) for *names, seen in rows]
+    return [
+        Subscription(decode_text(bus), decode_text(type), decode_text(handler), seen)
+        for bus, type, handler, seen in rows
+    ]
 
 
 class HandlerOperations:
