@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 from pathlib import Path
+from tempfile import mkdtemp
 from time import monotonic, sleep
 
 import psycopg
@@ -41,11 +42,13 @@ def find_programs() -> Path:
 class PostgresServer:
     """A PostgreSQL server in a process of its own: ``with PostgresServer(folder) as server:``.
 
-    folder: a folder for its files, which is created. config: lines of its configuration.
+    folder: a folder for its files, which is created; another one if you are root. config: lines of its configuration.
     durable: False for a server that does not wait for the disk, which is faster; no test may kill the machine.
     """
 
     def __init__(self, folder: Path, config: str = "", *, durable: bool = True) -> None:
+        if os.getuid() == 0:  # pytest closes its folders for the user of the server whenever a run begins
+            folder = Path(mkdtemp(prefix="modd-postgres-"))
         self.folder, self.data = folder, folder / "data"
         self.port = free_port()
         self.config = CONFIG.format(folder=folder, port=self.port, fsync="on" if durable else "off", more=config)
@@ -121,15 +124,13 @@ class PostgresServer:
     def __exit__(self, *error: object) -> None:
         if self.process is not None:
             self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _create(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         if os.getuid() == 0:  # the server does not run as root
             user = pwd.getpwnam("postgres")
             os.chown(self.folder, user.pw_uid, user.pw_gid)
-            for parent in self.folder.parents:  # pytest's folders are closed for others
-                if parent.is_relative_to("/tmp") and parent != Path("/tmp"):
-                    parent.chmod(parent.stat().st_mode | 0o011)
         with (self.folder / "log").open("ab") as log:
             command: list[Path | str] = [
                 self.programs / "initdb",
