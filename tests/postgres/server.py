@@ -42,16 +42,16 @@ def find_programs() -> Path:
 class PostgresServer:
     """A PostgreSQL server in a process of its own: ``with PostgresServer(folder) as server:``.
 
-    folder: a folder for its files, which is created; another one if you are root. config: lines of its configuration.
+    folder: a folder for its files, which is created. config: lines of its configuration.
     durable: False for a server that does not wait for the disk, which is faster; no test may kill the machine.
     """
 
     def __init__(self, folder: Path, config: str = "", *, durable: bool = True) -> None:
-        if os.getuid() == 0:  # pytest closes its folders for the user of the server whenever a run begins
-            folder = Path(mkdtemp(prefix="modd-postgres-"))
-        self.folder, self.data = folder, folder / "data"
+        # of root's folders of pytest, which the server's user cannot enter, each start of pytest closes those above again
+        self.folder = folder if os.getuid() else Path(mkdtemp(prefix="modd-postgres-"))
+        self.data = self.folder / "data"
         self.port = free_port()
-        self.config = CONFIG.format(folder=folder, port=self.port, fsync="on" if durable else "off", more=config)
+        self.config = CONFIG.format(folder=self.folder, port=self.port, fsync="on" if durable else "off", more=config)
         self.programs = find_programs()
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -124,7 +124,8 @@ class PostgresServer:
     def __exit__(self, *error: object) -> None:
         if self.process is not None:
             self.kill()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if not os.getuid():
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def _create(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
