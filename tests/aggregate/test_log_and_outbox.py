@@ -110,6 +110,7 @@ async def test_a_command_that_fails_is_handled_again_and_leaves_nothing_of_its_f
     assert (seen, await recorded(aggregate), await in_outbox(store)) == ([1, 1], 2, [Receipt("7")])
 
 
+@pytest.mark.costly
 async def test_workers_of_two_stores_on_one_file_lose_no_command(stores: Any) -> None:
     # WM-10, WM-29
     def increases(invoice: Instance[Invoice], command: Pay) -> Issued:

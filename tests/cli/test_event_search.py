@@ -86,6 +86,7 @@ def test_the_events_of_a_journey_are_listed_in_pages(journey: Shell, monkeypatch
     )
 
 
+@pytest.mark.costly
 def test_an_id_that_is_only_a_part_of_another_or_of_another_header_finds_nothing(journey: Shell) -> None:
     # WM-158
     for id in ("open", "pen-1", "caused-1", "ada", "correlation", '"'):
@@ -94,6 +95,7 @@ def test_an_id_that_is_only_a_part_of_another_or_of_another_header_finds_nothing
     assert "0 events with the correlation caused-1" in journey.text("--correlation", "caused-1")
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(
     ("argv", "code", "told"),
     [

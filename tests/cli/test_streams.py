@@ -155,6 +155,7 @@ def test_a_state_after_very_many_secrets_shows_no_text(log: Shell) -> None:
     assert event["state"]["note"] == "***"
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("depth", [1, 300, 900, 20_000])
 def test_events_and_states_that_are_nested_deeply_are_shown_or_told(log: Shell, depth: int) -> None:
     # WM-72
@@ -166,6 +167,7 @@ def test_events_and_states_that_are_nested_deeply_are_shown_or_told(log: Shell, 
     assert last["note"] in ("it is nested too deeply to be shown", "event 1 cannot be decoded")
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(
     ("argv", "code", "told"),
     [

@@ -136,6 +136,7 @@ def bus_of(kind: str, handler: Any, told: Recorder) -> Any:
     return Bus([EventBus({Created: handler}, concurrent=kind == "events"), told])
 
 
+@pytest.mark.costly
 @pytest.mark.unmeasured
 @pytest.mark.parametrize("decorate", [lambda function: function, wrapped, bare, awaiting])
 @pytest.mark.parametrize("kind", ["bus", "events", "events in a row"])

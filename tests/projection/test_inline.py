@@ -58,6 +58,7 @@ async def test_its_first_commands_may_be_in_one_transaction(immediate: bool, sto
     assert await contents(store) == [{"rope": 3}]
 
 
+@pytest.mark.costly
 async def test_nothing_is_lost_when_many_commands_of_two_processes_meet_in_one_row(stores: Any) -> None:
     # WM-39
     aggregates = [orders(store, inline=kinds(store)) for store in stores]

@@ -105,6 +105,7 @@ async def test_real():
     ]
 
 
+@pytest.mark.unmeasured
 def test_async_fixtures_of_a_module_need_a_loop_of_the_module(pytester: pytest.Pytester) -> None:
     code = """
 @pytest.fixture(scope="module")

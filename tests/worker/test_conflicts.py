@@ -77,6 +77,7 @@ async def account(folder: Path) -> AsyncIterator[Account]:
             yield Account(store)
 
 
+@pytest.mark.costly
 async def test_handlers_that_read_and_write_one_row_all_get_through_in_one_attempt_each(tmp_path: Path) -> None:
     # DR-24, WM-8
     async with account(tmp_path) as bank:

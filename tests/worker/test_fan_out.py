@@ -99,6 +99,7 @@ async def test_an_event_that_comes_again_is_done_once() -> None:
     assert sorted(books.log) == [("post", 5), ("tax", 5)]
 
 
+@pytest.mark.costly
 async def test_an_event_that_nobody_handles_is_done() -> None:
     queue = MemoryQueue()
     for bus in (EventBus(), Bus([CommandBus({Pay: print})])):

@@ -45,6 +45,7 @@ async def test_effects_events_and_inbox_entry_are_committed_with_the_ack() -> No
     assert (await desk.queue.stats()).ready == 0
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("where", ["handler", "commit"])
 async def test_of_what_fails_nothing_is_left_and_the_next_try_does_it_once(where: str) -> None:
     # ST-47
@@ -120,6 +121,8 @@ async def test_each_event_goes_one_way_with_an_outbox_not_on_in_a_turn() -> None
     assert (parts(desk)[2], heard) == ([Paid(3)], [])
 
 
+@pytest.mark.unmeasured
+@pytest.mark.costly
 async def test_the_outbox_of_the_inbox_or_of_the_queue_is_taken_by_default() -> None:
     for part in ("inbox", "queue"):
         desk, shop = Desk(), Shop()
@@ -183,6 +186,7 @@ async def test_a_cancelled_handler_leaves_no_transaction_open() -> None:
     assert (desk.rows, len(seen)) == (["paid"], 2)
 
 
+@pytest.mark.costly
 async def test_a_storeerror_of_a_handler_is_a_failure_as_any() -> None:
     desk, shop = Desk(), Shop()
     shop.errors += [StoreError("other", "is full")] * 2

@@ -68,6 +68,7 @@ async def test_a_read_whose_events_are_more_at_the_commit_is_a_conflict(
         assert await store.events.last() == 2
 
 
+@pytest.mark.costly
 @modes
 @pytest.mark.parametrize(
     ("read", "stream", "tag"),
