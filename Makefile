@@ -18,7 +18,7 @@ RUN_SHARE = pytest -q -p no:cacheprovider $$($(SHARE))
 FAST = $(SHARES:%=fast-%)
 FAST_MEASURED = $(SHARES:%=fast-measured-%)
 # The files of tests are in memory where there is a gigabyte for them: stores wait for a disk at each commit. No test takes
-# the power away; those of power loss have a disk of their own.
+# the power away: those of power loss have a disk of their own. The proofs of durability of `make proof` are on the disk.
 IN_MEMORY = TMPDIR=$${TMPDIR:-$$(df -Pk /dev/shm 2>/dev/null | awk '$$4 > 1e6 && $$6 == "/dev/shm" { print $$6 }')}
 # The checkers are beside the tests, so that a share that is longer than the others has the processors to itself at the end.
 JOBS = $(MAKE) --no-print-directory --jobs $$(($(ONE_MORE) + 1)) --output-sync=target
@@ -84,7 +84,7 @@ proof: .venv/.dev
 PROPERTIES = $(wildcard tests/*/test_property.py tests/stores/*/test_*_property.py tests/*/test_damage.py \
 	tests/stores/*/test_damage.py) tests/app/test_settings_values.py tests/gateway/test_requests_from_document.py
 proof-properties: .venv/.dev
-	MODD_PROFILE=long $(LONG) $(EACH_NEXT) -m slow $(PROPERTIES)
+	$(IN_MEMORY) MODD_PROFILE=long $(LONG) $(EACH_NEXT) -m slow $(PROPERTIES)
 
 # Durability: processes killed at every step and moment. It prints the number of each.
 proof-store: .venv/.dev
@@ -101,7 +101,7 @@ proof-disk: .venv/.dev
 # and several processes on one queue.
 NATS = $(wildcard tests/proofs/test_nats_*.py)
 proof-nats: .venv/.dev
-	$(LONG) --numprocesses 2 --dist loadscope -m cluster tests/stores/nats
+	$(IN_MEMORY) $(LONG) --numprocesses 2 --dist loadscope -m cluster tests/stores/nats
 	MODD_PROOF_NATS_KILLS=200 MODD_PROOF_NATS_LEADERS=20 MODD_PROOF_NATS_WORKERS=100 MODD_PROOF_NATS_ITEMS=5000 \
 	$(LONG) -s $(NATS)
 

@@ -54,11 +54,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.costly)
     check_slow_files(items)
     if Coverage.current() is not None:
-        items.sort(key=is_measured, reverse=True)
+        items.sort(key=lambda item: (is_measured(item), item.path.suffix != ".md"), reverse=True)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Stop the measuring before the first of the tests that run without its cost."""
+    """Stop the measuring before the first of the tests that run without its cost; pages, which follow, have no such hook."""
     measuring = Coverage.current()
     if measuring is not None and not is_measured(item):
         measuring.stop()
