@@ -23,7 +23,7 @@ settings.load_profile("modd")
 COSTLY_FIXTURES = {"nats_cluster", "nats_server", "own_nats_server", "reference", "site"}
 """Those that start servers, or build the site."""
 
-COSTLY_PAGES = {"sqlalchemy-outbox.md", "testing.md", "timers.md"}
+COSTLY_PAGES = {"follow.md", "sqlalchemy-outbox.md", "testing.md", "timers.md"}
 """Pages whose code blocks take seconds."""
 
 
@@ -58,7 +58,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Stop the measuring before the first of the tests that run without its cost; pages, which follow, have no such hook."""
+    """Stop the measuring before the tests that run without its cost. Pages come after them: they have no such hook."""
     measuring = Coverage.current()
     if measuring is not None and not is_measured(item):
         measuring.stop()

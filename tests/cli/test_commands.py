@@ -15,6 +15,7 @@ from tests.cli.messages import SECRET
 from tests.cli.shell import READ_ONLY, Shell, bury, stock
 
 
+@pytest.mark.costly
 def test_stats_are_told_when_nothing_else_is_asked_for_and_count_all_queues_and_the_outbox(orders: Shell) -> None:
     # ST-57
     assert (

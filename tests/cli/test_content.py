@@ -170,6 +170,7 @@ def test_a_codec_is_used_as_it_is() -> None:
     assert load_codecs([]) == []
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(
     "spec",
     [

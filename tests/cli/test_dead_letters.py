@@ -127,6 +127,7 @@ def test_progress_is_shown_on_a_terminal_and_nowhere_else(shell: Shell, monkeypa
 class TestSteps:
     """On both loops."""
 
+    @pytest.mark.costly
     async def test_they_are_done_in_steps_beside_a_running_store(self, tmp_path: Path) -> None:
         path, steps = str(tmp_path / "store.db"), list[int]()
         async with SqliteStore(path) as store:
@@ -176,6 +177,7 @@ def letters(*ids: str) -> Callable[[SqliteStore], Any]:
 
 
 # DR-66
+@pytest.mark.costly
 @pytest.mark.parametrize("mark", ["...", "\N{HORIZONTAL ELLIPSIS}"])
 @pytest.mark.parametrize("command", ["redrive", "discard"])
 def test_the_beginning_of_an_id_stands_for_the_only_dead_letter_that_begins_so(

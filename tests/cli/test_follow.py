@@ -214,6 +214,7 @@ def test_the_overview_lists_the_first_instances_alone(follow: Shell, monkeypatch
     assert "1 of 2; `stuck` lists more" in follow.text()
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("spec", ["tests.cli.payments", "tests.cli.payments:parts", "tests.cli.payments:follower"])
 def test_with_types_reasons_lose_only_the_sensitive_values(follow: Shell, spec: str) -> None:
     # WM-73

@@ -62,6 +62,7 @@ def test_the_events_of_a_stream_are_shown_by_their_types_and_ids_alone_without_t
     assert SECRET not in out and "ada" not in out and "Deposited, version 2" in out and "2 of 2 events" in out
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("spec", ["tests.cli.accounts", "tests.cli.accounts:accounts", "tests.cli.accounts:bank"])
 def test_with_types_events_are_shown_without_their_sensitive_fields(log: Shell, spec: str) -> None:
     # WM-72

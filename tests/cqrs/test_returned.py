@@ -150,6 +150,7 @@ async def test_every_shape_is_taken_alike_by_every_bus(
     assert told.messages == expected
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(("make", "expected"), SHAPES)
 async def test_a_typed_bus_alone_and_beside_another_handler_releases_the_same(
     make: Callable[[], Any], expected: list[Message]

@@ -150,6 +150,7 @@ async def test_the_error_of_a_handler_passes_every_middleware_as_it_is(name: str
     assert await raised_by(CommandBus([charge], middleware=[MIDDLEWARE[name]()]), Charge(SECRET)) is error
 
 
+@pytest.mark.costly
 async def test_the_error_of_a_handler_passes_a_cache_an_override_and_a_transaction(
     error: Exception, tmp_path: Any
 ) -> None:

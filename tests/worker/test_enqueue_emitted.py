@@ -68,6 +68,7 @@ async def test_of_what_sender_and_worker_emit_outside_of_enqueue_the_event_of_th
 
 
 # DF-23
+@pytest.mark.costly
 @pytest.mark.parametrize("by_worker", [False, True])
 async def test_an_event_that_one_of_the_two_processes_emits_is_released(by_worker: bool) -> None:
     asking = Asking(lambda envelope: envelope.has(Received) is by_worker)

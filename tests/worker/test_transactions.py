@@ -112,6 +112,7 @@ async def test_a_codec_of_ones_own_encodes_what_is_emitted() -> None:
     assert parts(desk)[2] == [Paid(3)]
 
 
+@pytest.mark.costly
 async def test_each_event_goes_one_way_with_an_outbox_not_on_in_a_turn() -> None:
     # ST-49
     desk, shop, heard = Desk(), Shop(), list[Any]()
@@ -161,6 +162,7 @@ def test_an_outbox_or_an_inbox_apart_from_the_transaction_is_refused(apart: dict
         Worker(Desk().queue, CommandBus({Pay: print}), **apart)
 
 
+@pytest.mark.costly
 async def test_a_handler_that_wants_a_transaction_where_there_is_none_is_told_and_buried_at_once() -> None:
     queue, shop = MemoryQueue(), Shop()
     await queue.put(item(Pay(3)))

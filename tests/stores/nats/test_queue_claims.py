@@ -133,6 +133,7 @@ async def test_a_long_body_is_fetched_at_the_claim(nats_server: NatsServer) -> N
         assert await queue.claim(1, 60) == []
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("limit", [1, 2])
 async def test_a_cancelled_claim_leaves_its_items_claimable(nats_server: NatsServer, limit: int) -> None:
     # NA-18
@@ -226,6 +227,7 @@ async def test_a_put_whose_answer_is_lost_is_known_though_its_item_was_handled(n
         assert handled.is_set() and await queue.stats() == Stats(0, 0, 0, 0)
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("name", ["ack", "extend", "retry", "release", "bury"])
 async def test_a_settlement_whose_answer_is_lost_is_done_once(nats_server: NatsServer, name: str) -> None:
     # NA-11

@@ -40,6 +40,7 @@ async def read_and_append(store: SqliteStore, read: Read, do: Any, stream: str, 
         await store.events.append("decisions", [b""], 0)
 
 
+@pytest.mark.costly
 @modes
 @pytest.mark.parametrize(
     ("read", "stream", "tag", "statement"),

@@ -99,6 +99,7 @@ async def test_a_statement_that_writes_and_has_rows_needs_an_immediate_transacti
         assert await find_effects(store) == ["account"]
 
 
+@pytest.mark.costly
 @both
 @pytest.mark.parametrize("sql", ["", "--", "SELECT 1; SELECT 2", "nonsense"])
 async def test_what_is_no_statement_is_an_error_and_harms_nothing(path: Path, sql: str, immediate: bool) -> None:
