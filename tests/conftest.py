@@ -23,7 +23,7 @@ settings.load_profile("modd")
 COSTLY_FIXTURES = {"nats_cluster", "nats_server", "own_nats_server", "reference", "site"}
 """Those that start servers, or build the site."""
 
-COSTLY_PAGES = {"follow.md", "sqlalchemy-outbox.md", "testing.md", "timers.md"}
+COSTLY_PAGES = {"dead-letters.md", "follow.md", "sqlalchemy-outbox.md", "testing.md", "timers.md"}
 """Pages whose code blocks take seconds."""
 
 
