@@ -20,7 +20,8 @@ settings.register_profile(
 )
 settings.load_profile("modd")
 
-COSTLY_FIXTURES = {"nats_cluster", "nats_server", "own_nats_server", "reference", "site"}
+SERVERS = {"nats_cluster", "nats_server", "own_nats_server", "own_postgres_server", "postgres_server"}
+COSTLY_FIXTURES = {*SERVERS, "reference", "site"}
 """Those that start servers, or build the site."""
 
 COSTLY_PAGES = {"dead-letters.md", "follow.md", "sqlalchemy-outbox.md", "testing.md", "timers.md"}
