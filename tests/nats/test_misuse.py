@@ -112,6 +112,7 @@ WRONG_MESSAGES: list[tuple[dict[str, Any], str]] = [
 ]
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(("options", "text"), WRONG_MESSAGES, ids=lambda each: str(each)[:60])
 async def test_a_message_that_cannot_be_sent_as_it_is_is_refused(
     nats_server: NatsServer, options: dict[str, Any], text: str

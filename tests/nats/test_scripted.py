@@ -18,7 +18,7 @@ from modd.nats.session import Session
 from tests.nats.scripted import Conversation, ScriptedServer
 from tests.nats.server import NatsCluster
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.costly]
 
 LONG = 1000.0
 

@@ -17,7 +17,7 @@ from tests.nats.permissions import address_of, permissions
 from tests.nats.server import NatsServer
 from tests.remote.shop import Bill, Billing, GetBill, serving
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.costly]
 
 
 @pytest.fixture(scope="module")

@@ -233,6 +233,7 @@ async def test_a_wait_for_the_outbox_ends_with_the_lease_of_another_relay(nats_s
             tasks.cancel_scope.cancel()
 
 
+@pytest.mark.unmeasured
 async def test_a_handler_with_more_items_than_a_batch_is_forgotten_in_several(nats_server: NatsServer) -> None:
     # NA-56
     async with open_store(nats_server) as store:

@@ -201,6 +201,7 @@ def test_the_place_of_a_message_is_read_from_its_reply(reply: str) -> None:
     assert read_delivery(reply) == StreamPlace(12, 3, 1.5)
 
 
+@pytest.mark.costly
 async def test_an_item_takes_little_memory(nats_server: NatsServer) -> None:
     # NA-41
     async with open_store(nats_server) as store:

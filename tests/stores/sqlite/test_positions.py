@@ -134,6 +134,7 @@ REMOVALS = (
 )
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("remove", REMOVALS)
 async def test_a_removed_item_leaves_its_place_to_none_of_another_process(
     path: Path, file: sqlite3.Connection, clock: Clock, remove: Callable[[SqliteQueue], Awaitable[None]]
