@@ -13,7 +13,7 @@ from modd.concurrency.cancellation import error_of
 from modd.core import Bus, Message
 from modd.cqrs import Codec, Envelope, Queued, RateLimited, TypedBus
 from modd.cqrs.enclosing import open_bus
-from modd.cqrs.handled import is_handled
+from modd.cqrs.handled import handled_types, is_handled
 from modd.errors import InvalidOption, NoHandler, NotAnswered
 from modd.nats import Link, NatsMessage
 from modd.nats.subscription import NatsSubscription
@@ -196,5 +196,5 @@ def _checked_kinds(bus: Bus | TypedBus, expose: Iterable[type[Message]]) -> list
         if not (isinstance(kind, type) and issubclass(kind, Message)):
             raise InvalidOption("expose", kind, "give types of commands and queries")
         if not is_handled(bus, kind):
-            raise NoHandler(kind, bus.name, ())
+            raise NoHandler(kind, bus.name, handled_types(bus))
     return kinds
