@@ -100,7 +100,7 @@ class Serve:
             async with self._link.subscribe(subject, self._name) as requests, anyio.create_task_group() as tasks:
                 self._ready.set()
                 tasks.start_soon(self._drain_when_stopped, requests)
-                slots = anyio.Semaphore(self._concurrency)
+                slots = anyio.Semaphore(self._concurrency, fast_acquire=True)
                 async for request in requests:
                     self._under_way += 1
                     tasks.start_soon(self._answer, request, slots)

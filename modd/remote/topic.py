@@ -108,7 +108,7 @@ class Topic:
         if not groups and not self._has_warned:
             self._has_warned = True
             log.warning(
-                "the topic %r has no groups, so its items go nowhere; subscribe before they are put", self._name
+                "the topic %r has no groups, so its items go nowhere; subscribe before you put", self._name
             )
         for group in groups:
             own = [msgspec.structs.replace(item, id=f"{item.id}/{group}") for item in items]
