@@ -26,7 +26,7 @@ ACTOR, ASKED, TIMEOUT = "modd-actor", "modd-asked", "modd-timeout"
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _PLAIN = re.compile(r"[A-Za-z0-9_.:/-]*")
-"""What most texts are; `quote` takes ten times as long as this."""
+"""Texts that stay as they are, such as most ids; `quote` takes ten times as long as this."""
 
 _PRINTABLE = "!#$&'()*+,/:;=?@[]^`{|}~"
 
