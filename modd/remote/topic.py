@@ -107,9 +107,7 @@ class Topic:
         groups = await self.groups()
         if not groups and not self._has_warned:
             self._has_warned = True
-            log.warning(
-                "the topic %r has no groups, so its items go nowhere; subscribe before you put", self._name
-            )
+            log.warning("the topic %r has no groups, so its items go nowhere; subscribe before you put", self._name)
         for group in groups:
             own = [msgspec.structs.replace(item, id=f"{item.id}/{group}") for item in items]
             await self._queue(group).put(*own)
