@@ -30,9 +30,9 @@ log = logging.getLogger("modd.remote")
 class Topic:
     """A topic of a store: an item that is put into it goes into the queue of every group that has subscribed.
 
-    Use it for events that several contexts, each with workers of its own, handle: ``Relay(store.outbox, Topic(store,
+    Use it for events that several contexts handle, each with workers of its own: ``Relay(store.outbox, Topic(store,
     "orders"))`` in the process that emits them, and ``Worker(await Topic(store, "orders").subscribe("billing"), bus)``
-    in each of the others. An item goes to all groups in one transaction, or to none.
+    in that of each context. An item goes to all groups in one transaction, or to none.
 
     store: a store with all ports, such as a `SqliteStore` or a `NatsStore`.
     name: the name of the topic: a text that is not empty and has no ``/``.
