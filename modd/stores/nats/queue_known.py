@@ -36,8 +36,8 @@ class KnownItems(Protocol):
         """Wait until all is known that the server has now."""
         ...
 
-    def names_of(self, handler: str) -> list[str]:
-        """Return the names of all items of a handler."""
+    def names_of(self, handler: str | None) -> list[str]:
+        """Return the names of all items of a handler; None for the items of all, and those of none."""
         ...
 
     def states_of(self, names: Sequence[str]) -> list[tuple[ItemState, int]]:

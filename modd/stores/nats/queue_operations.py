@@ -126,20 +126,23 @@ class NatsQueueOperations:
         draft.add_handlers(await overlay.each(self._subjects.handlers))
         return draft.state.subscriptions()
 
-    async def names_of(self, overlay: Overlay, handler: str) -> list[str]:
-        """Return the names of all items of a handler, outside of transactions."""
+    async def names_of(self, overlay: Overlay, handler: str | None) -> list[str]:
+        """Return the names of all items, or of those of a handler, outside of transactions."""
         await self._known.catch_up()
         return self._known.names_of(handler)
 
     async def forget(self, overlay: Overlay, handler: str, names: Sequence[str] | None) -> int:
         """Forget a handler, and remove its items. names: those of some items; None for all, in a transaction."""
-        draft = await self._whole(overlay) if names is None else self._draft()
-        if names:
-            await self._known.catch_up()
-            for state, sequence in self._known.states_of(names):
-                draft.add(state, sequence)
+        draft = await self._named(overlay, names)
         draft.add_handlers(await overlay.each(self._subjects.handlers))
         number = draft.state.forget(handler)
+        self._write(overlay, draft)
+        return number
+
+    async def clear(self, overlay: Overlay, names: Sequence[str] | None) -> int:
+        """Remove items in every state. names: those of some items; None for all, in a transaction."""
+        draft = await self._named(overlay, names)
+        number = draft.state.clear()
         self._write(overlay, draft)
         return number
 
@@ -166,6 +169,17 @@ class NatsQueueOperations:
         for record in filter(None, await overlay.get_many(subjects)):
             draft.add_record(record)
         return draft.state.dead(limit)
+
+    async def _named(self, overlay: Overlay, names: Sequence[str] | None) -> QueueDraft:
+        """Return the items of these names, or all, for a transaction."""
+        if names is None:
+            return await self._whole(overlay)
+        draft = self._draft()
+        if names:
+            await self._known.catch_up()
+            for state, sequence in self._known.states_of(names):
+                draft.add(state, sequence)
+        return draft
 
     async def _whole(self, overlay: Overlay) -> QueueDraft:
         """Return all items, for a transaction, which fails if anything in the queue is changed meanwhile."""

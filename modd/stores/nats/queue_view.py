@@ -212,9 +212,10 @@ class QueueView:
         if item is not None and item.sequence == before:
             item.sequence = after
 
-    def names_of(self, handler: str) -> list[str]:
-        """Return the names of all items of a handler."""
-        return [name for name, item in self.state.places.items.items() if item.headers.get(HANDLER) == handler]
+    def names_of(self, handler: str | None) -> list[str]:
+        """Return the names of all items of a handler; None for the items of all, and those of none."""
+        items = self.state.places.items
+        return [name for name, item in items.items() if handler in (None, item.headers.get(HANDLER))]
 
     def states_of(self, names: Sequence[str]) -> list[tuple[ItemState, int]]:
         """Return copies of the states of those items that are here, and the sequences of their records."""

@@ -181,6 +181,7 @@ class StorageConformance(Suite[Storage]):
         assert [claim.id for claim in await queue.claim(1, 100 * self.tick)] == ["f"]
         await queue.announce(Subscription("bus", "Paid", "send"), retention=100 * self.tick)
         assert await queue.forget("send") > 0
+        assert await queue.clear() > 0
 
     async def _state_of(self, queue: Queue) -> object:
         handlers = [(each.bus, each.type, each.handler) for each in await queue.subscriptions()]
