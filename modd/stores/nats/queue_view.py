@@ -187,15 +187,11 @@ class QueueView:
 
         token: that of its claim.
         """
-        item = self._leased(token)
+        item = self.leased(token)
         return None if item is None or not item.is_whole else (self._copy(item), item.sequence)
 
-    def sequence_of(self, token: str) -> int | None:
-        """Return the sequence of the record of a leased item; None if it is not known. token: that of its claim."""
-        item = self._leased(token)
-        return None if item is None else item.sequence
-
-    def _leased(self, token: str) -> StoredItem | None:
+    def leased(self, token: str) -> StoredItem | None:
+        """Return a leased item, not to be changed; None if it is not known. token: that of its claim."""
         name = token.partition(".")[2]
         item = self.state.places.items.get(name)
         if not isinstance(item, StoredItem) or item.token != token or name in self.picks.doubts:
@@ -208,7 +204,7 @@ class QueueView:
 
     def note(self, token: str, before: int, after: int) -> None:
         """Note the sequence with which this process has written a leased item anew. before: the one before."""
-        item = self._leased(token)
+        item = self.leased(token)
         if item is not None and item.sequence == before:
             item.sequence = after
 
