@@ -123,7 +123,7 @@ class QueueView:
     # Waiting for records
 
     async def ready(self) -> None:
-        """Wait until the view is complete. Raises `StoreBusy`."""
+        """Wait until the view is complete, as long as records come. Raises `StoreBusy`."""
         await self._wait_for(lambda: True)
 
     async def reach(self, sequence: int) -> None:
@@ -138,12 +138,16 @@ class QueueView:
         await self.reach(0 if last is None else last.sequence)
 
     async def _wait_for(self, is_reached: Callable[[], bool]) -> None:
+        """Wait as long as records come. Raises `StoreBusy` when none has come for the timeout of the store."""
         self._follow()
         if self._is_complete and is_reached():
             return
-        with anyio.move_on_after(self._store.stream.requests.timeout):
+        timeout, furthest = self._store.stream.requests.timeout, self._progress
+        with anyio.move_on_after(timeout) as scope:
             while not (self._is_complete and is_reached()):
                 await self.next_change()
+                if self._progress > furthest:  # not a record that was received before, in a view that is made anew
+                    furthest, scope.deadline = self._progress, anyio.current_time() + timeout
             return
         raise StoreBusy(
             self._store.name,
