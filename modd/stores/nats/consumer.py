@@ -1,4 +1,4 @@
-"""An ordered consumer: the last message of each subject of a filter, then all that come, without gaps.
+"""An ordered consumer: the messages of a filter, then all that come, without gaps.
 
 A server sends the messages with heartbeats between them. When a message or a heartbeat is missed, or the connection is
 lost, the consumer is made anew, and the reader begins anew with it: it never goes on with less than the server has.
@@ -75,8 +75,8 @@ MOST_WAITING = 2**18
 """Most messages that wait to be read; the server sends up to 32 MiB before it waits, which are more than 65 536."""
 
 
-CREATE_SECONDS = 10.0
-"""Seconds for the server to find the last message of each subject, of which there may be a million."""
+LONGEST_ANSWER = 10.0
+"""Seconds for an answer for which the server looks at each subject of the filter, of which there may be a million."""
 
 
 class OrderedConsumer:
@@ -111,7 +111,7 @@ class OrderedConsumer:
             info = await self._stream.requests.find_stream(self._stream.name)
             if info is None:
                 raise StoreError(self._stream.store, f"there is no stream {self._stream.name} any more")
-            last = await self._stream.last(self._filter)
+            last = await self._stream.last(self._filter, LONGEST_ANSWER)
             self._last = 0 if last is None else last.sequence
             self._reader.begin(read_time(info["ts"]))
             self._number, self._is_complete = 0, False
@@ -127,7 +127,7 @@ class OrderedConsumer:
         config = {
             "name": name,
             "deliver_subject": inbox,
-            "deliver_policy": "last_per_subject",
+            "deliver_policy": "all",  # each subject has one message; "last_per_subject" takes seven times as long
             "filter_subject": self._filter,
             "ack_policy": "none",
             "max_deliver": 1,
@@ -139,7 +139,7 @@ class OrderedConsumer:
         }
         request = {"stream_name": self._stream.name, "config": config, "action": "create"}
         api = f"CONSUMER.CREATE.{self._stream.name}.{name}"
-        await self._stream.requests.ask(api, request, least_timeout=CREATE_SECONDS)
+        await self._stream.requests.ask(api, request, least_timeout=LONGEST_ANSWER)
 
     def _note_progress(self, sequence: int) -> None:
         """Note the sequence of the last message. The replica that sends them may be behind the leader at first."""

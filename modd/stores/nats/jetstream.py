@@ -66,9 +66,13 @@ class JetStream:
         """
         return await self.publisher.commit(writes, guards, ids, is_claim=is_claim) if writes else 0
 
-    async def last(self, filter: str) -> Record | None:
-        """Return the last message of a subject or a filter, as the leader has it; None if there is none."""
-        return await self._get({"last_by_subj": filter})
+    async def last(self, filter: str, least_timeout: float = 0.0) -> Record | None:
+        """Return the last message of a subject or a filter, as the leader has it; None if there is none.
+
+        The server looks at all subjects of a filter: a quarter of a second for 400 000.
+        least_timeout: seconds that the answer may take at least.
+        """
+        return await self._get({"last_by_subj": filter}, least_timeout)
 
     async def last_of_many(self, filters: Sequence[str]) -> list[Record | None]:
         """Return the last message of each subject or filter, as the leader has them: several requests at a time."""
@@ -114,6 +118,10 @@ class JetStream:
         state = (await self.info(subjects_filter=subject))["state"]
         return int(state.get("subjects", {}).get(subject, 0))
 
+    async def last_sequence(self) -> int:
+        """Return the sequence of the last message of all subjects."""
+        return int((await self.info())["state"]["last_seq"])
+
     async def time(self) -> float:
         """Return the time of the server."""
         return read_time((await self.info())["ts"])
@@ -123,8 +131,8 @@ class JetStream:
         answer = await self.requests.ask(f"STREAM.PURGE.{self.name}", {"filter": filter, "keep": keep})
         return int(answer["purged"])
 
-    async def _get(self, request: dict[str, Any]) -> Record | None:
-        answer = await self.requests.ask(f"STREAM.MSG.GET.{self.name}", request)
+    async def _get(self, request: dict[str, Any], least_timeout: float = 0.0) -> Record | None:
+        answer = await self.requests.ask(f"STREAM.MSG.GET.{self.name}", request, least_timeout=least_timeout)
         return None if is_missing(answer) else _read_stored(answer["message"])
 
     async def _is_behind(self, filter: str, after: int) -> bool:

@@ -41,8 +41,8 @@ class RecordReader(Protocol):
         ...
 
 
-TOKEN_BITS = 52
-"""Bits of the token of a commit; numbers in JSON are exact up to 53."""
+TOKEN_BITS = 30
+"""Bits of the token of a commit: few, because each item has one in memory, and it tells commits of one item apart."""
 
 
 class OverlayMark(NamedTuple):

@@ -38,6 +38,10 @@ MOST_BODY = 8 * 2**10
 """Bytes of the longest body that a view has; longer ones stay on the server until they are claimed."""
 
 
+NOT_BEGUN = -1
+"""The progress of a view before the server has answered."""
+
+
 GONE = '{"gone":true}'
 
 _decode = msgspec.json.Decoder(ItemMeta).decode
@@ -62,7 +66,7 @@ class QueueView:
         self._clear()
 
     def _clear(self) -> None:
-        self._is_complete, self._progress = False, 0
+        self._is_complete, self._progress = False, NOT_BEGUN
         first_states, self.ends = FirstStates(), LaneEnds()
         self.state = QueueState(first_states, self.notifier, lambda: self._now, lambda: self._now, has_ids=False)
         self.picks = QueuePicks(self.state, first_states, self.ends, self._subjects)
@@ -72,7 +76,9 @@ class QueueView:
     def begin(self, now: float) -> None:
         """Forget everything. now: the time of the server."""
         self._clear()
+        self._progress = 0
         self._store.clock.see(now)
+        self._wake()
 
     def receive(self, message: NatsMessage, delivery: StreamPlace) -> None:
         """Apply a record, unless a later one came before: what is gone stays gone."""
@@ -132,10 +138,15 @@ class QueueView:
             await self._wait_for(lambda: self._progress >= sequence)
 
     async def catch_up(self) -> None:
-        """Wait until all records were received that the server has now. Raises `StoreBusy`."""
+        """Wait until all records were received that the server has now. Raises `StoreBusy`.
+
+        The server is asked for the next record, because it finds the last one only by looking at all of them.
+        """
         await self.ready()
-        last = await self._store.stream.last(self._subjects.all)
-        await self.reach(0 if last is None else last.sequence)
+        stream, last = self._store.stream, inf
+        while (found := await stream.next(self._subjects.all, self._progress)) is not None and found.sequence <= last:
+            last = await stream.last_sequence() if last == inf else last
+            await self.reach(found.sequence)
 
     async def _wait_for(self, is_reached: Callable[[], bool]) -> None:
         """Wait as long as records come. Raises `StoreBusy` when none has come for the timeout of the store."""
