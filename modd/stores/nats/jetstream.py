@@ -66,13 +66,12 @@ class JetStream:
         """
         return await self.publisher.commit(writes, guards, ids, is_claim=is_claim) if writes else 0
 
-    async def last(self, filter: str, least_timeout: float = 0.0) -> Record | None:
+    async def last(self, filter: str) -> Record | None:
         """Return the last message of a subject or a filter, as the leader has it; None if there is none.
 
-        The server looks at all subjects of a filter: a quarter of a second for 400 000.
-        least_timeout: seconds that the answer may take at least.
+        The server looks at all subjects of a filter, which takes a quarter of a second for 400 000.
         """
-        return await self._get({"last_by_subj": filter}, least_timeout)
+        return await self._get({"last_by_subj": filter})
 
     async def last_of_many(self, filters: Sequence[str]) -> list[Record | None]:
         """Return the last message of each subject or filter, as the leader has them: several requests at a time."""
@@ -131,8 +130,8 @@ class JetStream:
         answer = await self.requests.ask(f"STREAM.PURGE.{self.name}", {"filter": filter, "keep": keep})
         return int(answer["purged"])
 
-    async def _get(self, request: dict[str, Any], least_timeout: float = 0.0) -> Record | None:
-        answer = await self.requests.ask(f"STREAM.MSG.GET.{self.name}", request, least_timeout=least_timeout)
+    async def _get(self, request: dict[str, Any]) -> Record | None:
+        answer = await self.requests.ask(f"STREAM.MSG.GET.{self.name}", request)
         return None if is_missing(answer) else _read_stored(answer["message"])
 
     async def _is_behind(self, filter: str, after: int) -> bool:

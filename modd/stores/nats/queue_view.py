@@ -20,7 +20,7 @@ from modd.nats.message import NatsMessage
 from modd.ports.items import HANDLER, Stats
 from modd.stores.errors import StoreBusy
 from modd.stores.nats.access import NatsParts
-from modd.stores.nats.consumer import OrderedConsumer, StreamPlace
+from modd.stores.nats.consumer import LONGEST_ANSWER, OrderedConsumer, StreamPlace
 from modd.stores.nats.queue_lanes import LaneEnds
 from modd.stores.nats.queue_picks import FirstStates, Pick, QueuePicks
 from modd.stores.nats.queue_records import (
@@ -158,7 +158,8 @@ class QueueView:
             while not (self._is_complete and is_reached()):
                 await self.next_change()
                 if self._progress > furthest:  # not a record that was received before, in a view that is made anew
-                    furthest, scope.deadline = self._progress, anyio.current_time() + timeout
+                    furthest = self._progress
+                    scope.deadline = anyio.current_time() + (timeout if furthest else max(timeout, LONGEST_ANSWER))
             return
         raise StoreBusy(
             self._store.name,

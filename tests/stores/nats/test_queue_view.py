@@ -202,7 +202,7 @@ def test_the_end_of_a_lane_goes_back_only_if_it_has_not_moved_since() -> None:
 )
 def test_the_place_of_a_message_is_read_from_its_reply(reply: str) -> None:
     # NA-5
-    assert read_delivery(reply) == StreamPlace(12, 3, 1.5)
+    assert read_delivery(reply) == StreamPlace(12, 3, 1.5, 4)
 
 
 class Unfollowed:
