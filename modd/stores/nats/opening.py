@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,16 +21,6 @@ OLDEST_SERVER = (2, 12, 2)
 
 LEVEL = 2
 """The level of the JetStream API that has atomic batches."""
-
-
-NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-
-
-def checked_store_name(name: Any) -> str:
-    """Return the name of a store, which is a part of subjects. Raises `InvalidOption`."""
-    if not isinstance(name, str) or not NAME.fullmatch(name):
-        raise InvalidOption("name", name, "give 1 to 64 letters, digits, - and _, such as NatsStore(link, 'shop')")
-    return name
 
 
 def checked_replicas(replicas: Any) -> int:
