@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from anyio.lowlevel import checkpoint
 
-from modd.stores.postgres.retention import STEP, Sweeper
+from modd.stores.postgres.retention import STEP, ExpirySweeper
 from modd.stores.postgres.store import PostgresStore
 from tests.postgres.server import PostgresServer
 from tests.stores.postgres.clock import TestClock
@@ -114,7 +114,7 @@ async def test_items_that_are_not_settled_stay(clock: TestClock) -> None:
 async def test_a_store_that_is_open_sweeps_by_itself(clock: TestClock) -> None:
     # PG-16
     store = clock.new_store(retention=KEEP)
-    store._sweeper = Sweeper(store, KEEP, {}, interval=0.001)
+    store._sweeper = ExpirySweeper(store, KEEP, {}, interval=0.001)
     async with store:
         for _ in range(2):
             await fill(store, 3, 60, clock)
@@ -137,7 +137,7 @@ async def test_an_error_of_a_sweep_is_logged_and_the_next_one_goes_on(
             return super().values()
 
     store = clock.new_store(retention=KEEP)
-    store._sweeper = Sweeper(store, KEEP, Failing(), interval=0.001)
+    store._sweeper = ExpirySweeper(store, KEEP, Failing(), interval=0.001)
     with caplog.at_level(logging.ERROR, "modd.stores"):
         async with store:
             await fill(store, 3, 60, clock)
@@ -149,4 +149,4 @@ async def test_an_error_of_a_sweep_is_logged_and_the_next_one_goes_on(
 
 async def test_the_sweeper_ends_when_the_store_is_closed(postgres_server: PostgresServer) -> None:
     with anyio.fail_after(60):
-        await Sweeper(new_store(postgres_server, new_schema()), KEEP, {}, interval=0).run()
+        await ExpirySweeper(new_store(postgres_server, new_schema()), KEEP, {}, interval=0).run()
