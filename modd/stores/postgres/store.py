@@ -35,7 +35,7 @@ from modd.stores.postgres.news import News, SupportsWake
 from modd.stores.postgres.opening import check_server, checked_schema_name, checked_source, describe
 from modd.stores.postgres.outbox import PostgresOutbox
 from modd.stores.postgres.queue import PostgresQueue
-from modd.stores.postgres.retention import Sweeper
+from modd.stores.postgres.retention import ExpirySweeper
 from modd.stores.postgres.schema import check_version, migrate
 from modd.stores.postgres.select import Select
 from modd.stores.postgres.session import ConnectionSession, Schema
@@ -96,7 +96,7 @@ class PostgresStore:
         self.cache, self.locks = PostgresCache(self), PostgresLocks(self)
         self.inbox, self.outbox = PostgresInbox(self, checked_span("retention", retention)), PostgresOutbox(self)
         self._feeds: dict[str, PostgresFeed] = {}
-        self._sweeper = Sweeper(self, retention, self._feeds)
+        self._sweeper = ExpirySweeper(self, retention, self._feeds)
         self.events = PostgresEventStore(self)
         self._documents: dict[str, PostgresDocuments] = {}
         self._nonce = ""
