@@ -68,7 +68,9 @@ async def positions_of(session: Session, query: Tagged, after: int, limit: int) 
         rarest, *others = await _rarest_first(session, encode_texts(tags), after)
         parameters += (rarest, after, not types, encode_texts(types), others, limit)
     finds = " UNION ".join([FIND] * len(query.alternatives))
-    rows = await session.rows(f"SELECT position FROM ({finds}) AS found ORDER BY position LIMIT %s", (*parameters, limit))
+    rows = await session.rows(
+        f"SELECT position FROM ({finds}) AS found ORDER BY position LIMIT %s", (*parameters, limit)
+    )
     return [position for [position] in rows]
 
 

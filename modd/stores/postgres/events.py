@@ -26,7 +26,14 @@ from modd.stores.postgres.event_appends import (
 )
 from modd.stores.postgres.event_tags import COLUMNS, EventsTagged
 from modd.stores.postgres.select import Query, Select
-from modd.stores.postgres.values import LARGEST, checked_bigint, decode_headers, decode_text, encode_headers, encode_text
+from modd.stores.postgres.values import (
+    LARGEST,
+    checked_bigint,
+    decode_headers,
+    decode_text,
+    encode_headers,
+    encode_text,
+)
 from modd.stores.waiting import Notifier
 
 READ = f"SELECT {COLUMNS} FROM modd.events WHERE stream = %s AND revision > %s ORDER BY revision LIMIT {PAGE}"
