@@ -65,7 +65,7 @@ class PostgresEventStore(PostgresPart):
     """A `modd.ports.EventStore` in the database of a `PostgresStore`: ``store.events``.
 
     Events are never deleted, and a lock of the database lets one transaction at a time append, until its commit: so
-    positions have no gaps, and whoever sees an event sees all events before it. In a transaction that defers writes,
+    positions have no gaps, and a reader that sees an event sees all events before it. In a transaction that defers writes,
     `modd.ports.RevisionConflict` and `modd.ports.QueryConflict` are raised when it commits.
     """
 
