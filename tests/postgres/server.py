@@ -47,7 +47,7 @@ class PostgresServer:
     """
 
     def __init__(self, folder: Path, config: str = "", *, durable: bool = True) -> None:
-        # as root not in those of pytest: each of its starts closes the folders above them for the server's user
+        # the server's user cannot enter root's folders of pytest, as each start of pytest closes those above again
         self.folder = folder if os.getuid() else Path(mkdtemp(prefix="modd-postgres-"))
         self.data = self.folder / "data"
         self.port = free_port()

@@ -28,7 +28,7 @@ async def fold(store: PostgresStore, *keys: str) -> None:
 
 
 async def test_folds_of_two_stores_into_absent_documents_lose_nothing(postgres_server: PostgresServer) -> None:
-    # PG-40: in opposite orders, too, and beside writers that remove them
+    # PG-60: in opposite orders, too, and beside writers that remove them
     schema = new_schema()
     async with new_store(postgres_server, schema) as store, new_store(postgres_server, schema) as other:
         for number in range(5):
@@ -56,7 +56,7 @@ async def swap_and_put(server: PostgresServer, schema: Schema) -> None:
 
 
 async def test_a_document_that_is_absent_for_a_swap_stays_so_until_the_commit(postgres_server: PostgresServer) -> None:
-    # PG-40
+    # PG-60
     async with new_store(postgres_server) as store:
         await anyio.to_thread.run_sync(asyncio.run, swap_and_put(postgres_server, store.schema))
         assert await store.documents("a").items() == [("k", b"2")]
@@ -65,7 +65,7 @@ async def test_a_document_that_is_absent_for_a_swap_stays_so_until_the_commit(po
 async def test_a_conflict_of_a_deferred_transaction_leaves_all_documents_as_they_were(
     postgres_server: PostgresServer,
 ) -> None:
-    # PG-40
+    # PG-60
     async def write() -> None:
         async with store.transaction():
             await documents.put("b", b"1")
@@ -94,7 +94,7 @@ async def test_a_conflict_of_a_deferred_transaction_leaves_all_documents_as_they
 async def test_a_document_that_was_read_and_has_changed_is_a_conflict(
     postgres_server: PostgresServer, read: Callable[[Documents], Awaitable[object]]
 ) -> None:
-    # PG-40
+    # PG-60
     async def decide(key: str) -> None:
         async with store.transaction():
             await read(documents)
