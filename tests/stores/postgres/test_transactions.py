@@ -117,7 +117,9 @@ async def test_a_deferred_transaction_fetches_nothing_that_writes(postgres_serve
         assert await orders(store) == [(1, "a")]
 
 
-async def test_a_statement_that_fails_leaves_an_immediate_transaction_as_it_was(postgres_server: PostgresServer) -> None:
+async def test_a_statement_that_fails_leaves_an_immediate_transaction_as_it_was(
+    postgres_server: PostgresServer,
+) -> None:
     # PG-46
     async with new_store(postgres_server) as store:
         table = await with_orders(store)
