@@ -1,4 +1,4 @@
-"""Leases: the row that a claim stands for, told by its token.
+"""Leases: the row that a claim stands for.
 
 A claim writes a random number into the row of its item, and returns position and number as the claim's token: ``1f.9c``
 is the row at position 0x1f, leased with number 0x9c. A claim of the same item later writes another number, so that the
@@ -13,8 +13,8 @@ import msgspec
 
 from modd.ports.items import Claim
 
-LARGEST_NUMBER = 2**63 - 1
-"""The largest number of a column, which has 64 bits."""
+LARGEST = 2**63 - 1
+"""The largest number of a row, which has 64 bits."""
 
 
 class LeasedRow(msgspec.Struct, frozen=True, gc=False):  # made in a fifth of the time of a tuple with names
@@ -27,7 +27,7 @@ class LeasedRow(msgspec.Struct, frozen=True, gc=False):  # made in a fifth of th
 
 
 def new_lease_number(*, suspect: bool = False) -> int:
-    """Return a number for a new lease: 62 random bits, which a column can have; that of a suspect is negative."""
+    """Return a number for a new lease: 62 random bits, which a database can store; that of a suspect is negative."""
     return -1 - randbits(62) if suspect else randbits(62)
 
 
@@ -48,6 +48,6 @@ def leased_row(claim: Claim) -> LeasedRow:
         position, number = int(first, 16), int(second, 16)
     except ValueError:
         position = number = -1
-    if not (abs(position) <= LARGEST_NUMBER and abs(number) <= LARGEST_NUMBER):
+    if not (-LARGEST <= position <= LARGEST and -LARGEST <= number <= LARGEST):
         position = number = -1
     return LeasedRow(position, number, claim.id, claim.key)

@@ -15,7 +15,7 @@ from modd.ports.items import SUSPECTS, Claim, DeadLetter, Item, PutResult, Stats
 from modd.ports.outbox import Outbox
 from modd.ports.queue import CreateDeliveries
 from modd.stores.item_ids import id_at, queue_number
-from modd.stores.lease import LARGEST_NUMBER, leased_row
+from modd.stores.lease import LARGEST, leased_row
 from modd.stores.postgres.base import NOW, Access, PostgresAutocommit, Store, WaitingPart
 from modd.stores.postgres.commits import ATTEMPTS
 from modd.stores.postgres.item_ids import StoreNonce
@@ -71,7 +71,7 @@ class PostgresQueue(WaitingPart):
 
     async def claim(self, limit: int, lease: float, *, suspects: Suspects = "last") -> list[Claim]:
         """Lease up to ``limit`` items for ``lease`` seconds each, or one suspect, without waiting for any."""
-        count, seconds = min(checked_count("limit", limit), LARGEST_NUMBER), checked_span("lease", lease)
+        count, seconds = min(checked_count("limit", limit), LARGEST), checked_span("lease", lease)
         checked_choice("suspects", suspects, SUSPECTS)
         access, wake_count = self._store.access("claim"), self._wake_count
         claim = partial(access.write_for_result, "claim", self._operations.claim, count, seconds, suspects)
@@ -138,7 +138,7 @@ class PostgresQueue(WaitingPart):
 
     async def claim_left(self, names: Collection[str], limit: int, lease: float) -> list[Claim]:
         """Lease up to ``limit`` items that were left under one of these names."""
-        count, seconds = min(checked_count("limit", limit), LARGEST_NUMBER), checked_span("lease", lease)
+        count, seconds = min(checked_count("limit", limit), LARGEST), checked_span("lease", lease)
         access = self._store.access("claim_left")
         left = await self._read_left_names(access)
         if left != self._left_names:
@@ -185,7 +185,7 @@ class PostgresQueue(WaitingPart):
 
     async def dead(self, limit: int = 100) -> list[DeadLetter]:
         """Return up to ``limit`` dead letters, in the order in which they were buried."""
-        parameters = (self._operations.number, min(checked_count("limit", limit), LARGEST_NUMBER))
+        parameters = (self._operations.number, min(checked_count("limit", limit), LARGEST))
         query = Select(DEAD_LETTERS, parameters, title=f"{self.name}.dead()")
         return [
             DeadLetter(

@@ -8,27 +8,34 @@ from types import TracebackType
 from typing import Any, Self
 
 import anyio
-from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import AsyncConnectionPool
 
-from modd.checks import checked_span
+from modd.checks import checked_count, checked_span, checked_text
 from modd.concurrency.lifespan import Lifespan
 from modd.concurrency.loop_calls import LoopCalls
 from modd.concurrency.loop_thread import start_loop_thread
 from modd.core import detached
 from modd.ports.errors import StoreError
 from modd.ports.inbox import WEEK
+from modd.stores.checks import check_same_feed
 from modd.stores.errors import ResultNeeded, StoreClosed
 from modd.stores.postgres.base import NOW, Access, PostgresAutocommit
+from modd.stores.postgres.cache import PostgresCache
 from modd.stores.postgres.commits import Committer
 from modd.stores.postgres.connections import Connections
 from modd.stores.postgres.deferred_transaction import DeferredPostgresTransaction
+from modd.stores.postgres.documents import PostgresDocuments
+from modd.stores.postgres.events import PostgresEventStore
+from modd.stores.postgres.feed import PostgresFeed
 from modd.stores.postgres.immediate_transaction import ImmediatePostgresTransaction
 from modd.stores.postgres.inbox import PostgresInbox
 from modd.stores.postgres.limits import checked_name
+from modd.stores.postgres.locks import PostgresLocks
 from modd.stores.postgres.news import News, SupportsWake
-from modd.stores.postgres.opening import check_server, checked_schema_name, checked_source
+from modd.stores.postgres.opening import check_server, checked_schema_name, checked_source, describe
+from modd.stores.postgres.outbox import PostgresOutbox
 from modd.stores.postgres.queue import PostgresQueue
+from modd.stores.postgres.retention import Sweeper
 from modd.stores.postgres.schema import check_version, migrate
 from modd.stores.postgres.select import Select
 from modd.stores.postgres.session import ConnectionSession, Schema
@@ -86,9 +93,14 @@ class PostgresStore:
         self._clock = ServerClock()
         self._news = News(self.schema)
         self._committer: Committer | None = None
+        self.cache, self.locks = PostgresCache(self), PostgresLocks(self)
+        self.inbox, self.outbox = PostgresInbox(self, checked_span("retention", retention)), PostgresOutbox(self)
+        self._feeds: dict[str, PostgresFeed] = {}
+        self._sweeper = Sweeper(self, retention, self._feeds)
+        self.events = PostgresEventStore(self)
+        self._documents: dict[str, PostgresDocuments] = {}
         self._nonce = ""
         self._queues: dict[str, PostgresQueue] = {}
-        self.inbox = PostgresInbox(self, checked_span("retention", retention))
 
     def __repr__(self) -> str:
         return f"<PostgresStore {self.name}>"
@@ -98,11 +110,31 @@ class PostgresStore:
         """The time of the database, in seconds since 1970."""
         return self._clock
 
+    def feed(self, name: str, retention: float = 86_400.0, most: int = 100_000) -> PostgresFeed:
+        """Return the feed of this name; its first use creates it.
+
+        retention: seconds for which an item is stored, a day by default.
+        most: most items that are stored, 100 000 by default; the oldest are removed first.
+
+        Raises `InvalidOption` for a value that cannot work, and for other options than those of an earlier call.
+        """
+        feed = self._feeds.get(checked_text("name", name, 'give a text, such as store.feed("public")'))
+        if feed is None:
+            feed = self._feeds[name] = PostgresFeed(self, name, retention, most)
+        options = checked_span("retention", retention), checked_count("most", most)
+        check_same_feed(name, *options, (feed.retention, feed.most))
+        return feed
+
+    def documents(self, space: str) -> PostgresDocuments:
+        """Return the documents of this space; its first use creates it. Raises `InvalidOption` unless it is a text."""
+        documents = self._documents.get(checked_text("space", space, 'give a text, such as store.documents("sales")'))
+        return self._documents.setdefault(space, PostgresDocuments(self, space)) if documents is None else documents
+
     def queue(self, name: str) -> PostgresQueue:
         """Return the queue of this name; its first put creates it."""
         queue = self._queues.get(checked_name("name", name))
         if queue is None:
-            queue = self._queues[name] = PostgresQueue(self, name, None, lambda: self._nonce)
+            queue = self._queues[name] = PostgresQueue(self, name, self.outbox, lambda: self._nonce)
         return queue
 
     def transaction(
@@ -150,13 +182,25 @@ class PostgresStore:
         """Have a part woken by the commits that name its channel."""
         self._news.join(channel, part)
 
+    async def migrate(self) -> None:
+        """Create the tables, or bring them to the version of this modd; call it on a store that is not open.
+
+        All is done or nothing. Use it in a step of the deployment, as a user who may create tables, if the processes
+        open their stores with ``migrate=False``; ``python -m modd migrate`` does the same.
+
+        Raises:
+            NewerStore: the tables are of a newer modd.
+            StoreBusy: the database does not answer for longer than ``timeout``.
+            modd.ports.StoreError: the database refuses it.
+        """
+        async with AsyncExitStack() as stack:
+            committer = await self._connect(stack)
+            await committer.run(self._migrate)
+
     async def __aenter__(self) -> Self:
         async with self._lifespan.opening() as stack:
             self._lifespan.bind_to_task()
-            loop = start_loop_thread()
-            if loop is not None:
-                stack.callback(loop.close)
-            await self._open(stack, LoopCalls(loop))
+            await self._open(stack)
         return self
 
     async def __aexit__(
@@ -165,10 +209,17 @@ class PostgresStore:
         # without the error, which the task groups on the stack would wrap in a group
         await self._lifespan.close(None, None, None)
 
-    async def _open(self, stack: AsyncExitStack, calls: LoopCalls) -> None:
-        connections = Connections(self.name, self._source, calls, self._timeout, is_pooled=not self._listens)
+    async def _connect(self, stack: AsyncExitStack) -> Committer:
+        loop = start_loop_thread()
+        if loop is not None:
+            stack.callback(loop.close)
+        connections = Connections(self.name, self._source, LoopCalls(loop), self._timeout, is_pooled=not self._listens)
         await connections.open(stack)
-        committer = Committer(self.name, self.schema, connections, self._news.publish, self._timeout)
+        return Committer(self.name, self.schema, connections, self._news.publish, self._timeout)
+
+    async def _open(self, stack: AsyncExitStack) -> None:
+        committer = await self._connect(stack)
+        connections = committer.connections
         await committer.run(self._prepare)
         self._clock.see(await self._ask_time(committer))
         background = await stack.enter_async_context(anyio.create_task_group())
@@ -177,6 +228,7 @@ class PostgresStore:
         stack.callback(self._forget)
         with detached():
             background.start_soon(self._refresh_clock, committer)
+            background.start_soon(self._sweeper.run)
             if self._listens:
                 background.start_soon(self._news.listen, connections)
                 background.start_soon(self._news.send, connections)
@@ -187,6 +239,10 @@ class PostgresStore:
             await migrate(session, self.name)
         await check_version(session, self.name)
         [[self._nonce]] = await session.rows("SELECT nonce FROM modd.store")
+
+    async def _migrate(self, session: ConnectionSession) -> None:
+        await check_server(session, self.name, durable=self._durable)
+        await migrate(session, self.name)
 
     async def _refresh_clock(self, committer: Committer) -> None:
         while True:
@@ -205,11 +261,3 @@ class PostgresStore:
 
     def _forget(self) -> None:
         self._committer = None
-
-
-def describe(source: str | AsyncConnectionPool[Any], schema: str) -> str:
-    """Return a name for a store that has no password: host, database and schema."""
-    address = source if isinstance(source, str) else source.conninfo
-    parts = conninfo_to_dict(address) if isinstance(address, str) else {"dbname": "of a pool"}
-    host, database = parts.get("host") or "localhost", parts.get("dbname") or ""
-    return f"postgresql://{host}/{database} ({schema})"

@@ -1,4 +1,4 @@
-"""Changes of leased rows in the file, which only the holder of the lease may make; see `modd.stores.lease`."""
+"""Changes of rows that only the holder of their lease may make."""
 
 from __future__ import annotations
 

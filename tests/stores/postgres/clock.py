@@ -1,8 +1,9 @@
-"""A clock of the database that moves when it is told to."""
+"""A server whose time the test sets."""
 
 from __future__ import annotations
 
-from urllib.parse import quote
+from itertools import count
+from os import getpid
 
 import psycopg
 
@@ -10,43 +11,46 @@ from modd.stores import PostgresStore
 from tests.postgres.server import PostgresServer
 from tests.stores.postgres.stores import new_schema
 
-CLOCK = """
-CREATE SCHEMA {0};
-CREATE TABLE {0}.clock (now double precision);
-INSERT INTO {0}.clock VALUES (1700000000);
-CREATE FUNCTION {0}.clock_timestamp() RETURNS timestamptz VOLATILE LANGUAGE sql
-    AS 'SELECT to_timestamp(now) FROM {0}.clock'
+numbers = count(1)
+
+# a sequence, because its value is seen at once and by all, in a snapshot too
+SCHEMA = """
+CREATE SCHEMA {name};
+CREATE SEQUENCE {name}.milliseconds MINVALUE 0 START 1000000;
+CREATE FUNCTION {name}.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE
+    AS 'SELECT to_timestamp(last_value / 1000.0) FROM {name}.milliseconds';
 """
 
 
-class DatabaseClock:
-    """Seconds since 1970, as told, for connections that have this address.
+class TestClock:
+    """The time of the database for stores of this clock; it stands still until the test moves it on.
 
-    They find the function of this name in a schema of the test before that of PostgreSQL.
+    Their connections find a function of this clock before that of PostgreSQL.
     """
 
+    __test__ = False  # no test of pytest
+
     def __init__(self, server: PostgresServer) -> None:
-        self._server, self._schema = server, f"clock_{new_schema()}"
-        self.now = 1_700_000_000.0
-        server.execute(*CLOCK.format(self._schema).split(";\n"))
-        self._connection = psycopg.connect(server.url, autocommit=True)
+        self._name = f"clock_{getpid()}_{next(numbers)}"
+        self._now = 1_000.0
+        self._server, self._connection = server, psycopg.connect(server.url, autocommit=True)
+        self._connection.execute(SCHEMA.format(name=self._name).encode())
 
     @property
-    def url(self) -> str:
-        return f"{self._server.url}?options={quote(f'-csearch_path={self._schema},pg_catalog')}"
+    def now(self) -> float:
+        """The time of the database, in seconds since 1970."""
+        return self._now
 
-    def __call__(self) -> float:
-        return self.now
+    @now.setter
+    def now(self, seconds: float) -> None:
+        self._now = seconds
+        self._connection.execute(f"SELECT setval('{self._name}.milliseconds', {round(seconds * 1_000)})".encode())
 
-    def move(self, seconds: float) -> None:
-        """Have so many seconds pass."""
-        self.now += seconds
-        self._connection.execute(f"UPDATE {self._schema}.clock SET now = %s".encode(), (self.now,))
+    def new_store(self, schema: str | None = None, **options: object) -> PostgresStore:
+        """Return a store with the time of this clock, by default in a new schema."""
+        url = f"{self._server.url}?options=-csearch_path%3D{self._name},pg_catalog"
+        return PostgresStore(url, schema=schema or new_schema(), **{"durable": False, **options})  # type: ignore[arg-type]  # options of the class
 
     def close(self) -> None:
-        """End the connection by which it is moved."""
+        """Close its connection."""
         self._connection.close()
-
-    def new_store(self, schema: str | None = None) -> PostgresStore:
-        """Return a store that goes by this clock."""
-        return PostgresStore(self.url, schema=schema or new_schema(), durable=False)

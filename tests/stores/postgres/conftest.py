@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.postgres.server import PostgresServer
+from tests.stores.postgres.clock import TestClock
 
 
 @pytest.fixture(params=["asyncio", "trio"])
@@ -27,6 +29,13 @@ def postgres_server() -> Iterator[PostgresServer]:
     with TemporaryDirectory(prefix="modd-postgres-") as folder:
         with PostgresServer(Path(folder, "server"), durable=False) as server:
             yield server
+
+
+@pytest.fixture
+def clock(postgres_server: PostgresServer) -> Iterator[TestClock]:
+    """A time of the database that the test sets."""
+    with closing(TestClock(postgres_server)) as clock:
+        yield clock
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import psycopg
 from modd.stores import PostgresStore
 from tests.postgres.server import PostgresServer
 from tests.stores.histories import Both
-from tests.stores.postgres.clock import DatabaseClock
+from tests.stores.postgres.database_clock import DatabaseClock
 from tests.stores.postgres.stores import new_schema
 from tests.stores.rows import COLUMNS, Row, check_rows, left_of
 

@@ -10,7 +10,7 @@ import pytest
 from modd.ports import Queue
 from modd.testing.conformance import QueueConformance
 from tests.postgres.server import PostgresServer
-from tests.stores.postgres.clock import DatabaseClock
+from tests.stores.postgres.database_clock import DatabaseClock
 
 pytestmark = pytest.mark.anyio
 
