@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -20,10 +21,14 @@ def anyio_backend(request: Any) -> Any:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    """A server for stores in schemas of their own; it does not wait for its disk."""
-    with PostgresServer(tmp_path_factory.mktemp("postgres"), durable=False) as server:
-        yield server
+def postgres_server() -> Iterator[PostgresServer]:
+    """A server for stores in schemas of their own; it does not wait for its disk.
+
+    Not in pytest's folder, which each other run of pytest closes for other users, such as that of the server.
+    """
+    with TemporaryDirectory(prefix="modd-postgres-") as folder:
+        with PostgresServer(Path(folder, "server"), durable=False) as server:
+            yield server
 
 
 @pytest.fixture
