@@ -23,6 +23,8 @@ from modd.stores.postgres.base import NOW, Access, PostgresAutocommit
 from modd.stores.postgres.commits import Committer
 from modd.stores.postgres.connections import Connections
 from modd.stores.postgres.deferred_transaction import DeferredPostgresTransaction
+from modd.stores.postgres.foreign_access import DatabaseCheck, ForeignAccess
+from modd.stores.postgres.foreign_session import driver_of
 from modd.stores.postgres.immediate_transaction import ImmediatePostgresTransaction
 from modd.stores.postgres.inbox import PostgresInbox
 from modd.stores.postgres.news import News, SupportsWake
@@ -84,6 +86,7 @@ class PostgresStore:
         self._clock = ServerClock()
         self._news = News(self.schema)
         self._committer: Committer | None = None
+        self._database = DatabaseCheck(self.name, lambda query: self._opened().read(query))
         self.inbox = PostgresInbox(self, checked_span("retention", retention))
 
     def __repr__(self) -> str:
@@ -134,6 +137,11 @@ class PostgresStore:
             return PostgresAutocommit(committer)
         transaction.check_usable(call)
         return transaction  # type: ignore[no-any-return]  # one of the two kinds
+
+    def access_in(self, session: object) -> ForeignAccess:
+        """Return the access for calls of a part in a session of the application; see `base.Store`."""
+        self._opened()
+        return ForeignAccess(driver_of(session), self.schema, self._database)
 
     def join(self, channel: str, part: SupportsWake) -> None:
         """Have a part woken by the commits that name its channel."""

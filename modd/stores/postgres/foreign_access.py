@@ -1,0 +1,107 @@
+"""Operations of the store in a transaction of the application, which alone begins, commits and rolls it back."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import Any
+from weakref import WeakSet
+
+from modd.errors import InvalidOption
+from modd.ports.errors import StoreError
+from modd.stores.postgres.advisory import ORDER, take
+from modd.stores.postgres.foreign_session import Driver
+from modd.stores.postgres.news import NOTIFY, news_name
+from modd.stores.postgres.select import Select
+from modd.stores.postgres.session import Operation, Parameters, Schema, Session, is_in_order
+
+DATABASE = Select(
+    """SELECT extract(epoch FROM pg_postmaster_start_time())::text, current_database()::text,
+    coalesce(host(inet_server_addr()) || ':' || inet_server_port(), 'a socket')"""
+)
+"""What tells a database from all others: when its server was started, and its name; then its address, for texts.
+
+The identifier of the system is not enough: a copy of the files of a server has the same. Also, not everybody may read it.
+"""
+
+
+class ForeignSession:
+    """A `Session` in a transaction of the application."""
+
+    def __init__(self, driver: Driver, schema: Schema) -> None:
+        self._driver, self.schema = driver, schema
+        self.channels: set[str] = set()
+
+    async def rows(self, sql: str, parameters: Parameters = ()) -> list[Any]:
+        """Execute a statement of modd, and return its rows."""
+        return await self._driver.rows(self.schema.statement(sql), parameters)
+
+    async def count(self, sql: str, parameters: Parameters = ()) -> int:
+        """Execute a statement of modd, and return the number of rows that it has changed."""
+        return await self._driver.count(self.schema.statement(sql), parameters)
+
+    def tell(self, channel: str) -> None:
+        """Have those woken who wait for this channel, when the transaction commits."""
+        self.channels.add(channel)
+
+    def note(self, *ids: str) -> None:
+        """Do nothing: the application sees itself how its commit ends."""
+
+
+class DatabaseCheck:
+    """Compares the database of a session with that of the store, once for each engine or connection.
+
+    store: the name of the store. read: reads in the database of the store.
+    """
+
+    def __init__(self, store: str, read: Callable[[Select], Awaitable[list[Any]]]) -> None:
+        self._store, self._read = store, read
+        self._own: Sequence[Any] = ()
+        self._compared: WeakSet[Any] = WeakSet()
+
+    async def check(self, driver: Driver, session: Session) -> None:
+        """Raise `StoreError` if a session is connected to another database."""
+        if driver.database in self._compared:
+            return
+        [there] = await session.rows(DATABASE.sql)
+        if tuple(there) != self._own:
+            [own] = await self._read(DATABASE)  # anew: the server may have been started again
+            self._own = tuple(own)
+        if there[:2] != self._own[:2]:
+            raise StoreError(
+                self._store,
+                f"its database is {describe_database(self._own)}, and that of the session is "
+                f"{describe_database(there)}; give a session that is connected to the database of the store",
+            )
+        with suppress(TypeError):  # a connection that a pool of asyncpg lends is compared each time: it has no weak reference
+            self._compared.add(driver.database)
+
+
+class ForeignAccess:
+    """Runs operations in a session of the application: `base.Access` without transactions of the store."""
+
+    def __init__(self, driver: Driver, schema: Schema, database: DatabaseCheck) -> None:
+        self._driver, self._schema, self._database = driver, schema, database
+
+    async def run(self, operation: Operation, *arguments: Any) -> Any:
+        """Run an operation in the open transaction, and return its result.
+
+        Raises what the operation and the library of the session raise, `StoreError` for another database, and
+        `InvalidOption` outside of a transaction.
+        """
+        if await self._driver.commits_each():
+            raise InvalidOption("session", self._driver.database, "it commits each statement; begin a transaction first")
+        session = ForeignSession(self._driver, self._schema)
+        await self._database.check(self._driver, session)
+        if is_in_order(operation):
+            await take(session, ORDER)
+        result = await operation(session, *arguments)
+        if session.channels:  # in the transaction, because nobody tells the store when it commits
+            await session.rows(NOTIFY, (news_name(self._schema), sorted(session.channels)))
+        return result
+
+
+def describe_database(row: Sequence[Any]) -> str:
+    """Return the name and the address of a database, for a text."""
+    _, name, address = row
+    return f"{name} at {address}"
