@@ -9,7 +9,7 @@ from weakref import WeakSet
 
 from modd.errors import InvalidOption
 from modd.ports.errors import StoreError
-from modd.stores.postgres.advisory import ORDER, take
+from modd.stores.postgres.advisory import ORDER
 from modd.stores.postgres.foreign_session import Driver
 from modd.stores.postgres.news import NOTIFY, news_name
 from modd.stores.postgres.select import Select
@@ -23,6 +23,9 @@ DATABASE = Select(
 
 The identifier of the system is not enough: a copy of the files of a server has the same. Also, not everybody may read it.
 """
+
+
+LEVEL = "SELECT current_setting('transaction_isolation')"
 
 
 class ForeignSession:
@@ -73,7 +76,9 @@ class DatabaseCheck:
                 f"its database is {describe_database(self._own)}, and that of the session is "
                 f"{describe_database(there)}; give a session that is connected to the database of the store",
             )
-        with suppress(TypeError):  # a connection that a pool of asyncpg lends is compared each time: it has no weak reference
+        with suppress(
+            TypeError
+        ):  # a connection that a pool of asyncpg lends is compared each time: it has no weak reference
             self._compared.add(driver.database)
 
 
@@ -87,18 +92,32 @@ class ForeignAccess:
         """Run an operation in the open transaction, and return its result.
 
         Raises what the operation and the library of the session raise, `StoreError` for another database, and
-        `InvalidOption` outside of a transaction.
+        `InvalidOption` outside of a transaction, and in one that does not see what is committed meanwhile.
         """
         if await self._driver.commits_each():
-            raise InvalidOption("session", self._driver.database, "it commits each statement; begin a transaction first")
+            raise InvalidOption(
+                "session", self._driver.database, "it commits each statement; begin a transaction first"
+            )
         session = ForeignSession(self._driver, self._schema)
         await self._database.check(self._driver, session)
-        if is_in_order(operation):
-            await take(session, ORDER)
+        await enter_transaction(session, in_order=is_in_order(operation))
         result = await operation(session, *arguments)
         if session.channels:  # in the transaction, because nobody tells the store when it commits
             await session.rows(NOTIFY, (news_name(self._schema), sorted(session.channels)))
         return result
+
+
+async def enter_transaction(session: Session, *, in_order: bool) -> None:
+    """Take the locks of an operation, until the transaction ends. Raises `InvalidOption` for its isolation level.
+
+    At another level a statement after a lock would not see what the lock was waited for.
+    """
+    if in_order:
+        [[level, _]] = await session.rows(f"{LEVEL}, pg_advisory_xact_lock(%s, %s)", (session.schema.number, ORDER))
+    else:
+        [[level]] = await session.rows(LEVEL)
+    if level != "read committed":
+        raise InvalidOption("session", f"a transaction with {level}", "use READ COMMITTED, the default of PostgreSQL")
 
 
 def describe_database(row: Sequence[Any]) -> str:

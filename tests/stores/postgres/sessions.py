@@ -145,16 +145,30 @@ async def async_psycopg_connection(url: str) -> AsyncIterator[Application]:
         )
 
 
-def of_asyncpg(opened: Any) -> Application:
-    """Return a connection of asyncpg on which a transaction was begun by hand."""
+class AsyncpgTransactions:
+    """A connection of asyncpg with a transaction, which is followed by another one.
 
-    async def end(word: str) -> None:
-        await opened.execute(word)
-        await opened.execute("BEGIN")
+    opened: the connection.
+    """
 
-    return Application(
-        opened, opened.execute, lambda: end("COMMIT"), lambda: end("ROLLBACK"), lambda: opened.transaction()
-    )
+    def __init__(self, opened: Any) -> None:
+        self.opened = opened
+
+    async def begin(self) -> Application:
+        """Begin the first one."""
+        self.current = self.opened.transaction()
+        await self.current.start()
+        return Application(self.opened, self.opened.execute, self.commit, self.rollback, self.opened.transaction)
+
+    async def commit(self) -> None:
+        """Commit, and begin the next one."""
+        await self.current.commit()
+        await self.begin()
+
+    async def rollback(self) -> None:
+        """Roll back, and begin the next one."""
+        await self.current.rollback()
+        await self.begin()
 
 
 @asynccontextmanager
@@ -162,8 +176,7 @@ async def asyncpg_connection(url: str) -> AsyncIterator[Application]:
     """Open a connection of asyncpg."""
     opened = await asyncpg.connect(url)
     try:
-        await opened.execute("BEGIN")
-        yield of_asyncpg(opened)
+        yield await AsyncpgTransactions(opened).begin()
     finally:
         await opened.close()
 
@@ -172,9 +185,9 @@ async def asyncpg_connection(url: str) -> AsyncIterator[Application]:
 async def asyncpg_pool_connection(url: str) -> AsyncIterator[Application]:
     """Borrow a connection of a pool of asyncpg."""
     async with asyncpg.create_pool(url, min_size=1, max_size=1) as pool, pool.acquire() as opened:
-        await opened.execute("BEGIN")
-        yield of_asyncpg(opened)
-        await opened.execute("ROLLBACK")
+        transactions = AsyncpgTransactions(opened)
+        yield await transactions.begin()
+        await transactions.current.rollback()
 
 
 SYNC: dict[str, Open] = {

@@ -19,7 +19,8 @@ from modd import InvalidOption
 from modd.ports import AlreadyHandled, StoreError
 from modd.stores import PostgresStore, StoreClosed
 from modd.stores.postgres.advisory import ORDER
-from modd.stores.postgres.session import Session, in_order
+from modd.stores.postgres.inbox import add_id
+from modd.stores.postgres.session import Operation, Session, in_order
 from tests.postgres.server import PostgresServer
 from tests.stores.postgres.sessions import ASYNC, CASES, SYNC, Application, Open, address, an_engine
 from tests.stores.postgres.stores import new_store
@@ -32,8 +33,8 @@ on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 
 on_trio = pytest.mark.parametrize("anyio_backend", ["trio"])
 
-WEIRD = "order 7\0 \ud83d"
-"""An id with a NUL, and half of a character."""
+WEIRD = "order 7\0"
+"""An id that a text of PostgreSQL cannot have."""
 
 
 class Shop:
@@ -278,6 +279,19 @@ async def test_an_async_connection_that_commits_each_statement_is_refused(postgr
         assert not await store.inbox.has("alone")
 
 
+# PG-9
+@pytest.mark.parametrize("operation", [add_id, put_in_order])
+async def test_a_transaction_that_does_not_see_what_is_committed_is_refused(
+    postgres_server: PostgresServer, operation: Operation
+) -> None:
+    async with new_store(postgres_server) as store:
+        with psycopg.connect(postgres_server.url) as connection:
+            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            with pytest.raises(InvalidOption, match="a transaction with repeatable read.*use READ COMMITTED"):
+                await store.access_in(connection).run(operation, "order-7")
+
+
+# PG-9
 async def test_a_store_that_is_not_open_has_no_part_for_a_session(postgres_server: PostgresServer) -> None:
     store = new_store(postgres_server)
     with psycopg.connect(postgres_server.url) as connection:
@@ -285,9 +299,11 @@ async def test_a_store_that_is_not_open_has_no_part_for_a_session(postgres_serve
             store.inbox.using(connection)
 
 
-async def test_half_an_id_and_no_text_is_refused_before_anything_is_executed(postgres_server: PostgresServer) -> None:
+# PG-9
+async def test_an_id_that_is_no_text_is_refused_before_anything_is_executed(postgres_server: PostgresServer) -> None:
     async with new_store(postgres_server) as store:
         with psycopg.connect(postgres_server.url) as connection:
-            with pytest.raises(InvalidOption):
-                await store.inbox.using(connection).add(7)  # type: ignore[arg-type]  # the mistake
+            for id in (7, "half a character: \ud83d"):
+                with pytest.raises(InvalidOption):
+                    await store.inbox.using(connection).add(id)  # type: ignore[arg-type]  # the mistake
             assert connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
