@@ -3,7 +3,9 @@
 WRITES is shared by all that write, and taken alone by a transaction that has to keep writers off: one that looks,
 before its commit, if what it has read is still so, or one that reads its own writes. Readers take none.
 
-ORDER is taken by whatever numbers its rows in the order of commits: events, items of feeds and of the outbox.
+ORDER is taken by whatever numbers its rows in the order of commits: events, and items of the outbox.
+
+RELAY is taken by whatever begins or ends leases of the outbox, so that one relay at a time has them.
 
 A lane, the items of one key in a queue, has a lock of its own.
 """
@@ -15,7 +17,7 @@ from hashlib import blake2b
 
 from modd.stores.postgres.session import Session
 
-WRITES, ORDER, MIGRATION = range(3)
+WRITES, ORDER, MIGRATION, RELAY = range(4)
 """The second numbers of the locks of a store; the first one is that of its schema."""
 
 

@@ -118,8 +118,8 @@ LOOK_JITTER = 0.25
 """Share by which the seconds between two looks differ, so that tasks and processes do not look in step."""
 
 
-class WaitingPart(PostgresPart, ABC):
-    """A part at which tasks wait until there is something for them.
+class NotifiedPart(PostgresPart):
+    """A part at which tasks wait for news.
 
     channel: the name by which commits tell of news.
     """
@@ -130,17 +130,9 @@ class WaitingPart(PostgresPart, ABC):
         self._notifier = Notifier()
         store.join(channel, self)
 
-    async def wait(self, seconds: float) -> None:
-        """Return as soon as there may be something to claim, at the latest after ``seconds``."""
-        await self._wait(seconds, self.seconds_left)
-
     def wake(self) -> None:
         """Wake the tasks that wait."""
         self._notifier.notify()
-
-    @abstractmethod
-    async def seconds_left(self) -> float:
-        """Return the seconds until there may be something to claim: 0 if there is now, infinity for nobody knows."""
 
     async def _wait(self, seconds: float, look: Callable[[], Any]) -> None:
         """Wait, and look at the beginning, after news, when something comes due, and from time to time."""
@@ -153,3 +145,15 @@ class WaitingPart(PostgresPart, ABC):
             return left <= 0
 
         await self._notifier.wait(seconds, is_there, lambda: next_look)
+
+
+class WaitingPart(NotifiedPart, ABC):
+    """A part from which items are claimed, and that can be waited at until there are some."""
+
+    async def wait(self, seconds: float) -> None:
+        """Return as soon as there may be something to claim, at the latest after ``seconds``."""
+        await self._wait(seconds, self.seconds_left)
+
+    @abstractmethod
+    async def seconds_left(self) -> float:
+        """Return the seconds until there may be something to claim: 0 if there is now, infinity for nobody knows."""

@@ -8,7 +8,7 @@ from modd.stores.postgres.base import NOW, PostgresPart, Store
 from modd.stores.postgres.foreign_access import ForeignAccess
 from modd.stores.postgres.select import Select
 from modd.stores.postgres.session import Session
-from modd.stores.postgres.values import encode_text
+from modd.stores.postgres.values import encode_key
 
 ADD = f"""INSERT INTO modd.inbox AS old (id, at) VALUES (%s, {NOW})
     ON CONFLICT (id) DO UPDATE SET at = excluded.at WHERE old.at <= excluded.at - %s"""
@@ -39,7 +39,7 @@ class PostgresInbox(PostgresPart):
 
     async def has(self, id: str) -> bool:
         """True if the id is recorded."""
-        query = Select(HAS, (encode_text(checked_text("id", id)), self._retention), title="an id of the inbox")
+        query = Select(HAS, (encode_key(checked_text("id", id)), self._retention), title="an id of the inbox")
         return bool(await self._store.access("has").read(query))
 
     def using(self, session: object) -> SessionInbox:
@@ -67,7 +67,7 @@ class SessionInbox:
 
 async def add_id(session: Session, id: str, retention: float) -> None:
     """Record an id as handled. Raises `AlreadyHandled`."""
-    if not await session.count(ADD, (encode_text(id), retention)):
+    if not await session.count(ADD, (encode_key(id), retention)):
         raise AlreadyHandled(id)
 
 

@@ -69,20 +69,24 @@ CREATE INDEX inbox_at ON modd.inbox (at);
 
 CREATE TABLE modd.outbox (
     place bigint PRIMARY KEY, until double precision, attempts integer NOT NULL DEFAULT 0, token bigint,
-    id bytea NOT NULL UNIQUE, key bytea, headers bytea, body bytea NOT NULL
+    id bytea NOT NULL, key bytea, headers bytea, body bytea NOT NULL
 );
+-- of digests, because an index has no long texts
+CREATE UNIQUE INDEX outbox_id ON modd.outbox (sha256(id));
 CREATE INDEX outbox_claimed ON modd.outbox (until) WHERE until IS NOT NULL;
 
--- first: the position before the first item in the table; last: the last position
+-- number: stands for the name; first: the position before the first item in the table; last: the last position; at: the
+-- time of the last item
 CREATE TABLE modd.feeds (
-    number bigint PRIMARY KEY, name bytea NOT NULL UNIQUE, epoch text NOT NULL, first bigint NOT NULL,
-    last bigint NOT NULL
+    number bigint PRIMARY KEY, name bytea NOT NULL, epoch text NOT NULL, first bigint NOT NULL, last bigint NOT NULL,
+    at double precision NOT NULL
 );
 CREATE TABLE modd.feed_items (
-    feed bigint NOT NULL, position bigint NOT NULL, at double precision NOT NULL, id bytea, key bytea, headers bytea,
-    body bytea NOT NULL, PRIMARY KEY (feed, position)
+    feed bigint NOT NULL, position bigint NOT NULL, at double precision NOT NULL, id bytea NOT NULL, key bytea,
+    headers bytea, body bytea NOT NULL, PRIMARY KEY (feed, position)
 );
-CREATE INDEX feed_items_id ON modd.feed_items (feed, id) WHERE id IS NOT NULL;
+CREATE INDEX feed_items_id ON modd.feed_items (feed, sha256(id));
+CREATE INDEX feed_items_at ON modd.feed_items (feed, at, position);
 """
 
 

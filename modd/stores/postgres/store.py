@@ -11,24 +11,30 @@ import anyio
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import AsyncConnectionPool
 
-from modd.checks import checked_span
+from modd.checks import checked_count, checked_span, checked_text
 from modd.concurrency.lifespan import Lifespan
 from modd.concurrency.loop_calls import LoopCalls
 from modd.concurrency.loop_thread import start_loop_thread
 from modd.core import detached
 from modd.ports.errors import StoreError
 from modd.ports.inbox import WEEK
+from modd.stores.checks import check_same_feed
 from modd.stores.errors import ResultNeeded, StoreClosed
 from modd.stores.postgres.base import NOW, Access, PostgresAutocommit
+from modd.stores.postgres.cache import PostgresCache
 from modd.stores.postgres.commits import Committer
 from modd.stores.postgres.connections import Connections
 from modd.stores.postgres.deferred_transaction import DeferredPostgresTransaction
+from modd.stores.postgres.feed import PostgresFeed
 from modd.stores.postgres.foreign_access import DatabaseCheck, ForeignAccess
 from modd.stores.postgres.foreign_session import driver_of
 from modd.stores.postgres.immediate_transaction import ImmediatePostgresTransaction
 from modd.stores.postgres.inbox import PostgresInbox
+from modd.stores.postgres.locks import PostgresLocks
 from modd.stores.postgres.news import News, SupportsWake
 from modd.stores.postgres.opening import check_server, checked_schema_name, checked_source
+from modd.stores.postgres.outbox import PostgresOutbox
+from modd.stores.postgres.retention import Sweeper
 from modd.stores.postgres.schema import check_version, migrate
 from modd.stores.postgres.select import Select
 from modd.stores.postgres.session import ConnectionSession, Schema
@@ -87,7 +93,10 @@ class PostgresStore:
         self._news = News(self.schema)
         self._committer: Committer | None = None
         self._database = DatabaseCheck(self.name, lambda query: self._opened().read(query))
-        self.inbox = PostgresInbox(self, checked_span("retention", retention))
+        self.cache, self.locks = PostgresCache(self), PostgresLocks(self)
+        self.inbox, self.outbox = PostgresInbox(self, checked_span("retention", retention)), PostgresOutbox(self)
+        self._feeds: dict[str, PostgresFeed] = {}
+        self._sweeper = Sweeper(self, retention, self._feeds)
 
     def __repr__(self) -> str:
         return f"<PostgresStore {self.name}>"
@@ -96,6 +105,21 @@ class PostgresStore:
     def clock(self) -> Callable[[], float]:
         """The time of the database, in seconds since 1970."""
         return self._clock
+
+    def feed(self, name: str, retention: float = 86_400.0, most: int = 100_000) -> PostgresFeed:
+        """Return the feed of this name; its first use creates it.
+
+        retention: seconds for which an item is stored, a day by default.
+        most: most items that are stored, 100 000 by default; the oldest are removed first.
+
+        Raises `InvalidOption` for a value that cannot work, and for other options than those of an earlier call.
+        """
+        feed = self._feeds.get(checked_text("name", name, 'give a text, such as store.feed("public")'))
+        if feed is None:
+            feed = self._feeds[name] = PostgresFeed(self, name, retention, most)
+        options = checked_span("retention", retention), checked_count("most", most)
+        check_same_feed(name, *options, (feed.retention, feed.most))
+        return feed
 
     def transaction(
         self, *, immediate: bool = False, max_seconds: float = 5.0
@@ -174,6 +198,7 @@ class PostgresStore:
         stack.callback(self._forget)
         with detached():
             background.start_soon(self._refresh_clock, committer)
+            background.start_soon(self._sweeper.run)
             if self._listens:
                 background.start_soon(self._news.listen, connections)
                 background.start_soon(self._news.send, connections)

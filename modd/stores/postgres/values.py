@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from hashlib import sha256
+from typing import Any, NamedTuple
+from uuid import uuid4
 
 import msgspec
+
+from modd.ports.items import Item
+
+LONGEST_KEY = 1_000
+"""Most bytes of a text in an index; PostgreSQL takes 2 700 of all columns of an index."""
 
 
 def encode_text(text: str) -> bytes:
@@ -15,6 +23,12 @@ def encode_text(text: str) -> bytes:
 def decode_text(data: bytes) -> str:
     """Return a text from its stored form."""
     return data.decode(errors="surrogatepass")
+
+
+def encode_key(text: str) -> bytes:
+    """Return a text as it is stored where it is only looked up: a digest, which is no text, of one that is long."""
+    data = encode_text(text)
+    return data if len(data) <= LONGEST_KEY else b"\xff" + sha256(data).digest()
 
 
 def encode_texts(texts: Iterable[str]) -> list[bytes]:
@@ -46,3 +60,24 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 _decode = msgspec.msgpack.Decoder(list[tuple[bytes, bytes]]).decode
+
+
+class ItemRow(NamedTuple):
+    """The values of an item as they are stored, with an id in any case."""
+
+    id: str
+    key: bytes | None
+    headers: bytes | None
+    body: bytes
+
+
+def encode_item(item: Item) -> ItemRow:
+    """Return the row of an item, with a new id if it has none."""
+    id = uuid4().hex if item.id is None else item.id  # chosen here, so that a second put of the same id is safe
+    return ItemRow(id, encode_optional(item.key), encode_headers(item.headers), item.body)
+
+
+def item_columns(rows: Iterable[ItemRow]) -> tuple[list[Any], ...]:
+    """Return ids, keys, headers and bodies of rows, for arrays."""
+    ids, keys, headers, bodies = zip(*rows, strict=True)
+    return encode_texts(ids), [*keys], [*headers], [*bodies]

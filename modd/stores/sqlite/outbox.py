@@ -9,9 +9,10 @@ from uuid import uuid4
 from modd.checks import checked_count, checked_span
 from modd.ports.items import Claim, Item
 from modd.stores.checks import checked_outbox_item
+from modd.stores.lease import claim_token, leased_row, new_lease_number
 from modd.stores.sqlite.base import Claimable
 from modd.stores.sqlite.damage import Columns
-from modd.stores.sqlite.lease import LEASED, claim_token, leased_row, new_lease_number, update_leased
+from modd.stores.sqlite.lease import LEASED, update_leased
 from modd.stores.sqlite.limits import LARGEST, checked_item
 from modd.stores.sqlite.select import Select
 from modd.stores.sqlite.sql import (

@@ -11,9 +11,9 @@ from modd.checks import checked_choice, checked_count, checked_delay, checked_sp
 from modd.ports.items import SUSPECTS, Claim, DeadLetter, Item, PutResult, Stats, Subscription, Suspects
 from modd.ports.queue import CreateDeliveries
 from modd.stores.checks import checked_untagged
+from modd.stores.lease import leased_row
 from modd.stores.sqlite.base import Access, Autocommit, Claimable, Store, SupportsWake
 from modd.stores.sqlite.errors import translate_errors
-from modd.stores.sqlite.lease import leased_row
 from modd.stores.sqlite.limits import LARGEST, LARGEST_VALUE, checked_item, checked_item_ids
 from modd.stores.sqlite.outbox import SqliteOutbox
 from modd.stores.sqlite.positions import Positions

@@ -7,8 +7,9 @@ from typing import Any
 
 from modd.ports.errors import LeaseLost
 from modd.ports.items import Claim, PutResult, Suspects
+from modd.stores.lease import LeasedRow, new_lease_number, token_end
 from modd.stores.sqlite.item_ids import ItemIds
-from modd.stores.sqlite.lease import LeasedRow, new_lease_number, token_end, update_leased
+from modd.stores.sqlite.lease import update_leased
 from modd.stores.sqlite.positions import Positions, keep_last
 from modd.stores.sqlite.queue_put import Insertion
 from modd.stores.sqlite.queue_sql import (

@@ -16,9 +16,9 @@ import msgspec
 from modd.ports.errors import LeaseLost
 from modd.ports.items import HANDLER, Claim, Item, Subscription
 from modd.ports.queue import CreateDeliveries
+from modd.stores.lease import LeasedRow, leased_row, new_lease_number
 from modd.stores.sqlite.damage import Columns
 from modd.stores.sqlite.lease import LEASED as IS_LEASED
-from modd.stores.sqlite.lease import LeasedRow, leased_row, new_lease_number
 from modd.stores.sqlite.queue_operations import QueueOperations
 from modd.stores.sqlite.queue_put import ItemRow
 from modd.stores.sqlite.queue_sql import CLAIMED_NAMES, DEAD, LEASE, LEASED, RETRYING

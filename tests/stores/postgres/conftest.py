@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.postgres.server import PostgresServer
+from tests.stores.postgres.clock import TestClock
 
 
 @pytest.fixture(params=["asyncio", "trio"])
@@ -22,6 +24,13 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgr
     """A server for stores in schemas of their own; it does not wait for its disk."""
     with PostgresServer(tmp_path_factory.mktemp("postgres"), durable=False) as server:
         yield server
+
+
+@pytest.fixture
+def clock(postgres_server: PostgresServer) -> Iterator[TestClock]:
+    """A time of the database that the test sets."""
+    with closing(TestClock(postgres_server)) as clock:
+        yield clock
 
 
 @pytest.fixture

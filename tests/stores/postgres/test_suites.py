@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 
 import pytest
 
-from modd.ports import Inbox, SupportsTransactions
-from modd.testing.conformance import InboxConformance, TransactionConformance
+from modd.ports import Cache, Feed, Inbox, Locks, Outbox, SupportsTransactions
+from modd.testing.conformance import (
+    CacheConformance,
+    FeedConformance,
+    InboxConformance,
+    LocksConformance,
+    OutboxConformance,
+    TransactionConformance,
+)
 from tests.postgres.server import PostgresServer
+from tests.stores.postgres.clock import TestClock
 from tests.stores.postgres.stores import new_store
 
 pytestmark = pytest.mark.anyio
@@ -32,6 +41,63 @@ class TestPostgresInbox(OnServer, InboxConformance):
     async def create(self) -> AsyncIterator[Inbox]:
         async with new_store(self.server, retention=10 * self.tick) as store:
             yield store.inbox
+
+
+class TestPostgresCache(OnServer, CacheConformance):
+    """The suite of caches."""
+
+    @asynccontextmanager
+    async def create(self) -> AsyncIterator[Cache]:
+        async with new_store(self.server) as store:
+            yield store.cache
+
+
+class TestPostgresLocks(OnServer, LocksConformance):
+    """The suite of locks."""
+
+    @asynccontextmanager
+    async def create(self) -> AsyncIterator[Locks]:
+        async with new_store(self.server) as store:
+            yield store.locks
+
+
+class TestPostgresOutbox(OnServer, OutboxConformance):
+    """The suite of outboxes."""
+
+    @asynccontextmanager
+    async def create(self) -> AsyncIterator[Outbox]:
+        async with new_store(self.server) as store:
+            yield store.outbox
+
+    def transaction(self, outbox: Any) -> AbstractAsyncContextManager[object]:
+        """One of its store."""
+        transaction: AbstractAsyncContextManager[object] = outbox.transaction()
+        return transaction
+
+
+class TestPostgresFeed(OnServer, FeedConformance):
+    """The suite of feeds."""
+
+    retention_ticks = 10
+    most = 1_000
+
+    @pytest.fixture(autouse=True)
+    def _clock(self, clock: TestClock) -> None:
+        self.clock = clock
+
+    @asynccontextmanager
+    async def create(self) -> AsyncIterator[Feed]:
+        async with self.clock.new_store() as store:
+            yield store.feed("public", retention=10 * self.tick, most=1_000)
+
+    async def pass_time(self, seconds: float) -> None:
+        """Move the clock of the database."""
+        self.clock.now += seconds
+
+    def transaction(self, feed: Any) -> AbstractAsyncContextManager[object]:
+        """One of its store."""
+        transaction: AbstractAsyncContextManager[object] = feed.transaction()
+        return transaction
 
 
 class TestPostgresTransactions(OnServer, TransactionConformance):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from modd.ports import Claim
-from modd.stores.sqlite.lease import claim_token, leased_row
+from modd.stores.lease import claim_token, leased_row
 
 
 def claim(token: str) -> Claim:
