@@ -21,7 +21,7 @@ DATABASE = Select(
 )
 """What tells a database from all others: when its server was started, and its name; then its address, for texts.
 
-The identifier of the system is not enough: a copy of the files of a server has the same. Also, not everybody may read it.
+The identifier of the system would not do: a copy of the files of a server has the same, and not every user may read it.
 """
 
 
@@ -105,6 +105,20 @@ class ForeignAccess:
         if session.channels:  # in the transaction, because nobody tells the store when it commits
             await session.rows(NOTIFY, (news_name(self._schema), sorted(session.channels)))
         return result
+
+    async def enter(self, *, in_order: bool = False) -> ForeignSession:
+        """Return the session once it is sure that operations can run in it, and with their lock; raises as `run` does.
+
+        in_order: True to take the lock for operations whose rows are numbered in the order of commits.
+        """
+        if await self._driver.commits_each():
+            raise InvalidOption(
+                "session", self._driver.database, "it commits each statement; begin a transaction first"
+            )
+        session = ForeignSession(self._driver, self._schema)
+        await self._database.check(self._driver, session)
+        await enter_transaction(session, in_order=in_order)
+        return session
 
 
 async def enter_transaction(session: Session, *, in_order: bool) -> None:

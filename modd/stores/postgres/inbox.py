@@ -43,7 +43,7 @@ class PostgresInbox(PostgresPart):
         return bool(await self._store.access("has").read(query))
 
     def using(self, session: object) -> SessionInbox:
-        """Return the inbox in a transaction that you have open in your own session; see `PostgresOutbox.using`."""
+        """Return the inbox in a transaction that you have open in your session; see `PostgresOutbox.using`."""
         return SessionInbox(self._store.access_in(session), self._retention)
 
 
@@ -73,4 +73,4 @@ async def add_id(session: Session, id: str, retention: float) -> None:
 
 async def has_id(session: Session, id: str, retention: float) -> bool:
     """True if the id is recorded."""
-    return bool(await session.rows(HAS, (encode_text(id), retention)))
+    return bool(await session.rows(HAS, (encode_key(id), retention)))

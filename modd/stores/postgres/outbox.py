@@ -98,7 +98,7 @@ class PostgresOutbox(WaitingPart):
         return seconds if has_items else inf
 
     def using(self, session: object) -> SessionOutbox:
-        """Return the outbox in a transaction that you have open in your own session, to put items with your own writes.
+        """Return the outbox in a transaction that you have open in your session, to put items with your own writes.
 
         It begins, commits and rolls back nothing: items are there if and only if you commit, and a savepoint that is
         rolled back takes them with it. Put late in the transaction: until its end no other one can put into the outbox,

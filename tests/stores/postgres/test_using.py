@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from types import SimpleNamespace
+from functools import partial
 from typing import Any
 
 import anyio
@@ -16,14 +16,15 @@ from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session as OrmSession
 
 from modd import InvalidOption
-from modd.ports import AlreadyHandled, StoreError
+from modd.ports import AlreadyHandled, Item, StoreError
 from modd.stores import PostgresStore, StoreClosed
 from modd.stores.postgres.advisory import ORDER
-from modd.stores.postgres.inbox import add_id
-from modd.stores.postgres.session import Operation, Session, in_order
+from modd.stores.postgres.inbox import SessionInbox, add_id, has_id
+from modd.stores.postgres.news import news_name
+from modd.stores.postgres.session import Operation, in_order
 from tests.postgres.server import PostgresServer
 from tests.stores.postgres.sessions import ASYNC, CASES, SYNC, Application, Open, address, an_engine
-from tests.stores.postgres.stores import new_store
+from tests.stores.postgres.stores import new_schema, new_store
 
 pytestmark = pytest.mark.anyio
 
@@ -96,15 +97,20 @@ async def test_a_savepoint_that_is_rolled_back_takes_its_writes_with_it(shop: Sh
     async with shop.application() as application:
         await shop.add_order(application)
         with pytest.raises(ZeroDivisionError):
-            async with application.savepoint():
-                await inbox.using(application.session).add("lost")
-                raise ZeroDivisionError
+            await fail_in_savepoint(application, inbox.using(application.session))
         async with application.savepoint():
             await inbox.using(application.session).add("there")
         await application.commit()
     assert await inbox.has("there")
     assert not await inbox.has("lost")
     assert shop.count_orders() == 1
+
+
+async def fail_in_savepoint(application: Application, inbox: SessionInbox) -> None:
+    """Record an id in a savepoint that is rolled back."""
+    async with application.savepoint():
+        await inbox.add("lost")
+        raise ZeroDivisionError
 
 
 # PG-9
@@ -119,42 +125,52 @@ async def test_an_id_that_is_recorded_is_told_and_the_transaction_goes_on(shop: 
     assert shop.count_orders() == 1
 
 
-@in_order
-async def put_in_order(session: Session, channel: str) -> None:
-    """Tell those who wait, in an operation that numbers its rows in the order of commits."""
-    session.tell(channel)
+# PG-9
+@of_each_kind
+async def test_items_of_the_outbox_are_there_with_the_order_or_not_at_all(shop: Shop) -> None:
+    outbox = shop.store.outbox
+    item = Item(b"placed", id="event-7", key="Ada \0", headers={"about": "\0"})
+    async with shop.application() as application:
+        assert await outbox.using(application.session).put(item) == ["event-7"]
+        await application.rollback()
+        await shop.add_order(application)
+        assert await outbox.using(application.session).put() == []
+        ids = await outbox.using(application.session).put(item, b"mailed")
+        assert await outbox.claim(9, lease=30) == []
+        await application.commit()
+    claims = await outbox.claim(9, lease=30)
+    assert [(claim.id, claim.body) for claim in claims] == [("event-7", b"placed"), (ids[1], b"mailed")]
+    assert (claims[0].key, claims[0].headers) == (item.key, item.headers)
+    assert shop.count_orders() == 1
 
 
 # PG-9
 @of_each_kind
-async def test_those_who_wait_are_told_at_the_commit_of_the_application(shop: Shop) -> None:
-    woken = anyio.Event()
-    async with shop.application() as application, new_store(shop.server, shop.store.schema.name) as other:
-        other.join("mails", SimpleNamespace(wake=lambda: woken.set()))
-        await other.inbox.add("listens")
-        async with listening(shop.server, other):
-            await other.access_in(application.session).run(put_in_order, "mails")
-            woken = anyio.Event()  # the beginning of LISTEN wakes all
-            await application.commit()
-            with anyio.fail_after(20):
-                await woken.wait()
+async def test_a_relay_that_waits_is_told_at_the_commit_of_the_application(shop: Shop) -> None:
+    long = 600.0
+    async with shop.application() as application, new_store(shop.server, shop.store.schema.name, poll=long) as other:
+        await listening(shop.server, other)
+        async with anyio.create_task_group() as tasks:
+            with anyio.fail_after(long / 10):
+                tasks.start_soon(other.outbox.wait, long)
+                await shop.store.outbox.using(application.session).put(b"placed")
+                await application.commit()
+                await other.outbox.wait(long)
 
 
-@asynccontextmanager
-async def listening(server: PostgresServer, store: PostgresStore) -> AsyncIterator[None]:
-    """Wait until a store listens."""
-    sql = f"SELECT 1 FROM pg_stat_activity WHERE query = 'LISTEN {store._news.name}' AND state = 'idle'"  # noqa: SLF001  # the moment is seen nowhere else
+async def listening(server: PostgresServer, store: PostgresStore) -> None:
+    """Return when a store and the other one of its schema listen."""
+    sql = f"SELECT 1 FROM pg_stat_activity WHERE query = 'LISTEN {news_name(store.schema)}' AND state = 'idle'"
     with psycopg.connect(server.url, autocommit=True) as connection:
         while len(connection.execute(sql.encode()).fetchall()) < 2:  # noqa: ASYNC110  # the server tells nobody
             await anyio.sleep(0.01)
-    yield
 
 
 # PG-9
 @of_each_kind
 async def test_an_operation_in_order_has_its_lock_until_the_transaction_ends(shop: Shop) -> None:
     async with shop.application() as application:
-        await shop.store.access_in(application.session).run(put_in_order, "mails")
+        await shop.store.outbox.using(application.session).put(b"placed")
         assert not is_order_free(shop)
         await application.rollback()
         assert is_order_free(shop)
@@ -171,11 +187,12 @@ def is_order_free(shop: Shop) -> bool:
 # PG-10
 @of_each_kind
 async def test_a_session_on_another_database_is_refused_at_the_first_call_with_both_names(shop: Shop) -> None:
-    shop.server.execute("DROP DATABASE IF EXISTS elsewhere WITH (FORCE)", "CREATE DATABASE elsewhere")
-    async with shop.application("elsewhere") as application:
+    elsewhere = new_schema()
+    shop.server.execute(f"CREATE DATABASE {elsewhere}")
+    async with shop.application(elsewhere) as application:
         inbox = shop.store.inbox.using(application.session)
         for _ in range(2):
-            with pytest.raises(StoreError, match=r"database is postgres at 127\.0.* session is elsewhere at 127\.0"):
+            with pytest.raises(StoreError, match=rf"database is postgres at 127.* session is {elsewhere} at 127"):
                 await inbox.add("order-7")
     async with shop.application() as application:
         await shop.store.inbox.using(application.session).add("order-7")
@@ -186,7 +203,7 @@ async def test_a_session_on_a_database_of_this_name_on_another_server_is_refused
     postgres_server: PostgresServer, own_postgres_server: PostgresServer
 ) -> None:
     async with new_store(postgres_server) as store:
-        with psycopg.connect(own_postgres_server.url) as connection:
+        with psycopg.connect(own_postgres_server.url) as connection:  # noqa: SIM117  # what is expected is apart
             with pytest.raises(StoreError, match=rf":{postgres_server.port}.* at .*:{own_postgres_server.port};"):
                 await store.inbox.using(connection).add("order-7")
 
@@ -210,17 +227,17 @@ async def test_an_engine_is_compared_once(postgres_server: PostgresServer) -> No
         with an_engine(postgres_server.url) as engine:
             with OrmSession(engine) as session:
                 await store.inbox.using(session).add("first")
-            store._database._own = ("another", "server")  # noqa: SLF001  # would be read anew
+            store._database._own = ("another", "server")  # would be read anew
             with OrmSession(engine) as session:
                 await store.inbox.using(session).add("second")
-            assert store._database._own == ("another", "server")  # noqa: SLF001
+            assert store._database._own == ("another", "server")
 
 
 # PG-9
 async def test_anything_else_is_refused_with_what_can_be_given(postgres_server: PostgresServer) -> None:
     async with new_store(postgres_server) as store:
         for wrong in (None, "postgresql://localhost/shop", object(), create_engine("sqlite://")):
-            with pytest.raises(InvalidOption, match="AsyncSession.*asyncpg"):
+            with pytest.raises(InvalidOption, match=r"AsyncSession.*asyncpg"):
                 store.inbox.using(wrong)
 
 
@@ -280,23 +297,22 @@ async def test_an_async_connection_that_commits_each_statement_is_refused(postgr
 
 
 # PG-9
-@pytest.mark.parametrize("operation", [add_id, put_in_order])
+@pytest.mark.parametrize("operation", [in_order(partial(add_id)), has_id])
 async def test_a_transaction_that_does_not_see_what_is_committed_is_refused(
     postgres_server: PostgresServer, operation: Operation
 ) -> None:
     async with new_store(postgres_server) as store:
         with psycopg.connect(postgres_server.url) as connection:
             connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-            with pytest.raises(InvalidOption, match="a transaction with repeatable read.*use READ COMMITTED"):
-                await store.access_in(connection).run(operation, "order-7")
+            with pytest.raises(InvalidOption, match=r"a transaction with repeatable read.*use READ COMMITTED"):
+                await store.access_in(connection).run(operation, "order-7", 60.0)
 
 
 # PG-9
 async def test_a_store_that_is_not_open_has_no_part_for_a_session(postgres_server: PostgresServer) -> None:
     store = new_store(postgres_server)
-    with psycopg.connect(postgres_server.url) as connection:
-        with pytest.raises(StoreClosed):
-            store.inbox.using(connection)
+    with psycopg.connect(postgres_server.url) as connection, pytest.raises(StoreClosed):
+        store.inbox.using(connection)
 
 
 # PG-9
