@@ -105,8 +105,8 @@ class PostgresOutbox(WaitingPart):
         append events or put into a feed.
 
         session: an ``AsyncSession``, ``Session``, ``AsyncConnection`` or ``Connection`` of SQLAlchemy on psycopg or
-            asyncpg, a connection of psycopg, or one of asyncpg; in a transaction with READ COMMITTED, on the database of
-            the store. A sync session blocks the loop while the server works, and is the only kind under trio.
+            asyncpg, a connection of psycopg, or one of asyncpg; in a transaction with READ COMMITTED, on the database
+            of the store. A sync session blocks the loop while the server works, and is the only kind under trio.
 
         Raises:
             InvalidOption: the session is no such one; at a call, too, outside of a transaction.

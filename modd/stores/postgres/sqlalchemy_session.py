@@ -20,6 +20,8 @@ from modd.stores.postgres.session import ConnectionSession, is_in_order
 from modd.stores.postgres.store import PostgresStore
 from modd.stores.transaction import find_transaction
 
+WANTED = "give an async_sessionmaker with an engine of postgresql+psycopg"
+
 
 @async_block
 async def sqlalchemy_session(store: PostgresStore, sessions: Callable[[], AsyncSession]) -> AsyncIterator[AsyncSession]:
@@ -57,12 +59,12 @@ async def open_host(
     store: PostgresStore, transaction: DeferredPostgresTransaction, session: AsyncSession
 ) -> SqlalchemyHost:
     """Have a new session commit a transaction, and closed at its end."""
+    if not isinstance(session, AsyncSession):
+        raise InvalidOption("sessions", type(session), WANTED)
     transaction.on_end(session.close)
-    access = store.access_in(session)
-    dialect = session.get_bind().dialect
-    if not isinstance(session, AsyncSession) or dialect.driver != "psycopg":
-        given = f"{type(session).__name__} on {dialect.driver}"
-        raise InvalidOption("sessions", given, "give sessions of an async engine on postgresql+psycopg")
+    access, driver = store.access_in(session), session.get_bind().dialect.driver
+    if driver != "psycopg":
+        raise InvalidOption("sessions", f"AsyncSession on {driver}", WANTED)
     await access.enter()
     return SqlalchemyHost(store.name, session)
 

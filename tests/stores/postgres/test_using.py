@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 import anyio
-import asyncpg
+import asyncpg  # type: ignore[import-untyped]  # it has no types
 import psycopg
 import pytest
 from sqlalchemy import NullPool, create_engine
@@ -244,9 +244,11 @@ async def test_anything_else_is_refused_with_what_can_be_given(postgres_server: 
 # PG-9
 async def test_a_session_of_sqlalchemy_on_another_database_system_is_refused(postgres_server: PostgresServer) -> None:
     async with new_store(postgres_server) as store:
-        with OrmSession(create_engine("sqlite://")) as session:
-            with pytest.raises(InvalidOption, match=r"Session on sqlite\+pysqlite"):
-                store.inbox.using(session)
+        with (
+            OrmSession(create_engine("sqlite://")) as session,
+            pytest.raises(InvalidOption, match=r"Session on sqlite\+pysqlite"),
+        ):
+            store.inbox.using(session)
 
 
 # PG-9
@@ -269,9 +271,8 @@ async def test_a_sync_connection_that_commits_each_statement_is_refused(postgres
         engine = create_engine(
             address(postgres_server.url, "psycopg"), poolclass=NullPool, isolation_level="AUTOCOMMIT"
         )
-        with OrmSession(engine) as session:
-            with pytest.raises(InvalidOption, match="begin a transaction"):
-                await store.inbox.using(session).add("alone")
+        with OrmSession(engine) as session, pytest.raises(InvalidOption, match="begin a transaction"):
+            await store.inbox.using(session).add("alone")
         assert await store.inbox.has("in a transaction")
         assert not await store.inbox.has("alone")
 
