@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 from pathlib import Path
+from tempfile import mkdtemp
 from time import monotonic, sleep
 
 import psycopg
@@ -46,9 +47,11 @@ class PostgresServer:
     """
 
     def __init__(self, folder: Path, config: str = "", *, durable: bool = True) -> None:
-        self.folder, self.data = folder, folder / "data"
+        # the server's user cannot enter root's folders of pytest, as each start of pytest closes those above again
+        self.folder = folder if os.getuid() else Path(mkdtemp(prefix="modd-postgres-"))
+        self.data = self.folder / "data"
         self.port = free_port()
-        self.config = CONFIG.format(folder=folder, port=self.port, fsync="on" if durable else "off", more=config)
+        self.config = CONFIG.format(folder=self.folder, port=self.port, fsync="on" if durable else "off", more=config)
         self.programs = find_programs()
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -121,15 +124,14 @@ class PostgresServer:
     def __exit__(self, *error: object) -> None:
         if self.process is not None:
             self.kill()
+        if not os.getuid():
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def _create(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         if os.getuid() == 0:  # the server does not run as root
             user = pwd.getpwnam("postgres")
             os.chown(self.folder, user.pw_uid, user.pw_gid)
-            for parent in self.folder.parents:  # pytest's folders are closed for others
-                if parent.is_relative_to("/tmp") and parent != Path("/tmp"):
-                    parent.chmod(parent.stat().st_mode | 0o011)
         with (self.folder / "log").open("ab") as log:
             command: list[Path | str] = [
                 self.programs / "initdb",
