@@ -101,8 +101,8 @@ class PostgresOutbox(WaitingPart):
         """Return the outbox in a transaction that you have open in your session, to put items with your own writes.
 
         It begins, commits and rolls back nothing: items are there if and only if you commit, and a savepoint that is
-        rolled back takes them with it. Put late in the transaction: until its end no other one can put into the outbox,
-        append events or put into a feed.
+        rolled back takes them with it. Put late in the transaction: until its end no other one can put into the outbox
+        or append events.
 
         session: an ``AsyncSession``, ``Session``, ``AsyncConnection`` or ``Connection`` of SQLAlchemy on psycopg or
             asyncpg, a connection of psycopg, or one of asyncpg; in a transaction with READ COMMITTED, on the database

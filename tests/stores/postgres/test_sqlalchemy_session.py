@@ -14,9 +14,10 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, sessionmaker
 
 from modd import InvalidOption
 from modd.cqrs import Command, CommandBus, Emit, Event
-from modd.middleware import Transactional
-from modd.ports import AlreadyHandled, ReadConflict, StoreError
+from modd.middleware import Enqueue, Transactional
+from modd.ports import AlreadyHandled, ReadConflict, Stats, StoreError
 from modd.stores import PostgresStore, UnknownOutcome, sqlalchemy_session
+from modd.worker import Worker
 from tests.postgres.server import PostgresServer
 from tests.stores.postgres.sessions import address
 from tests.stores.postgres.stores import new_schema, new_store
@@ -203,14 +204,34 @@ async def test_a_handler_gets_the_session_as_a_resource_and_its_events_are_in_th
         if command.id == 2:
             raise ZeroDivisionError
 
-    bus = CommandBus(
-        [place_order], middleware=[Transactional(shop.store)], resources={AsyncSession: lambda: shop.session()}
-    )
+    bus = CommandBus([place_order], middleware=[Transactional(shop.store)], resources={AsyncSession: shop.session})
     await bus.ask(PlaceOrder(1))
     with pytest.raises(ZeroDivisionError):
         await bus.ask(PlaceOrder(2))
     assert await shop.orders() == [1]
     assert len(await shop.events()) == 1
+
+
+# PG-19
+async def test_a_worker_acknowledges_in_the_commit_of_the_session(shop: Shop) -> None:
+    async def place_order(command: PlaceOrder, session: AsyncSession, emit: Emit) -> None:
+        session.add(Order(id=command.id))
+        emit(OrderPlaced(command.id))
+        await session.flush()
+        attempts.append(command.id)
+        if len(attempts) == 1:
+            raise ZeroDivisionError
+
+    attempts: list[int] = []
+    queue = shop.store.queue("orders")
+    bus = CommandBus([place_order], resources={AsyncSession: shop.session})
+    sender = CommandBus([place_order], middleware=[Enqueue(queue)], resources={AsyncSession: shop.session})
+    await sender.dispatch(PlaceOrder(1))
+    await Worker(queue, bus, inbox=shop.store.inbox, backoff="none").run_until_idle()
+    assert attempts == [1, 1]
+    assert await shop.orders() == [1]
+    assert len(await shop.events()) == 1
+    assert await queue.stats() == Stats(0, 0, 0, 0)
 
 
 # PG-19

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session as OrmSession
 
 from modd import InvalidOption
-from modd.ports import AlreadyHandled, Item, StoreError
+from modd.ports import AlreadyHandled, Item, PutResult, StoreError
 from modd.stores import PostgresStore, StoreClosed
 from modd.stores.postgres.advisory import ORDER
 from modd.stores.postgres.inbox import SessionInbox, add_id, has_id
@@ -146,16 +146,51 @@ async def test_items_of_the_outbox_are_there_with_the_order_or_not_at_all(shop: 
 
 # PG-9
 @of_each_kind
+async def test_items_of_a_queue_are_there_with_the_order_or_not_at_all(shop: Shop) -> None:
+    queue = shop.store.queue("mails")
+    item = Item(b"to Ada", id="mail-7", key="Ada", headers={"about": "\0"})
+    async with shop.application() as application:
+        assert await queue.using(application.session).put(item) == [PutResult("mail-7", False)]
+        await application.rollback()
+        await shop.add_order(application)
+        assert await queue.using(application.session).put() == []
+        results = await queue.using(application.session).put(item, item, b"to Bob", Item(b"later", delay=600.0))
+        assert [result.duplicate for result in results] == [False, True, False, False]
+        assert await queue.claim(9, lease=30) == []
+        await application.commit()
+    claims = await queue.claim(9, lease=30)
+    assert [(claim.id, claim.body) for claim in claims] == [("mail-7", b"to Ada"), (results[2].id, b"to Bob")]
+    assert (claims[0].key, claims[0].headers) == (item.key, item.headers)
+    assert (await queue.stats()).delayed == 1
+    assert shop.count_orders() == 1
+
+
+# PG-9
+@of_each_kind
+async def test_a_worker_that_waits_is_told_at_the_commit_of_the_application(shop: Shop) -> None:
+    await shop.store.queue("mails").put(b"registers the queue")
+    [claim] = await shop.store.queue("mails").claim(1, lease=600)
+    await shop.store.queue("mails").ack(claim)
+    await is_told(shop, lambda store: store.queue("mails"))
+
+
+# PG-9
+@of_each_kind
 async def test_a_relay_that_waits_is_told_at_the_commit_of_the_application(shop: Shop) -> None:
+    await is_told(shop, lambda store: store.outbox)
+
+
+async def is_told(shop: Shop, part_of: Callable[[PostgresStore], Any]) -> None:
+    """Wait for an item of a part in another store, which only looks when it is told; and put one in a session."""
     long = 600.0
     async with shop.application() as application, new_store(shop.server, shop.store.schema.name, poll=long) as other:
         await listening(shop.server, other)
         async with anyio.create_task_group() as tasks:
             with anyio.fail_after(long / 10):
-                tasks.start_soon(other.outbox.wait, long)
-                await shop.store.outbox.using(application.session).put(b"placed")
+                tasks.start_soon(part_of(other).wait, long)
+                await part_of(shop.store).using(application.session).put(b"placed")
                 await application.commit()
-                await other.outbox.wait(long)
+                await part_of(other).wait(long)
 
 
 async def listening(server: PostgresServer, store: PostgresStore) -> None:
