@@ -30,7 +30,7 @@ class Driver(Protocol):
 
     @property
     def database(self) -> object:
-        """What stays connected to one database: the engine of the session, or the connection itself."""
+        """The engine of the session, or its connection: it stays connected to one database."""
         ...
 
     async def commits_each(self) -> bool:

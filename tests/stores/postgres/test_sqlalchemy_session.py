@@ -287,7 +287,7 @@ async def test_a_commit_of_the_session_that_fails_is_told_as_sqlalchemy_does(sho
     assert await shop.events() == []
 
 
-# PG-11
+# PG-19
 async def test_a_connection_that_is_lost_in_the_commit_of_the_session_is_an_unknown_outcome(shop: Shop) -> None:
     fail_at_commit(shop, "PERFORM pg_terminate_backend(pg_backend_pid())")
     with pytest.raises(UnknownOutcome):
