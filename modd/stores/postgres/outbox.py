@@ -13,6 +13,7 @@ from modd.stores.checks import checked_outbox_item
 from modd.stores.lease import LARGEST, LeasedRow, claim_token, leased_row, new_lease_number
 from modd.stores.postgres.advisory import RELAY, take
 from modd.stores.postgres.base import NOW, Store, WaitingPart
+from modd.stores.postgres.foreign_access import ForeignAccess
 from modd.stores.postgres.select import Select
 from modd.stores.postgres.session import Operation, Session, in_order
 from modd.stores.postgres.values import (
@@ -96,10 +97,42 @@ class PostgresOutbox(WaitingPart):
         [[has_items, seconds]] = await self._store.access("wait", at_once=True).read(Select(SECONDS_LEFT))
         return seconds if has_items else inf
 
+    def using(self, session: object) -> SessionOutbox:
+        """Return the outbox in a transaction that you have open in your session, to put items with your own writes.
+
+        It begins, commits and rolls back nothing: items are there if and only if you commit, and a savepoint that is
+        rolled back takes them with it. Put late in the transaction: until its end no other one can put into the outbox
+        or append events.
+
+        session: an ``AsyncSession``, ``Session``, ``AsyncConnection`` or ``Connection`` of SQLAlchemy on psycopg or
+            asyncpg, a connection of psycopg, or one of asyncpg; in a transaction with READ COMMITTED, on the database
+            of the store. A sync session blocks the loop while the server works, and is the only kind under trio.
+
+        Raises:
+            InvalidOption: the session is no such one; at a call, too, outside of a transaction.
+            StoreClosed: the store is not open.
+            modd.ports.StoreError: at the first call: the session is connected to another database.
+        """
+        return SessionOutbox(self._store.access_in(session))
+
     async def _write(self, call: str, operation: Operation, rows: Sequence[Any]) -> None:
         access = self._store.access(call)
         if rows:
             await access.write(operation, rows)
+
+
+class SessionOutbox:
+    """An outbox in a transaction of the application: ``store.outbox.using(session)``."""
+
+    def __init__(self, access: ForeignAccess) -> None:
+        self._access = access
+
+    async def put(self, *items: bytes | Item) -> list[str]:
+        """Add items if the transaction commits, and return their ids; an id that the outbox has is not added again."""
+        rows = [encode_item(checked_outbox_item(item)) for item in items]
+        if rows:
+            await self._access.run(insert_items, rows)
+        return [row.id for row in rows]
 
 
 @in_order
