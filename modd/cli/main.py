@@ -79,6 +79,9 @@ def _run(arguments: AnyArguments | RunArguments) -> int:
     if isinstance(arguments, CatalogArguments):
         print(escape_control(render_markdown(load_catalog(arguments.source))), end="")
         return 0
+    if isinstance(arguments, MigrateArguments):
+        print(escape_control(describe_migration(run_command(arguments, confirm))), end="")
+        return 0
     rendering = _import_rendering()  # before the command runs, so that its report can be printed
     report = run_command(arguments, confirm, rendering.progress)
     rendering.render(report)

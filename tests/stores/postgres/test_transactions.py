@@ -11,7 +11,7 @@ import pytest
 from modd import InvalidOption
 from modd.errors import NotEntered
 from modd.ports import ReadConflict
-from modd.stores import PostgresStore, ResultNeeded, TransactionTimeout
+from modd.stores import PostgresStore, ResultNeeded, StoreBusy, TransactionTimeout
 from modd.stores.postgres.commits import ATTEMPTS
 from modd.stores.postgres.select import Select
 from modd.stores.postgres.session import Session, in_order
@@ -262,7 +262,7 @@ async def test_statements_of_modd_that_others_are_in_the_way_of_are_repeated(
         fails = Fails(3, code)
         assert await store.access("add").write(fails, "a") == 4
         always = Fails(1e9, code)
-        with pytest.raises(psycopg.errors.TransactionRollback):
+        with pytest.raises(StoreBusy, match="other transactions were in the way"):
             await store.access("add").write(always, "b")
         assert always.runs == ATTEMPTS == 20
         with pytest.raises(psycopg.errors.UniqueViolation):
