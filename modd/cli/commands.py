@@ -81,7 +81,7 @@ def run_command(arguments: AnyArguments, confirm: Confirm, progress: Progress = 
     if isinstance(arguments, EventsArguments):
         return _look_at_events(arguments)
     if isinstance(arguments, MigrateArguments):
-        return import_tool("postgres_migrations").run_migration(arguments)  # type: ignore[no-any-return]  # a Migration
+        return run_migration(arguments)
     if is_postgres(arguments.path):
         viewer, tool = choose_viewer(load_codecs(arguments.types), arguments.raw), import_tool("postgres_queues")
         return anyio.run(tool.run_on_postgres, arguments, viewer, confirm, progress)
@@ -94,6 +94,12 @@ def run_command(arguments: AnyArguments, confirm: Confirm, progress: Progress = 
         return forget(arguments.path, arguments.handler)
     viewer = choose_viewer(load_codecs(arguments.types), arguments.raw)
     return inspect_file(arguments.path, partial(_report, arguments, viewer))
+
+
+def run_migration(arguments: MigrateArguments) -> Migration:
+    """Bring the tables of a store up, or tell by which statements. Raises `UsageError`, and `modd.ports.StoreError`."""
+    migration: Migration = import_tool("postgres_migrations").run_migration(arguments)
+    return migration
 
 
 def import_tool(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""The arguments of ``migrate``, and their part of the parser; how the addresses of databases look."""
+"""The arguments of ``migrate``, their part of the parser, and its report as text."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import msgspec
 
 from modd.cli.errors import UsageError
 from modd.cli.options import add_json
+from modd.cli.reports import Migration
 
 SCHEMES = ("postgresql://", "postgres://")
 
@@ -54,3 +55,12 @@ def add_migrate(tools: Any) -> None:
         "--sql", action="store_true", default=SUPPRESS, help="print the statements that are missing, and execute none"
     )
     add_json(migrate)
+
+
+def describe_migration(report: Migration) -> str:
+    """Return a report as lines of text: SQL, if nothing was executed."""
+    if not report.statements:
+        return f"-- {report.store} has version {report.version}: nothing to do\n"
+    if report.done:
+        return f"{report.store}: version {report.version} -> {report.known}\n"
+    return "\n".join(["BEGIN;", *(f"{each};" for each in report.statements), "COMMIT;", ""])

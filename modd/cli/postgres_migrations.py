@@ -51,12 +51,3 @@ async def read_version(store: PostgresStore, address: str) -> int:
     if version > len(STEPS):
         raise NewerStore(store.name, version, len(STEPS), "the schema")
     return version
-
-
-def describe_migration(report: Migration) -> str:
-    """Return a report as lines of text: SQL, if nothing was executed."""
-    if not report.statements:
-        return f"-- {report.store} has version {report.version}: nothing to do\n"
-    if report.done:
-        return f"{report.store}: version {report.version} -> {report.known}\n"
-    return "\n".join(["BEGIN;", *(f"{each};" for each in report.statements), "COMMIT;", ""])

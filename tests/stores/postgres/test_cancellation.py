@@ -59,7 +59,7 @@ async def nothing_open(server: PostgresServer, schema: str) -> None:
 async def test_a_call_that_waits_for_a_lock_can_be_cancelled(
     call: Callable[[PostgresStore], Awaitable[None]], postgres_server: PostgresServer
 ) -> None:
-    # PG-47
+    # PG-57
     schema = new_schema()
     async with new_store(postgres_server, schema, listen=False) as store:
         await store.inbox.has("b")
@@ -89,7 +89,7 @@ async def blocked(server: PostgresServer, schema: str) -> None:
 async def test_a_call_that_is_cancelled_at_any_of_its_steps_leaves_nothing_open(
     call: Callable[[PostgresStore], Awaitable[None]], postgres_server: PostgresServer
 ) -> None:
-    # PG-47
+    # PG-57
     schema = new_schema()
     async with new_store(postgres_server, schema, listen=False) as store:
         for steps in range(40):
@@ -119,7 +119,7 @@ async def end_after(steps: int, scope: anyio.CancelScope) -> None:
 
 
 async def test_a_native_cancellation_ends_a_call_as_one_of_a_scope_does(postgres_server: PostgresServer) -> None:
-    # PG-47
+    # PG-57
     if loop_name() == "trio":
         return
     schema = new_schema()
@@ -140,7 +140,7 @@ async def test_a_native_cancellation_ends_a_call_as_one_of_a_scope_does(postgres
 async def test_a_store_that_is_closed_leaves_no_thread_no_task_and_no_connection(
     postgres_server: PostgresServer,
 ) -> None:
-    # PG-44
+    # PG-54
     name = new_schema()
     threads = set(threading.enumerate())
     tasks = tasks_of_loop()
@@ -162,7 +162,7 @@ def tasks_of_loop() -> int:
 
 
 async def test_an_opening_that_is_cancelled_leaves_nothing(postgres_server: PostgresServer) -> None:
-    # PG-44
+    # PG-54
     name = new_schema()
     tasks = tasks_of_loop()
     for steps in range(0, 60, 4):

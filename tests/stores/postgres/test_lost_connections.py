@@ -156,7 +156,7 @@ async def test_a_commit_that_fails_with_an_answer_is_that_error(postgres_server:
 
 
 async def test_a_store_closes_soon_though_the_server_is_gone(own_postgres_server: PostgresServer) -> None:
-    # PG-44
+    # PG-54
     async with PostgresStore(own_postgres_server.url) as store:
         await store.inbox.add("a")
         own_postgres_server.kill()

@@ -53,7 +53,7 @@ async def with_orders(store: PostgresStore) -> str:
 
 @pytest.mark.parametrize("sql", [*REFUSED, None])
 async def test_statements_that_begin_or_end_transactions_are_refused(sql: Any, postgres_server: PostgresServer) -> None:
-    # PG-45
+    # PG-55
     async with new_store(postgres_server, listen=False) as store, store.transaction() as tx:
         for call in (tx.execute, tx.fetch):
             with pytest.raises(InvalidOption, match=r"leave \w+ out|give one statement"):
@@ -63,7 +63,7 @@ async def test_statements_that_begin_or_end_transactions_are_refused(sql: Any, p
 
 
 async def test_statements_of_the_user_are_in_the_same_commit(postgres_server: PostgresServer) -> None:
-    # PG-45
+    # PG-55
     async with new_store(postgres_server) as store:
         table = await with_orders(store)
         async with store.transaction() as tx:
@@ -86,7 +86,7 @@ async def test_statements_of_the_user_are_in_the_same_commit(postgres_server: Po
 
 
 async def test_an_immediate_transaction_tells_how_many_rows_have_changed(postgres_server: PostgresServer) -> None:
-    # PG-45
+    # PG-55
     async with new_store(postgres_server) as store:
         table = await with_orders(store)
         async with store.transaction(immediate=True) as tx:
@@ -98,7 +98,7 @@ async def test_an_immediate_transaction_tells_how_many_rows_have_changed(postgre
 
 
 async def test_a_deferred_transaction_fetches_nothing_that_writes(postgres_server: PostgresServer) -> None:
-    # PG-45
+    # PG-55
     async with new_store(postgres_server) as store:
         table = await with_orders(store)
         async with store.transaction() as tx:
@@ -118,7 +118,7 @@ async def test_a_deferred_transaction_fetches_nothing_that_writes(postgres_serve
 
 
 async def test_a_statement_that_fails_leaves_an_immediate_transaction_as_it_was(postgres_server: PostgresServer) -> None:
-    # PG-46
+    # PG-56
     async with new_store(postgres_server) as store:
         table = await with_orders(store)
         async with store.transaction(immediate=True) as tx:
@@ -138,7 +138,7 @@ async def test_a_statement_that_fails_leaves_an_immediate_transaction_as_it_was(
 
 
 async def test_a_block_that_takes_too_long_is_rolled_back(postgres_server: PostgresServer) -> None:
-    # PG-46
+    # PG-56
     async with new_store(postgres_server) as store:
         with pytest.raises(TransactionTimeout, match=r"took more than 0\.05 s"):
             async with store.transaction(immediate=True, max_seconds=0.05):
@@ -150,7 +150,7 @@ async def test_a_block_that_takes_too_long_is_rolled_back(postgres_server: Postg
 
 
 async def test_an_error_of_a_block_leaves_it_as_it_is(postgres_server: PostgresServer) -> None:
-    # PG-44
+    # PG-54
     error = Undone()
     with pytest.raises(Undone) as raised:
         async with new_store(postgres_server) as store:
@@ -164,7 +164,7 @@ async def test_an_error_of_a_block_leaves_it_as_it_is(postgres_server: PostgresS
 
 
 async def test_a_transaction_that_was_not_entered_is_told(postgres_server: PostgresServer) -> None:
-    # PG-46
+    # PG-56
     async with new_store(postgres_server, listen=False) as store:
         with pytest.raises(NotEntered, match="the transaction"):
             await store.transaction().__aexit__(None, None, None)
@@ -173,7 +173,7 @@ async def test_a_transaction_that_was_not_entered_is_told(postgres_server: Postg
 async def test_other_writers_wait_for_an_immediate_transaction_and_readers_do_not(
     postgres_server: PostgresServer,
 ) -> None:
-    # PG-46
+    # PG-56
     schema = new_schema()
     async with new_store(postgres_server, schema) as store, new_store(postgres_server, schema) as other:
         ended: list[str] = []
@@ -201,7 +201,7 @@ async def waiting_for_lock(server: PostgresServer, kind: str) -> None:
 
 
 async def test_a_read_that_was_overtaken_is_a_conflict(postgres_server: PostgresServer) -> None:
-    # PG-46
+    # PG-56
     schema = new_schema()
     async with new_store(postgres_server, schema) as store, new_store(postgres_server, schema) as other:
         with pytest.raises(ReadConflict, match="an id of the inbox"):
@@ -218,7 +218,7 @@ async def test_a_read_that_was_overtaken_is_a_conflict(postgres_server: Postgres
 
 
 async def test_a_read_may_have_a_cheaper_one_that_changes_with_it(postgres_server: PostgresServer) -> None:
-    # PG-46
+    # PG-56
     schema = new_schema()
     version = Select("SELECT count(*) FROM modd.inbox")
     rows = Select("SELECT id FROM modd.inbox", title="the ids", version=version)
@@ -314,7 +314,7 @@ async def number_in_order(session: Session) -> int:
 
 
 async def test_operations_in_order_run_one_after_another_until_their_commit(postgres_server: PostgresServer) -> None:
-    # PG-46
+    # PG-56
     async with new_store(postgres_server) as store:
         numbers: list[int] = []
 
