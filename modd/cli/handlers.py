@@ -12,7 +12,7 @@ from modd.cli.errors import NoSuchHandler
 from modd.cli.inspection import Inspector, inspect_file
 from modd.cli.reports import ForgetResult, HandlerStatus
 from modd.ports.queue import Queue
-from modd.stores.sqlite.item_ids import queue_number
+from modd.stores.item_ids import queue_number
 from modd.stores.sqlite.queue_sql import RETRYING
 from modd.stores.sqlite.store import SqliteStore
 from modd.stores.sqlite.subscriptions import SUBSCRIPTIONS

@@ -47,7 +47,7 @@ class PostgresServer:
     """
 
     def __init__(self, folder: Path, config: str = "", *, durable: bool = True) -> None:
-        # of root's folders of pytest, which the server's user cannot enter, each start of pytest closes those above again
+        # the server's user cannot enter root's folders of pytest, as each start of pytest closes those above again
         self.folder = folder if os.getuid() else Path(mkdtemp(prefix="modd-postgres-"))
         self.data = self.folder / "data"
         self.port = free_port()

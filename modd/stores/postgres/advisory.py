@@ -7,7 +7,8 @@ ORDER is taken by whatever numbers its rows in the order of commits: events, and
 
 RELAY is taken by whatever begins or ends leases of the outbox, so that one relay at a time has them.
 
-A lane, the items of one key in a queue, has a lock of its own.
+A lane, the items of one key in a queue, has a lock that whatever changes the lane takes first, but for a claim, which
+leaves the head where it is. So has the question if a queue has an id.
 """
 
 from __future__ import annotations
@@ -21,6 +22,17 @@ WRITES, ORDER, MIGRATION, RELAY = range(4)
 """The second numbers of the locks of a store; the first one is that of its schema."""
 
 
+STRIPES = 256
+"""Locks for the keys of a queue, and for its ids. So one put of a million keys does not fill the server's table of
+locks, which has room for some 6 000; two keys seldom share a lock, and then wait for each other for a moment."""
+
+
+TAKE = "SELECT pg_advisory_xact_lock(number) FROM unnest(%s::bigint[]) AS number"
+
+
+TRY = "SELECT number, pg_try_advisory_xact_lock(number) FROM unnest(%s::bigint[]) AS number"
+
+
 async def share_writes(session: Session) -> None:
     """Wait until no transaction keeps writers off."""
     await session.rows("SELECT pg_advisory_xact_lock_shared(%s, %s)", (session.schema.number, WRITES))
@@ -31,13 +43,24 @@ async def take(session: Session, lock: int) -> None:
     await session.rows("SELECT pg_advisory_xact_lock(%s, %s)", (session.schema.number, lock))
 
 
-async def take_lanes(session: Session, queue: int, keys: Iterable[bytes]) -> None:
-    """Wait until this transaction alone has these lanes of a queue."""
-    numbers = sorted({_lane_number(session.schema.name, queue, key) for key in keys})  # in one order: no deadlock
+async def take_lanes(session: Session, queue: int, keys: Iterable[bytes], ids: Iterable[bytes] = ()) -> None:
+    """Wait until this transaction alone has these lanes of a queue, and may tell if it has these ids."""
+    numbers = {lock_number(session, queue, b"k", key) for key in keys}
+    numbers |= {lock_number(session, queue, b"i", id) for id in ids}
     if numbers:
-        await session.rows("SELECT pg_advisory_xact_lock(lane) FROM unnest(%s::bigint[]) AS lane", (numbers,))
+        await session.rows(TAKE, (sorted(numbers),))  # in one order: no deadlock
 
 
-def _lane_number(schema: str, queue: int, key: bytes) -> int:
-    named = f"{schema} {queue} ".encode() + key
+async def try_lanes(session: Session, queue: int, keys: Iterable[bytes]) -> set[bytes]:
+    """Take those of these lanes that no other transaction has, without waiting, and return their keys."""
+    numbers = {key: lock_number(session, queue, b"k", key) for key in keys}
+    rows = await session.rows(TRY, (sorted(set(numbers.values())),))
+    taken = {number for number, is_taken in rows if is_taken}
+    return {key for key, number in numbers.items() if number in taken}
+
+
+def lock_number(session: Session, queue: int, kind: bytes, name: bytes) -> int:
+    """Return the number of the lock for a name in a queue: one of `STRIPES`, as a server has memory for some."""
+    stripe = int.from_bytes(blake2b(name, digest_size=4).digest(), "big") % STRIPES
+    named = b"%s %d %s %d" % (session.schema.name.encode(), queue, kind, stripe)
     return int.from_bytes(blake2b(named, digest_size=8).digest(), "big", signed=True)

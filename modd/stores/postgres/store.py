@@ -24,13 +24,17 @@ from modd.stores.postgres.cache import PostgresCache
 from modd.stores.postgres.commits import Committer
 from modd.stores.postgres.connections import Connections
 from modd.stores.postgres.deferred_transaction import DeferredPostgresTransaction
+from modd.stores.postgres.documents import PostgresDocuments
+from modd.stores.postgres.events import PostgresEventStore
 from modd.stores.postgres.feed import PostgresFeed
 from modd.stores.postgres.immediate_transaction import ImmediatePostgresTransaction
 from modd.stores.postgres.inbox import PostgresInbox
+from modd.stores.postgres.limits import checked_name
 from modd.stores.postgres.locks import PostgresLocks
 from modd.stores.postgres.news import News, SupportsWake
 from modd.stores.postgres.opening import check_server, checked_schema_name, checked_source, describe
 from modd.stores.postgres.outbox import PostgresOutbox
+from modd.stores.postgres.queue import PostgresQueue
 from modd.stores.postgres.retention import Sweeper
 from modd.stores.postgres.schema import check_version, migrate
 from modd.stores.postgres.select import Select
@@ -93,6 +97,10 @@ class PostgresStore:
         self.inbox, self.outbox = PostgresInbox(self, checked_span("retention", retention)), PostgresOutbox(self)
         self._feeds: dict[str, PostgresFeed] = {}
         self._sweeper = Sweeper(self, retention, self._feeds)
+        self.events = PostgresEventStore(self)
+        self._documents: dict[str, PostgresDocuments] = {}
+        self._nonce = ""
+        self._queues: dict[str, PostgresQueue] = {}
 
     def __repr__(self) -> str:
         return f"<PostgresStore {self.name}>"
@@ -116,6 +124,18 @@ class PostgresStore:
         options = checked_span("retention", retention), checked_count("most", most)
         check_same_feed(name, *options, (feed.retention, feed.most))
         return feed
+
+    def documents(self, space: str) -> PostgresDocuments:
+        """Return the documents of this space; its first use creates it. Raises `InvalidOption` unless it is a text."""
+        documents = self._documents.get(checked_text("space", space, 'give a text, such as store.documents("sales")'))
+        return self._documents.setdefault(space, PostgresDocuments(self, space)) if documents is None else documents
+
+    def queue(self, name: str) -> PostgresQueue:
+        """Return the queue of this name; its first put creates it."""
+        queue = self._queues.get(checked_name("name", name))
+        if queue is None:
+            queue = self._queues[name] = PostgresQueue(self, name, self.outbox, lambda: self._nonce)
+        return queue
 
     def transaction(
         self, *, immediate: bool = False, max_seconds: float = 5.0
@@ -218,6 +238,7 @@ class PostgresStore:
         if self._migrates:
             await migrate(session, self.name)
         await check_version(session, self.name)
+        [[self._nonce]] = await session.rows("SELECT nonce FROM modd.store")
 
     async def _migrate(self, session: ConnectionSession) -> None:
         await check_server(session, self.name, durable=self._durable)

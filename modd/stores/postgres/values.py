@@ -9,10 +9,22 @@ from uuid import uuid4
 
 import msgspec
 
+from modd.errors import InvalidOption
 from modd.ports.items import Item
 
 LONGEST_KEY = 1_000
 """Most bytes of a text in an index; PostgreSQL takes 2 700 of all columns of an index."""
+
+
+LARGEST = 2**63 - 1
+"""The largest number of a column."""
+
+
+def checked_bigint(option: str, value: int) -> int:
+    """Return a whole number, not below 0, that a column can have. Raises `InvalidOption`."""
+    if value > LARGEST:
+        raise InvalidOption(option, value, f"give a number of at most 64 bits, up to {LARGEST}")
+    return value
 
 
 def encode_text(text: str) -> bytes:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from secrets import token_hex
 from typing import Any, NamedTuple
 
+from modd.stores.item_ids import queue_number
 from modd.stores.sqlite.feed_sql import FeedState, Span, find_span, read_state
-from modd.stores.sqlite.item_ids import queue_number
 from modd.stores.sqlite.sql import BulkInsert, CallArgs, Connection
 
 INSERT = BulkInsert("INSERT INTO modd_feed_items (feed, position, at, id, key, headers, body)", "(?, ?, ?, ?, ?, ?, ?)")

@@ -1,26 +1,16 @@
-"""Ids of queue items.
-
-Several items may have one id: those that were claimed, and one that was not. An item that was put without an id is
-called by the file's nonce and its position in hexadecimal: nonce ``9f0c17a2b4d1`` and position 0x6127 make
-``9f0c17a2b4d16127``. So these ids take no space in the file.
-"""
+"""Ids of queue items in the file: several items may have one id, those that were claimed, and one that was not."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from hashlib import blake2b
 
+from modd.stores.item_ids import id_at, position_in, queue_number
 from modd.stores.sqlite.sql import Connection
 
 WITH_ID = "FROM modd_items WHERE queue = ? AND id = ?"
 
 
 AT_POSITION = "FROM modd_items WHERE place = ? AND queue = ? AND id IS NULL"
-
-
-def queue_number(queue: str) -> int:
-    """Return the number that stands for a queue in the file: 48 bits of a hash of its name, known without a query."""
-    return int.from_bytes(blake2b(queue.encode(), digest_size=6).digest(), "big")
 
 
 class ItemIds:
@@ -34,7 +24,7 @@ class ItemIds:
 
     def id_of(self, position: int, id: str | None) -> str:
         """Return the id of an item: its id in the table or, if that is NULL, nonce and position."""
-        return id if id is not None else f"{self._nonce()}{position:x}"
+        return id if id is not None else id_at(self._nonce(), position)
 
     def is_known(self, connection: Connection, id: str, *, only_unclaimed: bool = False) -> bool:
         """Return True if there is an item with this id. only_unclaimed: ignore items of which an attempt counts."""
@@ -56,10 +46,4 @@ class ItemIds:
 
     def parse(self, id: str) -> int | None:
         """Return the position in an id that is made of nonce and position; None for any other id."""
-        nonce = self._nonce()
-        text = id.removeprefix(nonce)
-        try:
-            position = int(text, 16)
-        except ValueError:
-            return None
-        return position if len(text) < 16 and f"{nonce}{position:x}" == id else None
+        return position_in(self._nonce(), id)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from modd.ports import EventStore, QueryConflict, RecordedEvent, Tagged
 from tests.nats.server import NatsServer
-from tests.stores.memory.test_events_property import Both, steps
+from tests.stores.event_histories import Both, do, steps
 from tests.stores.nats.stores import open_store
 
 pytestmark = pytest.mark.slow
@@ -66,10 +66,7 @@ async def run(server: NatsServer, history: list[Any]) -> None:
     async with open_store(server) as store:
         numbered: Any = Numbered(store.events)
         both = Both(numbered)
-        for name, *arguments in history:
-            await getattr(both, name)(*arguments)
-        for stream in "abc":
-            await both.read(stream, 0)
+        await do(both, [*history, *(("read", stream, 0) for stream in "abc")])
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from itertools import count
 from os import getpid
 
@@ -19,3 +21,13 @@ def new_schema() -> str:
 def new_store(server: PostgresServer, schema: str | None = None, **options: object) -> PostgresStore:
     """Return a store, by default in a new schema, on a server that need not wait for its disk."""
     return PostgresStore(server.url, schema=schema or new_schema(), **{"durable": False, **options})  # type: ignore[arg-type]  # options of the class
+
+
+@asynccontextmanager
+async def emptied_store(server: PostgresServer, schema: str) -> AsyncIterator[PostgresStore]:
+    """Open a store without events and documents; faster than one in a new schema."""
+    async with new_store(server, schema) as store:
+        async with store.transaction(immediate=True) as tx:
+            for table in ("events", "event_tags", "snapshots", "documents"):
+                await tx.execute(f"DELETE FROM {schema}.{table}")
+        yield store

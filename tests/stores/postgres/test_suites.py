@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
-from modd.ports import Cache, Feed, Inbox, Locks, Outbox, SupportsTransactions
+from modd.ports import Cache, Documents, EventStore, Feed, Inbox, Locks, Outbox, SupportsTransactions
 from modd.testing.conformance import (
     CacheConformance,
+    DocumentsConformance,
+    EventStoreConformance,
     FeedConformance,
     InboxConformance,
     LocksConformance,
@@ -32,6 +34,24 @@ class OnServer:
     @pytest.fixture(autouse=True)
     def _own(self, postgres_server: PostgresServer) -> None:
         self.server = postgres_server
+
+
+class TestPostgresEvents(OnServer, EventStoreConformance):
+    """The suite of event stores."""
+
+    @asynccontextmanager
+    async def create(self) -> AsyncIterator[EventStore]:
+        async with new_store(self.server) as store:
+            yield store.events
+
+
+class TestPostgresDocuments(OnServer, DocumentsConformance):
+    """The suite of documents."""
+
+    @asynccontextmanager
+    async def create(self) -> AsyncIterator[Documents]:
+        async with new_store(self.server) as store:
+            yield store.documents("sums")
 
 
 class TestPostgresInbox(OnServer, InboxConformance):

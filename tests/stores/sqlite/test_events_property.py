@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from copy import deepcopy
 from typing import Any
 
 import anyio
@@ -12,41 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.loops import BACKENDS
-from tests.stores.memory.test_events_property import Both, steps
+from tests.stores.event_histories import blocks, do_blocks
 from tests.stores.sqlite.laws import queue_in_file
 
 pytestmark = pytest.mark.slow
 
 EXAMPLES = 500 if os.environ.get("MODD_PROFILE") == "long" else 15
 
-blocks = st.tuples(st.sampled_from(["alone", "kept", "dropped"]), st.lists(steps, max_size=6))
-
-
-class Dropped(Exception):
-    """Ends a transaction that is not to be kept."""
-
-
-async def do(both: Both, history: list[Any]) -> None:
-    for name, *arguments in history:
-        await getattr(both, name)(*arguments)
-
 
 async def run(history: list[tuple[str, list[Any]]]) -> None:
     async with queue_in_file() as in_file:
-        both = Both(in_file.store.events)
-        for kind, each in history:
-            if kind == "alone":
-                await do(both, each)
-                continue
-            before = deepcopy(both.model)
-            try:
-                async with in_file.store.transaction(immediate=True, max_seconds=600):
-                    await do(both, each)
-                    if kind == "dropped":
-                        raise Dropped
-            except Dropped:
-                both.model = before
-        await do(both, [("read", stream, 0) for stream in "abc"])
+        await do_blocks(in_file.store, history)
 
 
 @settings(max_examples=EXAMPLES)

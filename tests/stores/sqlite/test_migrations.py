@@ -11,7 +11,7 @@ import pytest
 
 from modd.ports import Item
 from modd.stores.errors import NewerStore
-from modd.stores.sqlite.item_ids import queue_number
+from modd.stores.item_ids import queue_number
 from modd.stores.sqlite.opening import connect_file
 from modd.stores.sqlite.schema import FIRST, STEPS, migrate
 from modd.stores.sqlite.store import SqliteStore
