@@ -84,7 +84,8 @@ def run_command(arguments: AnyArguments, confirm: Confirm, progress: Progress = 
         return run_migration(arguments)
     if is_postgres(arguments.path):
         viewer, tool = choose_viewer(load_codecs(arguments.types), arguments.raw), import_tool("postgres_queues")
-        return anyio.run(tool.run_on_postgres, arguments, viewer, confirm, progress)
+        report: Report = anyio.run(tool.run_on_postgres, arguments, viewer, confirm, progress)
+        return report
     if is_nats(arguments.path):
         viewer = choose_viewer(load_codecs(arguments.types), arguments.raw)
         return anyio.run(run_on_nats, arguments, viewer, confirm, progress)

@@ -48,9 +48,7 @@ def add_migrate(tools: Any) -> None:
         "Processes that may not change tables open their store with migrate=False.",
     )
     migrate.add_argument("address", metavar="ADDRESS", help="the database, such as postgresql://ann@localhost/shop")
-    migrate.add_argument(
-        "--schema", metavar="NAME", default=SUPPRESS, help="the schema with the tables of modd (modd)"
-    )
+    migrate.add_argument("--schema", metavar="NAME", default=SUPPRESS, help="the schema with the tables of modd (modd)")
     migrate.add_argument(
         "--sql", action="store_true", default=SUPPRESS, help="print the statements that are missing, and execute none"
     )

@@ -61,7 +61,9 @@ async def examine_database(store: PostgresStore, counts: Sequence[QueueCounts]) 
     queues = [await examine_items(store, each) for each in counts]
     settings = {"fsync": fsync, "synchronous_commit": synchronous}
     problems = [
-        f"{name} is off: a crash can undo what was acknowledged; turn it on" for name in settings if settings[name] == "off"
+        f"{name} is off: a crash can undo what was acknowledged; turn it on"
+        for name in settings
+        if settings[name] == "off"
     ]
     health = DatabaseHealth(
         store.name,

@@ -41,8 +41,6 @@ STATES: tuple[State, ...] = ("ready", "waits for its key", "delayed", "leased", 
 """The states of an item, indexed by their number in the table."""
 
 
-
-
 OWN_HEADERS = "modd-"
 """The prefix of the headers that modd sets; their values are never sensitive."""
 

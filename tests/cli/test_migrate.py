@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -39,9 +38,9 @@ class MigrateShell:
 
 
 @pytest.fixture
-def shell(postgres_server: PostgresServer, capsys: pytest.CaptureFixture[str]) -> Iterator[MigrateShell]:
+def shell(postgres_server: PostgresServer, capsys: pytest.CaptureFixture[str]) -> MigrateShell:
     """Return a shell for a schema that is missing."""
-    yield MigrateShell(postgres_server, capsys)
+    return MigrateShell(postgres_server, capsys)
 
 
 def test_the_tables_are_made_once(shell: MigrateShell) -> None:
@@ -99,7 +98,7 @@ def test_a_password_is_printed_nowhere(shell: MigrateShell, capsys: pytest.Captu
     # PG-14
     shell.url = shell.url.replace("postgres@", f"postgres:{SECRET}@")
     told = [shell.run("--sql"), shell.run("--json"), shell.run()]
-    shell.url = shell.url.replace("/postgres", "/none")
+    shell.url = shell.url.removesuffix("/postgres") + "/none"
     failed = shell.run()
     assert failed[0] == 1 and 'database "none" does not exist' in failed[2]
     assert SECRET not in str([*told, failed])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from contextvars import ContextVar
 
 import anyio
@@ -19,9 +19,9 @@ inherited: ContextVar[str] = ContextVar("inherited", default="nothing")
 
 
 @pytest.fixture
-async def calls(anyio_backend_name: str) -> Iterator[LoopCalls]:  # type: ignore[misc]  # a fixture of anyio
+async def calls(anyio_backend_name: str) -> AsyncIterator[LoopCalls]:
     loop = start_loop_thread()
-    yield LoopCalls(loop)  # type: ignore[misc]  # a fixture of anyio
+    yield LoopCalls(loop)
     if loop is not None:
         loop.close()
 

@@ -105,7 +105,7 @@ async def test_a_pool_may_make_its_address_and_options_by_functions(postgres_ser
     def options() -> dict[str, Any]:
         return {"autocommit": True}
 
-    async with AsyncConnectionPool(address, kwargs=options, min_size=1) as pool:
+    async with AsyncConnectionPool(address, kwargs=options, min_size=1) as pool:  # noqa: SIM117  # in this order
         async with PostgresStore(pool, schema=new_schema(), durable=False) as store:
             assert store.name.startswith("postgresql://localhost/of a pool")
             await store.inbox.add("a")
@@ -115,7 +115,7 @@ async def test_a_pool_that_was_closed_is_told_at_once(postgres_server: PostgresS
     # PG-51
     if loop_name() == "trio":
         return
-    async with AsyncConnectionPool(postgres_server.url, min_size=1) as pool:
+    async with AsyncConnectionPool(postgres_server.url, min_size=1) as pool:  # noqa: SIM117  # in this order
         async with PostgresStore(pool, schema=new_schema(), durable=False, listen=False) as store:
             async with store.transaction() as tx:
                 await tx.fetch("SELECT 1")
