@@ -19,7 +19,7 @@ TIMEOUT = 10.0
 """Seconds to try while the database does not answer."""
 
 
-def run_migration(arguments: MigrateArguments) -> Migration:
+def migrate_tables(arguments: MigrateArguments) -> Migration:
     """Bring the tables up, or tell by which statements. Raises `UsageError`, and `modd.ports.StoreError`."""
     store = create_store(arguments.address, arguments.schema)
     return anyio.run(migrate_store, store, arguments.address, arguments.sql)
