@@ -31,7 +31,7 @@ from modd.stores.postgres.foreign_access import DatabaseCheck, ForeignAccess
 from modd.stores.postgres.foreign_session import driver_of
 from modd.stores.postgres.immediate_transaction import ImmediatePostgresTransaction
 from modd.stores.postgres.inbox import PostgresInbox
-from modd.stores.postgres.limits import checked_name
+from modd.stores.postgres.limits import LONGEST_SPACE, checked_name
 from modd.stores.postgres.locks import PostgresLocks
 from modd.stores.postgres.news import News, SupportsWake
 from modd.stores.postgres.opening import check_server, checked_schema_name, checked_source, describe
@@ -131,7 +131,10 @@ class PostgresStore:
     def documents(self, space: str) -> PostgresDocuments:
         """Return the documents of this space; its first use creates it. Raises `InvalidOption` unless it is a text."""
         documents = self._documents.get(checked_text("space", space, 'give a text, such as store.documents("sales")'))
-        return self._documents.setdefault(space, PostgresDocuments(self, space)) if documents is None else documents
+        if documents is None:
+            checked_name("space", space, LONGEST_SPACE)
+            documents = self._documents[space] = PostgresDocuments(self, space)
+        return documents
 
     def queue(self, name: str) -> PostgresQueue:
         """Return the queue of this name; its first put creates it."""
