@@ -13,7 +13,8 @@ On a NATS server or a cluster of them, with transactions: `NatsStore`, which has
 imported when it is used, and needs the extra ``nats``.
 
 In a schema of a PostgreSQL database, with transactions: `PostgresStore`, which has an implementation of each port, and
-its errors `DatabaseRefused` and `DatabaseFailed`. They are imported when they are used, and need the extra
+its errors `DatabaseRefused` and `DatabaseFailed`; `sqlalchemy_session` opens a session of SQLAlchemy in the transaction
+of the store. They are imported when they are used, and need the extra
 ``postgres``.
 """
 
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from modd.stores.nats.store import NatsStore as NatsStore
     from modd.stores.postgres.errors import DatabaseFailed as DatabaseFailed
     from modd.stores.postgres.errors import DatabaseRefused as DatabaseRefused
+    from modd.stores.postgres.sqlalchemy_session import sqlalchemy_session as sqlalchemy_session
     from modd.stores.postgres.store import PostgresStore as PostgresStore
 
 
@@ -65,6 +67,7 @@ _LAZY = {
     "DatabaseRefused": ("modd.stores.postgres.errors", "postgres"),
     "NatsStore": ("modd.stores.nats.store", "nats"),
     "PostgresStore": ("modd.stores.postgres.store", "postgres"),
+    "sqlalchemy_session": ("modd.stores.postgres.sqlalchemy_session", "postgres"),
 }
 """The module and the extra of each name that needs an extra."""
 

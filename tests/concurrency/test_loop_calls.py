@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from contextvars import ContextVar
 
 import anyio
@@ -19,9 +19,9 @@ inherited: ContextVar[str] = ContextVar("inherited", default="nothing")
 
 
 @pytest.fixture
-async def calls(anyio_backend_name: str) -> Iterator[LoopCalls]:  # type: ignore[misc]  # a fixture of anyio
+async def calls(anyio_backend_name: str) -> AsyncIterator[LoopCalls]:
     loop = start_loop_thread()
-    yield LoopCalls(loop)  # type: ignore[misc]  # a fixture of anyio
+    yield LoopCalls(loop)
     if loop is not None:
         loop.close()
 
@@ -46,7 +46,7 @@ class Work:
 
 
 async def test_a_result_and_an_error_come_back(calls: LoopCalls) -> None:
-    # PG-48
+    # PG-58
     async def fail() -> None:
         raise KeyError("rope")
 
@@ -60,7 +60,7 @@ async def test_a_result_and_an_error_come_back(calls: LoopCalls) -> None:
 
 
 async def test_the_work_inherits_no_context(calls: LoopCalls) -> None:
-    # PG-48
+    # PG-58
     async def look() -> str:
         return inherited.get()
 
@@ -69,7 +69,7 @@ async def test_the_work_inherits_no_context(calls: LoopCalls) -> None:
 
 
 async def test_a_call_that_is_cancelled_ends_when_its_work_has_cleaned_up(calls: LoopCalls) -> None:
-    # PG-48
+    # PG-58
     work = Work()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(calls.run, lambda: work.run(calls, 0.05))
@@ -79,7 +79,7 @@ async def test_a_call_that_is_cancelled_ends_when_its_work_has_cleaned_up(calls:
 
 
 async def test_a_call_that_is_cancelled_while_its_work_ends_waits_for_it(calls: LoopCalls) -> None:
-    # PG-48
+    # PG-58
     ended: list[str] = []
 
     async def stubborn() -> str:
@@ -96,7 +96,7 @@ async def test_a_call_that_is_cancelled_while_its_work_ends_waits_for_it(calls: 
 
 
 async def test_a_call_that_is_cancelled_natively_several_times_waits_as_well(calls: LoopCalls) -> None:
-    # PG-48
+    # PG-58
     if loop_name() == "trio":
         return
     work = Work()

@@ -13,6 +13,7 @@ import anyio
 from modd.concurrency.backoff import spread
 from modd.ports.transaction import Transaction
 from modd.stores.postgres.commits import Committer
+from modd.stores.postgres.foreign_access import ForeignAccess
 from modd.stores.postgres.news import SupportsWake
 from modd.stores.postgres.select import Query
 from modd.stores.postgres.session import Operation
@@ -74,6 +75,10 @@ class Store(Protocol):
         call: its name, for errors. at_once: not in a transaction that defers its writes, because other processes must
         see the effect at once. Raises `modd.ports.StoreError` and `TransactionInUse`.
         """
+        ...
+
+    def access_in(self, session: object) -> ForeignAccess:
+        """Return the access for calls in a session of the application. Raises `InvalidOption` and `StoreError`."""
         ...
 
     def transaction(self, *, immediate: bool = False) -> AbstractAsyncContextManager[Transaction]:

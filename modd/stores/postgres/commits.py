@@ -94,6 +94,18 @@ class Committer:
         with translate_errors(self.store):
             return await self.connections.calls.run(lambda: self._repeat_lost(read))
 
+    async def check(self, reads: Reads) -> None:
+        """Raise `ReadConflict` if a read has changed, by what is committed."""
+
+        async def digests(connection: Connection) -> list[bytes]:
+            return [await query.digest(ConnectionSession(connection, self.schema)) for query, _ in reads]
+
+        with translate_errors(self.store):
+            found = await self.connections.calls.run(lambda: self._repeat_lost(digests))
+        for (query, digest), now in zip(reads, found, strict=True):
+            if digest != now:
+                raise ReadConflict(query.title)
+
     async def _repeat(self, work: Callable[[ConnectionSession], Awaitable[T]], pipelined: bool) -> tuple[T, set[str]]:
         async def attempt(connection: Connection) -> tuple[T, set[str]]:
             async with transaction(connection, self.schema, self.store, pipelined=pipelined) as session:

@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from contextvars import Token
 from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Protocol, Self
 
+import anyio
 import psycopg
 from psycopg import errors
 from psycopg.pq import TransactionStatus
@@ -16,13 +17,29 @@ from modd.concurrency.blocks import async_block
 from modd.errors import NotEntered
 from modd.ports.transaction import Parameters, open_transaction
 from modd.stores.errors import ResultNeeded
-from modd.stores.postgres.commits import Committer
+from modd.stores.postgres.commits import Committer, Reads, Writes
 from modd.stores.postgres.errors import DatabaseFailed, translate_errors
 from modd.stores.postgres.select import Query
 from modd.stores.postgres.session import ConnectionSession, Operation
 from modd.stores.postgres.transaction import Owner, PostgresTransaction
 
 BEGIN_SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+
+class Host(Protocol):
+    """A transaction of the application, such as one of SQLAlchemy, whose commit is that of a deferred transaction."""
+
+    async def savepoint(self) -> Any:
+        """Begin a savepoint, and return it."""
+        ...
+
+    async def roll_back(self, savepoint: Any) -> None:
+        """Undo what was written since a savepoint; all, if it is None."""
+        ...
+
+    async def commit(self, committer: Committer, reads: Reads, writes: Writes) -> None:
+        """Commit, with these writes, if no read has changed."""
+        ...
 
 
 class DeferredPostgresTransaction(PostgresTransaction):
@@ -32,6 +49,8 @@ class DeferredPostgresTransaction(PostgresTransaction):
     """
 
     is_deferred: ClassVar[bool] = True
+    host: Host | None = None
+    """The transaction that commits this one; None for one of the store's own."""
     _token: Token[Any] | None = None
 
     def __init__(self, store: Owner, committer: Committer) -> None:
@@ -74,11 +93,15 @@ class DeferredPostgresTransaction(PostgresTransaction):
         """Run a block whose writes are dropped if it fails."""
         self.check_usable("savepoint")
         writes, mark = len(self._writes), self.mark()
+        savepoint = None if self.host is None else await self.host.savepoint()
         try:
             yield self
         except BaseException:
             del self._writes[writes:]
             self.undo_to(mark)
+            if self.host is not None:
+                with anyio.CancelScope(shield=True):
+                    await self.host.roll_back(savepoint)
             raise
 
     async def __aenter__(self) -> Self:
@@ -96,7 +119,9 @@ class DeferredPostgresTransaction(PostgresTransaction):
         try:
             await self._stack.aclose()
             if error is None:
-                if self._writes or len(self._reads) > 1:
+                if self.host is not None:
+                    await self.host.commit(self._committer, self._reads, self._writes)
+                elif self._writes or len(self._reads) > 1:
                     await self._committer.commit(self._reads, self._writes)
                 await self.run_commit_hooks()
         finally:

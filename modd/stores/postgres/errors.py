@@ -104,6 +104,9 @@ def translate_error(store: str, error: Exception) -> Exception:
     if kind is None or isinstance(error, ModdError):
         return error
     cause = f"{type(error).__name__}: {escape_control(' '.join(str(error).split()))}"
+    if isinstance(error, REPEATABLE):
+        cure = "try again, or have fewer transactions that write the same rows in another order"
+        return StoreBusy(store, cause, "other transactions were in the way, however often it was tried", cure)
     if kind is StoreBusy:
         cure = "the next call finds it when it is back; look at the server, or give the store a longer timeout"
         return StoreBusy(store, cause, "the database does not answer", cure)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from modd.checks import checked_text
 from modd.ports.errors import AlreadyHandled
 from modd.stores.postgres.base import NOW, PostgresPart, Store
+from modd.stores.postgres.foreign_access import ForeignAccess
 from modd.stores.postgres.select import Select
 from modd.stores.postgres.session import Session
 from modd.stores.postgres.values import encode_key
@@ -41,8 +42,35 @@ class PostgresInbox(PostgresPart):
         query = Select(HAS, (encode_key(checked_text("id", id)), self._retention), title="an id of the inbox")
         return bool(await self._store.access("has").read(query))
 
+    def using(self, session: object) -> SessionInbox:
+        """Return the inbox in a transaction that you have open in your session; see `PostgresOutbox.using`."""
+        return SessionInbox(self._store.access_in(session), self._retention)
+
+
+class SessionInbox:
+    """An inbox in a transaction of the application: ``store.inbox.using(session)``."""
+
+    def __init__(self, access: ForeignAccess, retention: float) -> None:
+        self._access, self._retention = access, retention
+
+    async def add(self, id: str) -> None:
+        """Record an id as handled, if the transaction commits. Raises `modd.ports.AlreadyHandled` if it is recorded.
+
+        If another transaction that is open has added it, this call waits until that one ends.
+        """
+        await self._access.run(add_id, checked_text("id", id), self._retention)
+
+    async def has(self, id: str) -> bool:
+        """True if the id is recorded, also by the open transaction."""
+        return bool(await self._access.run(has_id, checked_text("id", id), self._retention))
+
 
 async def add_id(session: Session, id: str, retention: float) -> None:
     """Record an id as handled. Raises `AlreadyHandled`."""
     if not await session.count(ADD, (encode_key(id), retention)):
         raise AlreadyHandled(id)
+
+
+async def has_id(session: Session, id: str, retention: float) -> bool:
+    """True if the id is recorded."""
+    return bool(await session.rows(HAS, (encode_key(id), retention)))

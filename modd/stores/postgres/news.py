@@ -17,6 +17,10 @@ from modd.stores.postgres.session import Schema
 log = logging.getLogger("modd.stores")
 
 
+NOTIFY = "SELECT pg_notify(%s, channel) FROM unnest(%s::text[]) AS channel"
+"""Tells all processes, by the name of `news_name`, of channels."""
+
+
 class SupportsWake(Protocol):
     """A part at which tasks wait."""
 
@@ -34,8 +38,7 @@ class News:
     """
 
     def __init__(self, schema: Schema) -> None:
-        self.name = f"modd_{schema.number & 0xFFFFFFFF:08x}"
-        """The name for LISTEN."""
+        self.name = news_name(schema)
         self._parts: dict[str, SupportsWake] = {}
         self._unsent: set[str] = set()
         self._added = anyio.Event()
@@ -84,8 +87,7 @@ class News:
 
     def _notify(self, channels: list[str]) -> Callable[[Any], Any]:
         async def notify(connection: Any) -> None:
-            sql = b"SELECT pg_notify(%s, channel) FROM unnest(%s::text[]) AS channel"
-            await connection.execute(sql, (self.name, channels))
+            await connection.execute(NOTIFY.encode(), (self.name, channels))
 
         return notify
 
@@ -97,3 +99,8 @@ class News:
     def _wake_all(self) -> None:
         for part in self._parts.values():
             part.wake()
+
+
+def news_name(schema: Schema) -> str:
+    """Return the name for LISTEN and NOTIFY that the stores of a schema share."""
+    return f"modd_{schema.number & 0xFFFFFFFF:08x}"

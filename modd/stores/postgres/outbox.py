@@ -13,10 +13,11 @@ from modd.stores.checks import checked_outbox_item
 from modd.stores.lease import LARGEST, LeasedRow, claim_token, leased_row, new_lease_number
 from modd.stores.postgres.advisory import RELAY, take
 from modd.stores.postgres.base import NOW, Store, WaitingPart
+from modd.stores.postgres.foreign_access import ForeignAccess
 from modd.stores.postgres.select import Select
 from modd.stores.postgres.session import Operation, Session, in_order
 from modd.stores.postgres.values import (
-    ItemRow,
+    EncodedItem,
     decode_headers,
     decode_optional,
     decode_text,
@@ -73,22 +74,22 @@ class PostgresOutbox(WaitingPart):
     async def put(self, *items: bytes | Item) -> list[str]:
         """Add items, all or none, and return their ids; an id that the outbox has is not added again."""
         rows = [encode_item(checked_outbox_item(item)) for item in items]
-        await self._write("put", insert_items, rows)
+        await self._write("put", put_outbox, rows)
         return [row.id for row in rows]
 
     async def claim(self, limit: int, lease: float) -> list[Claim]:
         """Lease the first items, up to ``limit``, for ``lease`` seconds; none while an earlier lease lasts."""
         count, seconds = min(checked_count("limit", limit), LARGEST), checked_span("lease", lease)
-        claims: list[Claim] = await self._store.access("claim").write_for_result("claim", claim_items, count, seconds)
+        claims: list[Claim] = await self._store.access("claim").write_for_result("claim", claim_outbox, count, seconds)
         return claims
 
     async def ack(self, *claims: Claim) -> None:
         """Delete the items: all of them or, with `modd.ports.LeaseLost`, none."""
-        await self._write("ack", ack_items, [leased_row(claim) for claim in claims])
+        await self._write("ack", ack_outbox, [leased_row(claim) for claim in claims])
 
     async def release(self, *claims: Claim) -> None:
         """End the leases, so that the items can be claimed again: all of them or, with `modd.ports.LeaseLost`, none."""
-        await self._write("release", release_items, [leased_row(claim) for claim in claims])
+        await self._write("release", release_outbox, [leased_row(claim) for claim in claims])
 
     async def seconds_left(self) -> float:
         """Return the seconds until there may be something to claim: 0 if there is now, infinity without items."""
@@ -96,21 +97,53 @@ class PostgresOutbox(WaitingPart):
         [[has_items, seconds]] = await self._store.access("wait", at_once=True).read(Select(SECONDS_LEFT))
         return seconds if has_items else inf
 
+    def using(self, session: object) -> SessionOutbox:
+        """Return the outbox in a transaction that you have open in your session, to put items with your own writes.
+
+        It begins, commits and rolls back nothing: items are there if and only if you commit, and a savepoint that is
+        rolled back takes them with it. Put late in the transaction: until its end no other one can put into the outbox
+        or append events.
+
+        session: an ``AsyncSession``, ``Session``, ``AsyncConnection`` or ``Connection`` of SQLAlchemy on psycopg or
+            asyncpg, a connection of psycopg, or one of asyncpg; in a transaction with READ COMMITTED, on the database
+            of the store. A sync session blocks the loop while the server works, and is the only kind under trio.
+
+        Raises:
+            InvalidOption: the session is no such one; at a call, too, outside of a transaction.
+            StoreClosed: the store is not open.
+            modd.ports.StoreError: at the first call: the session is connected to another database.
+        """
+        return SessionOutbox(self._store.access_in(session))
+
     async def _write(self, call: str, operation: Operation, rows: Sequence[Any]) -> None:
         access = self._store.access(call)
         if rows:
             await access.write(operation, rows)
 
 
+class SessionOutbox:
+    """An outbox in a transaction of the application: ``store.outbox.using(session)``."""
+
+    def __init__(self, access: ForeignAccess) -> None:
+        self._access = access
+
+    async def put(self, *items: bytes | Item) -> list[str]:
+        """Add items if the transaction commits, and return their ids; an id that the outbox has is not added again."""
+        rows = [encode_item(checked_outbox_item(item)) for item in items]
+        if rows:
+            await self._access.run(insert_items, rows)
+        return [row.id for row in rows]
+
+
 @in_order
-async def insert_items(session: Session, rows: Sequence[ItemRow]) -> None:
+async def put_outbox(session: Session, rows: Sequence[EncodedItem]) -> None:
     """Insert items behind those that are committed, except those whose id is there."""
     await session.count(INSERT, item_columns(rows))
     session.note(*[row.id for row in rows])
     session.tell(CHANNEL)
 
 
-async def claim_items(session: Session, limit: int, seconds: float) -> list[Claim]:
+async def claim_outbox(session: Session, limit: int, seconds: float) -> list[Claim]:
     """Claim the first items, unless a lease lasts."""
     await take(session, RELAY)
     if await session.rows(HAS_LEASES):
@@ -127,17 +160,17 @@ async def claim_items(session: Session, limit: int, seconds: float) -> list[Clai
     ]
 
 
-async def ack_items(session: Session, rows: Sequence[LeasedRow]) -> None:
+async def ack_outbox(session: Session, rows: Sequence[LeasedRow]) -> None:
     """Delete leased items. Raises `LeaseLost`."""
-    await settle_items(session, ACK, rows)
+    await settle_outbox(session, ACK, rows)
 
 
-async def release_items(session: Session, rows: Sequence[LeasedRow]) -> None:
+async def release_outbox(session: Session, rows: Sequence[LeasedRow]) -> None:
     """End leases. Raises `LeaseLost`."""
-    await settle_items(session, RELEASE, rows)
+    await settle_outbox(session, RELEASE, rows)
 
 
-async def settle_items(session: Session, sql: str, rows: Sequence[LeasedRow]) -> None:
+async def settle_outbox(session: Session, sql: str, rows: Sequence[LeasedRow]) -> None:
     """Execute a statement for leased rows. Raises `LeaseLost` with the ids of those that are not leased."""
     await take(session, RELAY)
     places, tokens = [row.position for row in rows], [row.number for row in rows]

@@ -21,9 +21,10 @@ from modd.stores.postgres.commits import ATTEMPTS
 from modd.stores.postgres.item_ids import StoreNonce
 from modd.stores.postgres.queue_cancel import CancelOperations
 from modd.stores.postgres.queue_operations import QueueOperations
-from modd.stores.postgres.queue_put import NewItem, new_item
+from modd.stores.postgres.queue_put import NewItem, SessionQueue, new_item
 from modd.stores.postgres.queue_sql import COUNTS, DEAD_LETTERS, NEXT
 from modd.stores.postgres.select import Select
+from modd.stores.postgres.session import Operation
 from modd.stores.postgres.subscriptions import LEFT_NAMES, SUBSCRIPTIONS, HandlerOperations, subscriptions_of
 from modd.stores.postgres.values import decode_headers, decode_text, encode_texts
 from modd.texts import encodable
@@ -68,6 +69,14 @@ class PostgresQueue(WaitingPart):
             await access.write(self._operations.register_and_put, rows)
             return results
         return await self._put_now(access, rows)
+
+    def using(self, session: object) -> SessionQueue:
+        """Return the queue in a transaction that you have open in your session; see `PostgresOutbox.using`.
+
+        Put late in the transaction: until its end, others that put items with the same key or id wait, and so do
+        workers that settle an item of the key.
+        """
+        return SessionQueue(self._store.access_in(session), self._put_operation())
 
     async def claim(self, limit: int, lease: float, *, suspects: Suspects = "last") -> list[Claim]:
         """Lease up to ``limit`` items for ``lease`` seconds each, or one suspect, without waiting for any."""
@@ -227,11 +236,12 @@ class PostgresQueue(WaitingPart):
         return {name for [name] in await access.read(Select(LEFT_NAMES, (number, number)))}
 
     async def _put_now(self, access: Access, rows: list[NewItem]) -> list[PutResult]:
-        operations = self._operations
-        put = operations.put if self._is_registered else operations.register_and_put
-        results: list[PutResult] = await access.write(put, rows)
+        results: list[PutResult] = await access.write(self._put_operation(), rows)
         self._is_registered = self._is_registered or isinstance(access, PostgresAutocommit)
         return results
+
+    def _put_operation(self) -> Operation:
+        return self._operations.put if self._is_registered else self._operations.register_and_put
 
     async def _write_ids(self, call: str, operation: Any, ids: tuple[str, ...]) -> list[str]:
         access, checked = self._store.access(call), [*dict.fromkeys(checked_ids(ids))]

@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 from modd.ports.items import Item, PutResult
 from modd.stores.item_ids import queue_number
 from modd.stores.postgres.advisory import take_lanes
+from modd.stores.postgres.foreign_access import ForeignAccess
 from modd.stores.postgres.item_ids import FoundItems, StoreNonce
 from modd.stores.postgres.limits import checked_queue_item
 from modd.stores.postgres.queue_sql import BLOCKED, DELAYED, HAS_HEAD, INSERT, READY
-from modd.stores.postgres.session import Session
+from modd.stores.postgres.session import Operation, Session
 from modd.stores.postgres.values import encode_headers, encode_optional
 
 
@@ -35,6 +36,19 @@ def new_item(value: bytes | Item) -> NewItem:
     item = checked_queue_item(value)
     key, headers = encode_optional(item.key), encode_headers(item.headers)
     return NewItem(item.id, key, item.delay or None, headers, item.body, item.unique == "until-started")
+
+
+class SessionQueue:
+    """A queue in a transaction of the application: ``store.queue("mails").using(session)``."""
+
+    def __init__(self, access: ForeignAccess, put: Operation) -> None:
+        self._access, self._put = access, put
+
+    async def put(self, *items: bytes | Item) -> list[PutResult]:
+        """Add items if the transaction commits, and return a result for each; duplicates are dropped."""
+        rows = [new_item(item) for item in items]
+        results: list[PutResult] = await self._access.run(self._put, rows) if rows else []
+        return results
 
 
 class Insertion:

@@ -27,6 +27,8 @@ from modd.stores.postgres.deferred_transaction import DeferredPostgresTransactio
 from modd.stores.postgres.documents import PostgresDocuments
 from modd.stores.postgres.events import PostgresEventStore
 from modd.stores.postgres.feed import PostgresFeed
+from modd.stores.postgres.foreign_access import DatabaseCheck, ForeignAccess
+from modd.stores.postgres.foreign_session import driver_of
 from modd.stores.postgres.immediate_transaction import ImmediatePostgresTransaction
 from modd.stores.postgres.inbox import PostgresInbox
 from modd.stores.postgres.limits import checked_name
@@ -35,7 +37,7 @@ from modd.stores.postgres.news import News, SupportsWake
 from modd.stores.postgres.opening import check_server, checked_schema_name, checked_source, describe
 from modd.stores.postgres.outbox import PostgresOutbox
 from modd.stores.postgres.queue import PostgresQueue
-from modd.stores.postgres.retention import Sweeper
+from modd.stores.postgres.retention import ExpirySweeper
 from modd.stores.postgres.schema import check_version, migrate
 from modd.stores.postgres.select import Select
 from modd.stores.postgres.session import ConnectionSession, Schema
@@ -93,10 +95,11 @@ class PostgresStore:
         self._clock = ServerClock()
         self._news = News(self.schema)
         self._committer: Committer | None = None
+        self._database = DatabaseCheck(self.name, lambda query: self._opened().read(query))
         self.cache, self.locks = PostgresCache(self), PostgresLocks(self)
         self.inbox, self.outbox = PostgresInbox(self, checked_span("retention", retention)), PostgresOutbox(self)
         self._feeds: dict[str, PostgresFeed] = {}
-        self._sweeper = Sweeper(self, retention, self._feeds)
+        self._sweeper = ExpirySweeper(self, retention, self._feeds)
         self.events = PostgresEventStore(self)
         self._documents: dict[str, PostgresDocuments] = {}
         self._nonce = ""
@@ -177,6 +180,11 @@ class PostgresStore:
             return PostgresAutocommit(committer)
         transaction.check_usable(call)
         return transaction  # type: ignore[no-any-return]  # one of the two kinds
+
+    def access_in(self, session: object) -> ForeignAccess:
+        """Return the access for calls of a part in a session of the application; see `base.Store`."""
+        self._opened()
+        return ForeignAccess(driver_of(session), self.schema, self._database)
 
     def join(self, channel: str, part: SupportsWake) -> None:
         """Have a part woken by the commits that name its channel."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
+from typing import Any, TypeAlias
 
 import anyio
 import psycopg
@@ -14,9 +15,13 @@ import pytest
 from modd.concurrency.loops import loop_name
 from modd.stores import PostgresStore
 from tests.postgres.server import PostgresServer
-from tests.stores.postgres.stores import new_schema, new_store
+from tests.stores.postgres.stores import new_schema, new_store, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.measured_on_trio]
+
+Call: TypeAlias = Callable[[PostgresStore], Coroutine[Any, Any, None]]
+"""A call of a store."""
+
 
 OPEN = """SELECT count(*) FROM pg_stat_activity
     WHERE state IN ('active', 'idle in transaction', 'idle in transaction (aborted)') AND query LIKE %s"""
@@ -40,31 +45,27 @@ async def read_deferred(store: PostgresStore) -> None:
 
 
 async def write_at_once(store: PostgresStore) -> None:
-    async with store.transaction(immediate=True):
-        async with store.transaction():
-            await store.inbox.add("a")
+    async with store.transaction(immediate=True), store.transaction():
+        await store.inbox.add("a")
 
 
-CALLS: list[Callable[[PostgresStore], Awaitable[None]]] = [add, has, read_deferred, write_at_once]
+CALLS: list[Call] = [add, has, read_deferred, write_at_once]
 
 
 async def nothing_open(server: PostgresServer, schema: str) -> None:
     """Return when no statement and no transaction of a store is open."""
     with psycopg.connect(server.url, autocommit=True) as connection:
-        while connection.execute(OPEN, (f"%{schema}%",)).fetchone() != (1,):  # the question itself
-            await anyio.sleep(0.01)
+        await until(lambda: connection.execute(OPEN, (f"%{schema}%",)).fetchone() == (1,))  # the question itself
 
 
 @pytest.mark.parametrize("call", CALLS)
-async def test_a_call_that_waits_for_a_lock_can_be_cancelled(
-    call: Callable[[PostgresStore], Awaitable[None]], postgres_server: PostgresServer
-) -> None:
-    # PG-47
+async def test_a_call_that_waits_for_a_lock_can_be_cancelled(call: Call, postgres_server: PostgresServer) -> None:
+    # PG-57
     schema = new_schema()
     async with new_store(postgres_server, schema, listen=False) as store:
         await store.inbox.has("b")
         with psycopg.connect(postgres_server.url) as blocker:
-            for _ in range(12):  # more often than there are connections in the pool
+            for _ in range(3):
                 blocker.execute(f"LOCK TABLE {schema}.inbox IN ACCESS EXCLUSIVE MODE".encode())
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(call, store)
@@ -81,18 +82,17 @@ async def blocked(server: PostgresServer, schema: str) -> None:
     """Return when a statement waits for a table."""
     sql = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'relation' AND query LIKE %s"
     with psycopg.connect(server.url, autocommit=True) as connection:
-        while not connection.execute(sql, (f"%{schema}%",)).fetchall():
-            await anyio.sleep(0.005)
+        await until(lambda: connection.execute(sql, (f"%{schema}%",)).fetchall())
 
 
 @pytest.mark.parametrize("call", CALLS)
 async def test_a_call_that_is_cancelled_at_any_of_its_steps_leaves_nothing_open(
-    call: Callable[[PostgresStore], Awaitable[None]], postgres_server: PostgresServer
+    call: Call, postgres_server: PostgresServer
 ) -> None:
-    # PG-47
+    # PG-57
     schema = new_schema()
     async with new_store(postgres_server, schema, listen=False) as store:
-        for steps in range(40):
+        for steps in range(12):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(end_after, steps, tasks.cancel_scope)
                 with anyio.CancelScope():
@@ -103,7 +103,7 @@ async def test_a_call_that_is_cancelled_at_any_of_its_steps_leaves_nothing_open(
                 tasks.start_soon(store.inbox.add, f"id-{number}")
 
 
-async def discard(call: Callable[[PostgresStore], Awaitable[None]], store: PostgresStore) -> None:
+async def discard(call: Call, store: PostgresStore) -> None:
     with anyio.CancelScope():
         try:
             await call(store)
@@ -119,7 +119,7 @@ async def end_after(steps: int, scope: anyio.CancelScope) -> None:
 
 
 async def test_a_native_cancellation_ends_a_call_as_one_of_a_scope_does(postgres_server: PostgresServer) -> None:
-    # PG-47
+    # PG-57
     if loop_name() == "trio":
         return
     schema = new_schema()
@@ -130,7 +130,7 @@ async def test_a_native_cancellation_ends_a_call_as_one_of_a_scope_does(postgres
             await blocked(postgres_server, schema)
             for _ in range(3):  # however often
                 task.cancel()
-                await anyio.sleep(0)
+                await anyio.lowlevel.checkpoint()
             with pytest.raises(asyncio.CancelledError):
                 await task
         await nothing_open(postgres_server, schema)
@@ -140,21 +140,19 @@ async def test_a_native_cancellation_ends_a_call_as_one_of_a_scope_does(postgres
 async def test_a_store_that_is_closed_leaves_no_thread_no_task_and_no_connection(
     postgres_server: PostgresServer,
 ) -> None:
-    # PG-44
+    # PG-54
     name = new_schema()
     threads = set(threading.enumerate())
     tasks = tasks_of_loop()
     address = f"{postgres_server.url}?application_name={name}"
     for _ in range(2):
-        async with PostgresStore(address, schema=name, durable=False) as store:
-            async with anyio.create_task_group() as group:
-                for number in range(12):
-                    group.start_soon(partial(write_at_once, store) if not number else partial(has, store))
+        async with PostgresStore(address, schema=name, durable=False) as store, anyio.create_task_group() as group:
+            for number in range(12):
+                group.start_soon(partial(write_at_once, store) if not number else partial(has, store))
         assert {each for each in threading.enumerate() if each.name.startswith("modd")} <= threads
         assert tasks_of_loop() == tasks
         with psycopg.connect(postgres_server.url, autocommit=True) as connection:
-            while connection.execute(CONNECTIONS, (name,)).fetchone() != (0,):  # the server takes a moment
-                await anyio.sleep(0.01)
+            await until(lambda: connection.execute(CONNECTIONS, (name,)).fetchone() == (0,))
 
 
 def tasks_of_loop() -> int:
@@ -162,15 +160,14 @@ def tasks_of_loop() -> int:
 
 
 async def test_an_opening_that_is_cancelled_leaves_nothing(postgres_server: PostgresServer) -> None:
-    # PG-44
+    # PG-54
     name = new_schema()
     tasks = tasks_of_loop()
-    for steps in range(0, 60, 4):
+    for steps in range(0, 60, 12):
         async with anyio.create_task_group() as group:
             group.start_soon(end_after, steps, group.cancel_scope)
             async with PostgresStore(f"{postgres_server.url}?application_name={name}", schema=name, durable=False):
                 pass
     assert tasks_of_loop() == tasks
     with psycopg.connect(postgres_server.url, autocommit=True) as connection:
-        while connection.execute(CONNECTIONS, (name,)).fetchone() != (0,):
-            await anyio.sleep(0.01)
+        await until(lambda: connection.execute(CONNECTIONS, (name,)).fetchone() == (0,))

@@ -13,7 +13,7 @@ from modd.stores import PostgresStore, StoreBusy, UnknownOutcome
 from modd.stores.postgres.session import Session
 from tests.postgres.server import PostgresServer
 from tests.stores.postgres.proxy import proxy_to
-from tests.stores.postgres.stores import new_schema, new_store
+from tests.stores.postgres.stores import new_schema, new_store, until
 
 pytestmark = pytest.mark.anyio
 
@@ -53,8 +53,7 @@ async def test_a_call_in_flight_is_repeated_when_its_connection_is_ended(postgre
             blocker.execute(f"LOCK TABLE {schema}.inbox".encode())
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(store.inbox.add, "a")
-                while not end_connections(postgres_server, f"%INSERT INTO%{schema}%.inbox%"):
-                    await anyio.sleep(0.01)
+                await until(lambda: end_connections(postgres_server, f"%INSERT INTO%{schema}%.inbox%"))
                 blocker.rollback()
         assert await store.inbox.has("a")
 
@@ -76,7 +75,7 @@ async def test_a_transaction_whose_connection_is_ended_raises_and_writes_nothing
 ) -> None:
     # PG-11
     async with new_store(postgres_server, listen=False, timeout=60) as store:
-        with pytest.raises(StoreBusy) as raised:
+        with pytest.raises(StoreBusy) as raised:  # noqa: PT012  # the end of the block may raise
             async with store.transaction(immediate=immediate) as tx:
                 await tx.fetch("SELECT 'to be ended'")
                 await store.inbox.add("a")
@@ -121,18 +120,18 @@ async def test_a_store_goes_on_by_itself_when_the_server_is_back(own_postgres_se
 
 async def test_a_commit_without_an_answer_is_told_with_the_ids_that_it_puts(postgres_server: PostgresServer) -> None:
     # PG-11
-    async with proxy_to(postgres_server) as proxy:
+    async with proxy_to(postgres_server) as proxy:  # noqa: SIM117  # in this order
         async with PostgresStore(proxy.url, schema=new_schema(), durable=False, timeout=60, listen=False) as store:
-            proxy.lose_answer_of(b"COMMIT")
+            proxy.lose_answer_of(b"COMMIT\0")
             with pytest.raises(UnknownOutcome, match="of 'order-1'") as raised:
                 await store.access("put").write(note, "order-1")
             assert raised.value.ids == ("order-1",)
-            proxy.lose_answer_of(b"COMMIT")
+            proxy.lose_answer_of(b"COMMIT\0")
             with pytest.raises(UnknownOutcome) as raised:
                 async with store.transaction(immediate=True):
                     await store.access("put").write(note, "order-2")
             assert raised.value.ids == ("order-2",)
-            proxy.lose_answer_of(b"COMMIT")
+            proxy.lose_answer_of(b"COMMIT\0")
             with pytest.raises(UnknownOutcome, match="a write, which may be stored or not"):
                 await store.inbox.add("a")
             with pytest.raises(AlreadyHandled):
@@ -156,11 +155,11 @@ async def test_a_commit_that_fails_with_an_answer_is_that_error(postgres_server:
 
 
 async def test_a_store_closes_soon_though_the_server_is_gone(own_postgres_server: PostgresServer) -> None:
-    # PG-44
+    # PG-54
     async with PostgresStore(own_postgres_server.url) as store:
         await store.inbox.add("a")
         own_postgres_server.kill()
-        with pytest.raises(StoreError):
+        with pytest.raises(StoreError):  # noqa: PT012  # the end of the block may raise
             with anyio.move_on_after(0):
                 await store.inbox.has("a")
             raise StoreError("x", "gone")

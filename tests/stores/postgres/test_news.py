@@ -15,7 +15,7 @@ from modd.stores.postgres.base import WaitingPart
 from modd.stores.postgres.select import Select
 from modd.stores.postgres.session import Session
 from tests.postgres.server import PostgresServer
-from tests.stores.postgres.stores import new_schema, new_store
+from tests.stores.postgres.stores import new_schema, new_store, until
 
 pytestmark = pytest.mark.anyio
 
@@ -46,8 +46,7 @@ async def ring(session: Session, id: bytes, channel: str) -> None:
 
 async def looked(bell: Bell, times: int = 1) -> None:
     """Return when a part has looked that often."""
-    while bell.looks < times:
-        await anyio.sleep(0.005)
+    await until(lambda: bell.looks >= times)
 
 
 async def waiting_seconds(bell: Bell, ringing: Any) -> float:
@@ -76,7 +75,6 @@ async def test_a_wait_ends_when_another_store_has_news(postgres_server: Postgres
     schema = new_schema()
     async with new_store(postgres_server, schema, poll=60) as one, new_store(postgres_server, schema) as other:
         await listening(postgres_server, one)
-        await anyio.sleep(0)
         took = await waiting_seconds(Bell(one), Bell(other).ring("a"))
     assert took < 10, "without a word it would have looked after a minute"
 
@@ -127,7 +125,7 @@ async def test_news_of_other_channels_and_rollbacks_wake_nobody(postgres_server:
             await looked(bell)
             await looked(quiet)
             looks = quiet.looks
-            with pytest.raises(ZeroDivisionError):
+            with pytest.raises(ZeroDivisionError):  # noqa: PT012  # the end of the block may raise
                 async with other.transaction():
                     await Bell(other, "quiet").ring("b")
                     raise ZeroDivisionError
@@ -164,5 +162,4 @@ async def test_news_that_cannot_be_sent_are_found_by_looking(
         other._news.name = "x" * 9000  # the server takes no channel of this length
         took = await waiting_seconds(Bell(one), Bell(other).ring("a"))
         assert took < 10
-        while "no process could be told of news" not in caplog.text:
-            await anyio.sleep(0.01)
+        await until(lambda: "no process could be told of news" in caplog.text)

@@ -24,7 +24,7 @@ SECRET = "hunter2"
 
 @pytest.mark.parametrize("source", [None, 7, "", b"postgresql://localhost/shop"])
 def test_a_source_that_is_neither_address_nor_pool_is_refused(source: Any) -> None:
-    # PG-40
+    # PG-50
     with pytest.raises(InvalidOption, match="give an address"):
         PostgresStore(source)
 
@@ -39,7 +39,7 @@ def test_a_source_that_is_neither_address_nor_pool_is_refused(source: Any) -> No
     ],
 )
 def test_an_address_that_cannot_be_read_is_refused_and_not_shown(address: str) -> None:
-    # PG-40
+    # PG-50
     with pytest.raises(InvalidOption, match="write @ as %40") as raised:
         PostgresStore(address)
     assert SECRET not in "".join(format_exception(raised.value))
@@ -47,19 +47,19 @@ def test_an_address_that_cannot_be_read_is_refused_and_not_shown(address: str) -
 
 @pytest.mark.parametrize("address", ["postgresql://localhost:,5433/shop", "host=a,b port=1,2", "dbname=shop"])
 def test_other_forms_of_addresses_are_taken(address: str) -> None:
-    # PG-40
+    # PG-50
     PostgresStore(address)
 
 
 @pytest.mark.parametrize("schema", ["", None, "a\0b", "100%", "\N{SNOWMAN}" * 22])
 def test_a_name_that_no_schema_can_have_is_refused(schema: Any) -> None:
-    # PG-40
+    # PG-50
     with pytest.raises(InvalidOption, match="up to 63 bytes"):
         PostgresStore("postgresql://localhost/shop", schema=schema)
 
 
 async def test_a_schema_may_have_any_name_that_the_database_takes(postgres_server: PostgresServer) -> None:
-    # PG-40
+    # PG-50
     schema = f'My "shop"; .modd. {new_schema()}'
     async with new_store(postgres_server, schema) as store:
         await store.inbox.add("a")
@@ -70,14 +70,14 @@ async def test_a_schema_may_have_any_name_that_the_database_takes(postgres_serve
 
 
 async def test_stores_of_two_schemas_share_nothing(postgres_server: PostgresServer) -> None:
-    # PG-40
+    # PG-50
     async with new_store(postgres_server) as one, new_store(postgres_server) as other:
         await one.inbox.add("a")
         assert await one.inbox.has("a") and not await other.inbox.has("a")
 
 
 async def test_a_pool_of_the_application_is_used_and_left_open_as_it_was(postgres_server: PostgresServer) -> None:
-    # PG-41
+    # PG-51
     if loop_name() == "trio":
         with pytest.raises(InvalidOption, match="needs asyncio"):
             PostgresStore(AsyncConnectionPool(postgres_server.url, open=False))
@@ -95,7 +95,7 @@ async def test_a_pool_of_the_application_is_used_and_left_open_as_it_was(postgre
 
 
 async def test_a_pool_may_make_its_address_and_options_by_functions(postgres_server: PostgresServer) -> None:
-    # PG-41
+    # PG-51
     if loop_name() == "trio":
         return
 
@@ -105,17 +105,17 @@ async def test_a_pool_may_make_its_address_and_options_by_functions(postgres_ser
     def options() -> dict[str, Any]:
         return {"autocommit": True}
 
-    async with AsyncConnectionPool(address, kwargs=options, min_size=1) as pool:
+    async with AsyncConnectionPool(address, kwargs=options, min_size=1) as pool:  # noqa: SIM117  # in this order
         async with PostgresStore(pool, schema=new_schema(), durable=False) as store:
             assert store.name.startswith("postgresql://localhost/of a pool")
             await store.inbox.add("a")
 
 
 async def test_a_pool_that_was_closed_is_told_at_once(postgres_server: PostgresServer) -> None:
-    # PG-41
+    # PG-51
     if loop_name() == "trio":
         return
-    async with AsyncConnectionPool(postgres_server.url, min_size=1) as pool:
+    async with AsyncConnectionPool(postgres_server.url, min_size=1) as pool:  # noqa: SIM117  # in this order
         async with PostgresStore(pool, schema=new_schema(), durable=False, listen=False) as store:
             async with store.transaction() as tx:
                 await tx.fetch("SELECT 1")
@@ -125,7 +125,7 @@ async def test_a_pool_that_was_closed_is_told_at_once(postgres_server: PostgresS
 
 
 async def test_a_server_that_is_too_old_is_refused_and_left_as_it_is(postgres_server: PostgresServer) -> None:
-    # PG-42
+    # PG-52
     schema = new_schema()
     async with proxy_to(postgres_server) as proxy:
         version = str(await version_of(postgres_server)).encode()
@@ -189,7 +189,7 @@ def locked_url(own_postgres_server: PostgresServer) -> str:
 async def test_a_wrong_password_is_told_at_once_and_printed_nowhere(
     locked_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    # PG-14, PG-43
+    # PG-14, PG-53
     caplog.set_level(logging.DEBUG)
     store = PostgresStore(locked_url, timeout=600)
     with pytest.raises(DatabaseRefused, match="password authentication failed") as raised:
@@ -200,14 +200,14 @@ async def test_a_wrong_password_is_told_at_once_and_printed_nowhere(
 
 
 async def test_a_database_that_is_missing_is_told_at_once(postgres_server: PostgresServer) -> None:
-    # PG-43
+    # PG-53
     with pytest.raises(DatabaseRefused, match='database "none" does not exist'):
         async with PostgresStore(postgres_server.url_of("none"), timeout=600):
             pass
 
 
 async def test_a_user_without_rights_is_told_of_them(postgres_server: PostgresServer) -> None:
-    # PG-43
+    # PG-53
     postgres_server.execute("CREATE ROLE guest LOGIN") if not has_role(postgres_server) else None
     address = postgres_server.url.replace("postgres@", "guest@")
     with pytest.raises(DatabaseRefused, match="a store needs all rights in its schema"):
@@ -224,7 +224,7 @@ def has_role(server: PostgresServer) -> bool:
 
 
 async def test_a_server_that_is_away_is_waited_for_at_the_opening() -> None:
-    # PG-43
+    # PG-53
     store = PostgresStore(f"postgresql://127.0.0.1:{free_port()}/shop", timeout=0.3)
     with pytest.raises(StoreBusy, match="the database does not answer"):
         async with store:

@@ -11,12 +11,12 @@ import pytest
 from modd import InvalidOption
 from modd.errors import NotEntered
 from modd.ports import ReadConflict
-from modd.stores import PostgresStore, ResultNeeded, TransactionTimeout
+from modd.stores import PostgresStore, ResultNeeded, StoreBusy, TransactionTimeout
 from modd.stores.postgres.commits import ATTEMPTS
 from modd.stores.postgres.select import Select
 from modd.stores.postgres.session import Session, in_order
 from tests.postgres.server import PostgresServer
-from tests.stores.postgres.stores import new_schema, new_store
+from tests.stores.postgres.stores import new_schema, new_store, until
 
 pytestmark = pytest.mark.anyio
 
@@ -53,7 +53,7 @@ async def with_orders(store: PostgresStore) -> str:
 
 @pytest.mark.parametrize("sql", [*REFUSED, None])
 async def test_statements_that_begin_or_end_transactions_are_refused(sql: Any, postgres_server: PostgresServer) -> None:
-    # PG-45
+    # PG-55
     async with new_store(postgres_server, listen=False) as store, store.transaction() as tx:
         for call in (tx.execute, tx.fetch):
             with pytest.raises(InvalidOption, match=r"leave \w+ out|give one statement"):
@@ -63,7 +63,7 @@ async def test_statements_that_begin_or_end_transactions_are_refused(sql: Any, p
 
 
 async def test_statements_of_the_user_are_in_the_same_commit(postgres_server: PostgresServer) -> None:
-    # PG-45
+    # PG-55
     async with new_store(postgres_server) as store:
         table = await with_orders(store)
         async with store.transaction() as tx:
@@ -78,7 +78,7 @@ async def test_statements_of_the_user_are_in_the_same_commit(postgres_server: Po
             await store.inbox.add("a")
             assert await tx.fetch(f"SELECT * FROM {table}") == []
         assert await orders(store) == [(1, "100%"), (2, "b"), (3, "c"), (4, "e%")]
-        with pytest.raises(psycopg.errors.UniqueViolation):
+        with pytest.raises(psycopg.errors.UniqueViolation):  # noqa: PT012  # the end of the block may raise
             async with store.transaction() as tx:
                 await store.inbox.add("b")
                 await tx.execute(f"INSERT INTO {table} VALUES (1, 'again')")
@@ -86,7 +86,7 @@ async def test_statements_of_the_user_are_in_the_same_commit(postgres_server: Po
 
 
 async def test_an_immediate_transaction_tells_how_many_rows_have_changed(postgres_server: PostgresServer) -> None:
-    # PG-45
+    # PG-55
     async with new_store(postgres_server) as store:
         table = await with_orders(store)
         async with store.transaction(immediate=True) as tx:
@@ -98,7 +98,7 @@ async def test_an_immediate_transaction_tells_how_many_rows_have_changed(postgre
 
 
 async def test_a_deferred_transaction_fetches_nothing_that_writes(postgres_server: PostgresServer) -> None:
-    # PG-45
+    # PG-55
     async with new_store(postgres_server) as store:
         table = await with_orders(store)
         async with store.transaction() as tx:
@@ -120,7 +120,7 @@ async def test_a_deferred_transaction_fetches_nothing_that_writes(postgres_serve
 async def test_a_statement_that_fails_leaves_an_immediate_transaction_as_it_was(
     postgres_server: PostgresServer,
 ) -> None:
-    # PG-46
+    # PG-56
     async with new_store(postgres_server) as store:
         table = await with_orders(store)
         async with store.transaction(immediate=True) as tx:
@@ -130,7 +130,7 @@ async def test_a_statement_that_fails_leaves_an_immediate_transaction_as_it_was(
                     await tx.execute(sql)
             with pytest.raises(psycopg.errors.DivisionByZero):
                 await tx.fetch("SELECT 1 / 0")
-            with pytest.raises(Undone):
+            with pytest.raises(Undone):  # noqa: PT012  # the end of the block may raise
                 async with store.transaction() as inner:
                     await inner.execute(f"INSERT INTO {table} VALUES (2, 'b')")
                     raise Undone
@@ -140,9 +140,9 @@ async def test_a_statement_that_fails_leaves_an_immediate_transaction_as_it_was(
 
 
 async def test_a_block_that_takes_too_long_is_rolled_back(postgres_server: PostgresServer) -> None:
-    # PG-46
+    # PG-56
     async with new_store(postgres_server) as store:
-        with pytest.raises(TransactionTimeout, match=r"took more than 0\.05 s"):
+        with pytest.raises(TransactionTimeout, match=r"took more than 0\.05 s"):  # noqa: PT012  # the end of the block may raise
             async with store.transaction(immediate=True, max_seconds=0.05):
                 await store.inbox.add("a")
                 await anyio.sleep_forever()
@@ -152,12 +152,12 @@ async def test_a_block_that_takes_too_long_is_rolled_back(postgres_server: Postg
 
 
 async def test_an_error_of_a_block_leaves_it_as_it_is(postgres_server: PostgresServer) -> None:
-    # PG-44
+    # PG-54
     error = Undone()
-    with pytest.raises(Undone) as raised:
+    with pytest.raises(Undone) as raised:  # noqa: PT012  # the end of the block may raise
         async with new_store(postgres_server) as store:
             for immediate in (False, True):
-                with pytest.raises(Undone):
+                with pytest.raises(Undone):  # noqa: PT012  # the end of the block may raise
                     async with store.transaction(immediate=immediate):
                         await store.inbox.has("a")
                         raise Undone
@@ -166,7 +166,7 @@ async def test_an_error_of_a_block_leaves_it_as_it_is(postgres_server: PostgresS
 
 
 async def test_a_transaction_that_was_not_entered_is_told(postgres_server: PostgresServer) -> None:
-    # PG-46
+    # PG-56
     async with new_store(postgres_server, listen=False) as store:
         with pytest.raises(NotEntered, match="the transaction"):
             await store.transaction().__aexit__(None, None, None)
@@ -175,7 +175,7 @@ async def test_a_transaction_that_was_not_entered_is_told(postgres_server: Postg
 async def test_other_writers_wait_for_an_immediate_transaction_and_readers_do_not(
     postgres_server: PostgresServer,
 ) -> None:
-    # PG-46
+    # PG-56
     schema = new_schema()
     async with new_store(postgres_server, schema) as store, new_store(postgres_server, schema) as other:
         ended: list[str] = []
@@ -184,13 +184,12 @@ async def test_other_writers_wait_for_an_immediate_transaction_and_readers_do_no
             await other.inbox.add("b")
             ended.append("writer")
 
-        async with anyio.create_task_group() as tasks:
-            async with store.transaction(immediate=True, max_seconds=60):
-                await store.inbox.add("a")
-                tasks.start_soon(write)
-                await waiting_for_lock(postgres_server, "advisory")
-                assert not await other.inbox.has("b")
-                ended.append("transaction")
+        async with anyio.create_task_group() as tasks, store.transaction(immediate=True, max_seconds=60):
+            await store.inbox.add("a")
+            tasks.start_soon(write)
+            await waiting_for_lock(postgres_server, "advisory")
+            assert not await other.inbox.has("b")
+            ended.append("transaction")
         assert ended == ["transaction", "writer"]
 
 
@@ -198,20 +197,19 @@ async def waiting_for_lock(server: PostgresServer, kind: str) -> None:
     """Return when a connection waits for a lock."""
     sql = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND wait_event = %s"
     with psycopg.connect(server.url, autocommit=True) as connection:
-        while not connection.execute(sql, (kind,)).fetchall():
-            await anyio.sleep(0.01)
+        await until(lambda: connection.execute(sql, (kind,)).fetchall())
 
 
 async def test_a_read_that_was_overtaken_is_a_conflict(postgres_server: PostgresServer) -> None:
-    # PG-46
+    # PG-56
     schema = new_schema()
     async with new_store(postgres_server, schema) as store, new_store(postgres_server, schema) as other:
-        with pytest.raises(ReadConflict, match="an id of the inbox"):
+        with pytest.raises(ReadConflict, match="an id of the inbox"):  # noqa: PT012  # the end of the block may raise
             async with store.transaction():
                 assert not await store.inbox.has("a")
                 await other.inbox.add("a")
                 await store.inbox.add("b")
-        with pytest.raises(ReadConflict, match="SELECT count"):
+        with pytest.raises(ReadConflict, match="SELECT count"):  # noqa: PT012  # the end of the block may raise
             async with store.transaction() as tx:
                 await tx.fetch(f"SELECT count(*) FROM {schema}.inbox")
                 await other.inbox.add("c")
@@ -220,17 +218,17 @@ async def test_a_read_that_was_overtaken_is_a_conflict(postgres_server: Postgres
 
 
 async def test_a_read_may_have_a_cheaper_one_that_changes_with_it(postgres_server: PostgresServer) -> None:
-    # PG-46
+    # PG-56
     schema = new_schema()
     version = Select("SELECT count(*) FROM modd.inbox")
     rows = Select("SELECT id FROM modd.inbox", title="the ids", version=version)
     async with new_store(postgres_server, schema) as store, new_store(postgres_server, schema) as other:
         async with store.transaction() as tx:
-            assert await tx.read(rows) == []  # type: ignore[attr-defined]  # of one of the two kinds
+            assert await tx.read(rows) == []
             await store.inbox.add("a")
-        with pytest.raises(ReadConflict, match="the ids"):
+        with pytest.raises(ReadConflict, match="the ids"):  # noqa: PT012  # the end of the block may raise
             async with store.transaction() as tx:
-                await tx.read(rows)  # type: ignore[attr-defined]  # of one of the two kinds
+                await tx.read(rows)
                 await other.inbox.add("b")
                 await store.inbox.add("c")
 
@@ -264,7 +262,7 @@ async def test_statements_of_modd_that_others_are_in_the_way_of_are_repeated(
         fails = Fails(3, code)
         assert await store.access("add").write(fails, "a") == 4
         always = Fails(1e9, code)
-        with pytest.raises(psycopg.errors.TransactionRollback):
+        with pytest.raises(StoreBusy, match="other transactions were in the way"):
             await store.access("add").write(always, "b")
         assert always.runs == ATTEMPTS == 20
         with pytest.raises(psycopg.errors.UniqueViolation):
@@ -291,7 +289,7 @@ async def test_two_immediate_transactions_in_each_others_way_end_in_a_conflict(p
         with psycopg.connect(postgres_server.url) as direct:
             direct.execute(f"UPDATE {table} SET name = 'b' WHERE id = 1".encode())
             async with anyio.create_task_group() as tasks:
-                with pytest.raises(ReadConflict, match="an immediate transaction"):
+                with pytest.raises(ReadConflict, match="an immediate transaction"):  # noqa: PT012  # the end of the block may raise
                     async with store.transaction(immediate=True, max_seconds=60) as tx:
                         await tx.execute("SET LOCAL deadlock_timeout = '10ms'")
                         await tx.execute(f"UPDATE {table} SET name = 'c' WHERE id = 2")
@@ -316,7 +314,7 @@ async def number_in_order(session: Session) -> int:
 
 
 async def test_operations_in_order_run_one_after_another_until_their_commit(postgres_server: PostgresServer) -> None:
-    # PG-46
+    # PG-56
     async with new_store(postgres_server) as store:
         numbers: list[int] = []
 
