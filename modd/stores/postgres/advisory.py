@@ -27,6 +27,9 @@ STRIPES = 256
 locks, which has room for some 6 000; two keys seldom share a lock, and then wait for each other for a moment."""
 
 
+SHARE = "SELECT pg_advisory_xact_lock_shared(%s, %s)"
+
+
 TAKE = "SELECT pg_advisory_xact_lock(number) FROM unnest(%s::bigint[]) AS number"
 
 
@@ -35,7 +38,7 @@ TRY = "SELECT number, pg_try_advisory_xact_lock(number) FROM unnest(%s::bigint[]
 
 async def share_writes(session: Session) -> None:
     """Wait until no transaction keeps writers off."""
-    await session.rows("SELECT pg_advisory_xact_lock_shared(%s, %s)", (session.schema.number, WRITES))
+    await session.rows(SHARE, (session.schema.number, WRITES))
 
 
 async def take(session: Session, lock: int) -> None:

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import nullcontext
 from math import inf
 from random import random
 from time import monotonic
 from typing import Any, TypeAlias, TypeVar
 
 import psycopg
+from psycopg import Pipeline
+from psycopg.pq import TransactionStatus
 
 from modd.concurrency.blocks import async_block
 from modd.ports.errors import ReadConflict
 from modd.stores.errors import UnknownOutcome
-from modd.stores.postgres.advisory import ORDER, WRITES, share_writes, take
+from modd.stores.postgres.advisory import ORDER, SHARE, WRITES, take
 from modd.stores.postgres.connections import Connection, Connections
 from modd.stores.postgres.errors import REPEATABLE, is_lost, translate_errors
 from modd.stores.postgres.select import Query
-from modd.stores.postgres.session import ConnectionSession, Operation, Schema, is_in_order
+from modd.stores.postgres.session import ConnectionSession, Operation, Schema, is_in_order, is_of_user
 
 T = TypeVar("T")
 
@@ -70,12 +73,15 @@ class Committer:
             await prepare(session, reads, writes)
             return [await operation(session, *arguments) for operation, arguments in writes]
 
-        return await self.run(do)
+        return await self.run(do, pipelined=not reads and not any(is_of_user(operation) for operation, _ in writes))
 
-    async def run(self, work: Callable[[ConnectionSession], Awaitable[T]]) -> T:
-        """Run work in a transaction that is committed after it; again if the database could not go through with it."""
+    async def run(self, work: Callable[[ConnectionSession], Awaitable[T]], *, pipelined: bool = False) -> T:
+        """Run work in a transaction that is committed after it; again if the database could not go through with it.
+
+        pipelined: see `transaction`.
+        """
         with translate_errors(self.store):
-            result, channels = await self.connections.calls.run(lambda: self._repeat(work))
+            result, channels = await self.connections.calls.run(lambda: self._repeat(work, pipelined))
         self.publish(channels)
         return result
 
@@ -100,9 +106,9 @@ class Committer:
             if digest != now:
                 raise ReadConflict(query.title)
 
-    async def _repeat(self, work: Callable[[ConnectionSession], Awaitable[T]]) -> tuple[T, set[str]]:
+    async def _repeat(self, work: Callable[[ConnectionSession], Awaitable[T]], pipelined: bool) -> tuple[T, set[str]]:
         async def attempt(connection: Connection) -> tuple[T, set[str]]:
-            async with transaction(connection, self.schema, self.store) as session:
+            async with transaction(connection, self.schema, self.store, pipelined=pipelined) as session:
                 return await work(session), session.channels
 
         most = SHORTEST_PAUSE
@@ -127,23 +133,27 @@ class Committer:
 
 
 @async_block
-async def transaction(connection: Connection, schema: Schema, store: str) -> AsyncIterator[ConnectionSession]:
+async def transaction(
+    connection: Connection, schema: Schema, store: str, *, pipelined: bool
+) -> AsyncIterator[ConnectionSession]:
     """Run the block in a transaction of the database, in the loop of the connection.
 
-    Raises `UnknownOutcome` if the connection is lost while it commits.
+    pipelined: True to wait only for results that the block reads, and for the commit; not for statements of users,
+        which may be several in one text. Raises `UnknownOutcome` if the connection is lost while it commits.
     """
-    session = ConnectionSession(connection, schema)
-    await connection.execute(BEGIN)
+    session, is_committing = ConnectionSession(connection, schema), False
     try:
-        yield session
-    except BaseException:
-        if not connection.broken:
+        async with (
+            connection.pipeline() if pipelined and Pipeline.is_supported() else nullcontext() as session.pipeline
+        ):
+            await connection.execute(BEGIN)
+            yield session
+            is_committing = True
+            await connection.execute("COMMIT")
+    except BaseException as error:
+        if not connection.broken and connection.info.transaction_status != TransactionStatus.IDLE:
             await connection.execute("ROLLBACK")
-        raise
-    try:
-        await connection.execute("COMMIT")
-    except psycopg.Error as error:
-        if is_lost(error):
+        if is_committing and is_lost(error):
             raise UnknownOutcome(store, session.ids) from error
         raise
 
@@ -156,6 +166,6 @@ async def prepare(session: ConnectionSession, reads: Reads, writes: Writes) -> N
             if await query.digest(session) != digest:
                 raise ReadConflict(query.title)
     else:
-        await share_writes(session)
+        await session.run(SHARE, (session.schema.number, WRITES))
     if any(is_in_order(operation) for operation, _ in writes):
         await take(session, ORDER)

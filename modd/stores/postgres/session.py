@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, TypeAlias, TypeVar
 from zlib import crc32
 
-from psycopg import AsyncConnection, sql
+from psycopg import AsyncConnection, AsyncPipeline, sql
 from psycopg.rows import tuple_row
 
 T = TypeVar("T")
@@ -67,10 +67,13 @@ It may be run again, in another transaction, if the database could not go throug
 
 
 class ConnectionSession:
-    """A `Session` on a connection of psycopg."""
+    """A `Session` on a connection of psycopg.
 
-    def __init__(self, connection: AsyncConnection[Any], schema: Schema) -> None:
-        self.connection, self.schema = connection, schema
+    pipeline: that of the connection, in which statements are sent before the results of earlier ones are there.
+    """
+
+    def __init__(self, connection: AsyncConnection[Any], schema: Schema, pipeline: AsyncPipeline | None = None) -> None:
+        self.connection, self.schema, self.pipeline = connection, schema, pipeline
         self.channels: set[str] = set()
         self.ids: list[str] = []
 
@@ -84,11 +87,13 @@ class ConnectionSession:
         """Execute a statement of modd, and return the number of rows that it has changed."""
         async with self.connection.cursor(row_factory=tuple_row) as cursor:
             await cursor.execute(self.schema.statement(sql), parameters)
+            if self.pipeline is not None:
+                await self.pipeline.sync()
             return cursor.rowcount
 
-    async def run(self, sql: str) -> None:
-        """Execute a statement without values that returns nothing."""
-        await self.connection.execute(self.schema.statement(sql))
+    async def run(self, sql: str, parameters: Parameters | None = None) -> None:
+        """Execute a statement whose result nobody reads; in a pipeline, without waiting for it."""
+        await self.connection.execute(self.schema.statement(sql), parameters)
 
     def tell(self, channel: str) -> None:
         """Have those woken who wait for this channel, when the transaction commits."""
@@ -108,3 +113,14 @@ def in_order(operation: Callable[..., T]) -> Callable[..., T]:
 def is_in_order(operation: Operation) -> bool:
     """Return True if an operation numbers rows in the order of commits."""
     return bool(getattr(operation, "is_in_order", False))
+
+
+def of_user(operation: Callable[..., T]) -> Callable[..., T]:
+    """Mark an operation that executes a statement of the user's."""
+    operation.__dict__["is_of_user"] = True
+    return operation
+
+
+def is_of_user(operation: Operation) -> bool:
+    """Return True if an operation executes a statement of the user's."""
+    return bool(getattr(operation, "is_of_user", False))

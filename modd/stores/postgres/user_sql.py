@@ -11,7 +11,7 @@ from psycopg.rows import tuple_row
 from modd.errors import InvalidOption
 from modd.ports.transaction import Parameters
 from modd.stores.postgres.select import digest_of
-from modd.stores.postgres.session import ConnectionSession
+from modd.stores.postgres.session import ConnectionSession, of_user
 
 TRANSACTION_WORDS = frozenset(
     {"BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE", "PREPARE"}
@@ -61,6 +61,7 @@ class UserSelect:
         return digest_of(await self.rows(session) if rows is None else rows)
 
 
+@of_user
 async def execute_one(session: ConnectionSession, sql: str, parameters: Parameters) -> int:
     """Execute a statement, and return the number of rows that it has changed."""
     async with session.connection.cursor() as cursor:
@@ -68,6 +69,7 @@ async def execute_one(session: ConnectionSession, sql: str, parameters: Paramete
         return cursor.rowcount
 
 
+@of_user
 async def execute_many(session: ConnectionSession, sql: str, rows: list[Any]) -> int:
     """Execute a statement once for each set of parameters, and return the number of rows that were changed."""
     async with session.connection.cursor() as cursor:
