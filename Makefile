@@ -8,23 +8,28 @@ PYTHONS = $(or $(PYTHON),python3.13 python3.12 python3.11 python3 python)
 RUN = .venv/bin/python -m
 PIP = PIP_CONSTRAINT=requirements.lock PIP_BUILD_CONSTRAINT=requirements.lock PIP_DISABLE_PIP_VERSION_CHECK=1 \
 	$(RUN) pip install --quiet --quiet
-# The fast tests are dealt out by file to so many runs, side by side, and each run collects its files alone: where each
-# process has to collect all tests, that is a third of its work. A run that fails ends the others.
-SHARES = 1 2 3 4 5 6
+# One process more than there are processors, because tests also wait for disks and threads, and some are long.
+ONE_MORE := $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
+# The fast tests are dealt out by file, a share to each process, which collects its files alone: where each has to collect
+# all tests, that is a third of its work, and to start takes five seconds. A run that fails ends the others.
+SHARES := $(shell seq $(ONE_MORE))
 SHARE = find README.md docs tests -name '*.md' -o -name 'test_*.py' | sort | awk 'NR % $(words $(SHARES)) == $* - 1'
 RUN_SHARE = pytest -q -p no:cacheprovider $$($(SHARE))
 FAST = $(SHARES:%=fast-%)
 FAST_MEASURED = $(SHARES:%=fast-measured-%)
-FAST_UNMEASURED = $(SHARES:%=fast-unmeasured-%)
-JOBS = $(MAKE) --no-print-directory --jobs $(ONE_MORE) --output-sync=target
+# The files of tests are in memory where there is a gigabyte for them: stores wait for a disk at each commit. No test takes
+# the power away: those of power loss have a disk of their own. The proofs of durability of `make proof` are on the disk.
+MEMORY = $$(df -Pk /dev/shm 2>/dev/null | awk '$$4 > 1e6 && $$6 == "/dev/shm" { print $$6 }')
+IN_MEMORY = memory=$(MEMORY); export TMPDIR=$$(mktemp -d "$${TMPDIR:-$${memory:-/tmp}}/modd.XXXXXX") && \
+	trap 'rm -rf "$$TMPDIR"' EXIT &&
+# The checkers are beside the tests, so that a share that is longer than the others has the processors to itself at the end.
+JOBS = $(MAKE) --no-print-directory --jobs $$(($(ONE_MORE) + 1)) --output-sync=target
 # Each slow test goes to the next process that is free. A process that ends, as one with a test that hangs does, ends the
 # run.
 EACH_NEXT = --numprocesses $(ONE_MORE) --dist load --maxschedchunk 1 --max-worker-restart 0
-# One process more than there are processors, because tests also wait for disks and threads, and some are long.
-ONE_MORE = $$(($$(getconf _NPROCESSORS_ONLN) + 1))
 LONG = $(RUN) pytest -q -o faulthandler_timeout=7200
 
-.PHONY: demo test check static second-types $(FAST) $(FAST_MEASURED) $(FAST_UNMEASURED) not-measured slow bench docs \
+.PHONY: demo test check static second-types $(FAST) $(FAST_MEASURED) not-measured slow bench docs \
 	proof proof-properties proof-store proof-disk proof-nats format clean
 
 # The shopping run, with the journey of each message below it.
@@ -33,12 +38,12 @@ demo: .venv/.runtime
 
 # Everything that guards the project: about nine minutes on two processors that have nothing else to do.
 test: .venv/.dev
-	@time { $(JOBS) second-types static $(FAST_MEASURED) $(FAST_UNMEASURED) \
+	@time { $(JOBS) $(FAST_MEASURED) second-types static \
 		&& $(RUN) coverage combine --quiet && $(RUN) coverage report \
 		&& $(MAKE) --no-print-directory slow; }
 
-# The round while you work: about a minute on two such processors. The tests run on asyncio; `make test` has trio, too.
-# Among them are the links of the site, and the code blocks of its pages.
+# The round while you work: less than a minute on two such processors. The tests run on asyncio; `make test` has trio, too,
+# and the tests that take much time of a processor, start servers or build the site.
 check: .venv/.dev
 	@time $(JOBS) static $(FAST)
 
@@ -52,23 +57,18 @@ second-types:
 	.venv/bin/basedpyright --warnings
 
 $(FAST): fast-%:
-	$(RUN) $(RUN_SHARE) -m "not slow and not on_trio"
+	$(IN_MEMORY) $(RUN) $(RUN_SHARE) -m "not slow and not costly and not on_trio"
 
-# The fast tests on asyncio take every branch, so all others run without the cost of being measured: it doubles their time.
-MEASURED = (not on_trio or measured_on_trio) and not unmeasured
-
+# tests/conftest.py stops the measuring before the tests that take no branch by themselves: it doubles their time.
 $(FAST_MEASURED): fast-measured-%: not-measured
-	$(RUN) coverage run -m $(RUN_SHARE) -m "not slow and $(MEASURED)"
-
-$(FAST_UNMEASURED): fast-unmeasured-%:
-	$(RUN) $(RUN_SHARE) -m "not slow and not ($(MEASURED))"
+	$(IN_MEMORY) $(RUN) coverage run -m $(RUN_SHARE) -m "not slow"
 
 not-measured:
 	@$(RUN) coverage erase
 
 # Only the files that have such tests are imported: an eighth of all. By this order the longest tests are not the last.
 slow:
-	$(RUN) pytest $(EACH_NEXT) -m "slow and not cluster" $$(grep -rl --include='*.py' 'mark\.slow' tests | sort -r)
+	$(IN_MEMORY) $(RUN) pytest $(EACH_NEXT) -m "slow and not cluster" $$(grep -rl --include='*.py' 'mark\.slow' tests | sort -r)
 
 # Against handwritten floors and a peer; BENCH takes options, as in `make bench BENCH="--rounds 11"`.
 bench: .venv/.bench
@@ -86,7 +86,7 @@ proof: .venv/.dev
 PROPERTIES = $(wildcard tests/*/test_property.py tests/stores/*/test_*_property.py tests/*/test_damage.py \
 	tests/stores/*/test_damage.py) tests/app/test_settings_values.py tests/gateway/test_requests_from_document.py
 proof-properties: .venv/.dev
-	MODD_PROFILE=long $(LONG) $(EACH_NEXT) -m slow $(PROPERTIES)
+	$(IN_MEMORY) MODD_PROFILE=long $(LONG) $(EACH_NEXT) -m slow $(PROPERTIES)
 
 # Durability: processes killed at every step and moment. It prints the number of each.
 proof-store: .venv/.dev
@@ -103,7 +103,7 @@ proof-disk: .venv/.dev
 # and several processes on one queue.
 NATS = $(wildcard tests/proofs/test_nats_*.py)
 proof-nats: .venv/.dev
-	$(LONG) --numprocesses 2 --dist loadscope -m cluster tests/stores/nats
+	$(IN_MEMORY) $(LONG) --numprocesses 2 --dist loadscope -m cluster tests/stores/nats
 	MODD_PROOF_NATS_KILLS=200 MODD_PROOF_NATS_LEADERS=20 MODD_PROOF_NATS_WORKERS=100 MODD_PROOF_NATS_ITEMS=5000 \
 	$(LONG) -s $(NATS)
 

@@ -3,7 +3,7 @@
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser
 
-pytest_plugins = ["tests.nats.fixtures"]
+pytest_plugins = ["tests.nats.fixtures", "tests.postgres.fixtures"]
 
 PAGES = ["README.md", "docs/*.md", "docs/*/*.md"]
 

@@ -116,11 +116,12 @@ async def answer(message: Msg) -> None:
 
 
 @contextmanager
-def running_server() -> Iterator[str]:
-    """Run a NATS server for the block, and yield its address."""
+def running_server(*options: str) -> Iterator[str]:
+    """Run a NATS server for the block, and yield its address. options: those of its command line."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = int(listener.getsockname()[1])
-    with subprocess.Popen([SERVER, "-a", "127.0.0.1", "-p", str(port)], stderr=subprocess.DEVNULL) as process:
+    command = [str(SERVER), "-a", "127.0.0.1", "-p", str(port), *options]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
         try:
             wait_until_open(port)
             yield f"nats://127.0.0.1:{port}"

@@ -23,6 +23,7 @@ from bench.deliveries import delivery_cases
 from bench.durable import durable_cases
 from bench.feeds import feed_cases
 from bench.flows import flow_cases
+from bench.nats import nats_cases
 from bench.peer import peer_cases
 from bench.projections import projection_cases
 from bench.remote import remote_cases
@@ -52,6 +53,7 @@ async def main() -> None:
         flow_cases,
         feed_cases,
         remote_cases,
+        nats_cases,
         peer_cases,
     ):
         cases += tuple(cases_of(options.folder))

@@ -25,6 +25,7 @@ TOOLS: dict[str, tuple[str, ...]] = {
     "follow": get_args(FollowCommand)[1:],
     "catalog": (),
     "run": (),
+    "migrate": (),
 }
 """The tools of the command line, with their commands; ``list`` of ``follow`` has no name there."""
 

@@ -8,6 +8,7 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
+from coverage import Coverage
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
@@ -18,6 +19,13 @@ settings.register_profile(
     print_blob=True,
 )
 settings.load_profile("modd")
+
+SERVERS = {"nats_cluster", "nats_server", "own_nats_server", "own_postgres_server", "postgres_server"}
+COSTLY_FIXTURES = {*SERVERS, "reference", "site"}
+"""Those that start servers, or build the site."""
+
+COSTLY_PAGES = {"dead-letters.md", "follow.md", "sqlalchemy-outbox.md", "testing.md", "timers.md"}
+"""Pages whose code blocks take seconds."""
 
 
 @pytest.hookimpl(wrapper=True)
@@ -37,13 +45,30 @@ def pytest_collection() -> Generator[None, object, object]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests on trio and the code blocks of pages, before `-m` looks at the marks."""
+    """Mark tests by what they run on, before `-m` looks at the marks; those that are measured go first."""
     for item in items:
         if runs_on_trio(item):
             item.add_marker(pytest.mark.on_trio)
         if item.path.suffix == ".md":
             item.add_marker(pytest.mark.unmeasured)
+        if item.path.name in COSTLY_PAGES or not COSTLY_FIXTURES.isdisjoint(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.costly)
     check_slow_files(items)
+    if Coverage.current() is not None:
+        items.sort(key=lambda item: (is_measured(item), item.path.suffix != ".md"), reverse=True)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Stop the measuring before the tests that run without its cost. Pages come after them: they have no such hook."""
+    measuring = Coverage.current()
+    if measuring is not None and not is_measured(item):
+        measuring.stop()
+
+
+def is_measured(item: pytest.Item) -> bool:
+    """True for a test whose branches count: the fast tests on asyncio take every one."""
+    marks = {mark.name for mark in item.iter_markers()}
+    return "unmeasured" not in marks and ("on_trio" not in marks or "measured_on_trio" in marks)
 
 
 def check_slow_files(items: list[pytest.Item]) -> None:

@@ -13,6 +13,7 @@ from tests.test_examples import printed
 pytestmark = pytest.mark.anyio
 
 
+@pytest.mark.costly
 def test_the_invoices_are_issued_and_paid_once_and_every_check_says_why() -> None:
     # WM-75
     lines = printed("examples/invoices.py")
@@ -29,6 +30,7 @@ def test_the_invoices_are_issued_and_paid_once_and_every_check_says_why() -> Non
     assert "Invoice already exists.', 'Customer does not exist.', 'Amount must be above 0." in lines[6]
 
 
+@pytest.mark.costly
 def test_the_last_seat_goes_once() -> None:
     # WM-41
     lines = printed("examples/enrolment.py")

@@ -112,6 +112,7 @@ def comparable(value: Any) -> Any:
     return [comparable(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("kind", list(dict.fromkeys(kinds())), ids=lambda kind: kind.__name__)
 def test_every_error_pickles_and_copies_with_its_text_and_attributes(
@@ -145,6 +146,7 @@ def fail_in_a_turn() -> None:
     anyio.run(Bus([rope_is_out], name="shop"), A())
 
 
+@pytest.mark.costly
 def test_an_error_of_modd_leaves_a_pool_of_processes_in_order() -> None:
     # DF-9
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:

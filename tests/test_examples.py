@@ -41,6 +41,7 @@ def shopping() -> tuple[Bus, list[str]]:
 
 
 # MO-2
+@pytest.mark.costly
 def test_the_shopping_run_prints_the_total_and_the_journey_of_each_message() -> None:
     total, _, *journey = printed("examples/shopping.py")
     assert total == "3 items, total cost: 36.97"
@@ -57,6 +58,7 @@ def test_the_shopping_run_prints_the_total_and_the_journey_of_each_message() -> 
     ]
 
 
+@pytest.mark.costly
 def test_the_shop_of_three_contexts_lets_out_what_was_shipped_and_what_was_not_there() -> None:
     lines = printed("examples/shop.py")
     assert lines[:7] == [

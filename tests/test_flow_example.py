@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from examples.orders_flow import (
     Cancel,
     ClosePayment,
@@ -23,6 +25,7 @@ from tests.test_examples import printed
 PLACED, RESERVED = OrderPlaced("7", "tea", 500), StockReserved("tea")
 
 
+@pytest.mark.costly
 def test_an_order_is_confirmed_sold_out_or_cancelled_because_it_is_not_paid() -> None:
     # WM-75
     assert [line.strip().partition("(")[0] for line in printed("examples/orders_flow.py")] == [

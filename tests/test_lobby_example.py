@@ -244,6 +244,7 @@ def test_every_error_of_the_lobby_is_one_of_the_domain() -> None:
     assert all(issubclass(each, DomainError) for each in errors)
 
 
+@pytest.mark.costly
 def test_the_app_shows_an_evening_in_the_lobby() -> None:
     # WM-75
     lines = [line.strip() for line in printed("examples/lobby/app.py")]

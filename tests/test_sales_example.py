@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from examples.sales import OrderPlaced, sales, sales_with_revenue
 from modd.testing import given
 from tests.test_examples import printed
@@ -9,6 +11,7 @@ from tests.test_examples import printed
 ORDERS = OrderPlaced("1", "rope", 2, 12), OrderPlaced("2", "lamp", 1, 30), OrderPlaced("3", "rope", 1, 12)
 
 
+@pytest.mark.costly
 def test_a_table_is_built_anew_while_orders_go_on() -> None:
     # WM-75
     lines = printed("examples/sales.py")

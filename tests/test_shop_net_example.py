@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ import httpx2
 import pytest
 
 from tests.nats.permissions import address_of, permissions
-from tests.nats.server import NatsServer
+from tests.nats.server import NatsServer, free_ports
 
 FOLDER = Path(__file__).parents[1] / "examples" / "shop_net"
 LIMIT = 60.0
@@ -48,11 +47,6 @@ def running(target: str, **settings: str) -> Iterator[None]:
     finally:
         process.kill()
         process.communicate()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def seen_by_client(port: int) -> list[str]:
@@ -101,7 +95,7 @@ SEEN = [
 @pytest.mark.slow
 def test_one_process_and_four_processes_are_the_same_for_a_client(tmp_path: Path) -> None:
     # RE-21, RE-22: the three processes around NATS have the rights of the page of the book
-    ports = [free_port() for _ in range(3)]
+    ports = free_ports(3)
     one = {"SHOP_DB": str(tmp_path / "shop.db"), "SHOP_LISTEN": f"127.0.0.1:{ports[0]}", "SHOP_HEALTH": str(ports[1])}
     with running("monolith:shop", **one):
         assert seen_by_client(ports[0]) == SEEN

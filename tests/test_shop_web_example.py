@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -21,6 +20,7 @@ import pytest
 from examples.shop_web.app import GetOrders, PlaceOrder, bus_of
 from modd.stores import SqliteStore
 from tests.chromium import PROGRAM, chromium
+from tests.nats.server import free_ports
 from tests.test_examples import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.parametrize("loop", ["asyncio", "trio"])]
@@ -38,9 +38,8 @@ class ShopProcess:
 
     def __init__(self, file: Path, loop: str) -> None:
         self._file, self._loop = file, loop
-        with socket.socket() as found:
-            found.bind(("127.0.0.1", 0))
-            self._listen = f"127.0.0.1:{found.getsockname()[1]}"
+        [port] = free_ports(1)
+        self._listen = f"127.0.0.1:{port}"
         self.url = f"http://{self._listen}"
 
     @contextmanager

@@ -166,6 +166,7 @@ def test_no_page_loads_anything_from_elsewhere(site: Path) -> None:
     assert {name: links for name, links in found.items() if links} == {}
 
 
+@pytest.mark.costly
 def test_a_broken_link_and_a_broken_anchor_end_the_build(tmp_path: Path) -> None:
     # BK-1
     lay_out(tmp_path / "book")

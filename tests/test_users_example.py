@@ -131,6 +131,8 @@ async def come_101_times() -> float:
     return limited.value.retry_after
 
 
+@pytest.mark.costly
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_who_comes_too_often_is_told_when_to_come_again(backend: str) -> None:
     assert run_virtual(come_101_times, backend=backend) == 60

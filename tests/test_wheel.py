@@ -59,6 +59,7 @@ def page_of(link: str, base: str) -> str:
     return path.removesuffix(".html") + ".md"
 
 
+@pytest.mark.costly
 def test_the_version_is_that_of_the_wheel(metadata: Metadata) -> None:
     # BK-4
     assert metadata["Version"] == modd.__version__

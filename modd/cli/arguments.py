@@ -11,6 +11,7 @@ import msgspec
 from modd.cli.errors import UsageError
 from modd.cli.event_arguments import EventsArguments, add_events
 from modd.cli.follow_arguments import FollowArguments, add_follow
+from modd.cli.migrate_arguments import MigrateArguments, add_migrate
 from modd.cli.options import Parser, add_body_options, add_json, add_yes, check_limit, check_texts
 from modd.cli.run_arguments import RunArguments, add_run
 
@@ -30,9 +31,11 @@ class Arguments(msgspec.Struct, frozen=True, kw_only=True):
     raw: show bodies with their sensitive values.
     limit: the most dead letters to list.
     full: check the indexes, too.
+    schema: the schema of a database with the tables of modd.
     """
 
     path: str
+    schema: str = "modd"
     command: CommandName = "stats"
     json: bool = False
     name: str = ""
@@ -60,7 +63,7 @@ class CatalogArguments(msgspec.Struct, frozen=True, kw_only=True):
     json: bool = False
 
 
-AnyArguments: TypeAlias = Arguments | EventsArguments | FollowArguments | CatalogArguments
+AnyArguments: TypeAlias = Arguments | EventsArguments | FollowArguments | CatalogArguments | MigrateArguments
 """The parsed arguments of a tool that returns a report."""
 
 
@@ -83,6 +86,8 @@ def parse_arguments(argv: Sequence[str] | None) -> AnyArguments | RunArguments:
         return CatalogArguments(**options)
     if tool == "run":
         return RunArguments(**options)
+    if tool == "migrate":
+        return MigrateArguments(**options)
     options["command"] = options["command"] or "stats"
     return Arguments(**options)
 
@@ -92,17 +97,26 @@ def _parser() -> ArgumentParser:
     tools = parser.add_subparsers(dest="tool", required=True, metavar="TOOL")
     queue = tools.add_parser(
         "queue",
-        help="inspect and repair the queues in the file of a SqliteStore, or of a NatsStore",
-        description="Inspect and repair the queues in the file of a SqliteStore, or of a NatsStore. Commands that "
-        "only read do not disturb running processes.",
+        help="inspect and repair the queues in the file of a SqliteStore, of a PostgresStore or of a NatsStore",
+        description="Inspect and repair the queues in the file of a SqliteStore, of a PostgresStore or of a NatsStore. "
+        "Commands that only read do not disturb running processes.",
     )
-    queue.add_argument("path", metavar="PATH", help="the file; or server and store, such as nats://localhost/shop")
+    queue.add_argument(
+        "path",
+        metavar="PATH",
+        help="the file; or the database, such as postgresql://localhost/shop; or server and store, such as "
+        "nats://localhost/shop",
+    )
+    queue.add_argument(
+        "--schema", metavar="NAME", default=SUPPRESS, help="the schema of the database with the tables of modd (modd)"
+    )
     add_json(queue)
     _add_commands(queue)
     add_events(tools)
     add_follow(tools)
     _add_catalog(tools)
     add_run(tools)
+    add_migrate(tools)
     return parser
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Literal, TypeAlias
+from importlib import import_module
+from typing import Any, Literal, TypeAlias
 
 import anyio
 
@@ -22,10 +23,22 @@ from modd.cli.follow_reports import FollowReport
 from modd.cli.handlers import forget, list_handlers
 from modd.cli.inspection import Inspector, inspect_file
 from modd.cli.interaction import Confirm, Progress, no_progress
+from modd.cli.migrate_arguments import MigrateArguments, is_postgres
 from modd.cli.nats_queues import is_nats, run_on_nats
-from modd.cli.reports import BatchResult, DeadLetterList, ForgetResult, ItemDetails, Overview, State, StoreHealth
+from modd.cli.reports import (
+    BatchResult,
+    DatabaseHealth,
+    DeadLetterList,
+    ForgetResult,
+    ItemDetails,
+    Migration,
+    Overview,
+    State,
+    StoreHealth,
+)
 from modd.cli.streams import list_events, list_streams
 from modd.cli.types import load_aggregate, load_catalog, load_codecs
+from modd.extras import require_extra
 from modd.stores.sqlite.sql import decode_headers
 from modd.texts import amount
 
@@ -36,6 +49,8 @@ Report: TypeAlias = (
     | BatchResult
     | ForgetResult
     | StoreHealth
+    | DatabaseHealth
+    | Migration
     | StreamList
     | EventList
     | FoundEvents
@@ -65,6 +80,12 @@ def run_command(arguments: AnyArguments, confirm: Confirm, progress: Progress = 
         return run_follow(arguments, confirm, progress)
     if isinstance(arguments, EventsArguments):
         return _look_at_events(arguments)
+    if isinstance(arguments, MigrateArguments):
+        return run_migration(arguments)
+    if is_postgres(arguments.path):
+        viewer, tool = choose_viewer(load_codecs(arguments.types), arguments.raw), import_tool("postgres_queues")
+        report: Report = anyio.run(tool.run_on_postgres, arguments, viewer, confirm, progress)
+        return report
     if is_nats(arguments.path):
         viewer = choose_viewer(load_codecs(arguments.types), arguments.raw)
         return anyio.run(run_on_nats, arguments, viewer, confirm, progress)
@@ -74,6 +95,18 @@ def run_command(arguments: AnyArguments, confirm: Confirm, progress: Progress = 
         return forget(arguments.path, arguments.handler)
     viewer = choose_viewer(load_codecs(arguments.types), arguments.raw)
     return inspect_file(arguments.path, partial(_report, arguments, viewer))
+
+
+def run_migration(arguments: MigrateArguments) -> Migration:
+    """Bring the tables of a store up, or tell by which statements. Raises `UsageError`, and `modd.ports.StoreError`."""
+    migration: Migration = import_tool("postgres_migrations").run_migration(arguments)
+    return migration
+
+
+def import_tool(name: str) -> Any:
+    """Return a module of this package that needs the extra ``postgres``. Raises `MissingExtra`."""
+    require_extra("a command for PostgreSQL", "postgres", "psycopg_pool")
+    return import_module(f"modd.cli.{name}")
 
 
 def _look_at_events(arguments: EventsArguments) -> StreamList | EventList | FoundEvents:

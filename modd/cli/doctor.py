@@ -156,10 +156,11 @@ def _advice(inspector: Inspector, journal: Journaling, sizes: Sizes, queues: Seq
     if sizes.free_pages > MUCH_FREE * max(sizes.pages, 1000):
         yield f"{sizes.free_pages} of {sizes.pages} pages are free: VACUUM shrinks the file; it blocks all processes"
     for queue in queues:
-        yield from _queue_advice(queue)
+        yield from advise_on_queue(queue)
 
 
-def _queue_advice(queue: QueueHealth) -> Iterator[str]:
+def advise_on_queue(queue: QueueHealth) -> Iterator[str]:
+    """Yield a line for each finding about a queue that is worth a look."""
     name = queue.counts.name
     if queue.oldest_ready is not None and queue.oldest_ready > WAITED:
         yield f"{name}: the oldest ready item was put {format_age(queue.oldest_ready)}; check that a worker runs for it"

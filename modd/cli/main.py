@@ -12,11 +12,12 @@ import msgspec
 
 from modd.catalog.markdown import render_markdown
 from modd.cli.arguments import AnyArguments, CatalogArguments, parse_arguments
-from modd.cli.commands import Report, run_command
+from modd.cli.commands import Report, run_command, run_migration
 from modd.cli.errors import NotConfirmed, UsageError
 from modd.cli.exits import FAILED, MISUSED, STOPPED, end_output, print_error, replace_closed_streams
 from modd.cli.follow_reports import ResumeResult
-from modd.cli.reports import BatchResult, StoreHealth
+from modd.cli.migrate_arguments import MigrateArguments, describe_migration
+from modd.cli.reports import BatchResult, DatabaseHealth, StoreHealth
 from modd.cli.run_arguments import RunArguments
 from modd.cli.run_command import run_app
 from modd.cli.types import load_catalog
@@ -54,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def exit_code(report: Report) -> int:
     """Return 1 for a file with problems, and for missing dead letters and instances, else 0."""
-    is_bad = isinstance(report, StoreHealth) and not report.ok
+    is_bad = isinstance(report, (StoreHealth, DatabaseHealth)) and not report.ok
     is_incomplete = isinstance(report, (BatchResult, ResumeResult)) and bool(report.missing)
     return FAILED if is_bad or is_incomplete else 0
 
@@ -78,6 +79,9 @@ def _run(arguments: AnyArguments | RunArguments) -> int:
         return exit_code(report)
     if isinstance(arguments, CatalogArguments):
         print(escape_control(render_markdown(load_catalog(arguments.source))), end="")
+        return 0
+    if isinstance(arguments, MigrateArguments):
+        print(escape_control(describe_migration(run_migration(arguments))), end="")
         return 0
     rendering = _import_rendering()  # before the command runs, so that its report can be printed
     report = run_command(arguments, confirm, rendering.progress)

@@ -73,7 +73,8 @@ EventStream: TypeAlias = ObjectSendStream[ReloadEvent]
 def run_reloading(command: Sequence[str]) -> int:
     """Run a command, and anew whenever a source file below the current folder changes; return an exit code.
 
-    After SIGINT, SIGTERM or SIGHUP it is the code of the child: 0 if none ran, and 1 if it had to be killed.
+    It ends after SIGINT, SIGTERM or SIGHUP: with 0, and with 1 if the child had to be killed. The code of the child
+    would be left to chance: if a signal is sent to the whole group, the child gets a second one from here.
     """
     return anyio.run(_run_in, Path.cwd().resolve(), command)
 
@@ -95,7 +96,7 @@ class Supervisor:
         self._send, self._receive = anyio.create_memory_object_stream[ReloadEvent](100)
 
     async def run(self, *sources: Callable[..., Coroutine[Any, Any, Any]]) -> int:
-        """Run children until a signal, and return the exit code.
+        """Run children until a signal; return 0, or 1 if the last one had to be killed.
 
         sources: functions that are given a stream and send events to it; they are started before the first child.
         """
@@ -108,7 +109,7 @@ class Supervisor:
         return code
 
     async def _supervise(self, tasks: TaskGroup) -> int:
-        child: AppChild | None = await self._start_in(tasks)
+        child = await self._start_in(tasks)
         while True:
             event = await self._receive.receive()
             if isinstance(event, Signals):
@@ -119,7 +120,6 @@ class Supervisor:
                 child = await self._start_in(tasks)
             elif event is child:
                 _tell(f"the app has ended with code {event.returncode}, and starts anew when a file changes")
-                child = None
 
     async def _start_in(self, tasks: TaskGroup) -> AppChild:
         child = await self._start()
@@ -131,21 +131,19 @@ class Supervisor:
         await self._send.send(child)
 
 
-async def end_child(child: AppChild | None, *, is_told: bool = False) -> int:
-    """End a child: by SIGTERM, and 5 s later by SIGKILL; return its exit code, or 1 if it was killed.
+async def end_child(child: AppChild, *, is_told: bool = False) -> int:
+    """End a child: by SIGTERM, and 5 s later by SIGKILL; return 0, or 1 if it was killed.
 
-    child: the child; None if it has ended. is_told: True after Ctrl-C, of which the terminal has told the child, too:
-    a second signal would cancel its work.
+    child: the child, which may have ended. is_told: True after Ctrl-C, of which the terminal has told the child, too: a
+    second signal would cancel its work.
     """
-    if child is None:
-        return 0
     if not (is_told and await _ends_in_time(child)) and child.returncode is None:
         child.terminate()
         if not await _ends_in_time(child):
             child.kill()
             await child.wait()
             return 1
-    return max(child.returncode or 0, 0)
+    return 0
 
 
 async def _ends_in_time(child: AppChild) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import singledispatch
 from time import time
 from typing import Any
@@ -29,6 +29,7 @@ from modd.cli.processes import describe_processes
 from modd.cli.reports import (
     BatchResult,
     Content,
+    DatabaseHealth,
     DeadLetterList,
     ForgetResult,
     HandlerStatus,
@@ -216,11 +217,36 @@ def _health(report: StoreHealth) -> Iterable[Block]:
         }
     )
     if report.queues:
-        names = ("queue", "ready", "delayed", "leased", "dead", "left", "oldest ready", "oldest dead")
-        yield Rows(names, [_health_row(queue) for queue in report.queues], numbers=range(1, 6))
+        yield _health_rows(report.queues)
     yield from (f"problem: {text}" for text in report.problems)
     yield from advice_blocks(report.advice)
     yield "healthy" if report.ok else "not healthy"
+
+
+@_blocks.register
+def _database_health(report: DatabaseHealth) -> Iterable[Block]:
+    yield Pairs(
+        {
+            "store": report.store,
+            "server": f"PostgreSQL {report.server}",
+            "schema": report.schema,
+            "size": f"{amount(report.size, 'byte')}, {amount(report.dead_rows, 'dead row')} of items",
+            "connections": f"{report.connections} of {report.most_connections}",
+            "oldest transaction": format_age(report.oldest_transaction),
+            "outbox": report.outbox,
+            "feeds": describe_feeds(report.feeds),
+        }
+    )
+    if report.queues:
+        yield _health_rows(report.queues)
+    yield from (f"problem: {text}" for text in report.problems)
+    yield from advice_blocks(report.advice)
+    yield "healthy" if report.ok else "not healthy"
+
+
+def _health_rows(queues: Sequence[QueueHealth]) -> Rows:
+    names = ("queue", "ready", "delayed", "leased", "dead", "left", "oldest ready", "oldest dead")
+    return Rows(names, [_health_row(queue) for queue in queues], numbers=range(1, 6))
 
 
 def _health_row(queue: QueueHealth) -> tuple[Any, ...]:

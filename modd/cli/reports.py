@@ -209,3 +209,44 @@ class StoreHealth(msgspec.Struct, frozen=True):
     processes: list[Process] | None
     problems: list[str]
     advice: list[str]
+
+
+class DatabaseHealth(msgspec.Struct, frozen=True):
+    """The findings of ``doctor`` for a store in a PostgreSQL database.
+
+    store: the name of the store. ok: True if there are no problems.
+    server: the version of PostgreSQL. schema: the version of the tables.
+    size: of all tables and indexes of the store, in bytes. dead_rows: rows of items that no vacuum has removed yet.
+    connections, most_connections: those that are open to the server, and the most that it takes.
+    oldest_transaction: the age of the oldest open transaction in the database, in seconds; 0 without one.
+    problems: findings that need action. advice: findings that are worth a look.
+    """
+
+    store: str
+    ok: bool
+    server: str
+    schema: int
+    size: int
+    dead_rows: int
+    connections: int
+    most_connections: int
+    oldest_transaction: float
+    queues: list[QueueHealth]
+    outbox: int
+    feeds: list[FeedHealth]
+    problems: list[str]
+    advice: list[str]
+
+
+class Migration(msgspec.Struct, frozen=True):
+    """The result of ``migrate``.
+
+    store: the name of the store. version: that of its tables before; 0 if there were none. known: that of this modd.
+    statements: the SQL that was missing. done: True if it was executed.
+    """
+
+    store: str
+    version: int
+    known: int
+    statements: list[str]
+    done: bool

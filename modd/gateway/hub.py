@@ -18,6 +18,7 @@ from modd.concurrency.backoff import DoublingPause
 from modd.concurrency.blocks import block
 from modd.concurrency.cancellation import error_of
 from modd.cqrs import Codec
+from modd.errors import ModdError
 from modd.gateway.client_stream import ClientStream, EndReason
 from modd.gateway.errors import Refused
 from modd.gateway.exposures import Forward
@@ -27,6 +28,7 @@ from modd.gateway.rendering import HubItem, Rendering, Topic
 from modd.gateway.subscription import Backlog, EventSubscription, Reset
 from modd.ports.errors import FeedGap, raise_misuse
 from modd.ports.feed import Feed, Posted
+from modd.texts import text_of
 
 BREATH: Final = 0.005
 """Seconds that the hub waits at once for clients that have much to read."""
@@ -57,6 +59,7 @@ class Hub:
         self._backlogs: dict[Backlog, None] = {}
         self._ready = anyio.Event()
         self._problem: str | None = None
+        self._told = ""
         self._delivered = 0
         self.epoch, self.position = "", 0
 
@@ -82,12 +85,23 @@ class Hub:
             else:
                 self._problem = f"the feed cannot be followed: {type(error).__name__}"
                 raise_misuse(error)
-                log.error("the feed of the gateway cannot be followed; trying again", exc_info=error)
+                self._tell(error)
                 await anyio.sleep(pause.next())
+
+    def _tell(self, error: Exception | None) -> None:
+        """Log that the feed cannot be followed, once for each reason in a row; None: that it is followed again."""
+        told, self._told = self._told, "" if error is None else text_of(error)
+        if error is None:
+            if told:
+                log.info("the feed of the gateway is followed again")
+        elif self._told != told:
+            trace = None if isinstance(error, ModdError) else error  # the texts of modd have the cure
+            log.error("the feed of the gateway cannot be followed: %s; trying again", self._told, exc_info=trace)
 
     async def _follow(self, pause: DoublingPause) -> None:
         await self._begin()
         self._problem = None
+        self._tell(None)
         async for posted in self.feed.follow(self.position):
             pause.reset()
             self.position = posted.position

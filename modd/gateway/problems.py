@@ -17,12 +17,17 @@ from modd.cqrs.outcomes import MessageOutcome, error_names
 from modd.gateway.errors import Refused
 from modd.gateway.json_body import MOST_MISFITS
 from modd.http_errors import STATUSES, http_status_of, is_for_clients, is_of_client, retry_after
+from modd.nats import LinkLost
+from modd.remote import NotServed
 from modd.stores import StoreBusy
-from modd.texts import encodable
+from modd.texts import encodable, text_of
 
 log = logging.getLogger("modd.gateway")
 
-GATEWAY_STATUSES: dict[type[Exception], int] = STATUSES | {Undecodable: 422, StoreBusy: 503, CommandRejected: 409}
+OUTAGES: dict[type[Exception], int] = {LinkLost: 503, NotServed: 503, StoreBusy: 503}
+"""The status for each error of a server or a process that is away; the log has its text, which names the cure."""
+
+GATEWAY_STATUSES: dict[type[Exception], int] = STATUSES | OUTAGES | {Undecodable: 422, CommandRejected: 409}
 """The status for each error of modd. Any other error is a 500."""
 
 TITLES = {
@@ -116,6 +121,8 @@ class Problems:
         if isinstance(error, InvalidIntent):
             misfits = error.errors[:MOST_MISFITS]
             return Problem(status, errors=tuple((_path(path), encodable(text)) for path, text in misfits))
+        if isinstance(error, tuple(OUTAGES)):
+            log.warning("a request is answered with %d: %s", status, text_of(error))
         detail = self._detail(error, sent)
         return Problem(status, detail, retry_after=_seconds(error, status))
 

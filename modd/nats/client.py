@@ -129,6 +129,7 @@ class NatsClient(Client):
 
     async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes | None) -> None:
         """Pass a message on, at a third of the time that nats-py takes."""
+        self._pings_outstanding = 0  # the answer to a ping may be behind many megabytes of messages
         if sid in self._subs:
             self._takers[sid](NatsMessage(subject.decode(), data, decode_block(headers), reply.decode()))
 

@@ -79,6 +79,8 @@ class Link:
         self._connection: Any = None
         self._unsent = 0
         self._loop: Any = None
+        self._home: Any = None
+        self._away: Any = None
 
     def __repr__(self) -> str:
         return f"<Link {self.name} {self.status}>"

@@ -13,6 +13,7 @@ from modd.nats.message import NatsMessage
 _PART = r"[^\x00-\x20\x7f.]+"
 _SUBJECT = re.compile(rf"(?!(?:.*\.)?[*>](?:\.|\Z)){_PART}(?:\.{_PART})*\Z")
 _PATTERN = re.compile(rf"(?!(?:.*\.)?>\.){_PART}(?:\.{_PART})*\Z")
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
 
 OVERHEAD = len("NATS/1.0\r\n\r\n")
@@ -51,6 +52,16 @@ def checked_subject(option: str, subject: Any) -> str:
             option, subject, 'give parts joined by dots, such as "orders.paid", without spaces and wildcards'
         )
     return subject
+
+
+def checked_token(option: str, name: Any, example: str) -> str:
+    """Return a name that is a part of subjects and of the names of streams. Raises `InvalidOption`.
+
+    option: the name of the option. example: a value that works, for the error.
+    """
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise InvalidOption(option, name, f"give 1 to 64 letters, digits, - and _, such as {example}")
+    return name
 
 
 def checked_pattern(subject: Any, queue: Any) -> None:

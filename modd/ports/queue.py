@@ -147,3 +147,10 @@ class Queue(Protocol):
     async def discard(self, *ids: str) -> list[str]:
         """Remove dead letters, and return the ids of the removed ones."""
         ...
+
+    async def clear(self) -> int:
+        """Remove all items in every state, and return their number. Claims of them are lost; handlers stay announced.
+
+        Use it for a queue that is given up.
+        """
+        ...

@@ -1,6 +1,7 @@
 """Contexts in several processes: calls over a link to NATS, and topics over any store.
 
-Begin reading at `remote`, the side that asks; `serve` is the side that answers, and `topic` has items for many.
+Begin reading at `remote`, the side that asks; `serve` is the side that answers; `topic` puts items into the queues of
+several groups.
 """
 
 from modd.remote.errors import GroupNotEmpty, NotServed, RemoteError, UnreadableReply

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Any
 
 from modd.checks import checked_list
 from modd.errors import InvalidOption
 from modd.nats import Link
+from modd.nats.sending import checked_token
 from modd.remote.reply import REFUSALS
-
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def checked_link(link: Any) -> Link:
@@ -23,9 +21,7 @@ def checked_link(link: Any) -> Link:
 
 def checked_context_name(name: Any) -> str:
     """Return the name of a context, which is a part of subjects. Raises `InvalidOption`."""
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise InvalidOption("name", name, 'give 1 to 64 letters, digits, - and _, such as "billing"')
-    return name
+    return checked_token("name", name, '"billing"')
 
 
 def checked_errors(errors: Iterable[type[Exception]]) -> tuple[type[Exception], ...]:

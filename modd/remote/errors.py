@@ -37,7 +37,7 @@ class RemoteError(ModdError, RuntimeError):
 
 
 class UnreadableReply(ModdError, RuntimeError):
-    """An answer came that is no reply of `Serve`, or has a result of another type; the intent may have been handled.
+    """The answer is no reply of `Serve`, or its result has another type; the intent may have been handled.
 
     name: the name of the context.
     intent: the type of the intent.

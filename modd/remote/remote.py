@@ -22,9 +22,9 @@ from modd.remote.request import ask_subject, request_headers
 class Remote(TypedBus):
     """A component that stands for a context in another process: it sends intents there, and returns their results.
 
-    Put it into a bus in place of the context: ``Bus([Orders(), Remote(link, "billing", [Invoice])])``; senders notice
-    nothing. A process answers with `Serve`. A call is sent once, never again by itself: put a command that must not be
-    lost into a queue.
+    Put it into a bus in place of the context: ``Bus([Orders(), Remote(link, "billing", [Invoice])])``; senders stay as
+    they are. Another process answers with `Serve`. A call is sent once, never again by itself: put a command that must
+    not be lost into a queue.
 
     link: the `modd.nats.Link`, which is open when a call is made.
     name: the name of the context: 1 to 64 letters, digits, ``-`` and ``_``.

@@ -13,7 +13,7 @@ from modd.concurrency.cancellation import error_of
 from modd.core import Bus, Message
 from modd.cqrs import Codec, Envelope, Queued, RateLimited, TypedBus
 from modd.cqrs.enclosing import open_bus
-from modd.cqrs.handled import is_handled
+from modd.cqrs.handled import handled_types, is_handled
 from modd.errors import InvalidOption, NoHandler, NotAnswered
 from modd.nats import Link, NatsMessage
 from modd.nats.subscription import NatsSubscription
@@ -24,7 +24,7 @@ from modd.remote.request import ASKED, ask_subject, read_request, request_id, se
 from modd.texts import show
 
 WAITING = 4
-"""Requests that may wait for each one that is handled."""
+"""The most requests that wait, as a multiple of those that are handled at a time."""
 
 
 RETRY_AFTER = 1.0
@@ -40,7 +40,7 @@ class Serve:
     link: the `modd.nats.Link`, which is open while it runs.
     name: the name of the context: 1 to 64 letters, digits, ``-`` and ``_``.
     bus: the bus, with all its middleware. It is opened for `run` if it is not open.
-    expose: the types that others may send; nothing else is decoded.
+    expose: the types that others may send; nothing else is decoded. All processes of one name expose the same types.
     errors: types of errors that are raised as themselves if `Remote` has them, too; none by default.
     concurrency: requests that are handled at a time, 32 by default; four times as many wait, and more are refused with
         `RateLimited`.
@@ -100,7 +100,7 @@ class Serve:
             async with self._link.subscribe(subject, self._name) as requests, anyio.create_task_group() as tasks:
                 self._ready.set()
                 tasks.start_soon(self._drain_when_stopped, requests)
-                slots = anyio.Semaphore(self._concurrency)
+                slots = anyio.Semaphore(self._concurrency, fast_acquire=True)
                 async for request in requests:
                     self._under_way += 1
                     tasks.start_soon(self._answer, request, slots)
@@ -182,9 +182,9 @@ class ServedType(NamedTuple):
 
 def _served_types(name: str, kinds: list[type[Message]]) -> dict[str, ServedType]:
     """Return the types by their subjects, former names included. Raises `DuplicateName`."""
-    Codec(kinds)  # has a look at names of different types
+    Codec(kinds)  # finds two types of one name
     served = [ServedType(kind, Codec([kind])) for kind in kinds]
-    return {ask_subject(name, each): one for one in served for each in one.codec.versions}
+    return {ask_subject(name, wire): each for each in served for wire in each.codec.versions}
 
 
 def _checked_kinds(bus: Bus | TypedBus, expose: Iterable[type[Message]]) -> list[type[Message]]:
@@ -196,5 +196,5 @@ def _checked_kinds(bus: Bus | TypedBus, expose: Iterable[type[Message]]) -> list
         if not (isinstance(kind, type) and issubclass(kind, Message)):
             raise InvalidOption("expose", kind, "give types of commands and queries")
         if not is_handled(bus, kind):
-            raise NoHandler(kind, bus.name, ())
+            raise NoHandler(kind, bus.name, handled_types(bus))
     return kinds

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from uuid import uuid4
 
 import msgspec
@@ -19,19 +21,18 @@ SPACE = "modd-topics"
 
 
 MOST_ATTEMPTS = 20
-"""Attempts of a put while groups come and go."""
+"""Attempts of a transaction while groups and items come and go."""
 
 
-BATCH, LEASE = 100, 60.0
-"""Items that are discarded at a time, and the seconds for which they are claimed for that."""
+log = logging.getLogger("modd.remote")
 
 
 class Topic:
     """A topic of a store: an item that is put into it goes into the queue of every group that has subscribed.
 
-    Use it for events that several contexts, each with workers of its own, handle: ``Relay(store.outbox, Topic(store,
+    Use it for events that several contexts handle, each with workers of its own: ``Relay(store.outbox, Topic(store,
     "orders"))`` in the process that emits them, and ``Worker(await Topic(store, "orders").subscribe("billing"), bus)``
-    in each of the others. An item goes to all groups in one transaction, or to none.
+    in that of each context. An item goes to all groups in one transaction, or to none.
 
     store: a store with all ports, such as a `SqliteStore` or a `NatsStore`.
     name: the name of the topic: a text that is not empty and has no ``/``.
@@ -43,6 +44,7 @@ class Topic:
     def __init__(self, store: Storage, name: str) -> None:
         checked_methods("store", store, ("queue", "documents", "transaction"), "give a store, such as SqliteStore")
         self._store, self._name = store, _checked_name("name", name)
+        self._has_warned = False
 
     def __repr__(self) -> str:
         return f"<Topic {self._name}>"
@@ -51,11 +53,11 @@ class Topic:
         """Put items into the queue of every group, all or none, and return their ids.
 
         In the queue of a group an item has the id of the item, ``/`` and the name of the group. An id that a queue has
-        is not put again.
+        is not put again. Without groups the items go nowhere, which is logged the first time.
         """
         checked = [item if isinstance(item, Item) else Item(item) for item in items]
         named = [each if each.id is not None else msgspec.structs.replace(each, id=uuid4().hex) for each in checked]
-        await self._put_into_all(named)
+        await self._transact(partial(self._put_into_all, named))
         return [str(each.id) for each in named]
 
     async def groups(self) -> list[str]:
@@ -74,49 +76,55 @@ class Topic:
         return self._queue(group)
 
     async def unsubscribe(self, group: str, *, discard: bool = False) -> int:
-        """Put no further items into the queue of a group, and return the number of items that were discarded.
+        """Put no further items into the queue of a group, and return the number of items that were removed from it.
 
-        discard: True to remove the items that are left; by default False. Stop the workers of the group before: items
-            that are claimed or delayed stay, and come again if the group subscribes again.
+        discard: True to remove the items that are left, whether they are ready, delayed, claimed or dead; by default
+            False. Stop the workers of the group before: the claim of an item that is removed is lost.
 
         Raises:
             GroupNotEmpty: items are left and ``discard`` is False; the group stays.
         """
         _checked_name("group", group)
-        stats = await self._queue(group).stats()
-        left = stats.ready + stats.delayed + stats.leased + stats.dead + stats.left
-        if left and not checked_flag("discard", discard):
-            raise GroupNotEmpty(self._name, group, left)
-        await self._fold(group, is_member=False)
-        return await self._discard(group)
+        if checked_flag("discard", discard):
+            await self._fold(group, is_member=False)
+            return await self._queue(group).clear()
+        await self._transact(partial(self._leave, group))
+        return 0
 
-    async def _put_into_all(self, items: Sequence[Item]) -> None:
+    async def _transact(self, action: Callable[[], Awaitable[None]]) -> None:
+        """Run an action in a transaction, and again if groups or items have come or gone meanwhile."""
         attempts = 0 if usable_transaction() is not None else MOST_ATTEMPTS
         for _ in range(attempts):
-            with suppress(Conflict):  # a group has come or gone meanwhile
-                return await self._put_once(items)
-        await self._put_once(items)
+            with suppress(Conflict):
+                return await self._transact_once(action)
+        await self._transact_once(action)
 
-    async def _put_once(self, items: Sequence[Item]) -> None:
+    async def _transact_once(self, action: Callable[[], Awaitable[None]]) -> None:
         async with self._store.transaction():
-            for group in await self.groups():
-                own = [msgspec.structs.replace(item, id=f"{item.id}/{group}") for item in items]
-                await self._queue(group).put(*own)
+            await action()
+
+    async def _put_into_all(self, items: Sequence[Item]) -> None:
+        groups = await self.groups()
+        if not groups and not self._has_warned:
+            self._has_warned = True
+            log.warning("the topic %r has no groups, so its items go nowhere; subscribe before you put", self._name)
+        for group in groups:
+            own = [msgspec.structs.replace(item, id=f"{item.id}/{group}") for item in items]
+            await self._queue(group).put(*own)
+
+    async def _leave(self, group: str) -> None:
+        """Take a group away. Raises `GroupNotEmpty`."""
+        stats = await self._queue(group).stats()
+        left = stats.ready + stats.delayed + stats.leased + stats.dead + stats.left
+        if left:
+            raise GroupNotEmpty(self._name, group, left)
+        await self._fold(group, is_member=False)
 
     async def _fold(self, group: str, *, is_member: bool) -> None:
         def change(groups: list[str] | None, name: str) -> list[str] | None:
             return sorted({*(groups or ()), name} if is_member else {*(groups or ())} - {name}) or None
 
         await self._store.documents(SPACE).fold([(self._name, group)], change, _decode, msgspec.json.encode)
-
-    async def _discard(self, group: str) -> int:
-        queue, discarded = self._queue(group), 0
-        while claims := await queue.claim(BATCH, LEASE):
-            await queue.ack(*claims)
-            discarded += len(claims)
-        while dead := await queue.dead(BATCH):
-            discarded += len(await queue.discard(*{letter.id for letter in dead}))
-        return discarded
 
     def _queue(self, group: str) -> Queue:
         return self._store.queue(f"{self._name}/{group}")

@@ -123,10 +123,12 @@ class NotDurable(StoreError):
     """Writes are acknowledged before they are on the disk, so that a power loss could undo commits.
 
     store: the name of the store: the path of a file, or the name of a store on a server.
-    level: the setting that is in the way: ``PRAGMA synchronous`` of a file, ``sync_interval`` of a server.
+    level: the setting that is in the way: ``PRAGMA synchronous`` of a file, ``sync_interval`` of a NATS server,
+        ``synchronous_commit`` or ``fsync`` of PostgreSQL.
     problem: the failure and the way to mend it, in the text; None, the default, for that of a file.
 
-    Give `SqliteStore` a ``connect`` function that does not set this pragma; set ``sync_interval: always`` on a server.
+    Give `SqliteStore` a ``connect`` function that does not set this pragma; set ``sync_interval: always`` on a NATS
+    server; turn the setting on in PostgreSQL.
     """
 
     def __init__(self, store: str, level: object, problem: str | None = None) -> None:

@@ -78,6 +78,7 @@ async def test_a_rejection_is_acknowledged_logged_and_released_as_a_message(
     assert ("modd.invoice", logging.INFO, "Pay of invoice/7: Not now.") in caplog.record_tuples
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("inbox", [True, False])
 async def test_a_command_that_is_delivered_twice_takes_effect_once(inbox: bool, store: Any) -> None:
     # WM-10, WM-33
@@ -110,6 +111,7 @@ async def test_a_command_that_fails_is_handled_again_and_leaves_nothing_of_its_f
     assert (seen, await recorded(aggregate), await in_outbox(store)) == ([1, 1], 2, [Receipt("7")])
 
 
+@pytest.mark.costly
 async def test_workers_of_two_stores_on_one_file_lose_no_command(stores: Any) -> None:
     # WM-10, WM-29
     def increases(invoice: Instance[Invoice], command: Pay) -> Issued:
@@ -157,6 +159,7 @@ async def test_one_command_that_two_workers_have_at_once_takes_effect_once(store
     assert [await stores[0].queue(name).stats() for name in "ab"] == [EMPTY, EMPTY]
 
 
+@pytest.mark.costly
 async def test_commands_that_are_queued_by_their_instance_are_handled_in_order(store: Any) -> None:
     # WM-10, WM-30
     queue, aggregate = store.queue("payments"), invoices(store=store, commands={Issue: issue})

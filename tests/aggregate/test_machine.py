@@ -57,6 +57,7 @@ def run(aggregate: Aggregate[Any], invariant: Callable[[Sum], object] | None = N
     run_state_machine_as_test(machine, settings=settings(chosen, derandomize=True))
 
 
+@pytest.mark.costly
 def test_an_aggregate_that_is_right_passes() -> None:
     # WM-71
     run(sums(), lambda state: state.total >= 0, examples=10)
@@ -133,6 +134,7 @@ def careless(fault: str) -> Aggregate[Sum]:
     return aggregate
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(
     ("aggregate", "fault"),
     [

@@ -185,6 +185,7 @@ OTHERS: list[tuple[dict[str, Any], Any]] = [
 ]
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(("options", "expected"), OTHERS, ids=["code", "state", "version"])
 async def test_a_snapshot_of_other_code_is_passed_over_logged_once_and_replaced(
     options: Any, expected: Any, store: Any, caplog: pytest.LogCaptureFixture

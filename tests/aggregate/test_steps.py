@@ -328,6 +328,7 @@ async def async_generator(invoice: Any, command: Any) -> AsyncIterator[Paid]:
     yield Paid("7")
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(
     ("function", "text"),
     [

@@ -43,6 +43,7 @@ async def test_of_two_timers_of_one_name_one_fires_each_slot(inboxes: list[Inbox
     assert await inboxes[0].has("timer/Remind/2026-06-01T05:10:00Z")
 
 
+@pytest.mark.costly
 async def test_slots_of_cron_are_fired_once_too(inboxes: list[Inbox]) -> None:
     # AP-22
     clock, times = SystemClock("2026-06-01T05:00:30"), Times()
@@ -68,6 +69,7 @@ async def test_timers_of_two_names_fire_both(inboxes: list[Inbox]) -> None:
     assert len(times.times) == 4
 
 
+@pytest.mark.costly
 async def test_a_process_that_was_down_at_the_slot_fires_the_latest_one_at_its_start(inboxes: list[Inbox]) -> None:
     # AP-23
     clock, times = SystemClock("2026-06-01T05:00:30"), Times()
@@ -132,6 +134,7 @@ async def test_a_period_longer_than_the_memory_of_an_inbox_makes_up_for_a_week()
     assert len(times.times) == 1
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(("hours", "fired"), [(0.5, 2), (1.5, 1)])
 @pytest.mark.parametrize("kind", ["every", "cron"])
 async def test_a_slot_that_is_older_than_the_retention_of_the_inbox_is_not_made_up_for(

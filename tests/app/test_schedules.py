@@ -61,6 +61,7 @@ def test_slots_go_through_a_change_of_the_clocks(text: str, begin: str, expected
     assert times(CronSchedule(text, "Europe/Berlin"), begin, len(expected), "Europe/Berlin") == expected
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(("tz", "begin", "end"), CHANGES)
 @pytest.mark.parametrize("text", ["*/10 * * * *", "0,30 0-3 * * *"])
 def test_slots_are_those_of_a_clock_that_is_looked_at_each_minute(tz: str, begin: str, end: str, text: str) -> None:

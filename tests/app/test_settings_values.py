@@ -122,6 +122,7 @@ READ: list[tuple[Any, str, Any]] = [
 ]
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(("hint", "text", "value"), READ)
 def test_a_text_is_read_by_the_type_of_its_field(hint: Any, text: str, value: Any) -> None:
     # AP-2

@@ -22,6 +22,7 @@ sys.exit(main())
 """
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(
     ("argv", "told"),
     [

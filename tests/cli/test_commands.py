@@ -15,6 +15,7 @@ from tests.cli.messages import SECRET
 from tests.cli.shell import READ_ONLY, Shell, bury, stock
 
 
+@pytest.mark.costly
 def test_stats_are_told_when_nothing_else_is_asked_for_and_count_all_queues_and_the_outbox(orders: Shell) -> None:
     # ST-57
     assert (
@@ -54,6 +55,7 @@ def test_a_list_that_is_cut_off_says_so(orders: Shell) -> None:
     assert "dead-1" in out and "dead-2" not in out and "1 of 2" in out
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(
     ("id", "state"),
     [
@@ -91,6 +93,7 @@ def test_keys_and_the_headers_of_others_are_masked_unless_all_is_asked_for(order
     assert shown["key"] == "ada" and shown["headers"]["who"] == SECRET
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("is_open", [True, False])
 def test_looking_changes_nothing_and_leaves_no_file_behind(shell: Shell, is_open: bool) -> None:
     # ST-57
@@ -137,12 +140,14 @@ def test_a_folder_that_cannot_be_written_is_looked_into(shell: Shell) -> None:
         shell.path.parent.chmod(0o755)
 
 
+@pytest.mark.costly
 def test_a_process_of_its_own_tells_the_same(orders: Shell) -> None:
     argv = [sys.executable, "-m", "modd", "queue", str(orders.path), "stats", "--json"]
     told = subprocess.run(argv, capture_output=True, text=True, check=True)
     assert told.stdout == orders.text("stats", "--json")
 
 
+@pytest.mark.costly
 def test_who_stops_reading_gets_no_traceback(orders: Shell) -> None:
     read, write = os.pipe()
     os.close(read)

@@ -170,6 +170,7 @@ def test_a_codec_is_used_as_it_is() -> None:
     assert load_codecs([]) == []
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(
     "spec",
     [
@@ -206,6 +207,7 @@ def test_dead_letters_and_items_are_shown_with_types_and_texts_about_them_masked
     assert SECRET in orders.text("show", "orders", "dead-1", "--raw", "--json")
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("depth", [300, 900, 20_000])
 @pytest.mark.parametrize(("before", "after"), [(b"[", b"]"), (b'{"a":', b"}"), (b"\x91", b"")])
 def test_a_body_that_is_nested_deeply_is_shown_or_told(orders: Shell, before: bytes, after: bytes, depth: int) -> None:

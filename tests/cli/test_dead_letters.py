@@ -53,6 +53,7 @@ def test_ids_that_are_not_among_the_dead_letters_are_told_and_the_others_done(or
     assert dead(orders) == 1
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("command", ["redrive", "discard"])
 def test_all_are_done_without_a_question_for_who_says_yes_before(shell: Shell, command: str) -> None:
     shell.fill(many)
@@ -105,6 +106,7 @@ def test_who_stops_it_is_told_in_one_line(orders: Shell, monkeypatch: pytest.Mon
     assert asked.getvalue().endswith("modd: stopped; what was done before stays done\n")
 
 
+@pytest.mark.costly
 def test_progress_is_shown_on_a_terminal_and_nowhere_else(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     shell.fill(many)
     assert shell.text("redrive", "orders", MANY[0]) == "orders: 1 put back\n"
@@ -125,6 +127,7 @@ def test_progress_is_shown_on_a_terminal_and_nowhere_else(shell: Shell, monkeypa
 class TestSteps:
     """On both loops."""
 
+    @pytest.mark.costly
     async def test_they_are_done_in_steps_beside_a_running_store(self, tmp_path: Path) -> None:
         path, steps = str(tmp_path / "store.db"), list[int]()
         async with SqliteStore(path) as store:
@@ -174,6 +177,7 @@ def letters(*ids: str) -> Callable[[SqliteStore], Any]:
 
 
 # DR-66
+@pytest.mark.costly
 @pytest.mark.parametrize("mark", ["...", "\N{HORIZONTAL ELLIPSIS}"])
 @pytest.mark.parametrize("command", ["redrive", "discard"])
 def test_the_beginning_of_an_id_stands_for_the_only_dead_letter_that_begins_so(

@@ -54,6 +54,7 @@ def test_the_event_at_a_position_is_found_by_the_key_of_the_table(log: Shell) ->
     assert plan.startswith("SEARCH modd_events USING INTEGER PRIMARY KEY")
 
 
+@pytest.mark.costly
 def test_content_is_masked_unless_it_is_asked_for(log: Shell) -> None:
     # WM-158
     [first] = log.json("--position", "1")["events"]
@@ -74,6 +75,7 @@ def test_the_events_of_a_journey_are_listed_across_streams_by_position(journey: 
     assert "3 events with the correlation open-1" in out and "account/10" in out and "--after" not in out
 
 
+@pytest.mark.costly
 def test_the_events_of_a_journey_are_listed_in_pages(journey: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     # WM-158
     found = journey.json("--correlation", "open-1", "--limit", "2")
@@ -86,6 +88,7 @@ def test_the_events_of_a_journey_are_listed_in_pages(journey: Shell, monkeypatch
     )
 
 
+@pytest.mark.costly
 def test_an_id_that_is_only_a_part_of_another_or_of_another_header_finds_nothing(journey: Shell) -> None:
     # WM-158
     for id in ("open", "pen-1", "caused-1", "ada", "correlation", '"'):
@@ -94,6 +97,7 @@ def test_an_id_that_is_only_a_part_of_another_or_of_another_header_finds_nothing
     assert "0 events with the correlation caused-1" in journey.text("--correlation", "caused-1")
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(
     ("argv", "code", "told"),
     [

@@ -214,6 +214,7 @@ def test_the_overview_lists_the_first_instances_alone(follow: Shell, monkeypatch
     assert "1 of 2; `stuck` lists more" in follow.text()
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("spec", ["tests.cli.payments", "tests.cli.payments:parts", "tests.cli.payments:follower"])
 def test_with_types_reasons_lose_only_the_sensitive_values(follow: Shell, spec: str) -> None:
     # WM-73
@@ -245,6 +246,7 @@ def test_raw_reasons_are_shown_as_they_are_stored(follow: Shell) -> None:
     assert SECRET in follow.text("--raw")
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("options", [(), TYPES])
 def test_nothing_sensitive_is_shown_unless_it_is_asked_for(follow: Shell, options: tuple[str, ...]) -> None:
     # WM-73
@@ -385,6 +387,7 @@ def test_a_file_of_the_first_version_of_the_schema_has_none(follow: Shell) -> No
     assert follow.json()["flows"] == []
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(
     ("argv", "code", "told"),
     [
@@ -479,6 +482,7 @@ def test_damaged_documents_are_one_line(follow: Shell, sql: str, told: str) -> N
     assert code == 1 and "the file is damaged" in err and told in err, err
 
 
+@pytest.mark.costly
 @pytest.mark.unmeasured
 @pytest.mark.parametrize("number", [number for number in range(20) if number % 10 != 9])
 def test_the_parts_of_a_damaged_file_are_told_plainly(follow: Shell, number: int) -> None:

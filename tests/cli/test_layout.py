@@ -68,6 +68,7 @@ def test_control_characters_are_escaped_in_every_block() -> None:
 
 
 # DR-65
+@pytest.mark.costly
 def test_ids_of_dead_letters_and_names_of_queues_are_whole_on_a_terminal_of_any_width(
     shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:

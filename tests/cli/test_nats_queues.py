@@ -74,6 +74,7 @@ def shell(nats_server: NatsServer, capsys: pytest.CaptureFixture[str]) -> NatsSh
     return NatsShell(f"{nats_server.url}/{name}", capsys)
 
 
+@pytest.mark.costly
 def test_queues_of_a_server_are_counted(shell: NatsShell) -> None:
     # NA-40
     told = shell.json()
@@ -85,6 +86,7 @@ def test_queues_of_a_server_are_counted(shell: NatsShell) -> None:
     assert "orders" in shell.run()[1]
 
 
+@pytest.mark.costly
 def test_items_of_a_server_are_listed_and_shown_without_sensitive_values(shell: NatsShell) -> None:
     # NA-40
     told = shell.json("dead", "orders", "--limit", "2")
@@ -105,6 +107,7 @@ def test_items_of_a_server_are_listed_and_shown_without_sensitive_values(shell: 
     assert "no item 'none'" in shell.error("show", "orders", "none") or "none" in shell.error("show", "orders", "none")
 
 
+@pytest.mark.costly
 def test_dead_letters_of_a_server_are_redriven_and_discarded(shell: NatsShell) -> None:
     # NA-40
     assert shell.json("redrive", "orders", "dead-0", "none", code=1)["missing"] == ["none"]

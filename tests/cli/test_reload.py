@@ -6,7 +6,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator
 from importlib import import_module
 from pathlib import Path
-from signal import SIG_DFL, SIG_IGN, SIGHUP, SIGINT, SIGTERM, Handlers, signal
+from signal import SIG_DFL, SIG_IGN, SIGHUP, SIGINT, SIGTERM, Handlers, Signals, signal
 
 import anyio
 import pytest
@@ -118,7 +118,8 @@ async def test_a_child_that_fails_waits_for_the_next_change(capfd: pytest.Captur
     assert "ended with code 1" in capfd.readouterr().err
 
 
-async def test_a_signal_while_no_child_runs_ends_the_supervisor() -> None:
+@pytest.mark.parametrize("told", [SIGINT, SIGTERM])
+async def test_a_signal_after_the_child_has_failed_ends_the_supervisor_without_failure(told: Signals) -> None:
     # AP-45
     child = Child()
 
@@ -126,9 +127,20 @@ async def test_a_signal_while_no_child_runs_ends_the_supervisor() -> None:
         await anyio.sleep(1)
         child.end(1)
         await anyio.sleep(1)
-        await send.send(SIGINT)
+        await send.send(told)
 
     assert await supervise([child], script) == (0, [child])
+    assert child.log == []
+
+
+@pytest.mark.parametrize("code", [0, 1, -SIGTERM])
+async def test_the_exit_code_does_not_depend_on_how_a_child_ends_after_a_signal(code: int) -> None:
+    # AP-45
+    async def script(send: EventStream) -> None:
+        await anyio.sleep(1)
+        await send.send(SIGTERM)
+
+    assert (await supervise([Child(code=code)], script))[0] == 0
 
 
 async def test_after_ctrl_c_which_the_child_gets_too_no_second_signal_is_sent() -> None:
@@ -141,18 +153,18 @@ async def test_after_ctrl_c_which_the_child_gets_too_no_second_signal_is_sent() 
         await anyio.sleep(3)
         child.end(130)
 
-    assert await supervise([child], script) == (130, [child])
+    assert await supervise([child], script) == (0, [child])
     assert child.log == []
 
 
 async def test_a_sigint_of_which_the_child_does_not_know_ends_it_all_the_same() -> None:
     # AP-45
-    child = Child(code=3)
+    child = Child()
 
     async def script(send: EventStream) -> None:
         await send.send(SIGINT)
 
-    assert await supervise([child], script) == (3, [child])
+    assert await supervise([child], script) == (0, [child])
     assert [name for name, _ in child.log] == ["SIGTERM"]
 
 

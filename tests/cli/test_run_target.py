@@ -21,6 +21,7 @@ FOUND = (
 CURE = "give an async context manager function without a parameter, or with one that is annotated with a Settings class"
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(
     ("spec", "problem"),
     [

@@ -62,6 +62,7 @@ def test_the_events_of_a_stream_are_shown_by_their_types_and_ids_alone_without_t
     assert SECRET not in out and "ada" not in out and "Deposited, version 2" in out and "2 of 2 events" in out
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("spec", ["tests.cli.accounts", "tests.cli.accounts:accounts", "tests.cli.accounts:bank"])
 def test_with_types_events_are_shown_without_their_sensitive_fields(log: Shell, spec: str) -> None:
     # WM-72
@@ -155,6 +156,7 @@ def test_a_state_after_very_many_secrets_shows_no_text(log: Shell) -> None:
     assert event["state"]["note"] == "***"
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("depth", [1, 300, 900, 20_000])
 def test_events_and_states_that_are_nested_deeply_are_shown_or_told(log: Shell, depth: int) -> None:
     # WM-72
@@ -166,6 +168,7 @@ def test_events_and_states_that_are_nested_deeply_are_shown_or_told(log: Shell, 
     assert last["note"] in ("it is nested too deeply to be shown", "event 1 cannot be decoded")
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(
     ("argv", "code", "told"),
     [

@@ -145,6 +145,7 @@ def test_a_sender_waits_for_a_component_that_blocks_the_thread_of_another_loop(b
     assert order == [1, 0]
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("exclusive", [True, lambda message: message.n % 2])
 @pytest.mark.parametrize("is_async", [True, False])
 def test_turns_of_loops_in_several_threads_do_not_overlap(exclusive: Any, is_async: bool) -> None:
@@ -652,6 +653,8 @@ def shared_uses() -> dict[str, Callable[[], Coroutine[Any, Any, Any]]]:
 USES = [*shared_uses()]
 
 
+@pytest.mark.unmeasured
+@pytest.mark.costly
 @pytest.mark.parametrize("name", USES)
 def test_an_object_is_used_in_one_loop_after_another_and_in_two_threads_at_once(name: str) -> None:
     # DF-2

@@ -77,6 +77,7 @@ async def test_turns_of_an_exclusive_bus_do_not_overlap_and_senders_wait_in_line
     assert part.order == [0, 1, 2, 3, 4] == order
 
 
+@pytest.mark.costly
 async def test_a_thousand_tasks_send_at_once_and_each_gets_its_own_turn() -> None:
     # MO-8
     part = Overlap(rounds=1)

@@ -122,6 +122,7 @@ GENERIC: list[tuple[Any, set[type]]] = [
 ]
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(("component", "types"), GENERIC)
 async def test_a_type_variable_of_a_generic_base_is_the_type_that_the_subclass_names(
     component: Any, types: set[type]

@@ -299,6 +299,7 @@ async def test_a_turn_that_waits_twice_for_a_busy_bus_is_no_circle() -> None:
     assert sorted(number.n for number in numbers) == [1, 2]
 
 
+@pytest.mark.costly
 async def test_there_is_no_false_alarm_in_a_storm_of_ordinary_traffic() -> None:
     # MO-8
     handled = 0
@@ -533,6 +534,7 @@ def context_in(levels: int, context: Any, options: dict[str, Any], wrap: Callabl
 WRAPPERS: list[Callable[[Bus], Any]] = [lambda bus: bus, Filter, Outbound]
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("options", [{}, {"exclusive": False}, {"concurrent": True}, {"exclusive": type}], ids=str)
 @pytest.mark.parametrize("wrap", WRAPPERS, ids=["alone", "in a filter", "in an outbound"])
 @pytest.mark.parametrize("way", ["root", "own", "next door", "by hand"])

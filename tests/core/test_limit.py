@@ -208,6 +208,8 @@ async def test_a_failure_that_is_still_queued_when_a_turn_overflows_is_raised_to
     assert [type(error) for error in caught.value.exceptions] == [ValueError, TurnOverflow]
 
 
+@pytest.mark.unmeasured
+@pytest.mark.costly
 async def test_no_limit_turns_it_off() -> None:
     # MO-9
     def chain(message: N) -> Any:

@@ -54,6 +54,8 @@ MAKERS: dict[str, Callable[[int], Callable[[], Any]]] = {
 }
 
 
+@pytest.mark.unmeasured
+@pytest.mark.costly
 @pytest.mark.parametrize("made", MAKERS)
 def test_registering_four_times_as_many_takes_four_times_as_many_steps(made: str) -> None:
     # DF-18

@@ -117,6 +117,8 @@ VALUES = st.recursive(
 )
 
 
+@pytest.mark.unmeasured
+@pytest.mark.costly
 @settings(max_examples=200)
 @given(VALUES)
 def test_data_has_misfits_if_and_only_if_it_does_not_fit(data: Any) -> None:

@@ -117,6 +117,7 @@ async def test_a_component_that_returns_a_component_for_each_message_is_told() -
     await bus(A())
 
 
+@pytest.mark.costly
 async def test_many_components_for_one_message_and_those_of_spawn_are_added() -> None:
     bus = Bus(
         [lambda message: [print] * 200 if message == B() else None, Filter(Spawn(A, lambda message: Cart()), allow=[A])]

@@ -275,6 +275,8 @@ async def test_events_that_go_round_for_ever_are_an_overflow_with_the_result(opt
     assert bus.limit is not None
 
 
+@pytest.mark.costly
+@pytest.mark.unmeasured
 @every_bus
 async def test_others_run_while_an_ask_causes_much(options: dict[str, Any]) -> None:
     # MO-8 MO-27

@@ -183,6 +183,7 @@ def test_data_that_a_hook_does_not_take_is_undecodable(format: Format, error: ty
         receiver.decode(sender.encode(Envelope(Go(Point(3)))))
 
 
+@pytest.mark.costly
 @EACH_FORMAT
 @given(cut=st.integers(0, 400), put=st.binary(max_size=4), width=st.integers(0, 4))
 def test_damaged_bytes_are_an_envelope_or_undecodable(format: Format, cut: int, put: bytes, width: int) -> None:

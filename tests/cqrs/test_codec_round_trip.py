@@ -275,6 +275,7 @@ def show(value: Any) -> str:
 
 
 # DR-1
+@pytest.mark.costly
 @pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("version", [1, 2])
 @pytest.mark.parametrize("hint", KINDS, ids=str)
@@ -458,6 +459,7 @@ UNDECODABLE: list[tuple[Any, str, str]] = [
 
 
 # DR-1
+@pytest.mark.costly
 @pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("hooks", [{}, {"enc_hook": repr}])
 @pytest.mark.parametrize(("hint", "field", "reason"), UNDECODABLE)

@@ -163,6 +163,7 @@ async def test_what_was_queued_before_a_deployment_is_handled_after_it() -> None
     assert seen == [Order("yoyo")]
 
 
+@pytest.mark.costly
 @given(st.integers(1, 12), st.data())
 def test_each_upcaster_runs_once_and_in_order_from_the_version_of_the_data(version: int, data: st.DataObject) -> None:
     # MI-11, ST-30

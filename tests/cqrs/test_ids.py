@@ -32,6 +32,7 @@ def test_ids_of_one_moment_are_ordered_by_number_and_none_is_there_twice(numbers
     assert not {*texts} & {other.text(number, 1.0) for number in numbers}
 
 
+@pytest.mark.costly
 @given(st.lists(st.tuples(st.integers(0, 2**32 - 1), st.floats(0, 2**38)), min_size=2, max_size=9))
 def test_an_id_of_a_source_does_not_depend_on_those_before(drawn: list[tuple[int, float]]) -> None:
     # MI-9

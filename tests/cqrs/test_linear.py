@@ -72,6 +72,7 @@ BUSES: dict[str, Callable[[], Bus]] = {
 }
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("observed", [False, True])
 @pytest.mark.parametrize("made", BUSES)
 async def test_four_times_as_many_events_of_one_command_take_four_times_as_many_steps(
@@ -120,6 +121,7 @@ DATA: dict[str, Callable[[int], Any]] = {
 }
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("as_json", [False, True])
 @pytest.mark.parametrize("field", DATA)
 def test_four_times_as_much_raw_data_takes_four_times_as_many_steps(field: str, as_json: bool) -> None:

@@ -125,6 +125,7 @@ MAKERS: dict[str, tuple[Callable[[Any], Any], set[Any]]] = {
 
 
 # DF-26
+@pytest.mark.costly
 @pytest.mark.parametrize("made", MAKERS)
 @pytest.mark.parametrize("value", WRONG, ids=lambda value: "object" if type(value) is object else ascii(value))
 def test_a_value_of_a_wrong_type_is_refused_when_the_object_is_made(made: str, value: Any) -> None:

@@ -72,6 +72,8 @@ mailer = Mailer()
 HANDLERS = [plain, asking, emitting, mailer, mailer.on, partial(plain)]
 
 
+@pytest.mark.unmeasured
+@pytest.mark.costly
 @pytest.mark.parametrize("inside", [False, True])
 @pytest.mark.parametrize("concurrent", [False, True])
 @pytest.mark.parametrize("handler", HANDLERS)

@@ -136,6 +136,7 @@ def bus_of(kind: str, handler: Any, told: Recorder) -> Any:
     return Bus([EventBus({Created: handler}, concurrent=kind == "events"), told])
 
 
+@pytest.mark.costly
 @pytest.mark.unmeasured
 @pytest.mark.parametrize("decorate", [lambda function: function, wrapped, bare, awaiting])
 @pytest.mark.parametrize("kind", ["bus", "events", "events in a row"])
@@ -149,6 +150,7 @@ async def test_every_shape_is_taken_alike_by_every_bus(
     assert told.messages == expected
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(("make", "expected"), SHAPES)
 async def test_a_typed_bus_alone_and_beside_another_handler_releases_the_same(
     make: Callable[[], Any], expected: list[Message]

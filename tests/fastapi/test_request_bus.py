@@ -94,6 +94,7 @@ async def test_requests_are_handled_side_by_side() -> None:
         assert await post_all(http) == [*range(REQUESTS)]
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_requests_to_a_server_are_handled_side_by_side() -> None:
     # FA-6

@@ -55,6 +55,8 @@ class Unshown(OutOfStock):
         raise RuntimeError
 
 
+@pytest.mark.unmeasured
+@pytest.mark.costly
 @pytest.mark.parametrize(("error", "status", "seconds"), ERRORS, ids=lambda each: type(each).__name__)
 async def test_each_error_has_its_status_and_its_time(error: Exception, status: int, seconds: str | None) -> None:
     # FA-4

@@ -45,11 +45,13 @@ async def try_points(first: int, stride: int, create: Callable[[int], Any]) -> i
     return point
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("first", [1, 2, 3, 4])
 async def test_a_follower_cancelled_at_any_point_goes_on_from_there_in_memory(first: int) -> None:  # WM-53
     assert await try_points(first, 4, lambda _: MemoryStore()) > 30
 
 
+@pytest.mark.costly
 async def test_a_follower_cancelled_at_some_points_goes_on_from_there_in_a_file(tmp_path: Path) -> None:  # WM-53
     assert await try_points(5, 29, lambda point: SqliteStore(tmp_path / f"{point}.db")) > 40
 

@@ -92,6 +92,7 @@ async def test_only_events_of_its_types_reach_a_track(store: Any) -> None:
     assert await track.noted() == ["wanted", "wanted"]
 
 
+@pytest.mark.costly
 async def test_pages_grow_while_a_track_is_behind(store: Any) -> None:
     track = Noting(store)
     await append(store, *["a"] * 1500)

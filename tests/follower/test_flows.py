@@ -155,6 +155,7 @@ async def test_two_flows_hear_of_one_event_each(store: Any) -> None:
     assert sorted(await shop.seen("7")) == ["Paid", "Placed", "Shipped", "Shipped"]
 
 
+@pytest.mark.costly
 async def test_a_flow_begins_at_the_first_event_of_the_log(store: Any) -> None:
     shop = Shop(store)
     await shop.send(

@@ -29,6 +29,7 @@ async def known(shop: Shop, *orders: str) -> list[str]:
     return [order for order in orders if await documents.get(order) is not None]
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(
     ("since", "instances"),
     [("start", ["1", "2", "3"]), (0, ["1", "2", "3"]), (1, ["2", "3"]), ("now", ["3"]), (9, ["3"])],
@@ -44,6 +45,7 @@ async def test_a_flow_that_the_store_does_not_know_begins_at_a_place_of_the_log(
     assert await known(shop, "1", "2", "3") == instances
 
 
+@pytest.mark.costly
 async def test_a_flow_that_the_store_knows_goes_on_where_it_was(store: Any) -> None:
     # WM-156
     await Shop(store, flow_since("now")).follow(Place("1"))

@@ -234,6 +234,7 @@ async def test_a_process_that_has_nothing_of_the_flow_resumes_it_while_a_followe
     assert fragile.heard == ["7 placed"]
 
 
+@pytest.mark.unmeasured
 async def test_all_that_are_stuck_are_listed_however_many(timed: Any) -> None:  # WM-57
     names = [str(number) for number in range(130)]
     fragile = Fragile(*names)

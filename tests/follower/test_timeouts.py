@@ -81,6 +81,8 @@ def waiting(*, anew: float) -> Flow[Fulfilment]:
     )
 
 
+@pytest.mark.unmeasured
+@pytest.mark.costly
 @pytest.mark.parametrize(("anew", "due"), [(5, 5), (20, 20)])
 async def test_a_timeout_that_was_set_anew_comes_at_the_new_time(
     timed: Any, clock: Clock, anew: int, due: int
@@ -134,6 +136,7 @@ async def test_commands_of_a_timeout_are_for_the_tenant_of_its_instance(timed: A
     )
 
 
+@pytest.mark.costly
 async def test_many_timeouts_that_are_due_at_once_all_come(timed: Any, clock: Clock) -> None:  # WM-55
     flow = Flow(
         "many",

@@ -52,6 +52,7 @@ async def stored_state(shop: Shop) -> bytes:
     return found
 
 
+@pytest.mark.costly
 async def test_an_instance_whose_state_cannot_be_read_is_set_aside_with_its_state_as_it_was(store: Any) -> None:
     # WM-58
     await Shop(store).follow(Refill("tea", 2), Place("7"))

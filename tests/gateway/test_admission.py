@@ -146,6 +146,7 @@ async def test_a_traceparent_that_is_none_is_not_passed_on(trace: str) -> None:
     assert not shop.envelopes[0].has(TraceContext)
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(
     ("headers", "status"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from modd.gateway.hub import Hub
 from modd.gateway.rendering import HubItem
 from modd.gateway.subscription import Reset
 from modd.ports import FeedGap, Posted
-from modd.stores import MemoryFeed, SqliteStore, StoreClosed
+from modd.stores import MemoryFeed, SqliteStore, StoreBusy, StoreClosed
 from tests.gateway.events_shop import CODEC, ORDERS, CountOrders
 from tests.gateway.test_hub import ADAS, following, place, positions, take
 from tests.virtual import anyio_backend
@@ -77,7 +78,32 @@ async def test_a_feed_that_fails_is_followed_again_after_a_pause_and_nothing_is_
             assert anyio.current_time() - began == pytest.approx(0.3)
             assert feed.problems == ["the feed cannot be followed: OSError"] * 2
             assert hub.problem() is None
-    assert len(caplog.records) == 2
+    assert [record.getMessage() for record in caplog.records if record.exc_info] == [
+        "the feed of the gateway cannot be followed: OSError: down; trying again"
+    ] * 2
+
+
+class AbsentFeed(FaultyFeed):
+    """A feed that is not there at first: it raises errors, each once, when it is asked for its epoch."""
+
+    async def epoch(self) -> str:
+        if self.errors:
+            raise self.errors.pop(0)
+        return await super().epoch()
+
+
+async def test_a_feed_that_is_not_there_is_logged_once_for_each_reason_and_then_that_it_is_followed(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    # AP-87: the text is enough, which names the cure
+    caplog.set_level(logging.INFO, "modd.gateway")
+    feed = AbsentFeed(StoreBusy("shop"), StoreBusy("shop"), OSError("down"))
+    async with following(feed) as hub:
+        assert hub.problem() is None
+    busy, down, end = [record for record in caplog.records if record.name == "modd.gateway"]
+    assert str(StoreBusy("shop")) in busy.getMessage() and not busy.exc_info
+    assert "OSError: down" in down.getMessage() and down.exc_info
+    assert end.getMessage() == "the feed of the gateway is followed again"
 
 
 async def test_a_feed_whose_store_is_closed_ends_the_gateway(tmp_path: Path) -> None:

@@ -24,7 +24,9 @@ from modd.cqrs import (
 )
 from modd.gateway import EVERYBODY, Gateway, accept
 from modd.gateway.problems import GATEWAY_STATUSES, Problem
+from modd.nats import LinkLost
 from modd.ports import Conflict
+from modd.remote import NotServed
 from modd.stores import StoreBusy
 from tests.gateway.shop import ADA, EmailTaken, GetOrder, PlaceOrder, Shop, client
 
@@ -44,6 +46,8 @@ ERRORS: list[tuple[Exception, int, str | None]] = [
     (RetryLater(7), 503, "7"),
     (LockTimeout("x", 5), 503, "1"),
     (StoreBusy("/var/shop.db"), 503, "1"),
+    (NotServed("orders"), 503, "1"),
+    (LinkLost("shop", "the connection was lost"), 503, "1"),
     (FeatureDisabled(PlaceOrder), 503, "1"),
     (DispatchTimeout(PlaceOrder, 5), 504, None),
     (InvalidIntent(GetOrder, [("$.id", "No")]), 500, None),
@@ -77,6 +81,17 @@ def raise_error(error: Exception) -> Any:
 def test_each_status_of_the_table_is_tested() -> None:
     # GW-12
     assert GATEWAY_STATUSES.keys() <= {type(error) for error, _, _ in ERRORS}
+
+
+async def test_an_outage_is_logged_in_one_line_that_names_the_cure(caplog: pytest.LogCaptureFixture) -> None:
+    # GW-12
+    shop = Shop()
+    shop.handle = raise_error(NotServed("orders"))
+    async with client(shop.gateway(), **ADA) as ada:
+        await ada.post("/commands/place-order", json={"lines": []})
+    [record] = [each for each in caplog.records if each.name == "modd.gateway"]
+    assert record.levelno == logging.WARNING and not record.exc_info
+    assert "503: NotServed: no process serves 'orders'; start one" in record.getMessage()
 
 
 async def test_a_misfit_that_a_handler_finds_has_its_path() -> None:

@@ -476,6 +476,7 @@ async def test_what_components_of_a_nested_bus_gave_back_can_be_asked_for() -> N
     assert journey.returned_messages() == (B(),)
 
 
+@pytest.mark.costly
 async def test_a_long_chain_is_cut_and_counted() -> None:
     def next_one(message: N) -> N | None:
         return N(message.n + 1) if message.n < 5_000 else None

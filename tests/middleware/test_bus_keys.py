@@ -17,6 +17,7 @@ class Pay(Command[None]): ...
 async def pay(command: Pay) -> None: ...
 
 
+@pytest.mark.costly
 def test_a_second_bus_of_one_name_is_refused_until_the_first_one_is_gone() -> None:
     once = Idempotency()
     gc.disable()  # the bus and its handlers refer to each other, so that it stays until a collection

@@ -140,6 +140,7 @@ async def raised_by(bus: Any, intent: Any) -> BaseException:
     raise AssertionError("nothing was raised")
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("name", MIDDLEWARE)
 async def test_the_error_of_a_handler_passes_every_middleware_as_it_is(name: str, error: Exception) -> None:
     # DF-8
@@ -149,6 +150,7 @@ async def test_the_error_of_a_handler_passes_every_middleware_as_it_is(name: str
     assert await raised_by(CommandBus([charge], middleware=[MIDDLEWARE[name]()]), Charge(SECRET)) is error
 
 
+@pytest.mark.costly
 async def test_the_error_of_a_handler_passes_a_cache_an_override_and_a_transaction(
     error: Exception, tmp_path: Any
 ) -> None:
@@ -293,6 +295,7 @@ async def test_the_text_of_several_failed_handlers_has_no_secrets(error: Excepti
     assert SECRET not in str(raised) + str(raised.derive(raised.exceptions))
 
 
+@pytest.mark.costly
 async def test_a_dead_letter_and_the_log_of_a_worker_have_no_secrets(
     error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -60,6 +60,7 @@ def bus_of(desk: Desk, **options: Any) -> CommandBus:
 
 
 # DF-10
+@pytest.mark.costly
 async def test_those_who_wait_in_one_process_get_the_lock_in_their_order_and_as_soon_as_it_is_free() -> None:
     desk, locks = Desk(), Counted()
     first, second = bus_of(desk, locks=locks), bus_of(desk, locks=locks)

@@ -170,7 +170,7 @@ HINTS = [
 ]
 
 
-@pytest.mark.unmeasured
+@pytest.mark.slow
 @settings(max_examples=100)
 @given(st.data())
 def test_values_made_for_a_hint_fit_it(data: st.DataObject) -> None:

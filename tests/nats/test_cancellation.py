@@ -13,7 +13,7 @@ import pytest
 from modd.nats import Link
 from tests.nats.server import NatsServer, paused
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.costly]
 
 Action: TypeAlias = Callable[[], Coroutine[Any, Any, Any]]
 
@@ -78,6 +78,7 @@ async def test_a_cancelled_call_leaves_nothing_behind(server: NatsServer, call: 
         assert calls_in(link) == 1  # the subscription
 
 
+@pytest.mark.costly
 @calls
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_a_call_whose_task_is_cancelled_leaves_nothing_behind(

@@ -18,7 +18,7 @@ from modd.concurrency.loops import loop_name
 from modd.nats import Link, LinkClosed, LinkLost, connection
 from tests.nats.server import NatsServer, paused
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.costly]
 
 LONG = 1000.0
 

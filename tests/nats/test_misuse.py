@@ -12,6 +12,7 @@ import pytest
 
 from modd.errors import AlreadyOpen, InOtherLoop, InvalidOption, MissingExtra, NotEntered
 from modd.nats import Link, LinkClosed
+from modd.stores import NatsStore
 from tests.nats.server import NatsServer
 
 pytestmark = pytest.mark.anyio
@@ -112,6 +113,7 @@ WRONG_MESSAGES: list[tuple[dict[str, Any], str]] = [
 ]
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(("options", "text"), WRONG_MESSAGES, ids=lambda each: str(each)[:60])
 async def test_a_message_that_cannot_be_sent_as_it_is_is_refused(
     nats_server: NatsServer, options: dict[str, Any], text: str
@@ -156,6 +158,11 @@ async def test_a_link_is_used_while_it_is_open(nats_server: NatsServer) -> None:
         await link.request("a")
     with pytest.raises(LinkClosed):
         _ = link.server_version
+    with pytest.raises(LinkClosed):
+        await link.flush()
+    with pytest.raises(LinkClosed):
+        async with NatsStore(link, "shop"):
+            pytest.fail("the store has no connection")
     with pytest.raises(NotEntered):
         await link.__aexit__(None, None, None)
     async with link:

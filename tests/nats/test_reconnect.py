@@ -15,7 +15,7 @@ from modd.nats import Link, LinkLost, NoAnswer, NobodyThere
 from modd.nats.connecting import LONGEST_PAUSE, SHORTEST_PAUSE, Pauses
 from tests.nats.server import NatsCluster, NatsServer, paused
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.costly]
 
 LONG = 1000.0
 """Seconds that no test takes."""

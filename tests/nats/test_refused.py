@@ -16,7 +16,7 @@ from modd.nats import Link, LinkLost, LinkRefused, NotPermitted
 from tests.nats.accounts import Accounts, Key, tls_config, trusting_context
 from tests.nats.server import NatsServer
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.costly]
 
 USER = Key()
 PASSWORD = 'authorization { user: "ann", password: "secret" }'

@@ -18,7 +18,7 @@ from modd.nats.session import Session
 from tests.nats.scripted import Conversation, ScriptedServer
 from tests.nats.server import NatsCluster
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.costly]
 
 LONG = 1000.0
 
@@ -88,6 +88,30 @@ async def test_a_server_that_is_silent_is_left(
             with pytest.raises(LinkLost, match="stale connection"):
                 await link.flush()
             await link.flush()
+
+
+async def test_a_server_whose_messages_come_before_its_answers_to_pings_is_not_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # NA-15: as when a view of a queue is read
+    monkeypatch.setattr(client, "PING_INTERVAL", 0.05)
+
+    def script(conversation: Conversation, _: int) -> None:
+        conversation.greet()
+        number = conversation.read("SUB orders").split()[-1]
+        for _ in range(10):
+            conversation.read("PING")
+            conversation.send(f"MSG orders {number} 1\r\n1\r\n")
+        conversation.send("PONG\r\n" * 10)
+        conversation.answer_pings()
+
+    with ScriptedServer(script) as server:
+        async with (
+            Link(server.url, name="shop", timeout=LONG) as link,
+            link.subscribe("orders", resume=False) as messages,
+        ):
+            with anyio.fail_after(60):
+                assert [(await anext(messages)).body for _ in range(10)] == [b"1"] * 10
 
 
 async def test_a_link_that_is_refused_at_the_next_connection_is_over_for_all_calls() -> None:

@@ -45,6 +45,7 @@ async def test_a_projection_is_there_when_dispatch_returns_and_gone_with_a_rollb
     assert await contents(store) == [{"rope": 6}]
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("immediate", [False, True])
 async def test_its_first_commands_may_be_in_one_transaction(immediate: bool, store: Any) -> None:
     # WM-39
@@ -58,6 +59,7 @@ async def test_its_first_commands_may_be_in_one_transaction(immediate: bool, sto
     assert await contents(store) == [{"rope": 3}]
 
 
+@pytest.mark.costly
 async def test_nothing_is_lost_when_many_commands_of_two_processes_meet_in_one_row(stores: Any) -> None:
     # WM-39
     aggregates = [orders(store, inline=kinds(store)) for store in stores]
@@ -86,6 +88,7 @@ async def test_events_that_it_has_not_seen_are_an_error_that_names_the_cure(stor
     assert await contents(store) == [{"rope": 3}]
 
 
+@pytest.mark.costly
 async def test_it_is_built_anew_while_commands_go_on(store: Any) -> None:
     # WM-39 WM-62
     aggregate = orders(store, inline=kinds(store))

@@ -65,6 +65,7 @@ async def failing(outside: Any, **given: Any) -> None:
     raise SystemExit(3)
 
 
+@pytest.mark.costly
 def test_what_a_process_told_and_how_it_ended_is_known() -> None:
     with zygote() as processes:
         [end] = processes.run(Job(f"{__name__}:failing", {"a": 1}, "trio"))

@@ -77,6 +77,7 @@ async def claimed(queue: Any, lease: float) -> Claim:
     return claims[0]
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("key", [None, "ada"])
 @pytest.mark.parametrize("settle", SETTLE)
 @pytest.mark.parametrize("kind", ["memory", "file"])

@@ -7,8 +7,8 @@ import random
 import pytest
 
 from tests.nats.server import NatsServer
-from tests.proofs.nats_shop import problems_of
 from tests.proofs.processes import Job, zygote
+from tests.proofs.server_shop import problems_of
 from tests.proofs.sizes import size_of
 from tests.stores.nats.stores import new_name
 

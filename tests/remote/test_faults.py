@@ -100,6 +100,10 @@ async def test_attributes_of_errors_that_json_does_not_have_cross_as_texts(nats_
     assert vars(raised.value) == {"cause": "KeyError", "kind": "int", "data": {"a": "Yg=="}}
 
 
+class Order(Command[None]):
+    """A command without a handler."""
+
+
 class CountAll(Command[int], tag="shop/count all"):
     pass
 
@@ -263,5 +267,7 @@ async def test_the_part_of_an_app_is_labelled_with_the_context() -> None:
     assert Serve(link, "billing", Billing().bus(), expose=[GetBill]).label == "serve billing"
     with pytest.raises(InvalidOption, match="expose"):
         Serve(link, "billing", Billing().bus(), expose=[int])  # type: ignore[list-item]
-    with pytest.raises(NoHandler):
+    with pytest.raises(NoHandler, match=r"handles: Bill$"):
         Serve(link, "billing", CommandBus({Bill: Billing().bill}), expose=[GetBill])
+    with pytest.raises(NoHandler, match=r"handles: Bill, GetBill$"):
+        Serve(link, "billing", Billing().bus(), expose=[Order])

@@ -57,6 +57,18 @@ async def test_a_relay_publishes_to_every_group() -> None:
         assert [[claim.body for claim in await queue.claim(9, 60)] for queue in queues] == [[b"1", b"2"]] * 2
 
 
+async def test_that_items_go_nowhere_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    # RE-10: as after a typing error in the name of the topic
+    async with MemoryStore() as store:
+        topic = Topic(store, "order")
+        await topic.put(b"1")
+        await topic.put(b"2")
+        await topic.subscribe("billing")
+        await topic.put(b"3")
+    [record] = caplog.records
+    assert "the topic 'order' has no groups" in record.getMessage()
+
+
 async def test_a_store_without_documents_is_refused() -> None:
     # RE-11
     wrong: Any = object()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import inf
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,6 +13,8 @@ from modd.stores.timers import SPARE, IndexedHeap
 names, ranks = st.sampled_from("abcde"), st.integers(0, 9)
 
 
+@pytest.mark.unmeasured
+@pytest.mark.costly
 @given(st.lists(st.tuples(names, st.none() | ranks), max_size=60), ranks)
 def test_the_first_is_the_one_with_the_lowest_rank(moves: list[tuple[str, int | None]], until: int) -> None:
     heap, plain = IndexedHeap(), dict[str, int]()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from modd.testing import fixtures
@@ -10,6 +12,12 @@ from modd.testing.fixtures import LOOPS
 pytest_plugins = "pytester"
 
 IMPORTS = "import anyio, pytest, sniffio\nfrom modd.testing import virtual_backend\n"
+
+
+@pytest.fixture(autouse=True)
+def not_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plugin is imported by pytest: it warns of one that another test has imported."""
+    monkeypatch.delitem(sys.modules, "modd.testing.plugin", raising=False)
 
 
 def inner(pytester: pytest.Pytester, *options: str) -> pytest.RunResult:
@@ -105,6 +113,7 @@ async def test_real():
     ]
 
 
+@pytest.mark.unmeasured
 def test_async_fixtures_of_a_module_need_a_loop_of_the_module(pytester: pytest.Pytester) -> None:
     code = """
 @pytest.fixture(scope="module")

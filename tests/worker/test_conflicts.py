@@ -77,6 +77,7 @@ async def account(folder: Path) -> AsyncIterator[Account]:
             yield Account(store)
 
 
+@pytest.mark.costly
 async def test_handlers_that_read_and_write_one_row_all_get_through_in_one_attempt_each(tmp_path: Path) -> None:
     # DR-24, WM-8
     async with account(tmp_path) as bank:
@@ -86,6 +87,7 @@ async def test_handlers_that_read_and_write_one_row_all_get_through_in_one_attem
         assert 40 < bank.calls <= 80
 
 
+@pytest.mark.costly
 async def test_types_that_are_handled_in_immediate_transactions_have_no_conflict(tmp_path: Path) -> None:
     # DR-25
     async with account(tmp_path) as bank:

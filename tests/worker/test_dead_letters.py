@@ -143,6 +143,8 @@ async def test_who_waits_for_another_try_keeps_its_place_in_its_key() -> None:
     assert log == [1, 1, 2]
 
 
+@pytest.mark.unmeasured
+@pytest.mark.costly
 async def test_ten_attempts_last_for_hours_but_not_in_a_run_until_the_worker_is_idle() -> None:
     # DR-85
     till, queue = Till(*[ValueError("no")] * 20), MemoryQueue()

@@ -59,6 +59,7 @@ async def heard_of(*outside: Any, inside: Any = (), served: Any = None, start: A
 
 
 # DF-23
+@pytest.mark.costly
 @pytest.mark.parametrize("after", [False, True])
 async def test_of_what_sender_and_worker_emit_outside_of_enqueue_the_event_of_the_worker_is_released(
     after: bool,
@@ -67,6 +68,7 @@ async def test_of_what_sender_and_worker_emit_outside_of_enqueue_the_event_of_th
 
 
 # DF-23
+@pytest.mark.costly
 @pytest.mark.parametrize("by_worker", [False, True])
 async def test_an_event_that_one_of_the_two_processes_emits_is_released(by_worker: bool) -> None:
     asking = Asking(lambda envelope: envelope.has(Received) is by_worker)
@@ -99,6 +101,7 @@ async def test_an_event_is_released_once_though_an_attempt_fails() -> None:
 
 
 # DF-23
+@pytest.mark.costly
 @pytest.mark.parametrize("wanted", [lambda _: True, lambda envelope: not envelope.has(OnlyHandler)])
 async def test_of_an_event_with_many_handlers_it_is_released_by_the_first(wanted: Any) -> None:
     heard, queue = list[Any](), MemoryQueue()

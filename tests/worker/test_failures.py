@@ -125,6 +125,7 @@ WAYS = [
 ]
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("concurrent", [False, True])
 @pytest.mark.parametrize("place", ["alone", "nested", "let out"])

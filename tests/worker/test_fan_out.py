@@ -29,6 +29,7 @@ class Sent(Event):
 EMPTY = Stats(ready=0, delayed=0, leased=0, dead=0)
 
 
+@pytest.mark.costly
 async def test_each_handler_gets_an_event_once_and_one_that_fails_never_runs_the_others_again() -> None:
     # ST-44
     queue, books = MemoryQueue(), Books("post", "tax", "mail")
@@ -48,6 +49,7 @@ async def test_the_rows_have_ids_keys_and_headers_of_their_event() -> None:
     assert claims[0].headers == {"trace": "t", "modd-handler": "post", "modd-bus": "books"}
 
 
+@pytest.mark.costly
 async def test_events_and_handlers_whose_names_contain_the_separator_have_rows_of_their_own() -> None:
     # DF-12
     queue, books = MemoryQueue(), Books("b/c", "c", "%2F")
@@ -99,6 +101,7 @@ async def test_an_event_that_comes_again_is_done_once() -> None:
     assert sorted(books.log) == [("post", 5), ("tax", 5)]
 
 
+@pytest.mark.costly
 async def test_an_event_that_nobody_handles_is_done() -> None:
     queue = MemoryQueue()
     for bus in (EventBus(), Bus([CommandBus({Pay: print})])):
@@ -160,6 +163,7 @@ async def test_an_event_gets_to_all_announced_handlers_whichever_worker_claims_i
     assert await queue.stats() == EMPTY
 
 
+@pytest.mark.costly
 async def test_a_worker_announces_its_handlers_before_it_claims_and_seldom_after_that() -> None:
     # DR-30
     queue, books = Flaky(announce=2), Books("post")

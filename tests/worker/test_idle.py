@@ -210,6 +210,7 @@ async def test_rows_whose_handlers_are_not_here_are_left(rows: int, ahead: float
     assert await queue.stats() == Stats(ready=0, delayed=0, leased=0, dead=0, left=rows)
 
 
+@pytest.mark.unmeasured
 async def test_delays_in_a_file_pass_by_the_clock_of_the_loop_if_its_store_has_it(tmp_path: Path) -> None:
     # TK-4
     till = Till(fails=1)

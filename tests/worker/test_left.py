@@ -221,6 +221,7 @@ async def test_a_message_of_a_newer_version_waits_for_a_worker_that_reads_it() -
     assert (old.done, new.done) == ([], [PlacedNow()])
 
 
+@pytest.mark.costly
 async def test_messages_that_no_worker_knows_whole_do_not_go_to_and_fro() -> None:
     # DR-36
     former = Codec([Pay, Ship], upcasters={"Charge": {1: lambda old: old | {"$type": "Pay"}}})

@@ -87,6 +87,7 @@ ODD = [
 
 
 # DR-3
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("on_disk", [False, True])
 @pytest.mark.parametrize(("error", "end"), ODD, ids=range(len(ODD)))
 async def test_an_odd_error_is_a_failed_attempt_and_the_worker_goes_on(
@@ -101,6 +102,7 @@ async def test_an_odd_error_is_a_failed_attempt_and_the_worker_goes_on(
         assert first.reason.endswith(end)
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize(
     "error", [BaseException("odd"), BaseExceptionGroup("some", [SystemExit(), KeyboardInterrupt()])]
 )

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.anyio
 MANY = 30
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("delay", [0, 0.05, 1])
 async def test_messages_that_always_fail_delay_a_fresh_one_by_no_more_than_their_share(delay: float) -> None:
     # DR-40

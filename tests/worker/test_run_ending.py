@@ -169,6 +169,7 @@ async def test_the_log_tells_of_a_message_whose_handler_ends_long_after_the_drai
     assert (await queue.stats()).ready == goes_on
 
 
+@pytest.mark.costly
 async def test_the_log_tells_which_messages_are_released(caplog: pytest.LogCaptureFixture) -> None:
     # DR-62
     queue = MemoryQueue()

@@ -178,6 +178,8 @@ async def test_while_it_has_no_room_for_more_or_lets_handlers_end_it_need_not_lo
         worker.last_polled = 0.0
 
 
+@pytest.mark.unmeasured
+@pytest.mark.costly
 async def test_the_inbox_tells_messages_of_different_queues_apart_by_their_places() -> None:
     # ST-48
     class Named(MemoryQueue):
@@ -193,6 +195,8 @@ async def test_the_inbox_tells_messages_of_different_queues_apart_by_their_place
         assert await inbox.has(f"{name}/commands/import")
 
 
+@pytest.mark.unmeasured
+@pytest.mark.costly
 async def test_queues_and_buses_whose_names_contain_the_separator_have_entries_of_their_own_in_the_inbox() -> None:
     # DF-12
     class Named(MemoryQueue):

@@ -95,6 +95,7 @@ async def test_a_renewal_that_lets_one_out_is_tried_again_and_the_other_leases_a
     assert (first.renewals, second.renewals, first.lost) == (2, 3, False), "the try that failed is made good at once"
 
 
+@pytest.mark.costly
 async def test_workers_that_run_beside_a_job_that_lets_one_out_end_in_order() -> None:
     # DF-1
     class Job:

@@ -45,6 +45,7 @@ async def test_effects_events_and_inbox_entry_are_committed_with_the_ack() -> No
     assert (await desk.queue.stats()).ready == 0
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("where", ["handler", "commit"])
 async def test_of_what_fails_nothing_is_left_and_the_next_try_does_it_once(where: str) -> None:
     # ST-47
@@ -111,6 +112,7 @@ async def test_a_codec_of_ones_own_encodes_what_is_emitted() -> None:
     assert parts(desk)[2] == [Paid(3)]
 
 
+@pytest.mark.costly
 async def test_each_event_goes_one_way_with_an_outbox_not_on_in_a_turn() -> None:
     # ST-49
     desk, shop, heard = Desk(), Shop(), list[Any]()
@@ -120,6 +122,8 @@ async def test_each_event_goes_one_way_with_an_outbox_not_on_in_a_turn() -> None
     assert (parts(desk)[2], heard) == ([Paid(3)], [])
 
 
+@pytest.mark.unmeasured
+@pytest.mark.costly
 async def test_the_outbox_of_the_inbox_or_of_the_queue_is_taken_by_default() -> None:
     for part in ("inbox", "queue"):
         desk, shop = Desk(), Shop()
@@ -158,6 +162,7 @@ def test_an_outbox_or_an_inbox_apart_from_the_transaction_is_refused(apart: dict
         Worker(Desk().queue, CommandBus({Pay: print}), **apart)
 
 
+@pytest.mark.costly
 async def test_a_handler_that_wants_a_transaction_where_there_is_none_is_told_and_buried_at_once() -> None:
     queue, shop = MemoryQueue(), Shop()
     await queue.put(item(Pay(3)))
@@ -183,6 +188,7 @@ async def test_a_cancelled_handler_leaves_no_transaction_open() -> None:
     assert (desk.rows, len(seen)) == (["paid"], 2)
 
 
+@pytest.mark.costly
 async def test_a_storeerror_of_a_handler_is_a_failure_as_any() -> None:
     desk, shop = Desk(), Shop()
     shop.errors += [StoreError("other", "is full")] * 2

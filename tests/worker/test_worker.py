@@ -21,6 +21,7 @@ pytestmark = pytest.mark.anyio
 EMPTY = Stats(ready=0, delayed=0, leased=0, dead=0)
 
 
+@pytest.mark.costly
 async def test_what_is_queued_is_handled_once_and_gone() -> None:
     queue, done = MemoryQueue(), list[Any]()
     bus = CommandBus({Pay: done.append})
@@ -76,6 +77,8 @@ async def test_what_has_one_key_is_handled_in_order_and_other_keys_beside_it() -
         assert [entry for entry in log if entry[1] in one] == [(sign, n) for n in one for sign in "+-"]
 
 
+@pytest.mark.unmeasured
+@pytest.mark.costly
 async def test_the_first_queue_is_more_urgent() -> None:
     # ST-37
     urgent, other, done = MemoryQueue(), MemoryQueue(), list[Any]()

@@ -129,6 +129,10 @@ class MemoryQueue:
         """Remove dead letters, and return the ids of the removed ones."""
         return await self._owner.access("discard").write_for_result("discard", self._state.discard, ids)
 
+    async def clear(self) -> int:
+        """Remove all items in every state, and return their number."""
+        return await self._owner.access("clear").write_for_result("clear", self._state.clear)
+
     async def wait(self, seconds: float, *, suspects: bool = True) -> None:
         """Return when there may be an item to claim, at the latest after ``seconds``; suspects: be it a suspect."""
         state, leaves, next_due = self._state, self._state.leaves, inf

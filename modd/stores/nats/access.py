@@ -10,9 +10,11 @@ import anyio
 from anyio.abc import TaskGroup
 
 from modd.ports.transaction import Transaction
-from modd.stores.nats.errors import WrongSequence
+from modd.stores.errors import StoreBusy, UnknownOutcome
+from modd.stores.nats.errors import InDoubt, WrongSequence
 from modd.stores.nats.jetstream import JetStream
 from modd.stores.nats.overlay import Overlay
+from modd.stores.nats.record import PUT
 from modd.stores.nats.subjects import Subjects
 from modd.stores.server_clock import ServerClock
 
@@ -144,17 +146,33 @@ class Committer:
                 await period.pause(FASTER)
 
     async def try_to_commit(self, overlay: Overlay) -> bool:
-        """Commit the writes of an overlay; False if something that was read or expected has changed."""
+        """Commit the writes of an overlay; False if something that was read or expected has changed.
+
+        Raises `UnknownOutcome` if they may be stored and nothing tells.
+        """
         if not overlay.writes:
             return True
         try:
             last = await self.stream.commit(overlay.writes, overlay.all_guards(), overlay.ids)
+        except InDoubt:
+            return await self._is_stored(overlay)
         except WrongSequence:
             return False
         first = last - len(overlay.writes) + 1
-        sequences = {write.subject: first + place for place, write in enumerate(overlay.writes)}
-        for hook in overlay.hooks:
-            hook(sequences)
+        overlay.note_commit({write.subject: first + place for place, write in enumerate(overlay.writes)})
+        return True
+
+    async def _is_stored(self, overlay: Overlay) -> bool:
+        """True if the record that keeps the token of a commit has that of this one."""
+        if overlay.witness is None:
+            raise UnknownOutcome(self.stream.store, overlay.ids)
+        try:
+            record = await self.stream.last(overlay.witness)
+        except StoreBusy as error:
+            raise UnknownOutcome(self.stream.store, overlay.ids) from error
+        if record is None or record.meta.get(PUT) != overlay.token:
+            return False
+        overlay.note_commit({record.subject: record.sequence})
         return True
 
     async def find_changed(self, guards: Mapping[str, int]) -> str | None:

@@ -48,3 +48,10 @@ class TooMany(ModdError, ValueError):
 
 class WrongSequence(Exception):
     """A record is not at the sequence with which a write was compared; nothing was written. Read and plan anew."""
+
+
+class InDoubt(WrongSequence):
+    """A write was refused, and an earlier attempt of it, whose answer was lost, may be the reason.
+
+    A server that was restarted knows the ids of those messages alone that are still stored.
+    """

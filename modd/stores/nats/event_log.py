@@ -49,7 +49,7 @@ class EventLog:
         result = [PENDING + len(overlay.writes) + len(items) - 1]
         self._write(overlay, stream, items, await self._revision(overlay, stream))
         subject = self._subjects.stream(stream)
-        overlay.after_commit(lambda sequences: result.__setitem__(0, sequences[subject]))
+        overlay.after_commit(lambda sequences: result.__setitem__(0, sequences.get(subject, result[0])))
         return result
 
     async def last(self, overlay: Overlay) -> int:
@@ -113,7 +113,7 @@ class EventLog:
             overlay.write(Write(self._subjects.tag(tag), meta, rollup=False))
         if items:
             last = revision + len(items)
-            overlay.after_commit(lambda sequences: self._places.note(subject, last, sequences[subject]))
+            overlay.after_commit(lambda sequences: self._places.note(subject, last, sequences.get(subject, PENDING)))
 
 
 def _tags_of(items: Sequence[Item], distance: int) -> Iterator[tuple[str, dict[str, object]]]:

@@ -8,12 +8,14 @@ from uuid import uuid4
 import anyio
 
 from modd.checks import checked_count, checked_span
+from modd.ports.errors import StoreError
 from modd.ports.items import Item
 from modd.stores.checks import checked_feed_item
 from modd.stores.feed_follower import FeedFollower, FeedPage
 from modd.stores.nats.access import NatsPart, NatsParts
 from modd.stores.nats.feed_log import STEP, FeedLog
 from modd.stores.nats.overlay import Overlay
+from modd.stores.nats.requests import is_refused
 from modd.stores.waiting import Notifier
 
 POLL = 0.05
@@ -74,7 +76,14 @@ class NatsFeed(NatsPart):
 
     async def epoch(self) -> str:
         """Return 16 letters and digits that the feed keeps as long as the server has it."""
-        epoch: str = await self._store.access("epoch", at_once=True).write(self._log.epoch)
+        try:
+            epoch: str = await self._store.access("epoch", at_once=True).write(self._log.epoch)
+        except StoreError as error:
+            if not is_refused(error, self._log.subject):
+                raise
+            problem = f"there is no feed {self.name!r} yet, and the user of this link may not create it"
+            cure = f"start the process that puts its items; have it await store.feed({self.name!r}).epoch() first"
+            raise StoreError(self._store.name, f"{problem}; {cure}") from error
         return epoch
 
     async def _put(self, overlay: Overlay, items: Sequence[Item], ids: Sequence[str]) -> int:

@@ -67,7 +67,10 @@ class JetStream:
         return await self.publisher.commit(writes, guards, ids, is_claim=is_claim) if writes else 0
 
     async def last(self, filter: str) -> Record | None:
-        """Return the last message of a subject or a filter, as the leader has it; None if there is none."""
+        """Return the last message of a subject or a filter, as the leader has it; None if there is none.
+
+        The server looks at all subjects of a filter, which takes a quarter of a second for 400 000.
+        """
         return await self._get({"last_by_subj": filter})
 
     async def last_of_many(self, filters: Sequence[str]) -> list[Record | None]:
@@ -113,6 +116,10 @@ class JetStream:
         """Return the number of messages of a subject."""
         state = (await self.info(subjects_filter=subject))["state"]
         return int(state.get("subjects", {}).get(subject, 0))
+
+    async def last_sequence(self) -> int:
+        """Return the sequence of the last message of all subjects."""
+        return int((await self.info())["state"]["last_seq"])
 
     async def time(self) -> float:
         """Return the time of the server."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +13,7 @@ from modd.ports.errors import StoreError
 from modd.stores.nats.errors import ServerTooOld
 from modd.stores.nats.jetstream import JetStream
 from modd.stores.nats.record import read_time
-from modd.stores.nats.requests import Answer, TryAgain
+from modd.stores.nats.requests import Answer, TryAgain, is_refused
 
 OLDEST_SERVER = (2, 12, 2)
 """The first version that stores many batches at once safely."""
@@ -22,16 +21,6 @@ OLDEST_SERVER = (2, 12, 2)
 
 LEVEL = 2
 """The level of the JetStream API that has atomic batches."""
-
-
-NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-
-
-def checked_store_name(name: Any) -> str:
-    """Return the name of a store, which is a part of subjects. Raises `InvalidOption`."""
-    if not isinstance(name, str) or not NAME.fullmatch(name):
-        raise InvalidOption("name", name, "give 1 to 64 letters, digits, - and _, such as NatsStore(link, 'shop')")
-    return name
 
 
 def checked_replicas(replicas: Any) -> int:
@@ -52,11 +41,23 @@ async def open_stream(stream: JetStream, replicas: int) -> float:
     await _check_server(stream)
     found = await stream.requests.find_stream(stream.name)
     if found is None:
-        found = await stream.requests.ask(f"STREAM.CREATE.{stream.name}", _configuration(stream, replicas))
+        found = await _create_stream(stream, replicas)
     _check_stream(stream, replicas, found["config"])
     stream.replicas = int(found["config"].get("num_replicas", 1))
     stream.publisher.checks_refusals = stream.replicas > 1
     return read_time(found["ts"])
+
+
+async def _create_stream(stream: JetStream, replicas: int) -> Answer:
+    api = f"STREAM.CREATE.{stream.name}"
+    try:
+        return await stream.requests.ask(api, _configuration(stream, replicas))
+    except StoreError as error:
+        if not is_refused(error, f"$JS.API.{api}"):
+            raise
+        problem = f"there is no stream {stream.name} yet, and the user of this link may not create it"
+        cure = f"start a process first whose user may publish to $JS.API.{api}"
+        raise StoreError(stream.store, f"{problem}; {cure}") from error
 
 
 async def _check_server(stream: JetStream) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from secrets import randbits
 from typing import Any, NamedTuple, Protocol, Self
 
 from modd.stores.nats.record import PENDING, Guard, Record, Write, tombstone
@@ -40,12 +41,17 @@ class RecordReader(Protocol):
         ...
 
 
+TOKEN_BITS = 30
+"""Bits of the token of a commit: few, because each item has one in memory, and it tells commits of one item apart."""
+
+
 class OverlayMark(NamedTuple):
     """The state of an overlay at a savepoint."""
 
     writes: list[Write]
     hooks: int
     ids: int
+    witness: str | None
 
 
 class Overlay:
@@ -68,7 +74,11 @@ class Overlay:
         self.ids: list[str] = []
         """The ids of items that are put, for `UnknownOutcome`."""
         self.hooks: list[Callable[[Mapping[str, int]], None]] = []
-        """Functions to call after the commit, with the sequence of each subject that was written."""
+        """Functions to call after the commit, with the sequences of the subjects that were written, as far as known."""
+        self.token = randbits(TOKEN_BITS)
+        """The token of the commit, for records that keep it when they are written again."""
+        self.witness: str | None = None
+        """The subject of such a record, which tells if the commit is stored."""
         self._read: dict[str, Record | None] = {}
         self._places: dict[str, list[int]] = {}
         """The places of the writes of each subject."""
@@ -153,16 +163,24 @@ class Overlay:
         self.write(tombstone(subject) if meta is None else tombstone(subject, meta=meta))
 
     def after_commit(self, hook: Callable[[Mapping[str, int]], None]) -> None:
-        """Have a function called after the commit, with the sequence of each subject that was written."""
+        """Have a function called after the commit, with the sequences of the subjects that were written.
+
+        They are not known of a commit whose answer was lost, and whose records other processes have written again.
+        """
         self.hooks.append(hook)
+
+    def note_commit(self, sequences: Mapping[str, int]) -> None:
+        """Call the functions of `after_commit`. sequences: those of the subjects that were written, as far as known."""
+        for hook in self.hooks:
+            hook(sequences)
 
     def mark(self) -> OverlayMark:
         """Return the state to which `undo_to` goes back."""
-        return OverlayMark(self.writes.copy(), len(self.hooks), len(self.ids))
+        return OverlayMark(self.writes.copy(), len(self.hooks), len(self.ids), self.witness)
 
     def undo_to(self, mark: OverlayMark) -> None:
         """Drop the writes since a mark. Reads since then are still compared."""
-        self.writes, self._places = mark.writes.copy(), {}
+        self.writes, self.witness, self._places = mark.writes.copy(), mark.witness, {}
         for place, write in enumerate(self.writes):
             self._places.setdefault(write.subject, []).append(place)
         del self.hooks[mark.hooks :], self.ids[mark.ids :]

@@ -3,6 +3,9 @@
 A write whose answer was lost may be stored or not, and may even still be under way. Each has an id (``Nats-Msg-Id``),
 of which the server stores one message. So a further message with the same id tells: it is a duplicate, or it takes the
 place of the lost write, which can never be stored then.
+
+A server that was restarted has forgotten the ids of messages that a later record has replaced. So if a write is refused
+after an attempt whose answer was lost, that attempt may be the reason: the commit is in doubt.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from modd.errors import InvalidOption
 from modd.nats.message import NatsMessage
 from modd.stores.errors import UnknownOutcome
 from modd.stores.nats.batch import SCRATCH_SECONDS, plan_messages
-from modd.stores.nats.errors import TooMany, WrongSequence
+from modd.stores.nats.errors import InDoubt, TooMany, WrongSequence
 from modd.stores.nats.record import Guard, Write, write_headers
 from modd.stores.nats.requests import Requests, RetryPeriod, TryAgain
 from modd.stores.nats.subjects import Subjects
@@ -67,7 +70,7 @@ class Publisher:
         return sequence
 
     async def _store_once(self, messages: list[NatsMessage], ids: tuple[str, ...], checks_refusal: bool) -> int:
-        period, stored = self._requests.retry_period(), None
+        period, stored, in_doubt = self._requests.retry_period(), None, False
         while stored is None:
             token = token_hex(12)
             try:
@@ -77,10 +80,12 @@ class Publisher:
             except WrongSequence:
                 stored = await self._find(token, period, ids) if checks_refusal else None
                 if stored is None:
-                    raise
+                    raise InDoubt if in_doubt else WrongSequence from None
                 return stored
             if is_sent:
-                stored = await self._find(token, period, ids)
+                stored, in_doubt = await self._find(token, period, ids), True
+            if stored is None and in_doubt and period.is_over:
+                raise UnknownOutcome(self._requests.store, ids)
             if stored is None:
                 await period.pause(cause)
         return stored
@@ -94,13 +99,13 @@ class Publisher:
         return int((await self._requests.attempt(last))["seq"])
 
     async def _find(self, token: str, period: RetryPeriod, ids: tuple[str, ...]) -> int | None:
-        """Return the sequence of a write whose answer was lost; None if it is not stored, and never will be."""
+        """Return the sequence of a write whose answer was lost; None if it is not known, and never will be stored."""
         headers = {"Nats-Msg-Id": token, "Nats-TTL": f"{SCRATCH_SECONDS:.0f}s"}
         probe = NatsMessage(self._scratch(token), b"", headers)
         while True:
             try:
                 answer = await self._requests.attempt(probe)
-                is_stored = answer.get("duplicate") and not await self._is_probe(int(answer["seq"]), probe.subject)
+                is_stored = answer.get("duplicate") and not await self._has_probe(probe.subject, int(answer["seq"]))
                 return int(answer["seq"]) if is_stored else None
             except TryAgain as problem:
                 if period.is_over:
@@ -108,11 +113,17 @@ class Publisher:
                 cause = problem.cause
             await period.pause(cause)
 
-    async def _is_probe(self, sequence: int, subject: str) -> bool:
-        """True if a message is the probe itself, whose answer was lost, too."""
-        question = NatsMessage(f"$JS.API.STREAM.MSG.GET.{self._stream}", dumps({"seq": sequence}).encode())
-        answer = await self._requests.attempt(question)
-        return bool(answer.get("message", {}).get("subject") == subject)
+    async def _has_probe(self, subject: str, sequence: int) -> bool:
+        """True if a probe is stored, whose answer was lost, too. sequence: that of the message with its id.
+
+        The answer must be that of a server with this sequence: one that leads no more, and is behind, has no probe.
+        Whether the message itself is there tells nothing, because a later record may have replaced it.
+        """
+        question = NatsMessage(f"$JS.API.STREAM.INFO.{self._stream}", dumps({"subjects_filter": subject}).encode())
+        state = (await self._requests.attempt(question)).get("state", {})
+        if state.get("last_seq", 0) < sequence:
+            raise TryAgain("a server that is behind has answered")
+        return subject in (state.get("subjects") or {})
 
     def _checked_message(self, write: Write) -> NatsMessage:
         """Return the message of a write. Raises `InvalidOption` if it is too large."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -13,7 +14,7 @@ from modd.checks import checked_choice, checked_count, checked_delay, checked_sp
 from modd.ports.items import SUSPECTS, Claim, DeadLetter, Item, PutResult, Stats, Subscription, Suspects
 from modd.ports.queue import CreateDeliveries
 from modd.stores.checks import checked_untagged
-from modd.stores.nats.access import NatsAutocommit, NatsPart, NatsParts
+from modd.stores.nats.access import NatsAutocommit, NatsPart, NatsParts, Operation
 from modd.stores.nats.errors import WrongSequence
 from modd.stores.nats.outbox import NatsOutbox
 from modd.stores.nats.queue_claims import QueueClaims
@@ -24,7 +25,7 @@ from modd.stores.nats.queue_view import QueueView
 from modd.stores.nats.record import Write
 
 REMOVED_AT_ONCE = 500
-"""Items of a forgotten handler that are removed at a time; a server stores 1 000 messages at once by default."""
+"""Items that are removed at a time where many are; a server stores 1 000 messages at once by default."""
 
 
 class NatsQueue(NatsPart):
@@ -113,13 +114,7 @@ class NatsQueue(NatsPart):
 
         Outside of transactions 500 items are removed at a time, each of these all or none.
         """
-        access = await self._timed_access("forget")
-        if not isinstance(access, NatsAutocommit):
-            number: int = await access.write_for_result("forget", self._operations.forget, handler, None)
-            return number
-        names: list[str] = await access.read("the items of a handler", self._operations.names_of, handler)
-        parts = [names[first : first + REMOVED_AT_ONCE] for first in range(0, len(names), REMOVED_AT_ONCE)] or [[]]
-        return sum([await access.write(self._operations.forget, handler, part) for part in parts])
+        return await self._remove("forget", handler, partial(self._operations.forget, handler=handler))
 
     async def fan_out(self, claim: Claim, types: Collection[str], create: CreateDeliveries) -> int | None:
         """Put the items that ``create`` makes of the announced handlers of these types, and acknowledge the claim."""
@@ -177,6 +172,13 @@ class NatsQueue(NatsPart):
         """Remove dead letters, and return the ids of the removed ones."""
         return await self._change_ids("discard", ids)
 
+    async def clear(self) -> int:
+        """Remove all items in every state, and return their number.
+
+        Outside of transactions 500 items are removed at a time, each of these all or none.
+        """
+        return await self._remove("clear", None, self._operations.clear)
+
     async def wait(self, seconds: float, *, suspects: bool = True) -> None:
         """Return when there may be an item to claim, at the latest after ``seconds``; suspects: be it a suspect."""
         leaves: int | None = None
@@ -210,6 +212,16 @@ class NatsQueue(NatsPart):
         """Run a method of `QueueState` on the items of claims."""
         access = await self._timed_access(call)
         await access.write(self._operations.change, call, claims, FirstTime(), *arguments)
+
+    async def _remove(self, call: str, handler: str | None, operation: Operation) -> int:
+        """Remove the items of a handler, or all; the operation has names of items as its last argument."""
+        access = await self._timed_access(call)
+        if not isinstance(access, NatsAutocommit):
+            number: int = await access.write_for_result(call, partial(operation, names=None))
+            return number
+        names: list[str] = await access.read("the items to remove", self._operations.names_of, handler)
+        parts = [names[first : first + REMOVED_AT_ONCE] for first in range(0, len(names), REMOVED_AT_ONCE)] or [[]]
+        return sum([await access.write(partial(operation, names=part)) for part in parts])
 
     async def _change_ids(self, call: str, ids: Sequence[str]) -> list[str]:
         """Run a method of `QueueState` on the items of ids, and return those of the items that it has changed."""

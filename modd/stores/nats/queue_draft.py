@@ -12,6 +12,7 @@ from modd.stores.nats.overlay import Overlay
 from modd.stores.nats.queue_records import (
     ItemState,
     QueueSubjects,
+    StoredItem,
     as_write,
     item_name,
     read_item,
@@ -19,7 +20,7 @@ from modd.stores.nats.queue_records import (
     read_subscription,
     write_item,
 )
-from modd.stores.nats.record import Record, Write, tombstone
+from modd.stores.nats.record import Record, Write, item_tombstone
 from modd.stores.queue_state.lanes import QueueItem
 from modd.stores.queue_state.places import Memento
 from modd.stores.queue_state.state import QueueState
@@ -36,13 +37,14 @@ class QueueDraft:
     def __init__(self, subjects: QueueSubjects, now: float) -> None:
         self.state = QueueState(UndoLog(), Notifier(), lambda: now, lambda: now)
         self._subjects, self._now = subjects, now
-        self._before: dict[str, tuple[QueueItem, Memento, int | None]] = {}
+        self._before: dict[str, tuple[StoredItem, Memento, int | None]] = {}
         """The items as they were, in a copy, and the sequence with which a write is compared."""
         self._handlers: dict[str, float] = {}
 
     def add(self, state: ItemState, expected: int | None = None) -> None:
         """Add an item. expected: the sequence with which its write is compared; None if the overlay compares it."""
         places, item = self.state.places, state.item
+        assert isinstance(item, StoredItem)
         places.add(item, state.place, state.owns_key)
         self._before[item.id] = msgspec.structs.replace(item), places.memento(item), expected
 
@@ -75,21 +77,25 @@ class QueueDraft:
     def write_to(self, overlay: Overlay) -> None:
         """Write what has changed."""
         places = self.state.places
-        for name, (_, _, expected) in self._before.items():
+        for name, (before, _, expected) in self._before.items():
             if name not in places.items:
-                overlay.write(tombstone(self._subjects.item(name), expected))
+                overlay.write(item_tombstone(self._subjects.item(name), before.put, expected))
         for item in sorted(places.items.values(), key=attrgetter("position")):
-            before, memento, expected = self._before.get(item.id, (None, None, None))
-            if before is None:
-                name = item_name(item.put_id, item.key, token_hex(8))
-                overlay.write(self._write(name, self._state_of(item), None, None))
-            elif places.memento(item) != memento:
-                overlay.write(self._write(item.id, self._state_of(item), before, expected))
+            if item.id not in self._before:
+                self._write_new(overlay, item)
+            elif places.memento(item) != self._before[item.id][1]:
+                overlay.write(self._write_changed(item, *self._before[item.id]))
         self._write_handlers(overlay)
 
-    def _write(self, name: str, state: ItemState, before: QueueItem | None, expected: int | None) -> Write:
-        meta = write_item(self._now, state, before)
-        return as_write(self._subjects.item(name), meta, state.item.body, expected)
+    def _write_new(self, overlay: Overlay, item: QueueItem) -> None:
+        subject = self._subjects.item(item_name(item.put_id, item.key, token_hex(8)))
+        meta = write_item(self._now, self._state_of(item), None, overlay.token)
+        overlay.write(as_write(subject, meta, item.body, None))
+        overlay.witness = subject
+
+    def _write_changed(self, item: QueueItem, before: StoredItem, _: Memento, expected: int | None) -> Write:
+        meta = write_item(self._now, self._state_of(item), before, before.put)
+        return as_write(self._subjects.item(item.id), meta, item.body, expected)
 
     def _state_of(self, item: QueueItem) -> ItemState:
         places = self.state.places

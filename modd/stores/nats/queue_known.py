@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from modd.ports.items import Claim, Stats
-from modd.stores.nats.queue_records import ItemState
+from modd.stores.nats.queue_records import ItemState, StoredItem
 from modd.stores.queue_state.state import QueueState
 
 
 class KnownItems(Protocol):
     """The items that this process knows: a `QueueView`."""
 
-    def sequence_of(self, token: str) -> int | None:
-        """Return the sequence of the record of a leased item; None if it is not known. token: that of its claim."""
+    def leased(self, token: str) -> StoredItem | None:
+        """Return a leased item, not to be changed; None if it is not known. token: that of its claim."""
         ...
 
     def find(self, token: str) -> tuple[ItemState, int] | None:
@@ -36,8 +36,8 @@ class KnownItems(Protocol):
         """Wait until all is known that the server has now."""
         ...
 
-    def names_of(self, handler: str) -> list[str]:
-        """Return the names of all items of a handler."""
+    def names_of(self, handler: str | None) -> list[str]:
+        """Return the names of all items of a handler; None for the items of all, and those of none."""
         ...
 
     def states_of(self, names: Sequence[str]) -> list[tuple[ItemState, int]]:

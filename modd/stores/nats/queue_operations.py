@@ -13,11 +13,12 @@ from modd.stores.nats.queue_known import FirstTime, KnownItems, choose
 from modd.stores.nats.queue_records import (
     ItemMeta,
     QueueSubjects,
+    State,
     as_write,
     claimed_name,
     item_name,
 )
-from modd.stores.nats.record import tombstone
+from modd.stores.nats.record import item_tombstone
 
 
 class NatsQueueOperations:
@@ -70,12 +71,13 @@ class NatsQueueOperations:
 
     async def ack(self, overlay: Overlay, claims: Sequence[Claim], is_first: FirstTime) -> None:
         """Remove the items of claims: at once if this process knows them all, for that needs no rules."""
-        known = {} if overlay.writes else {claim.token: self._known.sequence_of(claim.token) for claim in claims}
-        if not known or None in known.values() or not is_first():
+        known = [] if overlay.writes else [self._known.leased(token) for token in {claim.token: 0 for claim in claims}]
+        items = [item for item in known if item is not None]
+        if not items or len(items) < len(known) or not is_first():
             await self.change(overlay, "ack", claims, is_first)
             return
-        for token, sequence in known.items():
-            overlay.write(tombstone(self._subjects.item(claimed_name(token) or ""), sequence))
+        for item in items:
+            overlay.write(item_tombstone(self._subjects.item(item.id), item.put, item.sequence))
         if any(claim.key is not None for claim in claims):
             overlay.after_commit(self._note_written)
 
@@ -126,20 +128,23 @@ class NatsQueueOperations:
         draft.add_handlers(await overlay.each(self._subjects.handlers))
         return draft.state.subscriptions()
 
-    async def names_of(self, overlay: Overlay, handler: str) -> list[str]:
-        """Return the names of all items of a handler, outside of transactions."""
+    async def names_of(self, overlay: Overlay, handler: str | None) -> list[str]:
+        """Return the names of all items, or of those of a handler, outside of transactions."""
         await self._known.catch_up()
         return self._known.names_of(handler)
 
     async def forget(self, overlay: Overlay, handler: str, names: Sequence[str] | None) -> int:
         """Forget a handler, and remove its items. names: those of some items; None for all, in a transaction."""
-        draft = await self._whole(overlay) if names is None else self._draft()
-        if names:
-            await self._known.catch_up()
-            for state, sequence in self._known.states_of(names):
-                draft.add(state, sequence)
+        draft = await self._named(overlay, names)
         draft.add_handlers(await overlay.each(self._subjects.handlers))
         number = draft.state.forget(handler)
+        self._write(overlay, draft)
+        return number
+
+    async def clear(self, overlay: Overlay, names: Sequence[str] | None) -> int:
+        """Remove items in every state. names: those of some items; None for all, in a transaction."""
+        draft = await self._named(overlay, names)
+        number = draft.state.clear()
         self._write(overlay, draft)
         return number
 
@@ -167,6 +172,17 @@ class NatsQueueOperations:
             draft.add_record(record)
         return draft.state.dead(limit)
 
+    async def _named(self, overlay: Overlay, names: Sequence[str] | None) -> QueueDraft:
+        """Return the items of these names, or all, for a transaction."""
+        if names is None:
+            return await self._whole(overlay)
+        draft = self._draft()
+        if names:
+            await self._known.catch_up()
+            for state, sequence in self._known.states_of(names):
+                draft.add(state, sequence)
+        return draft
+
     async def _whole(self, overlay: Overlay) -> QueueDraft:
         """Return all items, for a transaction, which fails if anything in the queue is changed meanwhile."""
         draft = self._draft()
@@ -186,9 +202,11 @@ class NatsQueueOperations:
         self._known.note_written(max(written, default=0))
 
     def _put_new(self, overlay: Overlay, item: Item, filter: str | None) -> None:
-        meta = ItemMeta(str(item.id), item.key, item.headers, "delayed" if item.delay else "ready", seconds=item.delay)
+        state: State = "delayed" if item.delay else "ready"
+        meta = ItemMeta(str(item.id), item.key, item.headers, state, seconds=item.delay, put=overlay.token)
         subject = self._subjects.item(item_name(meta.id, item.key))
         overlay.write(as_write(subject, meta, item.body, 0, filter))
+        overlay.witness = subject
 
     async def _add_ids(self, overlay: Overlay, draft: QueueDraft, ids: Sequence[str]) -> None:
         for id in dict.fromkeys(ids):

@@ -97,7 +97,7 @@ class QueuePicks:
         before = self._first_states.states[item]
         owned_key = before[1]
         state = ItemState(item, places.place_of(item) or (), item.key is not None)
-        meta = write_item(now, state, item)
+        meta = write_item(now, state, item, item.put)
         subject = self._subjects.item(name)
         if item.key is None or owned_key:
             write = as_write(subject, meta, item.body, item.sequence)

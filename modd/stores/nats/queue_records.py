@@ -97,7 +97,8 @@ class ItemMeta(msgspec.Struct, omit_defaults=True, gc=False):
     left: the name under which it was left.
     left_at: the server's time; `FROM_RECORD` if it is the time stamp.
     owns: True if it owns its key.
-    gone: True for a tombstone, which has nothing else.
+    put: the token of the commit that has added the item; each later record of the item has it, too.
+    gone: True for a tombstone, which has ``put`` besides, and nothing else.
     """
 
     id: str = ""
@@ -114,6 +115,7 @@ class ItemMeta(msgspec.Struct, omit_defaults=True, gc=False):
     left: str = ""
     left_at: float | None = None
     owns: bool = False
+    put: int = 0
     gone: bool = False
 
 
@@ -121,10 +123,12 @@ class StoredItem(QueueItem):
     """An item whose state is a record.
 
     sequence: that of the record, as far as it is known. is_whole: False if its body was left on the server.
+    put: the token of the commit that has added it.
     """
 
     sequence: int = 0
     is_whole: bool = True
+    put: int = 0
 
 
 class ItemState(NamedTuple):
@@ -156,6 +160,7 @@ def read_item(name: str, sequence: int, at: float, meta: ItemMeta, body: bytes, 
         sequence,
         sequence,
         is_whole,
+        meta.put,
     )
     return ItemState(item, _read_place(item, at, meta), meta.owns)
 
@@ -172,14 +177,15 @@ def _read_place(item: StoredItem, at: float, meta: ItemMeta) -> Place:
     return (meta.state,)
 
 
-def write_item(now: float, state: ItemState, before: QueueItem | None) -> ItemMeta:
+def write_item(now: float, state: ItemState, before: QueueItem | None, put: int) -> ItemMeta:
     """Return the metadata of the record of an item.
 
     now: the time at which the item came into this state, in the clock of the state.
     before: the item in the state of its last record; None for an item that is put.
+    put: the token of the commit that has added it, or adds it now.
     """
     item, (place, *rank), owns_key = state
-    meta = ItemMeta(item.put_id, item.key, item.headers, place, attempts=item.attempts, alone=item.was_alone)
+    meta = ItemMeta(item.put_id, item.key, item.headers, place, attempts=item.attempts, alone=item.was_alone, put=put)
     meta.token, meta.reason, meta.owns = item.token, item.reason if place == "dead" else "", owns_key
     if before is not None and item.position == before.position:
         meta.position = item.position

@@ -20,7 +20,7 @@ from modd.nats.message import NatsMessage
 from modd.ports.items import HANDLER, Stats
 from modd.stores.errors import StoreBusy
 from modd.stores.nats.access import NatsParts
-from modd.stores.nats.consumer import OrderedConsumer, StreamPlace
+from modd.stores.nats.consumer import LONGEST_ANSWER, OrderedConsumer, StreamPlace
 from modd.stores.nats.queue_lanes import LaneEnds
 from modd.stores.nats.queue_picks import FirstStates, Pick, QueuePicks
 from modd.stores.nats.queue_records import (
@@ -36,6 +36,10 @@ from modd.stores.waiting import Notifier
 
 MOST_BODY = 8 * 2**10
 """Bytes of the longest body that a view has; longer ones stay on the server until they are claimed."""
+
+
+NOT_BEGUN = -1
+"""The progress of a view before the server has answered."""
 
 
 GONE = '{"gone":true}'
@@ -62,7 +66,7 @@ class QueueView:
         self._clear()
 
     def _clear(self) -> None:
-        self._is_complete, self._progress = False, 0
+        self._is_complete, self._progress = False, NOT_BEGUN
         first_states, self.ends = FirstStates(), LaneEnds()
         self.state = QueueState(first_states, self.notifier, lambda: self._now, lambda: self._now, has_ids=False)
         self.picks = QueuePicks(self.state, first_states, self.ends, self._subjects)
@@ -72,7 +76,9 @@ class QueueView:
     def begin(self, now: float) -> None:
         """Forget everything. now: the time of the server."""
         self._clear()
+        self._progress = 0
         self._store.clock.see(now)
+        self._wake()
 
     def receive(self, message: NatsMessage, delivery: StreamPlace) -> None:
         """Apply a record, unless a later one came before: what is gone stays gone."""
@@ -123,7 +129,7 @@ class QueueView:
     # Waiting for records
 
     async def ready(self) -> None:
-        """Wait until the view is complete. Raises `StoreBusy`."""
+        """Wait until the view is complete, as long as records come. Raises `StoreBusy`."""
         await self._wait_for(lambda: True)
 
     async def reach(self, sequence: int) -> None:
@@ -132,18 +138,28 @@ class QueueView:
             await self._wait_for(lambda: self._progress >= sequence)
 
     async def catch_up(self) -> None:
-        """Wait until all records were received that the server has now. Raises `StoreBusy`."""
+        """Wait until all records were received that the server has now. Raises `StoreBusy`.
+
+        The server is asked for the next record, because it finds the last one only by looking at all of them.
+        """
         await self.ready()
-        last = await self._store.stream.last(self._subjects.all)
-        await self.reach(0 if last is None else last.sequence)
+        stream, last = self._store.stream, inf
+        while (found := await stream.next(self._subjects.all, self._progress)) is not None and found.sequence <= last:
+            last = await stream.last_sequence() if last == inf else last
+            await self.reach(found.sequence)
 
     async def _wait_for(self, is_reached: Callable[[], bool]) -> None:
+        """Wait as long as records come. Raises `StoreBusy` when none has come for the timeout of the store."""
         self._follow()
         if self._is_complete and is_reached():
             return
-        with anyio.move_on_after(self._store.stream.requests.timeout):
+        timeout, furthest = self._store.stream.requests.timeout, self._progress
+        with anyio.move_on_after(timeout) as scope:
             while not (self._is_complete and is_reached()):
                 await self.next_change()
+                if self._progress > furthest:  # not a record that was received before, in a view that is made anew
+                    furthest = self._progress
+                    scope.deadline = anyio.current_time() + (timeout if furthest else max(timeout, LONGEST_ANSWER))
             return
         raise StoreBusy(
             self._store.name,
@@ -187,15 +203,11 @@ class QueueView:
 
         token: that of its claim.
         """
-        item = self._leased(token)
+        item = self.leased(token)
         return None if item is None or not item.is_whole else (self._copy(item), item.sequence)
 
-    def sequence_of(self, token: str) -> int | None:
-        """Return the sequence of the record of a leased item; None if it is not known. token: that of its claim."""
-        item = self._leased(token)
-        return None if item is None else item.sequence
-
-    def _leased(self, token: str) -> StoredItem | None:
+    def leased(self, token: str) -> StoredItem | None:
+        """Return a leased item, not to be changed; None if it is not known. token: that of its claim."""
         name = token.partition(".")[2]
         item = self.state.places.items.get(name)
         if not isinstance(item, StoredItem) or item.token != token or name in self.picks.doubts:
@@ -208,13 +220,14 @@ class QueueView:
 
     def note(self, token: str, before: int, after: int) -> None:
         """Note the sequence with which this process has written a leased item anew. before: the one before."""
-        item = self._leased(token)
+        item = self.leased(token)
         if item is not None and item.sequence == before:
             item.sequence = after
 
-    def names_of(self, handler: str) -> list[str]:
-        """Return the names of all items of a handler."""
-        return [name for name, item in self.state.places.items.items() if item.headers.get(HANDLER) == handler]
+    def names_of(self, handler: str | None) -> list[str]:
+        """Return the names of all items of a handler; None for the items of all, and those of none."""
+        items = self.state.places.items
+        return [name for name, item in items.items() if handler in (None, item.headers.get(HANDLER))]
 
     def states_of(self, names: Sequence[str]) -> list[tuple[ItemState, int]]:
         """Return copies of the states of those items that are here, and the sequences of their records."""

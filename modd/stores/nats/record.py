@@ -18,6 +18,10 @@ GONE: dict[str, Any] = {"gone": True}
 """The metadata of a tombstone, which stands for a record that was removed."""
 
 
+PUT = "put"
+"""The field of the metadata with the token of the commit that has added an item, which its later records keep."""
+
+
 TOMBSTONE_SECONDS = 60.0
 """Seconds for which a tombstone is stored, so that each process that follows the records sees it."""
 
@@ -87,6 +91,11 @@ class Write(msgspec.Struct, frozen=True, gc=False):
 def tombstone(subject: str, expected: int | None = None, meta: Mapping[str, Any] = GONE) -> Write:
     """Return the write that removes a record. meta: with more than ``gone``, such as a token to recognise."""
     return Write(subject, meta, ttl=TOMBSTONE_SECONDS, expected=expected)
+
+
+def item_tombstone(subject: str, put: int, expected: int | None = None) -> Write:
+    """Return the write that removes the record of an item. put: the token of the commit that has added it."""
+    return tombstone(subject, expected, {**GONE, PUT: put})
 
 
 def write_headers(write: Write) -> dict[str, str]:

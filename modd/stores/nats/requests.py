@@ -212,6 +212,12 @@ class Requests:
         raise StoreError(self.store, f"{message.subject}: the server answers {text!r} (error {number})")
 
 
+def is_refused(error: StoreError, subject: str) -> bool:
+    """True for the error of a store whose user may not publish to this subject."""
+    cause = error.__cause__
+    return isinstance(cause, NotPermitted) and cause.subject == subject
+
+
 def is_missing(answer: Answer) -> bool:
     """True if a server answers that something is not there."""
     return "error" in answer

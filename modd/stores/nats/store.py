@@ -12,6 +12,7 @@ from anyio.abc import TaskGroup
 from modd.checks import checked_choice, checked_count, checked_methods, checked_span, checked_text
 from modd.concurrency.lifespan import Lifespan
 from modd.nats.link import Link
+from modd.nats.sending import checked_token
 from modd.ports.inbox import WEEK
 from modd.ports.transaction import open_transaction
 from modd.stores.checks import check_same_feed
@@ -25,7 +26,7 @@ from modd.stores.nats.feed import NatsFeed
 from modd.stores.nats.inbox import NatsInbox
 from modd.stores.nats.jetstream import JetStream
 from modd.stores.nats.locks import NatsLocks
-from modd.stores.nats.opening import checked_replicas, checked_store_name, open_stream
+from modd.stores.nats.opening import checked_replicas, open_stream
 from modd.stores.nats.outbox import NatsOutbox
 from modd.stores.nats.queue import NatsQueue
 from modd.stores.nats.subjects import Subjects
@@ -71,7 +72,7 @@ class NatsStore:
     ) -> None:
         cure = 'give an open link, such as NatsStore(Link("nats://localhost:4222", name="shop"), "shop")'
         checked_methods("link", link, ("request", "publish", "subscribe"), cure)
-        self.name = checked_store_name(name)
+        self.name = checked_token("name", name, "NatsStore(link, 'shop')")
         self.subjects = Subjects(name)
         self._link, self._replicas = link, checked_replicas(replicas)
         self._timeout = checked_span("timeout", timeout)

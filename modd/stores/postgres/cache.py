@@ -41,7 +41,7 @@ class PostgresCache(PostgresPart):
         if not ttl > 0:
             return await self.delete(key)
         checked_text("key", key)
-        await self._store.access("set", at_once=True).write(set_value, key, checked_body("value", value), ttl)
+        await self._store.access("set", at_once=True).write(cache_value, key, checked_body("value", value), ttl)
 
     async def set_on_commit(self, key: str, value: bytes, ttl: float) -> None:
         """Store the value as `set` does, but as a part of the open transaction: with its commit, or not at all.
@@ -49,7 +49,7 @@ class PostgresCache(PostgresPart):
         The value expires ``ttl`` seconds after the commit.
         """
         checked_text("key", key)
-        await self._store.access("set_on_commit").write(set_value, key, checked_body("value", value), ttl)
+        await self._store.access("set_on_commit").write(cache_value, key, checked_body("value", value), ttl)
 
     async def add(self, key: str, value: bytes, ttl: float) -> bool:
         """Store the value for ``ttl`` seconds if the key has none; True if it was stored."""
@@ -57,24 +57,24 @@ class PostgresCache(PostgresPart):
         if not ttl > 0:
             return False
         checked_text("key", key)
-        is_added: bool = await access.write_for_result("add", add_value, key, checked_body("value", value), ttl)
+        is_added: bool = await access.write_for_result("add", cache_new_value, key, checked_body("value", value), ttl)
         return is_added
 
     async def delete(self, key: str) -> None:
         """Delete the value of the key, if it has one."""
-        await self._store.access("delete", at_once=True).write(delete_value, checked_text("key", key))
+        await self._store.access("delete", at_once=True).write(uncache_value, checked_text("key", key))
 
 
-async def set_value(session: Session, key: str, value: bytes, ttl: float) -> None:
+async def cache_value(session: Session, key: str, value: bytes, ttl: float) -> None:
     """Store a value for so many seconds."""
     await session.count(SET, (encode_key(key), value, ttl))
 
 
-async def add_value(session: Session, key: str, value: bytes, ttl: float) -> bool:
+async def cache_new_value(session: Session, key: str, value: bytes, ttl: float) -> bool:
     """Store a value of a key that has none; return True if it was stored."""
     return await session.count(ADD, (encode_key(key), value, ttl)) > 0
 
 
-async def delete_value(session: Session, key: str) -> None:
+async def uncache_value(session: Session, key: str) -> None:
     """Delete the value of a key."""
     await session.count(DELETE, (encode_key(key),))

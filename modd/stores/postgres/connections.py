@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
+from functools import partial
 from inspect import isawaitable
+from math import ceil
+from time import monotonic
 from typing import Any, TypeAlias, TypeVar
 
 import anyio
+import psycopg
 from psycopg import AsyncConnection
-from psycopg_pool import AsyncConnectionPool, PoolClosed
+from psycopg.conninfo import conninfo_to_dict
+from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from modd.concurrency.blocks import async_block
 from modd.concurrency.loop_calls import LoopCalls
-from modd.stores.postgres.errors import translate_errors
+from modd.stores.postgres.errors import is_lost, is_refused, translate_errors
 
 T = TypeVar("T")
 
@@ -25,6 +31,18 @@ MOST = 10
 
 FREE = 2
 """Connections of a pool that no block holds, so that a call beside the transaction of a block gets one."""
+
+
+SLICE = 1.0
+"""Seconds after which a pool begins anew to connect: the pauses between its attempts double, up to minutes."""
+
+
+CLOSING = 1.0
+"""Seconds to wait for what a pool is about to do when it is closed."""
+
+
+KEEPALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+"""Options of libpq that find within half a minute that the machine of the server is gone."""
 
 
 class Connections:
@@ -43,21 +61,28 @@ class Connections:
         self._owned = isinstance(source, str)
         self._prepare = None if is_pooled else 5
         self.pool = self._create_pool(source) if isinstance(source, str) else source
+        self._switched: set[Connection] = set()
+        """Connections of the application's pool on which the store has turned autocommit on."""
         self._held = anyio.CapacityLimiter(max(1, self.pool.max_size - FREE))
 
     async def open(self, stack: AsyncExitStack) -> None:
         """Open the pool until the stack is left, if it is one of the store's own."""
         if self._owned:
+            with translate_errors(self.store):
+                await self.calls.run(self._reach)
             await self.calls.run(self.pool.open)
-            stack.push_async_callback(self.calls.run, self.pool.close)
+            stack.push_async_callback(self.calls.run, partial(self.pool.close, CLOSING))
 
     async def use(self, work: Callable[[Connection], Awaitable[T]], timeout: float) -> T:
         """Do work on a connection, and return its result; in the loop of the pool.
 
         timeout: seconds to wait for a connection. Raises the errors of psycopg, and ``PoolTimeout``.
         """
-        async with borrowed(self.pool, timeout) as connection:
+        connection = await self._lend(timeout)
+        try:
             return await work(connection)
+        finally:
+            await self._give_back(connection)
 
     @async_block
     async def hold(self) -> AsyncIterator[Connection]:
@@ -66,13 +91,15 @@ class Connections:
         Some connections are left for calls beside such blocks. Raises `modd.ports.StoreError`.
         """
         async with self._held:
-            with translate_errors(self.store):
-                connection = await self.calls.run(lambda: lend(self.pool, self._timeout))
+            lent: list[Connection] = []  # and no result: that of a call which is cancelled would be lost
             try:
-                yield connection
+                with translate_errors(self.store):
+                    await self.calls.run(lambda: self._lend_to(lent))
+                yield lent[0]
             finally:
                 with anyio.CancelScope(shield=True):
-                    await self.calls.run(lambda: give_back(self.pool, connection))
+                    for connection in lent:
+                        await self.calls.run(partial(self._give_back, connection))
 
     async def connect(self) -> Connection:
         """Return a connection beside those of the pool; in the loop of the pool."""
@@ -80,37 +107,83 @@ class Connections:
         options: Any = await resolved(self.pool.kwargs)
         return await AsyncConnection.connect(address, **{**(options or {}), "autocommit": True})
 
+    async def _reach(self) -> None:
+        """Connect once, because a pool keeps the reason for itself if it cannot connect."""
+        end = monotonic() + self._timeout
+        while True:
+            try:
+                connection = await self.connect()
+                break
+            except psycopg.Error as error:
+                if is_refused(error) or not is_lost(error) or monotonic() >= end:
+                    raise
+            await asyncio.sleep(min(0.1, self._timeout))
+        await connection.close()
+
+    async def _lend_to(self, lent: list[Connection]) -> None:
+        """Append a connection that answers: those that a server had before it was started again do not."""
+        end = monotonic() + self._timeout
+        while not lent:
+            connection = await self._lend(end - monotonic())
+            try:
+                await connection.execute(b"")
+                lent.append(connection)
+            except psycopg.OperationalError:
+                if monotonic() >= end:
+                    raise
+            finally:
+                if not lent:
+                    await self._give_back(connection)
+
+    async def _lend(self, timeout: float) -> Connection:
+        """Return a connection on which nothing is open, and on which the store begins transactions itself."""
+        connection: Connection = await get_connection(self.pool, timeout)
+        try:
+            if not connection.autocommit:
+                await connection.set_autocommit(True)
+                self._switched.add(connection)
+        except BaseException:
+            await self._give_back(connection)
+            raise
+        return connection
+
+    async def _give_back(self, connection: Connection) -> None:
+        """Return a connection to its pool as it was; the pool closes one that is broken."""
+        if connection in self._switched:
+            self._switched.discard(connection)
+            with suppress(psycopg.Error):
+                await connection.rollback()
+                await connection.set_autocommit(False)
+        try:
+            await self.pool.putconn(connection)
+        except (PoolClosed, ValueError):  # the pool was closed or made anew meanwhile
+            await connection.close()
+
     def _create_pool(self, address: str) -> AsyncConnectionPool[Any]:
-        options = {"autocommit": True, "prepare_threshold": self._prepare}
+        defaults = {**KEEPALIVE, "connect_timeout": max(2, ceil(self._timeout))}
+        own = conninfo_to_dict(address)
+        options = {name: value for name, value in defaults.items() if name not in own}
         return AsyncConnectionPool(
-            address, kwargs=options, min_size=1, max_size=MOST, timeout=self._timeout, open=False, name="modd"
+            address,
+            kwargs={**options, "autocommit": True, "prepare_threshold": self._prepare},
+            min_size=1,
+            max_size=MOST,
+            timeout=self._timeout,
+            reconnect_timeout=SLICE,
+            open=False,
+            name="modd",
         )
 
 
-@async_block
-async def borrowed(pool: AsyncConnectionPool[Any], timeout: float) -> AsyncIterator[Connection]:
-    """Borrow a connection for the block, in the loop of the pool."""
-    connection = await lend(pool, timeout)
-    try:
-        yield connection
-    finally:
-        await give_back(pool, connection)
-
-
-async def lend(pool: AsyncConnectionPool[Any], timeout: float) -> Connection:
-    """Return a connection on which nothing is open, and on which the store begins transactions itself."""
-    connection: Connection = await pool.getconn(timeout)
-    if not connection.autocommit:
-        await connection.set_autocommit(True)
-    return connection
-
-
-async def give_back(pool: AsyncConnectionPool[Any], connection: Connection) -> None:
-    """Return a connection to its pool, which rolls back what is open and closes one that is broken."""
-    try:
-        await pool.putconn(connection)
-    except (PoolClosed, ValueError):  # the pool was closed or made anew meanwhile
-        await connection.close()
+async def get_connection(pool: AsyncConnectionPool[Any], timeout: float) -> Connection:
+    """Return a connection of a pool, which tries to connect again and again."""
+    end = monotonic() + timeout
+    while True:
+        try:
+            return await pool.getconn(min(SLICE, end - monotonic()))  # type: ignore[no-any-return]  # of any kind
+        except PoolTimeout:
+            if monotonic() >= end:
+                raise
 
 
 async def resolved(option: Any) -> Any:

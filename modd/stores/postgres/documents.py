@@ -137,8 +137,8 @@ async def fold_locked(session: Session, space: str, folding: Folding) -> None:
 async def _lock_documents(session: Session, space: str, keys: Iterable[str]) -> dict[str, bytes]:
     """Return the bodies of those keys that have one, when no other transaction can change or add them any more.
 
-    A row with an empty body takes the place of an absent one until the commit: whoever would insert it waits. Who calls
-    stores or removes it.
+    A row with an empty body takes the place of an absent one, so that other transactions wait that would insert it. The
+    caller stores a body there, or removes the row.
     """
     name, missing = encode_text(space), set(encode_texts(keys))
     present: dict[str, bytes] = {}

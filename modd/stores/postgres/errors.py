@@ -99,17 +99,50 @@ def translate_errors(store: str) -> Iterator[None]:
 def translate_error(store: str, error: Exception) -> Exception:
     """Return the `StoreError` for an error of psycopg; any other error as it is."""
     kind = next((kind for types, kind in KINDS if isinstance(error, types)), None)
+    if is_refused(error):
+        kind = DatabaseRefused
     if kind is None or isinstance(error, ModdError):
         return error
     cause = f"{type(error).__name__}: {escape_control(' '.join(str(error).split()))}"
+    if isinstance(error, REPEATABLE):
+        cure = "try again, or have fewer transactions that write the same rows in another order"
+        return StoreBusy(store, cause, "other transactions were in the way, however often it was tried", cure)
     if kind is StoreBusy:
         cure = "the next call finds it when it is back; look at the server, or give the store a longer timeout"
         return StoreBusy(store, cause, "the database does not answer", cure)
     return kind(store, cause)
 
 
+REFUSALS = (
+    "authentication failed",
+    "no password supplied",
+    "does not exist",
+    "no pg_hba.conf entry",
+    "not permitted to log in",
+    "permission denied",
+)
+"""Words of a server, or of libpq, that let no one in: an error of a connection that is not made has no code."""
+
+
+LOST = (
+    errors.ConnectionException,
+    errors.AdminShutdown,
+    errors.CrashShutdown,
+    errors.CannotConnectNow,
+    errors.IdleSessionTimeout,
+    errors.TooManyConnections,
+)
+"""Errors that a server tells before it ends a connection; if it is gone, the error has no code."""
+
+
+def is_refused(error: BaseException) -> bool:
+    """Return True for an error of a connection that the server does not let in."""
+    text = str(error)
+    return isinstance(error, psycopg.OperationalError) and not error.sqlstate and any(each in text for each in REFUSALS)
+
+
 def is_lost(error: BaseException) -> bool:
     """Return True for an error that ends a connection, so that another one may do."""
-    return isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)) and not isinstance(
-        error, (*REPEATABLE, errors.QueryCanceled, errors.LockNotAvailable)
-    )
+    if isinstance(error, psycopg.OperationalError) and not isinstance(error, PoolClosed):
+        return isinstance(error, LOST) or not error.sqlstate
+    return isinstance(error, psycopg.InterfaceError)

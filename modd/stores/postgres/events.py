@@ -65,8 +65,8 @@ class PostgresEventStore(PostgresPart):
     """A `modd.ports.EventStore` in the database of a `PostgresStore`: ``store.events``.
 
     Events are never deleted, and a lock of the database lets one transaction at a time append, until its commit: so
-    positions have no gaps, and whoever sees an event sees all events before it. In a transaction that defers writes,
-    `modd.ports.RevisionConflict` and `modd.ports.QueryConflict` are raised when it commits.
+    positions have no gaps, and a reader that sees an event sees all events before it. In a transaction that defers
+    writes, `modd.ports.RevisionConflict` and `modd.ports.QueryConflict` are raised when it commits.
     """
 
     def __init__(self, store: Store) -> None:
@@ -147,7 +147,7 @@ class PostgresEventStore(PostgresPart):
             # outside of a transaction that defers its writes, whose reads would see no later event
             return await self._read_last(at_once=True) > first
 
-        # without a look after an append or a last page: whoever waits looks at the log anyway
+        # without a look after an append or a last page: the caller looks at the log anyway
         is_at_end = self._end == (first, self._notifier.count)
         await self._notifier.wait(seconds, has_event, self._next_look, is_empty=is_at_end, trust_notify=True)
 

@@ -10,7 +10,7 @@ from modd.ports.items import Item
 from modd.stores.checks import checked_feed_item
 from modd.stores.feed_follower import FeedFollower, FeedPage
 from modd.stores.postgres.base import NotifiedPart, Store
-from modd.stores.postgres.feed_operations import FeedOperations
+from modd.stores.postgres.feed_operations import FeedTable
 from modd.stores.postgres.values import decode_headers, decode_optional, decode_text, encode_item
 
 LONGEST_WAIT = 3_600.0
@@ -29,7 +29,7 @@ class PostgresFeed(NotifiedPart):
 
     def __init__(self, store: Store, name: str, retention: float, most: int) -> None:
         self.name, self.retention, self.most = name, checked_span("retention", retention), checked_count("most", most)
-        self.operations = FeedOperations(name, self.retention, self.most)
+        self.operations = FeedTable(name, self.retention, self.most)
         super().__init__(store, self.operations.channel)
         self._known_first = 0
         """A position up to which items are removed, as far as this process knows; not exact after a rollback."""

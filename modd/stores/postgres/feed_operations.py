@@ -5,7 +5,7 @@ can be read, all before it can. Times rise with the positions: if the clock is s
 before.
 
 An item is *removed* as soon as it is one too many or too old. It may stay in the table for a while, because a put and
-the `Sweeper` delete few at a time; ``first`` in ``modd.feeds`` is the position up to which they have deleted.
+the `ExpirySweeper` delete few at a time; ``first`` in ``modd.feeds`` is the position up to which they have deleted.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from modd.stores.paging import PAGE
 from modd.stores.postgres.base import NOW
 from modd.stores.postgres.select import Select
 from modd.stores.postgres.session import Session
-from modd.stores.postgres.values import ItemRow, encode_text, item_columns
+from modd.stores.postgres.values import EncodedItem, encode_text, item_columns
 
 LOCK = "SELECT last FROM modd.feeds WHERE number = %s FOR UPDATE"
 
@@ -75,7 +75,7 @@ def feed_number(name: str) -> int:
     return int.from_bytes(blake2b(encode_text(name), digest_size=6).digest(), "big")
 
 
-class FeedOperations:
+class FeedTable:
     """The operations of one feed, and the statements that read it.
 
     name: its name. retention: seconds for which an item is stored. most: most items that are stored.
@@ -106,11 +106,11 @@ class FeedOperations:
         """Return the statement for the epoch."""
         return Select(EPOCH, (self.number,), title="the epoch of a feed")
 
-    async def put(self, session: Session, rows: Sequence[ItemRow]) -> int:
+    async def put(self, session: Session, rows: Sequence[EncodedItem]) -> int:
         """Insert items, except those whose id the feed has; return a position up to which items are removed then."""
         await self._lock(session)
         [[first, last]] = await session.rows(SPAN, self._span)
-        unique: dict[str, ItemRow] = {}
+        unique: dict[str, EncodedItem] = {}
         for row in rows:
             unique.setdefault(row.id, row)
         added = await session.rows(INSERT, (*item_columns(unique.values()), self.number, first))

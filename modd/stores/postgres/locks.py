@@ -29,7 +29,7 @@ class PostgresLocks(PostgresPart):
         checked_text("key", key)
         checked_text("token", token)
         access = self._store.access("acquire", at_once=True)
-        is_held: bool = await access.write_for_result("acquire", acquire_lock, key, token, seconds)
+        is_held: bool = await access.write_for_result("acquire", take_lock, key, token, seconds)
         return is_held
 
     async def renew(self, key: str, ttl: float, token: str) -> bool:
@@ -38,26 +38,26 @@ class PostgresLocks(PostgresPart):
         checked_text("key", key)
         checked_text("token", token)
         access = self._store.access("renew", at_once=True)
-        is_held: bool = await access.write_for_result("renew", renew_lock, key, token, seconds)
+        is_held: bool = await access.write_for_result("renew", extend_lock, key, token, seconds)
         return is_held
 
     async def release(self, key: str, token: str) -> None:
         """Release the lock if the token holds it."""
         checked_text("key", key)
         checked_text("token", token)
-        await self._store.access("release", at_once=True).write(release_lock, key, token)
+        await self._store.access("release", at_once=True).write(end_lock, key, token)
 
 
-async def acquire_lock(session: Session, key: str, token: str, ttl: float) -> bool:
+async def take_lock(session: Session, key: str, token: str, ttl: float) -> bool:
     """Acquire a lock that is free; return True if the token holds it now."""
     return await session.count(ACQUIRE, (encode_key(key), encode_text(token), ttl)) > 0
 
 
-async def renew_lock(session: Session, key: str, token: str, ttl: float) -> bool:
+async def extend_lock(session: Session, key: str, token: str, ttl: float) -> bool:
     """Extend a lock that the token holds; return True if it does."""
     return await session.count(RENEW, (ttl, encode_key(key), encode_text(token))) > 0
 
 
-async def release_lock(session: Session, key: str, token: str) -> None:
+async def end_lock(session: Session, key: str, token: str) -> None:
     """Release a lock that the token holds."""
     await session.count(RELEASE, (encode_key(key), encode_text(token)))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import AsyncConnectionPool
 
 from modd.concurrency.loops import loop_name
@@ -24,7 +26,7 @@ SETTINGS = (
 def checked_source(source: Any) -> str | AsyncConnectionPool[Any]:
     """Return the address of a database, or a pool of connections to it. Raises `InvalidOption`."""
     if isinstance(source, str) and source:
-        return source
+        return checked_address(source)
     if isinstance(source, AsyncConnectionPool):
         if loop_name() == "trio":
             raise InvalidOption("dsn_or_pool", source, "a pool of psycopg needs asyncio; give the address on trio")
@@ -33,11 +35,36 @@ def checked_source(source: Any) -> str | AsyncConnectionPool[Any]:
     raise InvalidOption("dsn_or_pool", type(source), cure)  # its type alone: it may have a password
 
 
+def checked_address(address: str) -> str:
+    """Return the address of a database. Raises `InvalidOption`, which shows nothing of it: it may have a password."""
+    try:
+        parts = conninfo_to_dict(address)
+    except psycopg.ProgrammingError:
+        parts = {"host": "@"}
+    host, ports = str(parts.get("host", "")), str(parts.get("port", ""))
+    if "@" in host or not all(port.isdecimal() or not port for port in ports.split(",")):
+        cure = (
+            'give an address such as "postgresql://ann@localhost:5432/shop"; in user and password, write @ as %40, '
+            ": as %3A, / as %2F, # as %23, ? as %3F, % as %25"
+        )
+        raise InvalidOption("dsn_or_pool", type(address), cure) from None
+    return address
+
+
+def describe(source: str | AsyncConnectionPool[Any], schema: str) -> str:
+    """Return a name for a store that has no password: host, database and schema."""
+    address = source if isinstance(source, str) else source.conninfo
+    parts = conninfo_to_dict(address) if isinstance(address, str) else {"dbname": "of a pool"}
+    host, database = parts.get("host") or "localhost", parts.get("dbname") or ""
+    return f"postgresql://{host}/{database} ({schema})"
+
+
 def checked_schema_name(name: Any) -> str:
     """Return the name of a schema. Raises `InvalidOption`."""
-    if not isinstance(name, str) or not name or len(name.encode(errors="replace")) > 63 or "\0" in name:
-        raise InvalidOption("schema", name, 'give the name of a schema, at most 63 bytes long, such as "modd"')
-    return name
+    is_name = isinstance(name, str) and 0 < len(name.encode(errors="replace")) <= 63
+    if not is_name or "\0" in name or "%" in name:  # drivers take % for the beginning of a placeholder
+        raise InvalidOption("schema", name, 'give a name of up to 63 bytes, without % and NUL, such as "modd"')
+    return str(name)
 
 
 async def check_server(session: ConnectionSession, store: str, *, durable: bool) -> None:

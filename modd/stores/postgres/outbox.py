@@ -17,7 +17,7 @@ from modd.stores.postgres.foreign_access import ForeignAccess
 from modd.stores.postgres.select import Select
 from modd.stores.postgres.session import Operation, Session, in_order
 from modd.stores.postgres.values import (
-    ItemRow,
+    EncodedItem,
     decode_headers,
     decode_optional,
     decode_text,
@@ -74,22 +74,22 @@ class PostgresOutbox(WaitingPart):
     async def put(self, *items: bytes | Item) -> list[str]:
         """Add items, all or none, and return their ids; an id that the outbox has is not added again."""
         rows = [encode_item(checked_outbox_item(item)) for item in items]
-        await self._write("put", insert_items, rows)
+        await self._write("put", put_outbox, rows)
         return [row.id for row in rows]
 
     async def claim(self, limit: int, lease: float) -> list[Claim]:
         """Lease the first items, up to ``limit``, for ``lease`` seconds; none while an earlier lease lasts."""
         count, seconds = min(checked_count("limit", limit), LARGEST), checked_span("lease", lease)
-        claims: list[Claim] = await self._store.access("claim").write_for_result("claim", claim_items, count, seconds)
+        claims: list[Claim] = await self._store.access("claim").write_for_result("claim", claim_outbox, count, seconds)
         return claims
 
     async def ack(self, *claims: Claim) -> None:
         """Delete the items: all of them or, with `modd.ports.LeaseLost`, none."""
-        await self._write("ack", ack_items, [leased_row(claim) for claim in claims])
+        await self._write("ack", ack_outbox, [leased_row(claim) for claim in claims])
 
     async def release(self, *claims: Claim) -> None:
         """End the leases, so that the items can be claimed again: all of them or, with `modd.ports.LeaseLost`, none."""
-        await self._write("release", release_items, [leased_row(claim) for claim in claims])
+        await self._write("release", release_outbox, [leased_row(claim) for claim in claims])
 
     async def seconds_left(self) -> float:
         """Return the seconds until there may be something to claim: 0 if there is now, infinity without items."""
@@ -136,14 +136,14 @@ class SessionOutbox:
 
 
 @in_order
-async def insert_items(session: Session, rows: Sequence[ItemRow]) -> None:
+async def put_outbox(session: Session, rows: Sequence[EncodedItem]) -> None:
     """Insert items behind those that are committed, except those whose id is there."""
     await session.count(INSERT, item_columns(rows))
     session.note(*[row.id for row in rows])
     session.tell(CHANNEL)
 
 
-async def claim_items(session: Session, limit: int, seconds: float) -> list[Claim]:
+async def claim_outbox(session: Session, limit: int, seconds: float) -> list[Claim]:
     """Claim the first items, unless a lease lasts."""
     await take(session, RELAY)
     if await session.rows(HAS_LEASES):
@@ -160,17 +160,17 @@ async def claim_items(session: Session, limit: int, seconds: float) -> list[Clai
     ]
 
 
-async def ack_items(session: Session, rows: Sequence[LeasedRow]) -> None:
+async def ack_outbox(session: Session, rows: Sequence[LeasedRow]) -> None:
     """Delete leased items. Raises `LeaseLost`."""
-    await settle_items(session, ACK, rows)
+    await settle_outbox(session, ACK, rows)
 
 
-async def release_items(session: Session, rows: Sequence[LeasedRow]) -> None:
+async def release_outbox(session: Session, rows: Sequence[LeasedRow]) -> None:
     """End leases. Raises `LeaseLost`."""
-    await settle_items(session, RELEASE, rows)
+    await settle_outbox(session, RELEASE, rows)
 
 
-async def settle_items(session: Session, sql: str, rows: Sequence[LeasedRow]) -> None:
+async def settle_outbox(session: Session, sql: str, rows: Sequence[LeasedRow]) -> None:
     """Execute a statement for leased rows. Raises `LeaseLost` with the ids of those that are not leased."""
     await take(session, RELAY)
     places, tokens = [row.position for row in rows], [row.number for row in rows]

@@ -88,8 +88,14 @@ GIVE_WAY = f"""UPDATE modd.items SET state = {BLOCKED} WHERE place = ANY(ARRAY(
     AND state = {READY} AND attempts = 0 FOR UPDATE SKIP LOCKED))"""
 
 
-IS_DUE = f"""EXISTS (SELECT 1 FROM modd.items
-    WHERE queue = %s AND state = {{}} AND due IS NOT NULL AND due <= {TIME} ORDER BY due LIMIT 1)"""
+# the first row of an index, and no comparison with the time, which PostgreSQL takes to be true of a third of all rows
+FIRST_DUE = "(SELECT due FROM modd.items WHERE queue = %s AND state = {} AND due IS NOT NULL ORDER BY due LIMIT 1)"
+
+
+IS_DUE = f"coalesce(least({FIRST_DUE.format(DELAYED)}, {FIRST_DUE.format(RETRYING)}) <= {TIME}, false)"
+
+
+HAS_SUSPECT = f"coalesce({FIRST_DUE.format(LEASED)} <= {TIME}, false)"
 
 
 NEXT_SUSPECT = f"""SELECT place FROM modd.items WHERE queue = %s AND state = {LEASED} AND due IS NOT NULL
@@ -105,7 +111,7 @@ LEASE = f"UPDATE modd.items AS item SET state = {LEASED}, due = {TIME} + %s, att
 
 # one statement for most claims; nothing is leased if other items go before
 CLAIM = f"""WITH look AS MATERIALIZED (
-        SELECT {IS_DUE.format(DELAYED)} OR {IS_DUE.format(RETRYING)} AS due, EXISTS ({NEXT_SUSPECT}) AS suspect
+        SELECT {IS_DUE} AS due, {HAS_SUSPECT} AS suspect
     ), leased AS (
         {LEASE} WHERE place = ANY(ARRAY(SELECT place FROM modd.items WHERE queue = %s AND state = {READY}
             AND (SELECT NOT (due AND %s OR suspect AND %s) FROM look)
@@ -193,26 +199,27 @@ DEAD_LETTERS = f"""SELECT place, id, body, headers, reason, attempts FROM modd.i
     WHERE queue = %s AND {IS_DEAD} AND due IS NOT NULL ORDER BY due, place LIMIT %s"""
 
 
-FIRST_DUE = """(SELECT due FROM modd.items WHERE queue = %s AND state = {} AND due IS NOT NULL ORDER BY due LIMIT 1)"""
-
-
-NEXT = f"""SELECT CASE WHEN EXISTS (SELECT 1 FROM modd.items WHERE queue = %s AND state = {READY}) THEN 0
+NEXT = f"""SELECT CASE WHEN (SELECT place FROM modd.items WHERE queue = %s AND state = {READY}
+    ORDER BY rank, place LIMIT 1) IS NOT NULL THEN 0
     ELSE least({FIRST_DUE.format(DELAYED)}, {FIRST_DUE.format(RETRYING)},
     CASE WHEN %s THEN {FIRST_DUE.format(LEASED)} END) - {TIME} END"""
 """The seconds until there is something to claim; NULL if nobody knows."""
 
 
+AT = "(SELECT at FROM time)"
+
+
 LEFT_COUNT = f"""SELECT count(*) FROM modd.left_items AS left_item JOIN modd.items AS item USING (place)
-    WHERE left_item.queue = %s AND item.state = {RETRYING} AND item.due = left_item.due AND item.due > (SELECT at FROM time)"""
+    WHERE left_item.queue = %s AND item.state = {RETRYING} AND item.due = left_item.due AND item.due > {AT}"""
 
 
 # each from an index alone; the time is a value, so that a transaction can find out if the counts have changed
 COUNTS = f"""WITH time AS MATERIALIZED (SELECT %s::double precision AS at), later AS MATERIALIZED (
-        SELECT count(*) FILTER (WHERE state IN ({DELAYED}, {LEASED}, {RETRYING}) AND due <= (SELECT at FROM time)) AS due,
-        count(*) FILTER (WHERE state IN ({DELAYED}, {RETRYING}) AND due > (SELECT at FROM time)) AS delayed,
-        count(*) FILTER (WHERE state = {LEASED} AND due > (SELECT at FROM time)) AS leased,
+        SELECT count(*) FILTER (WHERE state IN ({DELAYED}, {LEASED}, {RETRYING}) AND due <= {AT}) AS due,
+        count(*) FILTER (WHERE state IN ({DELAYED}, {RETRYING}) AND due > {AT}) AS delayed,
+        count(*) FILTER (WHERE state = {LEASED} AND due > {AT}) AS leased,
         count(*) FILTER (WHERE state = {DEAD}) AS dead,
-        count(*) FILTER (WHERE state = {LEASED} AND due <= (SELECT at FROM time)) AS suspects
+        count(*) FILTER (WHERE state = {LEASED} AND due <= {AT}) AS suspects
         FROM modd.items WHERE queue = %s AND due IS NOT NULL
     ), left_items AS MATERIALIZED ({LEFT_COUNT})
     SELECT later.due + (SELECT count(*) FROM modd.items WHERE queue = %s AND state = {READY})

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from typing import Protocol
 
 import anyio
 
-from modd.stores.errors import StoreClosed
 from modd.stores.postgres.base import NOW, Store
-from modd.stores.postgres.feed_operations import FeedOperations
+from modd.stores.postgres.feed_operations import FeedTable
 from modd.stores.postgres.session import Operation, Parameters, Session
-
-INTERVAL = 60.0
-"""Seconds between two sweeps."""
-
-
-PAUSE = 0.02
-"""Seconds between two steps of a sweep, in which other callers write."""
-
+from modd.stores.retention import INTERVAL, PAUSE, sweep_at_intervals
 
 STEP = 1_000
 """Most rows that are deleted in one commit."""
@@ -45,16 +36,13 @@ LEFT = f"""DELETE FROM modd.left_items WHERE place = ANY (ARRAY(
 """Rows of left items that were settled or cancelled since."""
 
 
-_log = logging.getLogger("modd.stores")
-
-
 class HasRemovedItems(Protocol):
     """A feed, whose removed items stay in the table until they are deleted."""
 
-    operations: FeedOperations
+    operations: FeedTable
 
 
-class Sweeper:
+class ExpirySweeper:
     """Deletes expired cache values, ended locks, ids older than the retention of the inbox, and removed feed items.
 
     It works in small steps, so that it blocks no other writer for long. Autovacuum frees the space.
@@ -70,24 +58,15 @@ class Sweeper:
 
     async def run(self) -> None:
         """Sweep at each interval until the store is closed; errors are logged (logger ``modd.stores``)."""
-        while True:
-            await anyio.sleep(self._interval)
-            try:
-                await self.sweep()
-            except StoreClosed:
-                return
-            except Exception:
-                _log.exception(
-                    "%s: could not delete expired rows; trying again in %g s", self._store.name, self._interval
-                )
+        await sweep_at_intervals(self._store.name, self._interval, self.sweep)
 
     async def sweep(self) -> int:
         """Delete all rows that have expired, and return their number. Raises `modd.ports.StoreError`."""
         deletions: list[tuple[Operation, object, object]] = [
-            (delete_expired, CACHE, ()),
-            (delete_expired, LOCKS, ()),
-            (delete_expired, INBOX, (self._retention,)),
-            (delete_expired, LEFT, ()),
+            (delete_rows, CACHE, ()),
+            (delete_rows, LOCKS, ()),
+            (delete_rows, INBOX, (self._retention,)),
+            (delete_rows, LEFT, ()),
             *[(delete_removed, feed.operations, STEP) for feed in self._feeds.values()],
         ]
         return sum([await self._repeat(*deletion) for deletion in deletions])
@@ -104,11 +83,11 @@ class Sweeper:
             await anyio.sleep(PAUSE)
 
 
-async def delete_removed(session: Session, operations: FeedOperations, limit: int) -> int:
+async def delete_removed(session: Session, operations: FeedTable, limit: int) -> int:
     """Delete removed items of a feed, up to a limit, and return their number."""
     return await operations.delete_removed(session, limit)
 
 
-async def delete_expired(session: Session, sql: str, parameters: Parameters = ()) -> int:
+async def delete_rows(session: Session, sql: str, parameters: Parameters = ()) -> int:
     """Delete up to `STEP` expired rows of a table, and return their number."""
     return await session.count(sql, parameters)

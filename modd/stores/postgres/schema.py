@@ -123,7 +123,7 @@ async def migrate(session: ConnectionSession, store: str, steps: Sequence[str] =
         raise NewerStore(store, version, len(steps), "the schema")
     if version < len(steps):
         for statement in statements(session.schema, version, steps):
-            await session.run(statement)
+            await session.connection.execute(statement.encode())
 
 
 def statements(schema: Schema, version: int, steps: Sequence[str] = STEPS) -> list[str]:

@@ -8,7 +8,6 @@ from types import TracebackType
 from typing import Any, Self
 
 import anyio
-from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import AsyncConnectionPool
 
 from modd.checks import checked_count, checked_span, checked_text
@@ -35,10 +34,10 @@ from modd.stores.postgres.inbox import PostgresInbox
 from modd.stores.postgres.limits import checked_name
 from modd.stores.postgres.locks import PostgresLocks
 from modd.stores.postgres.news import News, SupportsWake
-from modd.stores.postgres.opening import check_server, checked_schema_name, checked_source
+from modd.stores.postgres.opening import check_server, checked_schema_name, checked_source, describe
 from modd.stores.postgres.outbox import PostgresOutbox
 from modd.stores.postgres.queue import PostgresQueue
-from modd.stores.postgres.retention import Sweeper
+from modd.stores.postgres.retention import ExpirySweeper
 from modd.stores.postgres.schema import check_version, migrate
 from modd.stores.postgres.select import Select
 from modd.stores.postgres.session import ConnectionSession, Schema
@@ -100,7 +99,7 @@ class PostgresStore:
         self.cache, self.locks = PostgresCache(self), PostgresLocks(self)
         self.inbox, self.outbox = PostgresInbox(self, checked_span("retention", retention)), PostgresOutbox(self)
         self._feeds: dict[str, PostgresFeed] = {}
-        self._sweeper = Sweeper(self, retention, self._feeds)
+        self._sweeper = ExpirySweeper(self, retention, self._feeds)
         self.events = PostgresEventStore(self)
         self._documents: dict[str, PostgresDocuments] = {}
         self._nonce = ""
@@ -191,13 +190,25 @@ class PostgresStore:
         """Have a part woken by the commits that name its channel."""
         self._news.join(channel, part)
 
+    async def migrate(self) -> None:
+        """Create the tables, or bring them to the version of this modd; call it on a store that is not open.
+
+        All is done or nothing. Use it in a step of the deployment, as a user who may create tables, if the processes
+        open their stores with ``migrate=False``; ``python -m modd migrate`` does the same.
+
+        Raises:
+            NewerStore: the tables are of a newer modd.
+            StoreBusy: the database does not answer for longer than ``timeout``.
+            modd.ports.StoreError: the database refuses it.
+        """
+        async with AsyncExitStack() as stack:
+            committer = await self._connect(stack)
+            await committer.run(self._migrate)
+
     async def __aenter__(self) -> Self:
         async with self._lifespan.opening() as stack:
             self._lifespan.bind_to_task()
-            loop = start_loop_thread()
-            if loop is not None:
-                stack.callback(loop.close)
-            await self._open(stack, LoopCalls(loop))
+            await self._open(stack)
         return self
 
     async def __aexit__(
@@ -206,10 +217,17 @@ class PostgresStore:
         # without the error, which the task groups on the stack would wrap in a group
         await self._lifespan.close(None, None, None)
 
-    async def _open(self, stack: AsyncExitStack, calls: LoopCalls) -> None:
-        connections = Connections(self.name, self._source, calls, self._timeout, is_pooled=not self._listens)
+    async def _connect(self, stack: AsyncExitStack) -> Committer:
+        loop = start_loop_thread()
+        if loop is not None:
+            stack.callback(loop.close)
+        connections = Connections(self.name, self._source, LoopCalls(loop), self._timeout, is_pooled=not self._listens)
         await connections.open(stack)
-        committer = Committer(self.name, self.schema, connections, self._news.publish, self._timeout)
+        return Committer(self.name, self.schema, connections, self._news.publish, self._timeout)
+
+    async def _open(self, stack: AsyncExitStack) -> None:
+        committer = await self._connect(stack)
+        connections = committer.connections
         await committer.run(self._prepare)
         self._clock.see(await self._ask_time(committer))
         background = await stack.enter_async_context(anyio.create_task_group())
@@ -230,6 +248,10 @@ class PostgresStore:
         await check_version(session, self.name)
         [[self._nonce]] = await session.rows("SELECT nonce FROM modd.store")
 
+    async def _migrate(self, session: ConnectionSession) -> None:
+        await check_server(session, self.name, durable=self._durable)
+        await migrate(session, self.name)
+
     async def _refresh_clock(self, committer: Committer) -> None:
         while True:
             await anyio.sleep(REFRESH)
@@ -247,11 +269,3 @@ class PostgresStore:
 
     def _forget(self) -> None:
         self._committer = None
-
-
-def describe(source: str | AsyncConnectionPool[Any], schema: str) -> str:
-    """Return a name for a store that has no password: host, database and schema."""
-    address = source if isinstance(source, str) else source.conninfo
-    parts = conninfo_to_dict(address) if isinstance(address, str) else {"dbname": "of a pool"}
-    host, database = parts.get("host") or "localhost", parts.get("dbname") or ""
-    return f"postgresql://{host}/{database} ({schema})"

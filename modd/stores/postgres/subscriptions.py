@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from modd.ports.errors import LeaseLost
 from modd.ports.items import HANDLER, Claim, Item, Subscription
 from modd.ports.queue import CreateDeliveries
 from modd.stores.lease import LeasedRow, leased_row, new_lease_number

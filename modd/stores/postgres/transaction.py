@@ -18,7 +18,14 @@ from typing import Any, Protocol
 from modd.ports.transaction import Parameters
 from modd.stores.postgres.select import Query
 from modd.stores.postgres.session import Operation
-from modd.stores.postgres.user_sql import UserSelect, checked_rows, checked_sql, execute_many, execute_one
+from modd.stores.postgres.user_sql import (
+    UserSelect,
+    checked_parameters,
+    checked_rows,
+    checked_sql,
+    execute_many,
+    execute_one,
+)
 from modd.stores.transaction import StoreTransaction
 
 
@@ -44,7 +51,7 @@ class PostgresTransaction(StoreTransaction[Owner]):
         that begins or ends transactions.
         """
         self.check_usable("execute")
-        changed: int | None = await self.write(execute_one, checked_sql(sql), parameters)
+        changed: int | None = await self.write(execute_one, checked_sql(sql), checked_parameters(parameters))
         return changed
 
     async def execute_many(self, sql: str, rows: Iterable[Parameters]) -> int | None:

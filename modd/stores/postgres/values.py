@@ -74,7 +74,7 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[tuple[bytes, bytes]]).decode
 
 
-class ItemRow(NamedTuple):
+class EncodedItem(NamedTuple):
     """The values of an item as they are stored, with an id in any case."""
 
     id: str
@@ -83,13 +83,13 @@ class ItemRow(NamedTuple):
     body: bytes
 
 
-def encode_item(item: Item) -> ItemRow:
+def encode_item(item: Item) -> EncodedItem:
     """Return the row of an item, with a new id if it has none."""
     id = uuid4().hex if item.id is None else item.id  # chosen here, so that a second put of the same id is safe
-    return ItemRow(id, encode_optional(item.key), encode_headers(item.headers), item.body)
+    return EncodedItem(id, encode_optional(item.key), encode_headers(item.headers), item.body)
 
 
-def item_columns(rows: Iterable[ItemRow]) -> tuple[list[Any], ...]:
+def item_columns(rows: Iterable[EncodedItem]) -> tuple[list[Any], ...]:
     """Return ids, keys, headers and bodies of rows, for arrays."""
     ids, keys, headers, bodies = zip(*rows, strict=True)
     return encode_texts(ids), [*keys], [*headers], [*bodies]

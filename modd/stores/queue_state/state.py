@@ -205,6 +205,16 @@ class QueueState:
             self.places.forget(item)
         return [item.put_id for item in items]
 
+    def clear(self) -> int:
+        """Remove all items, and return their number."""
+        items = [*self.places.items.values()]
+        for item in items:
+            self._note(item)
+            self.places.dead.pop(item.id, None)
+            self.places.forget(item)
+        self._notifier.notify()
+        return len(items)
+
     def has_claimable(self, suspects: bool, leaves: int) -> bool:
         """True if there is an item to claim, or one was left since this number of them; suspects: be it a suspect."""
         self._update_due()

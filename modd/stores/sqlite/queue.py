@@ -180,6 +180,11 @@ class SqliteQueue(Claimable):
         """Delete dead letters, and return their ids."""
         return await self._write_ids("discard", self._operations.discard, ids)
 
+    async def clear(self) -> int:
+        """Delete all items in every state, and return their number."""
+        number: int = await self._store.access("clear").write_for_result("clear", self._operations.clear)
+        return number
+
     async def stats(self) -> Stats:
         """Return the number of items of each kind."""
         [counts] = await self._read(COUNTS)

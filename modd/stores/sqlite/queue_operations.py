@@ -146,6 +146,14 @@ class QueueOperations:
         keys = {key for each in positions for [key] in connection.execute(sql, (each,)).fetchall()}
         self._after_deletion(connection, positions, keys)
 
+    def clear(self, connection: Connection, calls: Sequence[CallArgs]) -> Sequence[int]:
+        """Delete all items in every state, and return their number to the first call."""
+        connection.execute("DELETE FROM modd_left WHERE queue = ?", (self.number,))
+        sql = "DELETE FROM modd_items WHERE queue = ? RETURNING place"
+        positions = [position for [position] in connection.execute(sql, (self.number,)).fetchall()]
+        self._after_deletion(connection, positions, ())
+        return [len(positions), *[0] * (len(calls) - 1)]
+
     def _claim(self, connection: Connection, limit: int, now: float, until: float, suspects: Suspects) -> list[Claim]:
         any_due, any_suspect = connection.execute(LOOK, {"queue": self.number, "now": now}).fetchone()
         if any_due:

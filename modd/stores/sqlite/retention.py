@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Protocol
 
 import anyio
 
-from modd.stores.errors import StoreClosed
+from modd.stores.retention import INTERVAL, PAUSE, sweep_at_intervals
 from modd.stores.sqlite.base import Store
 from modd.stores.sqlite.sql import CallArgs, Connection
-
-INTERVAL = 60.0
-"""Seconds between two sweeps."""
-
-
-PAUSE = 0.02
-"""Seconds between two steps of a sweep, in which other callers write."""
-
 
 STEP = 200
 """Most rows of each table that are deleted in one commit."""
@@ -37,9 +28,6 @@ INBOX = f"DELETE FROM modd_inbox WHERE id IN (SELECT id FROM modd_inbox WHERE at
 LEFT = f"""DELETE FROM modd_left WHERE place IN (SELECT place FROM modd_left WHERE due <= ?
     AND NOT EXISTS (SELECT 1 FROM modd_items WHERE modd_items.place = modd_left.place) LIMIT {STEP})"""
 """Rows of left items that were settled or cancelled since."""
-
-
-_log = logging.getLogger("modd.stores")
 
 
 class SupportsDeletion(Protocol):
@@ -72,16 +60,7 @@ class Sweeper:
 
     async def run(self) -> None:
         """Sweep at each interval until the store is closed; errors are logged (logger ``modd.stores``)."""
-        while True:
-            await anyio.sleep(self._interval)
-            try:
-                await self.sweep()
-            except StoreClosed:
-                return
-            except Exception:
-                _log.exception(
-                    "%s: could not delete expired rows; trying again in %g s", self._store.name, self._interval
-                )
+        await sweep_at_intervals(self._store.name, self._interval, self.sweep)
 
     async def sweep(self) -> int:
         """Delete all rows that have expired, and return their number. Raises `modd.ports.StoreError`."""

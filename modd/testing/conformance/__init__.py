@@ -28,7 +28,7 @@ _MODULES = {
     "locks": ("",),
     "outbox": ("", "_leases", "_transactions"),
     "queue": ("", "_ids", "_keys", "_leases", "_operator", "_order", "_subscriptions", "_suspects"),
-    "storage": ("",),
+    "storage": ("", "_conflicts", "_immediate", "_parts"),
     "topics": ("",),
     "transactions": ("",),
     "waiting": ("",),

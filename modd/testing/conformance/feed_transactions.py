@@ -11,7 +11,7 @@ from modd.ports.feed import Feed
 from modd.ports.items import Item
 from modd.testing.conformance.base import Suite
 from modd.testing.conformance.feed_follow import take
-from modd.testing.conformance.storage import outside
+from modd.testing.conformance.storage_parts import outside
 
 
 class FeedTransactionSuite(Suite[Feed]):

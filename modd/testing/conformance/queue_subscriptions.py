@@ -159,6 +159,30 @@ class QueueSubscriptionSuite(ClaimSuite[Queue]):
             assert await queue.stats() == Stats(ready=0, delayed=0, leased=3, dead=1)
             assert await queue.forget("mail") == 0
 
+    async def test_a_cleared_queue_has_no_items(self) -> None:
+        """In whatever state they were; their claims are lost, their ids and keys are free, and handlers stay."""
+        async with self.create() as queue:
+            await queue.announce(BOOK, retention=100 * self.tick)
+            await queue.put(*[Item(b"", id=id) for id in ("suspect", "dead", "left", "retried")])
+            await queue.put(Item(b"", id="leased", key="k"))
+            suspect, dead, left, retried, leased = await self.claim(queue)
+            await queue.extend(suspect, 2 * self.tick)
+            await queue.bury(dead, "no use")
+            await queue.leave(left, "a", 100 * self.tick)
+            await queue.retry(retried, 100 * self.tick)
+            await queue.put(Item(b"", id="ready", key="k"), Item(b"", id="delayed", delay=50 * self.tick))
+            await self.ticks(4)
+            assert await queue.clear() == 7
+            assert await queue.stats() == Stats(ready=0, delayed=0, leased=0, dead=0)
+            assert await queue.dead() == [] and await self.claim_left(queue, "a") == []
+            for claim in (suspect, leased):
+                with pytest.raises(LeaseLost):
+                    await queue.ack(claim)
+            await queue.put(Item(b"1", id="leased", key="k"), Item(b"2", id="dead"))
+            assert await self.bodies(queue) == [b"1", b"2"]
+            assert [each.handler for each in await queue.subscriptions()] == ["book"]
+            assert await queue.clear() == 2 and await queue.clear() == 0
+
     async def test_impossible_times_are_errors(self) -> None:
         """And so is a limit below 1."""
         async with self.create() as queue:

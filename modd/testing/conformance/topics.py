@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any
 
 import anyio
 import pytest
 
 from modd.errors import InvalidOption
+from modd.ports.errors import LeaseLost
 from modd.ports.items import Item
 from modd.ports.queue import Queue
 from modd.ports.storage import Storage
@@ -108,6 +110,38 @@ class TopicConformance(Suite[Storage]):
             assert await topic.groups() == [] and await self._bodies(queue) == []
             assert await topic.unsubscribe("unknown") == 0
 
+    async def test_a_group_that_subscribes_again_has_nothing_from_before(self) -> None:
+        """With ``discard`` items are removed that are claimed, or wait for a retry or their delay."""
+        async with self.create() as store:
+            topic = Topic(store, "orders")
+            queue = await topic.subscribe("billing")
+            await topic.put(b"claimed", b"retried", b"ready")
+            await topic.put(Item(b"delayed", delay=2 * self.tick))
+            claimed, retried, _ = await queue.claim(3, 100 * self.tick)
+            await queue.retry(retried, 2 * self.tick)
+            assert await topic.unsubscribe("billing", discard=True) == 4
+            with pytest.raises(LeaseLost):
+                await queue.ack(claimed)
+            again = await topic.subscribe("billing")
+            await self.ticks(4)
+            await topic.put(b"1")
+            assert await self._bodies(again) == [b"1"]
+
+    async def test_a_group_that_leaves_loses_no_item_that_comes_meanwhile(self) -> None:
+        """Without ``discard``: either the group stays for it, or the item is put after the group has left."""
+        async with self.create() as store:
+            topic = Topic(store, "orders")
+            for _ in range(10):
+                queue = await topic.subscribe("billing")
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(self._leave_if_empty, topic)
+                    tasks.start_soon(topic.put, b"1")
+                assert await self._bodies(queue) == ([b"1"] if await topic.groups() else [])
+
+    async def _leave_if_empty(self, topic: Topic) -> None:
+        with suppress(GroupNotEmpty):
+            await topic.unsubscribe("billing")
+
     async def test_names_that_cannot_be_are_errors(self) -> None:
         """A name is a text that is not empty and has no slash."""
         async with self.create() as store:
@@ -119,6 +153,9 @@ class TopicConformance(Suite[Storage]):
                     await topic.subscribe(name)
                 with pytest.raises(InvalidOption):
                     await topic.unsubscribe(name)
+            wrong: Any = "yes"
+            with pytest.raises(InvalidOption, match="discard"):
+                await topic.unsubscribe("billing", discard=wrong)
 
     async def _bodies(self, queue: Queue) -> list[bytes]:
         """Claim and acknowledge all items, and return their bodies."""

@@ -67,6 +67,7 @@ def test_all_others_are_refused(address: str, reason: str) -> None:
 
 
 # MI-45
+@pytest.mark.costly
 @given(st.ip_addresses(v=4))
 def test_a_disguise_changes_nothing(address: IPv4Address) -> None:
     def select(given: object) -> bool:

@@ -508,6 +508,7 @@ async def test_cancelled_while_it_waits_for_an_answer() -> None:
 
 
 # MI-45
+@pytest.mark.costly
 @pytest.mark.parametrize("parallel", [False, True])
 async def test_cancelled_anywhere_the_next_dispatch_is_as_ever(parallel: bool) -> None:
     async with receiving() as receiver:

@@ -17,7 +17,7 @@ from modd.stores import MemoryFeed, MemoryStore
 from modd.stores.memory.feed import LONGEST_WAIT, STEP
 from modd.testing.conformance import FeedConformance
 from modd.testing.conformance.feed_follow import take
-from modd.testing.conformance.storage import outside
+from modd.testing.conformance.storage_parts import outside
 from modd.testing.conformance.waiting import LONG
 
 pytestmark = [pytest.mark.anyio, pytest.mark.measured_on_trio]

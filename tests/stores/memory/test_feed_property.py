@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from modd.ports import FeedGap, Item, Posted
 from modd.stores import MemoryStore
 from modd.testing.conformance.feed_follow import take
-from modd.testing.conformance.storage import outside
+from modd.testing.conformance.storage_parts import outside
 from tests.loops import BACKENDS
 
 pytestmark = pytest.mark.slow

@@ -63,6 +63,8 @@ async def test_a_cancelled_call_does_nothing() -> None:
     assert [claim.body for claim in await queue.claim(9, 1)] == [b"1"]
 
 
+@pytest.mark.unmeasured
+@pytest.mark.costly
 @pytest.mark.parametrize("key", [None, "k"])
 async def test_a_claim_is_as_much_work_in_a_long_queue_as_in_a_short_one(key: str | None) -> None:
     few, many = await work(key, 10), await work(key, 2_000)

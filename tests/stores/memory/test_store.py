@@ -37,7 +37,7 @@ from modd.testing.conformance import (
     StorageConformance,
     TransactionConformance,
 )
-from modd.testing.conformance.storage import ALL, outside, write_everywhere, written
+from modd.testing.conformance.storage_parts import ALL, outside, write_everywhere, written
 
 pytestmark = [pytest.mark.anyio, pytest.mark.measured_on_trio]
 

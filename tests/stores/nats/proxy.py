@@ -62,7 +62,10 @@ async def proxy_to(server: Any) -> AsyncIterator[Proxy]:
     target = server.ports["nats"]
 
     async def serve(client: ByteStream) -> None:
-        upstream = await anyio.connect_tcp("127.0.0.1", target)
+        try:
+            upstream = await anyio.connect_tcp("127.0.0.1", target)
+        except OSError:  # the server is not there at the moment
+            return await client.aclose()
         async with client, upstream, anyio.create_task_group() as pumps:
             for pump in (
                 pump_bytes(client, upstream, lambda data: proxy.to_server(data)),

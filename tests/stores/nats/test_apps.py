@@ -49,7 +49,7 @@ async def in_no_transaction(call: Callable[..., Awaitable[object]], *args: Any) 
 async def test_what_a_handler_emits_goes_to_the_outbox_and_from_there_to_the_handlers_of_events(
     nats_server: NatsServer,
 ) -> None:
-    # NA-50
+    # NA-46
     seen: list[int] = []
 
     async def add(order: OrderPlaced) -> None:

@@ -126,6 +126,7 @@ async def test_a_write_that_is_under_way_in_a_cluster_is_asked_for_again(nats_se
         assert len(await bodies(store.stream)) == 3
 
 
+@pytest.mark.costly
 async def test_a_refusal_by_a_server_that_leads_no_more_is_not_believed(nats_cluster: NatsCluster) -> None:
     # NA-11: it answers beside the leader, which has stored the write
     refusal, left = b'{"error":{"code":400,"err_code":10071}}', [0]
@@ -200,6 +201,7 @@ async def test_a_write_that_is_not_answered_has_an_unknown_outcome(nats_server: 
         proxy.to_client = lambda data: data
 
 
+@pytest.mark.costly
 async def test_more_writes_than_a_batch_takes_are_refused_before_anything_is_sent(nats_server: NatsServer) -> None:
     # NA-30
     async with open_store(nats_server) as store:
@@ -223,6 +225,7 @@ async def test_many_batches_at_once_are_all_stored(nats_server: NatsServer) -> N
         assert len(await bodies(store.stream)) == 80
 
 
+@pytest.mark.costly
 async def test_a_store_has_16_batches_under_way_at_most(own_nats_server: NatsServer) -> None:
     # NA-31
     begun, sixteen = set[bytes](), anyio.Event()

@@ -168,7 +168,7 @@ async def test_a_stream_that_is_deleted_is_told_and_looked_for_again(
     # NA-5
     monkeypatch.setattr(consumer, "HEARTBEAT", 0.1)
     monkeypatch.setattr(consumer, "MISSED", 0.3)
-    async with open_store(nats_server, timeout=0.5) as store:
+    async with open_store(nats_server) as store:
         queue, stream = store.queue("orders"), store.stream
         assert await queue.stats() == Stats(0, 0, 0, 0)
         config = (await stream.info())["config"]
@@ -176,8 +176,10 @@ async def test_a_stream_that_is_deleted_is_told_and_looked_for_again(
         told = logged(caplog, "the queue 'orders' is read anew")
         with anyio.fail_after(60):
             await told.wait()
+        stream.requests.timeout = 0.5
         with pytest.raises(StoreBusy, match="there is no stream"):
             await queue.claim(1, 60)
+        stream.requests.timeout = 30
         await stream.requests.ask(f"STREAM.CREATE.{stream.name}", config)
         await queue.put(b"1")
         with anyio.fail_after(60):

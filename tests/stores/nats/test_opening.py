@@ -226,23 +226,27 @@ def test_a_store_is_given_a_link(link: Any) -> None:
 
 async def test_a_full_stream_is_told_with_its_cure(nats_server: NatsServer) -> None:
     # NA-54
-    async with open_store(nats_server, timeout=0.2) as store:
+    async with open_store(nats_server) as store:
         queue, stream = store.queue("orders"), store.stream
         await queue.put(b"1")
         config = (await stream.info())["config"]
         await stream.requests.ask(f"STREAM.UPDATE.{stream.name}", {**config, "max_bytes": 2_000})
+        stream.requests.timeout = 0.2
         with pytest.raises(StoreBusy, match=r"no room for a write.*maximum bytes exceeded.*raise `max_bytes`"):
             await queue.put(b"x" * 2_000)
+        stream.requests.timeout = 30
         await stream.requests.ask(f"STREAM.UPDATE.{stream.name}", config)
         await queue.put(b"x" * 2_000)
 
 
 async def test_writes_to_a_stream_that_was_deleted_name_the_cause(nats_server: NatsServer) -> None:
     # NA-54
-    async with open_store(nats_server, timeout=0.2) as store:
+    async with open_store(nats_server) as store:
         stream = store.stream
         config = (await stream.info())["config"]
         await stream.requests.ask(f"STREAM.DELETE.{stream.name}")
+        stream.requests.timeout = 0.2
         with pytest.raises(StoreBusy, match="its stream was deleted, or has no leader"):
             await store.documents("d").put("k", b"1")
+        stream.requests.timeout = 30
         await stream.requests.ask(f"STREAM.CREATE.{stream.name}", config)

@@ -91,6 +91,7 @@ async def test_a_deferred_transaction_has_no_results(nats_server: NatsServer) ->
             lambda: queue.forget("a"),
             lambda: queue.redrive("a"),
             lambda: queue.discard("a"),
+            queue.clear,
             lambda: queue.fan_out(claim, ["a"], create_items),
             lambda: store.outbox.claim(1, 60),
         ]
@@ -233,6 +234,7 @@ async def test_a_wait_for_the_outbox_ends_with_the_lease_of_another_relay(nats_s
             tasks.cancel_scope.cancel()
 
 
+@pytest.mark.unmeasured
 async def test_a_handler_with_more_items_than_a_batch_is_forgotten_in_several(nats_server: NatsServer) -> None:
     # NA-56
     async with open_store(nats_server) as store:
@@ -245,6 +247,17 @@ async def test_a_handler_with_more_items_than_a_batch_is_forgotten_in_several(na
         assert await queue.stats() == Stats(ready=1, delayed=0, leased=1, dead=0)
         await queue.ack(leased)
         assert await queue.forget("mail") == 0
+
+
+async def test_a_queue_with_more_items_than_a_batch_is_cleared_in_several(nats_server: NatsServer) -> None:
+    # NA-56
+    async with open_store(nats_server) as store:
+        queue = store.queue("orders")
+        for first in range(0, 1_100, 550):
+            await queue.put(*[Item(b"", id=str(number)) for number in range(first, first + 550)])
+        await queue.claim(1, 60)
+        assert await queue.clear() == 1_100
+        assert await queue.stats() == Stats(ready=0, delayed=0, leased=0, dead=0)
 
 
 class Ordered(Event):

@@ -133,6 +133,7 @@ async def test_a_long_body_is_fetched_at_the_claim(nats_server: NatsServer) -> N
         assert await queue.claim(1, 60) == []
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("limit", [1, 2])
 async def test_a_cancelled_claim_leaves_its_items_claimable(nats_server: NatsServer, limit: int) -> None:
     # NA-18
@@ -226,6 +227,7 @@ async def test_a_put_whose_answer_is_lost_is_known_though_its_item_was_handled(n
         assert handled.is_set() and await queue.stats() == Stats(0, 0, 0, 0)
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("name", ["ack", "extend", "retry", "release", "bury"])
 async def test_a_settlement_whose_answer_is_lost_is_done_once(nats_server: NatsServer, name: str) -> None:
     # NA-11
@@ -251,13 +253,14 @@ async def test_a_server_that_stays_away_is_busy(nats_server: NatsServer) -> None
     async with (
         open_store(nats_server) as store,
         proxy_to(nats_server) as proxy,
-        open_store(proxy, store.name, timeout=0.2) as cut,
+        open_store(proxy, store.name) as cut,
     ):
         queue = cut.queue("orders")
         await store.queue("orders").put(b"1", b"2")
         [claim] = await queue.claim(1, 60)
         await store.queue("orders").put(b"3", b"4")
         await queue.stats()
+        cut.stream.requests.timeout = 0.2
         proxy.to_client = proxy.to_server = lambda data: None
         calls = (queue.claim(2, 60), queue.claim(1, 60), queue.ack(claim), queue.put(b"5"))
         for call in (*calls, cut.queue("other").claim(1, 60)):
@@ -270,11 +273,12 @@ async def test_a_claim_whose_write_does_not_get_through_is_busy(nats_server: Nat
     async with (
         open_store(nats_server) as store,
         proxy_to(nats_server) as proxy,
-        open_store(proxy, store.name, timeout=0.2) as cut,
+        open_store(proxy, store.name) as cut,
     ):
         queue = cut.queue("orders")
         await store.queue("orders").put(b"1")
         await queue.stats()
+        cut.stream.requests.timeout = 0.2
         proxy.to_server = lambda data: None if b'"leased"' in data else data
         with pytest.raises(StoreBusy):
             await queue.claim(1, 60)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import gc
 import json
 import tracemalloc
+from typing import cast
 
+import anyio
 import pytest
 
 from modd.nats.message import NatsMessage
 from modd.ports import Item
+from modd.stores import StoreBusy
+from modd.stores.nats.access import NatsParts
 from modd.stores.nats.consumer import StreamPlace, read_delivery
 from modd.stores.nats.errors import WrongSequence
 from modd.stores.nats.queue_lanes import LaneEnds
@@ -198,9 +202,65 @@ def test_the_end_of_a_lane_goes_back_only_if_it_has_not_moved_since() -> None:
 )
 def test_the_place_of_a_message_is_read_from_its_reply(reply: str) -> None:
     # NA-5
-    assert read_delivery(reply) == StreamPlace(12, 3, 1.5)
+    assert read_delivery(reply) == StreamPlace(12, 3, 1.5, 4)
 
 
+class Unfollowed:
+    """A store without tasks of its own: the test shows the records to a view."""
+
+    def __init__(self, store: NatsStore) -> None:
+        self.name, self.stream, self.clock, self.background = store.name, store.stream, store.clock, self
+
+    def start_soon(self, *_: object) -> None:
+        """Start nothing."""
+
+
+async def test_a_view_is_waited_for_as_long_as_records_come(nats_server: NatsServer) -> None:
+    # NA-41
+    async with open_store(nats_server) as store:
+        script, parts = Script(store), Unfollowed(store)
+        await script.queue.put(*[b""] * 12)
+        records = await script.records()
+        script.view, waited = QueueView(cast("NatsParts", parts), script.subjects), anyio.Event()
+        store.stream.requests.timeout = 0.5
+
+        async def wait() -> None:
+            await script.view.ready()
+            waited.set()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(wait)
+            for record in records:  # more slowly than all of them may take
+                await anyio.sleep(0.1)
+                script.show(record)
+            assert not waited.is_set()
+            script.view.complete()
+        assert waited.is_set() and len(script.pick(12)) == 12
+
+
+async def test_a_view_that_is_made_anew_again_and_again_is_not_waited_for(nats_server: NatsServer) -> None:
+    # NA-41
+    async with open_store(nats_server) as store:
+        script, parts = Script(store), Unfollowed(store)
+        await script.queue.put(b"1", b"2")
+        records = await script.records()
+        script.view = QueueView(cast("NatsParts", parts), script.subjects)
+        store.stream.requests.timeout = 0.5
+
+        async def show_again_and_again() -> None:
+            while True:
+                script.begin()
+                script.show(*records)
+                await anyio.sleep(0.1)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(show_again_and_again)
+            with anyio.fail_after(60), pytest.raises(StoreBusy, match="longer timeout"):
+                await script.view.ready()
+            tasks.cancel_scope.cancel()
+
+
+@pytest.mark.costly
 async def test_an_item_takes_little_memory(nats_server: NatsServer) -> None:
     # NA-41
     async with open_store(nats_server) as store:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from itertools import count
 from os import getpid
+
+import anyio
 
 from modd.stores import PostgresStore
 from tests.postgres.server import PostgresServer
@@ -31,3 +33,11 @@ async def emptied_store(server: PostgresServer, schema: str) -> AsyncIterator[Po
             for table in ("events", "event_tags", "snapshots", "documents"):
                 await tx.execute(f"DELETE FROM {schema}.{table}")
         yield store
+
+
+async def until(is_so: Callable[[], object]) -> None:
+    """Return when something on the server is so; it tells nobody, so that it is asked again and again."""
+    while True:
+        if is_so():
+            return
+        await anyio.sleep(0.01)

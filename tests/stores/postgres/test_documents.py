@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from modd.errors import InvalidOption
-from modd.ports import DocumentConflict, ReadConflict
+from modd.ports import DocumentConflict, Documents, ReadConflict
 from modd.stores import PostgresStore
 from modd.stores.postgres.documents import change_documents, swap_if_equal
 from modd.stores.postgres.session import ConnectionSession, Schema
@@ -28,7 +28,7 @@ async def fold(store: PostgresStore, *keys: str) -> None:
 
 
 async def test_folds_of_two_stores_into_absent_documents_lose_nothing(postgres_server: PostgresServer) -> None:
-    # PG-19: in opposite orders, too, and beside writers that remove them
+    # PG-60: in opposite orders, too, and beside writers that remove them
     schema = new_schema()
     async with new_store(postgres_server, schema) as store, new_store(postgres_server, schema) as other:
         for number in range(5):
@@ -56,7 +56,7 @@ async def swap_and_put(server: PostgresServer, schema: Schema) -> None:
 
 
 async def test_a_document_that_is_absent_for_a_swap_stays_so_until_the_commit(postgres_server: PostgresServer) -> None:
-    # PG-19
+    # PG-60
     async with new_store(postgres_server) as store:
         await anyio.to_thread.run_sync(asyncio.run, swap_and_put(postgres_server, store.schema))
         assert await store.documents("a").items() == [("k", b"2")]
@@ -65,7 +65,7 @@ async def test_a_document_that_is_absent_for_a_swap_stays_so_until_the_commit(po
 async def test_a_conflict_of_a_deferred_transaction_leaves_all_documents_as_they_were(
     postgres_server: PostgresServer,
 ) -> None:
-    # PG-19
+    # PG-60
     async def write() -> None:
         async with store.transaction():
             await documents.put("b", b"1")
@@ -83,19 +83,21 @@ async def test_a_conflict_of_a_deferred_transaction_leaves_all_documents_as_they
         assert (await documents.items(), await store.documents("sums").get("sum")) == ([("a", b"1"), ("b", b"1")], b"1")
 
 
-@pytest.mark.parametrize("read", ["get", "get_many", "items"])
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda documents: documents.get("a"),
+        lambda documents: documents.get_many(["a"]),
+        lambda documents: documents.items(limit=1),
+    ],
+)
 async def test_a_document_that_was_read_and_has_changed_is_a_conflict(
-    postgres_server: PostgresServer, read: str
+    postgres_server: PostgresServer, read: Callable[[Documents], Awaitable[object]]
 ) -> None:
-    # PG-19
+    # PG-60
     async def decide(key: str) -> None:
         async with store.transaction():
-            reads: dict[str, Callable[[], Awaitable[object]]] = {
-                "get": lambda: documents.get("a"),
-                "get_many": lambda: documents.get_many(["a"]),
-                "items": lambda: documents.items(limit=1),
-            }
-            await reads[read]()
+            await read(documents)
             await beside(documents.put, key, b"1")
             await documents.put("decision", b"")
 

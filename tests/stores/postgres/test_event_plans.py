@@ -75,7 +75,7 @@ async def do_all(store: PostgresStore, number: int) -> None:
 async def test_no_statement_goes_through_all_events_or_documents(
     explaining_server: PostgresServer, analyzed: bool
 ) -> None:
-    # PG-20
+    # PG-61
     async with new_store(explaining_server) as store:
         name = store.schema.name
         explaining_server.execute(*FILL.format(name).split(";\n")[:-1], *["ANALYZE"] * analyzed)

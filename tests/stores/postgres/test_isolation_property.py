@@ -32,5 +32,5 @@ async def run_history(server: PostgresServer, schema: str, history: list[Step]) 
 def test_transactions_are_as_if_they_had_run_one_after_another(
     postgres_server: PostgresServer, anyio_backend_name: str, history: list[Step]
 ) -> None:
-    # PG-19
+    # PG-60
     anyio.run(run_history, postgres_server, f"documents_{anyio_backend_name}", history, backend=anyio_backend_name)

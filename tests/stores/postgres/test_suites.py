@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from modd.ports import Cache, Documents, EventStore, Feed, Inbox, Locks, Outbox, SupportsTransactions
+from modd.ports import Cache, Documents, EventStore, Feed, Inbox, Locks, Outbox, Storage, SupportsTransactions
 from modd.testing.conformance import (
     CacheConformance,
     DocumentsConformance,
@@ -17,6 +17,8 @@ from modd.testing.conformance import (
     InboxConformance,
     LocksConformance,
     OutboxConformance,
+    StorageConformance,
+    TopicConformance,
     TransactionConformance,
 )
 from tests.postgres.server import PostgresServer
@@ -125,5 +127,23 @@ class TestPostgresTransactions(OnServer, TransactionConformance):
 
     @asynccontextmanager
     async def create(self) -> AsyncIterator[SupportsTransactions]:
+        async with new_store(self.server) as store:
+            yield store
+
+
+class TestPostgresStore(OnServer, StorageConformance):
+    """The suite of stores."""
+
+    @asynccontextmanager
+    async def create(self) -> AsyncIterator[Storage]:
+        async with new_store(self.server) as store:
+            yield store
+
+
+class TestPostgresTopic(OnServer, TopicConformance):
+    """The suite of topics."""
+
+    @asynccontextmanager
+    async def create(self) -> AsyncIterator[Storage]:
         async with new_store(self.server) as store:
             yield store

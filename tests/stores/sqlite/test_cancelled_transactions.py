@@ -69,6 +69,8 @@ async def test_a_transaction_that_is_cancelled_inside_leaves_nothing_open(
         assert await find_effects(store) == ALL
 
 
+@pytest.mark.costly
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("statement", ["BEGIN IMMEDIATE", "SAVEPOINT", "INSERT INTO accounts", "SELECT 2"])
 async def test_an_immediate_transaction_that_is_cancelled_at_a_statement_leaves_nothing_open(
     path: Path, natively: bool, statement: str

@@ -48,6 +48,7 @@ class Reader:
         self.watch.go()
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(("statement", "outcome"), [("connect", StoreClosed), (READ, False)])
 async def test_who_reads_is_waited_for_and_who_connects_is_told(path: Path, statement: str, outcome: Any) -> None:
     reader = Reader(path)

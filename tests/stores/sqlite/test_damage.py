@@ -58,6 +58,7 @@ async def try_file(path: Path, *, at_once: bool) -> None:
         check_told(error)
 
 
+@pytest.mark.costly
 @pytest.mark.unmeasured
 @pytest.mark.parametrize("number", range(0, 30, 2))
 async def test_a_damaged_file_has_results_or_typed_errors(
@@ -139,6 +140,7 @@ def change(path: Path, data: bytes, sql: str = "SELECT 1") -> None:
         connection.execute(sql)
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("sql", WRONG)
 async def test_rows_that_no_store_writes_are_damage_and_other_calls_of_the_batch_go_on(
     path: Path, file: tuple[bytes, bytes], sql: str

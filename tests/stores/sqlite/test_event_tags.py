@@ -77,6 +77,7 @@ QUERIES = [
 ]
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("query", QUERIES, ids=repr)
 def test_the_cost_of_a_query_follows_its_rarest_tag(file: sqlite3.Connection, query: Tagged) -> None:
     # WM-2

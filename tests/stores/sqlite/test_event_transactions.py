@@ -40,6 +40,7 @@ async def read_and_append(store: SqliteStore, read: Read, do: Any, stream: str, 
         await store.events.append("decisions", [b""], 0)
 
 
+@pytest.mark.costly
 @modes
 @pytest.mark.parametrize(
     ("read", "stream", "tag", "statement"),
@@ -68,6 +69,7 @@ async def test_a_read_whose_events_are_more_at_the_commit_is_a_conflict(
         assert await store.events.last() == 2
 
 
+@pytest.mark.costly
 @modes
 @pytest.mark.parametrize(
     ("read", "stream", "tag"),

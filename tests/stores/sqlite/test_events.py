@@ -73,6 +73,7 @@ async def test_in_a_transaction_a_conflict_is_told_at_the_commit(path: Path) -> 
         assert [event.body async for event in store.events.read_all()] == [b"1"]
 
 
+@pytest.mark.costly
 async def test_one_who_reads_holds_no_connection_while_it_does_something_else(path: Path) -> None:
     async with SqliteStore(path) as store:
         await store.events.append("a", [b"%d" % number for number in range(PAGE + 1)], 0)

@@ -21,10 +21,12 @@ async def test_no_thread_is_left_when_a_store_is_closed(path: Path) -> None:
     await until(lambda: store_threads() == [])
 
 
+@pytest.mark.costly
 def test_a_process_ends_from_inside_a_store(path: Path, anyio_backend: str) -> None:
     wait_for_end(start(exit_inside, path, anyio_backend))
 
 
+@pytest.mark.costly
 async def test_a_process_ends_by_itself_when_a_store_was_left_open(path: Path, anyio_backend: str) -> None:
     # ST-28
     code, _, errors = outcome(start(leave_open, path, anyio_backend))

@@ -47,6 +47,7 @@ async def put_all(store: SqliteStore, bodies: list[bytes]) -> list[StoreError]:
     return errors
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("step", ["BEGIN", "INSERT INTO modd_items", "COMMIT"])
 @pytest.mark.parametrize("name", KINDS)
 async def test_all_callers_of_a_batch_that_failed_are_told_and_it_goes_on(path: Path, name: str, step: str) -> None:

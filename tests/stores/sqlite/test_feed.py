@@ -24,7 +24,7 @@ from modd.stores.sqlite.schema import FIRST, migrate
 from modd.stores.sqlite.store import SqliteStore
 from modd.testing.conformance import FeedConformance
 from modd.testing.conformance.feed_follow import take
-from modd.testing.conformance.storage import outside
+from modd.testing.conformance.storage_parts import outside
 from tests.stores.sqlite.conftest import Clock
 from tests.stores.sqlite.connections import Watch
 

@@ -14,6 +14,7 @@ from tests.stores.sqlite.program import run_forked, start, wait_for_end
 pytestmark = pytest.mark.anyio
 
 
+@pytest.mark.costly
 async def test_a_forked_process_cannot_use_the_file_that_was_open_and_can_use_others(
     path: Path, anyio_backend: str
 ) -> None:

@@ -61,6 +61,7 @@ async def test_a_queue_has_a_text_as_its_name(path: Path, name: Any) -> None:
         SqliteStore(path).queue(name)
 
 
+@pytest.mark.costly
 @both
 @pytest.mark.parametrize("sql", [*COMMITS, *SETTINGS, "ATTACH 'other.db' AS other", "DETACH other", None, b"SELECT 1"])
 async def test_sql_that_is_for_the_store_alone_is_refused_and_harms_nothing(

@@ -347,6 +347,7 @@ async def test_execute_returns_the_number_of_changed_rows_where_it_writes_at_onc
             assert await tx.execute("UPDATE accounts SET balance = 1") is None
 
 
+@pytest.mark.costly
 async def test_transactions_that_begin_to_read_at_once_share_connections(path: Path) -> None:
     # DR-23, WM-6
     async def read() -> None:

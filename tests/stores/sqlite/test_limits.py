@@ -71,6 +71,7 @@ TOO_LARGE: list[tuple[str, Call]] = [
 
 
 # DR-2
+@pytest.mark.costly
 @pytest.mark.parametrize("immediate", [False, True])
 @pytest.mark.parametrize(("option", "call"), [*HALF_CHARACTERS, *TOO_LARGE])
 async def test_a_value_beyond_the_limits_is_an_error_that_names_it(

@@ -21,6 +21,7 @@ def names(store: SqliteStore, first: int, last: int) -> None:
         store.queue(f"queue-{number}")
 
 
+@pytest.mark.costly
 async def test_the_end_of_a_commit_costs_the_same_for_many_queues_as_for_one(path: Path) -> None:
     # DR-54
     async with SqliteStore(path) as store:
@@ -30,6 +31,7 @@ async def test_the_end_of_a_commit_costs_the_same_for_many_queues_as_for_one(pat
         assert calls_of(store._on_commit) == alone
 
 
+@pytest.mark.costly
 def test_a_queue_is_made_once(path: Path) -> None:
     # DR-54
     store = SqliteStore(path)

@@ -10,9 +10,8 @@ import pytest
 
 from modd.errors import AlreadyOpen
 from modd.ports.errors import StoreError
-from modd.stores.errors import StoreBusy
+from modd.stores.errors import NewerStore, StoreBusy
 from modd.stores.sqlite.errors import (
-    NewerStore,
     NotAStore,
     StoreCorrupt,
     StoreFailed,

@@ -114,6 +114,11 @@ async def forget_the_handler(queue: SqliteQueue) -> None:
     assert await queue.forget("handler") == 1
 
 
+async def clear(queue: SqliteQueue) -> None:
+    await queue.put(b"1")
+    assert await queue.clear() == 1
+
+
 async def fan_out_to_none(queue: SqliteQueue) -> None:
     await queue.put(b"1")
     [event] = await claim(queue)
@@ -130,10 +135,12 @@ REMOVALS = (
     discard,
     redrive_and_ack,
     forget_the_handler,
+    clear,
     fan_out_to_none,
 )
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("remove", REMOVALS)
 async def test_a_removed_item_leaves_its_place_to_none_of_another_process(
     path: Path, file: sqlite3.Connection, clock: Clock, remove: Callable[[SqliteQueue], Awaitable[None]]

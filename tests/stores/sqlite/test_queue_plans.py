@@ -69,6 +69,7 @@ def is_by_index(step: str) -> bool:
     return not (step.startswith("SCAN") and ("modd_items" in step or "modd_feed" in step)) and "TEMP B-TREE" not in step
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("analyzed", [False, True])
 async def test_no_statement_goes_through_all_items(path: Path, clock: Clock, analyzed: bool) -> None:
     # ST-5

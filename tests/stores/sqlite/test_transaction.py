@@ -90,6 +90,7 @@ async def test_the_proof_writes_with_every_part_of_a_store_that_joins_its_transa
     assert {"event", "snapshot", "inbox", "outbox", "queue"} < {*ALL}
 
 
+@pytest.mark.costly
 @both
 @failures
 async def test_when_one_thing_fails_nothing_is_written(
@@ -105,6 +106,7 @@ async def test_when_one_thing_fails_nothing_is_written(
         assert await find_effects(store) == ALL
 
 
+@pytest.mark.costly
 @failures
 async def test_a_transaction_that_fails_harms_no_other_of_its_group(
     path: Path, fail: Any, error: type[Exception]

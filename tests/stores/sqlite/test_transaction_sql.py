@@ -76,6 +76,7 @@ async def test_rows_may_have_values_of_all_kinds_and_sizes(path: Path) -> None:
             assert [value for (value,) in rows] == [value for value in LARGE for _ in range(3)]
 
 
+@pytest.mark.costly
 @both
 @pytest.mark.parametrize("sql", ["COMMIT", " begin;", "rollback TO modd", "END", "SAVEPOINT a", "release a"])
 async def test_statements_that_begin_or_end_transactions_are_refused(path: Path, sql: str, immediate: bool) -> None:
@@ -98,6 +99,7 @@ async def test_a_statement_that_writes_and_has_rows_needs_an_immediate_transacti
         assert await find_effects(store) == ["account"]
 
 
+@pytest.mark.costly
 @both
 @pytest.mark.parametrize("sql", ["", "--", "SELECT 1; SELECT 2", "nonsense"])
 async def test_what_is_no_statement_is_an_error_and_harms_nothing(path: Path, sql: str, immediate: bool) -> None:

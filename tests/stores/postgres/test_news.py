@@ -1,0 +1,165 @@
+"""News among stores of one schema: tasks that wait are told of commits of other processes."""
+
+from __future__ import annotations
+
+import logging
+from time import monotonic
+from typing import Any
+
+import anyio
+import psycopg
+import pytest
+
+from modd.stores import PostgresStore
+from modd.stores.postgres.base import WaitingPart
+from modd.stores.postgres.select import Select
+from modd.stores.postgres.session import Session
+from tests.postgres.server import PostgresServer
+from tests.stores.postgres.stores import new_schema, new_store, until
+
+pytestmark = pytest.mark.anyio
+
+ADD = "INSERT INTO modd.inbox VALUES (%s, 0)"
+
+
+class Bell(WaitingPart):
+    """A part at which tasks wait until an id is in the inbox. looks: how often it has looked."""
+
+    def __init__(self, store: PostgresStore, channel: str = "bell") -> None:
+        super().__init__(store, channel)
+        self.looks = 0
+
+    async def ring(self, id: str) -> None:
+        """Add the id, and tell those who wait."""
+        await self._store.access("ring").write(ring, id.encode(), self.channel)
+
+    async def seconds_left(self) -> float:
+        self.looks += 1
+        query = Select("SELECT 1 FROM modd.inbox WHERE id = 'a'::bytea")
+        return 0 if await self._store.access("wait").read(query) else 1e9
+
+
+async def ring(session: Session, id: bytes, channel: str) -> None:
+    await session.count(ADD, (id,))
+    session.tell(channel)
+
+
+async def looked(bell: Bell, times: int = 1) -> None:
+    """Return when a part has looked that often."""
+    await until(lambda: bell.looks >= times)
+
+
+async def waiting_seconds(bell: Bell, ringing: Any) -> float:
+    """Return the seconds from the call until the wait of a part has ended."""
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(bell.wait, 60)
+        await looked(bell)
+        await ringing
+        start = monotonic()
+    return monotonic() - start
+
+
+async def listening(server: PostgresServer, store: PostgresStore) -> int:
+    """Return the id of the process of the server that tells a store of news, when there is one."""
+    connection = "SELECT pid FROM pg_stat_activity WHERE query = 'LISTEN ' || %s"
+    while True:
+        with psycopg.connect(server.url, autocommit=True) as direct:
+            found = direct.execute(connection, (store._news.name,)).fetchall()
+        if found:
+            return int(found[0][0])
+        await anyio.sleep(0.01)
+
+
+async def test_a_wait_ends_when_another_store_has_news(postgres_server: PostgresServer) -> None:
+    # PG-5
+    schema = new_schema()
+    async with new_store(postgres_server, schema, poll=60) as one, new_store(postgres_server, schema) as other:
+        await listening(postgres_server, one)
+        took = await waiting_seconds(Bell(one), Bell(other).ring("a"))
+    assert took < 10, "without a word it would have looked after a minute"
+
+
+async def test_a_wait_ends_by_a_commit_of_the_store_itself_without_any_listening(
+    postgres_server: PostgresServer,
+) -> None:
+    # PG-5
+    async with new_store(postgres_server, poll=60, listen=False) as store:
+        bell = Bell(store)
+
+        async def in_transaction() -> None:
+            async with store.transaction(immediate=True):
+                await bell.ring("a")
+
+        assert await waiting_seconds(bell, in_transaction()) < 10
+
+
+async def test_without_listening_the_parts_look_from_time_to_time(postgres_server: PostgresServer) -> None:
+    # PG-5
+    schema = new_schema()
+    async with (
+        new_store(postgres_server, schema, poll=0.05, listen=False) as one,
+        new_store(postgres_server, schema, listen=False) as other,
+    ):
+        bell = Bell(one)
+        with anyio.move_on_after(0.3):
+            await bell.wait(60)
+        assert bell.looks > 2
+        assert await waiting_seconds(bell, Bell(other).ring("a")) < 10
+
+
+async def test_news_of_other_channels_and_rollbacks_wake_nobody(postgres_server: PostgresServer) -> None:
+    # PG-5
+    schema = new_schema()
+    async with new_store(postgres_server, schema, poll=60) as one, new_store(postgres_server, schema) as other:
+        await listening(postgres_server, one)
+        bell, quiet = Bell(one), Bell(one, "quiet")
+        strange = Bell(other, "strange")  # a channel of which the first store knows nothing
+
+        async def be_told() -> None:
+            await bell.wait(60)
+            tasks.cancel_scope.cancel()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(be_told)
+            tasks.start_soon(quiet.wait, 60)
+            await looked(bell)
+            await looked(quiet)
+            looks = quiet.looks
+            with pytest.raises(ZeroDivisionError):  # noqa: PT012  # the end of the block may raise
+                async with other.transaction():
+                    await Bell(other, "quiet").ring("b")
+                    raise ZeroDivisionError
+            await strange.ring("c")
+            await Bell(other).ring("a")
+        assert quiet.looks == looks
+
+
+async def test_a_lost_connection_that_listens_is_made_anew_and_looks_once(postgres_server: PostgresServer) -> None:
+    # PG-5
+    schema = new_schema()
+    async with new_store(postgres_server, schema, poll=600) as store:
+        bell = Bell(store)
+        process = await listening(postgres_server, store)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(bell.wait, 600)
+            await looked(bell)
+            looks = bell.looks
+            postgres_server.execute(
+                f"INSERT INTO {schema}.inbox VALUES ('a', 0)", f"SELECT pg_terminate_backend({process})"
+            )
+        assert bell.looks > looks
+        assert await listening(postgres_server, store) != process
+
+
+async def test_news_that_cannot_be_sent_are_found_by_looking(
+    postgres_server: PostgresServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    # PG-5
+    schema = new_schema()
+    caplog.set_level(logging.DEBUG, "modd.stores")
+    async with new_store(postgres_server, schema, poll=0.1) as one, new_store(postgres_server, schema) as other:
+        await listening(postgres_server, one)
+        other._news.name = "x" * 9000  # the server takes no channel of this length
+        took = await waiting_seconds(Bell(one), Bell(other).ring("a"))
+        assert took < 10
+        await until(lambda: "no process could be told of news" in caplog.text)

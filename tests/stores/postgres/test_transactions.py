@@ -1,0 +1,329 @@
+"""Transactions of a store in a database: statements of the user, waits for others, and repetitions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+import psycopg
+import pytest
+
+from modd import InvalidOption
+from modd.errors import NotEntered
+from modd.ports import ReadConflict
+from modd.stores import PostgresStore, ResultNeeded, StoreBusy, TransactionTimeout
+from modd.stores.postgres.commits import ATTEMPTS
+from modd.stores.postgres.select import Select
+from modd.stores.postgres.session import Session, in_order
+from tests.postgres.server import PostgresServer
+from tests.stores.postgres.stores import new_schema, new_store, until
+
+pytestmark = pytest.mark.anyio
+
+REFUSED = [
+    "BEGIN",
+    "start transaction",
+    " ; -- why\n/* what */ COMMIT",
+    "END",
+    "ROLLBACK",
+    "abort",
+    "SAVEPOINT a",
+    "release a",
+    "PREPARE TRANSACTION 'a'",
+]
+
+
+class Undone(Exception):
+    """Ends a block that is not to be kept."""
+
+
+async def orders(store: PostgresStore) -> list[Any]:
+    """Return the rows of the table of the test."""
+    async with store.transaction() as tx:
+        return await tx.fetch(f"SELECT id, name FROM {store.schema.name}.orders ORDER BY id")
+
+
+async def with_orders(store: PostgresStore) -> str:
+    """Make a table, and return its name."""
+    name = f"{store.schema.name}.orders"
+    async with store.transaction() as tx:
+        await tx.execute(f"CREATE TABLE {name} (id integer PRIMARY KEY, name text)")
+    return name
+
+
+@pytest.mark.parametrize("sql", [*REFUSED, None])
+async def test_statements_that_begin_or_end_transactions_are_refused(sql: Any, postgres_server: PostgresServer) -> None:
+    # PG-55
+    async with new_store(postgres_server, listen=False) as store, store.transaction() as tx:
+        for call in (tx.execute, tx.fetch):
+            with pytest.raises(InvalidOption, match=r"leave \w+ out|give one statement"):
+                await call(sql)
+        with pytest.raises(InvalidOption):
+            await tx.execute_many(sql, [])
+
+
+async def test_statements_of_the_user_are_in_the_same_commit(postgres_server: PostgresServer) -> None:
+    # PG-55
+    async with new_store(postgres_server) as store:
+        table = await with_orders(store)
+        async with store.transaction() as tx:
+            row = [1, "100%"]
+            assert await tx.execute(f"INSERT INTO {table} VALUES (%s, %s)", row) is None
+            row[:] = [2, "changed"]  # the transaction has a copy
+            named = {"id": 2, "name": "b"}
+            assert await tx.execute(f"INSERT INTO {table} VALUES (%(id)s, %(name)s)", named) is None
+            named.clear()
+            assert await tx.execute_many(f"INSERT INTO {table} VALUES (%s, %s)", [(3, "c"), (4, "d")]) is None
+            await tx.execute(f"UPDATE {table} SET name = 'e%' WHERE id = 4")
+            await store.inbox.add("a")
+            assert await tx.fetch(f"SELECT * FROM {table}") == []
+        assert await orders(store) == [(1, "100%"), (2, "b"), (3, "c"), (4, "e%")]
+        with pytest.raises(psycopg.errors.UniqueViolation):  # noqa: PT012  # the end of the block may raise
+            async with store.transaction() as tx:
+                await store.inbox.add("b")
+                await tx.execute(f"INSERT INTO {table} VALUES (1, 'again')")
+        assert await store.inbox.has("a") and not await store.inbox.has("b")
+
+
+async def test_an_immediate_transaction_tells_how_many_rows_have_changed(postgres_server: PostgresServer) -> None:
+    # PG-55
+    async with new_store(postgres_server) as store:
+        table = await with_orders(store)
+        async with store.transaction(immediate=True) as tx:
+            assert await tx.execute_many(f"INSERT INTO {table} VALUES (%s, %s)", [(1, "a"), (2, "b")]) == 2
+            assert await tx.execute_many(f"INSERT INTO {table} VALUES (%s, %s)", []) == 0
+            assert await tx.execute(f"UPDATE {table} SET name = 'c' WHERE id = %s", (2,)) == 1
+            assert await tx.fetch(f"DELETE FROM {table} WHERE id = 1 RETURNING name") == [("a",)]
+        assert await orders(store) == [(2, "c")]
+
+
+async def test_a_deferred_transaction_fetches_nothing_that_writes(postgres_server: PostgresServer) -> None:
+    # PG-55
+    async with new_store(postgres_server) as store:
+        table = await with_orders(store)
+        async with store.transaction() as tx:
+            await tx.execute(f"INSERT INTO {table} VALUES (1, 'a')")
+            with pytest.raises(ResultNeeded, match="a statement that writes and has rows"):
+                await tx.fetch(f"INSERT INTO {table} VALUES (2, 'b') RETURNING id")
+            with pytest.raises(psycopg.errors.SyntaxError):
+                await tx.fetch("SELEKT 1")
+            with pytest.raises(psycopg.errors.DivisionByZero):
+                await tx.fetch("SELECT 1 / 0")
+            assert await tx.fetch(f"SELECT id FROM {table}") == []
+            with pytest.raises(ResultNeeded, match="claim"):
+                await store.access("claim").write_for_result("claim", add, "b")
+            with pytest.raises(ResultNeeded, match="immediate=True"):
+                store.transaction(immediate=True)
+        assert await orders(store) == [(1, "a")]
+
+
+async def test_a_statement_that_fails_leaves_an_immediate_transaction_as_it_was(
+    postgres_server: PostgresServer,
+) -> None:
+    # PG-56
+    async with new_store(postgres_server) as store:
+        table = await with_orders(store)
+        async with store.transaction(immediate=True) as tx:
+            await tx.execute(f"INSERT INTO {table} VALUES (1, 'a')")
+            for sql in ("SELEKT 1", f"INSERT INTO {table} VALUES (1, 'b')"):
+                with pytest.raises(psycopg.Error):
+                    await tx.execute(sql)
+            with pytest.raises(psycopg.errors.DivisionByZero):
+                await tx.fetch("SELECT 1 / 0")
+            with pytest.raises(Undone):  # noqa: PT012  # the end of the block may raise
+                async with store.transaction() as inner:
+                    await inner.execute(f"INSERT INTO {table} VALUES (2, 'b')")
+                    raise Undone
+            async with store.transaction(immediate=True) as inner:
+                await inner.execute(f"INSERT INTO {table} VALUES (3, 'c')")
+        assert await orders(store) == [(1, "a"), (3, "c")]
+
+
+async def test_a_block_that_takes_too_long_is_rolled_back(postgres_server: PostgresServer) -> None:
+    # PG-56
+    async with new_store(postgres_server) as store:
+        with pytest.raises(TransactionTimeout, match=r"took more than 0\.05 s"):  # noqa: PT012  # the end of the block may raise
+            async with store.transaction(immediate=True, max_seconds=0.05):
+                await store.inbox.add("a")
+                await anyio.sleep_forever()
+        assert not await store.inbox.has("a")
+        async with store.transaction(immediate=True):
+            await store.inbox.add("a")
+
+
+async def test_an_error_of_a_block_leaves_it_as_it_is(postgres_server: PostgresServer) -> None:
+    # PG-54
+    error = Undone()
+    with pytest.raises(Undone) as raised:  # noqa: PT012  # the end of the block may raise
+        async with new_store(postgres_server) as store:
+            for immediate in (False, True):
+                with pytest.raises(Undone):  # noqa: PT012  # the end of the block may raise
+                    async with store.transaction(immediate=immediate):
+                        await store.inbox.has("a")
+                        raise Undone
+            raise error
+    assert raised.value is error
+
+
+async def test_a_transaction_that_was_not_entered_is_told(postgres_server: PostgresServer) -> None:
+    # PG-56
+    async with new_store(postgres_server, listen=False) as store:
+        with pytest.raises(NotEntered, match="the transaction"):
+            await store.transaction().__aexit__(None, None, None)
+
+
+async def test_other_writers_wait_for_an_immediate_transaction_and_readers_do_not(
+    postgres_server: PostgresServer,
+) -> None:
+    # PG-56
+    schema = new_schema()
+    async with new_store(postgres_server, schema) as store, new_store(postgres_server, schema) as other:
+        ended: list[str] = []
+
+        async def write() -> None:
+            await other.inbox.add("b")
+            ended.append("writer")
+
+        async with anyio.create_task_group() as tasks, store.transaction(immediate=True, max_seconds=60):
+            await store.inbox.add("a")
+            tasks.start_soon(write)
+            await waiting_for_lock(postgres_server, "advisory")
+            assert not await other.inbox.has("b")
+            ended.append("transaction")
+        assert ended == ["transaction", "writer"]
+
+
+async def waiting_for_lock(server: PostgresServer, kind: str) -> None:
+    """Return when a connection waits for a lock."""
+    sql = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND wait_event = %s"
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        await until(lambda: connection.execute(sql, (kind,)).fetchall())
+
+
+async def test_a_read_that_was_overtaken_is_a_conflict(postgres_server: PostgresServer) -> None:
+    # PG-56
+    schema = new_schema()
+    async with new_store(postgres_server, schema) as store, new_store(postgres_server, schema) as other:
+        with pytest.raises(ReadConflict, match="an id of the inbox"):  # noqa: PT012  # the end of the block may raise
+            async with store.transaction():
+                assert not await store.inbox.has("a")
+                await other.inbox.add("a")
+                await store.inbox.add("b")
+        with pytest.raises(ReadConflict, match="SELECT count"):  # noqa: PT012  # the end of the block may raise
+            async with store.transaction() as tx:
+                await tx.fetch(f"SELECT count(*) FROM {schema}.inbox")
+                await other.inbox.add("c")
+                await tx.execute("SELECT 1")
+        assert not await store.inbox.has("b")
+
+
+async def test_a_read_may_have_a_cheaper_one_that_changes_with_it(postgres_server: PostgresServer) -> None:
+    # PG-56
+    schema = new_schema()
+    version = Select("SELECT count(*) FROM modd.inbox")
+    rows = Select("SELECT id FROM modd.inbox", title="the ids", version=version)
+    async with new_store(postgres_server, schema) as store, new_store(postgres_server, schema) as other:
+        async with store.transaction() as tx:
+            assert await tx.read(rows) == []
+            await store.inbox.add("a")
+        with pytest.raises(ReadConflict, match="the ids"):  # noqa: PT012  # the end of the block may raise
+            async with store.transaction() as tx:
+                await tx.read(rows)
+                await other.inbox.add("b")
+                await store.inbox.add("c")
+
+
+async def add(session: Session, id: str) -> None:
+    await session.count("INSERT INTO modd.inbox VALUES (%s, 0)", (id.encode(),))
+
+
+class Fails:
+    """An operation that fails some times with an error that the database raises, and then succeeds."""
+
+    def __init__(self, times: float, code: str) -> None:
+        self.left, self.runs = times, 0
+        self.code = code
+
+    async def __call__(self, session: Session, id: str) -> int:
+        self.runs += 1
+        await add(session, id)
+        if self.left > 0:
+            self.left -= 1
+            await session.rows(f"DO $$ BEGIN RAISE SQLSTATE '{self.code}'; END $$")
+        return self.runs
+
+
+@pytest.mark.parametrize("code", ["40001", "40P01"])
+async def test_statements_of_modd_that_others_are_in_the_way_of_are_repeated(
+    code: str, postgres_server: PostgresServer
+) -> None:
+    # PG-13
+    async with new_store(postgres_server, listen=False) as store:
+        fails = Fails(3, code)
+        assert await store.access("add").write(fails, "a") == 4
+        always = Fails(1e9, code)
+        with pytest.raises(StoreBusy, match="other transactions were in the way"):
+            await store.access("add").write(always, "b")
+        assert always.runs == ATTEMPTS == 20
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            await store.access("add").write(add, "a")
+
+
+@pytest.mark.parametrize("code", ["40001", "40P01"])
+async def test_in_an_immediate_transaction_they_are_conflicts(code: str, postgres_server: PostgresServer) -> None:
+    # PG-13
+    async with new_store(postgres_server, listen=False) as store:
+        fails = Fails(1, code)
+        with pytest.raises(ReadConflict, match="an immediate transaction"):
+            async with store.transaction(immediate=True):
+                await store.access("add").write(fails, "a")
+        assert fails.runs == 1
+
+
+async def test_two_immediate_transactions_in_each_others_way_end_in_a_conflict(postgres_server: PostgresServer) -> None:
+    # PG-13
+    async with new_store(postgres_server) as store:
+        table = await with_orders(store)
+        async with store.transaction() as tx:
+            await tx.execute_many(f"INSERT INTO {table} VALUES (%s, 'a')", [(1,), (2,)])
+        with psycopg.connect(postgres_server.url) as direct:
+            direct.execute(f"UPDATE {table} SET name = 'b' WHERE id = 1".encode())
+            async with anyio.create_task_group() as tasks:
+                with pytest.raises(ReadConflict, match="an immediate transaction"):  # noqa: PT012  # the end of the block may raise
+                    async with store.transaction(immediate=True, max_seconds=60) as tx:
+                        await tx.execute("SET LOCAL deadlock_timeout = '10ms'")
+                        await tx.execute(f"UPDATE {table} SET name = 'c' WHERE id = 2")
+                        tasks.start_soon(anyio.to_thread.run_sync, wait_and_update, direct, table)
+                        await waiting_for_lock(postgres_server, "transactionid")
+                        await tx.execute(f"UPDATE {table} SET name = 'c' WHERE id = 1")
+            direct.rollback()
+        assert await orders(store) == [(1, "a"), (2, "a")]
+
+
+def wait_and_update(direct: Any, table: str) -> None:
+    """Wait for a row of a transaction that waits for one of this connection."""
+    direct.execute("SET LOCAL deadlock_timeout = '1h'")
+    direct.execute(f"UPDATE {table} SET name = 'b' WHERE id = 2".encode())
+
+
+@in_order
+async def number_in_order(session: Session) -> int:
+    [[count]] = await session.rows("SELECT count(*) FROM modd.inbox")
+    await add(session, f"{count}")
+    return int(count)
+
+
+async def test_operations_in_order_run_one_after_another_until_their_commit(postgres_server: PostgresServer) -> None:
+    # PG-56
+    async with new_store(postgres_server) as store:
+        numbers: list[int] = []
+
+        async def number() -> None:
+            numbers.append(await store.access("number").write(number_in_order))
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(8):
+                tasks.start_soon(number)
+        async with store.transaction(immediate=True):
+            numbers.append(await store.access("number").write_for_result("number", number_in_order))
+        assert sorted(numbers) == [*range(9)]
