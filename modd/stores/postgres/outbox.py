@@ -131,7 +131,7 @@ class SessionOutbox:
         """Add items if the transaction commits, and return their ids; an id that the outbox has is not added again."""
         rows = [encode_item(checked_outbox_item(item)) for item in items]
         if rows:
-            await self._access.run(insert_items, rows)
+            await self._access.run(put_outbox, rows)
         return [row.id for row in rows]
 
 
