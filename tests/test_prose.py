@@ -51,6 +51,7 @@ HOMONYMS = {
     "Record": "an observer that users make for a journey, and the state of a thing in a stream of NATS",
     "Refused": "a call that a SQLite file refuses, inside of the store, and a request that a gateway refuses",
     "Rows": "those that a projection writes, which users name, and those that the command line shows",
+    "Session": "a connection of a link to NATS, and an open transaction of a database, each inside a package",
     "Timeout": "a middleware that limits the time of a dispatch, and a timeout of a flow: both as the field has them",
     "Topic": "queues of the groups that subscribe, which users name, and a channel with its types inside of a gateway",
     "end": "ends a turn inside of the core, and an instance of a flow",

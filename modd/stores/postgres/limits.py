@@ -21,7 +21,7 @@ LARGEST_BODY = 100_000_000
 """Most bytes of a body; a message of the protocol has at most 1 GiB, and bytes in an array are written as digits."""
 
 
-def checked_name(option: str, value: Any, longest: int = LONGEST_NAME) -> str:
+def checked_row_name(option: str, value: Any, longest: int = LONGEST_NAME) -> str:
     """Return a text by which rows are found; longest: its most bytes. Raises `InvalidOption`."""
     length = len(checked_text(option, value).encode())
     if length > longest:
@@ -38,7 +38,7 @@ def checked_queue_item(value: Any) -> Item:
     checked_stored_body("body", item.body)
     for option, name in (("id", item.id), ("key", item.key)):
         if name is not None:
-            checked_name(option, name)
+            checked_row_name(option, name)
     return checked_untagged(item)
 
 
@@ -47,7 +47,7 @@ def checked_stored_event(event: bytes | Item) -> Item:
     item = checked_event(event)
     checked_stored_body("body", item.body)
     for tag in item.tags:
-        checked_name("tags", tag)
+        checked_row_name("tags", tag)
     return item
 
 
@@ -62,4 +62,4 @@ def checked_stored_body(option: str, body: Any) -> bytes:
 
 def checked_stored_key(key: Any) -> str:
     """Return the key of a document that a row can have. Raises `InvalidOption`."""
-    return checked_name("key", checked_document_key(key))
+    return checked_row_name("key", checked_document_key(key))

@@ -170,7 +170,7 @@ class PostgresQueue(WaitingPart):
         access = self._store.access("cancel")
         if not access.is_deferred:
             return await self._write_ids("cancel", self._cancellation.cancel, ids)
-        asked = [*dict.fromkeys(checked_ids(ids))]
+        asked = [*dict.fromkeys(checked_item_ids(ids))]
         found = [id for id in asked for _ in await access.read(self._cancellation.select(id))]
         if asked:
             await access.write(self._cancellation.cancel_as_told, asked, found)
@@ -249,12 +249,12 @@ class PostgresQueue(WaitingPart):
         return self._operations.put if self._is_registered else self._operations.register_and_put
 
     async def _write_ids(self, call: str, operation: Any, ids: tuple[str, ...]) -> list[str]:
-        access, checked = self._store.access(call), [*dict.fromkeys(checked_ids(ids))]
+        access, checked = self._store.access(call), [*dict.fromkeys(checked_item_ids(ids))]
         changed: list[str] = await access.write_for_result(call, operation, checked)
         return changed
 
 
-def checked_ids(ids: tuple[str, ...]) -> tuple[str, ...]:
+def checked_item_ids(ids: tuple[str, ...]) -> tuple[str, ...]:
     """Return ids that can be looked up. Raises `InvalidOption`."""
     for id in ids:
         checked_text("id", id)
