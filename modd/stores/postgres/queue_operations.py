@@ -89,7 +89,10 @@ class QueueOperations:
     async def retry(self, session: Session, row: LeasedRow, delay: float) -> None:
         """Make an item claimable again after so many seconds."""
         session.tell(self.channel)
-        await change_leased(session, *((RETRY, row, delay) if delay else (RETRY_NOW, row)))
+        if delay:
+            await change_leased(session, RETRY, row, delay)
+        else:
+            await change_leased(session, RETRY_NOW, row)
         await session.count(DELETE_LEFT, ([row.position],))
 
     async def release(self, session: Session, row: LeasedRow) -> None:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import asyncpg  # type: ignore[import-untyped]  # it has no types
 import psycopg
+from psycopg.rows import dict_row
 from sqlalchemy import NullPool, create_engine, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
@@ -126,7 +127,7 @@ async def connection(url: str) -> AsyncIterator[Application]:
 @asynccontextmanager
 async def psycopg_connection(url: str) -> AsyncIterator[Application]:
     """Open a connection of psycopg whose cursors have other placeholders and rows."""
-    with psycopg.connect(url, cursor_factory=psycopg.RawCursor, row_factory=psycopg.rows.dict_row) as opened:
+    with psycopg.connect(url, cursor_factory=psycopg.RawCursor, row_factory=dict_row) as opened:
         yield Application(
             opened,
             as_async(lambda sql: opened.execute(sql.encode())),
@@ -139,7 +140,7 @@ async def psycopg_connection(url: str) -> AsyncIterator[Application]:
 @asynccontextmanager
 async def async_psycopg_connection(url: str) -> AsyncIterator[Application]:
     """Open an async connection of psycopg."""
-    async with await psycopg.AsyncConnection.connect(url, row_factory=psycopg.rows.dict_row) as opened:
+    async with await psycopg.AsyncConnection.connect(url, row_factory=dict_row) as opened:
         yield Application(
             opened, lambda sql: opened.execute(sql.encode()), opened.commit, opened.rollback, opened.transaction
         )

@@ -51,6 +51,7 @@ async def looked(bell: Bell, times: int = 1) -> None:
 
 async def waiting_seconds(bell: Bell, ringing: Any) -> float:
     """Return the seconds from the call until the wait of a part has ended."""
+    start = monotonic()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(bell.wait, 60)
         await looked(bell)
@@ -119,6 +120,7 @@ async def test_news_of_other_channels_and_rollbacks_wake_nobody(postgres_server:
             await bell.wait(60)
             tasks.cancel_scope.cancel()
 
+        looks = 0
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(be_told)
             tasks.start_soon(quiet.wait, 60)
@@ -139,7 +141,7 @@ async def test_a_lost_connection_that_listens_is_made_anew_and_looks_once(postgr
     schema = new_schema()
     async with new_store(postgres_server, schema, poll=600) as store:
         bell = Bell(store)
-        process = await listening(postgres_server, store)
+        process, looks = await listening(postgres_server, store), 0
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(bell.wait, 600)
             await looked(bell)
