@@ -41,7 +41,7 @@ async def share_writes(session: Session) -> None:
     await session.rows(SHARE, (session.schema.number, WRITES))
 
 
-async def take(session: Session, lock: int) -> None:
+async def take_alone(session: Session, lock: int) -> None:
     """Wait until this transaction alone has a lock of the store."""
     await session.rows("SELECT pg_advisory_xact_lock(%s, %s)", (session.schema.number, lock))
 

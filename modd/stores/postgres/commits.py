@@ -17,16 +17,16 @@ from psycopg.pq import TransactionStatus
 from modd.concurrency.blocks import async_block
 from modd.ports.errors import ReadConflict
 from modd.stores.errors import UnknownOutcome
-from modd.stores.postgres.advisory import ORDER, SHARE, WRITES, take
+from modd.stores.postgres.advisory import ORDER, SHARE, WRITES, take_alone
 from modd.stores.postgres.connections import Connection, Connections
 from modd.stores.postgres.errors import REPEATABLE, is_lost, translate_errors
-from modd.stores.postgres.select import Query
+from modd.stores.postgres.select import ReadStatement
 from modd.stores.postgres.session import ConnectionSession, Operation, Schema, is_in_order, is_of_user
 
 T = TypeVar("T")
 
 
-Reads: TypeAlias = Sequence[tuple[Query, bytes]]
+Reads: TypeAlias = Sequence[tuple[ReadStatement, bytes]]
 """Statements that were read, each with the digest of its rows."""
 
 
@@ -85,7 +85,7 @@ class Committer:
         self.publish(channels)
         return result
 
-    async def read(self, query: Query) -> list[Any]:
+    async def read(self, query: ReadStatement) -> list[Any]:
         """Return the rows of a statement."""
 
         async def read(connection: Connection) -> list[Any]:
@@ -161,11 +161,11 @@ async def transaction(
 async def prepare(session: ConnectionSession, reads: Reads, writes: Writes) -> None:
     """Take the locks of a transaction, and look if its reads are still so. Raises `ReadConflict`."""
     if reads:
-        await take(session, WRITES)
+        await take_alone(session, WRITES)
         for query, digest in reads:
             if await query.digest(session) != digest:
                 raise ReadConflict(query.title)
     else:
         await session.run(SHARE, (session.schema.number, WRITES))
     if any(is_in_order(operation) for operation, _ in writes):
-        await take(session, ORDER)
+        await take_alone(session, ORDER)

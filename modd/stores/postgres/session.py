@@ -1,4 +1,4 @@
-"""What operations of the store run on: an open transaction of the database, and the names of the store's tables."""
+"""An open transaction of the database, on which operations of the store run, and the names of the tables."""
 
 from __future__ import annotations
 
