@@ -99,7 +99,7 @@ def run_command(arguments: AnyArguments, confirm: Confirm, progress: Progress = 
 
 def run_migration(arguments: MigrateArguments) -> Migration:
     """Bring the tables of a store up, or tell by which statements. Raises `UsageError`, and `modd.ports.StoreError`."""
-    migration: Migration = import_tool("postgres_migrations").run_migration(arguments)
+    migration: Migration = import_tool("postgres_migrations").migrate_tables(arguments)
     return migration
 
 

@@ -11,7 +11,7 @@ from modd.cli.reports import Migration
 from modd.errors import InvalidOption
 from modd.stores.errors import NewerStore
 from modd.stores.postgres.errors import translate_errors
-from modd.stores.postgres.schema import STEPS, statements, version_of
+from modd.stores.postgres.schema import STEPS, schema_version, statements
 from modd.stores.postgres.session import ConnectionSession
 from modd.stores.postgres.store import PostgresStore
 
@@ -19,7 +19,7 @@ TIMEOUT = 10.0
 """Seconds to try while the database does not answer."""
 
 
-def run_migration(arguments: MigrateArguments) -> Migration:
+def migrate_tables(arguments: MigrateArguments) -> Migration:
     """Bring the tables up, or tell by which statements. Raises `UsageError`, and `modd.ports.StoreError`."""
     store = create_store(arguments.address, arguments.schema)
     return anyio.run(migrate_store, store, arguments.address, arguments.sql)
@@ -47,7 +47,7 @@ async def read_version(store: PostgresStore, address: str) -> int:
     with translate_errors(store.name):
         connection = await psycopg.AsyncConnection.connect(address, autocommit=True, connect_timeout=int(TIMEOUT))
         async with connection:
-            version = await version_of(ConnectionSession(connection, store.schema))
+            version = await schema_version(ConnectionSession(connection, store.schema))
     if version > len(STEPS):
         raise NewerStore(store.name, version, len(STEPS), "the schema")
     return version

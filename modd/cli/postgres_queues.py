@@ -61,13 +61,13 @@ async def run_on_postgres(arguments: Arguments, viewer: Viewer, confirm: Confirm
     Raises `UsageError`, `NoSuchItem`, `AmbiguousId`, `NoSuchHandler`, `NotConfirmed`, and `modd.ports.StoreError`.
     """
     async with create_store(arguments.path, arguments.schema) as store:
-        queues = await list_queues(store)
+        queues = await read_queue_names(store)
         if arguments.command == "stats":
-            return await count_all(store, queues)
+            return await count_database(store, queues)
         if arguments.command == "doctor":
             return await examine_database(store, [await count_queue(store, name) for name in queues])
         if arguments.command == "forget":
-            known = {each.handler for name in queues for each in await list_handlers(store, name)}
+            known = {each.handler for name in queues for each in await handlers_of(store, name)}
             return await forget_in(store.queue, store.name, queues, arguments.handler, known)
         if arguments.name not in queues:
             raise NoSuchQueue(arguments.name, store.name, queues)
@@ -79,13 +79,13 @@ async def run_on_queue(
 ) -> Report:
     """Run a command for one queue, which is there."""
     if arguments.command == "dead":
-        return await list_dead(store, arguments.name, arguments.limit, viewer)
+        return await list_buried(store, arguments.name, arguments.limit, viewer)
     if arguments.command == "show":
         return await show_row(store, arguments.name, arguments.id, viewer, is_raw=arguments.raw)
     return await process(store, arguments, confirm, progress)
 
 
-async def list_queues(store: PostgresStore) -> list[str]:
+async def read_queue_names(store: PostgresStore) -> list[str]:
     """Return the names of the queues of a store, sorted."""
     return sorted(decode_text(name) for [name] in await rows_of(store, "SELECT name FROM modd.queues"))
 
@@ -95,15 +95,15 @@ async def count_queue(store: PostgresStore, name: str) -> QueueCounts:
     return QueueCounts(name, **msgspec.structs.asdict(await store.queue(name).stats()))
 
 
-async def count_all(store: PostgresStore, queues: Sequence[str]) -> Overview:
+async def count_database(store: PostgresStore, queues: Sequence[str]) -> Overview:
     """Count the items of queues and of the outbox, and list the handlers."""
     counts = [await count_queue(store, name) for name in queues]
-    handlers = [each for name in queues for each in await list_handlers(store, name)]
+    handlers = [each for name in queues for each in await handlers_of(store, name)]
     [[outbox]] = await rows_of(store, "SELECT count(*) FROM modd.outbox")
     return Overview(store.name, counts, outbox, handlers)
 
 
-async def list_handlers(store: PostgresStore, queue: str) -> list[HandlerStatus]:
+async def handlers_of(store: PostgresStore, queue: str) -> list[HandlerStatus]:
     """List the handlers that workers have announced, and others for which deliveries are left."""
     left: Counter[tuple[str, str]] = Counter()
     for name, count in await rows_of(store, LEFT, queue_number(queue)):
@@ -114,7 +114,7 @@ async def list_handlers(store: PostgresStore, queue: str) -> list[HandlerStatus]
     return merge_handlers(queue, left, announced)
 
 
-async def list_dead(store: PostgresStore, name: str, limit: int, viewer: Viewer) -> DeadLetterList:
+async def list_buried(store: PostgresStore, name: str, limit: int, viewer: Viewer) -> DeadLetterList:
     """List the first dead letters of a queue."""
     items = []
     for letter in await store.queue(name).dead(limit):

@@ -78,8 +78,8 @@ MOST_WAITING = 2**18
 
 
 LONGEST_ANSWER = 30.0
-"""Seconds for an answer, or for the next message at the beginning, for which the server looks at each subject of the
-filter: there may be a million."""
+"""Seconds for an answer, or for the next message, at the beginning: the server looks at each subject of the filter, of
+which there may be a million, and each further attempt makes it slower."""
 
 
 class OrderedConsumer:
@@ -113,21 +113,22 @@ class OrderedConsumer:
     async def _follow(self, pause: DoublingPause) -> None:
         inbox, name = f"_INBOX.{token_hex(12)}", token_hex(12)
         async with self._stream.link.subscribe(inbox, resume=False, max_messages=MOST_WAITING) as messages:
-            info = await self._stream.requests.find_stream(self._stream.name)
+            info = await self._stream.requests.find_stream(self._stream.name, LONGEST_ANSWER)
             if info is None:
                 raise StoreError(self._stream.store, f"there is no stream {self._stream.name} any more")
             self._reader.begin(read_time(info["ts"]))
             self._number, self._sequence, self._is_complete = 0, 0, False
             self._last = int(info["state"]["last_seq"])
             try:
-                await self._create(name, inbox)
-                await self._look_for_end()
+                if not await self._create(name, inbox):
+                    await self._look_for_end()
                 pause.reset()
                 await self._read(messages)
             finally:
                 await self._delete(name)
 
-    async def _create(self, name: str, inbox: str) -> None:
+    async def _create(self, name: str, inbox: str) -> int:
+        """Have a server send the messages, and return their number, as far as that server knows."""
         config = {
             "name": name,
             "deliver_subject": inbox,
@@ -143,7 +144,7 @@ class OrderedConsumer:
         }
         request = {"stream_name": self._stream.name, "config": config, "action": "create"}
         api = f"CONSUMER.CREATE.{self._stream.name}.{name}"
-        await self._stream.requests.ask(api, request, least_timeout=LONGEST_ANSWER)
+        return int((await self._stream.requests.ask(api, request, least_timeout=LONGEST_ANSWER))["num_pending"])
 
     async def _look_for_end(self) -> None:
         """Find out if all messages have come that the server had at the beginning.

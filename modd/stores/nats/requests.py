@@ -139,10 +139,13 @@ class Requests:
         """The seconds for one answer."""
         return max(self.timeout / 4, 0.5)
 
-    async def find_stream(self, name: str) -> Answer | None:
-        """Return the answer of ``STREAM.INFO``, or None if there is no stream of this name. Raises as `ask` does."""
+    async def find_stream(self, name: str, least_timeout: float = 0.0) -> Answer | None:
+        """Return the answer of ``STREAM.INFO``, or None if there is no stream of this name. Raises as `ask` does.
+
+        least_timeout: seconds that the answer may take at least.
+        """
         try:
-            return await self.ask(f"STREAM.INFO.{name}", waits_for_stream=False)
+            return await self.ask(f"STREAM.INFO.{name}", waits_for_stream=False, least_timeout=least_timeout)
         except StreamMissing:
             return None
 

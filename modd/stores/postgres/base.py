@@ -15,7 +15,7 @@ from modd.ports.transaction import Transaction
 from modd.stores.postgres.commits import Committer
 from modd.stores.postgres.foreign_access import ForeignAccess
 from modd.stores.postgres.news import SupportsWake
-from modd.stores.postgres.select import Query
+from modd.stores.postgres.select import ReadStatement
 from modd.stores.postgres.session import Operation
 from modd.stores.waiting import Notifier
 
@@ -40,7 +40,7 @@ class Access(Protocol):
         """
         ...
 
-    async def read(self, query: Query) -> list[Any]:
+    async def read(self, query: ReadStatement) -> list[Any]:
         """Return the rows of a statement."""
         ...
 

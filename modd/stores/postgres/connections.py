@@ -103,8 +103,8 @@ class Connections:
 
     async def connect(self) -> Connection:
         """Return a connection beside those of the pool; in the loop of the pool."""
-        address: Any = await resolved(self.pool.conninfo)
-        options: Any = await resolved(self.pool.kwargs)
+        address: Any = await resolve_option(self.pool.conninfo)
+        options: Any = await resolve_option(self.pool.kwargs)
         return await AsyncConnection.connect(address, **{**(options or {}), "autocommit": True})
 
     async def _reach(self) -> None:
@@ -186,7 +186,7 @@ async def get_connection(pool: AsyncConnectionPool[Any], timeout: float) -> Conn
                 raise
 
 
-async def resolved(option: Any) -> Any:
+async def resolve_option(option: Any) -> Any:
     """Return an option of a pool, which may be a function, async or not, that returns it."""
     value = option() if callable(option) else option
     return await value if isawaitable(value) else value

@@ -19,7 +19,7 @@ from modd.ports.transaction import Parameters, open_transaction
 from modd.stores.errors import ResultNeeded
 from modd.stores.postgres.commits import Committer, Reads, Writes
 from modd.stores.postgres.errors import DatabaseFailed, translate_errors
-from modd.stores.postgres.select import Query
+from modd.stores.postgres.select import ReadStatement
 from modd.stores.postgres.session import ConnectionSession, Operation
 from modd.stores.postgres.transaction import Owner, PostgresTransaction
 
@@ -59,7 +59,7 @@ class DeferredPostgresTransaction(PostgresTransaction):
         self._stack = AsyncExitStack()
         self._session: ConnectionSession | None = None
         self._writes: list[tuple[Operation, tuple[Any, ...]]] = []
-        self._reads: list[tuple[Query, bytes]] = []
+        self._reads: list[tuple[ReadStatement, bytes]] = []
 
     async def write(self, operation: Operation, *arguments: Any) -> Any:
         """Collect an operation for the commit."""
@@ -78,7 +78,7 @@ class DeferredPostgresTransaction(PostgresTransaction):
                 raise
             raise ResultNeeded("a statement that writes and has rows") from error
 
-    async def read(self, query: Query) -> list[Any]:
+    async def read(self, query: ReadStatement) -> list[Any]:
         """Return the rows of a statement in the snapshot; the commit finds out if they have changed."""
         if self._session is None:
             self._session = await self._open()
@@ -132,7 +132,7 @@ class DeferredPostgresTransaction(PostgresTransaction):
         return ConnectionSession(connection, self._committer.schema)
 
 
-async def read_in_snapshot(session: ConnectionSession, query: Query) -> tuple[list[Any], bytes]:
+async def read_in_snapshot(session: ConnectionSession, query: ReadStatement) -> tuple[list[Any], bytes]:
     """Return the rows of a statement, and the digest by which a later change of them is found.
 
     After a statement that fails, the next one begins another snapshot; the commit looks at all reads anyway.

@@ -7,9 +7,10 @@ from typing import TypeVar
 
 from modd.checks import checked_count, checked_text
 from modd.ports.errors import DocumentConflict
-from modd.stores.checks import checked_bodies, checked_body, checked_document_key
+from modd.stores.checks import checked_bodies, checked_document_key
 from modd.stores.folding import Folding, checked_folding
 from modd.stores.postgres.base import PostgresPart, Store
+from modd.stores.postgres.limits import checked_stored_body, checked_stored_key
 from modd.stores.postgres.select import Select
 from modd.stores.postgres.session import Session
 from modd.stores.postgres.values import LARGEST, decode_text, encode_text, encode_texts
@@ -72,12 +73,15 @@ class PostgresDocuments(PostgresPart):
 
     async def put(self, key: str, body: bytes) -> None:
         """Store a body in place of the earlier one."""
-        bodies = {checked_document_key(key): checked_body("body", body)}
+        bodies = {checked_stored_key(key): checked_stored_body("body", body)}
         await self._store.access("put").write(change_documents, self.space, bodies)
 
     async def put_many(self, bodies: Mapping[str, bytes | None]) -> None:
         """Store bodies by key in place of the earlier ones, and remove those that are None, all or none."""
-        await self._store.access("put_many").write(change_documents, self.space, checked_bodies(bodies))
+        checked = checked_bodies(bodies, checked_stored_body)
+        for key in checked:
+            checked_stored_key(key)
+        await self._store.access("put_many").write(change_documents, self.space, checked)
 
     async def delete(self, key: str) -> None:
         """Remove the body of a key, if there is one."""
@@ -93,8 +97,8 @@ class PostgresDocuments(PostgresPart):
         """Store a body, or remove it with None, if the earlier one is as expected. Raises `DocumentConflict`."""
         for option, value in (("body", body), ("expected", expected)):
             if value is not None:
-                checked_body(option, value)
-        row = self.space, checked_document_key(key), body, expected
+                checked_stored_body(option, value)
+        row = self.space, checked_stored_key(key), body, expected
         await self._store.access("swap").write(swap_if_equal, *row)
 
     async def fold(
@@ -106,6 +110,8 @@ class PostgresDocuments(PostgresPart):
     ) -> None:
         """Fold values into documents, in the commit itself; see `modd.ports.Documents.fold`."""
         folding = checked_folding(pairs, fold, decode, encode)
+        for key, _ in folding.pairs:
+            checked_stored_key(key)
         await self._store.access("fold").write(fold_locked, self.space, folding)
 
 
@@ -131,7 +137,11 @@ async def swap_if_equal(session: Session, space: str, key: str, body: bytes | No
 async def fold_locked(session: Session, space: str, folding: Folding) -> None:
     """Fold values into documents, which no other transaction can change before the commit."""
     present = await _lock_documents(session, space, {key for key, _ in folding.pairs})
-    await change_documents(session, space, folding.run(present))
+    folded = folding.run(present)
+    for body in folded.values():
+        if body is not None:
+            checked_stored_body("encode", body)
+    await change_documents(session, space, folded)
 
 
 async def _lock_documents(session: Session, space: str, keys: Iterable[str]) -> dict[str, bytes]:

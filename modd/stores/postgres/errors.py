@@ -1,4 +1,4 @@
-"""How the errors of psycopg become those of a store: each names the store and the cure."""
+"""The errors of a store for those of psycopg: each names the store and the cure."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ FIRST_COUNT = 8
 
 
 class EventsTagged:
-    """A `Query` for the first events after a position that match, up to a limit."""
+    """A `ReadStatement` for the first events after a position that match, up to a limit."""
 
     __slots__ = ("after", "limit", "query")
 

@@ -12,7 +12,7 @@ from modd.concurrency.backoff import spread
 from modd.ports.events import EventPage, PositionedBody, RecordedEvent, Snapshot
 from modd.ports.items import Item
 from modd.ports.tagged import Tagged, checked_query
-from modd.stores.checks import checked_event, checked_revision, checked_snapshot
+from modd.stores.checks import checked_revision, checked_snapshot
 from modd.stores.paging import PAGE, GrowingPages, PagedReader
 from modd.stores.postgres.base import LOOK_JITTER, PostgresAutocommit, PostgresPart, Store
 from modd.stores.postgres.event_appends import (
@@ -25,7 +25,8 @@ from modd.stores.postgres.event_appends import (
     store_snapshot,
 )
 from modd.stores.postgres.event_tags import COLUMNS, EventsTagged
-from modd.stores.postgres.select import Query, Select
+from modd.stores.postgres.limits import checked_row_name, checked_stored_body, checked_stored_event
+from modd.stores.postgres.select import ReadStatement, Select
 from modd.stores.postgres.values import (
     LARGEST,
     checked_bigint,
@@ -83,8 +84,8 @@ class PostgresEventStore(PostgresPart):
         `modd.errors.InvalidOption` for a negative one and for an item with a key, a delay or an id.
         """
         expected = checked_revision("expected_revision", expected_revision)
-        checked_text("stream", stream)
-        columns = EventColumns([checked_event(event) for event in events])
+        checked_row_name("stream", stream)
+        columns = EventColumns([checked_stored_event(event) for event in events])
         await self._store.access("append").write(append_events, stream, expected, columns)
         return expected + len(columns.bodies)
 
@@ -95,8 +96,8 @@ class PostgresEventStore(PostgresPart):
         ``after`` matches, and `modd.errors.InvalidOption` as `append` does.
         """
         condition, first = checked_query(query), min(checked_revision("after", after), LARGEST)
-        checked_text("stream", stream)
-        columns = EventColumns([checked_event(event) for event in items])
+        checked_row_name("stream", stream)
+        columns = EventColumns([checked_stored_event(event) for event in items])
         access = self._store.access("append_where")
         last: int | None = await access.write(append_unless, stream, condition, first, columns)
         return last
@@ -158,8 +159,8 @@ class PostgresEventStore(PostgresPart):
     async def save_snapshot(self, stream: str, revision: int, body: bytes | Item) -> None:
         """Store the snapshot of a stream at a revision, unless there is a later one."""
         number, item = checked_bigint("revision", checked_revision("revision", revision)), checked_snapshot(body)
-        checked_text("stream", stream)
-        row = stream, number, encode_headers(item.headers), item.body
+        checked_row_name("stream", stream)
+        row = stream, number, encode_headers(item.headers), checked_stored_body("body", item.body)
         await self._store.access("save_snapshot").write(store_snapshot, *row)
 
     async def snapshot(self, stream: str) -> Snapshot | None:
@@ -195,7 +196,7 @@ class PostgresEventStore(PostgresPart):
         query = Select(READ_BODIES, (name, after, end), title=f"the events of {stream}", version=version)
         return [body for [body] in await self._store.access("pages").read(query)]
 
-    async def _read(self, query: Query) -> list[RecordedEvent]:
+    async def _read(self, query: ReadStatement) -> list[RecordedEvent]:
         return [_to_event(*row) for row in await self._store.access("read").read(query)]
 
 

@@ -19,7 +19,7 @@ DATABASE = Select(
     """SELECT extract(epoch FROM pg_postmaster_start_time())::text, current_database()::text,
     coalesce(host(inet_server_addr()) || ':' || inet_server_port(), 'a socket')"""
 )
-"""The columns by which a database differs from all others: when its server was started, and its name; then its address, for texts.
+"""The columns by which a database differs from all others: the start of its server, and its name; then the address.
 
 The identifier of the system would not do: a copy of the files of a server has the same, and not every user may read it.
 """

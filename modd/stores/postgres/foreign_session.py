@@ -188,7 +188,7 @@ def number_placeholders(statement: bytes) -> str:
 
 
 PLACEHOLDERS: dict[str, Callable[[bytes], str]] = {"psycopg": bytes.decode, "asyncpg": number_placeholders}
-"""How a statement is written for each driver of SQLAlchemy."""
+"""The function that writes a statement for each driver of SQLAlchemy."""
 
 
 def checked_dialect(session: Any) -> str:

@@ -11,10 +11,10 @@ from modd.concurrency.blocks import async_block
 from modd.ports.errors import ReadConflict
 from modd.ports.transaction import open_transaction
 from modd.stores.errors import TransactionTimeout, UnknownOutcome
-from modd.stores.postgres.advisory import ORDER, WRITES, take
+from modd.stores.postgres.advisory import ORDER, WRITES, take_alone
 from modd.stores.postgres.commits import BEGIN, Committer
 from modd.stores.postgres.errors import REPEATABLE, is_lost, translate_errors
-from modd.stores.postgres.select import Query
+from modd.stores.postgres.select import ReadStatement
 from modd.stores.postgres.session import ConnectionSession, Operation, is_in_order
 from modd.stores.postgres.transaction import Owner, PostgresTransaction
 from modd.stores.postgres.user_sql import UserSelect
@@ -41,7 +41,7 @@ class ImmediatePostgresTransaction(PostgresTransaction):
 
         async def run(session: ConnectionSession) -> Any:
             if is_in_order(operation):
-                await take(session, ORDER)
+                await take_alone(session, ORDER)
             return await operation(session, *arguments)
 
         return await self._run(lambda session: run_in_savepoint(session, run))
@@ -50,7 +50,7 @@ class ImmediatePostgresTransaction(PostgresTransaction):
         """Run an operation, and return its result."""
         return await self.write(operation, *arguments)
 
-    async def read(self, query: Query) -> list[Any]:
+    async def read(self, query: ReadStatement) -> list[Any]:
         """Return the rows of a statement, the transaction's own writes included."""
         if isinstance(query, UserSelect):
             return await self._run(lambda session: run_in_savepoint(session, query.rows))
@@ -97,7 +97,7 @@ class ImmediatePostgresTransaction(PostgresTransaction):
 
     async def _begin(self) -> None:
         await self._execute(BEGIN)
-        await self._run(lambda session: take(session, WRITES))
+        await self._run(lambda session: take_alone(session, WRITES))
 
     async def _commit(self) -> None:
         session = self._opened()

@@ -62,7 +62,7 @@ class SessionInbox:
 
     async def has(self, id: str) -> bool:
         """True if the id is recorded, also by the open transaction."""
-        return bool(await self._access.run(has_id, checked_text("id", id), self._retention))
+        return bool(await self._access.run(is_recorded, checked_text("id", id), self._retention))
 
 
 async def add_id(session: Session, id: str, retention: float) -> None:
@@ -71,6 +71,6 @@ async def add_id(session: Session, id: str, retention: float) -> None:
         raise AlreadyHandled(id)
 
 
-async def has_id(session: Session, id: str, retention: float) -> bool:
+async def is_recorded(session: Session, id: str, retention: float) -> bool:
     """True if the id is recorded."""
     return bool(await session.rows(HAS, (encode_key(id), retention)))

@@ -23,7 +23,7 @@ SETTINGS = (
 )
 
 
-def checked_source(source: Any) -> str | AsyncConnectionPool[Any]:
+def checked_database(source: Any) -> str | AsyncConnectionPool[Any]:
     """Return the address of a database, or a pool of connections to it. Raises `InvalidOption`."""
     if isinstance(source, str) and source:
         return checked_address(source)
@@ -51,7 +51,7 @@ def checked_address(address: str) -> str:
     return address
 
 
-def describe(source: str | AsyncConnectionPool[Any], schema: str) -> str:
+def describe_store(source: str | AsyncConnectionPool[Any], schema: str) -> str:
     """Return a name for a store that has no password: host, database and schema."""
     address = source if isinstance(source, str) else source.conninfo
     parts = conninfo_to_dict(address) if isinstance(address, str) else {"dbname": "of a pool"}

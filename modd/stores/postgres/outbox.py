@@ -11,7 +11,7 @@ from modd.ports.errors import LeaseLost
 from modd.ports.items import Claim, Item
 from modd.stores.checks import checked_outbox_item
 from modd.stores.lease import LARGEST, LeasedRow, claim_token, leased_row, new_lease_number
-from modd.stores.postgres.advisory import RELAY, take
+from modd.stores.postgres.advisory import RELAY, take_alone
 from modd.stores.postgres.base import NOW, Store, WaitingPart
 from modd.stores.postgres.foreign_access import ForeignAccess
 from modd.stores.postgres.select import Select
@@ -131,7 +131,7 @@ class SessionOutbox:
         """Add items if the transaction commits, and return their ids; an id that the outbox has is not added again."""
         rows = [encode_item(checked_outbox_item(item)) for item in items]
         if rows:
-            await self._access.run(insert_items, rows)
+            await self._access.run(put_outbox, rows)
         return [row.id for row in rows]
 
 
@@ -145,7 +145,7 @@ async def put_outbox(session: Session, rows: Sequence[EncodedItem]) -> None:
 
 async def claim_outbox(session: Session, limit: int, seconds: float) -> list[Claim]:
     """Claim the first items, unless a lease lasts."""
-    await take(session, RELAY)
+    await take_alone(session, RELAY)
     if await session.rows(HAS_LEASES):
         return []
     await session.count(END_LEASES)  # an earlier holder loses its lease of items that this claim leaves out, too
@@ -172,7 +172,7 @@ async def release_outbox(session: Session, rows: Sequence[LeasedRow]) -> None:
 
 async def settle_outbox(session: Session, sql: str, rows: Sequence[LeasedRow]) -> None:
     """Execute a statement for leased rows. Raises `LeaseLost` with the ids of those that are not leased."""
-    await take(session, RELAY)
+    await take_alone(session, RELAY)
     places, tokens = [row.position for row in rows], [row.number for row in rows]
     settled = {tuple(row) for row in await session.rows(sql, (places, tokens))}
     lost = [row.id for row in dict.fromkeys(rows) if (row.position, row.number) not in settled]

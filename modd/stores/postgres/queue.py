@@ -170,7 +170,7 @@ class PostgresQueue(WaitingPart):
         access = self._store.access("cancel")
         if not access.is_deferred:
             return await self._write_ids("cancel", self._cancellation.cancel, ids)
-        asked = [*dict.fromkeys(checked_ids(ids))]
+        asked = [*dict.fromkeys(checked_item_ids(ids))]
         found = [id for id in asked for _ in await access.read(self._cancellation.select(id))]
         if asked:
             await access.write(self._cancellation.cancel_as_told, asked, found)
@@ -183,6 +183,11 @@ class PostgresQueue(WaitingPart):
     async def discard(self, *ids: str) -> list[str]:
         """Delete dead letters, and return their ids."""
         return await self._write_ids("discard", self._operations.discard, ids)
+
+    async def clear(self) -> int:
+        """Delete all items in every state, and return their number."""
+        number: int = await self._store.access("clear").write_for_result("clear", self._operations.clear)
+        return number
 
     async def stats(self) -> Stats:
         """Return the number of items of each kind."""
@@ -244,12 +249,12 @@ class PostgresQueue(WaitingPart):
         return self._operations.put if self._is_registered else self._operations.register_and_put
 
     async def _write_ids(self, call: str, operation: Any, ids: tuple[str, ...]) -> list[str]:
-        access, checked = self._store.access(call), [*dict.fromkeys(checked_ids(ids))]
+        access, checked = self._store.access(call), [*dict.fromkeys(checked_item_ids(ids))]
         changed: list[str] = await access.write_for_result(call, operation, checked)
         return changed
 
 
-def checked_ids(ids: tuple[str, ...]) -> tuple[str, ...]:
+def checked_item_ids(ids: tuple[str, ...]) -> tuple[str, ...]:
     """Return ids that can be looked up. Raises `InvalidOption`."""
     for id in ids:
         checked_text("id", id)

@@ -17,12 +17,15 @@ from modd.stores.postgres.queue_sql import (
     BURY,
     CLAIM,
     CLAIM_SUSPECT,
+    CLEAR,
+    CLEAR_LEFT,
     DELETE,
     DELETE_LEFT,
     DUE,
     EXTEND,
     GIVE_WAY,
     IS_DEAD,
+    KEYS,
     MAKE_READY,
     PROMOTE,
     REDRIVE,
@@ -107,6 +110,15 @@ class QueueOperations:
     async def discard(self, session: Session, ids: Sequence[str]) -> list[str]:
         """Delete dead letters, and return the id of each."""
         return await self.delete(session, ids, IS_DEAD)
+
+    async def clear(self, session: Session) -> int:
+        """Delete all items in every state, and return their number."""
+        keys = [key for [key] in await session.rows(KEYS, (self.number,))]
+        await take_lanes(session, self.number, keys)
+        await session.count(CLEAR_LEFT, (self.number,))
+        deleted = await session.count(CLEAR, (self.number,))
+        await self.promote(session, keys)  # what was put until the lanes were taken
+        return deleted
 
     async def redrive(self, session: Session, ids: Sequence[str]) -> list[str]:
         """Put dead letters back at the end, and return the id of each."""

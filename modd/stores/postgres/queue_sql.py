@@ -152,6 +152,15 @@ IS_LEASED = "place = %s AND token = %s"
 EXTEND = f"UPDATE modd.items SET due = {TIME} + %s WHERE {IS_LEASED}"
 
 
+KEYS = "SELECT DISTINCT key FROM modd.items WHERE queue = %s AND key IS NOT NULL"
+
+
+CLEAR = "DELETE FROM modd.items WHERE queue = %s"
+
+
+CLEAR_LEFT = "DELETE FROM modd.left_items WHERE queue = %s"
+
+
 DELETE_LEFT = "DELETE FROM modd.left_items WHERE place = ANY(%s::bigint[])"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from modd.stores.errors import NewerStore, OlderStore
-from modd.stores.postgres.advisory import MIGRATION, take
+from modd.stores.postgres.advisory import MIGRATION, take_alone
 from modd.stores.postgres.session import ConnectionSession, Schema
 
 FIRST = """
@@ -97,7 +97,7 @@ STEPS: tuple[str, ...] = (FIRST,)
 EXISTS = "SELECT to_regclass(%s) IS NOT NULL"
 
 
-async def version_of(session: ConnectionSession) -> int:
+async def schema_version(session: ConnectionSession) -> int:
     """Return the version of the tables; 0 if there are none."""
     [[exists]] = await session.rows(EXISTS, (f"{session.schema.quoted}.store",))
     if not exists:
@@ -108,7 +108,7 @@ async def version_of(session: ConnectionSession) -> int:
 
 async def check_version(session: ConnectionSession, store: str, known: int = len(STEPS)) -> None:
     """Raise `OlderStore` or `NewerStore` unless the tables have the version that this modd knows."""
-    version = await version_of(session)
+    version = await schema_version(session)
     if version < known:
         raise OlderStore(store, version, known)
     if version > known:
@@ -117,8 +117,8 @@ async def check_version(session: ConnectionSession, store: str, known: int = len
 
 async def migrate(session: ConnectionSession, store: str, steps: Sequence[str] = STEPS) -> None:
     """Bring the tables to the version of this modd, as a part of the open transaction. Raises `NewerStore`."""
-    await take(session, MIGRATION)  # of several processes that are started together one makes the tables
-    version = await version_of(session)
+    await take_alone(session, MIGRATION)  # of several processes that are started together one makes the tables
+    version = await schema_version(session)
     if version > len(steps):
         raise NewerStore(store, version, len(steps), "the schema")
     if version < len(steps):

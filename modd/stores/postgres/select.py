@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from modd.stores.postgres.session import ConnectionSession, Parameters
 
 
-class Query(Protocol):
+class ReadStatement(Protocol):
     """A statement that reads."""
 
     @property

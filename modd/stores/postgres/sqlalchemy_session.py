@@ -12,7 +12,7 @@ from modd.concurrency.blocks import async_block
 from modd.errors import InvalidOption
 from modd.ports.errors import StoreError
 from modd.stores.errors import UnknownOutcome
-from modd.stores.postgres.advisory import ORDER, WRITES, share_writes, take
+from modd.stores.postgres.advisory import ORDER, WRITES, share_writes, take_alone
 from modd.stores.postgres.commits import Committer, Reads, Writes
 from modd.stores.postgres.deferred_transaction import DeferredPostgresTransaction
 from modd.stores.postgres.errors import translate_errors
@@ -92,10 +92,10 @@ class SqlalchemyHost:
         raw = await (await self.session.connection()).get_raw_connection()
         session = ConnectionSession(raw.driver_connection, committer.schema)  # type: ignore[arg-type]  # of psycopg, by the dialect
         with translate_errors(self._store):
-            await (take(session, WRITES) if reads else share_writes(session))
+            await (take_alone(session, WRITES) if reads else share_writes(session))
             await committer.check(reads)
             if any(is_in_order(operation) for operation, _ in writes):
-                await take(session, ORDER)
+                await take_alone(session, ORDER)
             for operation, arguments in writes:
                 await operation(session, *arguments)
         try:

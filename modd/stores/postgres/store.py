@@ -31,10 +31,10 @@ from modd.stores.postgres.foreign_access import DatabaseCheck, ForeignAccess
 from modd.stores.postgres.foreign_session import driver_of
 from modd.stores.postgres.immediate_transaction import ImmediatePostgresTransaction
 from modd.stores.postgres.inbox import PostgresInbox
-from modd.stores.postgres.limits import checked_name
+from modd.stores.postgres.limits import LONGEST_SPACE, checked_row_name
 from modd.stores.postgres.locks import PostgresLocks
 from modd.stores.postgres.news import News, SupportsWake
-from modd.stores.postgres.opening import check_server, checked_schema_name, checked_source, describe
+from modd.stores.postgres.opening import check_server, checked_database, checked_schema_name, describe_store
 from modd.stores.postgres.outbox import PostgresOutbox
 from modd.stores.postgres.queue import PostgresQueue
 from modd.stores.postgres.retention import ExpirySweeper
@@ -86,9 +86,9 @@ class PostgresStore:
         listen: bool = True,
         poll: float = 1.0,
     ) -> None:
-        self._source = checked_source(dsn_or_pool)
+        self._source = checked_database(dsn_or_pool)
         self.schema = Schema(checked_schema_name(schema))
-        self.name = describe(self._source, schema)
+        self.name = describe_store(self._source, schema)
         self._timeout, self.poll = checked_span("timeout", timeout), checked_span("poll", poll)
         self._migrates, self._durable, self._listens = migrate, durable, listen
         self._lifespan = Lifespan(self.name)
@@ -131,11 +131,14 @@ class PostgresStore:
     def documents(self, space: str) -> PostgresDocuments:
         """Return the documents of this space; its first use creates it. Raises `InvalidOption` unless it is a text."""
         documents = self._documents.get(checked_text("space", space, 'give a text, such as store.documents("sales")'))
-        return self._documents.setdefault(space, PostgresDocuments(self, space)) if documents is None else documents
+        if documents is None:
+            checked_row_name("space", space, LONGEST_SPACE)
+            documents = self._documents[space] = PostgresDocuments(self, space)
+        return documents
 
     def queue(self, name: str) -> PostgresQueue:
         """Return the queue of this name; its first put creates it."""
-        queue = self._queues.get(checked_name("name", name))
+        queue = self._queues.get(checked_row_name("name", name))
         if queue is None:
             queue = self._queues[name] = PostgresQueue(self, name, self.outbox, lambda: self._nonce)
         return queue

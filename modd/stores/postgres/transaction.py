@@ -16,7 +16,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
 from modd.ports.transaction import Parameters
-from modd.stores.postgres.select import Query
+from modd.stores.postgres.select import ReadStatement
 from modd.stores.postgres.session import Operation
 from modd.stores.postgres.user_sql import (
     UserSelect,
@@ -77,7 +77,7 @@ class PostgresTransaction(StoreTransaction[Owner]):
         """Run an operation, and return its result."""
 
     @abstractmethod
-    async def read(self, query: Query) -> list[Any]:
+    async def read(self, query: ReadStatement) -> list[Any]:
         """Return the rows of a statement."""
 
     @abstractmethod

@@ -11,6 +11,7 @@ import pytest
 from modd.ports import Item, Stats
 from modd.stores import StoreBusy
 from modd.stores.nats import consumer
+from modd.stores.nats.record import Write
 from tests.nats.server import NatsServer
 from tests.stores.nats.proxy import Proxy, proxy_to
 from tests.stores.nats.stores import open_store
@@ -61,6 +62,28 @@ async def test_a_view_in_which_too_much_waits_is_made_anew(
             await told.wait()
             monkeypatch.undo()
             assert len(await queue.claim(1_000, 60)) == 100
+
+
+async def test_a_view_is_complete_when_the_leader_has_no_more(nats_server: NatsServer) -> None:
+    # NA-21: the replica that sends the records is behind it
+    seen = [0]
+
+    def know_less(data: bytes) -> bytes:
+        seen[0] += data.count(b'"num_pending":2')
+        return data.replace(b'"num_pending":2', b'"num_pending":0')
+
+    async with (
+        open_store(nats_server) as store,
+        proxy_to(nats_server) as proxy,
+        open_store(proxy, store.name) as late,
+    ):
+        await store.stream.commit([Write(f"{store.subjects.queue('orders')}.{name}", {"gone": True}) for name in "ab"])
+        proxy.to_client = know_less
+        assert await late.queue("orders").stats() == Stats(0, 0, 0, 0)
+        assert seen == [1]
+        await store.queue("orders").put(b"1")
+        [claim] = await late.queue("orders").claim(9, 60)
+        assert claim.body == b"1"
 
 
 @pytest.mark.measured_on_trio

@@ -11,6 +11,7 @@ import pytest
 
 from modd import InvalidOption
 from modd.ports import Feed, FeedGap, Item
+from modd.stores import StoreBusy
 from modd.stores.nats.feed_log import STEP
 from modd.testing.conformance import FeedConformance
 from modd.testing.conformance.feed_follow import take
@@ -123,3 +124,11 @@ async def test_a_follower_waits_for_items_and_is_told_of_those_that_are_removed(
         assert await feed.span() == (last, last)
         with pytest.raises(FeedGap):
             await anext(feed.follow(0))
+
+
+async def test_the_epoch_of_a_feed_is_not_known_while_the_server_is_away(own_nats_server: NatsServer) -> None:
+    # NA-11
+    async with open_store(own_nats_server, new_name(), timeout=0.1) as store:
+        own_nats_server.kill()
+        with pytest.raises(StoreBusy):
+            await store.feed("public").epoch()

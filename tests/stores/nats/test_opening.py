@@ -250,3 +250,10 @@ async def test_writes_to_a_stream_that_was_deleted_name_the_cause(nats_server: N
             await store.documents("d").put("k", b"1")
         stream.requests.timeout = 30
         await stream.requests.ask(f"STREAM.CREATE.{stream.name}", config)
+
+
+async def test_a_stream_that_the_server_cannot_create_is_an_error_with_its_words(nats_server: NatsServer) -> None:
+    # NA-2
+    with pytest.raises(StoreError, match="replicas"):
+        async with open_store(nats_server, new_name(), replicas=3):
+            pytest.fail("one server has no three copies")

@@ -121,3 +121,30 @@ async def test_keys_and_spaces_have_any_character(postgres_server: PostgresServe
         assert repr(store.documents("sales")) == f"<PostgresDocuments sales in {store.name}>"
         with pytest.raises(InvalidOption, match=r"give a text, such as store\.documents"):
             store.documents(7)  # type: ignore[arg-type]  # no text
+
+
+async def test_keys_spaces_and_bodies_that_no_row_can_have_are_refused(
+    postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # PG-2
+    longer = "x" * 2_001
+    async with new_store(postgres_server) as store:
+        documents = store.documents("\N{GRINNING FACE}" * 150)
+        await documents.put("\N{GRINNING FACE}" * 500, b"1")
+        assert await documents.get(longer) is None
+        monkeypatch.setattr("modd.stores.postgres.limits.LARGEST_BODY", 10)
+        for call in (
+            documents.put(longer, b""),
+            documents.put("a", b"x" * 11),
+            documents.put_many({"a": b"", longer: None}),
+            documents.put_many({"a": b"x" * 11}),
+            documents.swap(longer, None, None),
+            documents.swap("a", b"x" * 11, None),
+            documents.fold([(longer, 1)], add_up, int, encode_number),
+            documents.fold([("a", 10**10)], add_up, int, encode_number),
+        ):
+            with pytest.raises(InvalidOption, match=r"len\((key|body|bodies|encode)\)"):
+                await call
+        with pytest.raises(InvalidOption, match=r"len\(space\)"):
+            store.documents("x" * 601)
+        assert [body for _, body in await documents.items()] == [b"1"]

@@ -116,6 +116,30 @@ async def test_names_of_streams_and_tags_have_any_character(postgres_server: Pos
             assert [each.stream async for each in store.events.read_where(Tagged(name, types=[name]))] == [name]
 
 
+async def test_names_and_bodies_that_no_row_can_have_are_refused(
+    postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # PG-2
+    longest, longer = "\N{GRINNING FACE}" * 500, "x" * 2_001
+    async with new_store(postgres_server) as store:
+        await store.events.append(longest, [Item(b"1", tags=(longest,))], 0)
+        await store.events.save_snapshot(longest, 1, b"1")
+        assert await found(store, Tagged(longest)) == [1]
+        monkeypatch.setattr("modd.stores.postgres.limits.LARGEST_BODY", 10)
+        calls: tuple[Awaitable[object], ...] = (
+            store.events.append(longer, [], 0),
+            store.events.append("a", [Item(b"", tags=(longer,))], 0),
+            store.events.append_where(longer, [], COURSE, 0),
+            store.events.append_where("a", [b"x" * 11], COURSE, 0),
+            store.events.save_snapshot(longer, 1, b""),
+            store.events.save_snapshot("a", 1, b"x" * 11),
+        )
+        for call in calls:
+            with pytest.raises(InvalidOption, match=r"len\((stream|tags|body)\)"):
+                await call
+        assert await store.events.last() == 1
+
+
 async def test_the_events_of_an_append_have_one_time_by_the_database(postgres_server: PostgresServer) -> None:
     # PG-6
     async with new_store(postgres_server) as store:

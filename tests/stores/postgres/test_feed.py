@@ -15,7 +15,7 @@ from modd.stores.errors import StoreClosed
 from modd.stores.postgres.feed_operations import DELETE_EACH
 from modd.stores.postgres.store import PostgresStore
 from modd.testing.conformance.feed_follow import take
-from modd.testing.conformance.storage import outside
+from modd.testing.conformance.storage_parts import outside
 from tests.postgres.server import PostgresServer
 from tests.stores.postgres.clock import TestClock
 from tests.stores.postgres.stores import new_schema, new_store

@@ -11,7 +11,7 @@ import pytest
 from anyio.abc import Process
 
 from modd.stores import NewerStore, OlderStore, PostgresStore
-from modd.stores.postgres.schema import STEPS, migrate, statements, version_of
+from modd.stores.postgres.schema import STEPS, migrate, schema_version, statements
 from modd.stores.postgres.session import ConnectionSession, Schema
 from tests.postgres.server import PostgresServer
 from tests.stores.postgres.stores import new_schema, new_store
@@ -103,7 +103,7 @@ async def test_an_older_version_is_brought_up_and_a_step_that_fails_leaves_it(po
         async with connection:
             session = ConnectionSession(connection, schema)
             await migrate(session, "shop", steps)
-            return await version_of(session)
+            return await schema_version(session)
 
     def run(steps: list[str]) -> int:
         return anyio.run(bring_up, steps)  # in asyncio, on which psycopg runs

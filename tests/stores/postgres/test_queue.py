@@ -17,7 +17,7 @@ from modd.stores.postgres.advisory import try_lanes
 from modd.stores.postgres.queue import PostgresQueue
 from modd.stores.postgres.session import ConnectionSession
 from tests.postgres.server import PostgresServer
-from tests.stores.postgres.clock import DatabaseClock
+from tests.stores.postgres.database_clock import DatabaseClock
 from tests.stores.postgres.stores import new_schema, new_store
 
 pytestmark = pytest.mark.anyio

@@ -82,7 +82,7 @@ async def sessions_of(
     await engine.dispose()
 
 
-# PG-19
+# PG-70
 async def test_writes_of_the_session_and_of_the_store_are_committed_together(shop: Shop) -> None:
     async with shop.store.transaction():
         async with shop.session() as session:
@@ -97,7 +97,7 @@ async def test_writes_of_the_session_and_of_the_store_are_committed_together(sho
     assert await shop.store.inbox.has("message-1")
 
 
-# PG-19
+# PG-70
 async def test_a_transaction_that_fails_leaves_nothing_of_either(shop: Shop) -> None:
     with pytest.raises(ZeroDivisionError):
         await fail_in_transaction(shop, 1)
@@ -105,7 +105,7 @@ async def test_a_transaction_that_fails_leaves_nothing_of_either(shop: Shop) -> 
     assert await shop.events() == []
 
 
-# PG-19
+# PG-70
 async def test_a_write_of_the_store_that_fails_at_the_commit_undoes_the_session(shop: Shop) -> None:
     await shop.store.inbox.add("message-1")
     with pytest.raises(AlreadyHandled):
@@ -120,7 +120,7 @@ async def handle(shop: Shop, id: str) -> None:
         await shop.store.inbox.add(id)
 
 
-# PG-19
+# PG-70
 async def test_a_savepoint_of_the_store_that_fails_undoes_the_session_since_it_began(shop: Shop) -> None:
     async with shop.store.transaction() as tx:
         with pytest.raises(ZeroDivisionError):
@@ -144,7 +144,7 @@ async def fail_in_transaction(shop: Shop, number: int) -> None:
         raise ZeroDivisionError
 
 
-# PG-19
+# PG-70
 async def test_a_block_that_fails_undoes_its_own_writes(shop: Shop) -> None:
     async with shop.store.transaction():
         with pytest.raises(ZeroDivisionError):
@@ -162,7 +162,7 @@ async def fail_in_block(shop: Shop) -> None:
         raise ZeroDivisionError
 
 
-# PG-19
+# PG-70
 async def test_a_read_that_another_writer_has_changed_is_a_conflict_and_one_of_the_session_is_none(shop: Shop) -> None:
     count = f"SELECT count(*) FROM {shop.store.schema.name}.orders"
     async with shop.store.transaction() as tx:
@@ -196,7 +196,7 @@ class OrderPlaced(Event):
     id: int
 
 
-# PG-19
+# PG-70
 async def test_a_handler_gets_the_session_as_a_resource_and_its_events_are_in_the_same_commit(shop: Shop) -> None:
     async def place_order(command: PlaceOrder, session: AsyncSession, emit: Emit) -> None:
         session.add(Order(id=command.id))
@@ -212,7 +212,7 @@ async def test_a_handler_gets_the_session_as_a_resource_and_its_events_are_in_th
     assert len(await shop.events()) == 1
 
 
-# PG-19
+# PG-70
 async def test_a_worker_acknowledges_in_the_commit_of_the_session(shop: Shop) -> None:
     async def place_order(command: PlaceOrder, session: AsyncSession, emit: Emit) -> None:
         session.add(Order(id=command.id))
@@ -234,7 +234,7 @@ async def test_a_worker_acknowledges_in_the_commit_of_the_session(shop: Shop) ->
     assert await queue.stats() == Stats(0, 0, 0, 0)
 
 
-# PG-19
+# PG-70
 async def test_without_a_transaction_that_defers_its_writes_there_is_no_session(shop: Shop) -> None:
     with pytest.raises(StoreError, match="in no transaction"):
         await shop.session().__aenter__()
@@ -243,7 +243,7 @@ async def test_without_a_transaction_that_defers_its_writes_there_is_no_session(
             await shop.session().__aenter__()
 
 
-# PG-19
+# PG-70
 @pytest.mark.parametrize(
     ("driver", "level", "problem"),
     [
@@ -260,7 +260,7 @@ async def test_a_session_that_cannot_commit_for_the_store_is_refused(
             await use_once(shop.store, sessions)
 
 
-# PG-19
+# PG-70
 async def test_a_sync_session_cannot_commit_for_the_store(shop: Shop) -> None:
     sessions: Any = sessionmaker(create_engine("sqlite://"))
     with pytest.raises(InvalidOption, match="async_sessionmaker"):
@@ -279,7 +279,7 @@ FOR EACH ROW EXECUTE FUNCTION {schema}.fail()"""
 """Fails when a transaction commits that has inserted an order."""
 
 
-# PG-19
+# PG-70
 async def test_a_commit_of_the_session_that_fails_is_told_as_sqlalchemy_does(shop: Shop) -> None:
     fail_at_commit(shop, "RAISE EXCEPTION 'no'")
     with pytest.raises(DBAPIError, match="no"):
@@ -287,7 +287,7 @@ async def test_a_commit_of_the_session_that_fails_is_told_as_sqlalchemy_does(sho
     assert await shop.events() == []
 
 
-# PG-19
+# PG-70
 async def test_a_connection_that_is_lost_in_the_commit_of_the_session_is_an_unknown_outcome(shop: Shop) -> None:
     fail_at_commit(shop, "PERFORM pg_terminate_backend(pg_backend_pid())")
     with pytest.raises(UnknownOutcome):

@@ -19,7 +19,7 @@ from modd import InvalidOption
 from modd.ports import AlreadyHandled, Item, PutResult, StoreError
 from modd.stores import PostgresStore, StoreClosed
 from modd.stores.postgres.advisory import ORDER
-from modd.stores.postgres.inbox import SessionInbox, add_id, has_id
+from modd.stores.postgres.inbox import SessionInbox, add_id, is_recorded
 from modd.stores.postgres.news import news_name
 from modd.stores.postgres.session import Operation, in_order
 from tests.postgres.server import PostgresServer
@@ -288,6 +288,7 @@ async def test_a_session_of_sqlalchemy_on_another_database_system_is_refused(pos
 
 # PG-9
 @on_trio
+@pytest.mark.measured_on_trio
 async def test_under_trio_an_async_session_is_refused(postgres_server: PostgresServer) -> None:
     async with new_store(postgres_server) as store:
         session = AsyncSession(create_async_engine(address(postgres_server.url, "psycopg")))
@@ -333,7 +334,7 @@ async def test_an_async_connection_that_commits_each_statement_is_refused(postgr
 
 
 # PG-9
-@pytest.mark.parametrize("operation", [in_order(partial(add_id)), has_id])
+@pytest.mark.parametrize("operation", [in_order(partial(add_id)), is_recorded])
 async def test_a_transaction_that_does_not_see_what_is_committed_is_refused(
     postgres_server: PostgresServer, operation: Operation
 ) -> None:
