@@ -48,6 +48,7 @@ async def open_transaction(server: PostgresServer, queue: PostgresQueue) -> Asyn
     try:
         yield session
     finally:
+        await calls.run(session.connection.rollback)  # when it returns, what was locked is free
         await calls.run(session.connection.close)
 
 

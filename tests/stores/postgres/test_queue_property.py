@@ -19,7 +19,7 @@ from tests.stores.postgres.laws import Histories
 
 pytestmark = pytest.mark.slow
 
-EXAMPLES = 200 if os.environ.get("MODD_PROFILE") == "long" else 10
+EXAMPLES = 50 if os.environ.get("MODD_PROFILE") == "long" else 10
 
 few = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
