@@ -42,7 +42,7 @@ def nats_cases(folder: Path) -> list[Case]:
     puts, free, keyed, trio = (OnServer(folder, keys) for keys in (0, 0, KEYS, 0))
     many, many_keyed = OnServer(folder, 0), OnServer(folder, KEYS)
     return [
-        _case("NATS: put, 64 producers", puts, puts.put, puts.publish, 1.0, 2.0),
+        _case("NATS: put, 64 producers", puts, puts.put, puts.publish, 0.5, 0.8),
         _case("NATS: claim + ack, 8 slots", free, free.work, free.fetch, 0.28, 0.45),
         _case("NATS: claim + ack, 8 slots, 50 keys", keyed, keyed.work, keyed.fetch, 0.25, 0.45),
         _case("NATS: claim + ack, 8 slots, trio", trio, trio.work_on_trio, trio.work, 0.5, 0.7),
