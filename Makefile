@@ -30,7 +30,7 @@ EACH_NEXT = --numprocesses $(ONE_MORE) --dist load --maxschedchunk 1 --max-worke
 LONG = $(RUN) pytest -q -o faulthandler_timeout=7200
 
 .PHONY: demo test check static second-types $(FAST) $(FAST_MEASURED) not-measured slow bench docs \
-	proof proof-properties proof-store proof-disk proof-nats format clean
+	proof proof-properties proof-store proof-disk proof-nats proof-postgres format clean
 
 # The shopping run, with the journey of each message below it.
 demo: .venv/.runtime
@@ -80,7 +80,8 @@ docs: .venv/.dev
 
 # The proofs of `make test` at full length, side by side: about forty minutes on two processors.
 proof: .venv/.dev
-	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target proof-properties proof-store proof-disk proof-nats
+	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target proof-properties proof-store proof-disk proof-nats \
+		proof-postgres
 
 # The property tests with many more examples, and many more damaged files.
 PROPERTIES = $(wildcard tests/*/test_property.py tests/stores/*/test_*_property.py tests/*/test_damage.py \
@@ -92,7 +93,7 @@ proof-properties: .venv/.dev
 proof-store: .venv/.dev
 	MODD_PROOF_KILLS=1000 MODD_PROOF_MOMENTS=200 MODD_PROOF_ASKED=200 MODD_PROOF_ITEMS=20000 MODD_PROOF_SIGTERMS=200 \
 	MODD_PROOF_AGGREGATES=300 MODD_PROOF_FLOW_KILLS=300 MODD_PROOF_FLOW_MOMENTS=500 MODD_PROOF_APPS=200 MODD_PROOF_SEAMS=200 \
-	MODD_PROOF_SHOP_NET=1000 $(LONG) -s $(filter-out $(DISK) $(NATS),$(wildcard tests/proofs/test_*.py))
+	MODD_PROOF_SHOP_NET=1000 $(LONG) -s $(filter-out $(DISK) $(NATS) $(POSTGRES),$(wildcard tests/proofs/test_*.py))
 
 # The disk: power lost at any moment, and each operation that fails. It is one process, beside those of the other proofs.
 DISK = $(wildcard tests/proofs/test_io_*.py tests/proofs/test_power_*.py)
@@ -106,6 +107,12 @@ proof-nats: .venv/.dev
 	$(IN_MEMORY) $(LONG) --numprocesses 2 --dist loadscope -m cluster tests/stores/nats
 	MODD_PROOF_NATS_KILLS=200 MODD_PROOF_NATS_LEADERS=20 MODD_PROOF_NATS_WORKERS=100 MODD_PROOF_NATS_ITEMS=5000 \
 	$(LONG) -s $(NATS)
+
+# The store in PostgreSQL: the plans of a long queue; workers that are killed, and their server.
+POSTGRES = $(wildcard tests/proofs/test_postgres_*.py)
+proof-postgres: .venv/.dev
+	MODD_PROOF_POSTGRES_ITEMS=1000000 $(LONG) -m slow tests/stores/postgres/test_queue_plans.py
+	MODD_PROOF_POSTGRES_WORKERS=200 MODD_PROOF_POSTGRES_SERVERS=50 $(LONG) -s $(POSTGRES)
 
 # Format the code, and apply the fixes of the linter.
 format: .venv/.dev
