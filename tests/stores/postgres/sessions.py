@@ -127,7 +127,8 @@ async def connection(url: str) -> AsyncIterator[Application]:
 @asynccontextmanager
 async def psycopg_connection(url: str) -> AsyncIterator[Application]:
     """Open a connection of psycopg whose cursors have other placeholders and rows."""
-    with psycopg.connect(url, cursor_factory=psycopg.RawCursor, row_factory=dict_row) as opened:
+    options: Any = {"cursor_factory": psycopg.RawCursor, "row_factory": dict_row}
+    with psycopg.connect(url, **options) as opened:
         yield Application(
             opened,
             as_async(lambda sql: opened.execute(sql.encode())),
@@ -140,7 +141,8 @@ async def psycopg_connection(url: str) -> AsyncIterator[Application]:
 @asynccontextmanager
 async def async_psycopg_connection(url: str) -> AsyncIterator[Application]:
     """Open an async connection of psycopg."""
-    async with await psycopg.AsyncConnection.connect(url, row_factory=dict_row) as opened:
+    options: Any = {"row_factory": dict_row}
+    async with await psycopg.AsyncConnection.connect(url, **options) as opened:
         yield Application(
             opened, lambda sql: opened.execute(sql.encode()), opened.commit, opened.rollback, opened.transaction
         )
