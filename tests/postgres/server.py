@@ -11,6 +11,7 @@ import subprocess
 from pathlib import Path
 from tempfile import mkdtemp
 from time import monotonic, sleep
+from typing import Any
 
 import psycopg
 
@@ -74,6 +75,11 @@ class PostgresServer:
         with psycopg.connect(self.url, autocommit=True) as connection:
             for statement in statements:
                 connection.execute(statement.encode())
+
+    def rows(self, statement: str) -> list[Any]:
+        """Return the rows of a statement."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            return connection.execute(statement.encode()).fetchall()
 
     def start(self) -> None:
         """Start it, at the port that it had before; return when clients can connect."""
