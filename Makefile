@@ -18,10 +18,11 @@ RUN_SHARE = pytest -q -p no:cacheprovider $$($(SHARE))
 FAST = $(SHARES:%=fast-%)
 FAST_MEASURED = $(SHARES:%=fast-measured-%)
 # The files of tests are in memory where there is a gigabyte for them: stores wait for a disk at each commit. No test takes
-# the power away: those of power loss have a disk of their own. The proofs of durability of `make proof` are on the disk.
+# the power away: those of power loss have a disk of their own. The user of PostgreSQL's server goes through the folder.
+# The proofs of durability of `make proof` are on the disk.
 MEMORY = $$(df -Pk /dev/shm 2>/dev/null | awk '$$4 > 1e6 && $$6 == "/dev/shm" { print $$6 }')
 IN_MEMORY = memory=$(MEMORY); export TMPDIR=$$(mktemp -d "$${TMPDIR:-$${memory:-/tmp}}/modd.XXXXXX") && \
-	trap 'rm -rf "$$TMPDIR"' EXIT &&
+	chmod 711 "$$TMPDIR" && trap 'rm -rf "$$TMPDIR"' EXIT &&
 # The checkers are beside the tests, so that a share that is longer than the others has the processors to itself at the end.
 JOBS = $(MAKE) --no-print-directory --jobs $$(($(ONE_MORE) + 1)) --output-sync=target
 # Each slow test goes to the next process that is free. A process that ends, as one with a test that hangs does, ends the
