@@ -11,8 +11,9 @@ PIP = PIP_CONSTRAINT=requirements.lock PIP_BUILD_CONSTRAINT=requirements.lock PI
 # One process more than there are processors, because tests also wait for disks and threads, and some are long.
 ONE_MORE := $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 # The fast tests are dealt out by file, a share to each process, which collects its files alone: where each has to collect
-# all tests, that is a third of its work, and to start takes five seconds. A run that fails ends the others.
-SHARES := $(shell seq $(ONE_MORE))
+# all tests, that is a third of its work, and to start takes five seconds. Those that wait for servers leave the processors
+# to others, so there are more than twice as many as processors. A run that fails ends the others.
+SHARES := $(shell seq $$((2 * $$(getconf _NPROCESSORS_ONLN) + 1)))
 SHARE = find README.md docs tests -name '*.md' -o -name 'test_*.py' | sort | awk 'NR % $(words $(SHARES)) == $* - 1'
 RUN_SHARE = pytest -q -p no:cacheprovider $$($(SHARE))
 FAST = $(SHARES:%=fast-%)
@@ -24,7 +25,7 @@ MEMORY = $$(df -Pk /dev/shm 2>/dev/null | awk '$$4 > 1e6 && $$6 == "/dev/shm" { 
 IN_MEMORY = memory=$(MEMORY); export TMPDIR=$$(mktemp -d "$${TMPDIR:-$${memory:-/tmp}}/modd.XXXXXX") && \
 	chmod 711 "$$TMPDIR" && trap 'rm -rf "$$TMPDIR"' EXIT &&
 # The checkers are beside the tests, so that a share that is longer than the others has the processors to itself at the end.
-JOBS = $(MAKE) --no-print-directory --jobs $$(($(ONE_MORE) + 1)) --output-sync=target
+JOBS = $(MAKE) --no-print-directory --jobs $$(($(words $(SHARES)) + 1)) --output-sync=target
 # Each slow test goes to the next process that is free. A process that ends, as one with a test that hangs does, ends the
 # run.
 EACH_NEXT = --numprocesses $(ONE_MORE) --dist load --maxschedchunk 1 --max-worker-restart 0

@@ -21,32 +21,51 @@ class LoopCalls:
     """Runs coroutines of a library of asyncio for callers in the current loop.
 
     loop: the loop in a thread under trio; None for the current loop, which is one of asyncio.
+    closed: returns the error of calls that come after `close`, or are under way then.
     """
 
-    def __init__(self, loop: LoopThread | None) -> None:
+    def __init__(self, loop: LoopThread | None, closed: Callable[[], Exception]) -> None:
         home, direct = current_loop(), loop is None
         self._there = Crossing(home if loop is None else loop.loop, direct=direct)
         self._home = Crossing(home, direct=direct)
+        self._closed, self._is_closed = closed, False
+        self._under_way: set[LoopCall[Any]] = set()
 
     async def run(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Run a coroutine function there, in a task of its own, and return its result.
 
         If the caller is cancelled, the task is cancelled, once, and the call ends when the task has ended.
         """
+        if self._is_closed:
+            raise self._closed()
         call = LoopCall(work, self._home)
+        self._under_way.add(call)
         self._there.call(call.start)
         try:
             await call.wait()
         except BaseException:
-            self._there.call(call.cancel)
-            with anyio.CancelScope(shield=True):
-                await call.outlast()
+            await self._cancel(call)
             raise
+        finally:
+            self._under_way.discard(call)
+        if call.was_cancelled:
+            raise self._closed()
         return call.result()
+
+    async def close(self) -> None:
+        """Cancel the calls under way, and return when they have ended: nothing is left in the other loop."""
+        self._is_closed = True
+        for call in [*self._under_way]:
+            await self._cancel(call)
 
     def call_home(self, function: Callable[[], object]) -> None:
         """Call a function in the loop of the callers; for code that runs there."""
         self._home.call(function)
+
+    async def _cancel(self, call: LoopCall[Any]) -> None:
+        self._there.call(call.cancel)
+        with anyio.CancelScope(shield=True):
+            await call.outlast()
 
 
 class LoopCall(Generic[T]):
@@ -58,8 +77,13 @@ class LoopCall(Generic[T]):
     def __init__(self, work: Callable[[], Coroutine[Any, Any, T]], home: Crossing) -> None:
         self._work, self._home = work, home
         self._task: asyncio.Task[T] | None = None
-        self._signal: Signal = None
+        self._signals: list[Signal] = []
         self._is_over = False
+
+    @property
+    def was_cancelled(self) -> bool:
+        """True if the task has ended because it was cancelled."""
+        return self._task is not None and self._task.cancelled()
 
     def start(self) -> None:
         """Start the task; in its loop."""
@@ -75,8 +99,9 @@ class LoopCall(Generic[T]):
     async def wait(self) -> None:
         """Return when the task has ended; in the caller's loop."""
         while not self._is_over:
-            self._signal = signals()()
-            await self._signal
+            signal = signals()()
+            self._signals.append(signal)
+            await signal
 
     async def outlast(self) -> None:
         """Return when the task has ended, however often the caller is cancelled natively."""
@@ -96,5 +121,5 @@ class LoopCall(Generic[T]):
 
     def _end(self) -> None:
         self._is_over = True
-        if self._signal is not None:
-            set_signal(self._signal)
+        for signal in self._signals:
+            set_signal(signal)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextvars import ContextVar
+from functools import partial
 
 import anyio
 import pytest
@@ -21,7 +22,7 @@ inherited: ContextVar[str] = ContextVar("inherited", default="nothing")
 @pytest.fixture
 async def calls(anyio_backend_name: str) -> AsyncIterator[LoopCalls]:
     loop = start_loop_thread()
-    yield LoopCalls(loop)
+    yield LoopCalls(loop, BrokenPipeError)
     if loop is not None:
         loop.close()
 
@@ -108,3 +109,23 @@ async def test_a_call_that_is_cancelled_natively_several_times_waits_as_well(cal
     with pytest.raises(asyncio.CancelledError):
         await task
     assert work.end == "cancelled"
+
+
+async def test_calls_under_way_are_ended_when_all_are_closed_and_none_comes_after(calls: LoopCalls) -> None:
+    # PG-58
+    work, errors = Work(), list[Exception]()
+
+    async def call() -> None:
+        try:
+            await calls.run(partial(work.run, calls))
+        except BrokenPipeError as error:
+            errors.append(error)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(call)
+        await work.started.wait()
+        await calls.close()
+        assert work.end == "cancelled"
+    assert len(errors) == 1
+    with pytest.raises(BrokenPipeError):
+        await calls.run(partial(work.run, calls))

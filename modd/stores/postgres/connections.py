@@ -65,13 +65,17 @@ class Connections:
         """Connections of the application's pool on which the store has turned autocommit on."""
         self._held = anyio.CapacityLimiter(max(1, self.pool.max_size - FREE))
 
-    async def open(self, stack: AsyncExitStack) -> None:
-        """Open the pool until the stack is left, if it is one of the store's own."""
+    async def open(self, stack: AsyncExitStack, calls: LoopCalls) -> None:
+        """Open the pool until the stack is left, if it is one of the store's own.
+
+        calls: runs what opens and closes it, also when the calls of the store have ended.
+        """
+        self._pool_calls = calls
         if self._owned:
             with translate_errors(self.store):
-                await self.calls.run(self._reach)
-            await self.calls.run(self.pool.open)
-            stack.push_async_callback(self.calls.run, partial(self.pool.close, CLOSING))
+                await calls.run(self._reach)
+            stack.push_async_callback(self._close)  # before it is open: the opening may be cancelled
+            await calls.run(self.pool.open)
 
     async def use(self, work: Callable[[Connection], Awaitable[T]], timeout: float) -> T:
         """Do work on a connection, and return its result; in the loop of the pool.
@@ -99,13 +103,17 @@ class Connections:
             finally:
                 with anyio.CancelScope(shield=True):
                     for connection in lent:
-                        await self.calls.run(partial(self._give_back, connection))
+                        await self._pool_calls.run(partial(self._give_back, connection))
 
     async def connect(self) -> Connection:
         """Return a connection beside those of the pool; in the loop of the pool."""
         address: Any = await resolve_option(self.pool.conninfo)
         options: Any = await resolve_option(self.pool.kwargs)
         return await AsyncConnection.connect(address, **{**(options or {}), "autocommit": True})
+
+    async def _close(self) -> None:
+        with anyio.CancelScope(shield=True):
+            await self._pool_calls.run(partial(self.pool.close, CLOSING))
 
     async def _reach(self) -> None:
         """Connect once, because a pool keeps the reason for itself if it cannot connect."""

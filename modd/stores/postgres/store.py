@@ -224,8 +224,10 @@ class PostgresStore:
         loop = start_loop_thread()
         if loop is not None:
             stack.callback(loop.close)
-        connections = Connections(self.name, self._source, LoopCalls(loop), self._timeout, is_pooled=not self._listens)
-        await connections.open(stack)
+        pool, calls = (LoopCalls(loop, lambda: StoreClosed(self.name)) for _ in range(2))
+        connections = Connections(self.name, self._source, calls, self._timeout, is_pooled=not self._listens)
+        await connections.open(stack, pool)
+        stack.push_async_callback(calls.close)
         return Committer(self.name, self.schema, connections, self._news.publish, self._timeout)
 
     async def _open(self, stack: AsyncExitStack) -> None:
