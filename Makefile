@@ -93,21 +93,21 @@ proof-properties: .venv/.dev
 
 # Durability: processes killed at every step and moment. It prints the number of each.
 proof-store: .venv/.dev
-	MODD_PROOF_KILLS=1000 MODD_PROOF_MOMENTS=200 MODD_PROOF_ASKED=200 MODD_PROOF_ITEMS=20000 MODD_PROOF_SIGTERMS=200 \
-	MODD_PROOF_AGGREGATES=300 MODD_PROOF_FLOW_KILLS=300 MODD_PROOF_FLOW_MOMENTS=500 MODD_PROOF_APPS=200 MODD_PROOF_SEAMS=200 \
+	MODD_PROOF_KILLS=600 MODD_PROOF_MOMENTS=120 MODD_PROOF_ASKED=120 MODD_PROOF_ITEMS=20000 MODD_PROOF_SIGTERMS=120 \
+	MODD_PROOF_AGGREGATES=200 MODD_PROOF_FLOW_KILLS=200 MODD_PROOF_FLOW_MOMENTS=250 MODD_PROOF_APPS=100 MODD_PROOF_SEAMS=100 \
 	MODD_PROOF_SHOP_NET=1000 $(LONG) -s $(filter-out $(DISK) $(NATS) $(POSTGRES),$(wildcard tests/proofs/test_*.py))
 
 # The disk: power lost at any moment, and each operation that fails. It is one process, beside those of the other proofs.
 DISK = $(wildcard tests/proofs/test_io_*.py tests/proofs/test_power_*.py)
 proof-disk: .venv/.dev
-	MODD_PROOF_STATES=20000 MODD_PROOF_FAULTS=1000000 $(LONG) -s $(DISK)
+	MODD_PROOF_STATES=12000 MODD_PROOF_FAULTS=1000000 $(LONG) -s $(DISK)
 
 # The store on NATS servers: the suites of the ports on a cluster; servers, leaders of a cluster and workers that are killed,
 # and several processes on one queue.
 NATS = $(wildcard tests/proofs/test_nats_*.py)
 proof-nats: .venv/.dev
 	$(IN_MEMORY) $(LONG) --numprocesses 2 --dist loadscope -m cluster tests/stores/nats
-	MODD_PROOF_NATS_KILLS=200 MODD_PROOF_NATS_LEADERS=20 MODD_PROOF_NATS_WORKERS=100 MODD_PROOF_NATS_ITEMS=5000 \
+	MODD_PROOF_NATS_KILLS=200 MODD_PROOF_NATS_LEADERS=20 MODD_PROOF_NATS_WORKERS=60 MODD_PROOF_NATS_ITEMS=5000 \
 	$(LONG) -s $(NATS)
 
 # The store in PostgreSQL: the plans of a long queue; workers that are killed, and their server.

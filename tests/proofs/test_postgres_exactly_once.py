@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import sleep
@@ -25,6 +25,13 @@ ORDERS = 12
 
 LATEST = 1.0
 """Seconds."""
+
+A_ROUND = 5
+"""Kills of the server while the same processes work: each has a process more, and a server has 100 connections."""
+
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.2, 1.8
+REST = 5.0
+"""Seconds between two kills of the server, and for which the workers go on after the last one."""
 
 
 @pytest.fixture
@@ -63,22 +70,30 @@ def test_what_workers_write_is_there_once_when_the_server_is_killed(
     server: PostgresServer, kill: Callable[[PostgresServer], None]
 ) -> None:
     # PG-15
-    chance, trials = random.Random(), -(-SERVER_KILLS // 2)
-    seconds = 2.0 * trials + 5.0
-    with zygote() as processes, ThreadPoolExecutor(1) as thread:
-        jobs = [
-            Job("tests.proofs.postgres_shop:work", {"url": server.url, "inbox": True}, loop, [(seconds, 9)])
-            for loop in ("asyncio", "trio")
-        ]
-        running = thread.submit(processes.run, *(put_orders(server, trial) for trial in range(trials)), *jobs)
-        for _ in range(trials):
-            sleep(chance.uniform(0.2, 1.8))
-            kill(server)
-        outcomes = running.result()
-        assert [each.code for each in outcomes] == [0] * trials + [-9, -9]
+    trials = -(-SERVER_KILLS // 2)
+    with zygote() as processes:
+        for first in range(0, trials, A_ROUND):
+            run_round(processes, server, kill, range(first, min(first + A_ROUND, trials)))
         end = finish(processes, server, True, trials)
     print(f"the server was killed {trials} times by {kill.__name__}, {len(end['effects'])} effects")
     assert problems_of(end) == []
+
+
+def run_round(
+    processes: Zygote, server: PostgresServer, kill: Callable[[PostgresServer], None], trials: Sequence[int]
+) -> None:
+    """Have two processes work while the orders of some trials are placed, and the server is killed once for each."""
+    seconds = LONGEST_PAUSE * len(trials) + REST
+    jobs = [
+        Job("tests.proofs.postgres_shop:work", {"url": server.url, "inbox": True}, loop, [(seconds, 9)])
+        for loop in ("asyncio", "trio")
+    ]
+    with ThreadPoolExecutor(1) as thread:
+        running = thread.submit(processes.run, *(put_orders(server, trial) for trial in trials), *jobs)
+        for _ in trials:
+            sleep(random.uniform(SHORTEST_PAUSE, LONGEST_PAUSE))
+            kill(server)
+        assert [each.code for each in running.result()] == [0] * len(trials) + [-9, -9]
 
 
 def put_orders(server: PostgresServer, trial: int) -> Job:
