@@ -105,11 +105,8 @@ async def count_database(store: PostgresStore, queues: Sequence[str]) -> Overvie
 
 async def handlers_of(store: PostgresStore, queue: str) -> list[HandlerStatus]:
     """List the handlers that workers have announced, and others for which deliveries are left."""
-    left: Counter[tuple[str, str]] = Counter()
-    for name, count in await rows_of(store, LEFT, queue_number(queue)):
-        delivery = delivery_of(decode_text(name))
-        if delivery is not None:
-            left[delivery] += count
+    rows = [(delivery_of(decode_text(name)), count) for name, count in await rows_of(store, LEFT, queue_number(queue))]
+    left = Counter({delivery: count for delivery, count in rows if delivery is not None})
     announced = [(each.bus, each.type, each.handler, each.seen) for each in await store.queue(queue).subscriptions()]
     return merge_handlers(queue, left, announced)
 

@@ -93,8 +93,8 @@ class LoopCall(Generic[T]):
 
     def cancel(self) -> None:
         """Cancel the task; in its loop."""
-        if self._task is not None:
-            self._task.cancel()
+        assert self._task is not None  # it was started before, as calls cross in order
+        self._task.cancel()
 
     async def wait(self) -> None:
         """Return when the task has ended; in the caller's loop."""

@@ -17,7 +17,7 @@ from tests.postgres.server import PostgresServer, free_port
 from tests.stores.postgres.proxy import proxy_to
 from tests.stores.postgres.stores import new_schema, new_store
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.measured_on_trio]
 
 SECRET = "hunter2"
 
