@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from tempfile import mkdtemp
 from time import monotonic, sleep
@@ -113,15 +114,21 @@ class PostgresServer:
         """Kill the processes of its connections by SIGKILL: the server ends all, and recovers by itself."""
         assert self.process is not None
         for child in self.children():
-            os.kill(child, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # the server has ended it, as it ends all when one was killed
+                os.kill(child, signal.SIGKILL)
 
     def children(self) -> list[int]:
-        """Return the ids of the processes of its connections."""
-        with psycopg.connect(self.url, autocommit=True) as connection:
-            rows = connection.execute(
-                "SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
-            )
-            return [pid for [pid] in rows.fetchall()]
+        """Return the ids of the processes of its connections, as soon as it accepts one."""
+        statement = """SELECT pid FROM pg_stat_activity
+            WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"""
+        end = monotonic() + START_SECONDS
+        while True:
+            try:
+                return [pid for [pid] in self.rows(statement)]
+            except psycopg.OperationalError:  # it recovers
+                if monotonic() > end:
+                    raise
+            sleep(0.02)
 
     def __enter__(self) -> PostgresServer:
         self.start()
