@@ -38,13 +38,13 @@ LONG = $(RUN) pytest -q -o faulthandler_timeout=7200
 demo: .venv/.runtime
 	@.venv/bin/python examples/shopping.py
 
-# Everything that guards the project: about nine minutes on two processors that have nothing else to do.
+# Everything that guards the project: about eighteen minutes on two processors that have nothing else to do.
 test: .venv/.dev
 	@time { $(JOBS) $(FAST_MEASURED) second-types static \
 		&& $(RUN) coverage combine --quiet && $(RUN) coverage report \
 		&& $(MAKE) --no-print-directory slow; }
 
-# The round while you work: less than a minute on two such processors. The tests run on asyncio; `make test` has trio, too,
+# The round while you work: about two minutes on two such processors. The tests run on asyncio; `make test` has trio, too,
 # and the tests that take much time of a processor, start servers or build the site.
 check: .venv/.dev
 	@time $(JOBS) static $(FAST)
@@ -80,7 +80,7 @@ bench: .venv/.bench
 docs: .venv/.dev
 	@$(RUN) book
 
-# The proofs of `make test` at full length, side by side: about forty minutes on two processors.
+# The proofs of `make test` at full length, side by side.
 proof: .venv/.dev
 	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target proof-properties proof-store proof-disk proof-nats \
 		proof-postgres
