@@ -113,3 +113,12 @@ async def process_dead_letters(
             done += 1
         advance(len(batch))
     return BatchResult(queue, command, done, [*missing])
+
+
+async def list_dead(queue: Queue, name: str, limit: int, viewer: Viewer) -> DeadLetterList:
+    """List the first dead letters of a queue."""
+    items = []
+    for letter in await queue.dead(limit):
+        view = viewer(letter.body)
+        items.append(DeadLetterSummary(letter.id, view.mask(letter.reason), letter.attempts, view.content))
+    return DeadLetterList(name, (await queue.stats()).dead, items)

@@ -10,14 +10,13 @@ import msgspec
 
 from modd.cli.arguments import Arguments
 from modd.cli.content import MASK_TEXT, Viewer
-from modd.cli.dead_letters import complete_id, process_dead_letters
+from modd.cli.dead_letters import complete_id, list_dead, process_dead_letters
 from modd.cli.errors import NoSuchItem, NoSuchQueue, UsageError
 from modd.cli.handlers import forget_in, merge_handlers
 from modd.cli.interaction import Confirm, Progress
 from modd.cli.reports import (
     BatchResult,
     DeadLetterList,
-    DeadLetterSummary,
     ForgetResult,
     HandlerStatus,
     ItemDetails,
@@ -95,7 +94,7 @@ async def run_on_nats(
         if arguments.name not in queues:
             raise NoSuchQueue(arguments.name, path, queues)
         if arguments.command == "dead":
-            return await list_dead(store, arguments.name, arguments.limit, viewer)
+            return await list_dead(store.queue(arguments.name), arguments.name, arguments.limit, viewer)
         if arguments.command == "show":
             return await show_stored_item(store, arguments.name, arguments.id, viewer, is_raw=arguments.raw)
         return await _process(store, arguments, confirm, progress)
@@ -112,15 +111,6 @@ async def count_all(store: NatsStore, path: str, queues: Sequence[str]) -> Overv
     handlers = [each for name in queues for each in await _handlers(store, name)]
     waiting = await store.stream.last_of_each(store.subjects.outbox_items)
     return Overview(path, counts, sum(not record.is_gone for record in waiting), handlers)
-
-
-async def list_dead(store: NatsStore, name: str, limit: int, viewer: Viewer) -> DeadLetterList:
-    """List the first dead letters of a queue."""
-    items = []
-    for letter in await store.queue(name).dead(limit):
-        view = viewer(letter.body)
-        items.append(DeadLetterSummary(letter.id, view.mask(letter.reason), letter.attempts, view.content))
-    return DeadLetterList(name, (await store.queue(name).stats()).dead, items)
 
 
 async def show_stored_item(store: NatsStore, name: str, id: str, viewer: Viewer, *, is_raw: bool) -> ItemDetails:

@@ -12,7 +12,7 @@ import msgspec
 
 from modd.cli.arguments import Arguments
 from modd.cli.content import MASK_TEXT, Viewer
-from modd.cli.dead_letters import complete_id, process_dead_letters
+from modd.cli.dead_letters import complete_id, list_dead, process_dead_letters
 from modd.cli.errors import NoSuchItem, NoSuchQueue
 from modd.cli.handlers import forget_in, merge_handlers
 from modd.cli.interaction import Confirm, Progress
@@ -22,7 +22,6 @@ from modd.cli.reports import (
     BatchResult,
     DatabaseHealth,
     DeadLetterList,
-    DeadLetterSummary,
     ForgetResult,
     HandlerStatus,
     ItemDetails,
@@ -79,7 +78,7 @@ async def run_on_queue(
 ) -> Report:
     """Run a command for one queue, which is there."""
     if arguments.command == "dead":
-        return await list_buried(store, arguments.name, arguments.limit, viewer)
+        return await list_dead(store.queue(arguments.name), arguments.name, arguments.limit, viewer)
     if arguments.command == "show":
         return await show_row(store, arguments.name, arguments.id, viewer, is_raw=arguments.raw)
     return await process(store, arguments, confirm, progress)
@@ -109,15 +108,6 @@ async def handlers_of(store: PostgresStore, queue: str) -> list[HandlerStatus]:
     left = Counter({delivery: count for delivery, count in rows if delivery is not None})
     announced = [(each.bus, each.type, each.handler, each.seen) for each in await store.queue(queue).subscriptions()]
     return merge_handlers(queue, left, announced)
-
-
-async def list_buried(store: PostgresStore, name: str, limit: int, viewer: Viewer) -> DeadLetterList:
-    """List the first dead letters of a queue."""
-    items = []
-    for letter in await store.queue(name).dead(limit):
-        view = viewer(letter.body)
-        items.append(DeadLetterSummary(letter.id, view.mask(letter.reason), letter.attempts, view.content))
-    return DeadLetterList(name, (await store.queue(name).stats()).dead, items)
 
 
 async def show_row(store: PostgresStore, queue: str, id: str, viewer: Viewer, *, is_raw: bool) -> ItemDetails:

@@ -103,3 +103,10 @@ def checked_revision(option: str, revision: Any) -> int:
     if not isinstance(revision, int) or isinstance(revision, bool) or revision < 0:
         raise InvalidOption(option, revision, "give a whole number, 0 or more; 0 stands before the first")
     return revision
+
+
+def checked_item_ids(ids: tuple[str, ...]) -> tuple[str, ...]:
+    """Return ids that can be looked up. Raises `InvalidOption`."""
+    for id in ids:
+        checked_text("id", id)
+    return ids

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
+from typing import Protocol
 
 import anyio
 
 from modd.checks import checked_delay
 from modd.concurrency.blocks import block
 from modd.concurrency.loops import LoopEvent
+
+
+class SupportsWake(Protocol):
+    """A part at which tasks wait until a commit wakes them."""
+
+    def wake(self) -> None:
+        """Wake the tasks that wait, after a commit."""
+        ...
 
 
 class Notifier:

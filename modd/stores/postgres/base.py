@@ -14,10 +14,9 @@ from modd.concurrency.backoff import spread
 from modd.ports.transaction import Transaction
 from modd.stores.postgres.commits import Committer
 from modd.stores.postgres.foreign_access import ForeignAccess
-from modd.stores.postgres.news import SupportsWake
 from modd.stores.postgres.select import ReadStatement
 from modd.stores.postgres.session import Operation
-from modd.stores.waiting import Notifier
+from modd.stores.waiting import Notifier, SupportsWake
 
 NOW = "extract(epoch FROM clock_timestamp())::double precision"
 """The time of the database, in seconds since 1970: the clocks of the processes do not matter."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import nullcontext
-from math import inf
 from random import random
 from time import monotonic
 from typing import Any, TypeAlias, TypeVar
@@ -129,7 +128,7 @@ class Committer:
             except psycopg.Error as error:
                 if not is_lost(error) or monotonic() >= end:
                     raise
-            await asyncio.sleep(min(SHORTEST_PAUSE, end - monotonic(), inf))
+            await asyncio.sleep(min(SHORTEST_PAUSE, end - monotonic()))
 
 
 @async_block

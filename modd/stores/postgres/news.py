@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import anyio
 import psycopg
@@ -13,20 +13,13 @@ import psycopg
 from modd.concurrency.backoff import DoublingPause
 from modd.stores.postgres.connections import Connections
 from modd.stores.postgres.session import Schema
+from modd.stores.waiting import SupportsWake
 
 log = logging.getLogger("modd.stores")
 
 
 NOTIFY = "SELECT pg_notify(%s, channel) FROM unnest(%s::text[]) AS channel"
 """Tells all processes, by the name of `news_name`, of channels."""
-
-
-class SupportsWake(Protocol):
-    """A part at which tasks wait."""
-
-    def wake(self) -> None:
-        """Wake the tasks that wait."""
-        ...
 
 
 class News:

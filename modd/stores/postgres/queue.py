@@ -14,6 +14,7 @@ from modd.checks import checked_choice, checked_count, checked_delay, checked_sp
 from modd.ports.items import SUSPECTS, Claim, DeadLetter, Item, PutResult, Stats, Subscription, Suspects
 from modd.ports.outbox import Outbox
 from modd.ports.queue import CreateDeliveries
+from modd.stores.checks import checked_item_ids
 from modd.stores.item_ids import id_at, queue_number
 from modd.stores.lease import LARGEST, leased_row
 from modd.stores.postgres.base import NOW, Access, PostgresAutocommit, Store, WaitingPart
@@ -252,13 +253,6 @@ class PostgresQueue(WaitingPart):
         access, checked = self._store.access(call), [*dict.fromkeys(checked_item_ids(ids))]
         changed: list[str] = await access.write_for_result(call, operation, checked)
         return changed
-
-
-def checked_item_ids(ids: tuple[str, ...]) -> tuple[str, ...]:
-    """Return ids that can be looked up. Raises `InvalidOption`."""
-    for id in ids:
-        checked_text("id", id)
-    return ids
 
 
 async def repeat_unless_unique(claim: Callable[[], Any]) -> list[Claim]:

@@ -33,7 +33,7 @@ from modd.stores.postgres.immediate_transaction import ImmediatePostgresTransact
 from modd.stores.postgres.inbox import PostgresInbox
 from modd.stores.postgres.limits import LONGEST_SPACE, checked_row_name
 from modd.stores.postgres.locks import PostgresLocks
-from modd.stores.postgres.news import News, SupportsWake
+from modd.stores.postgres.news import News
 from modd.stores.postgres.opening import check_server, checked_database, checked_schema_name, describe_store
 from modd.stores.postgres.outbox import PostgresOutbox
 from modd.stores.postgres.queue import PostgresQueue
@@ -44,6 +44,7 @@ from modd.stores.postgres.session import ConnectionSession, Schema
 from modd.stores.postgres.transaction import PostgresTransaction
 from modd.stores.server_clock import REFRESH, ServerClock
 from modd.stores.transaction import find_transaction
+from modd.stores.waiting import SupportsWake
 
 
 class PostgresStore:

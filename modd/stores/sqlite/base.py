@@ -108,14 +108,6 @@ def next_look() -> float:
     return anyio.current_time() + spread(RECHECK, LOOK_JITTER)
 
 
-class SupportsWake(Protocol):
-    """A part at which tasks wait until a commit wakes them."""
-
-    def wake(self) -> None:
-        """Wake the tasks that wait, after a commit."""
-        ...
-
-
 class Claimable(StorePart, ABC):
     """A part from which items are claimed, and that can be waited at until there are some."""
 

@@ -11,7 +11,7 @@ from modd.ports.items import Item
 from modd.ports.tagged import Tagged, checked_query
 from modd.stores.checks import checked_event, checked_revision, checked_snapshot
 from modd.stores.paging import PAGE, GrowingPages, PagedReader
-from modd.stores.sqlite.base import Autocommit, Store, StorePart, SupportsWake, next_look
+from modd.stores.sqlite.base import Autocommit, Store, StorePart, next_look
 from modd.stores.sqlite.damage import Columns, Damage
 from modd.stores.sqlite.errors import translate_errors
 from modd.stores.sqlite.event_appends import LAST_POSITION, LAST_REVISION, REVISION, EventAppends, EventRows
@@ -20,7 +20,7 @@ from modd.stores.sqlite.limits import LARGEST, checked_item, checked_number
 from modd.stores.sqlite.savepoint import one_state
 from modd.stores.sqlite.select import Select
 from modd.stores.sqlite.sql import CallArgs, Connection, decode_headers, encode_headers
-from modd.stores.waiting import Notifier
+from modd.stores.waiting import Notifier, SupportsWake
 
 READ = f"SELECT {COLUMNS} FROM modd_events WHERE stream = ? AND revision > ? ORDER BY revision LIMIT {PAGE}"
 

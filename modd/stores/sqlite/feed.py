@@ -14,7 +14,7 @@ from modd.ports.items import Item
 from modd.stores.checks import checked_feed_item
 from modd.stores.feed_follower import FeedFollower, FeedPage
 from modd.stores.paging import PAGE
-from modd.stores.sqlite.base import LOOK_JITTER, Autocommit, Store, StorePart, SupportsWake
+from modd.stores.sqlite.base import LOOK_JITTER, Autocommit, Store, StorePart
 from modd.stores.sqlite.damage import Columns
 from modd.stores.sqlite.errors import translate_errors
 from modd.stores.sqlite.feed_operations import FeedOperations, FeedRow
@@ -22,7 +22,7 @@ from modd.stores.sqlite.feed_sql import EPOCH, LAST_POSITION, SelectPage, Select
 from modd.stores.sqlite.limits import LARGEST_VALUE, checked_item
 from modd.stores.sqlite.select import Select
 from modd.stores.sqlite.sql import Connection, decode_headers, encode_headers
-from modd.stores.waiting import Notifier
+from modd.stores.waiting import Notifier, SupportsWake
 
 POLL = 0.04
 """Seconds between two looks of a follower for items of other processes; with `LOOK_JITTER` at most 0.05."""

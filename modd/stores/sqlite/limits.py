@@ -45,13 +45,6 @@ def checked_item(item: Any) -> Item:
     raise InvalidOption("body", type(item), "give bytes; encode what you put")  # its type alone: it is confidential
 
 
-def checked_item_ids(ids: tuple[str, ...]) -> tuple[str, ...]:
-    """Return ids that can be looked up. Raises `InvalidOption`."""
-    for id in ids:
-        checked_text("id", id)
-    return ids
-
-
 def checked_number(option: str, value: int) -> int:
     """Return a whole number of at most 64 bits. Raises `InvalidOption`."""
     if not -LARGEST - 1 <= value <= LARGEST:

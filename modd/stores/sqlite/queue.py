@@ -10,11 +10,11 @@ from uuid import uuid4
 from modd.checks import checked_choice, checked_count, checked_delay, checked_span, checked_text
 from modd.ports.items import SUSPECTS, Claim, DeadLetter, Item, PutResult, Stats, Subscription, Suspects
 from modd.ports.queue import CreateDeliveries
-from modd.stores.checks import checked_untagged
+from modd.stores.checks import checked_item_ids, checked_untagged
 from modd.stores.lease import leased_row
-from modd.stores.sqlite.base import Access, Autocommit, Claimable, Store, SupportsWake
+from modd.stores.sqlite.base import Access, Autocommit, Claimable, Store
 from modd.stores.sqlite.errors import translate_errors
-from modd.stores.sqlite.limits import LARGEST, LARGEST_VALUE, checked_item, checked_item_ids
+from modd.stores.sqlite.limits import LARGEST, LARGEST_VALUE, checked_item
 from modd.stores.sqlite.outbox import SqliteOutbox
 from modd.stores.sqlite.positions import Positions
 from modd.stores.sqlite.queue_cancel import Cancellation
@@ -24,6 +24,7 @@ from modd.stores.sqlite.queue_sql import BLOCKED, COUNTS, DEAD_COLUMNS, DEAD_LET
 from modd.stores.sqlite.select import Select
 from modd.stores.sqlite.sql import decode_headers, encode_headers
 from modd.stores.sqlite.subscriptions import HANDLERS, LEFT_NAMES, NAMES, SUBSCRIPTIONS, SubscriptionOperations
+from modd.stores.waiting import SupportsWake
 from modd.texts import encodable
 
 

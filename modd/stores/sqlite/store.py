@@ -20,7 +20,7 @@ from modd.core import detached
 from modd.ports.inbox import WEEK
 from modd.stores.checks import check_same_feed
 from modd.stores.errors import ResultNeeded, StoreClosed
-from modd.stores.sqlite.base import Access, Autocommit, SupportsWake
+from modd.stores.sqlite.base import Access, Autocommit
 from modd.stores.sqlite.cache import SqliteCache
 from modd.stores.sqlite.deferred_transaction import DeferredTransaction
 from modd.stores.sqlite.documents import SqliteDocuments
@@ -41,6 +41,7 @@ from modd.stores.sqlite.retention import Sweeper
 from modd.stores.sqlite.transaction import SqliteTransaction
 from modd.stores.sqlite.writer import Writer
 from modd.stores.transaction import find_transaction
+from modd.stores.waiting import SupportsWake
 
 
 class SqliteStore:
