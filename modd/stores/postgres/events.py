@@ -148,9 +148,9 @@ class PostgresEventStore(PostgresPart):
             # outside of a transaction that defers its writes, whose reads would see no later event
             return await self._read_last(at_once=True) > first
 
-        # without a look after an append or a last page: the caller looks at the log anyway
+        # no look after a last page; one after news, which may be of an append that the caller has read
         is_at_end = self._end == (first, self._notifier.count)
-        await self._notifier.wait(seconds, has_event, self._next_look, is_empty=is_at_end, trust_notify=True)
+        await self._notifier.wait(seconds, has_event, self._next_look, is_empty=is_at_end)
 
     def wake(self) -> None:
         """Wake the tasks that wait."""

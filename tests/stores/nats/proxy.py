@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import suppress
+from contextvars import ContextVar
 from typing import Any, TypeAlias
 
 import anyio
@@ -13,6 +14,10 @@ from modd.concurrency.blocks import async_block
 
 Passing: TypeAlias = Callable[[bytes], bytes | None]
 """Takes bytes on their way and returns those that go on; None to cut the connection off."""
+
+
+served: ContextVar[object] = ContextVar("served")
+"""The connection whose bytes pass."""
 
 
 class Proxy:
@@ -28,16 +33,20 @@ class Proxy:
 
         then: passes what comes to the client afterwards.
         """
-        left = [times]
+        left, lost = [times], set[object]()
 
         def pass_to_server(data: bytes) -> bytes:
             if left[0] and marker in data:
                 left[0] -= 1
+                lost.add(served.get())
                 self.to_client = cut_off
             return data
 
-        def cut_off(data: bytes) -> None:
+        def cut_off(data: bytes) -> bytes | None:
+            if served.get() not in lost:  # another connection, as that of a pool which connects anew
+                return data
             self.to_client = then
+            return None
 
         self.to_server = pass_to_server
 
@@ -62,6 +71,7 @@ async def proxy_to(server: Any) -> AsyncIterator[Proxy]:
     target = server.ports["nats"]
 
     async def serve(client: ByteStream) -> None:
+        served.set(client)
         try:
             upstream = await anyio.connect_tcp("127.0.0.1", target)
         except OSError:  # the server is not there at the moment

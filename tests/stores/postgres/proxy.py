@@ -9,7 +9,7 @@ from anyio.abc import ByteStream
 
 from modd.concurrency.blocks import async_block
 from tests.postgres.server import PostgresServer
-from tests.stores.nats.proxy import Proxy, end_after, pump_bytes
+from tests.stores.nats.proxy import Proxy, end_after, pump_bytes, served
 
 
 @async_block
@@ -17,6 +17,7 @@ async def proxy_to(server: PostgresServer) -> AsyncIterator[Proxy]:
     """Run a proxy to a server; its ``url`` is that of the database ``postgres``."""
 
     async def serve(client: ByteStream) -> None:
+        served.set(client)
         upstream = await anyio.connect_tcp("127.0.0.1", server.port)
         async with client, upstream, anyio.create_task_group() as pumps:
             for pump in (
