@@ -29,8 +29,8 @@ from modd.stores.postgres.events import PostgresEventStore
 from modd.stores.postgres.feed import PostgresFeed
 from modd.stores.postgres.foreign_access import DatabaseCheck, ForeignAccess
 from modd.stores.postgres.foreign_session import driver_of
-from modd.stores.postgres.immediate_transaction import ImmediatePostgresTransaction
 from modd.stores.postgres.group_commit import COMMITS, GroupCommit
+from modd.stores.postgres.immediate_transaction import ImmediatePostgresTransaction
 from modd.stores.postgres.inbox import PostgresInbox
 from modd.stores.postgres.limits import LONGEST_SPACE, checked_row_name
 from modd.stores.postgres.locks import PostgresLocks
