@@ -33,7 +33,7 @@ MOST_CALLS = 500
 """Most calls in one group, so that no commit is long."""
 
 
-class Call:
+class PendingCall:
     """A call that waits to be committed with others.
 
     rows: what it adds to the rows of the others. locks: the locks that it needs.
@@ -61,13 +61,13 @@ class Group:
 
     def __init__(self, operation: Operation) -> None:
         self.operation = operation
-        self.calls: list[Call] = []
+        self.calls: list[PendingCall] = []
         self.is_begun = False
         self.done = anyio.Event()
         self._unique: set[Any] = set()
         self._scope = anyio.CancelScope(shield=True)
 
-    def add(self, call: Call) -> bool:
+    def add(self, call: PendingCall) -> bool:
         """Add a call, and return True; or False if there is no room for it."""
         has_room = len(self.calls) < MOST_CALLS and self._unique.isdisjoint(call.unique)
         if has_room:
@@ -75,7 +75,7 @@ class Group:
             self._unique.update(call.unique)
         return has_room
 
-    def take_back(self, call: Call) -> None:
+    def take_back(self, call: PendingCall) -> None:
         """Remove a call; once the commit has begun, it is cancelled when all its calls are taken back."""
         call.is_taken_back = True
         if not self.is_begun:
@@ -149,7 +149,7 @@ class GroupCommit:
         A caller that is cancelled takes its call back, unless it is being committed with others: then it waits for
         that. Raises what the operation raises, and `StoreError`.
         """
-        call = Call(rows, locks, unique)
+        call = PendingCall(rows, locks, unique)
         if not self._is_over:
             await self._commit_with_others(operation, call)
         if call.error is not None:
@@ -183,7 +183,7 @@ class GroupCommit:
         finally:
             self._under_way.discard(group)
 
-    async def _commit_with_others(self, operation: Operation, call: Call) -> None:
+    async def _commit_with_others(self, operation: Operation, call: PendingCall) -> None:
         group = self._join(operation, call)
         try:
             await group.done.wait()
@@ -194,7 +194,7 @@ class GroupCommit:
                 raise
             put_off(cancelled)
 
-    def _join(self, operation: Operation, call: Call) -> Group:
+    def _join(self, operation: Operation, call: PendingCall) -> Group:
         for group in self._waiting:
             if group.operation == operation and group.add(call):
                 return group

@@ -14,7 +14,7 @@ from anyio.abc import TaskGroup
 from modd.ports import Item, LeaseLost, PutResult
 from modd.stores import PostgresStore, StoreBusy, StoreClosed, UnknownOutcome
 from modd.stores.postgres.advisory import LockNames
-from modd.stores.postgres.group_commit import MOST_CALLS, Call, Group
+from modd.stores.postgres.group_commit import MOST_CALLS, PendingCall, Group
 from modd.stores.postgres.queue import LARGEST_GROUPED
 from tests.postgres.server import PostgresServer
 from tests.stores.postgres.proxy import proxy_to
@@ -281,8 +281,8 @@ async def nothing(*arguments: object) -> None:
 
 
 async def test_a_commit_has_room_for_so_many_calls_and_one_of_each_value() -> None:
-    def call(*unique: int) -> Call:
-        return Call([], LockNames(1), unique)
+    def call(*unique: int) -> PendingCall:
+        return PendingCall([], LockNames(1), unique)
 
     group = Group(nothing)
     first = call(1, 2)
