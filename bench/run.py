@@ -25,6 +25,7 @@ from bench.feeds import feed_cases
 from bench.flows import flow_cases
 from bench.nats import nats_cases
 from bench.peer import peer_cases
+from bench.postgres import postgres_cases
 from bench.projections import projection_cases
 from bench.remote import remote_cases
 from bench.timing import calls_for, timed
@@ -54,6 +55,7 @@ async def main() -> None:
         feed_cases,
         remote_cases,
         nats_cases,
+        postgres_cases,
         peer_cases,
     ):
         cases += tuple(cases_of(options.folder))

@@ -13,10 +13,11 @@ leaves the head where it is. So has the question if a queue has an id.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from hashlib import blake2b
+from typing import NamedTuple
 
-from modd.stores.postgres.session import Session
+from modd.stores.postgres.session import Schema, Session
 
 WRITES, ORDER, MIGRATION, RELAY = range(4)
 """The second numbers of the locks of a store; the first one is that of its schema."""
@@ -46,24 +47,41 @@ async def take_alone(session: Session, lock: int) -> None:
     await session.rows("SELECT pg_advisory_xact_lock(%s, %s)", (session.schema.number, lock))
 
 
-async def take_lanes(session: Session, queue: int, keys: Iterable[bytes], ids: Iterable[bytes] = ()) -> None:
+class LockNames(NamedTuple):
+    """The lanes of a queue that a call changes, and the ids of which it has to know if the queue has them."""
+
+    queue: int
+    keys: Collection[bytes] = ()
+    ids: Collection[bytes] = ()
+
+    def numbers(self, schema: Schema) -> set[int]:
+        """Return the numbers of the locks: each is one of `STRIPES`, as a server has memory for some."""
+        named = [*((b"k", key) for key in self.keys), *((b"i", id) for id in self.ids)]
+        return {lock_number(schema, self.queue, kind, name) for kind, name in named}
+
+
+async def take_lanes(session: Session, locks: LockNames) -> None:
     """Wait until this transaction alone has these lanes of a queue, and may tell if it has these ids."""
-    numbers = {lock_number(session, queue, b"k", key) for key in keys}
-    numbers |= {lock_number(session, queue, b"i", id) for id in ids}
+    numbers = locks.numbers(session.schema)
     if numbers:
         await session.rows(TAKE, (sorted(numbers),))  # in one order: no deadlock
 
 
 async def try_lanes(session: Session, queue: int, keys: Iterable[bytes]) -> set[bytes]:
     """Take those of these lanes that no other transaction has, without waiting, and return their keys."""
-    numbers = {key: lock_number(session, queue, b"k", key) for key in keys}
-    rows = await session.rows(TRY, (sorted(set(numbers.values())),))
-    taken = {number for number, is_taken in rows if is_taken}
+    numbers = {key: lock_number(session.schema, queue, b"k", key) for key in keys}
+    taken = await try_locks(session, set(numbers.values()))
     return {key for key, number in numbers.items() if number in taken}
 
 
-def lock_number(session: Session, queue: int, kind: bytes, name: bytes) -> int:
-    """Return the number of the lock for a name in a queue: one of `STRIPES`, as a server has memory for some."""
+async def try_locks(session: Session, numbers: set[int]) -> set[int]:
+    """Take those of these locks that no other transaction has, without waiting, and return their numbers."""
+    rows = await session.rows(TRY, (sorted(numbers),)) if numbers else []
+    return {number for number, is_taken in rows if is_taken}
+
+
+def lock_number(schema: Schema, queue: int, kind: bytes, name: bytes) -> int:
+    """Return the number of the lock for a name in a queue."""
     stripe = int.from_bytes(blake2b(name, digest_size=4).digest(), "big") % STRIPES
-    named = b"%s %d %s %d" % (session.schema.name.encode(), queue, kind, stripe)
+    named = b"%s %d %s %d" % (schema.name.encode(), queue, kind, stripe)
     return int.from_bytes(blake2b(named, digest_size=8).digest(), "big", signed=True)

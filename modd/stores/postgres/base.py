@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from math import inf
 from typing import Any, ClassVar, Protocol
@@ -12,8 +12,10 @@ import anyio
 
 from modd.concurrency.backoff import spread
 from modd.ports.transaction import Transaction
+from modd.stores.postgres.advisory import LockNames
 from modd.stores.postgres.commits import Committer
 from modd.stores.postgres.foreign_access import ForeignAccess
+from modd.stores.postgres.group_commit import GroupCommit
 from modd.stores.postgres.select import ReadStatement
 from modd.stores.postgres.session import Operation
 from modd.stores.waiting import Notifier, SupportsWake
@@ -30,6 +32,15 @@ class Access(Protocol):
 
     async def write(self, operation: Operation, *arguments: Any) -> Any:
         """Run an operation, and return its result; None where writes are deferred."""
+        ...
+
+    async def write_rows(
+        self, operation: Operation, rows: Sequence[Any], locks: LockNames, unique: Collection[Any] = ()
+    ) -> Any:
+        """Run an operation on rows, and return its result; other calls may be committed with it.
+
+        locks: what the operation takes. unique: values of which one call in a commit may have one.
+        """
         ...
 
     async def write_for_result(self, call: str, operation: Operation, *arguments: Any) -> Any:
@@ -49,8 +60,9 @@ class PostgresAutocommit:
 
     is_deferred: ClassVar[bool] = False
 
-    def __init__(self, committer: Committer) -> None:
+    def __init__(self, committer: Committer, groups: GroupCommit) -> None:
         self._committer, self.read = committer, committer.read
+        self.write_rows = groups.submit
 
     async def write(self, operation: Operation, *arguments: Any) -> Any:
         """Run an operation in a transaction of its own, and return its result."""

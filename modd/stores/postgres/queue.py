@@ -17,18 +17,24 @@ from modd.ports.queue import CreateDeliveries
 from modd.stores.checks import checked_item_ids
 from modd.stores.item_ids import id_at, queue_number
 from modd.stores.lease import LARGEST, leased_row
+from modd.stores.postgres.advisory import LockNames
 from modd.stores.postgres.base import NOW, Access, PostgresAutocommit, Store, WaitingPart
 from modd.stores.postgres.commits import ATTEMPTS
 from modd.stores.postgres.item_ids import StoreNonce
+from modd.stores.postgres.lease import keys_of
 from modd.stores.postgres.queue_cancel import CancelOperations
 from modd.stores.postgres.queue_operations import QueueOperations
-from modd.stores.postgres.queue_put import NewItem, SessionQueue, new_item
+from modd.stores.postgres.queue_put import NewItem, SessionQueue, locks_of, new_item
 from modd.stores.postgres.queue_sql import COUNTS, DEAD_LETTERS, NEXT
 from modd.stores.postgres.select import Select
 from modd.stores.postgres.session import Operation
 from modd.stores.postgres.subscriptions import LEFT_NAMES, SUBSCRIPTIONS, HandlerOperations, subscriptions_of
 from modd.stores.postgres.values import decode_headers, decode_text, encode_texts
 from modd.texts import encodable
+
+LARGEST_GROUPED = 65_536
+"""Most bytes of a put that may be committed with others, so that no statement is large."""
+
 
 BUSY_PAUSE = 0.02
 """Seconds until the next look after a claim that found nothing though there is something: others have it in hand."""
@@ -100,9 +106,10 @@ class PostgresQueue(WaitingPart):
 
     async def ack(self, *claims: Claim) -> None:
         """Delete the items: all of them or, with `modd.ports.LeaseLost`, none."""
-        access = self._store.access("ack")
-        if claims:
-            await access.write(self._operations.ack, [leased_row(claim) for claim in claims])
+        rows, access = [leased_row(claim) for claim in claims], self._store.access("ack")
+        if rows:
+            locks = LockNames(self._operations.number, keys_of(rows))
+            await access.write_rows(self._operations.ack, rows, locks, [row.position for row in rows])
 
     async def retry(self, claim: Claim, delay: float = 0.0) -> None:
         """Make the item claimable again after ``delay`` seconds; it keeps its key meanwhile."""
@@ -242,7 +249,11 @@ class PostgresQueue(WaitingPart):
         return {name for [name] in await access.read(Select(LEFT_NAMES, (number, number)))}
 
     async def _put_now(self, access: Access, rows: list[NewItem]) -> list[PutResult]:
-        results: list[PutResult] = await access.write(self._put_operation(), rows)
+        operation = self._put_operation()
+        if sum(len(row.body) for row in rows) > LARGEST_GROUPED:
+            results: list[PutResult] = await access.write(operation, rows)
+        else:
+            results = await access.write_rows(operation, rows, locks_of(self._operations.number, rows))
         self._is_registered = self._is_registered or isinstance(access, PostgresAutocommit)
         return results
 

@@ -8,7 +8,7 @@ from typing import Any
 from modd.ports.items import Claim, PutResult, Suspects
 from modd.stores.item_ids import id_at, queue_number
 from modd.stores.lease import LeasedRow, new_lease_number, token_end
-from modd.stores.postgres.advisory import take_lanes, try_lanes
+from modd.stores.postgres.advisory import LockNames, take_lanes, try_lanes
 from modd.stores.postgres.item_ids import FoundItems, StoreNonce
 from modd.stores.postgres.lease import change_leased, delete_leased, keys_of
 from modd.stores.postgres.queue_put import Insertion, NewItem
@@ -78,7 +78,7 @@ class QueueOperations:
     async def ack(self, session: Session, rows: Sequence[LeasedRow]) -> None:
         """Delete leased items."""
         keys = keys_of(rows)
-        await take_lanes(session, self.number, keys)
+        await take_lanes(session, LockNames(self.number, keys))
         await delete_leased(session, ACK, rows)
         await self.promote(session, keys)
 
@@ -99,14 +99,14 @@ class QueueOperations:
         """Make an item claimable again as if it had not been claimed."""
         session.tell(self.channel)
         keys = keys_of([row])
-        await take_lanes(session, self.number, keys)
+        await take_lanes(session, LockNames(self.number, keys))
         await change_leased(session, RELEASE, row)
         await self.promote(session, keys, give_way=True)
 
     async def bury(self, session: Session, row: LeasedRow, reason: str) -> None:
         """Make an item a dead letter."""
         keys = keys_of([row])
-        await take_lanes(session, self.number, keys)
+        await take_lanes(session, LockNames(self.number, keys))
         await change_leased(session, BURY, row, encode_text(reason))
         await self.promote(session, keys)
 
@@ -117,7 +117,7 @@ class QueueOperations:
     async def clear(self, session: Session) -> int:
         """Delete all items in every state, and return their number."""
         keys = [key for [key] in await session.rows(KEYS, (self.number,))]
-        await take_lanes(session, self.number, keys)
+        await take_lanes(session, LockNames(self.number, keys))
         await session.count(CLEAR_LEFT, (self.number,))
         deleted = await session.count(CLEAR, (self.number,))
         await self.promote(session, keys)  # what was put until the lanes were taken
@@ -200,5 +200,5 @@ class QueueOperations:
 
     async def _find_and_take_lanes(self, session: Session, ids: Sequence[str]) -> FoundItems:
         found = await FoundItems.find(session, self.number, self.nonce(), ids)
-        await take_lanes(session, self.number, found.keys())
+        await take_lanes(session, LockNames(self.number, found.keys()))
         return found

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from modd.ports.items import Item, PutResult
 from modd.stores.item_ids import queue_number
-from modd.stores.postgres.advisory import take_lanes
+from modd.stores.postgres.advisory import LockNames, take_lanes
 from modd.stores.postgres.foreign_access import ForeignAccess
 from modd.stores.postgres.item_ids import FoundItems, StoreNonce
 from modd.stores.postgres.limits import checked_queue_item
@@ -62,9 +62,10 @@ class Insertion:
 
     async def run(self, session: Session, items: Sequence[NewItem]) -> list[PutResult]:
         """Insert items, but for duplicates, and return a result for each."""
-        lanes = [item.key for item in items if item.key is not None and item.delay is None]
+        locks = locks_of(self._queue, items)
+        await take_lanes(session, locks)
+        lanes = locks.keys
         ids = list(dict.fromkeys(item.id for item in items if item.id is not None))
-        await take_lanes(session, self._queue, lanes, [id.encode() for id in ids])
         are_new = await self._are_new(session, items, ids) if ids else [True] * len(items)
         added = [item for item, is_new in zip(items, are_new, strict=True) if is_new]
         made = iter(await self._insert(session, added, lanes))
@@ -86,7 +87,7 @@ class Insertion:
                 unclaimed.add(item.id)
         return outcome
 
-    async def _insert(self, session: Session, items: Sequence[NewItem], lanes: Sequence[bytes]) -> list[str]:
+    async def _insert(self, session: Session, items: Sequence[NewItem], lanes: Collection[bytes]) -> list[str]:
         """Insert items, and return their ids; the first one of a lane without a head is its head."""
         if not items:
             return []
@@ -101,6 +102,12 @@ class Insertion:
         ]
         session.note(*made)
         return made
+
+
+def locks_of(queue: int, items: Sequence[NewItem]) -> LockNames:
+    """Return the locks for a put of items."""
+    lanes = [item.key for item in items if item.key is not None and item.delay is None]
+    return LockNames(queue, lanes, [item.id.encode() for item in items if item.id is not None])
 
 
 def states_of(items: Sequence[NewItem], headed: set[bytes]) -> list[int]:

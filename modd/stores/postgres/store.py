@@ -29,6 +29,7 @@ from modd.stores.postgres.events import PostgresEventStore
 from modd.stores.postgres.feed import PostgresFeed
 from modd.stores.postgres.foreign_access import DatabaseCheck, ForeignAccess
 from modd.stores.postgres.foreign_session import driver_of
+from modd.stores.postgres.group_commit import COMMITS, GroupCommit
 from modd.stores.postgres.immediate_transaction import ImmediatePostgresTransaction
 from modd.stores.postgres.inbox import PostgresInbox
 from modd.stores.postgres.limits import LONGEST_SPACE, checked_row_name
@@ -96,6 +97,7 @@ class PostgresStore:
         self._clock = ServerClock()
         self._news = News(self.schema)
         self._committer: Committer | None = None
+        self._autocommit: PostgresAutocommit
         self._database = DatabaseCheck(self.name, lambda query: self._opened().read(query))
         self.cache, self.locks = PostgresCache(self), PostgresLocks(self)
         self.inbox, self.outbox = PostgresInbox(self, checked_span("retention", retention)), PostgresOutbox(self)
@@ -178,10 +180,10 @@ class PostgresStore:
 
     def access(self, call: str, *, at_once: bool = False) -> Access:
         """Return the access for a call of a part: the open transaction, or each call alone; see `base.Store`."""
-        committer = self._opened()
+        self._opened()
         transaction: Any = find_transaction(self)
         if transaction is None or (at_once and transaction.is_deferred):
-            return PostgresAutocommit(committer)
+            return self._autocommit
         transaction.check_usable(call)
         return transaction  # type: ignore[no-any-return]  # one of the two kinds
 
@@ -238,9 +240,13 @@ class PostgresStore:
         self._clock.see(await self._ask_time(committer))
         background = await stack.enter_async_context(anyio.create_task_group())
         stack.callback(background.cancel_scope.cancel)
-        self._committer = committer
+        groups = GroupCommit(committer)
+        stack.callback(groups.close)
+        self._committer, self._autocommit = committer, PostgresAutocommit(committer, groups)
         stack.callback(self._forget)
         with detached():
+            for _ in range(COMMITS):
+                background.start_soon(groups.run)
             background.start_soon(self._refresh_clock, committer)
             background.start_soon(self._sweeper.run)
             if self._listens:

@@ -14,7 +14,7 @@ from typing import Any
 from modd.ports.items import HANDLER, Claim, Item, Subscription
 from modd.ports.queue import CreateDeliveries
 from modd.stores.lease import LeasedRow, leased_row, new_lease_number
-from modd.stores.postgres.advisory import take_lanes
+from modd.stores.postgres.advisory import LockNames, take_lanes
 from modd.stores.postgres.base import NOW
 from modd.stores.postgres.lease import change_leased
 from modd.stores.postgres.queue_operations import QueueOperations
@@ -108,7 +108,7 @@ class HandlerOperations:
         rows = await session.rows(OF_HANDLER, (self._number, pair))
         found = [row for row in rows if decode_headers(row[2]).get(HANDLER) == handler]
         keys = {key for _, key, _ in found if key is not None}
-        await take_lanes(session, self._number, keys)
+        await take_lanes(session, LockNames(self._number, keys))
         gone = await self._items.delete_at(session, [place for place, _, _ in found], NOT_BEGUN)
         await session.count(DELETE_LEFT, ([*gone],))
         await self._items.promote(session, keys)

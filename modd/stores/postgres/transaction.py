@@ -11,11 +11,12 @@ Which transaction a call joins, `modd.stores.transaction` tells.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
 from modd.ports.transaction import Parameters
+from modd.stores.postgres.advisory import LockNames
 from modd.stores.postgres.select import ReadStatement
 from modd.stores.postgres.session import Operation
 from modd.stores.postgres.user_sql import (
@@ -71,6 +72,12 @@ class PostgresTransaction(StoreTransaction[Owner]):
     @abstractmethod
     async def write(self, operation: Operation, *arguments: Any) -> Any:
         """Run an operation, now or at the commit."""
+
+    async def write_rows(
+        self, operation: Operation, rows: Sequence[Any], locks: LockNames, unique: Collection[Any] = ()
+    ) -> Any:
+        """Run an operation on rows, now or at the commit."""
+        return await self.write(operation, rows)
 
     @abstractmethod
     async def write_for_result(self, call: str, operation: Operation, *arguments: Any) -> Any:

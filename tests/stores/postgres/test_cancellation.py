@@ -50,6 +50,12 @@ async def write_at_once(store: PostgresStore) -> None:
         await store.inbox.add("a")
 
 
+async def put_and_ack(store: PostgresStore) -> None:
+    queue = store.queue("orders")
+    await queue.put(b"1")
+    await queue.ack(*await queue.claim(1, 60))
+
+
 CALLS: list[Call] = [add, has, read_deferred, write_at_once]
 
 
@@ -86,7 +92,7 @@ async def blocked(server: PostgresServer, schema: str) -> None:
         await until(lambda: connection.execute(sql, (f"%{schema}%",)).fetchall())
 
 
-@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("call", [*CALLS, put_and_ack])
 async def test_a_call_that_is_cancelled_at_any_of_its_steps_leaves_nothing_open(
     call: Call, postgres_server: PostgresServer
 ) -> None:
@@ -119,15 +125,18 @@ async def end_after(steps: int, scope: anyio.CancelScope) -> None:
     scope.cancel()
 
 
-async def test_a_native_cancellation_ends_a_call_as_one_of_a_scope_does(postgres_server: PostgresServer) -> None:
+@pytest.mark.parametrize(("table", "call"), [("inbox", add), ("items", put_and_ack)])
+async def test_a_native_cancellation_ends_a_call_as_one_of_a_scope_does(
+    table: str, call: Call, postgres_server: PostgresServer
+) -> None:
     # PG-57
     if loop_name() == "trio":
         return
     schema = new_schema()
     async with new_store(postgres_server, schema, listen=False) as store:
         with psycopg.connect(postgres_server.url) as blocker:
-            blocker.execute(f"LOCK TABLE {schema}.inbox IN ACCESS EXCLUSIVE MODE".encode())
-            task = asyncio.create_task(store.inbox.add("a"))
+            blocker.execute(f"LOCK TABLE {schema}.{table} IN ACCESS EXCLUSIVE MODE".encode())
+            task = asyncio.create_task(call(store))
             await blocked(postgres_server, schema)
             for _ in range(3):  # however often
                 task.cancel()
@@ -135,7 +144,7 @@ async def test_a_native_cancellation_ends_a_call_as_one_of_a_scope_does(postgres
             with pytest.raises(asyncio.CancelledError):
                 await task
         await nothing_open(postgres_server, schema)
-        await store.inbox.add("a")
+        await call(store)
 
 
 async def test_a_store_that_is_closed_leaves_no_thread_no_task_and_no_connection(

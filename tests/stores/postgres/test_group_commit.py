@@ -1,0 +1,294 @@
+"""Concurrent puts and acknowledgements are committed together, and each has its own outcome."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import psycopg
+import pytest
+from anyio.abc import TaskGroup
+
+from modd.ports import Item, LeaseLost, PutResult
+from modd.stores import PostgresStore, StoreBusy, StoreClosed, UnknownOutcome
+from modd.stores.postgres.advisory import LockNames
+from modd.stores.postgres.group_commit import MOST_CALLS, PendingCall, Group
+from modd.stores.postgres.queue import LARGEST_GROUPED
+from tests.postgres.server import PostgresServer
+from tests.stores.postgres.proxy import proxy_to
+from tests.stores.postgres.stores import new_schema, new_store, until
+
+pytestmark = [pytest.mark.anyio, pytest.mark.measured_on_trio]
+
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE %s"
+
+
+class Calls:
+    """Calls in tasks of their own, which can be cancelled; each has an outcome by its name when it has ended."""
+
+    def __init__(self, tasks: TaskGroup, store: PostgresStore, server: PostgresServer) -> None:
+        self.outcomes: dict[Any, Any] = {}
+        self._scopes: dict[Any, anyio.CancelScope] = {}
+        self._tasks, self._store, self._server = tasks, store, server
+
+    async def until_waiting(self, number: int) -> None:
+        """Return when so many statements of the store wait for a lock."""
+        with psycopg.connect(self._server.url, autocommit=True) as connection:
+            query = f"%{self._store.schema.name}%"
+            await until(lambda: connection.execute(WAITING, (query,)).fetchone() == (number,))
+
+    def start(self, name: object, call: Callable[..., Awaitable[Any]], *arguments: Any) -> None:
+        """Start a call."""
+        self._scopes[name] = anyio.CancelScope()
+        self._tasks.start_soon(self._run, name, call, *arguments)
+
+    def cancel(self, name: object) -> None:
+        """Cancel a call."""
+        self._scopes[name].cancel()
+
+    async def _run(self, name: object, call: Callable[..., Awaitable[Any]], *arguments: Any) -> None:
+        with self._scopes[name]:
+            try:
+                self.outcomes[name] = await call(*arguments)
+            except Exception as error:
+                self.outcomes[name] = error
+
+
+@asynccontextmanager
+async def held_commits(store: PostgresStore, server: PostgresServer, number: int = 2) -> AsyncIterator[Calls]:
+    """Yield calls of a store that wait, until the block ends, for so many commits; all commits under way by default."""
+    with psycopg.connect(server.url) as blocker:
+        blocker.execute(f"LOCK TABLE {store.schema.name}.items IN SHARE MODE".encode())
+        async with anyio.create_task_group() as tasks:
+            calls = Calls(tasks, store, server)
+            for count in range(1, number + 1):
+                tasks.start_soon(store.queue("held").put, b"held")
+                await calls.until_waiting(count)
+            yield calls
+            await anyio.wait_all_tasks_blocked()
+            blocker.rollback()
+
+
+def items_in_commits(store: PostgresStore, server: PostgresServer) -> list[int]:
+    """Return the number of items of each commit, in their order, without those that were held."""
+    sql = f"SELECT count(*) FROM {store.schema.name}.items WHERE body <> 'held' GROUP BY xmin::text ORDER BY min(place)"
+    return [count for [count] in server.rows(sql)]
+
+
+async def test_calls_that_wait_are_one_commit(postgres_server: PostgresServer) -> None:
+    # PG-18
+    async with new_store(postgres_server) as store:
+        queue = store.queue("orders")
+        async with held_commits(store, postgres_server) as calls:
+            for number in range(10):
+                calls.start(number, queue.put, *[b"%d" % number] * (1 + number % 2))
+                await anyio.wait_all_tasks_blocked()
+        results = [calls.outcomes[number] for number in range(10)]
+        assert [len(result) for result in results] == [1, 2] * 5
+        assert items_in_commits(store, postgres_server) == [15]
+        claims = await queue.claim(100, 60)
+        assert [claim.id for claim in claims] == [each.id for result in results for each in result]
+
+
+async def test_acknowledgements_that_wait_are_one_commit(postgres_server: PostgresServer) -> None:
+    # PG-18
+    async with new_store(postgres_server) as store:
+        queue = store.queue("orders")
+        await queue.put(*[Item(b"1", key=key) for key in (None, "a", "b", "a")])
+        claims = await queue.claim(10, 60)
+        async with held_commits(store, postgres_server) as calls:
+            for number, claim in enumerate(claims):
+                calls.start(number, queue.ack, claim)
+        assert calls.outcomes == {0: None, 1: None, 2: None}
+        assert [claim.key for claim in await queue.claim(10, 60)] == ["a"]
+
+
+async def test_a_lost_lease_is_of_its_own_call_alone(postgres_server: PostgresServer) -> None:
+    async with new_store(postgres_server) as store:
+        queue = store.queue("orders")
+        await queue.put(b"1", b"2", b"3")
+        claims = await queue.claim(3, 60)
+        await queue.release(claims[1])
+        async with held_commits(store, postgres_server) as calls:
+            for number, claim in enumerate(claims):
+                calls.start(number, queue.ack, claim)
+        assert (calls.outcomes[0], calls.outcomes[2]) == (None, None)
+        assert isinstance(calls.outcomes[1], LeaseLost)
+        assert calls.outcomes[1].ids == (claims[1].id,)
+        assert [claim.id for claim in await queue.claim(3, 60)] == [claims[1].id]
+
+
+async def test_two_acknowledgements_of_one_claim_at_once_are_one_that_succeeds(postgres_server: PostgresServer) -> None:
+    async with new_store(postgres_server) as store:
+        queue = store.queue("orders")
+        await queue.put(b"1")
+        [claim] = await queue.claim(1, 60)
+        async with held_commits(store, postgres_server) as calls:
+            for number in range(2):
+                calls.start(number, queue.ack, claim)
+        assert sorted(type(each).__name__ for each in calls.outcomes.values()) == ["LeaseLost", "NoneType"]
+
+
+async def test_one_id_in_two_puts_at_once_is_put_once(postgres_server: PostgresServer) -> None:
+    async with new_store(postgres_server) as store:
+        queue = store.queue("orders")
+        async with held_commits(store, postgres_server) as calls:
+            for number in range(2):
+                calls.start(number, queue.put, Item(b"1", id="order-1"))
+        assert sorted(result.duplicate for [result] in calls.outcomes.values()) == [False, True]
+
+
+async def test_a_put_that_waits_for_its_lane_holds_no_other_one_up(postgres_server: PostgresServer) -> None:
+    async with new_store(postgres_server) as store:
+        queue = store.queue("orders")
+        await queue.put(Item(b"1", key="free"))
+        with psycopg.connect(postgres_server.url) as session:
+            await queue.using(session).put(Item(b"2", key="taken"))
+            async with anyio.create_task_group() as tasks:
+                calls = Calls(tasks, store, postgres_server)
+                calls.start("taken", queue.put, Item(b"3", key="taken"))
+                calls.start("free", queue.put, Item(b"4", key="free"))
+                await until(lambda: "free" in calls.outcomes)
+                assert "taken" not in calls.outcomes
+                session.commit()
+        assert [claim.body for claim in await queue.claim(10, 60)] == [b"1", b"2"]
+
+
+async def test_a_call_that_is_cancelled_while_it_waits_is_taken_back(postgres_server: PostgresServer) -> None:
+    async with new_store(postgres_server) as store:
+        queue = store.queue("orders")
+        async with held_commits(store, postgres_server) as calls:
+            calls.start("cancelled", queue.put, b"cancelled")
+            calls.start("kept", queue.put, b"kept")
+            await anyio.wait_all_tasks_blocked()
+            calls.cancel("cancelled")
+        assert [*calls.outcomes] == ["kept"]
+        assert [claim.body for claim in await queue.claim(10, 60)] == [b"kept"]
+
+
+async def test_a_commit_without_calls_is_not_made(postgres_server: PostgresServer) -> None:
+    async with new_store(postgres_server) as store:
+        queue = store.queue("orders")
+        async with held_commits(store, postgres_server) as calls:
+            calls.start("cancelled", queue.put, b"cancelled")
+            await anyio.wait_all_tasks_blocked()
+            calls.cancel("cancelled")
+        await queue.put(b"next")
+        assert [claim.body for claim in await queue.claim(10, 60)] == [b"next"]
+
+
+async def test_a_call_that_is_cancelled_outlasts_the_commit_that_it_shares(postgres_server: PostgresServer) -> None:
+    async with new_store(postgres_server) as store:
+        queue = store.queue("orders")
+        async with held_commits(store, postgres_server, 1) as calls:
+            calls.start("cancelled", queue.put, b"1")
+            calls.start("kept", queue.put, b"2")
+            await calls.until_waiting(2)
+            calls.cancel("cancelled")
+            await anyio.wait_all_tasks_blocked()
+            assert calls.outcomes == {}
+        assert {*calls.outcomes} == {"cancelled", "kept"}
+        assert {claim.body for claim in await queue.claim(10, 60)} == {b"1", b"2"}
+
+
+async def test_a_commit_whose_calls_are_all_cancelled_is_cancelled(postgres_server: PostgresServer) -> None:
+    async with new_store(postgres_server) as store:
+        queue = store.queue("orders")
+        async with held_commits(store, postgres_server, 1) as calls:
+            for number in range(2):
+                calls.start(number, queue.put, b"1")
+            await calls.until_waiting(2)
+            for number in range(2):
+                calls.cancel(number)
+            await calls.until_waiting(1)
+        assert calls.outcomes == {}
+        assert await queue.claim(10, 60) == []
+
+
+async def test_a_store_that_is_closed_ends_its_commits(postgres_server: PostgresServer) -> None:
+    async with anyio.create_task_group() as tasks:
+        with psycopg.connect(postgres_server.url) as blocker:
+            async with new_store(postgres_server) as store:
+                blocker.execute(f"LOCK TABLE {store.schema.name}.items IN SHARE MODE".encode())
+                calls = Calls(tasks, store, postgres_server)
+                calls.start("put", store.queue("orders").put, b"1")
+                await calls.until_waiting(1)
+    assert isinstance(calls.outcomes["put"], StoreClosed)
+
+
+async def test_calls_go_on_in_a_shield_when_the_scope_around_the_store_is_cancelled(
+    postgres_server: PostgresServer,
+) -> None:
+    with anyio.CancelScope() as scope:
+        async with new_store(postgres_server) as store:
+            queue = store.queue("orders")
+            with anyio.CancelScope(shield=True):
+                async with held_commits(store, postgres_server) as calls:
+                    calls.start("waits", queue.put, b"1")
+                    await anyio.wait_all_tasks_blocked()
+                    scope.cancel()
+                [claim] = await queue.claim(1, 60)
+                await queue.ack(claim)
+                assert await queue.claim(1, 60) == []
+    assert [type(each) for each in calls.outcomes["waits"]] == [PutResult]
+
+
+async def test_a_commit_without_an_answer_is_told_to_each_call_with_its_own_ids(
+    postgres_server: PostgresServer,
+) -> None:
+    # PG-11
+    async with proxy_to(postgres_server) as proxy:  # noqa: SIM117  # in this order
+        async with PostgresStore(proxy.url, schema=new_schema(), durable=False, timeout=60, listen=False) as store:
+            queue = store.queue("orders")
+            proxy.lose_answer_of(b"COMMIT\0")
+            async with anyio.create_task_group() as tasks:
+                calls = Calls(tasks, store, postgres_server)
+                for name in ("a", "b"):
+                    calls.start(name, queue.put, Item(b"1", id=name))
+            for name in ("a", "b"):
+                assert isinstance(calls.outcomes[name], UnknownOutcome)
+                assert calls.outcomes[name].ids == (name,)
+            assert {claim.id for claim in await queue.claim(10, 60)} == {"a", "b"}
+
+
+async def test_each_call_of_a_commit_raises_an_error_of_its_own(postgres_server: PostgresServer) -> None:
+    async with proxy_to(postgres_server) as proxy:  # noqa: SIM117  # in this order
+        async with PostgresStore(proxy.url, schema=new_schema(), durable=False, timeout=0.5, listen=False) as store:
+            proxy.to_server = proxy.to_client = lambda data: None
+            async with anyio.create_task_group() as tasks:
+                calls = Calls(tasks, store, postgres_server)
+                for number in range(2):
+                    calls.start(number, store.queue("orders").put, b"1")
+            assert {type(each) for each in calls.outcomes.values()} == {StoreBusy}
+            assert calls.outcomes[0] is not calls.outcomes[1]
+            assert str(calls.outcomes[0]) == str(calls.outcomes[1])
+            assert calls.outcomes[0].__cause__ is not None
+
+
+async def test_a_put_of_much_is_a_commit_of_its_own(postgres_server: PostgresServer) -> None:
+    async with new_store(postgres_server) as store:
+        queue = store.queue("orders")
+        async with held_commits(store, postgres_server) as calls:
+            calls.start("much", queue.put, b"1" * (LARGEST_GROUPED + 1))
+            await calls.until_waiting(3)
+        assert await queue.claim(1, 60)
+
+
+async def nothing(*arguments: object) -> None:
+    """Do nothing."""
+
+
+async def test_a_commit_has_room_for_so_many_calls_and_one_of_each_value() -> None:
+    def call(*unique: int) -> PendingCall:
+        return PendingCall([], LockNames(1), unique)
+
+    group = Group(nothing)
+    first = call(1, 2)
+    assert group.add(first)
+    assert not group.add(call(2, 3))
+    group.take_back(first)
+    assert group.add(call(2, 3))
+    assert all(group.add(call()) for _ in range(MOST_CALLS - 1))
+    assert not group.add(call())
