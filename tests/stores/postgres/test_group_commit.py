@@ -14,7 +14,7 @@ from anyio.abc import TaskGroup
 from modd.ports import Item, LeaseLost, PutResult
 from modd.stores import PostgresStore, StoreBusy, StoreClosed, UnknownOutcome
 from modd.stores.postgres.advisory import LockNames
-from modd.stores.postgres.group_commit import MOST_CALLS, PendingCall, Group
+from modd.stores.postgres.group_commit import MOST_CALLS, Group, PendingCall
 from modd.stores.postgres.queue import LARGEST_GROUPED
 from tests.postgres.server import PostgresServer
 from tests.stores.postgres.proxy import proxy_to
