@@ -74,13 +74,15 @@ class Committer:
 
         return await self.run(do, pipelined=not reads and not any(is_of_user(operation) for operation, _ in writes))
 
-    async def run(self, work: Callable[[ConnectionSession], Awaitable[T]], *, pipelined: bool = False) -> T:
+    async def run(
+        self, work: Callable[[ConnectionSession], Awaitable[T]], *, pipelined: bool = False, waited: float = 0.0
+    ) -> T:
         """Run work in a transaction that is committed after it; again if the database could not go through with it.
 
-        pipelined: see `transaction`.
+        pipelined: see `transaction`. waited: seconds of the timeout that are over.
         """
         with translate_errors(self.store):
-            result, channels = await self.connections.calls.run(lambda: self._repeat(work, pipelined))
+            result, channels = await self.connections.calls.run(lambda: self._repeat(work, pipelined, waited))
         self.publish(channels)
         return result
 
@@ -105,7 +107,9 @@ class Committer:
             if digest != now:
                 raise ReadConflict(query.title)
 
-    async def _repeat(self, work: Callable[[ConnectionSession], Awaitable[T]], pipelined: bool) -> tuple[T, set[str]]:
+    async def _repeat(
+        self, work: Callable[[ConnectionSession], Awaitable[T]], pipelined: bool, waited: float
+    ) -> tuple[T, set[str]]:
         async def attempt(connection: Connection) -> tuple[T, set[str]]:
             async with transaction(connection, self.schema, self.store, pipelined=pipelined) as session:
                 return await work(session), session.channels
@@ -113,18 +117,18 @@ class Committer:
         most = SHORTEST_PAUSE
         for _ in range(ATTEMPTS - 1):
             try:
-                return await self._repeat_lost(attempt)
+                return await self._repeat_lost(attempt, waited)
             except REPEATABLE:
                 await asyncio.sleep(most * random())
             most = min(2 * most, LONGEST_PAUSE)
-        return await self._repeat_lost(attempt)
+        return await self._repeat_lost(attempt, waited)
 
-    async def _repeat_lost(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+    async def _repeat_lost(self, work: Callable[[Connection], Awaitable[T]], waited: float = 0.0) -> T:
         """Do work on a connection; on another one if that is lost, until the timeout is over."""
-        end = monotonic() + self._timeout
+        end = monotonic() + self._timeout - waited
         while True:
             try:
-                return await self.connections.use(work, end - monotonic())
+                return await self.connections.use(work, max(0.0, end - monotonic()))
             except psycopg.Error as error:
                 if not is_lost(error) or monotonic() >= end:
                     raise

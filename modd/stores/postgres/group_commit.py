@@ -3,16 +3,17 @@
 Example: while a commit is under way, three tasks call ``queue.ack(claim)``. The next commit deletes three rows with one
 statement. If one of the three leases is lost, that commit is rolled back, and each call is made alone.
 
-A group waits for no lock of another transaction: a call whose locks are not free is made alone, too.
+A group waits for no lane and no id that another transaction has: a call that needs one is made alone, too.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from copy import copy
 from itertools import chain, islice
+from time import monotonic
 from typing import Any
 
 import anyio
@@ -25,12 +26,16 @@ from modd.stores.postgres.advisory import LockNames, try_locks
 from modd.stores.postgres.commits import Committer, prepare
 from modd.stores.postgres.session import ConnectionSession, Operation
 
-COMMITS = 2
+MOST_COMMITS = 2
 """Groups that are committed at once: while one waits for the disk, the next one is written."""
 
 
-MOST_CALLS = 500
-"""Most calls in one group, so that no commit is long."""
+MOST_ROWS = 500
+"""Most rows in one group, so that no commit is long."""
+
+
+LAST_WAIT = 1.0
+"""Seconds that a cancelled caller waits for the commit that has its call: as a rule it ends by then."""
 
 
 class PendingCall:
@@ -40,10 +45,10 @@ class PendingCall:
     unique: values of which no other call of its group may have one.
     """
 
-    def __init__(self, rows: Sequence[Any], locks: LockNames, unique: Collection[Any]) -> None:
-        self.rows, self.locks, self.unique = rows, locks, unique
-        self.is_alone = True
-        """True if it is to be made alone."""
+    def __init__(self, operation: Operation, rows: Sequence[Any], locks: LockNames, unique: Collection[Any]) -> None:
+        self.operation, self.rows, self.locks, self.unique = operation, rows, locks, unique
+        self.is_tried = False
+        """True if the transaction of the group has its rows."""
         self.is_taken_back = False
         self.result: Any = None
         self.error: StoreError | None = None
@@ -53,25 +58,35 @@ class PendingCall:
         ids = [each.id for each in self.result or () if isinstance(each, PutResult) and not each.duplicate]
         self.error = UnknownOutcome(store, ids) if isinstance(error, UnknownOutcome) else copy(error)
         self.error.__cause__ = error.__cause__
-        self.is_alone = False
+
+    def take_result(self) -> Any:
+        """Return the result, or raise the error."""
+        error, self.error = self.error, None
+        if error is not None:
+            try:
+                raise error
+            finally:
+                del error  # so that error and frame form no cycle
+        return self.result
 
 
 class Group:
-    """Calls of one operation, which takes the rows of all, and returns None or a result for each row."""
+    """Calls that are committed together. Those of one operation become one call of it, with the rows of all."""
 
-    def __init__(self, operation: Operation) -> None:
-        self.operation = operation
+    def __init__(self) -> None:
         self.calls: list[PendingCall] = []
         self.is_begun = False
         self.done = anyio.Event()
-        self._unique: set[Any] = set()
-        self._scope = anyio.CancelScope(shield=True)
+        self._made_at = monotonic()
+        self._rows, self._unique = 0, set[Any]()
+        self._scope = anyio.CancelScope(shield=True)  # the store may be used in a shield when its scope is cancelled
 
     def add(self, call: PendingCall) -> bool:
         """Add a call, and return True; or False if there is no room for it."""
-        has_room = len(self.calls) < MOST_CALLS and self._unique.isdisjoint(call.unique)
+        has_room = self._rows + len(call.rows) <= MOST_ROWS and self._unique.isdisjoint(call.unique)
         if has_room:
             self.calls.append(call)
+            self._rows += len(call.rows)
             self._unique.update(call.unique)
         return has_room
 
@@ -80,6 +95,7 @@ class Group:
         call.is_taken_back = True
         if not self.is_begun:
             self.calls.remove(call)
+            self._rows -= len(call.rows)
             self._unique.difference_update(call.unique)
         elif all(each.is_taken_back for each in self.calls):
             self.cancel()
@@ -89,42 +105,61 @@ class Group:
         self._scope.cancel()
 
     async def commit(self, committer: Committer) -> None:
-        """Commit the calls; each has a result or an error afterwards, or is to be made alone."""
+        """Commit the calls; afterwards each has a result or an error, or was not tried and is to be made alone."""
         self.is_begun = True
-        failed: StoreError | None = StoreClosed(committer.store)  # if it is cancelled
+        error: StoreError | None = StoreClosed(committer.store)
         try:
-            with self._scope:
-                await committer.run(self._write, pipelined=True)
-                failed = None
-        except StoreError as error:
-            failed = error
-        except Exception:  # of one call: each finds out by itself
-            failed = None
-            for call in self.calls:
-                call.is_alone = True
+            error = await self._try(committer)
         finally:
-            if failed is not None:
-                for call in self.calls:
-                    call.fail(committer.store, failed)
+            if error is not None:
+                self._fail(committer.store, error)
             self.done.set()
 
     async def outlast(self) -> None:
-        """Return when the commit has ended, if it has begun, however often the caller is cancelled."""
-        with anyio.CancelScope(shield=True):
-            while self.is_begun and not self.done.is_set():
+        """Return when the commit has ended, or after `LAST_WAIT`, however often the caller is cancelled."""
+        with anyio.move_on_after(LAST_WAIT, shield=True) as scope:
+            while self.is_begun and not self.done.is_set() and not scope.cancel_called:
                 with suppress(anyio.get_cancelled_exc_class()):
                     await self.done.wait()
+
+    async def _try(self, committer: Committer) -> StoreError | None:
+        """Commit the calls, and return the error that all of them have."""
+        try:
+            with self._scope:
+                await committer.run(self._write, pipelined=True, waited=monotonic() - self._made_at)
+                return None
+        except StoreError as error:
+            return error
+        except Exception:  # of one call: each finds out by itself
+            for call in self.calls:
+                call.is_tried = False
+            return None
+        return StoreClosed(committer.store)  # which has cancelled the scope
+
+    def _fail(self, store: str, error: StoreError) -> None:
+        for call in self.calls:
+            if call.is_tried or not isinstance(error, UnknownOutcome):
+                call.fail(store, error)
 
     async def _write(self, session: ConnectionSession) -> None:
         await prepare(session, (), ())
         needed = {call: call.locks.numbers(session.schema) for call in self.calls}
         free = await try_locks(session, set().union(*needed.values()))
-        calls = [call for call in self.calls if needed[call] <= free]
-        results = await self.operation(session, [*chain.from_iterable(call.rows for call in calls)])
-        rest = iter(results or ())
+        tried: dict[Operation, list[PendingCall]] = defaultdict(list)
         for call in self.calls:
-            call.is_alone = not needed[call] <= free
-            call.result = None if call.is_alone or results is None else [*islice(rest, len(call.rows))]
+            call.is_tried = needed[call] <= free
+            if call.is_tried:
+                tried[call.operation].append(call)
+        for operation, calls in tried.items():
+            results = await operation(session, [*chain.from_iterable(call.rows for call in calls)])
+            hand_out(results, calls)
+
+
+def hand_out(results: list[Any] | None, calls: Sequence[PendingCall]) -> None:
+    """Set the result of each call: None, or those of its rows."""
+    rest = iter(results or ())
+    for call in calls:
+        call.result = None if results is None else [*islice(rest, len(call.rows))]
 
 
 class GroupCommit:
@@ -136,8 +171,7 @@ class GroupCommit:
     def __init__(self, committer: Committer) -> None:
         self._committer = committer
         self._waiting: deque[Group] = deque()
-        self._count = anyio.Semaphore(0)
-        """The number of groups that wait."""
+        self._waiting_count = anyio.Semaphore(0)
         self._under_way: set[Group] = set()
         self._is_over = False
 
@@ -147,15 +181,13 @@ class GroupCommit:
         """Run an operation on rows, perhaps with the rows of others, and return its result once it is committed.
 
         A caller that is cancelled takes its call back, unless it is being committed with others: then it waits for
-        that. Raises what the operation raises, and `StoreError`.
+        that a moment. Raises what the operation raises, and `StoreError`.
         """
-        call = PendingCall(rows, locks, unique)
-        if not self._is_over:
-            await self._commit_with_others(operation, call)
-        if call.error is not None:
-            raise call.error
-        if not call.is_alone:
-            return call.result
+        call = PendingCall(operation, rows, locks, unique)
+        if not self._is_over and len(rows) <= MOST_ROWS:
+            await self._commit_with_others(call)
+        if call.is_tried or call.error is not None:
+            return call.take_result()
         [result] = await self._committer.commit((), ((operation, (rows,)),))
         return result
 
@@ -163,7 +195,9 @@ class GroupCommit:
         """Commit groups, for ever; when it is cancelled, the calls that wait are made alone."""
         try:
             while True:
-                await self._count.acquire()
+                await self._waiting_count.acquire()
+                if self._is_over:  # it was woken and not cancelled: the group is no longer its own
+                    return
                 await self._commit(self._waiting.popleft())
         finally:
             self._is_over = True
@@ -171,7 +205,8 @@ class GroupCommit:
                 group.done.set()
 
     def close(self) -> None:
-        """Cancel the commits under way: their calls raise `StoreClosed`."""
+        """Cancel the commits under way, which are shielded, and begin no other: the calls raise `StoreClosed`."""
+        self._is_over = True
         for group in self._under_way:
             group.cancel()
 
@@ -183,23 +218,20 @@ class GroupCommit:
         finally:
             self._under_way.discard(group)
 
-    async def _commit_with_others(self, operation: Operation, call: PendingCall) -> None:
-        group = self._join(operation, call)
+    async def _commit_with_others(self, call: PendingCall) -> None:
+        group = self._join(call)
         try:
             await group.done.wait()
         except anyio.get_cancelled_exc_class() as cancelled:
             group.take_back(call)
             await group.outlast()
-            if call.is_alone or call.error is not None:
+            if not group.done.is_set() or not call.is_tried or call.error is not None:
                 raise
             put_off(cancelled)
 
-    def _join(self, operation: Operation, call: PendingCall) -> Group:
-        for group in self._waiting:
-            if group.operation == operation and group.add(call):
-                return group
-        group = Group(operation)
-        group.add(call)
-        self._waiting.append(group)
-        self._count.release()
-        return group
+    def _join(self, call: PendingCall) -> Group:
+        if not self._waiting or not self._waiting[-1].add(call):
+            self._waiting.append(Group())
+            self._waiting[-1].add(call)
+            self._waiting_count.release()
+        return self._waiting[-1]

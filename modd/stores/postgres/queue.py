@@ -24,7 +24,7 @@ from modd.stores.postgres.item_ids import StoreNonce
 from modd.stores.postgres.lease import keys_of
 from modd.stores.postgres.queue_cancel import CancelOperations
 from modd.stores.postgres.queue_operations import QueueOperations
-from modd.stores.postgres.queue_put import NewItem, SessionQueue, locks_of, new_item
+from modd.stores.postgres.queue_put import NewItem, SessionQueue, locks_of, new_item, size_of
 from modd.stores.postgres.queue_sql import COUNTS, DEAD_LETTERS, NEXT
 from modd.stores.postgres.select import Select
 from modd.stores.postgres.session import Operation
@@ -32,8 +32,8 @@ from modd.stores.postgres.subscriptions import LEFT_NAMES, SUBSCRIPTIONS, Handle
 from modd.stores.postgres.values import decode_headers, decode_text, encode_texts
 from modd.texts import encodable
 
-LARGEST_GROUPED = 65_536
-"""Most bytes of a put that may be committed with others, so that no statement is large."""
+LARGEST_GROUPED = 16_384
+"""Most bytes of a put that is committed with others, so that no statement is large."""
 
 
 BUSY_PAUSE = 0.02
@@ -249,11 +249,12 @@ class PostgresQueue(WaitingPart):
         return {name for [name] in await access.read(Select(LEFT_NAMES, (number, number)))}
 
     async def _put_now(self, access: Access, rows: list[NewItem]) -> list[PutResult]:
-        operation = self._put_operation()
-        if sum(len(row.body) for row in rows) > LARGEST_GROUPED:
-            results: list[PutResult] = await access.write(operation, rows)
-        else:
-            results = await access.write_rows(operation, rows, locks_of(self._operations.number, rows))
+        if self._is_registered and sum(map(size_of, rows)) <= LARGEST_GROUPED:
+            grouped: list[PutResult] = await access.write_rows(
+                self._operations.put, rows, locks_of(self._operations.number, rows)
+            )
+            return grouped
+        results: list[PutResult] = await access.write(self._put_operation(), rows)
         self._is_registered = self._is_registered or isinstance(access, PostgresAutocommit)
         return results
 

@@ -104,6 +104,11 @@ class Insertion:
         return made
 
 
+def size_of(item: NewItem) -> int:
+    """Return the bytes of the body and the headers."""
+    return len(item.body) + len(item.headers or b"")
+
+
 def locks_of(queue: int, items: Sequence[NewItem]) -> LockNames:
     """Return the locks for a put of items."""
     lanes = [item.key for item in items if item.key is not None and item.delay is None]

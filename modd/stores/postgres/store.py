@@ -29,7 +29,7 @@ from modd.stores.postgres.events import PostgresEventStore
 from modd.stores.postgres.feed import PostgresFeed
 from modd.stores.postgres.foreign_access import DatabaseCheck, ForeignAccess
 from modd.stores.postgres.foreign_session import driver_of
-from modd.stores.postgres.group_commit import COMMITS, GroupCommit
+from modd.stores.postgres.group_commit import MOST_COMMITS, GroupCommit
 from modd.stores.postgres.immediate_transaction import ImmediatePostgresTransaction
 from modd.stores.postgres.inbox import PostgresInbox
 from modd.stores.postgres.limits import LONGEST_SPACE, checked_row_name
@@ -245,7 +245,7 @@ class PostgresStore:
         self._committer, self._autocommit = committer, PostgresAutocommit(committer, groups)
         stack.callback(self._forget)
         with detached():
-            for _ in range(COMMITS):
+            for _ in range(MOST_COMMITS):
                 background.start_soon(groups.run)
             background.start_soon(self._refresh_clock, committer)
             background.start_soon(self._sweeper.run)
