@@ -24,7 +24,7 @@ from modd.stores.postgres.item_ids import StoreNonce
 from modd.stores.postgres.lease import keys_of
 from modd.stores.postgres.queue_cancel import CancelOperations
 from modd.stores.postgres.queue_operations import QueueOperations
-from modd.stores.postgres.queue_put import NewItem, SessionQueue, locks_of, new_item, size_of
+from modd.stores.postgres.queue_put import NewItem, SessionQueue, locks_of, new_item, bytes_of
 from modd.stores.postgres.queue_sql import COUNTS, DEAD_LETTERS, NEXT
 from modd.stores.postgres.select import Select
 from modd.stores.postgres.session import Operation
@@ -249,7 +249,7 @@ class PostgresQueue(WaitingPart):
         return {name for [name] in await access.read(Select(LEFT_NAMES, (number, number)))}
 
     async def _put_now(self, access: Access, rows: list[NewItem]) -> list[PutResult]:
-        if self._is_registered and sum(map(size_of, rows)) <= LARGEST_GROUPED:
+        if self._is_registered and sum(map(bytes_of, rows)) <= LARGEST_GROUPED:
             grouped: list[PutResult] = await access.write_rows(
                 self._operations.put, rows, locks_of(self._operations.number, rows)
             )

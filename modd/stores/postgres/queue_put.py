@@ -104,7 +104,7 @@ class Insertion:
         return made
 
 
-def size_of(item: NewItem) -> int:
+def bytes_of(item: NewItem) -> int:
     """Return the bytes of the body and the headers."""
     return len(item.body) + len(item.headers or b"")
 
