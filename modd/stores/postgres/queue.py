@@ -24,7 +24,7 @@ from modd.stores.postgres.item_ids import StoreNonce
 from modd.stores.postgres.lease import keys_of
 from modd.stores.postgres.queue_cancel import CancelOperations
 from modd.stores.postgres.queue_operations import QueueOperations
-from modd.stores.postgres.queue_put import NewItem, SessionQueue, locks_of, new_item, bytes_of
+from modd.stores.postgres.queue_put import NewItem, SessionQueue, bytes_of, locks_of, new_item
 from modd.stores.postgres.queue_sql import COUNTS, DEAD_LETTERS, NEXT
 from modd.stores.postgres.select import Select
 from modd.stores.postgres.session import Operation
