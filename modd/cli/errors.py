@@ -20,8 +20,11 @@ class NoSuchFile(UsageError):
     def __init__(self, path: str) -> None:
         self.path = path
         scheme, mark, rest = path.partition("://")
-        if mark:  # of a server: without user and password
-            text = f"{scheme}://{rest.rpartition('@')[2]} is no file, and only `queue` works on a NATS server"
+        if mark:  # of a server: without user, password and options
+            host = rest.rpartition("@")[2].partition("?")[0]
+            text = f"{scheme}://{host} is no file, and only `queue` works on a server of NATS or PostgreSQL"
+        elif "@" in path or "password" in path:
+            text = "this address is no file, and that of a server begins with nats:// or postgresql://"
         else:
             text = f"{path} is no file"
         super().__init__(f"{text}; give the path of a SqliteStore")

@@ -141,5 +141,20 @@ def test_what_is_not_on_a_server_is_told(shell: NatsShell, nats_server: NatsServ
 def test_other_commands_name_the_server_without_its_password(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     # NA-40
     assert main([command, "nats://ann:secret@localhost/shop"]) == 2
-    expected = "nats://localhost/shop is no file, and only `queue` works on a NATS server; give the path of a Sqlite"
+    expected = "nats://localhost/shop is no file, and only `queue` works on a server of NATS or PostgreSQL"
     assert expected in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "host=localhost password=secret dbname=shop",
+        "ann:secret@localhost/shop",
+        "mysql://localhost/shop?user=ann&password=secret",
+    ],
+)
+def test_no_address_is_printed_with_its_password(address: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["queue", address]) == 2
+    printed = capsys.readouterr().err
+    assert "is no file" in printed
+    assert "secret" not in printed

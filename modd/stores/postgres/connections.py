@@ -15,6 +15,7 @@ import anyio
 import psycopg
 from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import TransactionStatus
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from modd.concurrency.blocks import async_block
@@ -157,10 +158,12 @@ class Connections:
 
     async def _give_back(self, connection: Connection) -> None:
         """Return a connection to its pool as it was; the pool closes one that is broken."""
+        if connection.info.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
+            with suppress(psycopg.Error):
+                await connection.rollback()
         if connection in self._switched:
             self._switched.discard(connection)
             with suppress(psycopg.Error):
-                await connection.rollback()
                 await connection.set_autocommit(False)
         try:
             await self.pool.putconn(connection)

@@ -64,6 +64,8 @@ def checked_schema_name(name: Any) -> str:
     is_name = isinstance(name, str) and 0 < len(name.encode(errors="replace")) <= 63
     if not is_name or "\0" in name or "%" in name:  # drivers take % for the beginning of a placeholder
         raise InvalidOption("schema", name, 'give a name of up to 63 bytes, without % and NUL, such as "modd"')
+    if name.startswith("pg_"):
+        raise InvalidOption("schema", name, 'give a name that does not begin with "pg_", such as "modd"')
     return str(name)
 
 

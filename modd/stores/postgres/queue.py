@@ -27,7 +27,6 @@ from modd.stores.postgres.queue_operations import QueueOperations
 from modd.stores.postgres.queue_put import NewItem, SessionQueue, bytes_of, locks_of, new_item
 from modd.stores.postgres.queue_sql import COUNTS, DEAD_LETTERS, NEXT
 from modd.stores.postgres.select import Select
-from modd.stores.postgres.session import Operation
 from modd.stores.postgres.subscriptions import LEFT_NAMES, SUBSCRIPTIONS, HandlerOperations, subscriptions_of
 from modd.stores.postgres.values import decode_headers, decode_text, encode_texts
 from modd.texts import encodable
@@ -83,7 +82,7 @@ class PostgresQueue(WaitingPart):
         Put late in the transaction: until its end, others that put items with the same key or id wait, and so do
         workers that settle an item of the key.
         """
-        return SessionQueue(self._store.access_in(session), self._put_operation())
+        return SessionQueue(self._store.access_in(session), self._operations.put, self._register)
 
     async def claim(self, limit: int, lease: float, *, suspects: Suspects = "last") -> list[Claim]:
         """Lease up to ``limit`` items for ``lease`` seconds each, or one suspect, without waiting for any."""
@@ -254,12 +253,16 @@ class PostgresQueue(WaitingPart):
                 self._operations.put, rows, locks_of(self._operations.number, rows)
             )
             return grouped
-        results: list[PutResult] = await access.write(self._put_operation(), rows)
+        operation = self._operations.put if self._is_registered else self._operations.register_and_put
+        results: list[PutResult] = await access.write(operation, rows)
         self._is_registered = self._is_registered or isinstance(access, PostgresAutocommit)
         return results
 
-    def _put_operation(self) -> Operation:
-        return self._operations.put if self._is_registered else self._operations.register_and_put
+    async def _register(self) -> None:
+        access = self._store.access("put", at_once=True)
+        if not self._is_registered:
+            await access.write(self._operations.register)
+            self._is_registered = isinstance(access, PostgresAutocommit)
 
     async def _write_ids(self, call: str, operation: Any, ids: tuple[str, ...]) -> list[str]:
         access, checked = self._store.access(call), [*dict.fromkeys(checked_item_ids(ids))]

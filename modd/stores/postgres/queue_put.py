@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 from modd.ports.items import Item, PutResult
@@ -41,13 +41,16 @@ def new_item(value: bytes | Item) -> NewItem:
 class SessionQueue:
     """A queue in a transaction of the application: ``store.queue("mails").using(session)``."""
 
-    def __init__(self, access: ForeignAccess, put: Operation) -> None:
-        self._access, self._put = access, put
+    def __init__(self, access: ForeignAccess, put: Operation, register: Callable[[], Awaitable[None]]) -> None:
+        self._access, self._put, self._register = access, put, register
 
     async def put(self, *items: bytes | Item) -> list[PutResult]:
         """Add items if the transaction commits, and return a result for each; duplicates are dropped."""
         rows = [new_item(item) for item in items]
-        results: list[PutResult] = await self._access.run(self._put, rows) if rows else []
+        if not rows:
+            return []
+        await self._register()  # in a commit of its own: else first puts elsewhere wait for this transaction
+        results: list[PutResult] = await self._access.run(self._put, rows)
         return results
 
 

@@ -30,7 +30,8 @@ async def sqlalchemy_session(store: PostgresStore, sessions: Callable[[], AsyncS
     Use it in handlers that write by the ORM: its writes, the puts and events of the store and the acknowledgement of a
     worker are one commit, that of the session. It needs a deferred transaction, such as that of a worker, of
     `modd.middleware.Transactional` or of ``store.transaction()``. All blocks in one transaction share a session, and
-    each is a savepoint: if it fails, its writes are undone. Do not commit or roll back in it.
+    each is a savepoint: if it fails, its writes are undone. Do not commit or roll back in it: the transaction then
+    fails.
 
     store: the store whose transaction is open.
     sessions: creates a session, such as an ``async_sessionmaker``. Its engine is on psycopg (``postgresql+psycopg``),
@@ -74,6 +75,7 @@ class SqlalchemyHost:
 
     def __init__(self, store: str, session: AsyncSession) -> None:
         self._store, self.session = store, session
+        self._begun = session.sync_session.get_transaction()
 
     async def savepoint(self) -> AsyncSessionTransaction:
         """Begin a savepoint, and return it."""
@@ -81,13 +83,20 @@ class SqlalchemyHost:
 
     async def roll_back(self, savepoint: AsyncSessionTransaction | None) -> None:
         """Undo what was written since a savepoint; all, if it is None."""
-        await (self.session if savepoint is None else savepoint).rollback()
+        if savepoint is not None:
+            return await savepoint.rollback()
+        await self.session.rollback()
+        await self.session.begin()
+        self._begun = self.session.sync_session.get_transaction()
 
     async def commit(self, committer: Committer, reads: Reads, writes: Writes) -> None:
         """Apply the writes in the transaction of the session, and commit it.
 
         The reads are compared on another connection, because this one has written already.
         """
+        if self.session.sync_session.get_transaction() is not self._begun:
+            cure = "leave that to the transaction of the store"
+            raise StoreError(self._store, f"the session was committed, rolled back or closed in the block; {cure}")
         await self.session.flush()
         raw = await (await self.session.connection()).get_raw_connection()
         session = ConnectionSession(raw.driver_connection, committer.schema)  # type: ignore[arg-type]  # of psycopg, by the dialect

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 
+from psycopg import Pipeline
 from psycopg.rows import tuple_row
 
 from modd.errors import InvalidOption
@@ -19,6 +21,14 @@ TRANSACTION_WORDS = frozenset(
 """Statements that only the store executes."""
 
 
+SESSION_WORDS = frozenset({"SET", "RESET", "DISCARD", "LISTEN", "UNLISTEN", "COPY"})
+"""Statements that change the connection, which others get after the transaction, or take it over."""
+
+
+# what ends with the transaction; but a commit always waits for the disk
+_OF_TRANSACTION = re.compile(r"\W*SET\s+(?:LOCAL\s+(?!synchronous_commit\b)|CONSTRAINTS\b)", re.IGNORECASE)
+
+
 # the first word after white space, semicolons and comments; possessive, so that it is linear in time
 _FIRST_WORD = re.compile(r"(?:[\s;]|--[^\n]*+|/\*(?>.*?(?:\*/|\Z)))*+(\w*)", re.DOTALL)
 
@@ -30,6 +40,11 @@ def checked_sql(sql: Any) -> str:
     word = _first_word(sql)
     if word in TRANSACTION_WORDS:
         raise InvalidOption("sql", sql, f"the store begins and ends transactions itself; leave {word} out")
+    if word in SESSION_WORDS and not _OF_TRANSACTION.match(sql):
+        cure = (
+            f"{word} changes the connection, which others get later; use SET LOCAL, or set it for the user of the store"
+        )
+        raise InvalidOption("sql", sql, cure)
     return sql
 
 
@@ -52,7 +67,7 @@ class UserSelect:
 
     async def rows(self, session: ConnectionSession) -> list[Any]:
         """Return its rows."""
-        async with session.connection.cursor(row_factory=tuple_row) as cursor:
+        async with session.connection.cursor(row_factory=tuple_row) as cursor, one_statement(session):
             await cursor.execute(self._sql, self._parameters or None)
             return await cursor.fetchall()
 
@@ -65,7 +80,8 @@ class UserSelect:
 async def execute_one(session: ConnectionSession, sql: str, parameters: Parameters) -> int:
     """Execute a statement, and return the number of rows that it has changed."""
     async with session.connection.cursor() as cursor:
-        await cursor.execute(sql.encode(), parameters or None)
+        async with one_statement(session):
+            await cursor.execute(sql.encode(), parameters or None)
         return cursor.rowcount
 
 
@@ -75,6 +91,11 @@ async def execute_many(session: ConnectionSession, sql: str, rows: list[Any]) ->
     async with session.connection.cursor() as cursor:
         await cursor.executemany(sql.encode(), rows)
         return max(cursor.rowcount, 0)
+
+
+def one_statement(session: ConnectionSession) -> AbstractAsyncContextManager[object]:
+    """Have a text with several statements refused in the block: one of them might end the transaction."""
+    return session.connection.pipeline() if Pipeline.is_supported() else nullcontext()
 
 
 def _first_word(sql: str) -> str:

@@ -35,21 +35,23 @@ async def let_calls_begin() -> None:
 class Calls:
     """Calls in tasks of their own, which can be cancelled; each has an outcome by its name when it has ended."""
 
-    def __init__(self, tasks: TaskGroup, store: PostgresStore, server: PostgresServer) -> None:
+    tasks: TaskGroup
+
+    def __init__(self, store: PostgresStore, server: PostgresServer) -> None:
         self.outcomes: dict[Any, Any] = {}
         self._scopes: dict[Any, anyio.CancelScope] = {}
-        self._tasks, self._store, self._server = tasks, store, server
+        self.store, self.server = store, server
 
     async def until_waiting(self, number: int) -> None:
         """Return when so many statements of the store wait for a lock."""
-        with psycopg.connect(self._server.url, autocommit=True) as connection:
-            query = f"%{self._store.schema.name}%"
+        with psycopg.connect(self.server.url, autocommit=True) as connection:
+            query = f"%{self.store.schema.name}%"
             await until(lambda: connection.execute(WAITING, (query,)).fetchone() == (number,))
 
     def start(self, name: object, call: Callable[..., Awaitable[Any]], *arguments: Any) -> None:
         """Start a call."""
         self._scopes[name] = anyio.CancelScope()
-        self._tasks.start_soon(self._run, name, call, *arguments)
+        self.tasks.start_soon(self._run, name, call, *arguments)
 
     def cancel(self, name: object) -> None:
         """Cancel a call."""
@@ -64,17 +66,16 @@ class Calls:
 
 
 @asynccontextmanager
-async def held_commits(store: PostgresStore, server: PostgresServer, number: int = 2) -> AsyncIterator[Calls]:
-    """Yield calls of a store that wait, until the block ends, for so many commits; all commits under way by default."""
-    held = await known_queue(store, "held")
-    with psycopg.connect(server.url) as blocker:
-        blocker.execute(f"LOCK TABLE {store.schema.name}.items IN SHARE MODE".encode())
-        async with anyio.create_task_group() as tasks:
-            calls = Calls(tasks, store, server)
+async def held_commits(calls: Calls, number: int = 2) -> AsyncIterator[None]:
+    """Have calls of a store wait, until the block ends, for so many commits; all commits under way by default."""
+    held = await known_queue(calls.store, "held")
+    with psycopg.connect(calls.server.url) as blocker:
+        blocker.execute(f"LOCK TABLE {calls.store.schema.name}.items IN SHARE MODE".encode())
+        async with anyio.create_task_group() as calls.tasks:
             for count in range(1, number + 1):
-                tasks.start_soon(held.put, b"held")
+                calls.tasks.start_soon(held.put, b"held")
                 await calls.until_waiting(count)
-            yield calls
+            yield
             await let_calls_begin()
             blocker.rollback()
 
@@ -97,7 +98,8 @@ async def test_calls_that_wait_are_one_commit(postgres_server: PostgresServer) -
     # PG-18
     async with new_store(postgres_server) as store:
         queue = await known_queue(store)
-        async with held_commits(store, postgres_server) as calls:
+        calls = Calls(store, postgres_server)
+        async with held_commits(calls):
             for number in range(10):
                 calls.start(number, queue.put, *[b"%d" % number] * (1 + number % 2))
                 await let_calls_begin()
@@ -114,7 +116,8 @@ async def test_acknowledgements_that_wait_are_one_commit(postgres_server: Postgr
         queue = await known_queue(store)
         await queue.put(*[Item(b"1", key=key) for key in (None, "a", "b", "a")])
         claims = await queue.claim(10, 60)
-        async with held_commits(store, postgres_server) as calls:
+        calls = Calls(store, postgres_server)
+        async with held_commits(calls):
             for number, claim in enumerate(claims):
                 calls.start(number, queue.ack, claim)
         assert calls.outcomes == {0: None, 1: None, 2: None}
@@ -127,7 +130,8 @@ async def test_a_lost_lease_is_of_its_own_call_alone(postgres_server: PostgresSe
         await queue.put(b"1", b"2", b"3")
         claims = await queue.claim(3, 60)
         await queue.release(claims[1])
-        async with held_commits(store, postgres_server) as calls:
+        calls = Calls(store, postgres_server)
+        async with held_commits(calls):
             for number, claim in enumerate(claims):
                 calls.start(number, queue.ack, claim)
         assert (calls.outcomes[0], calls.outcomes[2]) == (None, None)
@@ -141,7 +145,8 @@ async def test_two_acknowledgements_of_one_claim_at_once_are_one_that_succeeds(p
         queue = await known_queue(store)
         await queue.put(b"1")
         [claim] = await queue.claim(1, 60)
-        async with held_commits(store, postgres_server) as calls:
+        calls = Calls(store, postgres_server)
+        async with held_commits(calls):
             for number in range(2):
                 calls.start(number, queue.ack, claim)
         assert sorted(type(each).__name__ for each in calls.outcomes.values()) == ["LeaseLost", "NoneType"]
@@ -150,7 +155,8 @@ async def test_two_acknowledgements_of_one_claim_at_once_are_one_that_succeeds(p
 async def test_one_id_in_two_puts_at_once_is_put_once(postgres_server: PostgresServer) -> None:
     async with new_store(postgres_server) as store:
         queue = await known_queue(store)
-        async with held_commits(store, postgres_server) as calls:
+        calls = Calls(store, postgres_server)
+        async with held_commits(calls):
             for number in range(2):
                 calls.start(number, queue.put, Item(b"1", id="order-1"))
         assert sorted(result.duplicate for [result] in calls.outcomes.values()) == [False, True]
@@ -162,8 +168,8 @@ async def test_a_put_that_waits_for_its_lane_holds_no_other_one_up(postgres_serv
         await queue.put(Item(b"1", key="free"))
         with psycopg.connect(postgres_server.url) as session:
             await queue.using(session).put(Item(b"2", key="taken"))
-            async with anyio.create_task_group() as tasks:
-                calls = Calls(tasks, store, postgres_server)
+            calls = Calls(store, postgres_server)
+            async with anyio.create_task_group() as calls.tasks:
                 calls.start("taken", queue.put, Item(b"3", key="taken"))
                 calls.start("free", queue.put, Item(b"4", key="free"))
                 await until(lambda: "free" in calls.outcomes)
@@ -175,7 +181,8 @@ async def test_a_put_that_waits_for_its_lane_holds_no_other_one_up(postgres_serv
 async def test_a_call_that_is_cancelled_while_it_waits_is_taken_back(postgres_server: PostgresServer) -> None:
     async with new_store(postgres_server) as store:
         queue = await known_queue(store)
-        async with held_commits(store, postgres_server) as calls:
+        calls = Calls(store, postgres_server)
+        async with held_commits(calls):
             calls.start("cancelled", queue.put, b"cancelled")
             calls.start("kept", queue.put, b"kept")
             await let_calls_begin()
@@ -187,7 +194,8 @@ async def test_a_call_that_is_cancelled_while_it_waits_is_taken_back(postgres_se
 async def test_a_commit_without_calls_is_not_made(postgres_server: PostgresServer) -> None:
     async with new_store(postgres_server) as store:
         queue = await known_queue(store)
-        async with held_commits(store, postgres_server) as calls:
+        calls = Calls(store, postgres_server)
+        async with held_commits(calls):
             calls.start("cancelled", queue.put, b"cancelled")
             await let_calls_begin()
             calls.cancel("cancelled")
@@ -198,7 +206,8 @@ async def test_a_commit_without_calls_is_not_made(postgres_server: PostgresServe
 async def test_a_call_that_is_cancelled_outlasts_the_commit_that_it_shares(postgres_server: PostgresServer) -> None:
     async with new_store(postgres_server) as store:
         queue = await known_queue(store)
-        async with held_commits(store, postgres_server, 1) as calls:
+        calls = Calls(store, postgres_server)
+        async with held_commits(calls, 1):
             calls.start("cancelled", queue.put, b"1")
             calls.start("kept", queue.put, b"2")
             await calls.until_waiting(2)
@@ -212,7 +221,8 @@ async def test_a_call_that_is_cancelled_outlasts_the_commit_that_it_shares(postg
 async def test_a_commit_whose_calls_are_all_cancelled_is_cancelled(postgres_server: PostgresServer) -> None:
     async with new_store(postgres_server) as store:
         queue = await known_queue(store)
-        async with held_commits(store, postgres_server, 1) as calls:
+        calls = Calls(store, postgres_server)
+        async with held_commits(calls, 1):
             for number in range(2):
                 calls.start(number, queue.put, b"1")
             await calls.until_waiting(2)
@@ -224,12 +234,13 @@ async def test_a_commit_whose_calls_are_all_cancelled_is_cancelled(postgres_serv
 
 
 async def test_a_store_that_is_closed_ends_its_commits(postgres_server: PostgresServer) -> None:
-    async with anyio.create_task_group() as tasks:
+    store = new_store(postgres_server)
+    calls = Calls(store, postgres_server)
+    async with anyio.create_task_group() as calls.tasks:
         with psycopg.connect(postgres_server.url) as blocker:
-            async with new_store(postgres_server) as store:
+            async with store:
                 queue = await known_queue(store)
                 blocker.execute(f"LOCK TABLE {store.schema.name}.items IN SHARE MODE".encode())
-                calls = Calls(tasks, store, postgres_server)
                 calls.start("put", queue.put, b"1")
                 await calls.until_waiting(1)
     assert isinstance(calls.outcomes["put"], StoreClosed)
@@ -238,11 +249,12 @@ async def test_a_store_that_is_closed_ends_its_commits(postgres_server: Postgres
 async def test_a_put_at_the_moment_of_the_closing_is_stored_once_or_refused(postgres_server: PostgresServer) -> None:
     schema, stored = new_schema(), 0
     for _ in range(10):
-        async with anyio.create_task_group() as tasks:  # noqa: SIM117  # the call outlives the store
-            async with new_store(postgres_server, schema, listen=False) as store:
+        store = new_store(postgres_server, schema, listen=False)
+        calls = Calls(store, postgres_server)
+        async with anyio.create_task_group() as calls.tasks:  # noqa: SIM117  # the call outlives the store
+            async with store:
                 await store.queue("orders").put(b"first")
                 await let_calls_begin()  # what commits waits for the next call
-                calls = Calls(tasks, store, postgres_server)
                 calls.start("put", store.queue("orders").put, b"1")
                 await checkpoint()
         stored += isinstance(calls.outcomes["put"], list)
@@ -275,14 +287,15 @@ async def test_calls_go_on_in_a_shield_when_the_scope_around_the_store_is_cancel
         async with new_store(postgres_server) as store:
             queue = await known_queue(store)
             with anyio.CancelScope(shield=True):
-                async with held_commits(store, postgres_server) as calls:
+                calls = Calls(store, postgres_server)
+                async with held_commits(calls):
                     calls.start("waits", queue.put, b"1")
                     await let_calls_begin()
                     scope.cancel()
                 [claim] = await queue.claim(1, 60)
                 await queue.ack(claim)
                 assert await queue.claim(1, 60) == []
-    assert [type(each) for each in calls.outcomes["waits"]] == [PutResult]
+                assert [type(each) for each in calls.outcomes["waits"]] == [PutResult]
 
 
 async def test_a_commit_without_an_answer_is_told_to_each_call_with_its_own_ids(
@@ -293,8 +306,8 @@ async def test_a_commit_without_an_answer_is_told_to_each_call_with_its_own_ids(
         async with PostgresStore(proxy.url, schema=new_schema(), durable=False, timeout=60, listen=False) as store:
             queue = await known_queue(store)
             proxy.lose_answer_of(b"COMMIT\0")
-            async with anyio.create_task_group() as tasks:
-                calls = Calls(tasks, store, postgres_server)
+            calls = Calls(store, postgres_server)
+            async with anyio.create_task_group() as calls.tasks:
                 for name in ("a", "b"):
                     calls.start(name, queue.put, Item(b"1", id=name))
             for name in ("a", "b"):
@@ -313,8 +326,8 @@ async def test_a_call_that_was_not_in_the_commit_without_an_answer_is_made_alone
             with psycopg.connect(postgres_server.url) as session:
                 await queue.using(session).put(Item(b"2", key="taken"))
                 proxy.lose_answer_of(b"COMMIT\0")
-                async with anyio.create_task_group() as tasks:
-                    calls = Calls(tasks, store, postgres_server)
+                calls = Calls(store, postgres_server)
+                async with anyio.create_task_group() as calls.tasks:
                     calls.start("free", queue.put, Item(b"1", id="a"))
                     calls.start("taken", queue.put, Item(b"1", key="taken"))
                     await until(lambda: "free" in calls.outcomes)
@@ -328,7 +341,8 @@ async def test_a_cancelled_call_waits_no_longer_than_a_moment_for_a_commit_that_
 ) -> None:
     async with new_store(postgres_server) as store:
         queue = await known_queue(store)
-        async with held_commits(store, postgres_server, 1) as calls:
+        calls = Calls(store, postgres_server)
+        async with held_commits(calls, 1):
             cancelled: list[bool] = []
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(put_cancelled, queue, cancelled)
@@ -347,8 +361,8 @@ async def test_what_waits_for_a_commit_counts_as_time_of_a_call(postgres_server:
             queues = [await known_queue(store, f"orders-{number}") for number in range(2)]
             proxy.to_server = proxy.to_client = lambda data: None
             start = anyio.current_time()
-            async with anyio.create_task_group() as tasks:
-                calls = Calls(tasks, store, postgres_server)
+            calls = Calls(store, postgres_server)
+            async with anyio.create_task_group() as calls.tasks:
                 for number in range(20):
                     calls.start(number, queues[number % 2].put, b"1")
                     await let_calls_begin()
@@ -365,8 +379,8 @@ async def test_a_put_whose_queue_another_session_has_noted_holds_no_other_queue_
         [claim] = await queue.claim(1, 60)
         with psycopg.connect(postgres_server.url) as session:
             await store.queue("new").using(session).put(b"1")
-            async with anyio.create_task_group() as tasks:
-                calls = Calls(tasks, store, postgres_server)
+            calls = Calls(store, postgres_server)
+            async with anyio.create_task_group() as calls.tasks:
                 for number in range(3):
                     calls.start(number, store.queue("new").put, b"2")
                     await let_calls_begin()
@@ -379,8 +393,8 @@ async def test_each_call_of_a_commit_raises_an_error_of_its_own(postgres_server:
     async with proxy_to(postgres_server) as proxy:  # noqa: SIM117  # in this order
         async with PostgresStore(proxy.url, schema=new_schema(), durable=False, timeout=0.5, listen=False) as store:
             proxy.to_server = proxy.to_client = lambda data: None
-            async with anyio.create_task_group() as tasks:
-                calls = Calls(tasks, store, postgres_server)
+            calls = Calls(store, postgres_server)
+            async with anyio.create_task_group() as calls.tasks:
                 for number in range(2):
                     calls.start(number, store.queue("orders").put, b"1")
             assert {type(each) for each in calls.outcomes.values()} == {StoreBusy}
@@ -391,7 +405,8 @@ async def test_each_call_of_a_commit_raises_an_error_of_its_own(postgres_server:
 async def test_a_put_of_much_is_a_commit_of_its_own(postgres_server: PostgresServer) -> None:
     async with new_store(postgres_server) as store:
         queue = await known_queue(store)
-        async with held_commits(store, postgres_server) as calls:
+        calls = Calls(store, postgres_server)
+        async with held_commits(calls):
             calls.start("much", queue.put, b"1" * (LARGEST_GROUPED + 1))
             await calls.until_waiting(3)
         assert await queue.claim(1, 60)

@@ -58,6 +58,12 @@ def test_a_name_that_no_schema_can_have_is_refused(schema: Any) -> None:
         PostgresStore("postgresql://localhost/shop", schema=schema)
 
 
+def test_a_name_that_the_database_keeps_for_itself_is_refused() -> None:
+    # PG-50
+    with pytest.raises(InvalidOption, match='does not begin with "pg_"'):
+        PostgresStore("postgresql://localhost/shop", schema="pg_modd")
+
+
 async def test_a_schema_may_have_any_name_that_the_database_takes(postgres_server: PostgresServer) -> None:
     # PG-50
     schema = f'My "shop"; .modd. {new_schema()}'

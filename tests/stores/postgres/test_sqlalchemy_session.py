@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
@@ -95,6 +95,22 @@ async def test_writes_of_the_session_and_of_the_store_are_committed_together(sho
     assert await shop.orders() == [1]
     assert await shop.events() == [b"placed 1"]
     assert await shop.store.inbox.has("message-1")
+
+
+# PG-70
+@pytest.mark.parametrize("end", [AsyncSession.commit, AsyncSession.rollback, AsyncSession.close])
+async def test_a_session_that_the_block_ends_itself_is_told(shop: Shop, end: Callable[..., Awaitable[None]]) -> None:
+    with pytest.raises(StoreError, match="the session was committed, rolled back or closed in the block"):
+        await end_in_transaction(shop, end)
+    assert not await shop.store.inbox.has("message-1")
+
+
+async def end_in_transaction(shop: Shop, end: Callable[..., Awaitable[None]]) -> None:
+    async with shop.store.transaction():
+        async with shop.session() as session:
+            await session.execute(text("SELECT 1"))
+            await end(session)
+        await shop.store.inbox.add("message-1")
 
 
 # PG-70

@@ -33,6 +33,17 @@ REFUSED = [
 ]
 
 
+OF_THE_CONNECTION = [
+    "SET synchronous_commit = off",
+    "set local synchronous_commit = off",
+    "SET search_path = nowhere",
+    "RESET ALL",
+    "DISCARD TEMP",
+    "LISTEN news",
+    "COPY orders TO STDOUT",
+]
+
+
 class Undone(Exception):
     """Ends a block that is not to be kept."""
 
@@ -60,6 +71,51 @@ async def test_statements_that_begin_or_end_transactions_are_refused(sql: Any, p
                 await call(sql)
         with pytest.raises(InvalidOption):
             await tx.execute_many(sql, [])
+
+
+@pytest.mark.parametrize("sql", OF_THE_CONNECTION)
+async def test_statements_that_change_the_connection_are_refused(sql: str, postgres_server: PostgresServer) -> None:
+    # PG-55
+    async with new_store(postgres_server, listen=False) as store, store.transaction() as tx:
+        with pytest.raises(InvalidOption, match="changes the connection"):
+            await tx.execute(sql)
+
+
+@pytest.mark.parametrize("sql", ["SET LOCAL statement_timeout = 1000", "SET CONSTRAINTS ALL DEFERRED"])
+async def test_settings_that_end_with_the_transaction_are_set(sql: str, postgres_server: PostgresServer) -> None:
+    async with new_store(postgres_server, listen=False) as store, store.transaction() as tx:
+        await tx.execute(sql)
+
+
+@pytest.mark.parametrize("immediate", [False, True])
+async def test_a_text_with_several_statements_is_refused(immediate: bool, postgres_server: PostgresServer) -> None:
+    # PG-55
+    async with new_store(postgres_server, listen=False) as store:
+        table = await with_orders(store)
+        for sql in (f"INSERT INTO {table} VALUES (1, 'a'); COMMIT", f"INSERT INTO {table} VALUES (1); SELECT 1"):
+            with pytest.raises(psycopg.errors.SyntaxError, match="multiple commands"):
+                async with store.transaction(immediate=immediate) as tx:
+                    await tx.execute(sql)
+        assert await orders(store) == []
+
+
+@pytest.mark.parametrize("immediate", [False, True])
+async def test_a_transaction_that_reads_leaves_no_warning(
+    immediate: bool, postgres_server: PostgresServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with new_store(postgres_server, listen=False) as store:
+        for _ in range(3):
+            async with store.transaction(immediate=immediate) as tx:
+                await tx.fetch("SELECT 1")
+            with pytest.raises(Undone):
+                await fail_after_a_read(store, immediate)
+    assert caplog.text == ""
+
+
+async def fail_after_a_read(store: PostgresStore, immediate: bool) -> None:
+    async with store.transaction(immediate=immediate) as tx:
+        await tx.fetch("SELECT 1")
+        raise Undone
 
 
 async def test_statements_of_the_user_are_in_the_same_commit(postgres_server: PostgresServer) -> None:

@@ -180,6 +180,18 @@ async def test_a_relay_that_waits_is_told_at_the_commit_of_the_application(shop:
     await is_told(shop, lambda store: store.outbox)
 
 
+# PG-9
+@of_each_kind
+async def test_the_first_put_of_a_queue_holds_no_other_one_up(shop: Shop) -> None:
+    async with shop.application() as application:
+        await shop.store.queue("mails").using(application.session).put(b"1")
+        await shop.store.queue("mails").using(application.session).put()
+        async with new_store(shop.server, shop.store.schema.name) as other:
+            await other.queue("mails").put(b"2")
+        await application.rollback()
+    assert (await shop.store.queue("mails").stats()).ready == 1
+
+
 async def is_told(shop: Shop, part_of: Callable[[PostgresStore], Any]) -> None:
     """Wait for an item of a part in another store, which only looks when it is told; and put one in a session."""
     long = 600.0
