@@ -41,6 +41,13 @@ async def expect(error: type[Exception], action: Any, sent: bool = True) -> None
     assert getattr(raised.value, "sent", True) is sent
 
 
+async def kill(server: NatsServer, link: Link) -> None:
+    """Kill the server, and return when a link has noticed it."""
+    await anyio.to_thread.run_sync(server.kill)
+    while link.status == "connected":
+        await anyio.lowlevel.checkpoint()
+
+
 async def test_a_request_in_flight_fails_at_the_disconnect_and_a_later_one_waits(server: NatsServer) -> None:
     # NA-15
     async with Link(server.url, name="shop", timeout=LONG) as link, link.subscribe("slow") as requests:
@@ -63,7 +70,7 @@ async def test_calls_without_a_connection_fail_after_their_timeout_and_are_not_s
         Link(server.url, name="other", timeout=LONG) as other,
         other.subscribe("slow") as messages,
     ):
-        await anyio.to_thread.run_sync(server.kill)
+        await kill(server, link)
         for call in (partial(link.request, "slow"), partial(link.publish, "slow"), link.flush):
             await expect(LinkLost, call, sent=False)
         await anyio.to_thread.run_sync(server.start)
@@ -100,7 +107,7 @@ async def test_a_subscription_goes_on_with_the_next_connection_unless_it_is_to_e
 async def test_a_subscription_that_is_left_is_not_made_again(server: NatsServer) -> None:
     async with Link(server.url, name="shop", timeout=LONG) as link:
         async with link.subscribe("left"):
-            await anyio.to_thread.run_sync(server.kill)
+            await kill(server, link)
         await anyio.to_thread.run_sync(server.start)
         await link.flush()
         routes = server.ask_monitor("/subsz?subs=1")["subscriptions_list"]
