@@ -94,7 +94,8 @@ class NatsClient(Client):
             "lame_duck_mode_cb": move_on,
             "closed_cb": tell_end,  # should nats-py end it by a way that is not known here
         }
-        await asyncio.wait_for(self.connect([url], allow_reconnect=False, **callbacks, **settings), timeout)
+        async with asyncio.timeout(timeout):  # and no task, whose error nobody would see if this one is cancelled
+            await self.connect([url], allow_reconnect=False, **callbacks, **settings)
         if not self.is_connected:
             raise errors.UnexpectedEOF
 

@@ -72,16 +72,17 @@ async def proxy_to(server: Any) -> AsyncIterator[Proxy]:
 
     async def serve(client: ByteStream) -> None:
         served.set(client)
-        try:
-            upstream = await anyio.connect_tcp("127.0.0.1", target)
-        except OSError:  # the server is not there at the moment
-            return await client.aclose()
-        async with client, upstream, anyio.create_task_group() as pumps:
-            for pump in (
-                pump_bytes(client, upstream, lambda data: proxy.to_server(data)),
-                pump_bytes(upstream, client, lambda data: proxy.to_client(data)),
-            ):
-                pumps.start_soon(end_after, pump, pumps.cancel_scope)
+        async with client:
+            try:
+                upstream = await anyio.connect_tcp("127.0.0.1", target)
+            except OSError:  # the server is not there at the moment
+                return
+            async with upstream, anyio.create_task_group() as pumps:
+                for pump in (
+                    pump_bytes(client, upstream, lambda data: proxy.to_server(data)),
+                    pump_bytes(upstream, client, lambda data: proxy.to_client(data)),
+                ):
+                    pumps.start_soon(end_after, pump, pumps.cancel_scope)
 
     async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener:
         port: int = listener.extra(anyio.abc.SocketAttribute.local_port)

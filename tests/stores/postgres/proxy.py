@@ -18,8 +18,11 @@ async def proxy_to(server: PostgresServer) -> AsyncIterator[Proxy]:
 
     async def serve(client: ByteStream) -> None:
         served.set(client)
-        upstream = await anyio.connect_tcp("127.0.0.1", server.port)
-        async with client, upstream, anyio.create_task_group() as pumps:
+        async with (
+            client,
+            await anyio.connect_tcp("127.0.0.1", server.port) as upstream,
+            anyio.create_task_group() as pumps,
+        ):
             for pump in (
                 pump_bytes(client, upstream, lambda data: proxy.to_server(data)),
                 pump_bytes(upstream, client, lambda data: proxy.to_client(data)),
