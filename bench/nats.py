@@ -19,9 +19,8 @@ from nats.js.api import RetentionPolicy, StreamConfig
 from bench.cases import Case, Run, expect, times_as_fast
 from bench.durable import payload, spread
 from bench.remote import running_server
-from bench.slots import SLOTS, Slots, work_off
+from bench.slots import SLOTS, Slots, waiting_items, work_off
 from modd.nats import Link
-from modd.ports import Item
 from modd.stores import NatsStore
 
 PRODUCERS = 64
@@ -138,7 +137,7 @@ class OnServer:
         return max(span[1] for span in spans) - min(span[0] for span in spans)
 
     async def _fill(self) -> None:
-        items = [Item(payload(), key=f"key-{number % self._keys}" if self._keys else None) for number in range(WAITING)]
+        items = waiting_items(WAITING, self._keys)
         for start in range(0, WAITING, FILL):
             await self._queue.put(*items[start : start + FILL])
 

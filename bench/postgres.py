@@ -13,8 +13,7 @@ from time import perf_counter
 
 from bench.cases import Case, Run, times_as_fast
 from bench.durable import payload, spread
-from bench.slots import SLOTS, WaitingQueue, work_off
-from modd.ports import Item
+from bench.slots import SLOTS, WaitingQueue, waiting_items, work_off
 from modd.stores import PostgresStore, SqliteStore
 from tests.postgres.server import PostgresServer
 
@@ -114,7 +113,7 @@ class OnServer:
 
     async def _work(self, queue: WaitingQueue, keys: int) -> float:
         await queue.clear()
-        await queue.put(*[Item(payload(), key=f"key-{number % keys}" if keys else None) for number in range(WAITING)])
+        await queue.put(*waiting_items(WAITING, keys))
         return await work_off(queue, WAITING)
 
 

@@ -8,7 +8,8 @@ from typing import Protocol
 import anyio
 
 from bench.cases import expect
-from modd.ports import Claim, Queue
+from bench.durable import payload
+from modd.ports import Claim, Item, Queue
 
 SLOTS = 8
 """Messages that a process has at a time."""
@@ -52,6 +53,11 @@ class Slots:
     async def _ack(self, claim: Claim) -> None:
         await self._queue.ack(claim)
         self._free.release()
+
+
+def waiting_items(number: int, keys: int) -> list[Item]:
+    """Return items to put. keys: the number of their keys; 0 for none."""
+    return [Item(payload(), key=f"key-{each % keys}" if keys else None) for each in range(number)]
 
 
 async def work_off(queue: WaitingQueue, messages: int) -> float:
