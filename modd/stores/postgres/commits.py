@@ -10,7 +10,6 @@ from time import monotonic
 from typing import Any, TypeAlias, TypeVar
 
 import psycopg
-from psycopg import Pipeline
 from psycopg.pq import TransactionStatus
 
 from modd.concurrency.blocks import async_block
@@ -20,7 +19,7 @@ from modd.stores.postgres.advisory import ORDER, SHARE, WRITES, take_alone
 from modd.stores.postgres.connections import Connection, Connections
 from modd.stores.postgres.errors import REPEATABLE, is_lost, translate_errors
 from modd.stores.postgres.select import ReadStatement
-from modd.stores.postgres.session import ConnectionSession, Operation, Schema, is_in_order, is_of_user
+from modd.stores.postgres.session import ConnectionSession, Operation, Schema, is_in_order, is_of_user, pipeline_of
 
 T = TypeVar("T")
 
@@ -146,9 +145,7 @@ async def transaction(
     """
     session, is_committing = ConnectionSession(connection, schema), False
     try:
-        async with (
-            connection.pipeline() if pipelined and Pipeline.is_supported() else nullcontext() as session.pipeline
-        ):
+        async with pipeline_of(connection) if pipelined else nullcontext() as session.pipeline:
             await connection.execute(BEGIN)
             yield session
             is_committing = True

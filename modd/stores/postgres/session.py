@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, Protocol, TypeAlias, TypeVar
 from zlib import crc32
 
@@ -102,6 +103,11 @@ class ConnectionSession:
     def note(self, *ids: str) -> None:
         """Note ids that the transaction puts."""
         self.ids += ids
+
+
+def pipeline_of(connection: AsyncConnection[Any]) -> AbstractAsyncContextManager[AsyncPipeline | None]:
+    """Return a pipeline for ``async with``; nothing where libpq is too old for one."""
+    return connection.pipeline() if AsyncPipeline.is_supported() else nullcontext()
 
 
 def in_order(operation: Callable[..., T]) -> Callable[..., T]:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from psycopg import Pipeline
 from psycopg.rows import tuple_row
 
 from modd.errors import InvalidOption
 from modd.ports.transaction import Parameters
 from modd.stores.postgres.select import digest_of
-from modd.stores.postgres.session import ConnectionSession, of_user
+from modd.stores.postgres.session import ConnectionSession, of_user, pipeline_of
 
 TRANSACTION_WORDS = frozenset(
     {"BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE", "PREPARE"}
@@ -95,7 +94,7 @@ async def execute_many(session: ConnectionSession, sql: str, rows: list[Any]) ->
 
 def one_statement(session: ConnectionSession) -> AbstractAsyncContextManager[object]:
     """Have a text with several statements refused in the block: one of them might end the transaction."""
-    return session.connection.pipeline() if Pipeline.is_supported() else nullcontext()
+    return pipeline_of(session.connection)
 
 
 def _first_word(sql: str) -> str:
