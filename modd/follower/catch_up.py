@@ -47,15 +47,16 @@ class CatchUp:
     async def _is_done(self) -> bool:
         """True if no part is behind, and then no command is left and no event has come. Raises `PartStopped`.
 
-        In this order, because a part that does its last event leaves commands.
+        In this order, because a part that does its last event leaves commands. The loop in a second task may change the
+        tracks meanwhile: a build of a projection takes the place of another.
         """
-        last = await self._store.events.last()
+        last, runs = await self._store.events.last(), {**self._engine.runs}
         if self._engine.is_paused:
             return False
-        standings = [(run.track.part, await self._engine.standing(key)) for key, run in self._engine.runs.items()]
+        standings = [(run.track.part, await self._engine.standing(key)) for key, run in runs.items()]
         if self._commands is not None and not await self._commands.is_idle(last):
             return False
-        if await self._store.events.last() != last:
+        if await self._store.events.last() != last or self._engine.runs != runs:
             return False
         for part, cursor in standings:
             if cursor is not None and cursor.failure is not None:

@@ -25,7 +25,8 @@ A_STREAM = 20
 """Orders of a customer whose events are in one stream."""
 
 ALL = 1_000_000
-LOOK = 0.05
+LOOK, PATIENCE = 0.2, 60.0
+"""Seconds between two looks at what is left, and without a further event until it is given up."""
 
 
 Effect: TypeAlias = Callable[[str, int], Awaitable[object]]
@@ -94,12 +95,16 @@ async def work(store: Storage, outside: Outside, inbox: bool, effect: Effect | N
 
 
 async def finish(store: Storage, inbox: bool, orders: int, effect: Effect | None = None) -> None:
-    """Do the rest, for a minute at most."""
+    """Do the rest, for as long as there is progress: a machine may be slow."""
     async with anyio.create_task_group() as tasks:
         for worker in workers(store, inbox, effect):
             tasks.start_soon(worker.run)
-        with anyio.move_on_after(60):
-            while await left(store, orders):  # noqa: ASYNC110  # no event tells of it
+        last, patience = -1, anyio.move_on_after(PATIENCE)
+        with patience:
+            while await left(store, orders):
+                last, before = await store.events.last(), last
+                if last != before:
+                    patience.deadline = anyio.current_time() + PATIENCE
                 await anyio.sleep(LOOK)
         tasks.cancel_scope.cancel()
 
