@@ -46,6 +46,13 @@ KEEPALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count"
 """Options of libpq that find within half a minute that the machine of the server is gone."""
 
 
+LIMIT_LOCKS = """SELECT set_config('lock_timeout', %s, false) WHERE current_setting('lock_timeout') = '0'"""
+
+
+LONGEST_LIMIT = 2**31 - 1
+"""Milliseconds: the largest value that the server takes."""
+
+
 class Connections:
     """Connections to the database for calls from the loop of the store.
 
@@ -59,8 +66,7 @@ class Connections:
         self, store: str, source: str | AsyncConnectionPool[Any], calls: LoopCalls, timeout: float, *, is_pooled: bool
     ) -> None:
         self.store, self.calls, self._timeout = store, calls, timeout
-        self._owned = isinstance(source, str)
-        self._prepare = None if is_pooled else 5
+        self._owned, self._is_pooled = isinstance(source, str), is_pooled
         self.pool = self._create_pool(source) if isinstance(source, str) else source
         self._switched: set[Connection] = set()
         """Connections of the application's pool on which the store has turned autocommit on."""
@@ -176,14 +182,23 @@ class Connections:
         options = {name: value for name, value in defaults.items() if name not in own}
         return AsyncConnectionPool(
             address,
-            kwargs={**options, "autocommit": True, "prepare_threshold": self._prepare},
+            kwargs={**options, "autocommit": True, "prepare_threshold": None if self._is_pooled else 5},
             min_size=1,
             max_size=MOST,
             timeout=self._timeout,
             reconnect_timeout=SLICE,
             open=False,
             name="modd",
+            configure=None if self._is_pooled else partial(limit_locks, seconds=self._timeout),
         )
+
+
+async def limit_locks(connection: Connection, seconds: float) -> None:
+    """Have a connection wait no longer than this for a lock, unless the address or the user has another limit.
+
+    A transaction that waits for one that waits for it, in the same task, is no deadlock to the server.
+    """
+    await connection.execute(LIMIT_LOCKS, [str(min(ceil(seconds * 1000), LONGEST_LIMIT))])
 
 
 async def get_connection(pool: AsyncConnectionPool[Any], timeout: float) -> Connection:

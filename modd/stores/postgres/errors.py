@@ -23,16 +23,18 @@ class DatabaseRefused(StoreError):
 
     store: the name of the store.
     cause: the text of the database, in the text.
+    cure: the words for the way to mend it, in the text.
 
     Look at the address, the user and its rights: a store needs all rights in its schema.
     """
 
-    def __init__(self, store: str, cause: object = "") -> None:
-        super().__init__(
-            store,
-            f"the database refuses it ({cause}); look at the address, the user and its rights: a store needs all "
-            "rights in its schema",
-        )
+    def __init__(
+        self,
+        store: str,
+        cause: object = "",
+        cure: str = "look at the address, the user and its rights: a store needs all rights in its schema",
+    ) -> None:
+        super().__init__(store, f"the database refuses it ({cause}); {cure}")
 
 
 class DatabaseFailed(StoreError):
@@ -84,6 +86,26 @@ REPEATABLE = (errors.SerializationFailure, errors.DeadlockDetected)
 """Errors of a transaction that may succeed if it is run again."""
 
 
+BUSY: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str, str], ...] = (
+    (
+        REPEATABLE,
+        "other transactions were in the way, however often it was tried",
+        "try again, or have fewer transactions that write the same rows in another order",
+    ),
+    (
+        errors.LockNotAvailable,
+        "another transaction has a lock that this one needs",
+        "end it, such as that of a session into which the same task has put, or do slow work before it",
+    ),
+    (
+        Exception,
+        "the database does not answer",
+        "the next call finds it when it is back; look at the server, or give the store a longer timeout",
+    ),
+)
+"""The problem and the cure of each error for which a store is busy, the first that fits."""
+
+
 @block
 def translate_errors(store: str) -> Iterator[None]:
     """Raise errors of psycopg in the block as the matching `StoreError`, caused by that."""
@@ -104,12 +126,11 @@ def translate_error(store: str, error: Exception) -> Exception:
     if kind is None or isinstance(error, ModdError):
         return error
     cause = f"{type(error).__name__}: {escape_control(' '.join(str(error).split()))}"
-    if isinstance(error, REPEATABLE):
-        cure = "try again, or have fewer transactions that write the same rows in another order"
-        return StoreBusy(store, cause, "other transactions were in the way, however often it was tried", cure)
+    if isinstance(error, errors.UndefinedTable):
+        cure = "create this table, or write its schema before its name; opening a store creates those of modd"
+        return DatabaseRefused(store, cause, cure)
     if kind is StoreBusy:
-        cure = "the next call finds it when it is back; look at the server, or give the store a longer timeout"
-        return StoreBusy(store, cause, "the database does not answer", cure)
+        return StoreBusy(store, cause, *next(words for types, *words in BUSY if isinstance(error, types)))
     return kind(store, cause)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import psycopg
@@ -16,6 +17,10 @@ from modd.stores.postgres.session import ConnectionSession
 
 OLDEST = 130_000
 """The oldest version of the server, as PostgreSQL numbers it."""
+
+
+SQLALCHEMY = re.compile(r"postgres(ql)?\+\w+://")
+"""The beginning of an address that names the driver."""
 
 
 SETTINGS = (
@@ -37,6 +42,9 @@ def checked_database(source: Any) -> str | AsyncConnectionPool[Any]:
 
 def checked_address(address: str) -> str:
     """Return the address of a database. Raises `InvalidOption`, which shows nothing of it: it may have a password."""
+    if SQLALCHEMY.match(address):
+        cure = 'this is an address of SQLAlchemy; leave out + and the driver: "postgresql://localhost/shop"'
+        raise InvalidOption("dsn_or_pool", type(address), cure)
     try:
         parts = conninfo_to_dict(address)
     except psycopg.ProgrammingError:

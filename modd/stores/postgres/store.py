@@ -58,7 +58,8 @@ class PostgresStore:
         psycopg_pool, which is open, on asyncio.
     schema: the schema of the database that has the tables of modd; created if it is missing. ``"modd"`` by default.
     retention: seconds for which the inbox remembers an id, 7 days by default; longer than any redelivery takes.
-    timeout: seconds for which a call tries while the database does not answer, 30 by default.
+    timeout: seconds for which a call tries while the database does not answer, 30 by default; and for which it waits
+        for a lock of another transaction, on connections of the store's own pool without ``lock_timeout`` of yours.
     migrate: False to leave the tables as they are, for a user who may not change them.
     durable: False to accept a server that acknowledges before it has written to its disk.
     listen: False if a pooler that shares connections among transactions stands between, such as pgbouncer: news of
@@ -72,7 +73,7 @@ class PostgresStore:
         InvalidOption: an option has no valid value.
         NotDurable: at the opening: the server does not wait for its disk.
         OlderStore, NewerStore: at the opening: the tables are of another version of modd.
-        StoreBusy: the database does not answer for longer than ``timeout``.
+        StoreBusy: the database does not answer, or another transaction has a lock, for longer than ``timeout``.
         modd.ports.StoreError: the database refuses the store; `modd.stores` has an error for each reason.
     """
 

@@ -45,6 +45,13 @@ def test_an_address_that_cannot_be_read_is_refused_and_not_shown(address: str) -
     assert SECRET not in "".join(format_exception(raised.value))
 
 
+def test_an_address_of_sqlalchemy_is_told_apart_and_not_shown() -> None:
+    # PG-50
+    with pytest.raises(InvalidOption, match=r"leave out \+ and the driver") as raised:
+        PostgresStore(f"postgresql+asyncpg://ann:{SECRET}@localhost/shop")
+    assert SECRET not in "".join(format_exception(raised.value))
+
+
 @pytest.mark.parametrize("address", ["postgresql://localhost:,5433/shop", "host=a,b port=1,2", "dbname=shop"])
 def test_other_forms_of_addresses_are_taken(address: str) -> None:
     # PG-50

@@ -11,7 +11,7 @@ import pytest
 from modd import InvalidOption
 from modd.errors import NotEntered
 from modd.ports import ReadConflict
-from modd.stores import PostgresStore, ResultNeeded, StoreBusy, TransactionTimeout
+from modd.stores import DatabaseRefused, PostgresStore, ResultNeeded, StoreBusy, TransactionTimeout
 from modd.stores.postgres.commits import ATTEMPTS
 from modd.stores.postgres.select import Select
 from modd.stores.postgres.session import Session, in_order
@@ -171,6 +171,15 @@ async def test_a_deferred_transaction_fetches_nothing_that_writes(postgres_serve
             with pytest.raises(ResultNeeded, match="immediate=True"):
                 store.transaction(immediate=True)
         assert await orders(store) == [(1, "a")]
+
+
+@pytest.mark.parametrize("immediate", [False, True])
+async def test_a_table_that_is_missing_is_no_matter_of_rights(immediate: bool, postgres_server: PostgresServer) -> None:
+    # PG-55
+    async with new_store(postgres_server, listen=False) as store:
+        with pytest.raises(DatabaseRefused, match=r'"oders" does not exist.*; create this table'):
+            async with store.transaction(immediate=immediate) as tx:
+                await tx.execute("DELETE FROM oders")
 
 
 async def test_a_statement_that_fails_leaves_an_immediate_transaction_as_it_was(
