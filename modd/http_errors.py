@@ -11,7 +11,6 @@ from modd.cqrs import (
     DispatchTimeout,
     FeatureDisabled,
     Forbidden,
-    GiveUp,
     InvalidIntent,
     LockTimeout,
     NoHandler,
@@ -20,7 +19,10 @@ from modd.cqrs import (
     Undecodable,
 )
 from modd.errors import InvalidOption
+from modd.nats import LinkLost
 from modd.ports import Conflict
+from modd.remote import NotServed
+from modd.stores import StoreBusy
 
 STATUSES: dict[type[Exception], int] = {
     Undecodable: 400,
@@ -39,6 +41,9 @@ STATUSES: dict[type[Exception], int] = {
 
 A `Forbidden` for a message without an actor is a 401, unless you give `Forbidden` a status of your own.
 """
+
+OUTAGES: dict[type[Exception], int] = {LinkLost: 503, NotServed: 503, StoreBusy: 503}
+"""The status for each error of a server or a process that is away; its text, which names them, is for the log alone."""
 
 
 def checked_statuses(option: str, statuses: Any) -> dict[type[Exception], int]:
@@ -70,12 +75,6 @@ def is_of_client(error: InvalidIntent, sent: Iterable[Any]) -> bool:
     about_result = any(path.startswith("result") for path, _ in error.errors)
     kinds = [type(message) for message in sent]
     return not about_result and (not kinds or error.intent in kinds)
-
-
-def is_for_clients(error: BaseException) -> bool:
-    """True if the text of an error is of the application: modd's have names of classes, and the system's have paths."""
-    is_of_modd = type(error).__module__.startswith("modd.") and not isinstance(error, (GiveUp, RetryLater))
-    return not (is_of_modd or isinstance(error, OSError))
 
 
 def _is_error(kind: Any) -> bool:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from modd.cqrs.envelope import Envelope
+from modd.cqrs.errors import GiveUp, RetryLater
 from modd.cqrs.ids import item_id, unescape
 from modd.cqrs.wire import BUS_HEADER
 from modd.ports.items import Claim, Item
@@ -45,6 +46,12 @@ class MessageOutcome(msgspec.Struct, frozen=True, omit_defaults=True):
 def error_names(kind: type[BaseException]) -> tuple[str, ...]:
     """Return the names of a type of error and of its bases, the closest first, by which other processes know it."""
     return tuple(f"{each.__module__}.{each.__qualname__}" for each in kind.__mro__ if issubclass(each, Exception))
+
+
+def is_for_clients(error: BaseException) -> bool:
+    """True if the text of an error is of the application: modd's have names of classes, and the system's have paths."""
+    is_of_modd = type(error).__module__.startswith("modd.") and not isinstance(error, (GiveUp, RetryLater))
+    return not (is_of_modd or isinstance(error, OSError))
 
 
 def read_outcome(body: bytes) -> MessageOutcome | None:

@@ -17,7 +17,7 @@ from modd.cqrs import InvalidIntent, TypedBus
 from modd.errors import InvalidOption
 from modd.fastapi.request_bus import BUS
 from modd.fastapi.responses import respond, respond_to_misfits
-from modd.http_errors import STATUSES, checked_statuses
+from modd.http_errors import OUTAGES, STATUSES, checked_statuses
 
 
 def install(
@@ -34,7 +34,8 @@ def install(
     app: the app.
     bus: the bus; a `Bus` around the buses of all contexts if there are several.
     statuses: the HTTP status for each type of error, derived types included; your errors, or others for errors of modd.
-        By default, `STATUSES`. The text of these errors is sent to the client.
+        By default, `STATUSES`. The text of these errors is sent to the client. A store, a link or a context that is
+        away is a 503, whose text goes to the log alone.
     lifespan: True (default) to open the bus when the app starts, inside of the lifespan of the app, and close it when
         the app stops. False if you open the bus.
 
@@ -43,7 +44,7 @@ def install(
     """
     _check(app, bus)
     checked_flag("lifespan", lifespan)
-    table = STATUSES | checked_statuses("statuses", statuses)
+    table = OUTAGES | STATUSES | checked_statuses("statuses", statuses)
     setattr(app.state, BUS, bus)
     for kind in table:
         if kind in statuses or kind not in app.exception_handlers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
@@ -13,8 +14,10 @@ from pydantic_core.core_schema import ErrorType
 from modd.core import mask_error, mask_values, path_steps, show_safely
 from modd.cqrs import Forbidden, InvalidIntent
 from modd.fastapi.request_bus import SENT
-from modd.http_errors import STATUSES, is_of_client, retry_after
-from modd.texts import encodable
+from modd.http_errors import OUTAGES, STATUSES, is_of_client, retry_after
+from modd.texts import encodable, text_of
+
+log = logging.getLogger("modd.fastapi")
 
 _TEXTS_WITHOUT_VALUES = set(get_args(ErrorType)) - {
     "assertion_error",
@@ -32,6 +35,9 @@ async def respond(statuses: Mapping[type[Exception], int], request: Request, err
     """
     status = next(statuses[kind] for kind in type(error).__mro__ if kind in statuses)
     sent = request.scope.get(SENT, [])
+    if isinstance(error, tuple(OUTAGES)):
+        log.warning("a request is answered with %d: %s", status, text_of(error))
+        return _response(status, error, "Unavailable")
     if type(error) is Forbidden:
         return _refusal(status, error)
     if not isinstance(error, InvalidIntent):

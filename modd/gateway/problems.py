@@ -13,19 +13,13 @@ import msgspec
 from modd.aggregate import CommandRejected
 from modd.core import log_error, mask_error, mask_values, show_safely
 from modd.cqrs import Forbidden, InvalidIntent, Undecodable
-from modd.cqrs.outcomes import MessageOutcome, error_names
+from modd.cqrs.outcomes import MessageOutcome, error_names, is_for_clients
 from modd.gateway.errors import Refused
 from modd.gateway.json_body import MOST_MISFITS
-from modd.http_errors import STATUSES, http_status_of, is_for_clients, is_of_client, retry_after
-from modd.nats import LinkLost
-from modd.remote import NotServed
-from modd.stores import StoreBusy
+from modd.http_errors import OUTAGES, STATUSES, http_status_of, is_of_client, retry_after
 from modd.texts import encodable, text_of
 
 log = logging.getLogger("modd.gateway")
-
-OUTAGES: dict[type[Exception], int] = {LinkLost: 503, NotServed: 503, StoreBusy: 503}
-"""The status for each error of a server or a process that is away; the log has its text, which names the cure."""
 
 GATEWAY_STATUSES: dict[type[Exception], int] = STATUSES | OUTAGES | {Undecodable: 422, CommandRejected: 409}
 """The status for each error of modd. Any other error is a 500."""

@@ -9,9 +9,8 @@ from typing import Any
 from modd.aggregate import CommandRejected
 from modd.concurrency.cancellation import error_of
 from modd.core import mask_error, show_safely
-from modd.cqrs.outcomes import ABOUT_HEADER, MessageOutcome, envelope_id, error_names
+from modd.cqrs.outcomes import ABOUT_HEADER, MessageOutcome, envelope_id, error_names, is_for_clients
 from modd.cqrs.result import Dispatched
-from modd.http_errors import is_for_clients
 from modd.ports.feed import Feed
 from modd.ports.items import Claim, Item
 from modd.ports.transaction import open_transaction

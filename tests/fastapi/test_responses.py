@@ -23,8 +23,11 @@ from modd.cqrs import (
     Undecodable,
 )
 from modd.fastapi import STATUSES, install
-from modd.http_errors import retry_after
+from modd.http_errors import OUTAGES, retry_after
+from modd.nats import LinkLost
 from modd.ports import Conflict
+from modd.remote import NotServed
+from modd.stores import StoreBusy
 from tests.fastapi.shop import ORDER, GetOrder, OutOfStock, PlaceOrder, SendMail, Shop, client
 
 pytestmark = pytest.mark.anyio
@@ -41,6 +44,9 @@ ERRORS: list[tuple[Exception, int, str | None]] = [
     (FeatureDisabled(PlaceOrder), 503, None),
     (LockTimeout("x", 5), 503, None),
     (DispatchTimeout(PlaceOrder, 5), 504, None),
+    (LinkLost("shop", "10.0.0.7 is away"), 503, None),
+    (NotServed("stock at 10.0.0.7"), 503, None),
+    (StoreBusy("/srv/10.0.0.7.db"), 503, None),
     (OutOfStock("sold"), 409, None),
 ]
 
@@ -69,7 +75,20 @@ async def test_each_error_has_its_status_and_its_time(error: Exception, status: 
 
 
 def test_each_error_of_the_table_is_tried() -> None:
-    assert {type(error) for error, _, _ in ERRORS} == STATUSES.keys() | {OutOfStock}
+    assert {type(error) for error, _, _ in ERRORS} == STATUSES.keys() | OUTAGES.keys() | {OutOfStock}
+
+
+@pytest.mark.parametrize(
+    "error", [error for error, _, _ in ERRORS if type(error) in OUTAGES], ids=lambda each: type(each).__name__
+)
+async def test_what_is_away_is_named_in_the_log_alone(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
+    # FA-4
+    shop = Shop()
+    shop.error = error
+    async with client(shop.app) as http:
+        answer = await http.post("/orders", json=ORDER)
+    assert answer.json() == {"error": type(error).__name__, "detail": "Unavailable"}
+    assert "answered with 503" in caplog.text and "10.0.0.7" in caplog.text
 
 
 async def test_other_errors_are_not_told() -> None:
