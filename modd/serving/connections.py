@@ -62,9 +62,10 @@ class AsyncioConnection:
 
 
 class TrioConnection:
-    """A connection of hypercorn on trio that ends when the application cancels what it sends.
+    """A connection of hypercorn on trio that ends when the application cancels what it sends, or the end of it.
 
-    hypercorn shields what is sent, because a part of it is of no use; so nothing ends a client that does not read.
+    hypercorn shields what is sent, because a part of it is of no use; so nothing ends a client that does not read. The
+    closing of a connection it does not shield, and does not do again.
     """
 
     protocol: Any
@@ -74,14 +75,18 @@ class TrioConnection:
     async def protocol_send(self, event: Any) -> None:
         """Send bytes, or do as hypercorn does with other events."""
         data = getattr(event, "data", None)
-        if data is None:
-            await super().protocol_send(event)  # type: ignore[misc]  # hypercorn's
-            return
+        try:
+            if data is None:
+                await super().protocol_send(event)  # type: ignore[misc]  # hypercorn's
+            else:
+                await self._send_data(data)
+        except BaseException:
+            self.stream.socket.close()
+            raise
+
+    async def _send_data(self, data: bytes) -> None:
         try:
             async with self.send_lock:
                 await self.stream.send_all(data)
         except Exception:  # the client has gone
             await self.protocol.handle(import_module("hypercorn.events").Closed())
-        except BaseException:
-            self.stream.socket.close()
-            raise

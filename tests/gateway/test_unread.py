@@ -26,7 +26,7 @@ from tests.gateway.letters import (
     subscribe_to_letters,
 )
 from tests.gateway.shop import Shop
-from tests.gateway.wire import exchange, listening_at, read_all, request, status_of
+from tests.gateway.wire import exchange, listening_at, read_all, request
 
 pytestmark = [pytest.mark.anyio, pytest.mark.measured_on_trio]
 
@@ -106,7 +106,7 @@ async def test_a_client_that_never_reads_again_has_its_connection_closed(
 @pytest.mark.skipif(sys.platform != "linux", reason="counts the open files by /proc")
 async def test_a_client_that_does_not_take_a_response_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     # GW-53
-    monkeypatch.setattr(limits_module, "LONGEST_SEND", 0.05)
+    monkeypatch.setattr(limits_module, "LONGEST_SEND", 0.5)  # a busy machine sends the short responses in this time
     monkeypatch.setattr(limits_module, "SLOWEST", inf)
     monkeypatch.setattr(connections, "CLOSING", 0.01)
     shop, asked = Shop(), request("GET /queries/prices")
@@ -118,7 +118,7 @@ async def test_a_client_that_does_not_take_a_response_is_cut_off(monkeypatch: py
             await unread.send(asked)
             await unread.receive(1)
             shop.handle = lambda query: 7
-            while status_of(await exchange(port, asked)) != 200:  # noqa: ASYNC110  # nor for this
+            while not (await exchange(port, asked)).startswith(b"HTTP/1.1 200"):  # noqa: ASYNC110  # nor for this
                 await anyio.sleep(0.01)
             while open_files() > before + 1:  # noqa: ASYNC110  # what is not sent is dropped with the socket
                 await anyio.sleep(0.01)

@@ -37,6 +37,8 @@ class Plain:
         self._closes_in, self._error = closes_in, error
 
     async def protocol_send(self, event: Any) -> None:
+        if isinstance(event, Closed):
+            await anyio.sleep(self._closes_in)
         self.sent.append(event)
 
     async def _close(self) -> None:
@@ -87,14 +89,15 @@ async def test_a_connection_on_asyncio_is_aborted_when_its_client_does_not_take_
     assert connection.is_aborted == is_aborted
 
 
-async def test_what_is_sent_on_trio_can_be_cancelled_and_ends_the_connection() -> None:
-    # GW-53
+@pytest.mark.parametrize("event", [DATA, Closed()])
+async def test_what_is_sent_on_trio_can_be_cancelled_and_ends_the_connection(event: Any) -> None:
+    # GW-53: the end of a connection, too, which hypercorn does not do again
     connection = OnTrio(5.0)
     await connection.protocol_send(DATA)
     await connection.protocol_send(Updated(idle=True))
     assert (connection.sent, connection.is_aborted) == ([b"x", Updated(idle=True)], False)
     with anyio.move_on_after(1):
-        await connection.protocol_send(DATA)
+        await connection.protocol_send(event)
     assert connection.is_aborted
 
 
