@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ def follow(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Shell:
 
 def later(path: Path, seconds: float) -> FollowOverview:
     """Return the overview of a file at a later time."""
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         [[at]] = connection.execute("SELECT max(at) FROM modd_events").fetchall()
 
     def look(inspector: Inspector) -> FollowOverview:
@@ -382,7 +383,7 @@ def test_a_file_without_flows_and_projections_says_so(follow: Shell) -> None:
 
 
 def test_a_file_of_the_first_version_of_the_schema_has_none(follow: Shell) -> None:
-    with sqlite3.connect(follow.path) as connection:
+    with closing(sqlite3.connect(follow.path, isolation_level=None)) as connection:
         connection.executescript(FIRST + "UPDATE modd_store SET version = 1;")
     assert follow.json()["flows"] == []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -204,13 +205,13 @@ def test_an_event_that_cannot_be_built_is_one_line_without_its_secrets(follow: S
 
 def rows(path: Path) -> list[Any]:
     """Return the rows of the projection with a table."""
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         return connection.execute("SELECT bank, orders FROM sales").fetchall()
 
 
 def change_rows(path: Path) -> None:
     """Change the rows behind the back of the projection."""
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("UPDATE sales__1 SET orders = 77")
 
 

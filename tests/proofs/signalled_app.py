@@ -7,8 +7,6 @@ from contextlib import asynccontextmanager
 from time import time
 from typing import Any
 
-import anyio
-
 from modd.app import App, Health, Settings, every
 from modd.cqrs import Command, CommandBus
 from modd.middleware import Enqueue, Transactional
@@ -84,8 +82,7 @@ async def recover(path: str) -> tuple[dict[str, Any], dict[str, tuple[int, int]]
     async with opened(path, timeout=60, clock=lambda: time() + LATER) as store:
         app = App("shop", *parts(store, lambda number: 0.0))
         async with app.running():
-            with anyio.fail_after(120):
-                await finished(store)
+            await finished(store)
         return await findings(store), {
             name: (
                 (await rows(store, f"SELECT count(*) FROM modd_inbox WHERE id LIKE 'timer/{name}/%'"))[0][0],

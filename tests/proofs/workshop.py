@@ -28,8 +28,8 @@ LEFT = "SELECT (SELECT count(*) FROM modd_items WHERE state < 5) + (SELECT count
 ALL = 1_000_000
 APART = "a write apart"
 """What the point after a statement that is not in the transaction is called."""
-LOOK = 0.005
-"""Seconds between two looks whether all is done."""
+LOOK, PATIENCE = 0.005, 120.0
+"""Seconds between two looks at what is left, and without progress until it is given up."""
 
 
 class Workshop:
@@ -169,9 +169,13 @@ async def at_work(store: SqliteStore, shop: Workshop, lease: float = 30.0) -> As
 
 
 async def finished(store: SqliteStore) -> None:
-    """Wait until nothing is left but what is buried."""
-    while (await rows(store, LEFT))[0][0]:  # noqa: ASYNC110  # no event tells of what other processes do
-        await anyio.sleep(LOOK)
+    """Wait until nothing is left but what is buried, for as long as there is progress: a machine may be slow."""
+    last = 0
+    with anyio.fail_after(PATIENCE) as patience:
+        while left := (await rows(store, LEFT))[0][0]:
+            if left != last:
+                last, patience.deadline = left, anyio.current_time() + PATIENCE
+            await anyio.sleep(LOOK)
 
 
 async def rows(store: SqliteStore, sql: str) -> list[Any]:
