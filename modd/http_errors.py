@@ -37,7 +37,8 @@ STATUSES: dict[type[Exception], int] = {
     RetryLater: 503,
     DispatchTimeout: 504,
 }
-"""The status for each error of modd that a client can do something about. Any other error is a 500 of FastAPI.
+"""The status for each error of modd that a client can do something about. Any other error is a 500 of FastAPI, but for
+a store, a link or a context that is away: that is a 503, whose text goes to the log alone.
 
 A `Forbidden` for a message without an actor is a 401, unless you give `Forbidden` a status of your own.
 """

@@ -35,7 +35,7 @@ def install(
     bus: the bus; a `Bus` around the buses of all contexts if there are several.
     statuses: the HTTP status for each type of error, derived types included; your errors, or others for errors of modd.
         By default, `STATUSES`. The text of these errors is sent to the client. A store, a link or a context that is
-        away is a 503, whose text goes to the log alone.
+        away is a 503 unless it has a status or a handler of yours, and its text goes to the log alone.
     lifespan: True (default) to open the bus when the app starts, inside of the lifespan of the app, and close it when
         the app stops. False if you open the bus.
 
@@ -44,7 +44,8 @@ def install(
     """
     _check(app, bus)
     checked_flag("lifespan", lifespan)
-    table = OUTAGES | STATUSES | checked_statuses("statuses", statuses)
+    own = checked_statuses("statuses", statuses)
+    table = _outages_without({*own, *app.exception_handlers}) | STATUSES | own
     setattr(app.state, BUS, bus)
     for kind in table:
         if kind in statuses or kind not in app.exception_handlers:
@@ -54,6 +55,11 @@ def install(
         app.add_exception_handler(RequestValidationError, misfits)
     if lifespan:
         _open_with(app, bus)
+
+
+def _outages_without(known: set[Any]) -> dict[type[Exception], int]:
+    """Return the statuses of outages but for those that the app knows, themselves or by a base such as ``OSError``."""
+    return {kind: status for kind, status in OUTAGES.items() if known.isdisjoint({*kind.__mro__} - {Exception})}
 
 
 def _check(app: Any, bus: Any) -> None:

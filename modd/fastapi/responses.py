@@ -33,9 +33,9 @@ async def respond(statuses: Mapping[type[Exception], int], request: Request, err
     Raises the error again, for a response of 500, if it is an `InvalidIntent` about a result or about an intent that
     the client did not send.
     """
-    status = next(statuses[kind] for kind in type(error).__mro__ if kind in statuses)
-    sent = request.scope.get(SENT, [])
-    if isinstance(error, tuple(OUTAGES)):
+    kind = next(kind for kind in type(error).__mro__ if kind in statuses)
+    status, sent = statuses[kind], request.scope.get(SENT, [])
+    if kind in OUTAGES:
         log.warning("a request is answered with %d: %s", status, text_of(error))
         return _response(status, error, "Unavailable")
     if type(error) is Forbidden:

@@ -130,11 +130,11 @@ class Engine:
         for part in self.parts.values():
             if part.is_due:
                 tracks = {track.key: track for track in await part.open()}
-                await self._drop(part.name, tracks)
                 for key, track in tracks.items():
                     if key not in self.runs:
                         lease = TrackLease(self._store.locks, key, self._options.lease, self._log)
                         self.runs[key] = TrackRun(track, self._store, lease, self._options.backoff, self._log)
+                await self._drop(part.name, tracks)  # behind it: a part is never without tracks to one that looks
                 self._look_at = 0.0
 
     async def _drop(self, source: str, keys: Container[str]) -> None:

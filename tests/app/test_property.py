@@ -60,7 +60,7 @@ days = st.sampled_from(["* * *", "* * *", "* * SUN", "*/2 * *", "1-15 * MON-FRI"
 texts = st.tuples(field(0, 59), field(0, 23) | field(0, 3), days).map(" ".join)
 
 
-@given(texts, st.sampled_from(CHANGES), st.integers(-1440, 1440), st.integers(20, 200))
+@given(texts, st.sampled_from(CHANGES), st.integers(-1440, 1440), st.integers(10, 100))
 @settings(max_examples=CRON_EXAMPLES)
 def test_cron_has_the_slots_of_a_clock_that_is_looked_at_each_minute(
     text: str, change: tuple[str, tuple[int, int, int]], minutes: int, step: int

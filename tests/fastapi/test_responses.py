@@ -24,10 +24,10 @@ from modd.cqrs import (
 )
 from modd.fastapi import STATUSES, install
 from modd.http_errors import OUTAGES, retry_after
-from modd.nats import LinkLost
+from modd.nats import LinkLost, NoAnswer
 from modd.ports import Conflict
 from modd.remote import NotServed
-from modd.stores import StoreBusy
+from modd.stores import StoreBusy, UnknownOutcome
 from tests.fastapi.shop import ORDER, GetOrder, OutOfStock, PlaceOrder, SendMail, Shop, client
 
 pytestmark = pytest.mark.anyio
@@ -89,6 +89,54 @@ async def test_what_is_away_is_named_in_the_log_alone(error: Exception, caplog: 
         answer = await http.post("/orders", json=ORDER)
     assert answer.json() == {"error": type(error).__name__, "detail": "Unavailable"}
     assert "answered with 503" in caplog.text and "10.0.0.7" in caplog.text
+
+
+class Full(StoreBusy):
+    """An error of a user who derives from one of modd's."""
+
+
+@pytest.mark.parametrize(
+    ("error", "statuses", "expected"),
+    [
+        (UnknownOutcome("/srv/shop.db"), {}, (503, "Unavailable")),
+        (NoAnswer("shop", "modd.stock.ask", 5), {}, (503, "Unavailable")),
+        (StoreBusy("/srv/shop.db"), {StoreBusy: 507}, (507, "Unavailable")),
+        (Full("shop", "", "it is full", "wait"), {Full: 409}, (409, "shop: it is full (); wait")),
+        (
+            NotServed("stock"),
+            {LookupError: 404},
+            (404, str(NotServed("stock"))),
+        ),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+async def test_an_outage_has_the_status_that_the_app_gives_it_or_its_base(
+    error: Exception, statuses: dict[type[Exception], int], expected: tuple[int, str]
+) -> None:
+    # FA-4
+    shop = Shop(statuses)
+    shop.error = error
+    async with client(shop.app) as http:
+        answer = await http.post("/orders", json=ORDER)
+    assert (answer.status_code, answer.json()["detail"]) == expected
+
+
+async def test_an_outage_whose_base_has_a_handler_of_the_app_goes_to_it() -> None:
+    # FA-4
+    app, shop = FastAPI(), Shop()
+
+    @app.exception_handler(OSError)
+    async def handle(request: Request, error: OSError) -> JSONResponse:
+        return JSONResponse({"own": type(error).__name__}, 502)
+
+    @app.get("/")
+    async def lost() -> None:
+        raise LinkLost("shop", "10.0.0.7 is away")
+
+    install(app, shop.bus, lifespan=False)
+    async with client(app) as http:
+        answer = await http.get("/")
+    assert (answer.status_code, answer.json()) == (502, {"own": "LinkLost"})
 
 
 async def test_other_errors_are_not_told() -> None:

@@ -34,6 +34,26 @@ class Changing:
         return await self._tracks.pop(0).open()
 
 
+async def test_a_part_is_never_without_tracks_while_they_change(store: Any, monkeypatch: Any) -> None:
+    # WM-66: the lease of the old track is released before the new track is begun
+    old, new, seen = Noting(store, "old"), Noting(store, "new"), list[set[str]]()
+    loop = loop_of(store, Changing(old, new))
+    engine = loop._engine
+    release = store.locks.release
+
+    async def look(*arguments: Any) -> Any:
+        seen.append({*engine.runs})
+        return await release(*arguments)
+
+    async with engine.session():
+        while await engine.advance():
+            pass
+        monkeypatch.setattr(store.locks, "release", look)
+        engine.reopen(Changing.name)
+        await engine.advance()
+        assert seen == [{new.key}] == [{*engine.runs}]
+
+
 async def test_tracks_that_change_while_it_looks_are_waited_for(store: Any, monkeypatch: Any) -> None:
     # WM-66
     old, new, is_changed = Noting(store, "old"), Noting(store, "new"), False

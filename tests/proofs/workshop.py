@@ -28,8 +28,8 @@ LEFT = "SELECT (SELECT count(*) FROM modd_items WHERE state < 5) + (SELECT count
 ALL = 1_000_000
 APART = "a write apart"
 """What the point after a statement that is not in the transaction is called."""
-LOOK, PATIENCE = 0.005, 120.0
-"""Seconds between two looks at what is left, and without progress until it is given up."""
+LOOK, PATIENCE, LIMIT = 0.005, 120.0, 1200.0
+"""Seconds between two looks at what is left, without progress until it is given up, and in all."""
 
 
 class Workshop:
@@ -171,7 +171,7 @@ async def at_work(store: SqliteStore, shop: Workshop, lease: float = 30.0) -> As
 async def finished(store: SqliteStore) -> None:
     """Wait until nothing is left but what is buried, for as long as there is progress: a machine may be slow."""
     last = 0
-    with anyio.fail_after(PATIENCE) as patience:
+    with anyio.fail_after(LIMIT), anyio.fail_after(PATIENCE) as patience:
         while left := (await rows(store, LEFT))[0][0]:
             if left != last:
                 last, patience.deadline = left, anyio.current_time() + PATIENCE

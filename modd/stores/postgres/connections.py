@@ -46,11 +46,11 @@ KEEPALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count"
 """Options of libpq that find within half a minute that the machine of the server is gone."""
 
 
-LIMIT_LOCKS = """SELECT set_config('lock_timeout', %s, false) WHERE current_setting('lock_timeout') = '0'"""
+LIMIT_LOCKS = "SELECT set_config(name, %s, false) FROM pg_settings WHERE name = 'lock_timeout' AND source = 'default'"
 
 
-LONGEST_LIMIT = 2**31 - 1
-"""Milliseconds: the largest value that the server takes."""
+SHORTEST_LIMIT, LONGEST_LIMIT = 2000, 2**31 - 1
+"""Milliseconds: by default the server looks for deadlocks, which modd repeats, after 1000; more it does not take."""
 
 
 class Connections:
@@ -194,11 +194,12 @@ class Connections:
 
 
 async def limit_locks(connection: Connection, seconds: float) -> None:
-    """Have a connection wait no longer than this for a lock, unless the address or the user has another limit.
+    """Have a connection wait no longer than this for a lock, and 2 s at least, unless somebody has set a limit.
 
     A transaction that waits for one that waits for it, in the same task, is no deadlock to the server.
     """
-    await connection.execute(LIMIT_LOCKS, [str(min(ceil(seconds * 1000), LONGEST_LIMIT))])
+    limit = min(max(ceil(seconds * 1000), SHORTEST_LIMIT), LONGEST_LIMIT)
+    await connection.execute(LIMIT_LOCKS, [str(limit)])
 
 
 async def get_connection(pool: AsyncConnectionPool[Any], timeout: float) -> Connection:

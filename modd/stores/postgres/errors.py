@@ -19,13 +19,14 @@ E = TypeVar("E", bound=BaseException)
 
 
 class DatabaseRefused(StoreError):
-    """The database does not let the store in, or not do what it needs: a password, a right, a database that is missing.
+    """The database does not let the store in, or not do what it needs: a password, a right or a database is missing.
 
     store: the name of the store.
     cause: the text of the database, in the text.
     cure: the words for the way to mend it, in the text.
 
-    Look at the address, the user and its rights: a store needs all rights in its schema.
+    Look at the address, the user and its rights: a store needs all rights in its schema. If a table of yours is
+    missing, create it.
     """
 
     def __init__(
@@ -95,7 +96,7 @@ BUSY: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str, str], ...]
     (
         errors.LockNotAvailable,
         "another transaction has a lock that this one needs",
-        "end it, such as that of a session into which the same task has put, or do slow work before it",
+        "end that transaction, perhaps one in which this task has put with `using`, or do slow work before it begins",
     ),
     (
         Exception,
@@ -127,7 +128,7 @@ def translate_error(store: str, error: Exception) -> Exception:
         return error
     cause = f"{type(error).__name__}: {escape_control(' '.join(str(error).split()))}"
     if isinstance(error, errors.UndefinedTable):
-        cure = "create this table, or write its schema before its name; opening a store creates those of modd"
+        cure = "create this table, or write its schema before its name; `migrate` creates those of modd"
         return DatabaseRefused(store, cause, cure)
     if kind is StoreBusy:
         return StoreBusy(store, cause, *next(words for types, *words in BUSY if isinstance(error, types)))

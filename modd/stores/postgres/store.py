@@ -58,8 +58,9 @@ class PostgresStore:
         psycopg_pool, which is open, on asyncio.
     schema: the schema of the database that has the tables of modd; created if it is missing. ``"modd"`` by default.
     retention: seconds for which the inbox remembers an id, 7 days by default; longer than any redelivery takes.
-    timeout: seconds for which a call tries while the database does not answer, 30 by default; and for which it waits
-        for a lock of another transaction, on connections of the store's own pool without ``lock_timeout`` of yours.
+    timeout: seconds for which a call tries while the database does not answer, 30 by default; and, from 2 up, for which
+        it waits for each lock of another transaction, on connections of the store's own, with ``listen=True``, unless
+        you have set ``lock_timeout``.
     migrate: False to leave the tables as they are, for a user who may not change them.
     durable: False to accept a server that acknowledges before it has written to its disk.
     listen: False if a pooler that shares connections among transactions stands between, such as pgbouncer: news of
@@ -205,7 +206,7 @@ class PostgresStore:
 
         Raises:
             NewerStore: the tables are of a newer modd.
-            StoreBusy: the database does not answer for longer than ``timeout``.
+            StoreBusy: the database does not answer, or another transaction has a lock, for longer than ``timeout``.
             modd.ports.StoreError: the database refuses it.
         """
         async with AsyncExitStack() as stack:
