@@ -15,6 +15,7 @@ from modd.ports import Conflict, Item, LeaseLost, PutResult, ReadConflict, Stats
 from modd.ports.items import HANDLER
 from modd.ports.transaction import open_transaction
 from modd.stores import ResultNeeded
+from modd.stores.nats import outbox as outbox_module
 from modd.stores.nats.errors import TooMany
 from modd.stores.nats.store import NatsStore
 from modd.worker import Worker
@@ -218,6 +219,33 @@ async def test_an_outbox_is_read_behind_the_tombstones_of_its_items(nats_server:
             await outbox.ack(first, second)
         assert await outbox.claim(9, 60) == []
         await outbox.wait(0)
+
+
+async def test_a_put_ends_a_wait_at_the_outbox(nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    # NA-1
+    monkeypatch.setattr(outbox_module, "FIRST_POLL", 3_600.0)  # it is not the next look that ends it
+    monkeypatch.setattr(outbox_module, "LAST_POLL", 3_600.0)
+    has_looked, has_waited = anyio.Event(), anyio.Event()
+    async with open_store(nats_server) as store:
+        outbox = store.outbox
+        look = outbox._look
+
+        async def note() -> tuple[bool, float]:
+            found = await look()
+            has_looked.set()
+            return found
+
+        async def wait() -> None:
+            await outbox.wait(60)
+            has_waited.set()
+
+        monkeypatch.setattr(outbox, "_look", note)
+        with anyio.fail_after(60):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(wait)
+                await has_looked.wait()
+                while not has_waited.is_set():  # a put is heard before it is stored: the next one is heard after it
+                    await outbox.put(b"mail")
 
 
 async def test_a_wait_for_the_outbox_ends_with_the_lease_of_another_relay(nats_server: NatsServer) -> None:
