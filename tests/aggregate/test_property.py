@@ -28,7 +28,7 @@ from tests.loops import BACKENDS
 
 pytestmark = pytest.mark.slow
 
-EXAMPLES = 300 if os.environ.get("MODD_PROFILE") == "long" else 15
+EXAMPLES = 200 if os.environ.get("MODD_PROFILE") == "long" else 15
 SEATS = 3
 
 

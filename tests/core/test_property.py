@@ -22,7 +22,7 @@ from tests.loops import BACKENDS
 
 pytestmark = pytest.mark.slow
 
-EXAMPLES = 10_000 if os.environ.get("MODD_PROFILE") == "long" else 300
+EXAMPLES = 5_000 if os.environ.get("MODD_PROFILE") == "long" else 300
 STEPS = 50
 CHECKS = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much, HealthCheck.large_base_example)
 KINDS = 3

@@ -31,7 +31,7 @@ from tests.projection.shop import ADD, Moved, Ordered, Returned, Sold, codec, lo
 
 pytestmark = pytest.mark.slow
 
-EXAMPLES = 300 if os.environ.get("MODD_PROFILE") == "long" else 10
+EXAMPLES = 200 if os.environ.get("MODD_PROFILE") == "long" else 10
 VERSIONS = (1, 1, 2, 2)
 """The versions of the four followers, of which two and two use one store."""
 

@@ -16,7 +16,7 @@ from tests.stores.histories import Both, Step, steps
 
 pytestmark = pytest.mark.slow
 
-EXAMPLES = 10_000 if os.environ.get("MODD_PROFILE") == "long" else 60
+EXAMPLES = 5_000 if os.environ.get("MODD_PROFILE") == "long" else 60
 
 
 async def run(history: list[Step]) -> None:

@@ -19,7 +19,7 @@ from tests.stores.transactions import Transactions, histories
 
 pytestmark = pytest.mark.slow
 
-EXAMPLES = 2_500 if os.environ.get("MODD_PROFILE") == "long" else 20
+EXAMPLES = 1_500 if os.environ.get("MODD_PROFILE") == "long" else 20
 
 
 class MemoryBoth(Both):
