@@ -95,13 +95,13 @@ async def work(store: Storage, outside: Outside, inbox: bool, effect: Effect | N
 
 
 async def finish(store: Storage, inbox: bool, orders: int, effect: Effect | None = None) -> None:
-    """Do the rest, for as long as there is progress: a machine may be slow."""
+    """Do the rest while there is progress, as a machine may be slow; `zygote` ends a process after two minutes."""
     async with anyio.create_task_group() as tasks:
         for worker in workers(store, inbox, effect):
             tasks.start_soon(worker.run)
         last, patience = -1, anyio.move_on_after(PATIENCE)
         with patience:
-            while await left(store, orders):
+            while await waiting(store) or await left(store, orders):  # it reads the whole log, so it comes behind
                 last, before = await store.events.last(), last
                 if last != before:
                     patience.deadline = anyio.current_time() + PATIENCE
@@ -109,12 +109,16 @@ async def finish(store: Storage, inbox: bool, orders: int, effect: Effect | None
         tasks.cancel_scope.cancel()
 
 
+async def waiting(store: Storage) -> list[str]:
+    """Return which queues have items."""
+    stats = {name: await store.queue(name).stats() for name in ("commands", "events")}
+    return [f"{name}: {each}" for name, each in stats.items() if each.ready + each.leased + each.delayed + each.dead]
+
+
 async def left(store: Storage, orders: int) -> list[str]:
     """Return what is not done yet."""
-    stats = {name: await store.queue(name).stats() for name in ("commands", "events")}
-    waiting = [f"{name}: {each}" for name, each in stats.items() if each.ready + each.leased + each.delayed + each.dead]
-    missing = 2 * orders - len({*await found(store)})
-    return waiting + ([f"{missing} events are missing"] if missing > 0 else [])
+    items, missing = await waiting(store), 2 * orders - len({*await found(store)})
+    return items + ([f"{missing} events are missing"] if missing > 0 else [])
 
 
 async def found(store: Storage) -> list[str]:
