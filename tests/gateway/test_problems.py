@@ -63,12 +63,12 @@ async def test_each_error_is_a_problem_with_its_status(error: Exception, status:
     shop = Shop()
     shop.handle = raise_error(error)
     async with client(shop.gateway(errors={EmailTaken: 409}), **ADA) as ada:
-        answered = await ada.post("/commands/place-order", json={"lines": [], "card": "4111"})
+        answered = await ada.post("/commands/place-order", json={"lines": [], "card": "4111-1111"})
     body = answered.json()
     assert (answered.status_code, answered.headers["Content-Type"]) == (status, "application/problem+json")
     assert (body["type"], body["status"]) == ("about:blank", status)
     assert answered.headers.get("Retry-After") == seconds
-    assert not [name for name in ("modd", "Order", "/var", "4111", "Error") if name in answered.text]
+    assert not [name for name in ("modd", "Order", "/var", "4111-1111", "Error") if name in answered.text]
 
 
 def raise_error(error: Exception) -> Any:
@@ -103,13 +103,13 @@ async def test_a_misfit_that_a_handler_finds_has_its_path() -> None:
     assert answered.json()["errors"] == [{"path": "lines[0].sku", "message": "No such thing"}]
 
 
-@pytest.mark.parametrize("error", [EmailTaken("4111 is taken by ada"), CommandRejected("4111 is taken by ada")])
+@pytest.mark.parametrize("error", [EmailTaken("4111-1111 is taken by ada"), CommandRejected("4111-1111 is taken by ada")])
 async def test_the_text_of_an_error_of_the_application_has_no_value_of_the_request(error: Exception) -> None:
     # GW-12 GW-13
     shop = Shop()
     shop.handle = raise_error(error)
     async with client(shop.gateway(errors={EmailTaken: 409}), **ADA) as ada:
-        answered = await ada.post("/commands/place-order", json={"lines": [{"sku": "taken by"}], "card": "4111"})
+        answered = await ada.post("/commands/place-order", json={"lines": [{"sku": "taken by"}], "card": "4111-1111"})
     assert answered.json()["detail"] == "*** is *** ada"
 
 
@@ -145,17 +145,17 @@ async def test_a_small_body_has_no_long_problem() -> None:
 async def test_an_internal_error_has_an_id_that_the_log_has_with_the_traceback(caplog: Any) -> None:
     # GW-13
     shop = Shop()
-    shop.handle = raise_error(KeyError("4111"))
+    shop.handle = raise_error(KeyError("4111-1111"))
     with caplog.at_level(logging.ERROR, "modd.gateway"):
         async with client(shop.gateway(), **ADA) as ada:
-            answered = await ada.post("/commands/place-order", json={"lines": [], "card": "4111"})
+            answered = await ada.post("/commands/place-order", json={"lines": [], "card": "4111-1111"})
     [record] = caplog.records
     body = answered.json()
     assert body == {"type": "about:blank", "title": "Internal error", "status": 500, "id": body["id"]}
     assert (record.name, record.levelname) == ("modd.gateway", "ERROR")
     assert body["id"] in caplog.text
     assert "Traceback" in caplog.text
-    assert "4111" not in caplog.text
+    assert "4111-1111" not in caplog.text
 
 
 async def test_a_result_that_json_does_not_have_is_an_internal_error() -> None:

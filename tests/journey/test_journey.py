@@ -495,8 +495,8 @@ async def test_sensitive_fields_are_masked_in_tree_and_diagram() -> None:
 
     bus = Bus([sees])
     with Journey(bus) as journey:
-        await bus(Paid("4111"))
-    assert "4111" not in str(journey) + journey.mermaid()
+        await bus(Paid("4111-1111"))
+    assert "4111-1111" not in str(journey) + journey.mermaid()
     assert untimed(journey)[0] == "Paid(card=***)"
 
 

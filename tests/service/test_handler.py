@@ -137,7 +137,7 @@ async def test_any_other_error_is_a_server_error_with_a_traceback_in_the_log_and
     assert record.name == "modd.cloakroom"
     assert "Pay failed" in record.getMessage()
     assert "in execute" in caplog.text
-    assert "4711" not in caplog.text
+    assert "4711-0815" not in caplog.text
 
 
 async def test_an_error_of_the_domain_without_a_function_is_a_server_error() -> None:
