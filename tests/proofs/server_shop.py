@@ -95,7 +95,7 @@ async def work(store: Storage, outside: Outside, inbox: bool, effect: Effect | N
 
 
 async def finish(store: Storage, inbox: bool, orders: int, effect: Effect | None = None) -> None:
-    """Do the rest while there is progress, as a machine may be slow; `zygote` ends a process after two minutes."""
+    """Do the rest while there is progress, as a machine may be slow; `zygote` ends a process that hangs."""
     async with anyio.create_task_group() as tasks:
         for worker in workers(store, inbox, effect):
             tasks.start_soon(worker.run)

@@ -24,8 +24,14 @@ import msgspec
 
 from tests.proofs.processes import Job, Outcome
 
-PATIENCE = 120.0
-"""Seconds after which a process is taken to hang; it is ended with SIGABRT, and says where it was."""
+PATIENCE = 480.0
+"""Seconds after which a process is taken to hang; it is ended with SIGABRT, and says where it was.
+
+It is longer than any process takes on a slow machine beside other work, and shorter than pytest's limit for a test, by
+which nobody would learn where the process was.
+"""
+THREADS = 60.0
+"""Seconds for a thread that has told that it ends."""
 
 BACKENDS = ("anyio._backends._asyncio", "anyio._backends._trio")
 """Modules that a loop imports when it begins: imported before the forks, they cost once and not in each process."""
@@ -119,7 +125,7 @@ def is_left(thread: threading.Thread) -> bool:
     """Whether a thread does not end when all is done. Those that trio keeps for its next call are trio's affair."""
     if thread is threading.main_thread() or thread.name.startswith("Trio thread"):
         return False
-    thread.join(PATIENCE / 2)  # one that has told that it ends is given the time for it
+    thread.join(THREADS)
     return thread.is_alive()
 
 
