@@ -30,7 +30,7 @@ class Arguments(msgspec.Struct, frozen=True, kw_only=True):
     types: sources of message types, as ``module`` or ``module:name``.
     raw: show bodies with their sensitive values.
     limit: the most dead letters to list.
-    full: check the indexes, too.
+    full: check the indexes of a file, too.
     schema: the schema of a database with the tables of modd.
     """
 
@@ -141,8 +141,8 @@ def _add_commands(queue: ArgumentParser) -> None:
     _add_dead_letter_options(add("discard", "delete dead letters"))
     forget = add("forget", "forget a handler that workers have no more, and remove its deliveries")
     forget.add_argument("handler", metavar="HANDLER", help="the name of the handler")
-    doctor = add("doctor", "check the health of the file; the exit code is 1 if there is a problem")
-    doctor.add_argument("--full", action="store_true", default=SUPPRESS, help="check the indexes, too")
+    doctor = add("doctor", "check the health of the store; the exit code is 1 if there is a problem")
+    doctor.add_argument("--full", action="store_true", default=SUPPRESS, help="check the indexes of a file, too")
 
 
 def _add_catalog(tools: Any) -> None:

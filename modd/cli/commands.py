@@ -33,6 +33,7 @@ from modd.cli.reports import (
     ItemDetails,
     Migration,
     Overview,
+    ServerHealth,
     State,
     StoreHealth,
 )
@@ -50,6 +51,7 @@ Report: TypeAlias = (
     | ForgetResult
     | StoreHealth
     | DatabaseHealth
+    | ServerHealth
     | Migration
     | StreamList
     | EventList

@@ -17,7 +17,7 @@ from modd.cli.errors import NotConfirmed, UsageError
 from modd.cli.exits import FAILED, MISUSED, STOPPED, end_output, print_error, replace_closed_streams
 from modd.cli.follow_reports import ResumeResult
 from modd.cli.migrate_arguments import MigrateArguments, describe_migration
-from modd.cli.reports import BatchResult, DatabaseHealth, StoreHealth
+from modd.cli.reports import BatchResult, DatabaseHealth, ServerHealth, StoreHealth
 from modd.cli.run_arguments import RunArguments
 from modd.cli.run_command import run_app
 from modd.cli.types import load_catalog
@@ -54,8 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def exit_code(report: Report) -> int:
-    """Return 1 for a file with problems, and for missing dead letters and instances, else 0."""
-    is_bad = isinstance(report, (StoreHealth, DatabaseHealth)) and not report.ok
+    """Return 1 for a store with problems, and for missing dead letters and instances, else 0."""
+    is_bad = isinstance(report, (StoreHealth, DatabaseHealth, ServerHealth)) and not report.ok
     is_incomplete = isinstance(report, (BatchResult, ResumeResult)) and bool(report.missing)
     return FAILED if is_bad or is_incomplete else 0
 

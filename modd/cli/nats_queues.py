@@ -14,6 +14,7 @@ from modd.cli.dead_letters import complete_id, list_dead, process_dead_letters
 from modd.cli.errors import NoSuchItem, NoSuchQueue, UsageError
 from modd.cli.handlers import forget_in, merge_handlers
 from modd.cli.interaction import Confirm, Progress
+from modd.cli.nats_doctor import examine_server
 from modd.cli.reports import (
     BatchResult,
     DeadLetterList,
@@ -22,6 +23,7 @@ from modd.cli.reports import (
     ItemDetails,
     Overview,
     QueueCounts,
+    ServerHealth,
     State,
 )
 from modd.concurrency.blocks import async_block
@@ -73,21 +75,19 @@ def without_password(path: str) -> str:
 
 async def run_on_nats(
     arguments: Arguments, viewer: Viewer, confirm: Confirm, progress: Progress
-) -> Overview | DeadLetterList | ItemDetails | BatchResult | ForgetResult:
+) -> Overview | DeadLetterList | ItemDetails | BatchResult | ForgetResult | ServerHealth:
     """Run a command.
 
     Raises `UsageError`, `NoSuchItem`, `AmbiguousId`, `NoSuchHandler`, `NotConfirmed`, and the errors of a link and of
     a store.
     """
-    if arguments.command == "doctor":
-        raise UsageError(
-            "doctor examines a file; ask a server with `nats stream info` and `nats server check jetstream`"
-        )
     path = without_password(arguments.path)
     async with _open(arguments.path) as store:
         queues = await list_queues(store)
         if arguments.command == "stats":
             return await count_all(store, path, queues)
+        if arguments.command == "doctor":
+            return await examine_server(store, await store.stream.info(), await count_all(store, path, queues))
         if arguments.command == "forget":
             known = {each.handler for name in queues for each in await _handlers(store, name)}
             return await forget_in(store.queue, path, queues, arguments.handler, known)

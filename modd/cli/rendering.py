@@ -36,6 +36,7 @@ from modd.cli.reports import (
     ItemDetails,
     Overview,
     QueueHealth,
+    ServerHealth,
     StoreHealth,
 )
 from modd.concurrency.blocks import block
@@ -216,11 +217,7 @@ def _health(report: StoreHealth) -> Iterable[Block]:
             "feeds": describe_feeds(report.feeds),
         }
     )
-    if report.queues:
-        yield _health_rows(report.queues)
-    yield from (f"problem: {text}" for text in report.problems)
-    yield from advice_blocks(report.advice)
-    yield "healthy" if report.ok else "not healthy"
+    yield from _findings(report)
 
 
 @_blocks.register
@@ -237,6 +234,27 @@ def _database_health(report: DatabaseHealth) -> Iterable[Block]:
             "feeds": describe_feeds(report.feeds),
         }
     )
+    yield from _findings(report)
+
+
+@_blocks.register
+def _server_health(report: ServerHealth) -> Iterable[Block]:
+    yield Pairs(
+        {
+            "store": report.path,
+            "server": f"NATS {report.server}, JetStream API level {report.level}",
+            "stream": f"{report.stream}, {amount(report.messages, 'message')}, {amount(report.size, 'byte')}",
+            "replicas": report.replicas,
+            "consumers": report.consumers,
+            "outbox": report.outbox,
+            "feeds": describe_feeds(report.feeds),
+        }
+    )
+    yield from _findings(report)
+
+
+def _findings(report: StoreHealth | DatabaseHealth | ServerHealth) -> Iterator[Block]:
+    """Yield the end of a report of ``doctor``: the queues, the problems, the advice, and the verdict."""
     if report.queues:
         yield _health_rows(report.queues)
     yield from (f"problem: {text}" for text in report.problems)

@@ -238,6 +238,32 @@ class DatabaseHealth(msgspec.Struct, frozen=True):
     advice: list[str]
 
 
+class ServerHealth(msgspec.Struct, frozen=True):
+    """The findings of ``doctor`` for a store on a NATS server.
+
+    path: the address of the store, without a password. ok: True if there are no problems.
+    server: the version of the server that answers. level: that of its JetStream API.
+    stream: the name of the stream with the records of the store. replicas: the number of servers that have a copy.
+    messages, size, consumers: those of the stream; the size is in bytes.
+    problems: findings that need action. advice: findings that are worth a look.
+    """
+
+    path: str
+    ok: bool
+    server: str
+    level: int
+    stream: str
+    replicas: int
+    messages: int
+    size: int
+    consumers: int
+    queues: list[QueueHealth]
+    outbox: int
+    feeds: list[FeedHealth]
+    problems: list[str]
+    advice: list[str]
+
+
 class Migration(msgspec.Struct, frozen=True):
     """The result of ``migrate``.
 

@@ -62,8 +62,21 @@ async def stock(url: str, name: str) -> None:
         await orders.retry(retried, 600)
         await orders.put(Item(b"ready", {"who": SECRET}, SECRET, id="ready"), Item(b"late", id="late", delay=600))
         await orders.announce(Subscription("events", "Paid", "mail"), retention=600)
-        await store.queue("mails").put(b"1")
+        mails = store.queue("mails")
+        await mails.put(b"0")
+        await mails.ack(*await mails.claim(1, 60))
+        await mails.put(b"1")
         await store.outbox.put(b"1", b"2")
+        await store.feed("public").put(b"1", b"2")
+        await store.feed("empty").epoch()
+
+
+async def set_limit(path: str) -> None:
+    """Have the server remove records after a day."""
+    url, name = split_address(path)
+    async with Link(url, name="test", timeout=60) as link, NatsStore(link, name, timeout=60) as store:
+        config = (await store.stream.info())["config"]
+        await store.stream.requests.ask(f"STREAM.UPDATE.{store.stream.name}", {**config, "max_age": 86_400 * 10**9})
 
 
 @pytest.fixture
@@ -125,10 +138,38 @@ def test_a_handler_of_a_server_is_forgotten(shell: NatsShell) -> None:
     assert "no handler 'mail'" in shell.error("forget", "mail")
 
 
+@pytest.mark.costly
+def test_a_store_on_a_server_is_examined(shell: NatsShell) -> None:
+    # NA-48
+    shell.path = shell.path.replace("nats://", f"nats://ann:{SECRET}@")
+    told = shell.json("doctor")
+    assert (told["ok"], told["problems"], told["replicas"], told["outbox"]) == (True, [], 1, 2)
+    assert told["messages"] > 10 and told["size"] > told["messages"] and told["level"] >= 2
+    mails, orders = told["queues"]
+    assert (mails["counts"]["ready"], mails["oldest_dead"]) == (1, None) and mails["oldest_ready"] >= 0
+    assert (orders["counts"]["ready"], orders["counts"]["dead"]) == (1, 3) and orders["oldest_dead"] >= 0
+    assert [(each["name"], each["items"], each["last"]) for each in told["feeds"]] == [
+        ("empty", 0, 0),
+        ("public", 2, 2),
+    ]
+    assert told["feeds"][0]["oldest"] is None and told["feeds"][1]["oldest"] >= 0
+    assert "one replica" in told["advice"][0] and "sync_interval: always" in told["advice"][1]
+    code, out, _ = shell.run("doctor")
+    assert code == 0 and "public: 2 items up to position 2" in out and out.endswith("\nhealthy\n")
+    assert SECRET not in f"{told}{out}" and "MODD_" in out
+
+
+@pytest.mark.costly
+def test_a_store_on_a_server_with_problems_is_not_healthy(shell: NatsShell) -> None:
+    # NA-48
+    anyio.run(set_limit, shell.path)
+    code, out, _ = shell.run("doctor")
+    assert code == 1 and "problem: the stream has max_age" in out and out.endswith("\nnot healthy\n")
+
+
 def test_what_is_not_on_a_server_is_told(shell: NatsShell, nats_server: NatsServer) -> None:
     # NA-40
     assert "no queue 'other'" in shell.error("dead", "other")
-    assert "examines a file" in shell.error("doctor")
     other = NatsShell(f"{nats_server.url}/other", shell._capsys)
     for _ in range(2):  # it was not created
         assert "there is no store 'other'" in other.error()

@@ -27,6 +27,8 @@ class Subjects:
         self.all = f"{self.prefix}>"
         self.events = f"{self.prefix}e.*"
         """The filter of the events of all streams."""
+        self.feeds = f"{self.prefix}f.*"
+        """The filter of the records of the feeds themselves."""
         self.outbox = f"{self.prefix}o.>"
         """The filter of the outbox."""
         self.outbox_items, self.outbox_lease = f"{self.prefix}o.i.*", f"{self.prefix}o.l"
