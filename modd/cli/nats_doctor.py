@@ -112,9 +112,9 @@ def find_problems(info: Answer) -> Iterator[str]:
     for replica in cluster.get("replicas", []):
         title, heard = f"the replica on {replica['name']}", format_age(replica["active"] / 1e9)
         if replica.get("offline"):
-            yield f"{title} is offline, heard of {heard}: start its server"
+            yield f"{title} is offline, last heard of {heard}: start its server"
         elif not replica["current"]:
-            yield f"{title} is not current, heard of {heard}: check that its server runs and is not slow"
+            yield f"{title} is not current, last heard of {heard}: check that its server runs and is not slow"
     for option in REMOVING:
         if config.get(option, 0) > 0:
             yield f"the stream has {option}, by which the server removes records: unset it with `nats stream edit`"

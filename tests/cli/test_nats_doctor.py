@@ -32,7 +32,7 @@ def test_replicas_that_cannot_take_over_are_problems() -> None:
     assert not [*find_problems(info(replica("two"), replica("three")))]
     late, away = replica("two", current=False), replica("three", current=False, offline=True)
     told = [*find_problems(info(late, away, leader=""))]
-    words = "no leader", "two is not current, heard of 5 seconds ago", "three is offline"
+    words = "no leader", "two is not current, last heard of 5 seconds ago", "three is offline"
     assert [word in line for word, line in zip(words, told, strict=True)] == [True] * 3
     assert not [*find_problems({"config": {}})]  # a server that tells nothing of a cluster
 

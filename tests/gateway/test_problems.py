@@ -103,11 +103,11 @@ async def test_a_misfit_that_a_handler_finds_has_its_path() -> None:
     assert answered.json()["errors"] == [{"path": "lines[0].sku", "message": "No such thing"}]
 
 
-@pytest.mark.parametrize("error", [EmailTaken("4111-1111 is taken by ada"), CommandRejected("4111-1111 is taken by ada")])
-async def test_the_text_of_an_error_of_the_application_has_no_value_of_the_request(error: Exception) -> None:
+@pytest.mark.parametrize("kind", [EmailTaken, CommandRejected])
+async def test_the_text_of_an_error_of_the_application_has_no_value_of_the_request(kind: type[Exception]) -> None:
     # GW-12 GW-13
     shop = Shop()
-    shop.handle = raise_error(error)
+    shop.handle = raise_error(kind("4111-1111 is taken by ada"))
     async with client(shop.gateway(errors={EmailTaken: 409}), **ADA) as ada:
         answered = await ada.post("/commands/place-order", json={"lines": [{"sku": "taken by"}], "card": "4111-1111"})
     assert answered.json()["detail"] == "*** is *** ada"
