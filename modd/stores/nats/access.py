@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Protocol, TypeAlias
 import anyio
 from anyio.abc import TaskGroup
 
+from modd.ports.errors import Conflict, LeaseLost
 from modd.ports.transaction import Transaction
 from modd.stores.errors import StoreBusy, UnknownOutcome
 from modd.stores.nats.errors import InDoubt, WrongSequence
@@ -22,7 +23,15 @@ Operation: TypeAlias = Callable[..., Awaitable[Any]]
 """An async function of an `Overlay` and arguments: it reads, decides and writes there. It may run more than once."""
 
 
+Plan: TypeAlias = Callable[[], Awaitable[tuple[Overlay, Any]]]
+"""An async function that runs operations on a new overlay, and returns that and the result.
+
+It raises `WrongSequence` if something that was read is not so."""
+
+
 FASTER = "other writers were faster each time"
+REFUSALS = (Conflict, LeaseLost)
+"""The errors of operations that rest on what was read."""
 
 
 class NatsAccess(Protocol):
@@ -128,22 +137,40 @@ class Committer:
         """Return a new overlay."""
         return Overlay(self.stream, self.clock, is_guarded=is_guarded)
 
-    async def run(self, plan: Callable[[], Awaitable[tuple[Overlay, Any]]]) -> Any:
-        """Commit what a function has planned on an overlay, and return the result that it has returned with it."""
-        overlay, result = await plan()
-        if await self.try_to_commit(overlay):
-            return result
-        return await self.run_again(plan)
+    async def apply(self, overlay: Overlay, operation: Operation, *arguments: Any) -> Any:
+        """Run an operation on an overlay, and return its result.
 
-    async def run_again(self, plan: Callable[[], Awaitable[tuple[Overlay, Any]]]) -> Any:
+        Raises `WrongSequence` for a refusal that rests on reads which are not so: run it on a new overlay.
+        """
+        try:
+            return await operation(overlay, *arguments)
+        except REFUSALS:
+            if await self.stream.confirm(overlay.all_guards()):
+                raise
+            raise WrongSequence from None
+
+    async def run(self, plan: Plan) -> Any:
+        """Commit what a function has planned on an overlay, and return the result that it has returned with it."""
+        is_done, result = await self.attempt(plan)
+        return result if is_done else await self.run_again(plan)
+
+    async def run_again(self, plan: Plan) -> Any:
         """Do as `run` does, after a first attempt, in turn with others. Raises `StoreBusy`."""
         period = self.stream.requests.retry_period()
         async with self._turns:
             while True:
-                overlay, result = await plan()
-                if await self.try_to_commit(overlay):
+                is_done, result = await self.attempt(plan)
+                if is_done:
                     return result
                 await period.pause(FASTER)
+
+    async def attempt(self, plan: Plan) -> tuple[bool, Any]:
+        """Plan and commit once. Return True with the result, or False if something that was read is not so."""
+        try:
+            overlay, result = await plan()
+        except WrongSequence:
+            return False, None
+        return await self.try_to_commit(overlay), result
 
     async def try_to_commit(self, overlay: Overlay) -> bool:
         """Commit the writes of an overlay; False if something that was read or expected has changed.
@@ -197,7 +224,7 @@ class NatsAutocommit:
 
         async def plan() -> tuple[Overlay, Any]:
             overlay = self._committer.overlay()
-            return overlay, await operation(overlay, *arguments)
+            return overlay, await self._committer.apply(overlay, operation, *arguments)
 
         return await self._committer.run(plan)
 

@@ -15,6 +15,7 @@ from modd.nats.link import Link
 from modd.nats.message import NatsMessage
 from modd.ports.errors import StoreError
 from modd.stores.nats.each_of import each_of
+from modd.stores.nats.errors import WrongSequence
 from modd.stores.nats.publisher import Publisher
 from modd.stores.nats.record import Guard, Record, Write, read_meta, read_time
 from modd.stores.nats.requests import Answer, Requests, TryAgain, is_missing
@@ -65,6 +66,21 @@ class JetStream:
             UnknownOutcome: the server has not answered in time, and the writes may be stored.
         """
         return await self.publisher.commit(writes, guards, ids, is_claim=is_claim) if writes else 0
+
+    async def confirm(self, guards: Iterable[Guard]) -> bool:
+        """True if these conditions hold.
+
+        On a cluster a server that leads no more may have answered a read, and be behind. So a message is stored with
+        the conditions, which the leader alone can do.
+        """
+        conditions = [*guards]
+        if not conditions or not self.publisher.checks_refusals:
+            return True
+        try:
+            await self.publisher.commit((), conditions, ())
+        except WrongSequence:
+            return False
+        return True
 
     async def last(self, filter: str) -> Record | None:
         """Return the last message of a subject or a filter, as the leader has it; None if there is none.

@@ -18,6 +18,7 @@ from modd.ports.transaction import Parameters, open_transaction
 from modd.stores.collecting_transaction import CollectingTransaction
 from modd.stores.errors import SqlNotSupported, TransactionTimeout
 from modd.stores.nats.access import Committer, NatsParts, Operation
+from modd.stores.nats.errors import WrongSequence
 from modd.stores.nats.overlay import Overlay
 from modd.stores.transaction import StoreTransaction
 
@@ -57,8 +58,8 @@ class DeferredNatsTransaction(CollectingTransaction[NatsParts], NatsTransaction)
 
     async def _commit(self) -> None:
         if self._writes:
-            overlay, _ = await self._plan()
-            if not await self._committer.try_to_commit(overlay):
+            is_done, _ = await self._committer.attempt(self._plan)
+            if not is_done:
                 await self._committer.run_again(self._plan_anew)
         elif len(self._reads.guards) > 1:  # in one state
             await self._check_reads()
@@ -71,7 +72,7 @@ class DeferredNatsTransaction(CollectingTransaction[NatsParts], NatsTransaction)
         overlay = self._committer.overlay().continues(self._reads)
         try:
             for operation, arguments in self._writes:
-                await operation(overlay, *arguments)
+                await self._committer.apply(overlay, operation, *arguments)
         except Exception:
             await self._check_reads()  # a decision that rests on old reads is wrong for that reason
             raise
@@ -93,11 +94,13 @@ class _Call(NamedTuple):
     result: Any
     error: type[Exception] | None
 
-    async def is_the_same_on(self, overlay: Overlay) -> bool:
+    async def is_the_same_on(self, overlay: Overlay, committer: Committer) -> bool:
         """Run it on another overlay; True if it has the same outcome. Raises its error if it had none before."""
         mark = overlay.mark()
         try:
-            result = await self.operation(overlay, *self.arguments)
+            result = await committer.apply(overlay, self.operation, *self.arguments)
+        except WrongSequence:
+            raise
         except Exception as error:
             if self.error is None:
                 raise
@@ -168,10 +171,12 @@ class ImmediateNatsTransaction(NatsTransaction):
     async def _run(self, title: str, operation: Operation, arguments: tuple[Any, ...]) -> Any:
         mark = self._overlay.mark()
         try:
-            result = await operation(self._overlay, *arguments)
+            result = await self._committer.apply(self._overlay, operation, *arguments)
         except Exception as error:
             self._overlay.undo_to(mark)
             self._calls.append(_Call(title, operation, arguments, None, type(error)))
+            if isinstance(error, WrongSequence):
+                raise ReadConflict(title) from None
             raise
         self._calls.append(_Call(title, operation, arguments, result, None))
         return result
@@ -192,6 +197,6 @@ class ImmediateNatsTransaction(NatsTransaction):
     async def _plan_anew(self) -> tuple[Overlay, None]:
         overlay = self._committer.overlay()
         for call in self._calls:
-            if not await call.is_the_same_on(overlay):
+            if not await call.is_the_same_on(overlay, self._committer):
                 raise ReadConflict(call.title)
         return overlay, None
