@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from importlib import import_module
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, cast
 
 import anyio
 
@@ -86,8 +86,7 @@ def run_command(arguments: AnyArguments, confirm: Confirm, progress: Progress = 
         return run_migration(arguments)
     if is_postgres(arguments.path):
         viewer, tool = choose_viewer(load_codecs(arguments.types), arguments.raw), import_tool("postgres_queues")
-        report: Report = anyio.run(tool.run_on_postgres, arguments, viewer, confirm, progress)
-        return report
+        return cast("Report", anyio.run(tool.run_on_postgres, arguments, viewer, confirm, progress))
     if is_nats(arguments.path):
         viewer = choose_viewer(load_codecs(arguments.types), arguments.raw)
         return anyio.run(run_on_nats, arguments, viewer, confirm, progress)
