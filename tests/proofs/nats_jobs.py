@@ -50,11 +50,12 @@ class Folder:
 
 @asynccontextmanager
 async def opened(urls: list[str], name: str, timeout: float) -> AsyncIterator[NatsStore]:
-    """A store over a link of its own. timeout: seconds of its calls."""
+    """A store over a link of its own. timeout: seconds of its calls; the opening waits for a server that is slow."""
     async with (
         Link(urls, name="proof", timeout=60) as link,
-        NatsStore(link, name, timeout=timeout, durable="unchecked", replicas=len(urls)) as store,
+        NatsStore(link, name, timeout=60, durable="unchecked", replicas=len(urls)) as store,
     ):
+        store.stream.requests.timeout = timeout
         yield store
 
 
