@@ -30,6 +30,8 @@ It raises `WrongSequence` if something that was read is not so."""
 
 
 FASTER = "other writers were faster each time"
+
+
 REFUSALS = (Conflict, LeaseLost)
 """The errors of operations that rest on what was read."""
 

@@ -67,17 +67,16 @@ class JetStream:
         """
         return await self.publisher.commit(writes, guards, ids, is_claim=is_claim) if writes else 0
 
-    async def confirm(self, guards: Iterable[Guard]) -> bool:
+    async def confirm(self, guards: Sequence[Guard]) -> bool:
         """True if these conditions hold.
 
         On a cluster a server that leads no more may have answered a read, and be behind. So a message is stored with
         the conditions, which the leader alone can do.
         """
-        conditions = [*guards]
-        if not conditions or not self.publisher.checks_refusals:
+        if not guards or not self.publisher.checks_refusals:
             return True
         try:
-            await self.publisher.commit((), conditions, ())
+            await self.publisher.commit((), guards, ())
         except WrongSequence:
             return False
         return True

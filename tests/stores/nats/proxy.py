@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import suppress
 from contextvars import ContextVar
@@ -14,6 +15,10 @@ from modd.concurrency.blocks import async_block
 
 Passing: TypeAlias = Callable[[bytes], bytes | None]
 """Takes bytes on their way and returns those that go on; None to cut the connection off."""
+
+
+FOUND_RECORD = re.compile(rb'{"type":"io.nats.jetstream.api.v1.stream_msg_get_response".*}')
+"""The answer with a record."""
 
 
 served: ContextVar[object] = ContextVar("served")
@@ -49,6 +54,24 @@ class Proxy:
             return None
 
         self.to_server = pass_to_server
+
+
+class OtherAnswers:
+    """Has the client get another answer in place of each of the next ones that are found with a pattern.
+
+    times: the number of those.
+    """
+
+    def __init__(self, pattern: re.Pattern[bytes], answer: bytes, times: int = 0) -> None:
+        self._pattern, self._answer, self.times = pattern, answer, times
+
+    def __call__(self, data: bytes) -> bytes:
+        """Pass bytes to the client."""
+        found = self._pattern.search(data)
+        if found is None or not self.times:
+            return data
+        self.times -= 1
+        return data.replace(found.group(), self._answer.ljust(len(found.group())))
 
 
 async def pump_bytes(source: ByteStream, sink: ByteStream, passing: Passing) -> None:

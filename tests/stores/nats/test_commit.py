@@ -13,7 +13,7 @@ from modd.stores.nats.errors import TooMany, WrongSequence
 from modd.stores.nats.jetstream import JetStream
 from modd.stores.nats.record import GONE, Guard, Write, tombstone
 from tests.nats.server import NatsCluster, NatsServer, paused
-from tests.stores.nats.proxy import proxy_to
+from tests.stores.nats.proxy import FOUND_RECORD, OtherAnswers, proxy_to
 from tests.stores.nats.stores import new_name, open_store
 
 pytestmark = pytest.mark.anyio
@@ -156,21 +156,13 @@ async def test_a_refusal_by_a_server_that_leads_no_more_is_not_believed(nats_clu
 
 async def test_a_stream_that_a_new_leader_does_not_know_yet_is_asked_for_again(nats_server: NatsServer) -> None:
     # NA-11
-    unknown, left = b'{"error":{"code":404,"err_code":10059}}', [1]
-
-    def answer(data: bytes) -> bytes:
-        found = re.search(rb'{"type":"io.nats.jetstream.api.v1.stream_msg_get_response".*}', data)
-        if not left[0] or found is None:
-            return data
-        left[0] -= 1
-        return data.replace(found.group(), unknown.ljust(len(found.group())))
-
+    unknown = OtherAnswers(FOUND_RECORD, b'{"error":{"code":404,"err_code":10059}}', times=1)
     async with proxy_to(nats_server) as proxy, open_store(proxy) as store:
         stream = store.stream
         await stream.commit([write(stream, "a")])
-        proxy.to_client = answer
+        proxy.to_client = unknown
         record = await stream.last(subject(stream, "a"))
-        assert record is not None and record.body == b"1" and left == [0]
+        assert record is not None and record.body == b"1" and unknown.times == 0
 
 
 async def test_a_write_that_does_not_reach_the_server_is_sent_again(nats_server: NatsServer) -> None:

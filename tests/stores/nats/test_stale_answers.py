@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,36 +12,22 @@ from modd.ports import Claim, LeaseLost
 from modd.ports.errors import ReadConflict, RevisionConflict
 from modd.stores.nats.store import NatsStore
 from tests.nats.server import NatsServer
-from tests.stores.nats.proxy import proxy_to
+from tests.stores.nats.proxy import FOUND_RECORD, OtherAnswers, proxy_to
 from tests.stores.nats.stores import open_store
 from tests.stores.nats.test_transactions import fold
 
 pytestmark = pytest.mark.anyio
 
-FOUND = re.compile(rb'{"type":"io.nats.jetstream.api.v1.stream_msg_get_response".*}')
 MISSING = b'{"error":{"code":404,"err_code":10037}}'
 
 
-class Behind:
-    """A server that leads no more, as its clients see it: it does not have the next records that are asked for.
-
-    answers: the number of records that it does not have.
-    """
-
-    def __init__(self) -> None:
-        self.answers = 0
-
-    def __call__(self, data: bytes) -> bytes:
-        """Pass bytes to a client."""
-        found = FOUND.search(data)
-        if found is None or not self.answers:
-            return data
-        self.answers -= 1
-        return data.replace(found.group(), MISSING.ljust(len(found.group())))
+def server_behind() -> OtherAnswers:
+    """A server that leads no more, as its clients see it: it does not have the next records that are asked for."""
+    return OtherAnswers(FOUND_RECORD, MISSING)
 
 
 @async_block
-async def claimed(server: NatsServer, behind: Behind) -> AsyncIterator[tuple[NatsStore, NatsStore, Claim]]:
+async def claimed(server: NatsServer, behind: OtherAnswers) -> AsyncIterator[tuple[NatsStore, NatsStore, Claim]]:
     """Open a store of a cluster twice, as it is and as a server sees it that is behind, with a claimed item."""
     async with (
         open_store(server) as store,
@@ -70,17 +55,17 @@ async def work(store: NatsStore, claim: Claim) -> None:
 
 async def test_a_claim_is_not_lost_because_a_server_that_is_behind_does_not_know_it(nats_server: NatsServer) -> None:
     # NA-49
-    behind = Behind()
+    behind = server_behind()
     async with claimed(nats_server, behind) as (store, other, claim):
-        behind.answers = 2
+        behind.times = 2
         await other.queue("orders").ack(claim)
-        assert behind.answers == 0
+        assert behind.times == 0
         assert (await store.queue("orders").stats()).leased == 0
 
 
 async def test_a_claim_that_is_lost_stays_lost_on_a_cluster(nats_server: NatsServer) -> None:
     # NA-49
-    async with claimed(nats_server, Behind()) as (store, other, claim):
+    async with claimed(nats_server, server_behind()) as (store, other, claim):
         await store.queue("orders").ack(claim)
         with pytest.raises(LeaseLost):
             await other.queue("orders").ack(claim)
@@ -91,23 +76,23 @@ async def test_a_claim_that_is_lost_stays_lost_on_a_cluster(nats_server: NatsSer
 
 async def test_events_are_appended_though_a_server_that_is_behind_has_fewer(nats_server: NatsServer) -> None:
     # NA-49
-    behind = Behind()
+    behind = server_behind()
     async with claimed(nats_server, behind) as (store, other, _):
         await append(store, 0)
-        behind.answers = 1
+        behind.times = 1
         await append(other, 1)
-        assert behind.answers == 0
+        assert behind.times == 0
         with pytest.raises(RevisionConflict):
             await append(other, 1)
 
 
 async def test_a_transaction_is_planned_anew_when_a_server_that_is_behind_refuses_it(nats_server: NatsServer) -> None:
     # NA-49
-    behind = Behind()
+    behind = server_behind()
     async with claimed(nats_server, behind) as (store, other, claim):
-        behind.answers = 2
+        behind.times = 2
         await work(other, claim)
-        assert behind.answers == 0
+        assert behind.times == 0
         assert (await store.queue("orders").stats()).leased == 0 and await store.events.last()
 
 
@@ -115,9 +100,9 @@ async def test_an_immediate_transaction_is_a_conflict_when_a_server_that_is_behi
     nats_server: NatsServer,
 ) -> None:
     # NA-49: its block may know what was read
-    behind = Behind()
+    behind = server_behind()
     async with claimed(nats_server, behind) as (store, other, claim):
-        behind.answers = 1
+        behind.times = 1
         with pytest.raises(ReadConflict):
             async with other.transaction(immediate=True):
                 await other.queue("orders").ack(claim)
@@ -130,12 +115,12 @@ async def test_a_call_that_a_server_that_is_behind_refuses_when_it_is_planned_an
     nats_server: NatsServer,
 ) -> None:
     # NA-49
-    behind = Behind()
+    behind = server_behind()
     async with claimed(nats_server, behind) as (store, other, claim):
         async with other.transaction(immediate=True):
             await other.queue("orders").ack(claim)
             await fold(other, 1)
             await fold(store, 2)  # the other writer is faster, so that the calls are planned anew
-            behind.answers = 1
-        assert behind.answers == 0
+            behind.times = 1
+        assert behind.times == 0
         assert (await store.queue("orders").stats()).leased == 0
