@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from modd.ports import Claim, Item, LeaseLost, Queue, Unique
+from modd.ports import Claim, Item, LeaseLost, Queue, Stats, Unique
 from tests.stores.model import ModelQueue
 
 Step: TypeAlias = tuple[str, Sequence[int], Sequence[Any]]
@@ -88,8 +88,12 @@ class Both:
     async def compare_reads(self) -> None:
         """Compare what both tell of what there is."""
         self.model.now = self._now()
-        assert await self.queue.stats() == self.model.stats()
-        assert [(dead.id, dead.reason, dead.attempts) for dead in await self.queue.dead()] == self.model.dead()
+        assert await told_by(self.queue) == (self.model.stats(), self.model.dead())
+
+
+async def told_by(queue: Queue) -> tuple[Stats, list[tuple[str, str | None, int]]]:
+    """What a queue tells of what there is."""
+    return await queue.stats(), [(dead.id, dead.reason, dead.attempts) for dead in await queue.dead()]
 
 
 def method(queue: Queue, name: str) -> Callable[..., Awaitable[Any]]:

@@ -141,8 +141,12 @@ class ModelQueue:
         suspects = sum(entry.leased for entry in alive) - leased
         return Stats(len(alive) - len(later), len(later) - leased, leased, len(self.buried), suspects=suspects)
 
-    def left(self) -> list[tuple[str, str | None, int, str | None]]:
-        return [(entry.id, entry.key, entry.attempts, entry.reason) for entry in self.entries]
+    def left(self) -> list[tuple[str, str | None, int, str | None, float | None]]:
+        """Each item, with the end of its lease."""
+        return [
+            (entry.id, entry.key, entry.attempts, entry.reason, entry.due if entry.leased else None)
+            for entry in self.entries
+        ]
 
 
 def since_of(entry: Entry) -> float:

@@ -22,7 +22,8 @@ class Row(NamedTuple):
 
 
 def left_of(rows: list[Row]) -> list[Any]:
-    return [(row.id, row.key, row.attempts, row.reason) for row in rows]
+    """Each item, with the end of its lease."""
+    return [(row.id, row.key, row.attempts, row.reason, row.due if row.state == LEASED else None) for row in rows]
 
 
 def check_rows(rows: list[Row]) -> None:

@@ -11,7 +11,7 @@ import anyio
 from hypothesis import strategies as st
 
 from modd.ports import Claim
-from tests.stores.histories import Step, expected, method, outcome, passes, people, puts, settles, takes
+from tests.stores.histories import Step, expected, method, outcome, passes, people, puts, settles, takes, told_by
 from tests.stores.model import ModelQueue
 
 at_once = st.lists(st.one_of(puts, takes, settles, settles, people), min_size=1, max_size=4)
@@ -41,12 +41,12 @@ class Together:
             if all(number < known for number in which)
         ]
         real = await self.call(possible)
-        left, stats = self.both.left(), await self.both.queue.stats()
+        left, told = self.both.left(), await told_by(self.both.queue)
         for order in permutations(range(len(possible))):
             model = deepcopy(self.both.model)
             model.now = self.both._now()
             same = all(answer(model, possible[number]) == seen(real[number]) for number in order)
-            if same and left == model.left() and stats == model.stats():
+            if same and left == model.left() and told == (model.stats(), model.dead()):
                 self.both.model = model
                 self.both.claims += [claim for number in order for claim in claims_of(real[number])]
                 await self.both.compare()
