@@ -15,7 +15,7 @@ settings.register_profile(
     "modd",
     deadline=None,  # how long an example takes is no property of the code, nor how long it takes to draw one
     suppress_health_check=[HealthCheck.too_slow],
-    derandomize=os.environ.get("MODD_PROFILE") != "long",  # `make proof` draws other examples each time
+    derandomize=os.environ.get("MODD_PROFILE") != "long",  # `make proof` draws others, by its seed
     print_blob=True,
 )
 settings.load_profile("modd")

@@ -35,7 +35,10 @@ async def open_store(server: Any, name: str | None = None, **options: Any) -> As
     """
     options = {"timeout": 30, "durable": "unchecked", **options}
     urls = getattr(server, "urls", None) or server.url
-    async with Link(urls, name="test", timeout=30) as link, NatsStore(link, name or new_name(), **options) as store:
+    async with (
+        Link(urls, name="test", timeout=30, connect_timeout=60) as link,
+        NatsStore(link, name or new_name(), **options) as store,
+    ):
         stream = store.stream
         try:
             yield store
