@@ -36,7 +36,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
 
 
 async def open_with(server: NatsServer, url: str | None = None, **options: Any) -> None:
-    async with Link(url or server.url, name="shop", **options) as link:
+    async with Link(url or server.url, name="shop", connect_timeout=60, **options) as link:
         await link.flush()
 
 

@@ -37,7 +37,6 @@ async def emptied_store(server: PostgresServer, schema: str) -> AsyncIterator[Po
 
 async def until(is_so: Callable[[], object]) -> None:
     """Return when something on the server is so; it tells nobody, so that it is asked again and again."""
-    while True:
-        if is_so():
-            return
-        await anyio.sleep(0.01)
+    with anyio.fail_after(60):
+        while not is_so():  # noqa: ASYNC110  # the server tells nobody
+            await anyio.sleep(0.01)

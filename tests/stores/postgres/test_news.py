@@ -34,9 +34,10 @@ class Bell(WaitingPart):
         await self._store.access("ring").write(ring, id.encode(), self.channel)
 
     async def seconds_left(self) -> float:
-        self.looks += 1
         query = Select("SELECT 1 FROM modd.inbox WHERE id = 'a'::bytea")
-        return 0 if await self._store.access("wait").read(query) else 1e9
+        found = await self._store.access("wait").read(query)
+        self.looks += 1
+        return 0 if found else 1e9
 
 
 async def ring(session: Session, id: bytes, channel: str) -> None:
@@ -62,13 +63,37 @@ async def waiting_seconds(bell: Bell, ringing: Any) -> float:
 
 async def listening(server: PostgresServer, store: PostgresStore, but: int = 0) -> int:
     """Return the id of the process of the server that tells a store of news, when there is one but for this one."""
-    connection = "SELECT pid FROM pg_stat_activity WHERE query = 'LISTEN ' || %s AND pid <> %s"
-    while True:
-        with psycopg.connect(server.url, autocommit=True) as direct:
-            found = direct.execute(connection, (store._news.name, but)).fetchall()
-        if found:
-            return int(found[0][0])
-        await anyio.sleep(0.01)
+    sql = "SELECT pid FROM pg_stat_activity WHERE query = 'LISTEN ' || %s AND pid <> %s"
+    found: list[Any] = []
+
+    def is_there() -> bool:
+        found[:] = connection.execute(sql, (store._news.name, but)).fetchall()
+        return bool(found)
+
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        await until(is_there)
+    return int(found[0][0])
+
+
+class Ear:
+    """A part that notes that it was woken."""
+
+    is_woken = False
+
+    def wake(self) -> None:
+        self.is_woken = True
+
+
+async def hears(store: PostgresStore, other: PostgresStore) -> None:
+    """Return when a store has heard from another one, so that it will not look because it begins to listen."""
+    ear = Ear()
+    store._news.join("ear", ear)
+
+    def is_woken() -> bool:
+        other._news.publish({"ear"})
+        return ear.is_woken
+
+    await until(is_woken)
 
 
 async def test_a_wait_ends_when_another_store_has_news(postgres_server: PostgresServer) -> None:
@@ -102,9 +127,10 @@ async def test_without_listening_the_parts_look_from_time_to_time(postgres_serve
         new_store(postgres_server, schema, listen=False) as other,
     ):
         bell = Bell(one)
-        with anyio.move_on_after(0.3):
-            await bell.wait(60)
-        assert bell.looks > 2
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(bell.wait, 60)
+            await looked(bell, times=3)
+            tasks.cancel_scope.cancel()
         assert await waiting_seconds(bell, Bell(other).ring("a")) < 10
 
 
@@ -112,7 +138,7 @@ async def test_news_of_other_channels_and_rollbacks_wake_nobody(postgres_server:
     # PG-5
     schema = new_schema()
     async with new_store(postgres_server, schema, poll=60) as one, new_store(postgres_server, schema) as other:
-        await listening(postgres_server, one)
+        await hears(one, other)
         bell, quiet = Bell(one), Bell(one, "quiet")
         strange = Bell(other, "strange")  # a channel of which the first store knows nothing
 

@@ -18,7 +18,7 @@ from modd.stores.postgres.queue import PostgresQueue
 from modd.stores.postgres.session import ConnectionSession
 from tests.postgres.server import PostgresServer
 from tests.stores.postgres.database_clock import DatabaseClock
-from tests.stores.postgres.stores import new_schema, new_store
+from tests.stores.postgres.stores import new_schema, new_store, until
 
 pytestmark = pytest.mark.anyio
 
@@ -155,11 +155,9 @@ async def test_a_second_head_of_a_key_is_impossible_and_the_claim_is_tried_again
 
 async def until_waiting(server: PostgresServer) -> None:
     """Return when a transaction waits for another one."""
-    with psycopg.connect(server.url, autocommit=True) as connection, anyio.fail_after(SOON):
-        while not connection.execute(  # noqa: ASYNC110  # the server tells nobody
-            "SELECT 1 FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"
-        ).fetchall():
-            await anyio.sleep(0.01)
+    sql = "SELECT 1 FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        await until(lambda: connection.execute(sql).fetchall())
 
 
 async def test_a_queue_whose_claims_fail_for_a_second_head_again_and_again_gives_nothing(

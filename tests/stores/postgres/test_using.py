@@ -24,7 +24,7 @@ from modd.stores.postgres.news import news_name
 from modd.stores.postgres.session import Operation, in_order
 from tests.postgres.server import PostgresServer
 from tests.stores.postgres.sessions import ASYNC, CASES, SYNC, Application, Open, address, an_engine
-from tests.stores.postgres.stores import new_schema, new_store
+from tests.stores.postgres.stores import new_schema, new_store, until
 
 pytestmark = pytest.mark.anyio
 
@@ -209,8 +209,7 @@ async def listening(server: PostgresServer, store: PostgresStore) -> None:
     """Return when a store and the other one of its schema listen."""
     sql = f"SELECT 1 FROM pg_stat_activity WHERE query = 'LISTEN {news_name(store.schema)}' AND state = 'idle'"
     with psycopg.connect(server.url, autocommit=True) as connection:
-        while len(connection.execute(sql.encode()).fetchall()) < 2:  # noqa: ASYNC110  # the server tells nobody
-            await anyio.sleep(0.01)
+        await until(lambda: len(connection.execute(sql.encode()).fetchall()) >= 2)
 
 
 # PG-9
