@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from contextvars import Context
 from typing import Any, Generic, TypeVar
 
@@ -121,5 +122,10 @@ class LoopCall(Generic[T]):
 
     def _end(self) -> None:
         self._is_over = True
+        if self._task is not None and self._task.cancelled():
+            # its error leaves the task: it has the frames of the work, and so a connection that was being made, which
+            # would else be open until garbage is collected
+            with suppress(CancelledError):
+                self._task.result()
         for signal in self._signals:
             set_signal(signal)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import AsyncIterator
 from contextvars import ContextVar
 from functools import partial
@@ -77,6 +78,28 @@ async def test_a_call_that_is_cancelled_ends_when_its_work_has_cleaned_up(calls:
         await work.started.wait()
         tasks.cancel_scope.cancel()
     assert work.end == "cancelled"
+
+
+async def test_of_a_call_that_was_cancelled_nothing_of_its_work_is_kept(calls: LoopCalls) -> None:
+    # PG-58
+    works, errors = [Work()], list[BaseException]()
+    started, work = works[0].started, weakref.ref(works[0])
+
+    async def call() -> None:
+        try:
+            await calls.run(lambda: works.pop().run(calls))
+        except BaseException as error:
+            errors.append(error)  # whose frames have those of the call
+            raise
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(call)
+        await started.wait()
+        tasks.cancel_scope.cancel()
+    with anyio.fail_after(60):
+        while work() is not None:  # noqa: ASYNC110  # nobody tells
+            await anyio.sleep(0.001)
+    assert len(errors) == 1
 
 
 async def test_a_call_that_is_cancelled_while_its_work_ends_waits_for_it(calls: LoopCalls) -> None:

@@ -120,7 +120,16 @@ class Connections:
 
     async def _close(self) -> None:
         with anyio.CancelScope(shield=True):
-            await self._pool_calls.run(partial(self.pool.close, CLOSING))
+            await self._pool_calls.run(self._close_pool)
+
+    async def _close_pool(self) -> None:
+        """Close the pool, and end its tasks: it leaves those behind that are about to connect to a slow server."""
+        workers = {*self.pool._workers}  # noqa: SLF001  # it forgets them as it closes, and nothing else has them
+        await self.pool.close(CLOSING)
+        while workers:
+            for worker in workers:
+                worker.cancel()  # what it does now: it may have more to do
+            _, workers = await asyncio.wait(workers, timeout=CLOSING)
 
     async def _reach(self) -> None:
         """Connect once, because a pool keeps the reason for itself if it cannot connect."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from time import monotonic
 
 import anyio
 import psycopg
 import pytest
 
+from modd.concurrency.loops import loop_name
 from modd.ports import AlreadyHandled, StoreError
 from modd.stores import PostgresStore, StoreBusy, UnknownOutcome
 from modd.stores.postgres.session import Session
@@ -165,3 +167,22 @@ async def test_a_store_closes_soon_though_the_server_is_gone(own_postgres_server
             raise StoreError("x", "gone")
         start = monotonic()
     assert monotonic() - start < 10, "a pool that tries to connect would take longer"
+
+
+async def test_a_store_that_is_closed_while_it_connects_leaves_no_task(postgres_server: PostgresServer) -> None:
+    # PG-54
+    if loop_name() == "trio":
+        return  # the loop in the thread ends
+    async with proxy_to(postgres_server) as proxy:
+        async with PostgresStore(proxy.url, schema=new_schema(), durable=False, listen=False) as store:
+            proxy.to_client = lambda data: b"" if data.startswith(b"R") else data  # no new connection is let in
+            async with anyio.create_task_group() as tasks:  # more of them than there are connections
+                for name in "abcdefgh":
+                    tasks.start_soon(store.inbox.has, name)
+            assert workers()
+        assert not workers()
+
+
+def workers() -> list[str]:
+    """The tasks of pools in this loop."""
+    return [name for name in (task.get_name() for task in asyncio.all_tasks()) if name.startswith("modd-worker")]
