@@ -80,9 +80,9 @@ bench: .venv/.bench
 docs: .venv/.dev
 	@$(RUN) book
 
-# The proofs of `make test` at full length, side by side; that of NATS mostly waits.
+# The proofs of `make test` at full length, side by side.
 proof: .venv/.dev
-	@$(MAKE) --no-print-directory --jobs 4 --output-sync=target proof-properties proof-store proof-disk proof-nats \
+	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target proof-properties proof-store proof-disk proof-nats \
 		proof-postgres
 
 # The property tests with many more examples, and many more damaged files. A change of any file brings other examples, and
