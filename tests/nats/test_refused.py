@@ -91,8 +91,8 @@ async def test_credentials_that_expire_end_the_link_unless_their_file_has_new_on
     # NA-15
     accounts = Accounts()
     restart(server, accounts.config())
-    old = accounts.write_credentials(tmp_path / "old", expires=time() + 4)
-    renewed = accounts.write_credentials(tmp_path / "renewed", expires=time() + 2)
+    old = accounts.write_credentials(tmp_path / "old", expires=time() + 8)
+    renewed = accounts.write_credentials(tmp_path / "renewed", expires=time() + 6)
     async with Link(server.url, name="shop", credentials=renewed) as lasting, lasting.subscribe("a") as kept:
         accounts.write_credentials(renewed)
         async with Link(server.url, name="shop", credentials=old) as link, link.subscribe("a") as messages:
