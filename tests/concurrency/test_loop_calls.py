@@ -115,11 +115,15 @@ async def test_a_call_that_is_cancelled_while_its_work_ends_waits_for_it(calls: 
         ended.append("done")
         raise ValueError("an error that nobody waits for")
 
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(calls.run, stubborn)
+    async def cancel() -> None:
         await started.wait()
-        tasks.cancel_scope.cancel()
-    assert ended == ["done"]
+        scope.cancel()
+
+    async with anyio.create_task_group() as tasks:
+        with anyio.CancelScope() as scope:
+            tasks.start_soon(cancel)
+            await calls.run(stubborn)
+    assert scope.cancelled_caught and ended == ["done"]
 
 
 async def test_a_call_that_is_cancelled_natively_several_times_waits_as_well(calls: LoopCalls) -> None:
