@@ -104,7 +104,7 @@ async def test_of_a_call_that_was_cancelled_nothing_of_its_work_is_kept(calls: L
 
 async def test_a_call_that_is_cancelled_while_its_work_ends_waits_for_it(calls: LoopCalls) -> None:
     # PG-58
-    started, ended = anyio.Event(), list[str]()
+    started, ended, scope = anyio.Event(), list[str](), anyio.CancelScope()
 
     async def stubborn() -> str:
         calls.call_home(started.set)
@@ -120,7 +120,7 @@ async def test_a_call_that_is_cancelled_while_its_work_ends_waits_for_it(calls: 
         scope.cancel()
 
     async with anyio.create_task_group() as tasks:
-        with anyio.CancelScope() as scope:
+        with scope:
             tasks.start_soon(cancel)
             await calls.run(stubborn)
     assert scope.cancelled_caught and ended == ["done"]

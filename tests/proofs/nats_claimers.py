@@ -60,7 +60,10 @@ class Claimer:
 
 async def fill(outside: Outside, url: str, name: str, items: int, keys: int) -> None:
     """A process that puts items: those of a key in their order."""
-    async with Link(url, name="fill") as link, NatsStore(link, name, timeout=60, durable="unchecked") as store:
+    async with (
+        Link(url, name="fill", connect_timeout=60) as link,
+        NatsStore(link, name, timeout=60, durable="unchecked") as store,
+    ):
         queue, begun, used = store.queue("work"), perf_counter(), process_time()
 
         async def put(part: int) -> None:
@@ -76,7 +79,10 @@ async def fill(outside: Outside, url: str, name: str, items: int, keys: int) -> 
 
 async def claim(outside: Outside, url: str, name: str, slots: int) -> None:
     """A process that works, when all others are there."""
-    async with Link(url, name="claim") as link, NatsStore(link, name, timeout=60, durable="unchecked") as store:
+    async with (
+        Link(url, name="claim", connect_timeout=60) as link,
+        NatsStore(link, name, timeout=60, durable="unchecked") as store,
+    ):
         claimer = Claimer(store, slots)
         await store.queue("work").stats()
         outside.tell(ready=True)

@@ -52,7 +52,7 @@ class Folder:
 async def opened(urls: list[str], name: str, timeout: float) -> AsyncIterator[NatsStore]:
     """A store over a link of its own. timeout: seconds of its calls; the opening waits for a server that is slow."""
     async with (
-        Link(urls, name="proof", timeout=60) as link,
+        Link(urls, name="proof", timeout=60, connect_timeout=60) as link,
         NatsStore(link, name, timeout=60, durable="unchecked", replicas=len(urls)) as store,
     ):
         store.stream.requests.timeout = timeout
