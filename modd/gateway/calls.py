@@ -130,12 +130,14 @@ class Calls:
         return await self._send("queries", name, content, actor, None, traceparent)
 
     async def forwards_for(self, actor: Actor | None, channel: str) -> tuple[Forward, ...]:
-        """Return the forwards whose messages an actor may hear in a channel. Raises `RuleFailed`."""
-        allowed = []
-        for each in self._forwards:
-            if await self._admission.allows_channel(each, actor, channel):
-                allowed.append(each)
-        return tuple(allowed)
+        """Return the forwards whose messages an actor may hear in a channel.
+
+        Raises `RuleFailed`; `Refused`, with 504, if the rules take longer than a request may.
+        """
+        with time_limit(self._limits.timeout):
+            return tuple(
+                [each for each in self._forwards if await self._admission.allows_channel(each, actor, channel)]
+            )
 
     async def allows_channel(self, actor: Actor | None, channel: str) -> bool:
         """True if an actor may hear messages in a channel: of one forward at least, see `forwards_for`."""

@@ -33,6 +33,9 @@ _METHODS = {"commands": "POST", "queries": "GET, HEAD, POST", "events": "GET", "
 _EVERYWHERE = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store"}
 """Headers of all responses that do not say otherwise."""
 
+_DEPENDS_ON_ACTOR = {"Vary": "Origin, Authorization, Cookie"}
+"""Headers of an answer that a browser may keep, and must not show to the next one who signs in."""
+
 
 class Endpoints:
     """The ASGI application of a gateway: the only code that reads requests and writes responses.
@@ -189,15 +192,15 @@ def _only(values: list[str]) -> str | None:
 
 def _reply_response(exposure: Exposure, reply: Reply) -> Response:
     if exposure.way == "queries":
-        return _json_response(reply.result, cache=exposure.cache)
+        depends = {} if exposure.is_public else _DEPENDS_ON_ACTOR
+        return _json_response(reply.result, headers={"Cache-Control": exposure.cache, **depends})
     if reply.queued:
         return _json_response({"id": reply.id}, 202)
     return _json_response({"id": reply.id, "result": reply.result})
 
 
-def _json_response(content: Any, status: int = 200, *, cache: str = "no-store") -> Response:
-    body = msgspec.json.encode(content)
-    return Response(body, status, headers={"Content-Type": JSON, "Cache-Control": cache})
+def _json_response(content: Any, status: int = 200, headers: Mapping[str, str] = {}) -> Response:
+    return Response(msgspec.json.encode(content), status, headers={"Content-Type": JSON, **headers})
 
 
 def _problem_response(problem: Problem, headers: dict[str, str] | None = None) -> Response:

@@ -118,7 +118,11 @@ class Gateway:
         It follows the feed in its lifespan. An app of FastAPI or Starlette in which it is mounted gives it none: let
         that app run `run` in a task.
         """
-        return self._answer
+
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            await self._answer(scope, receive, send)
+
+        return answer  # a function: uvicorn takes a method for an application of ASGI 2
 
     @property
     def bound_port(self) -> int | None:

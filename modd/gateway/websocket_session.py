@@ -123,7 +123,7 @@ class WebSocketSession:
         """Do what a frame asks for, or begin to. Raises `BadFrame`."""
         frame = read_frame(text)
         if isinstance(frame, CallFrame):
-            self._begin(frame, commands if frame.way == "commands" else session)
+            self._begin(frame, commands if frame.way == "commands" else session, session)
         elif isinstance(frame, SubscribeFrame):
             await self._subscribe(frame)
         elif isinstance(frame, UnsubscribeFrame):
@@ -134,21 +134,25 @@ class WebSocketSession:
         else:
             raise BadFrame("A token is for the first frame of a client that is not known.")
 
-    def _begin(self, frame: CallFrame, tasks: TaskGroup) -> None:
+    def _begin(self, frame: CallFrame, tasks: TaskGroup, session: TaskGroup) -> None:
         if frame.ref in self._refs:
             raise BadFrame("The ref is in use.")
         self._refs.add(frame.ref)
         self._slots.acquire_nowait()
-        tasks.start_soon(self._call, frame)
+        tasks.start_soon(self._call, frame, session)
 
-    async def _call(self, frame: CallFrame) -> None:
-        """Answer a command or a query."""
-        try:
-            text = await self._answer(frame)
-            self._refs.discard(frame.ref)
-            await self._send(text)
-        finally:
+    async def _call(self, frame: CallFrame, session: TaskGroup) -> None:
+        """Do a command or a query; its answer belongs to the session, so that it does not keep a connection open."""
+        text = await self._answer(frame)
+        self._refs.discard(frame.ref)
+        if self._is_open:
+            session.start_soon(self._send_answer, text)
+        else:
             self._slots.release()
+
+    async def _send_answer(self, text: str) -> None:
+        await self._send(text)
+        self._slots.release()
 
     async def _answer(self, frame: CallFrame) -> str:
         try:

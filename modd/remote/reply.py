@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -27,6 +27,10 @@ from modd.pickling import build
 from modd.ports import AlreadyHandled, DocumentConflict, QueryConflict, ReadConflict, RevisionConflict
 from modd.remote.errors import RemoteError, UnreadableReply
 from modd.texts import show
+
+ReplyParts: TypeAlias = tuple[dict[str, str], bytes]
+"""The headers and the body of a reply."""
+
 
 REPLY = "modd-reply"
 """The header of a reply with its kind: ``result``, ``queued`` or ``error``."""
@@ -66,17 +70,17 @@ class ErrorData(msgspec.Struct):
     attributes: dict[str, Any] = {}
 
 
-def result_reply(result: Any) -> tuple[dict[str, str], bytes]:
+def result_reply(result: Any) -> ReplyParts:
     """Return headers and body of the reply with a result. Raises the errors of msgspec."""
     return {REPLY: "result"}, msgspec.json.encode(result)
 
 
-def queued_reply(queued: Queued) -> tuple[dict[str, str], bytes]:
+def queued_reply(queued: Queued) -> ReplyParts:
     """Return headers and body of the reply for an intent that is queued for later."""
     return {REPLY: "queued"}, msgspec.json.encode(queued.duplicate)
 
 
-def error_reply(error: Exception, crossing: Iterable[type[Exception]]) -> tuple[dict[str, str], bytes]:
+def error_reply(error: Exception, crossing: Iterable[type[Exception]]) -> ReplyParts:
     """Return headers and body of the reply with an error; of types that do not cross it has the name alone."""
     data = ErrorData(type(error).__name__)
     if type(error) in crossing:

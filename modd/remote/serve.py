@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import Any, ClassVar, NamedTuple
+from weakref import WeakValueDictionary
 
 import anyio
 
@@ -17,9 +19,9 @@ from modd.cqrs.handled import handled_types, is_handled
 from modd.errors import InvalidOption, NoHandler, NotAnswered
 from modd.nats import Link, NatsMessage
 from modd.nats.subscription import NatsSubscription
-from modd.ports import Inbox
+from modd.ports import AlreadyHandled, Inbox
 from modd.remote.checks import checked_context_name, checked_errors, checked_link
-from modd.remote.reply import REFUSALS, error_reply, queued_reply, result_reply
+from modd.remote.reply import REFUSALS, ReplyParts, error_reply, queued_reply, result_reply
 from modd.remote.request import ASKED, ask_subject, read_request, request_id, seconds_left
 from modd.texts import show
 
@@ -44,8 +46,8 @@ class Serve:
     errors: types of errors that are raised as themselves if `Remote` has them, too; none by default.
     concurrency: requests that are handled at a time, 32 by default; four times as many wait, and more are refused with
         `RateLimited`.
-    inbox: a `modd.ports.Inbox` that remembers the ids of intents, so that one that is sent twice is `AlreadyHandled`;
-        by default none.
+    inbox: a `modd.ports.Inbox` that remembers the ids of intents that were handled, so that one that is sent again is
+        `AlreadyHandled`; one that failed is handled again. By default none.
 
     Raises:
         InvalidOption: an option has a value that cannot work.
@@ -70,7 +72,7 @@ class Serve:
         if not isinstance(bus, (Bus, TypedBus)):
             raise InvalidOption("bus", bus, "give a modd.Bus, or a typed bus")
         if inbox is not None:
-            checked_methods("inbox", inbox, ("add",), "give a modd.ports.Inbox, such as store.inbox")
+            checked_methods("inbox", inbox, ("add", "has"), "give a modd.ports.Inbox, such as store.inbox")
         self._link, self._name, self._bus, self._inbox = checked_link(link), checked_context_name(name), bus, inbox
         self._kinds = _checked_kinds(bus, expose)
         self._crossing = frozenset((*REFUSALS, *checked_errors(errors)))
@@ -78,6 +80,8 @@ class Serve:
         self._served = _served_types(name, self._kinds)
         self._stopped, self._ready = anyio.Event(), anyio.Event()
         self._under_way = 0
+        self._in_hand = WeakValueDictionary[str, anyio.Lock]()
+        """A lock for each id that is being handled, so that its second call waits for the end of the first."""
 
     @property
     def label(self) -> str:
@@ -135,20 +139,29 @@ class Serve:
             headers, body = self._failed(request, error)
             await error_of(self._link.publish, request.reply, body, headers)
 
-    async def _handle(self, request: NatsMessage) -> tuple[dict[str, str], bytes]:
+    async def _handle(self, request: NatsMessage) -> ReplyParts:
         """Return the reply to a request."""
         try:
             served = self._served.get(request.subject)
             if served is None:
                 raise NoHandler(request.headers.get("ce-type", request.subject), self._name, self._kinds)
             envelope = read_request(request.headers, request.body, served.codec)
-            if self._inbox is not None:
-                await self._inbox.add(envelope.id)
-            return await self._dispatch(envelope, is_asked=ASKED in request.headers)
+            dispatch = partial(self._dispatch, envelope, is_asked=ASKED in request.headers)
+            return await dispatch() if self._inbox is None else await self._once(self._inbox, envelope.id, dispatch)
         except Exception as error:
             return self._failed(request, error)
 
-    async def _dispatch(self, envelope: Envelope[Any], *, is_asked: bool) -> tuple[dict[str, str], bytes]:
+    async def _once(self, inbox: Inbox, id: str, dispatch: Callable[[], Awaitable[ReplyParts]]) -> ReplyParts:
+        """Handle an intent unless the inbox has its id, and note it when it is done: one that failed may come again."""
+        async with self._in_hand.setdefault(id, anyio.Lock()):
+            if await inbox.has(id):
+                raise AlreadyHandled(id)
+            reply = await dispatch()
+            with anyio.CancelScope(shield=True):  # it is done, although its sender waits no longer
+                await inbox.add(id)
+            return reply
+
+    async def _dispatch(self, envelope: Envelope[Any], *, is_asked: bool) -> ReplyParts:
         if is_asked:
             return result_reply(await self._bus.ask(envelope))
         dispatched: Any = await self._bus.dispatch(envelope)
@@ -159,11 +172,11 @@ class Serve:
             raise NotAnswered(type(envelope.message), self._bus.name)
         return result_reply(dispatched.result)
 
-    def _refuse(self, request: NatsMessage) -> tuple[dict[str, str], bytes]:
+    def _refuse(self, request: NatsMessage) -> ReplyParts:
         served = self._served.get(request.subject)
         return error_reply(RateLimited(Message if served is None else served.kind, RETRY_AFTER), self._crossing)
 
-    def _failed(self, request: NatsMessage, error: Exception) -> tuple[dict[str, str], bytes]:
+    def _failed(self, request: NatsMessage, error: Exception) -> ReplyParts:
         """Return the reply with an error; log one that does not cross as itself."""
         if type(error) not in self._crossing:
             log.error("%s failed for %s", show(request_id(request.headers)), self._name, exc_info=error)

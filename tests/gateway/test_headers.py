@@ -20,6 +20,15 @@ def cors(response: Any) -> dict[str, str]:
     return {name: value for name, value in response.headers.items() if name.startswith("access-control")}
 
 
+async def test_an_answer_that_may_be_stored_depends_on_who_asked_unless_it_is_for_everybody() -> None:
+    # GW-18: a browser that has it shows it to nobody else
+    async with client(Shop().gateway(), **ADA) as shop:
+        own = await shop.get("/queries/get-order?customer=ada")
+        prices = await shop.get("/queries/prices")
+    assert own.headers["Cache-Control"] == "private, max-age=60"
+    assert (own.headers["Vary"], prices.headers["Vary"]) == ("Origin, Authorization, Cookie", "Origin")
+
+
 async def test_a_preflight_of_an_allowed_origin_lists_methods_and_headers() -> None:
     # GW-16
     async with client(Shop().gateway()) as shop:

@@ -9,11 +9,12 @@ import anyio
 import pytest
 from starlette.requests import HTTPConnection
 
-from modd.cqrs import Actor
-from modd.gateway import Gateway, Limits, Refused
+from modd.cqrs import Actor, CommandBus
+from modd.gateway import Gateway, Limits, Refused, forward
 from modd.gateway.addresses import ClientAddresses
 from modd.gateway.limits import ConnectionCount, read_body
-from tests.gateway.shop import ADA, ORDER, Shop, client
+from modd.stores import MemoryFeed
+from tests.gateway.shop import ADA, ORDER, OrderPlaced, Shop, client
 from tests.virtual import anyio_backend  # noqa: F401  # a fixture
 
 pytestmark = pytest.mark.anyio
@@ -111,6 +112,18 @@ async def test_a_who_that_takes_too_long_is_cancelled() -> None:
 
     async with client(shop_of(slow)) as anyone:
         assert (await anyone.get("/queries/prices")).status_code == 504
+
+
+async def test_an_allow_of_a_channel_that_takes_too_long_is_cancelled() -> None:
+    # GW-41
+    async def slow(actor: Actor, channel: str) -> bool:
+        await anyio.sleep(1000)
+        return True
+
+    orders = forward(OrderPlaced, to=lambda placed: "orders", allow=slow)
+    gateway = Gateway(CommandBus([]), orders, feed=MemoryFeed(), who=lambda request: Actor("ada"))
+    async with client(gateway) as anyone:
+        assert (await anyone.get("/events?channel=orders")).status_code == 504
 
 
 def shop_of(who: Any) -> Gateway:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import time
 from typing import Any
 
@@ -344,6 +345,16 @@ async def test_when_the_client_goes_away_its_queries_are_cancelled_and_its_comma
         counter.go.set()
         await client.ended.wait()
         assert (counter.ended, counter.placed, client.frames) == (1, [1], [])
+
+
+@pytest.mark.parametrize("ask", [command, query])
+async def test_a_client_that_takes_no_answer_is_cut_off(ask: Callable[[str], dict[str, Any]]) -> None:
+    # GW-53
+    _, unready = counting()
+    async with unready.running() as shop, connected(shop) as client:
+        client.reads = anyio.Event()
+        client.send(ask("1"))
+        assert await end_of(client) is None  # it takes no code for the end either
 
 
 async def test_a_client_that_does_not_read_events_is_cut_off() -> None:

@@ -201,6 +201,58 @@ async def test_the_same_id_twice_is_an_error_with_an_inbox(nats_server: NatsServ
     assert billing.bills == [("Ada", 1)]
 
 
+async def test_an_intent_that_failed_is_handled_when_it_comes_again_and_then_no_more(nats_server: NatsServer) -> None:
+    # RE-6: an id is noted after its intent is handled, so that no failure loses a command that is sent again
+    name, errors, bills = new_name(), [ConnectionError("the database is away")], list[Bill]()
+
+    def bill(command: Bill) -> int:
+        if errors:
+            raise errors.pop()
+        bills.append(command)
+        return len(bills)
+
+    bus = CommandBus({Bill: bill})
+    async with serving(nats_server, name, bus, expose=[Bill], inbox=MemoryInbox()), calling(nats_server, name) as shop:
+        with pytest.raises(RemoteError, match="ConnectionError"):
+            await shop.ask(Envelope(Bill("Ada", 1), id="a"))
+        assert await shop.ask(Envelope(Bill("Ada", 1), id="a")) == 1
+        with pytest.raises(AlreadyHandled):
+            await shop.ask(Envelope(Bill("Ada", 1), id="a"))
+    assert bills == [Bill("Ada", 1)]
+
+
+async def test_an_intent_whose_sender_waits_no_longer_is_handled_when_it_comes_again(nats_server: NatsServer) -> None:
+    # RE-6
+    name, billing = new_name(), Billing()
+    serving_it = serving(nats_server, name, billing.bus(), inbox=MemoryInbox())
+    async with serving_it, calling(nats_server, name, timeout=1) as impatient, calling(nats_server, name) as patient:
+        with pytest.raises(DispatchTimeout):
+            await impatient.ask(Envelope(Bill("slow", 1), id="a"))
+        await billing.slow_ended.wait()
+        billing.going_on.set()
+        assert await patient.ask(Envelope(Bill("slow", 1), id="a")) == 1
+
+
+async def test_the_second_of_two_calls_with_one_id_waits_for_the_end_of_the_first(nats_server: NatsServer) -> None:
+    # RE-6
+    name, billing, inbox, results = new_name(), Billing(), MemoryInbox(), list[object]()
+
+    async def call(bus: Any) -> None:
+        try:
+            results.append(await bus.ask(Envelope(Bill("slow", 1), id="a")))
+        except AlreadyHandled as error:
+            results.append(type(error))
+
+    serving_it = serving(nats_server, name, billing.bus(), inbox=inbox)
+    async with serving_it as serve, calling(nats_server, name) as bus, anyio.create_task_group() as tasks:
+        tasks.start_soon(call, bus)
+        tasks.start_soon(call, bus)
+        while serve._under_way < 2 or not serve._in_hand["a"].statistics().tasks_waiting:  # noqa: ASYNC110  # nobody tells
+            await anyio.sleep(0.001)
+        billing.going_on.set()
+    assert results == [1, AlreadyHandled] and billing.bills == [("slow", 1)]
+
+
 async def test_beyond_those_that_may_wait_calls_are_refused(nats_server: NatsServer) -> None:
     # RE-7
     name, billing = new_name(), Billing()
