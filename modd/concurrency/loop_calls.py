@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
-from contextvars import Context
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AbstractContextManager, suppress
+from contextvars import Context, ContextVar
 from typing import Any, Generic, TypeVar
 
 import anyio
 
-from modd.concurrency.cancellation import CancelledError
+from modd.concurrency.blocks import block
+from modd.concurrency.cancellation import CancelledError, put_off
 from modd.concurrency.loop_thread import Crossing, LoopThread
 from modd.concurrency.loops import current_loop
 from modd.concurrency.signals import Signal, set_signal, signals
@@ -35,7 +36,8 @@ class LoopCalls:
     async def run(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Run a coroutine function there, in a task of its own, and return its result.
 
-        If the caller is cancelled, the task is cancelled, once, and the call ends when the task has ended.
+        If the caller is cancelled, the task is cancelled, once, and the call ends when the task has ended. If the task
+        has a result all the same, the caller gets it, and the cancellation is put off.
         """
         if self._is_closed:
             raise self._closed()
@@ -44,9 +46,11 @@ class LoopCalls:
         self._there.call(call.start)
         try:
             await call.wait()
-        except BaseException:
+        except BaseException as error:
             await self._cancel(call)
-            raise
+            if not call.has_result or not isinstance(error, anyio.get_cancelled_exc_class()):
+                raise
+            put_off(error)
         finally:
             self._under_way.discard(call)
         if call.was_cancelled:
@@ -69,6 +73,55 @@ class LoopCalls:
             await call.outlast()
 
 
+class LastStep:
+    """The step with which the work of a call is done, such as a commit: a cancellation waits for it."""
+
+    def __init__(self) -> None:
+        self._seconds = 0.0
+        self._cancellation: asyncio.TimerHandle | None = None
+
+    def cancel(self, task: asyncio.Task[Any]) -> None:
+        """Cancel the task: at once, or later if it is in its last step."""
+        if self._seconds:
+            self._cancellation = asyncio.get_running_loop().call_later(self._seconds, task.cancel)
+            task.add_done_callback(lambda _: self._forget())
+        else:
+            task.cancel()
+
+    @block
+    def within(self, seconds: float) -> Iterator[None]:
+        """Have a cancellation wait for the block and the end of the work; if the block fails, it comes at once."""
+        self._seconds = seconds
+        try:
+            yield
+        except Exception:
+            self._seconds = 0.0
+            if self._forget():
+                asyncio.current_task().cancel()  # type: ignore[union-attr]  # a task runs the work
+            raise
+
+    def _forget(self) -> bool:
+        """Have no cancellation come later; return True if one was to."""
+        cancellation, self._cancellation = self._cancellation, None
+        if cancellation is not None:
+            cancellation.cancel()
+        return cancellation is not None
+
+
+_last_step: ContextVar[LastStep] = ContextVar("modd_last_step")
+
+
+def last_step(seconds: float) -> AbstractContextManager[None]:
+    """Have a cancellation of the call whose work this is wait for the block, and for what the work does after it.
+
+    The result of work whose last step is done is then with the caller, and not lost. If the block fails, the work is
+    cancelled at once.
+
+    seconds: the longest wait; then the work is cancelled.
+    """
+    return _last_step.get(LastStep()).within(seconds)
+
+
 class LoopCall(Generic[T]):
     """A coroutine that runs in a loop of asyncio for a caller in a loop.
 
@@ -80,6 +133,13 @@ class LoopCall(Generic[T]):
         self._task: asyncio.Task[T] | None = None
         self._signals: list[Signal] = []
         self._is_over = False
+        self._last_step = LastStep()
+
+    @property
+    def has_result(self) -> bool:
+        """True if the task has ended with a result."""
+        task = self._task
+        return task is not None and task.done() and not task.cancelled() and task.exception() is None
 
     @property
     def was_cancelled(self) -> bool:
@@ -88,14 +148,16 @@ class LoopCall(Generic[T]):
 
     def start(self) -> None:
         """Start the task; in its loop."""
-        # in an empty context: the caller may be inside of a transaction
-        self._task = asyncio.get_running_loop().create_task(self._work(), context=Context())
+        context = Context()  # an empty one: the caller may be inside of a transaction
+        context.run(_last_step.set, self._last_step)
+        self._task = asyncio.get_running_loop().create_task(self._work(), context=context)
         self._task.add_done_callback(lambda _: self._home.call(self._end))
 
     def cancel(self) -> None:
-        """Cancel the task; in its loop."""
-        assert self._task is not None  # it was started before, as calls cross in order
-        self._task.cancel()
+        """Cancel the task, unless it ends its last step in time; in its loop."""
+        task = self._task
+        if task is not None:  # else it has ended, and the caller has its result
+            self._last_step.cancel(task)
 
     async def wait(self) -> None:
         """Return when the task has ended; in the caller's loop."""

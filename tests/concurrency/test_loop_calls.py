@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from contextvars import ContextVar
 from functools import partial
 
 import anyio
 import pytest
 
-from modd.concurrency.loop_calls import LoopCalls
+from modd.concurrency.loop_calls import LoopCall, LoopCalls, last_step
 from modd.concurrency.loop_thread import start_loop_thread
 from modd.concurrency.loops import loop_name
 
@@ -124,6 +125,87 @@ async def test_a_call_that_is_cancelled_while_its_work_ends_waits_for_it(calls: 
             tasks.start_soon(cancel)
             await calls.run(stubborn)
     assert scope.cancelled_caught and ended == ["done"]
+
+
+async def test_a_call_that_is_cancelled_when_its_work_is_done_has_its_result_and_puts_the_cancellation_off(
+    calls: LoopCalls,
+) -> None:
+    # PG-58
+    started = anyio.Event()
+
+    async def stubborn() -> str:
+        calls.call_home(started.set)
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+        return "done"
+
+    results, scope = list[str](), anyio.CancelScope()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(cancel_after, started, scope)
+        with scope:
+            results.append(await calls.run(stubborn))
+            await anyio.lowlevel.checkpoint()
+            results.append("not cancelled")
+    assert results == ["done"] and scope.cancelled_caught
+
+
+async def cancel_after(started: anyio.Event, scope: anyio.CancelScope) -> None:
+    await started.wait()
+    scope.cancel()
+
+
+async def cancelled_in_last_step(calls: LoopCalls, seconds: float, error: Exception | None = None) -> list[str]:
+    """Cancel a call in the last step of its work, which takes 0.05 s of these; return how each part ended."""
+    started, scope, ends = anyio.Event(), anyio.CancelScope(), list[str]()
+
+    async def work() -> str:
+        with suppress(KeyError), last_step(seconds):
+            calls.call_home(started.set)
+            await asyncio.sleep(0.05)
+            ends.append("step")
+            if error is not None:
+                raise error
+            return "done"
+        await asyncio.sleep(60)
+        return "not cancelled"
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(cancel_after, started, scope)
+        with scope:
+            ends.append(await calls.run(work))
+    return ends
+
+
+async def test_a_cancellation_waits_for_the_last_step_of_the_work_as_long_as_that_may_take(calls: LoopCalls) -> None:
+    # PG-58
+    assert await cancelled_in_last_step(calls, 60) == ["step", "done"]
+    assert await cancelled_in_last_step(calls, 0.001) == []
+
+
+async def test_a_cancellation_comes_at_once_when_the_last_step_fails(calls: LoopCalls) -> None:
+    # PG-58
+    assert await cancelled_in_last_step(calls, 60, KeyError("rope")) == ["step"]
+
+
+async def test_a_cancellation_that_comes_after_the_result_was_taken_does_nothing(calls: LoopCalls) -> None:
+    # PG-58: in another thread it may cross later, and those that cross behind it are called, too
+    call, crossed = LoopCall(lambda: asyncio.sleep(0, "done"), calls._home), anyio.Event()
+    calls._there.call(call.start)
+    await call.wait()
+    assert call.result() == "done"
+    calls._there.call(call.cancel)
+    calls._there.call(lambda: calls.call_home(crossed.set))
+    await crossed.wait()
+
+
+async def test_the_error_of_a_last_step_comes_as_it_is(calls: LoopCalls) -> None:
+    # PG-58
+    async def fail() -> None:
+        with last_step(60):
+            raise KeyError("rope")
+
+    with pytest.raises(KeyError, match="rope"):
+        await calls.run(fail)
 
 
 async def test_a_call_that_is_cancelled_natively_several_times_waits_as_well(calls: LoopCalls) -> None:

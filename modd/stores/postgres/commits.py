@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from random import random
 from time import monotonic
 from typing import Any, TypeAlias, TypeVar
@@ -13,6 +13,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from modd.concurrency.blocks import async_block
+from modd.concurrency.loop_calls import last_step
 from modd.ports.errors import ReadConflict
 from modd.stores.errors import UnknownOutcome
 from modd.stores.postgres.advisory import ORDER, SHARE, WRITES, take_alone
@@ -41,6 +42,10 @@ ATTEMPTS = 20
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.005, 0.25
 """Seconds between two attempts."""
+
+
+LAST_WAIT = 1.0
+"""Seconds that a cancelled caller waits for a commit that is under way: as a rule it ends by then."""
 
 
 class Committer:
@@ -145,11 +150,13 @@ async def transaction(
     """
     session, is_committing = ConnectionSession(connection, schema), False
     try:
-        async with pipeline_of(connection) if pipelined else nullcontext() as session.pipeline:
-            await connection.execute(BEGIN)
-            yield session
-            is_committing = True
-            await connection.execute("COMMIT")
+        with ExitStack() as commit:
+            async with pipeline_of(connection) if pipelined else nullcontext() as session.pipeline:
+                await connection.execute(BEGIN)
+                yield session
+                is_committing = True
+                commit.enter_context(last_step(LAST_WAIT))
+                await connection.execute("COMMIT")
     except BaseException as error:
         if not connection.broken and connection.info.transaction_status != TransactionStatus.IDLE:
             await connection.execute("ROLLBACK")

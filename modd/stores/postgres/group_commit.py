@@ -23,7 +23,7 @@ from modd.ports.errors import StoreError
 from modd.ports.items import PutResult
 from modd.stores.errors import StoreClosed, UnknownOutcome
 from modd.stores.postgres.advisory import LockNames, try_locks
-from modd.stores.postgres.commits import Committer, prepare
+from modd.stores.postgres.commits import LAST_WAIT, Committer, prepare
 from modd.stores.postgres.session import ConnectionSession, Operation
 
 MOST_COMMITS = 2
@@ -32,10 +32,6 @@ MOST_COMMITS = 2
 
 MOST_ROWS = 500
 """Most rows in one group, so that no commit is long."""
-
-
-LAST_WAIT = 1.0
-"""Seconds that a cancelled caller waits for the commit that has its call: as a rule it ends by then."""
 
 
 class PendingCall:
