@@ -151,6 +151,7 @@ class NatsStore:
             ResultNeeded: an immediate transaction is begun in a deferred one.
             TransactionInUse: a task begins one inside the transaction of a different task.
             TransactionTimeout: the block of an immediate transaction took longer than ``max_seconds``.
+            UnknownOutcome: the commit of an immediate transaction had no answer when its time was over.
             Conflict: another writer has changed what was read; nothing is written.
             TooMany: there are more writes than the server stores at once.
         """

@@ -16,7 +16,7 @@ from modd.concurrency.blocks import async_block
 from modd.ports.errors import ReadConflict
 from modd.ports.transaction import Parameters, open_transaction
 from modd.stores.collecting_transaction import CollectingTransaction
-from modd.stores.errors import SqlNotSupported, TransactionTimeout
+from modd.stores.errors import SqlNotSupported, TransactionTimeout, UnknownOutcome
 from modd.stores.nats.access import Committer, NatsParts, Operation
 from modd.stores.nats.errors import WrongSequence
 from modd.stores.nats.overlay import Overlay
@@ -122,6 +122,7 @@ class ImmediateNatsTransaction(NatsTransaction):
         super().__init__(store)
         self._committer, self._overlay, self._max_seconds = committer, committer.overlay(), max_seconds
         self._calls: list[_Call] = []
+        self._is_committing = False
         self._is_repeatable = True
         """False after a savepoint that failed: the block may know what was read in it."""
 
@@ -152,7 +153,11 @@ class ImmediateNatsTransaction(NatsTransaction):
 
     @async_block
     async def run(self) -> AsyncIterator[NatsTransaction]:
-        """Run the block, then commit. Raises `TransactionTimeout` after ``max_seconds``."""
+        """Run the block, then commit.
+
+        Raises `TransactionTimeout` if the block takes longer than ``max_seconds``, and `UnknownOutcome` if its commit
+        has no answer by then.
+        """
         token = open_transaction.set(self)
         try:
             try:
@@ -160,7 +165,7 @@ class ImmediateNatsTransaction(NatsTransaction):
                     yield self
                     await self._commit()
                 if scope.cancelled_caught:
-                    raise TransactionTimeout(self.store.name, self._max_seconds)
+                    raise self._late()
             finally:
                 self.end()
                 open_transaction.reset(token)
@@ -185,10 +190,18 @@ class ImmediateNatsTransaction(NatsTransaction):
         if not self._overlay.writes:
             if len(self._overlay.guards) > 1:  # in one state
                 await self._check_reads()
-        elif not await self._committer.try_to_commit(self._overlay):
+            return
+        self._is_committing = True
+        if not await self._committer.try_to_commit(self._overlay):
             if not self._is_repeatable:
                 raise ReadConflict(self._calls[0].title)
             await self._committer.run_again(self._plan_anew)
+
+    def _late(self) -> Exception:
+        """Return the error if the time is over: once writes are sent, nothing tells if they are stored."""
+        if self._is_committing:
+            return UnknownOutcome(self.store.name, self._overlay.ids)
+        return TransactionTimeout(self.store.name, self._max_seconds)
 
     async def _check_reads(self) -> None:
         if await self._committer.find_changed(self._overlay.guards) is not None:

@@ -10,6 +10,7 @@ import pytest
 
 from modd.concurrency.blocks import async_block
 from modd.errors import NotEntered
+from modd.ports import Item
 from modd.ports.errors import AlreadyHandled, DocumentConflict, ReadConflict
 from modd.stores.errors import (
     ResultNeeded,
@@ -17,6 +18,7 @@ from modd.stores.errors import (
     StoreBusy,
     TransactionInUse,
     TransactionTimeout,
+    UnknownOutcome,
 )
 from modd.stores.nats.overlay import Overlay
 from modd.stores.nats.record import Write
@@ -24,6 +26,7 @@ from modd.stores.nats.store import NatsStore
 from modd.testing.conformance.documents import add_up, encode_number
 from tests.nats.server import NatsServer
 from tests.stores.nats import test_records
+from tests.stores.nats.proxy import proxy_to
 from tests.stores.nats.stores import open_store
 
 pytestmark = pytest.mark.anyio
@@ -263,6 +266,24 @@ async def test_an_immediate_transaction_has_limited_time(nats_server: NatsServer
         with pytest.raises(TransactionTimeout):
             await transact(store, put, anyio.sleep_forever, immediate=True, max_seconds=0.05)
         assert await store.documents("d").get("k") is None
+
+
+async def test_a_commit_that_has_no_answer_when_the_time_is_over_has_an_unknown_outcome(
+    nats_server: NatsServer,
+) -> None:
+    # NA-30
+    async with (
+        open_store(nats_server) as store,
+        proxy_to(nats_server) as proxy,
+        open_store(proxy, store.name) as cut,
+    ):
+        with pytest.raises(UnknownOutcome) as raised:  # noqa: PT012  # the end of the block may raise
+            async with cut.transaction(immediate=True, max_seconds=2):
+                await cut.queue("orders").put(Item(b"1", id="1"))
+                proxy.to_client = lambda data: b""
+        proxy.to_client = lambda data: data
+        assert raised.value.ids == ("1",)
+        assert (await store.queue("orders").stats()).ready == 1
 
 
 async def test_an_operation_that_is_always_too_late_ends(nats_server: NatsServer) -> None:
