@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, ClassVar, TypeVar
 
 import anyio
+from psycopg.pq import TransactionStatus
 
 from modd.concurrency.blocks import async_block
-from modd.ports.errors import ReadConflict
+from modd.ports.errors import ReadConflict, StoreError
 from modd.ports.transaction import open_transaction
 from modd.stores.errors import TransactionTimeout, UnknownOutcome
 from modd.stores.postgres.advisory import ORDER, WRITES, take_alone
@@ -17,13 +18,16 @@ from modd.stores.postgres.errors import REPEATABLE, is_lost, translate_errors
 from modd.stores.postgres.select import ReadStatement
 from modd.stores.postgres.session import ConnectionSession, Operation, is_in_order
 from modd.stores.postgres.transaction import Owner, PostgresTransaction
-from modd.stores.postgres.user_sql import UserSelect
 
 T = TypeVar("T")
 
 
 CALL, BLOCK = "modd_call", "modd_block"
 """The names of savepoints: around an operation, and around a `PostgresTransaction.savepoint` block."""
+
+
+UNDONE = "a statement of the transaction was cancelled or failed, and the database has undone all of it; run it again"
+"""The text for a transaction that the database has given up, though its block goes on."""
 
 
 class ImmediatePostgresTransaction(PostgresTransaction):
@@ -35,6 +39,7 @@ class ImmediatePostgresTransaction(PostgresTransaction):
         super().__init__(store)
         self._committer, self._max_seconds = committer, max_seconds
         self._session: ConnectionSession | None = None
+        self._is_committing = self._is_committed = False
 
     async def write(self, operation: Operation, *arguments: Any) -> Any:
         """Run an operation, and return its result; if it fails, the transaction is as it was before."""
@@ -52,9 +57,7 @@ class ImmediatePostgresTransaction(PostgresTransaction):
 
     async def read(self, query: ReadStatement) -> list[Any]:
         """Return the rows of a statement, the transaction's own writes included."""
-        if isinstance(query, UserSelect):
-            return await self._run(lambda session: run_in_savepoint(session, query.rows))
-        return await self._run(query.rows)
+        return await self._run(lambda session: run_in_savepoint(session, query.rows))
 
     @async_block
     async def savepoint(self) -> AsyncIterator[PostgresTransaction]:
@@ -74,7 +77,11 @@ class ImmediatePostgresTransaction(PostgresTransaction):
 
     @async_block
     async def run(self) -> AsyncIterator[PostgresTransaction]:
-        """Run the block in a transaction of the database. Raises `TransactionTimeout` after ``max_seconds``."""
+        """Run the block in a transaction of the database.
+
+        Raises `TransactionTimeout` if the block takes longer than ``max_seconds``, and `UnknownOutcome` if its commit
+        has no answer by then.
+        """
         committer = self._committer
         try:
             async with committer.connections.hold() as connection:
@@ -85,8 +92,8 @@ class ImmediatePostgresTransaction(PostgresTransaction):
                     with anyio.move_on_after(self._max_seconds) as scope:
                         yield self
                         await self._commit()
-                    if scope.cancelled_caught:
-                        raise TransactionTimeout(self.store.name, self._max_seconds)
+                    if scope.cancelled_caught and not self._is_committed:
+                        raise self._late()
                 finally:
                     self.end()
                     open_transaction.reset(token)
@@ -101,12 +108,25 @@ class ImmediatePostgresTransaction(PostgresTransaction):
 
     async def _commit(self) -> None:
         session = self._opened()
+        if session.connection.info.transaction_status != TransactionStatus.INTRANS:
+            raise StoreError(self.store.name, UNDONE)  # COMMIT would roll a failed transaction back, without an error
         try:
-            await self._execute("COMMIT")
+            await self._run(self._send_commit)
         except Exception as error:
             if is_lost(error.__cause__ or error):
                 raise UnknownOutcome(self.store.name, session.ids) from error
             raise
+
+    async def _send_commit(self, session: ConnectionSession) -> None:
+        self._is_committing = True
+        await session.run("COMMIT")
+        self._is_committed = True
+
+    def _late(self) -> Exception:
+        """Return the error for a transaction whose time is over: after COMMIT was sent, nothing tells how it ended."""
+        if self._is_committing:
+            return UnknownOutcome(self.store.name, self._opened().ids)
+        return TransactionTimeout(self.store.name, self._max_seconds)
 
     async def _execute(self, sql: str) -> None:
         await self._run(lambda session: session.run(sql))

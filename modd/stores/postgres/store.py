@@ -167,6 +167,7 @@ class PostgresStore:
             ResultNeeded: an immediate transaction is begun in a deferred one.
             TransactionInUse: a task begins one inside the transaction of a different task.
             TransactionTimeout: the block of an immediate transaction took longer than ``max_seconds``.
+            UnknownOutcome: the commit of an immediate transaction had no answer when its time was over.
             StoreClosed: the store is not open.
         """
         outer: PostgresTransaction | None = find_transaction(self)

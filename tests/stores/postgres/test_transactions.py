@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
@@ -10,11 +11,12 @@ import pytest
 
 from modd import InvalidOption
 from modd.errors import NotEntered
-from modd.ports import ReadConflict
-from modd.stores import DatabaseRefused, PostgresStore, ResultNeeded, StoreBusy, TransactionTimeout
+from modd.ports import Item, ReadConflict, StoreError
+from modd.stores import DatabaseRefused, PostgresStore, ResultNeeded, StoreBusy, TransactionTimeout, UnknownOutcome
 from modd.stores.postgres.commits import ATTEMPTS
+from modd.stores.postgres.immediate_transaction import CALL
 from modd.stores.postgres.select import Select
-from modd.stores.postgres.session import Session, in_order
+from modd.stores.postgres.session import ConnectionSession, Session, in_order
 from tests.postgres.server import PostgresServer
 from tests.stores.postgres.stores import new_schema, new_store, until
 
@@ -42,6 +44,15 @@ OF_THE_CONNECTION = [
     "LISTEN news",
     "COPY orders TO STDOUT",
 ]
+
+
+SLOW_COMMITS = (
+    """CREATE FUNCTION {schema}.wait() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN PERFORM pg_advisory_xact_lock(79); RETURN NULL; END $$""",
+    """CREATE CONSTRAINT TRIGGER wait AFTER INSERT ON {schema}.items DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION {schema}.wait()""",
+)
+"""Statements that have commits wait for a lock of the test."""
 
 
 class Undone(Exception):
@@ -202,6 +213,89 @@ async def test_a_statement_that_fails_leaves_an_immediate_transaction_as_it_was(
             async with store.transaction(immediate=True) as inner:
                 await inner.execute(f"INSERT INTO {table} VALUES (3, 'c')")
         assert await orders(store) == [(1, "a"), (3, "c")]
+
+
+async def be_refused(read: Callable[[], Awaitable[Any]], _: PostgresServer) -> None:
+    with pytest.raises(StoreBusy, match="LockNotAvailable"):
+        await read()
+
+
+async def be_cancelled(read: Callable[[], Awaitable[Any]], server: PostgresServer) -> None:
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(cancel_when_blocked, server, tasks.cancel_scope)
+        await read()
+
+
+@pytest.mark.parametrize(("end", "limit"), [(be_refused, "10ms"), (be_cancelled, "1h")])
+async def test_a_read_that_is_refused_or_cancelled_leaves_an_immediate_transaction_as_it_was(
+    end: Callable[..., Awaitable[None]], limit: str, postgres_server: PostgresServer
+) -> None:
+    # PG-56
+    async with new_store(postgres_server, listen=False) as store:
+        ended: list[str] = []
+        with psycopg.connect(postgres_server.url) as blocker:
+            async with store.transaction(immediate=True, max_seconds=60) as tx:
+                tx.on_commit(note_commit(ended))
+                await store.inbox.add("a")
+                await tx.execute(f"SET LOCAL lock_timeout = '{limit}'")
+                blocker.execute(f"LOCK TABLE {store.schema.quoted}.snapshots".encode())
+                await end(lambda: store.events.snapshot("a"), postgres_server)
+                blocker.rollback()
+        assert ended == ["committed"]
+        assert await store.inbox.has("a")
+
+
+def note_commit(ended: list[str]) -> Callable[[], Awaitable[None]]:
+    """Return a function for the end of a commit."""
+
+    async def note() -> None:
+        ended.append("committed")
+
+    return note
+
+
+async def cancel_when_blocked(server: PostgresServer, scope: anyio.CancelScope) -> None:
+    """Cancel a scope when a statement waits for a table."""
+    await waiting_for_lock(server, "relation")
+    scope.cancel()
+
+
+async def break_off(session: ConnectionSession) -> None:
+    """Fail where no savepoint helps, as a statement does that is cancelled while it makes one."""
+    await session.run(f"RELEASE SAVEPOINT {CALL}")
+    await session.rows("SELECT 1 / 0")
+
+
+async def test_an_immediate_transaction_that_the_database_has_undone_is_not_told_as_committed(
+    postgres_server: PostgresServer,
+) -> None:
+    # PG-56
+    async with new_store(postgres_server, listen=False) as store:
+        ended: list[str] = []
+        with pytest.raises(StoreError, match="undone all of it; run it again"):  # noqa: PT012  # the end of the block may raise
+            async with store.transaction(immediate=True) as tx:
+                tx.on_commit(note_commit(ended))
+                await store.inbox.add("a")
+                with pytest.raises(StoreError, match="InvalidSavepoint"):
+                    await store.access("break").write(break_off)
+        assert ended == []
+        assert not await store.inbox.has("a")
+
+
+async def test_a_commit_that_has_no_answer_when_the_time_is_over_has_an_unknown_outcome(
+    postgres_server: PostgresServer,
+) -> None:
+    # PG-56
+    async with new_store(postgres_server, listen=False) as store:
+        postgres_server.execute(*[statement.format(schema=store.schema.quoted) for statement in SLOW_COMMITS])
+        with psycopg.connect(postgres_server.url) as blocker:
+            blocker.execute("SELECT pg_advisory_lock(79)")
+            with pytest.raises(UnknownOutcome) as raised:
+                async with store.transaction(immediate=True, max_seconds=2):
+                    await store.queue("orders").put(Item(b"1", id="order-1"))
+        assert raised.value.ids == ("order-1",)
+        await store.queue("orders").put(Item(b"1", id="order-1"))
+        assert (await store.queue("orders").stats()).ready == 1
 
 
 async def test_a_block_that_takes_too_long_is_rolled_back(postgres_server: PostgresServer) -> None:
