@@ -5,6 +5,14 @@ before its commit, if what it has read is still so, or one that reads its own wr
 
 ORDER is taken by whatever numbers its rows in the order of commits: events, and items of the outbox.
 
+NUMBERING is shared by commits that need ORDER, and taken alone by an immediate transaction.
+
+A commit takes NUMBERING, ORDER and WRITES, in this order: so it has no WRITES while it waits for a session of the
+application that has put into the outbox, which keeps ORDER for as long as it likes, and holds no other writer up. An
+immediate transaction takes NUMBERING and WRITES at its begin, and ORDER when it first needs that. It is no deadlock,
+because no commit waits for ORDER, or has it, beside an immediate transaction: a session has it alone. And it does not
+take ORDER at its begin, because such a session may put inside of its block.
+
 RELAY is taken by whatever begins or ends leases of the outbox, so that one relay at a time has them.
 
 A lane, the items of one key in a queue, has a lock that whatever changes the lane takes first, but for a claim, which
@@ -17,9 +25,9 @@ from collections.abc import Collection, Iterable
 from hashlib import blake2b
 from typing import NamedTuple
 
-from modd.stores.postgres.session import Schema, Session
+from modd.stores.postgres.session import ConnectionSession, Schema, Session
 
-WRITES, ORDER, MIGRATION, RELAY = range(4)
+WRITES, ORDER, MIGRATION, RELAY, NUMBERING = range(5)
 """The second numbers of the locks of a store; the first one is that of its schema."""
 
 
@@ -37,14 +45,28 @@ TAKE = "SELECT pg_advisory_xact_lock(number) FROM unnest(%s::bigint[]) AS number
 TRY = "SELECT number, pg_try_advisory_xact_lock(number) FROM unnest(%s::bigint[]) AS number"
 
 
-async def share_writes(session: Session) -> None:
-    """Wait until no transaction keeps writers off."""
-    await session.rows(SHARE, (session.schema.number, WRITES))
-
-
 async def take_alone(session: Session, lock: int) -> None:
     """Wait until this transaction alone has a lock of the store."""
     await session.rows("SELECT pg_advisory_xact_lock(%s, %s)", (session.schema.number, lock))
+
+
+async def share(session: ConnectionSession, lock: int) -> None:
+    """Wait until no other transaction has a lock of the store alone; in a pipeline, have the next statement wait."""
+    await session.run(SHARE, (session.schema.number, lock))
+
+
+async def take_for_commit(session: ConnectionSession, *, alone: bool, in_order: bool) -> None:
+    """Take WRITES for a commit, alone or shared, and ORDER before if it needs that."""
+    if in_order:
+        await share(session, NUMBERING)
+        await take_alone(session, ORDER)
+    await (take_alone(session, WRITES) if alone else share(session, WRITES))
+
+
+async def take_for_block(session: Session) -> None:
+    """Keep other writers off until the transaction ends."""
+    await take_alone(session, NUMBERING)
+    await take_alone(session, WRITES)
 
 
 class LockNames(NamedTuple):

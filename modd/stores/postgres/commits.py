@@ -16,7 +16,7 @@ from modd.concurrency.blocks import async_block
 from modd.concurrency.loop_calls import last_step
 from modd.ports.errors import ReadConflict
 from modd.stores.errors import UnknownOutcome
-from modd.stores.postgres.advisory import ORDER, SHARE, WRITES, take_alone
+from modd.stores.postgres.advisory import take_for_commit
 from modd.stores.postgres.connections import Connection, Connections
 from modd.stores.postgres.errors import REPEATABLE, is_lost, translate_errors
 from modd.stores.postgres.select import ReadStatement
@@ -167,12 +167,7 @@ async def transaction(
 
 async def prepare(session: ConnectionSession, reads: Reads, writes: Writes) -> None:
     """Take the locks of a transaction, and look if its reads are still so. Raises `ReadConflict`."""
-    if reads:
-        await take_alone(session, WRITES)
-        for query, digest in reads:
-            if await query.digest(session) != digest:
-                raise ReadConflict(query.title)
-    else:
-        await session.run(SHARE, (session.schema.number, WRITES))
-    if any(is_in_order(operation) for operation, _ in writes):
-        await take_alone(session, ORDER)
+    await take_for_commit(session, alone=bool(reads), in_order=any(is_in_order(operation) for operation, _ in writes))
+    for query, digest in reads:
+        if await query.digest(session) != digest:
+            raise ReadConflict(query.title)

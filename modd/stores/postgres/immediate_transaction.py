@@ -12,7 +12,7 @@ from modd.concurrency.blocks import async_block
 from modd.ports.errors import ReadConflict, StoreError
 from modd.ports.transaction import open_transaction
 from modd.stores.errors import TransactionTimeout, UnknownOutcome
-from modd.stores.postgres.advisory import ORDER, WRITES, take_alone
+from modd.stores.postgres.advisory import ORDER, take_alone, take_for_block
 from modd.stores.postgres.commits import BEGIN, Committer
 from modd.stores.postgres.errors import REPEATABLE, is_lost, translate_errors
 from modd.stores.postgres.select import ReadStatement
@@ -104,7 +104,7 @@ class ImmediatePostgresTransaction(PostgresTransaction):
 
     async def _begin(self) -> None:
         await self._execute(BEGIN)
-        await self._run(lambda session: take_alone(session, WRITES))
+        await self._run(take_for_block)
 
     async def _commit(self) -> None:
         session = self._opened()

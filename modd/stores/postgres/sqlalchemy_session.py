@@ -12,7 +12,7 @@ from modd.concurrency.blocks import async_block
 from modd.errors import InvalidOption
 from modd.ports.errors import StoreError
 from modd.stores.errors import UnknownOutcome
-from modd.stores.postgres.advisory import ORDER, WRITES, share_writes, take_alone
+from modd.stores.postgres.advisory import take_for_commit
 from modd.stores.postgres.commits import Committer, Reads, Writes
 from modd.stores.postgres.deferred_transaction import DeferredPostgresTransaction
 from modd.stores.postgres.errors import translate_errors
@@ -101,10 +101,9 @@ class SqlalchemyHost:
         raw = await (await self.session.connection()).get_raw_connection()
         session = ConnectionSession(raw.driver_connection, committer.schema)  # type: ignore[arg-type]  # of psycopg, by the dialect
         with translate_errors(self._store):
-            await (take_alone(session, WRITES) if reads else share_writes(session))
+            in_order = any(is_in_order(operation) for operation, _ in writes)
+            await take_for_commit(session, alone=bool(reads), in_order=in_order)
             await committer.check(reads)
-            if any(is_in_order(operation) for operation, _ in writes):
-                await take_alone(session, ORDER)
             for operation, arguments in writes:
                 await operation(session, *arguments)
         try:

@@ -486,3 +486,54 @@ async def test_operations_in_order_run_one_after_another_until_their_commit(post
         async with store.transaction(immediate=True):
             numbers.append(await store.access("number").write_for_result("number", number_in_order))
         assert sorted(numbers) == [*range(9)]
+
+
+async def test_a_commit_that_waits_for_a_session_that_has_put_holds_no_other_writer_up(
+    postgres_server: PostgresServer,
+) -> None:
+    # PG-19
+    schema = new_schema()
+    async with new_store(postgres_server, schema, timeout=30) as store, new_store(postgres_server, schema) as other:
+
+        async def handle() -> None:
+            async with store.transaction():
+                assert not await store.inbox.has("command")
+                await store.events.append("sales", [b"sold"], 0)
+
+        with psycopg.connect(postgres_server.url) as session:
+            await store.outbox.using(session).put(b"order placed")
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(handle)
+                await waiting_for_lock(postgres_server, "advisory")
+                with anyio.fail_after(10):
+                    await other.inbox.add("a")
+                    await other.queue("orders").put(b"1")
+                    await other.queue("orders").ack(*await other.queue("orders").claim(1, 30))
+                session.commit()
+        assert [event.body async for event in store.events.read("sales")] == [b"sold"]
+
+
+@pytest.mark.parametrize("reads", [False, True])
+async def test_a_session_can_put_inside_of_an_immediate_transaction_for_which_a_commit_waits(
+    reads: bool, postgres_server: PostgresServer
+) -> None:
+    # PG-19
+    schema = new_schema()
+    async with new_store(postgres_server, schema) as store, new_store(postgres_server, schema, timeout=30) as other:
+
+        async def put() -> None:
+            async with other.transaction():
+                assert not reads or not await other.inbox.has("command")
+                await other.outbox.put(b"2")
+
+        with psycopg.connect(postgres_server.url) as session:
+            session.execute("SET lock_timeout = '10s'")
+            async with anyio.create_task_group() as tasks:
+                async with store.transaction(immediate=True, max_seconds=60):
+                    tasks.start_soon(put)
+                    await waiting_for_lock(postgres_server, "advisory")
+                    await store.outbox.using(session).put(b"1")
+                with anyio.fail_after(10):
+                    await store.inbox.add("a")  # though the commit waits for the session now
+                session.commit()
+        assert [claim.body for claim in await store.outbox.claim(9, 30)] == [b"1", b"2"]
