@@ -277,13 +277,14 @@ async def test_a_commit_that_has_no_answer_when_the_time_is_over_has_an_unknown_
         proxy_to(nats_server) as proxy,
         open_store(proxy, store.name) as cut,
     ):
+        await cut.queue("orders").put(Item(b"0", id="0"))
         with pytest.raises(UnknownOutcome) as raised:  # noqa: PT012  # the end of the block may raise
-            async with cut.transaction(immediate=True, max_seconds=2):
+            async with cut.transaction(immediate=True, max_seconds=0.5):
                 await cut.queue("orders").put(Item(b"1", id="1"))
                 proxy.to_client = lambda data: b""
         proxy.to_client = lambda data: data
         assert raised.value.ids == ("1",)
-        assert (await store.queue("orders").stats()).ready == 1
+        assert (await store.queue("orders").stats()).ready == 2
 
 
 async def test_an_operation_that_is_always_too_late_ends(nats_server: NatsServer) -> None:
