@@ -9,11 +9,12 @@ import anyio
 from psycopg.pq import TransactionStatus
 
 from modd.concurrency.blocks import async_block
+from modd.concurrency.loop_calls import last_step
 from modd.ports.errors import ReadConflict, StoreError
 from modd.ports.transaction import open_transaction
 from modd.stores.errors import TransactionTimeout, UnknownOutcome
 from modd.stores.postgres.advisory import ORDER, take_alone, take_for_block
-from modd.stores.postgres.commits import BEGIN, Committer
+from modd.stores.postgres.commits import BEGIN, LAST_WAIT, Committer
 from modd.stores.postgres.errors import REPEATABLE, is_lost, translate_errors
 from modd.stores.postgres.select import ReadStatement
 from modd.stores.postgres.session import ConnectionSession, Operation, is_in_order
@@ -39,7 +40,7 @@ class ImmediatePostgresTransaction(PostgresTransaction):
         super().__init__(store)
         self._committer, self._max_seconds = committer, max_seconds
         self._session: ConnectionSession | None = None
-        self._is_committing = self._is_committed = False
+        self._is_committing = False
 
     async def write(self, operation: Operation, *arguments: Any) -> Any:
         """Run an operation, and return its result; if it fails, the transaction is as it was before."""
@@ -92,7 +93,7 @@ class ImmediatePostgresTransaction(PostgresTransaction):
                     with anyio.move_on_after(self._max_seconds) as scope:
                         yield self
                         await self._commit()
-                    if scope.cancelled_caught and not self._is_committed:
+                    if scope.cancelled_caught:
                         raise self._late()
                 finally:
                     self.end()
@@ -119,8 +120,8 @@ class ImmediatePostgresTransaction(PostgresTransaction):
 
     async def _send_commit(self, session: ConnectionSession) -> None:
         self._is_committing = True
-        await session.run("COMMIT")
-        self._is_committed = True
+        with last_step(LAST_WAIT):
+            await session.run("COMMIT")
 
     def _late(self) -> Exception:
         """Return the error for a transaction whose time is over: after COMMIT was sent, nothing tells how it ended."""

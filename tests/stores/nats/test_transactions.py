@@ -18,13 +18,13 @@ from modd.stores.errors import (
     StoreBusy,
     TransactionInUse,
     TransactionTimeout,
-    UnknownOutcome,
 )
 from modd.stores.nats.overlay import Overlay
 from modd.stores.nats.record import Write
 from modd.stores.nats.store import NatsStore
 from modd.testing.conformance.documents import add_up, encode_number
 from tests.nats.server import NatsServer
+from tests.stores.late_commits import outcome_of
 from tests.stores.nats import test_records
 from tests.stores.nats.proxy import proxy_to
 from tests.stores.nats.stores import open_store
@@ -277,13 +277,17 @@ async def test_a_commit_that_has_no_answer_when_the_time_is_over_has_an_unknown_
         proxy_to(nats_server) as proxy,
         open_store(proxy, store.name) as cut,
     ):
-        await cut.queue("orders").put(Item(b"0", id="0"))
-        with pytest.raises(UnknownOutcome) as raised:  # noqa: PT012  # the end of the block may raise
-            async with cut.transaction(immediate=True, max_seconds=0.5):
+
+        async def put(seconds: float) -> None:
+            proxy.to_client = lambda data: data
+            async with cut.transaction(immediate=True, max_seconds=seconds):
                 await cut.queue("orders").put(Item(b"1", id="1"))
                 proxy.to_client = lambda data: b""
+
+        await cut.queue("orders").put(Item(b"0", id="0"))
+        outcome = await outcome_of(put)
         proxy.to_client = lambda data: data
-        assert raised.value.ids == ("1",)
+        assert outcome.ids == ("1",)
         assert (await store.queue("orders").stats()).ready == 2
 
 

@@ -12,12 +12,14 @@ import pytest
 from modd import InvalidOption
 from modd.errors import NotEntered
 from modd.ports import Item, ReadConflict, StoreError
-from modd.stores import DatabaseRefused, PostgresStore, ResultNeeded, StoreBusy, TransactionTimeout, UnknownOutcome
+from modd.stores import DatabaseRefused, PostgresStore, ResultNeeded, StoreBusy, TransactionTimeout
+from modd.stores.postgres import immediate_transaction
 from modd.stores.postgres.commits import ATTEMPTS
 from modd.stores.postgres.immediate_transaction import CALL
 from modd.stores.postgres.select import Select
 from modd.stores.postgres.session import ConnectionSession, Session, in_order
 from tests.postgres.server import PostgresServer
+from tests.stores.late_commits import outcome_of
 from tests.stores.postgres.stores import new_schema, new_store, until
 
 pytestmark = pytest.mark.anyio
@@ -287,15 +289,47 @@ async def test_a_commit_that_has_no_answer_when_the_time_is_over_has_an_unknown_
 ) -> None:
     # PG-56
     async with new_store(postgres_server, listen=False) as store:
+
+        async def put(seconds: float) -> None:
+            async with store.transaction(immediate=True, max_seconds=seconds):
+                await store.queue("orders").put(Item(b"1", id="order-1"))
+
         await store.queue("orders").put(Item(b"0", id="order-0"))
         postgres_server.execute(*[statement.format(schema=store.schema.quoted) for statement in SLOW_COMMITS])
         with psycopg.connect(postgres_server.url) as blocker:
             blocker.execute("SELECT pg_advisory_lock(79)")
-            with pytest.raises(UnknownOutcome) as raised:
-                async with store.transaction(immediate=True, max_seconds=0.5):
-                    await store.queue("orders").put(Item(b"1", id="order-1"))
-        assert raised.value.ids == ("order-1",)
+            outcome = await outcome_of(put)
+        assert outcome.ids == ("order-1",)
         await store.queue("orders").put(Item(b"1", id="order-1"))
+        assert (await store.queue("orders").stats()).ready == 2
+
+
+async def test_a_commit_that_is_under_way_when_its_caller_is_cancelled_is_made_and_told(
+    postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # PG-56
+    monkeypatch.setattr(immediate_transaction, "LAST_WAIT", 60.0)  # also on a machine that stands still for a second
+    async with new_store(postgres_server, listen=False) as store:
+        ended: list[str] = []
+
+        async def put() -> None:
+            async with store.transaction(immediate=True, max_seconds=60):
+                await store.queue("orders").put(b"1")
+            ended.append("committed")
+
+        await store.queue("orders").put(b"0")
+        postgres_server.execute(*[statement.format(schema=store.schema.quoted) for statement in SLOW_COMMITS])
+        with psycopg.connect(postgres_server.url) as blocker:
+            blocker.execute("SELECT pg_advisory_lock(79)")
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(put)
+                await waiting_for_lock(postgres_server, "advisory")
+                tasks.cancel_scope.cancel()
+                with anyio.CancelScope(shield=True):
+                    for _ in range(20):  # in which the cancellation comes
+                        await anyio.sleep(0.001)
+                blocker.execute("SELECT pg_advisory_unlock(79)")
+        assert ended == ["committed"]
         assert (await store.queue("orders").stats()).ready == 2
 
 
