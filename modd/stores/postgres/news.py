@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 import anyio
-import psycopg
 
 from modd.concurrency.backoff import DoublingPause
 from modd.stores.postgres.connections import Connections
@@ -65,7 +64,7 @@ class News:
         while True:
             try:
                 await connections.calls.run(lambda: self._listen(connections, pause.reset))
-            except psycopg.Error as error:
+            except Exception as error:  # of any kind: a pool may make its address by a function of the application
                 log.debug("the connection that listens was lost: %s", error)
             await anyio.sleep(pause.next())
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,7 +16,6 @@ from modd.concurrency.lifespan import Lifespan
 from modd.concurrency.loop_calls import LoopCalls
 from modd.concurrency.loop_thread import start_loop_thread
 from modd.core import detached
-from modd.ports.errors import StoreError
 from modd.ports.inbox import WEEK
 from modd.stores.checks import check_same_feed
 from modd.stores.errors import ResultNeeded, StoreClosed
@@ -46,6 +46,8 @@ from modd.stores.postgres.transaction import PostgresTransaction
 from modd.stores.server_clock import REFRESH, ServerClock
 from modd.stores.transaction import find_transaction
 from modd.stores.waiting import SupportsWake
+
+log = logging.getLogger("modd.stores")
 
 
 class PostgresStore:
@@ -270,8 +272,10 @@ class PostgresStore:
     async def _refresh_clock(self, committer: Committer) -> None:
         while True:
             await anyio.sleep(REFRESH)
-            with suppress(StoreError):  # it goes on with what it has seen
+            try:
                 self._clock.see(await self._ask_time(committer))
+            except Exception as error:  # of any kind, as from a pool: the clock goes on with what it has seen
+                log.debug("%s: could not ask for the time: %s", self.name, error)
 
     async def _ask_time(self, committer: Committer) -> float:
         [[now]] = await committer.read(Select(f"SELECT {NOW}"))

@@ -9,7 +9,9 @@ from typing import Any
 import anyio
 import psycopg
 import pytest
+from psycopg_pool import AsyncConnectionPool
 
+from modd.concurrency.loops import loop_name
 from modd.stores import PostgresStore
 from modd.stores.postgres.base import WaitingPart
 from modd.stores.postgres.select import Select
@@ -191,3 +193,31 @@ async def test_news_that_cannot_be_sent_are_found_by_looking(
         took = await waiting_seconds(Bell(one), Bell(other).ring("a"))
         assert took < 10
         await until(lambda: "no process could be told of news" in caplog.text)
+
+
+async def test_a_function_for_the_address_that_fails_ends_the_connecting_but_not_the_listening(
+    postgres_server: PostgresServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    # PG-5
+    if loop_name() == "trio":
+        return  # a store takes no pool there
+    caplog.set_level(logging.DEBUG, "modd.stores")
+    schema, failing = new_schema(), False
+
+    async def address() -> str:
+        if failing:
+            raise RuntimeError("the token service answers 503")
+        return postgres_server.url
+
+    async with (
+        AsyncConnectionPool(address, min_size=1) as pool,
+        PostgresStore(pool, schema=schema, durable=False, poll=600) as one,
+        new_store(postgres_server, schema) as other,
+    ):
+        process = await listening(postgres_server, one)
+        failing = True
+        postgres_server.execute(f"SELECT pg_terminate_backend({process})")
+        await until(lambda: "the token service answers 503" in caplog.text)
+        failing = False
+        await listening(postgres_server, one, but=process)
+        assert await waiting_seconds(Bell(one), Bell(other).ring("a")) < 60
