@@ -20,6 +20,7 @@ from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from modd.concurrency.blocks import async_block
 from modd.concurrency.loop_calls import LoopCalls
+from modd.stores.errors import StoreBusy
 from modd.stores.postgres.errors import is_lost, is_refused, translate_errors
 
 T = TypeVar("T")
@@ -42,8 +43,12 @@ CLOSING = 1.0
 """Seconds to wait for what a pool is about to do when it is closed."""
 
 
-KEEPALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
-"""Options of libpq that find within half a minute that the machine of the server is gone."""
+KEEPALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 25_000}
+"""Options of libpq that find within half a minute that the machine of the server is gone.
+
+Linux sends no keepalive while data that was sent is not acknowledged, as on a connection in use: the last one, in
+milliseconds, ends that. A machine that is there acknowledges also for a server that is frozen, which is not found.
+"""
 
 
 LIMIT_LOCKS = "SELECT set_config(name, %s, false) FROM pg_settings WHERE name = 'lock_timeout' AND source = 'default'"
@@ -101,7 +106,7 @@ class Connections:
 
         Some connections are left for calls beside such blocks. Raises `modd.ports.StoreError`.
         """
-        async with self._held:
+        async with self._turn():
             lent: list[Connection] = []  # and no result: that of a call which is cancelled would be lost
             try:
                 with translate_errors(self.store):
@@ -117,6 +122,23 @@ class Connections:
         address: Any = await resolve_option(self.pool.conninfo)
         options: Any = await resolve_option(self.pool.kwargs)
         return await AsyncConnection.connect(address, **{**(options or {}), "autocommit": True})
+
+    @async_block
+    async def _turn(self) -> AsyncIterator[None]:
+        """Wait for the block until few enough others hold a connection. Raises `StoreBusy` after the timeout."""
+        with anyio.move_on_after(self._timeout) as waiting:
+            await self._held.acquire()
+        if waiting.cancelled_caught:
+            raise StoreBusy(
+                self.store,
+                f"waited {self._timeout:g} s",
+                f"{self._held.total_tokens:g} other blocks hold all the connections that blocks may have",
+                "make the blocks shorter, or give the store a pool with more connections",
+            )
+        try:
+            yield
+        finally:
+            self._held.release()
 
     async def _close(self) -> None:
         with anyio.CancelScope(shield=True):
