@@ -110,6 +110,18 @@ class PostgresServer:
         self.kill()
         self.start()
 
+    def restart_as_standby(self) -> None:
+        """End it in order, and start it again as a standby, which only reads until `promote`."""
+        self.stop()
+        signal_file = self.data / "standby.signal"
+        signal_file.touch()
+        shutil.chown(signal_file, self.data.stat().st_uid)
+        self.start()
+
+    def promote(self) -> None:
+        """Have a standby take writes; return when it does."""
+        self.execute("SELECT pg_promote()")
+
     def kill_children(self) -> None:
         """Kill the processes of its connections by SIGKILL: the server ends all, and recovers by itself."""
         assert self.process is not None

@@ -6,10 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import ExitStack, nullcontext
 from random import random
-from time import monotonic
 from typing import Any, TypeAlias, TypeVar
 
-import psycopg
 from psycopg.pq import TransactionStatus
 
 from modd.concurrency.blocks import async_block
@@ -17,6 +15,7 @@ from modd.concurrency.loop_calls import last_step
 from modd.ports.errors import ReadConflict
 from modd.stores.errors import UnknownOutcome
 from modd.stores.postgres.advisory import take_for_commit
+from modd.stores.postgres.attempts import begin_to_write, leave_standby, repeat_lost
 from modd.stores.postgres.connections import Connection, Connections
 from modd.stores.postgres.errors import REPEATABLE, is_lost, translate_errors
 from modd.stores.postgres.select import ReadStatement
@@ -31,9 +30,6 @@ Reads: TypeAlias = Sequence[tuple[ReadStatement, bytes]]
 
 Writes: TypeAlias = Sequence[tuple[Operation, tuple[Any, ...]]]
 """Operations, each with the arguments of a call."""
-
-
-BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 
 
 ATTEMPTS = 20
@@ -129,14 +125,7 @@ class Committer:
 
     async def _repeat_lost(self, work: Callable[[Connection], Awaitable[T]], waited: float = 0.0) -> T:
         """Do work on a connection; on another one if that is lost, until the timeout is over."""
-        end = monotonic() + self._timeout - waited
-        while True:
-            try:
-                return await self.connections.use(work, max(0.0, end - monotonic()))
-            except psycopg.Error as error:
-                if not is_lost(error) or monotonic() >= end:
-                    raise
-            await asyncio.sleep(min(SHORTEST_PAUSE, end - monotonic()))
+        return await repeat_lost(lambda timeout: self.connections.use(work, timeout), self._timeout - waited)
 
 
 @async_block
@@ -152,13 +141,15 @@ async def transaction(
     try:
         with ExitStack() as commit:
             async with pipeline_of(connection) if pipelined else nullcontext() as session.pipeline:
-                await connection.execute(BEGIN)
+                await begin_to_write(connection)
                 yield session
                 is_committing = True
                 commit.enter_context(last_step(LAST_WAIT))
                 await connection.execute("COMMIT")
     except BaseException as error:
-        if not connection.broken and connection.info.transaction_status != TransactionStatus.IDLE:
+        if pipelined:
+            await leave_standby(connection, error)
+        if not connection.closed and connection.info.transaction_status != TransactionStatus.IDLE:
             await connection.execute("ROLLBACK")
         if is_committing and is_lost(error):
             raise UnknownOutcome(store, session.ids) from error

@@ -21,6 +21,7 @@ from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 from modd.concurrency.blocks import async_block
 from modd.concurrency.loop_calls import LoopCalls
 from modd.stores.errors import StoreBusy
+from modd.stores.postgres.attempts import repeat_lost
 from modd.stores.postgres.errors import is_lost, is_refused, translate_errors
 
 T = TypeVar("T")
@@ -101,8 +102,10 @@ class Connections:
             await self._give_back(connection)
 
     @async_block
-    async def hold(self) -> AsyncIterator[Connection]:
+    async def hold(self, begin: Callable[[Connection], Awaitable[None]]) -> AsyncIterator[Connection]:
         """Hold a connection for the block, which is in the loop of the store.
+
+        begin: the first call on the connection, and again on another one if that is lost.
 
         Some connections are left for calls beside such blocks. Raises `modd.ports.StoreError`.
         """
@@ -110,7 +113,7 @@ class Connections:
             lent: list[Connection] = []  # and no result: that of a call which is cancelled would be lost
             try:
                 with translate_errors(self.store):
-                    await self.calls.run(lambda: self._lend_to(lent))
+                    await self.calls.run(lambda: self._lend_to(lent, begin))
                 yield lent[0]
             finally:
                 with anyio.CancelScope(shield=True):
@@ -166,20 +169,19 @@ class Connections:
             await asyncio.sleep(min(0.1, self._timeout))
         await connection.close()
 
-    async def _lend_to(self, lent: list[Connection]) -> None:
+    async def _lend_to(self, lent: list[Connection], begin: Callable[[Connection], Awaitable[None]]) -> None:
         """Append a connection that answers: those that a server had before it was started again do not."""
-        end = monotonic() + self._timeout
-        while not lent:
-            connection = await self._lend(end - monotonic())
+
+        async def lend(timeout: float) -> None:
+            connection = await self._lend(timeout)
             try:
-                await connection.execute(b"")
+                await begin(connection)
                 lent.append(connection)
-            except psycopg.OperationalError:
-                if monotonic() >= end:
-                    raise  # pragma: no cover  # connections that do not answer for all of the timeout
             finally:
                 if not lent:
                     await self._give_back(connection)
+
+        await repeat_lost(lend, self._timeout)
 
     async def _lend(self, timeout: float) -> Connection:
         """Return a connection on which nothing is open, and on which the store begins transactions itself."""
@@ -231,6 +233,11 @@ async def limit_locks(connection: Connection, seconds: float) -> None:
     """
     limit = min(max(ceil(seconds * 1000), SHORTEST_LIMIT), LONGEST_LIMIT)
     await connection.execute(LIMIT_LOCKS, [str(limit)])
+
+
+async def ping(connection: Connection) -> None:
+    """Have the server answer. Raises the errors of psycopg."""
+    await connection.execute(b"")
 
 
 async def get_connection(pool: AsyncConnectionPool[Any], timeout: float) -> Connection:

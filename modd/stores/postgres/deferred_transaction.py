@@ -18,6 +18,7 @@ from modd.errors import NotEntered
 from modd.ports.transaction import Parameters, open_transaction
 from modd.stores.errors import ResultNeeded
 from modd.stores.postgres.commits import Committer, Reads, Writes
+from modd.stores.postgres.connections import ping
 from modd.stores.postgres.errors import DatabaseFailed, translate_errors
 from modd.stores.postgres.select import ReadStatement
 from modd.stores.postgres.session import ConnectionSession, Operation
@@ -128,7 +129,7 @@ class DeferredPostgresTransaction(PostgresTransaction):
             await self.run_end_hooks()
 
     async def _open(self) -> ConnectionSession:
-        connection = await self._stack.enter_async_context(self._committer.connections.hold())
+        connection = await self._stack.enter_async_context(self._committer.connections.hold(ping))
         return ConnectionSession(connection, self._committer.schema)
 
 

@@ -55,6 +55,17 @@ class DatabaseFailed(StoreError):
         )
 
 
+class InRecovery(psycopg.OperationalError):
+    """A server in recovery, such as a standby, takes no writes; another one at the address, or a later one, may do."""
+
+
+ENDED = (
+    errors.IdleInTransactionSessionTimeout,
+    getattr(errors, "TransactionTimeout", errors.IdleInTransactionSessionTimeout),  # psycopg 3.2 may not have it
+)
+"""Errors of a server that ends a transaction which takes too long, by a limit that somebody has set there."""
+
+
 KINDS: tuple[tuple[tuple[type[Exception], ...], type[StoreError]], ...] = (
     (
         (
@@ -75,10 +86,11 @@ KINDS: tuple[tuple[tuple[type[Exception], ...], type[StoreError]], ...] = (
             errors.IndexCorrupted,
             errors.InternalError_,
             errors.IoError,
+            InRecovery,
         ),
         DatabaseFailed,
     ),
-    ((psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, PoolClosed, TooManyRequests), StoreBusy),
+    ((psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, PoolClosed, TooManyRequests, *ENDED), StoreBusy),
 )
 """The error of the store for each error of psycopg, the first that fits; all others are about statements and values."""
 
@@ -97,6 +109,12 @@ BUSY: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str, str], ...]
         errors.LockNotAvailable,
         "another transaction has a lock that this one needs",
         "end that transaction, perhaps one in which this task has put with `using`, or do slow work before it begins",
+    ),
+    (
+        ENDED,
+        "the server has ended the transaction, which took longer than it allows",
+        "do slow work before the transaction, or set a longer idle_in_transaction_session_timeout or "
+        "transaction_timeout on the server",
     ),
     (
         Exception,

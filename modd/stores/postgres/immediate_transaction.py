@@ -14,7 +14,8 @@ from modd.ports.errors import ReadConflict, StoreError
 from modd.ports.transaction import open_transaction
 from modd.stores.errors import TransactionTimeout, UnknownOutcome
 from modd.stores.postgres.advisory import ORDER, take_alone, take_for_block
-from modd.stores.postgres.commits import BEGIN, LAST_WAIT, Committer
+from modd.stores.postgres.attempts import begin_to_write
+from modd.stores.postgres.commits import LAST_WAIT, Committer
 from modd.stores.postgres.errors import REPEATABLE, is_lost, translate_errors
 from modd.stores.postgres.select import ReadStatement
 from modd.stores.postgres.session import ConnectionSession, Operation, is_in_order
@@ -85,11 +86,11 @@ class ImmediatePostgresTransaction(PostgresTransaction):
         """
         committer = self._committer
         try:
-            async with committer.connections.hold() as connection:
+            async with committer.connections.hold(begin_to_write) as connection:
                 self._session = ConnectionSession(connection, committer.schema)
                 token = open_transaction.set(self)
                 try:
-                    await self._begin()
+                    await self._run(take_for_block)
                     with anyio.move_on_after(self._max_seconds) as scope:
                         yield self
                         await self._commit()
@@ -102,10 +103,6 @@ class ImmediatePostgresTransaction(PostgresTransaction):
             await self.run_commit_hooks()
         finally:
             await self.run_end_hooks()
-
-    async def _begin(self) -> None:
-        await self._execute(BEGIN)
-        await self._run(take_for_block)
 
     async def _commit(self) -> None:
         session = self._opened()

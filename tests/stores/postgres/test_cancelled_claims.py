@@ -29,7 +29,7 @@ def outbox_of(store: PostgresStore) -> Any:
 async def test_no_item_stays_leased_by_a_claim_that_is_cancelled_at_any_of_its_steps(
     source_of: Any, postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # PG-63
+    # PG-65
     monkeypatch.setattr(commits, "LAST_WAIT", 60.0)  # also on a machine that stands still for a second
     async with new_store(postgres_server, listen=False) as store:
         source = source_of(store)

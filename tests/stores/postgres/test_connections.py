@@ -7,7 +7,7 @@ import pytest
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from modd.stores import PostgresStore, StoreBusy
-from modd.stores.postgres.connections import get_connection
+from modd.stores.postgres.connections import get_connection, ping
 from tests.postgres.server import PostgresServer
 from tests.stores.postgres.stores import new_schema, new_store
 
@@ -53,7 +53,7 @@ async def test_a_machine_that_acknowledges_nothing_is_given_up_soon_unless_the_a
     # PG-11
     async with (
         PostgresStore(postgres_server.url + query, schema=new_schema(), durable=False) as store,
-        store._opened().connections.hold() as connection,
+        store._opened().connections.hold(ping) as connection,
     ):
         assert connection.info.get_parameters()["tcp_user_timeout"] == limit
 
