@@ -82,15 +82,32 @@ async def error_of(action: Callable[..., Awaitable[object]], *args: Any) -> Exce
     return failure
 
 
-def put_off(cancelled: BaseException) -> None:
-    """Postpone a caught cancellation to the next point at which this task waits.
+def native_requests() -> int:
+    """Return the number of requests to cancel this task natively, when a cancellation is caught; 0 if it is a scope's.
 
-    Trio and anyio scopes stay cancelled and do this by themselves; a native ``task.cancel()`` is requested again.
+    Call this before you wait for anything else, in which a scope may be cancelled, too.
     """
     task = _current_task()
-    if task is not None and anyio.current_effective_deadline() != -inf and task.cancelling():
+    return task.cancelling() if task is not None and anyio.current_effective_deadline() != -inf else 0
+
+
+def put_off(cancelled: BaseException, requests: int) -> None:
+    """Postpone a caught cancellation to the next point at which this task waits.
+
+    Trio and anyio scopes stay cancelled and do this by themselves. A native ``task.cancel()`` is requested again in the
+    next pass of the loop, unless the block that requested it, such as ``asyncio.timeout``, has ended by then.
+
+    requests: what `native_requests` has returned.
+    """
+    task = _current_task()
+    if task is not None and requests:
+        task.get_loop().call_soon(_request_again, task, cancelled.args, requests)
+
+
+def _request_again(task: asyncio.Task[object], args: tuple[object, ...], requests: int) -> None:
+    if not task.done() and task.cancelling() >= requests:
         task.uncancel()
-        task.cancel(*cancelled.args)
+        task.cancel(*args)
 
 
 def _cancel_requests() -> int:

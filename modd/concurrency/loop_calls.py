@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 import anyio
 
 from modd.concurrency.blocks import block
-from modd.concurrency.cancellation import CancelledError, put_off
+from modd.concurrency.cancellation import CancelledError, native_requests, put_off
 from modd.concurrency.loop_thread import Crossing, LoopThread
 from modd.concurrency.loops import current_loop
 from modd.concurrency.signals import Signal, set_signal, signals
@@ -47,10 +47,11 @@ class LoopCalls:
         try:
             await call.wait()
         except BaseException as error:
+            requests = native_requests()
             await self._cancel(call)
             if not call.has_result or not isinstance(error, anyio.get_cancelled_exc_class()):
                 raise
-            put_off(error)
+            put_off(error, requests)
         finally:
             self._under_way.discard(call)
         if call.was_cancelled:

@@ -70,21 +70,26 @@ class WebSocketSession:
         Commands go on without the client, queries do not.
         """
         self._stream.on_end(lambda: self._waiting.cancel())
-        lifetime = self._events.lifetime(self._actor)
-        async with anyio.create_task_group() as commands:
-            async with anyio.create_task_group() as session:
-                session.start_soon(self._stream.watch, lifetime, session.cancel_scope, self._limits.timeout)
-                if self._subscription is not None:
-                    session.start_soon(self._send_events, self._subscription)
-                await self._read(commands, session)
-                if self._stream.reason in (EndReason.STOPPED, EndReason.EXPIRED):
-                    await self._wait_for_answers()
-                if self._stream.reason is not None:
-                    async with self._send_lock:
-                        pass  # the frame that is being sent: the code for the end follows it
-                session.cancel_scope.cancel()
-            self._is_open = False
+        async with anyio.create_task_group() as commands, anyio.create_task_group() as session:
+            try:
+                await self._converse(commands, session)
+            finally:
+                self._is_open = False  # before the group ends, which takes no answer any more
+            session.cancel_scope.cancel()
         return NORMAL if self._stream.reason is None else self._stream.reason
+
+    async def _converse(self, commands: TaskGroup, session: TaskGroup) -> None:
+        """Read frames and send events until the client has gone, or the stream has to end and has sent what is due."""
+        lifetime = self._events.lifetime(self._actor)
+        session.start_soon(self._stream.watch, lifetime, session.cancel_scope, self._limits.timeout)
+        if self._subscription is not None:
+            session.start_soon(self._send_events, self._subscription)
+        await self._read(commands, session)
+        if self._stream.reason in (EndReason.STOPPED, EndReason.EXPIRED):
+            await self._wait_for_answers()
+        if self._stream.reason is not None:
+            async with self._send_lock:
+                pass  # the frame that is being sent: the code for the end follows it
 
     async def _read(self, commands: TaskGroup, session: TaskGroup) -> None:
         """Read frames until the client has gone or the stream has to end."""

@@ -13,7 +13,7 @@ from typing import Any, Literal, Self, TypeAlias
 import anyio
 
 from modd.checks import checked_count, checked_span
-from modd.concurrency.cancellation import put_off
+from modd.concurrency.cancellation import native_requests, put_off
 from modd.concurrency.lifespan import Lifespan
 from modd.concurrency.loop_thread import Crossing, start_loop_thread
 from modd.concurrency.loops import check_loop, current_loop
@@ -231,15 +231,15 @@ class Link:
         self._connection = None
         closed = Call(self._home, send_nothing)
         self._away.call(partial(connection.close, closed))
-        cancelled = None
+        cancelled, requests = None, 0
         while not closed.done:
             try:
                 with anyio.CancelScope(shield=True):
                     await closed.outcome()
             except anyio.get_cancelled_exc_class() as error:  # a native task.cancel(): scopes are shielded off
-                cancelled = error
+                cancelled, requests = error, native_requests()
         if cancelled is not None:
-            put_off(cancelled)
+            put_off(cancelled, requests)
 
     async def _perform(self, call: Call, timeout: float | None) -> Any:
         connection = self._open_connection()

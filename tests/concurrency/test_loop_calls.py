@@ -182,6 +182,59 @@ async def test_a_cancellation_waits_for_the_last_step_of_the_work_as_long_as_tha
     assert await cancelled_in_last_step(calls, 0.001) == []
 
 
+async def commit(calls: LoopCalls, started: anyio.Event) -> str:
+    """Do a last step in which a cancellation comes."""
+    with last_step(60):
+        calls.call_home(started.set)
+        await asyncio.sleep(0.05)
+    return "done"
+
+
+async def test_a_time_limit_that_ends_with_the_last_step_cancels_nothing_after_it(calls: LoopCalls) -> None:
+    # PG-58
+    if loop_name() == "trio":
+        return
+    started, results = anyio.Event(), list[str]()
+    async with anyio.create_task_group() as tasks:
+        async with asyncio.timeout(None) as limit:
+            tasks.start_soon(expire_after, started, limit)
+            results.append(await calls.run(partial(commit, calls, started)))
+        for _ in range(3):
+            await anyio.lowlevel.checkpoint()
+    assert results == ["done"]
+
+
+async def expire_after(started: anyio.Event, limit: asyncio.Timeout) -> None:
+    await started.wait()
+    limit.reschedule(asyncio.get_running_loop().time())
+
+
+@pytest.mark.parametrize("is_scope_cancelled", [False, True])
+async def test_a_native_cancellation_is_put_off_also_when_a_scope_is_cancelled_while_it_waits(
+    calls: LoopCalls, is_scope_cancelled: bool
+) -> None:
+    # PG-58
+    if loop_name() == "trio":
+        return
+    started, results, scope = anyio.Event(), list[str](), anyio.CancelScope()
+
+    async def work() -> None:
+        with scope:
+            results.append(await calls.run(partial(commit, calls, started)))
+        await asyncio.sleep(60)
+
+    task = asyncio.create_task(work())
+    await started.wait()
+    task.cancel()
+    for _ in range(3):
+        await anyio.lowlevel.checkpoint()
+    if is_scope_cancelled:
+        scope.cancel()
+    with pytest.raises(asyncio.CancelledError), anyio.fail_after(30):
+        await task
+    assert results == ["done"]
+
+
 async def test_a_cancellation_comes_at_once_when_the_last_step_fails(calls: LoopCalls) -> None:
     # PG-58
     assert await cancelled_in_last_step(calls, 60, KeyError("rope")) == ["step"]

@@ -347,6 +347,23 @@ async def test_when_the_client_goes_away_its_queries_are_cancelled_and_its_comma
         assert (counter.ended, counter.placed, client.frames) == (1, [1], [])
 
 
+@pytest.mark.parametrize("passes", range(8))
+async def test_a_command_that_ends_while_the_session_does_disturbs_no_other_one(passes: int) -> None:
+    # GW-35
+    for _ in range(8):  # trio runs the tasks of a pass in any order
+        counter, unready = counting()
+        async with unready.running() as shop, connected(shop) as client:
+            counter.go = anyio.Event()
+            client.send(command("1"), query("2"))
+            await anyio.sleep(1)
+            client.leave()
+            for _ in range(passes):
+                await anyio.lowlevel.checkpoint()
+            counter.go.set()
+            await client.ended.wait()
+            assert counter.placed == [1]
+
+
 @pytest.mark.parametrize("ask", [command, query])
 async def test_a_client_that_takes_no_answer_is_cut_off(ask: Callable[[str], dict[str, Any]]) -> None:
     # GW-53

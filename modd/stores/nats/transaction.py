@@ -193,6 +193,7 @@ class ImmediateNatsTransaction(NatsTransaction):
             return
         self._is_committing = True
         if not await self._committer.try_to_commit(self._overlay):
+            self._is_committing = False
             if not self._is_repeatable:
                 raise ReadConflict(self._calls[0].title)
             await self._committer.run_again(self._plan_anew)
@@ -208,8 +209,10 @@ class ImmediateNatsTransaction(NatsTransaction):
             raise ReadConflict(self._calls[0].title)
 
     async def _plan_anew(self) -> tuple[Overlay, None]:
+        self._is_committing = False  # what was sent before was refused
         overlay = self._committer.overlay()
         for call in self._calls:
             if not await call.is_the_same_on(overlay, self._committer):
                 raise ReadConflict(call.title)
+        self._is_committing = True
         return overlay, None

@@ -9,9 +9,12 @@ NUMBERING is shared by commits that need ORDER, and taken alone by an immediate 
 
 A commit takes NUMBERING, ORDER and WRITES, in this order: so it has no WRITES while it waits for a session of the
 application that has put into the outbox, which keeps ORDER for as long as it likes, and holds no other writer up. An
-immediate transaction takes NUMBERING and WRITES at its begin, and ORDER when it first needs that. It is no deadlock,
-because no commit waits for ORDER, or has it, beside an immediate transaction: a session has it alone. And it does not
-take ORDER at its begin, because such a session may put inside of its block.
+immediate transaction takes NUMBERING and WRITES at its begin, and ORDER when it first needs that. Two of modd are in no
+deadlock over these, because no commit waits for ORDER, or has it, beside an immediate transaction: a session has it
+alone. And it does not take ORDER at its begin, because such a session may put inside of its block.
+
+A session that has a row, a lane or an id for which a writer waits can be in a deadlock of three when it puts into the
+outbox: with that writer, and with a commit that has ORDER and waits for WRITES alone. The database ends one of them.
 
 RELAY is taken by whatever begins or ends leases of the outbox, so that one relay at a time has them.
 

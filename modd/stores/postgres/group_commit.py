@@ -18,7 +18,7 @@ from typing import Any
 
 import anyio
 
-from modd.concurrency.cancellation import put_off
+from modd.concurrency.cancellation import native_requests, put_off
 from modd.ports.errors import StoreError
 from modd.ports.items import PutResult
 from modd.stores.errors import StoreClosed, UnknownOutcome
@@ -219,11 +219,12 @@ class GroupCommit:
         try:
             await group.done.wait()
         except anyio.get_cancelled_exc_class() as cancelled:
+            requests = native_requests()
             group.take_back(call)
             await group.outlast()
             if not group.done.is_set() or not call.is_tried or call.error is not None:
                 raise
-            put_off(cancelled)
+            put_off(cancelled, requests)
 
     def _join(self, call: PendingCall) -> Group:
         if not self._waiting or not self._waiting[-1].add(call):

@@ -18,7 +18,7 @@ import aiosqlite
 import anyio
 import anyio.to_thread
 
-from modd.concurrency.cancellation import put_off
+from modd.concurrency.cancellation import native_requests, put_off
 from modd.concurrency.loop_thread import LoopThread
 from modd.concurrency.threads import threads_at_work
 from modd.stores.sqlite.savepoint import drop_corrupt_pages
@@ -80,8 +80,9 @@ class ConnectionThread:
         try:
             await self._do(do, shield=shield)
         except anyio.get_cancelled_exc_class() as cancelled:  # a native task.cancel(): scopes are shielded off
+            requests = native_requests()
             await self._outlast()
-            put_off(cancelled)
+            put_off(cancelled, requests)
         if errors:
             raise errors.pop()  # popped, so that error, frame and list form no cycle
         return results[0]
@@ -140,10 +141,11 @@ async def run_to_end(work: Coroutine[Any, Any, None]) -> None:
     try:
         await asyncio.shield(task)
     except asyncio.CancelledError as cancelled:
+        requests = native_requests()
         while not task.done():
             with suppress(asyncio.CancelledError):
                 await asyncio.wait([task])
-        put_off(cancelled)
+        put_off(cancelled, requests)
         task.result()
 
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 import anyio
 
 from modd.concurrency.blocks import async_block, block
-from modd.concurrency.cancellation import put_off
+from modd.concurrency.cancellation import native_requests, put_off
 from modd.stores.errors import StoreClosed
 from modd.stores.sqlite.connection import ConnectionThread
 from modd.stores.sqlite.errors import translate_errors
@@ -125,15 +125,15 @@ class Readers:
     async def _wait_until_inactive(self) -> None:
         """Wait for the reads in progress, however often that is cancelled; a read waits for no task, so this ends."""
         with anyio.CancelScope(shield=True):
-            cancelled: BaseException | None = None
+            cancelled, requests = None, 0
             while self._active:
                 self._inactive = anyio.Event()
                 try:
                     await self._inactive.wait()
                 except anyio.get_cancelled_exc_class() as error:
-                    cancelled = error
+                    cancelled, requests = error, native_requests()
             if cancelled is not None:
-                put_off(cancelled)
+                put_off(cancelled, requests)
 
 
 def _begin_snapshot(connection: Connection) -> None:

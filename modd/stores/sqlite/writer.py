@@ -12,7 +12,7 @@ import anyio
 from anyio.lowlevel import checkpoint
 
 from modd.concurrency.blocks import async_block
-from modd.concurrency.cancellation import put_off
+from modd.concurrency.cancellation import native_requests, put_off
 from modd.concurrency.signals import set_signal, signals
 from modd.core import Gate, hold
 from modd.stores.errors import StoreClosed
@@ -66,8 +66,9 @@ class Writer:
         except anyio.get_cancelled_exc_class() as cancelled:
             if self._withdraw(write, batch):
                 raise
+            requests = native_requests()
             await self._outlast(write, batch)
-            put_off(cancelled)
+            put_off(cancelled, requests)
         if write.error is not None:
             raise write.error
         return write.result

@@ -291,6 +291,27 @@ async def test_a_commit_that_has_no_answer_when_the_time_is_over_has_an_unknown_
         assert (await store.queue("orders").stats()).ready == 2
 
 
+async def test_a_commit_that_was_refused_and_is_to_be_tried_again_is_rolled_back_when_the_time_is_over(
+    nats_server: NatsServer,
+) -> None:
+    # NA-30
+    async def try_again(*, task_status: anyio.abc.TaskStatus[None]) -> None:
+        """Have the turn of a commit that is tried again."""
+        async with store._open_committer()._turns:
+            task_status.started()
+            await anyio.sleep_forever()
+
+    async with two_stores(nats_server) as (store, other):
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(try_again)
+            with pytest.raises(TransactionTimeout):  # noqa: PT012  # the end of the block may raise
+                async with store.transaction(immediate=True, max_seconds=0.5):
+                    await fold(store, 1)
+                    await fold(other, 2)
+            tasks.cancel_scope.cancel()
+        assert await total(store) == b"2"
+
+
 async def test_an_operation_that_is_always_too_late_ends(nats_server: NatsServer) -> None:
     # NA-30
     async with two_stores(nats_server) as (store, other):
